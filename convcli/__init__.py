@@ -1,0 +1,40 @@
+"""Convolve images and inspect the gradients of convolution.
+
+    from convcli import conv2d, conv2d_grad, load_kernel, preset
+
+The names are loaded when they are first used, so that ``import convcli`` does not load numpy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from convcli.convolution import conv2d as conv2d
+    from convcli.gradients import Gradients as Gradients
+    from convcli.gradients import conv2d_grad as conv2d_grad
+    from convcli.kernels import Kernel as Kernel
+    from convcli.kernel_loading import load_kernel as load_kernel
+    from convcli.presets import preset as preset
+
+_HOMES = {
+    "conv2d": "convcli.convolution",
+    "conv2d_grad": "convcli.gradients",
+    "Gradients": "convcli.gradients",
+    "load_kernel": "convcli.kernel_loading",
+    "Kernel": "convcli.kernels",
+    "preset": "convcli.presets",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convcli' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

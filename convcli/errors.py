@@ -1,0 +1,25 @@
+"""The errors a user can cause, and nothing else.
+
+Each says in one line what was expected, what came, and what to do. A request that cannot be right (an
+option, a kernel, a shape) is a ``ValueError``; a file that could not be read or written is an ``OSError``.
+"""
+
+
+class ConvcliError(Exception):
+    """Base of every error that convcli raises on purpose."""
+
+
+class GeometryError(ConvcliError, ValueError):
+    """Shapes, stride, padding, dilation or groups that do not fit together."""
+
+
+class KernelError(ConvcliError, ValueError):
+    """A kernel, or its JSON, that cannot be used."""
+
+
+class OptionError(ConvcliError, ValueError):
+    """An option whose value is not one of those that exist, or that contradicts another."""
+
+
+class FileError(ConvcliError, OSError):
+    """A file that could not be read or written."""
