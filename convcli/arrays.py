@@ -1,10 +1,35 @@
-"""The array types that signatures use."""
+"""The array types that signatures use, and arrays at the door: what is taken, and in what type it is computed."""
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from convcli.errors import GeometryError
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.intp]
+
+COMPUTED_IN = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def real_array(name: str, value: ArrayLike) -> Array:
+    """The value as an array of real numbers; GeometryError where it is ragged, complex, text or objects."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise GeometryError(f"{name}: expected a rectangular array of numbers, given a ragged one") from None
+    if array.dtype.kind not in "biuf":
+        raise GeometryError(f"{name}: expected real numbers, given an array of type {array.dtype}")
+    return array
+
+
+def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:
+    """float32 for what float32 holds exactly (itself, and 8- and 16-bit numbers), float64 for the rest."""
+    if requested is None:
+        return COMPUTED_IN[0] if np.can_cast(stored, np.float32) else COMPUTED_IN[1]
+    dtype = np.dtype(requested)
+    if dtype not in COMPUTED_IN:
+        raise GeometryError(f"dtype: expected float32 or float64, given {dtype}")
+    return dtype

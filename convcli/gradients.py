@@ -1,0 +1,187 @@
+"""The gradients of a convolution, given G = dJ/dZ.
+
+    kernel   dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]
+    input    dV'[l,a,c]  = sum over i, over j,m with j*sy + m*dy = a, over k,n with k*sx + n*dx = c,
+                           of G[i,j,k] * K[i,l,m,n];   dV = (adjoint of the padding)(dV')
+    bias     db[i] = sum over j,k of G[i,j,k]
+
+The input's gradient is itself a convolution, of G. Along one axis, take the padded pixels a = p + s*q of one
+phase p. The taps that reach them have m*d = p (mod s): m = m0 + t*s/g with g = gcd(s, d), and then
+
+    j = q - offset - t*d/g,   offset = (m0*d - p)/s
+
+so that dV' at stride s from p is G correlated with those taps in reverse, at stride 1 and dilation d/g, under
+offset + (T-1)*d/g pads. No zeros are stuffed between G's pixels, and no tap is multiplied that meets none.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from math import gcd
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from convcli import engine
+from convcli.arrays import Array, FloatArray, computing_type, real_array
+from convcli.errors import OptionError
+from convcli.geometry import Axis, Geometry, Numbers, resolve_geometry
+from convcli.operands import bias_blocks, flipped, kernel_blocks, upstream_blocks
+from convcli.padding import EdgeFill, pad_adjoint
+
+WRT = ("kernel", "input", "bias")
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """dJ/dK, dJ/dV and dJ/db, each shaped like its parameter; None where not asked for."""
+
+    kernel: FloatArray | None = None
+    input: FloatArray | None = None
+    bias: FloatArray | None = None
+
+
+def conv2d_grad(
+    V: ArrayLike,
+    K: ArrayLike,
+    G: ArrayLike,
+    *,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    dtype: DTypeLike | None = np.float64,
+    algorithm: str = "auto",
+    wrt: Collection[str] = WRT,
+) -> Gradients:
+    """The gradients of J with respect to the kernel as given, the input and the bias, from G = dJ/dZ.
+
+    G: shaped like Z, ``(..., C_out, OH, OW)``. ``wrt`` names the gradients to compute.
+    bias: only its shape matters; without one, db is a number for a 2-D kernel, ``(C_out,)`` for a bank.
+    dtype: float64, or float32 for speed. The rest as in ``conv2d``. Leading axes of V are summed over in dK, db.
+
+    Raises GeometryError where shapes or options do not fit together, OptionError for other words.
+    """
+    _refuse_unknown(wrt)
+    V, K = real_array("input V", V), real_array("kernel K", K)
+    geometry = resolve_geometry(
+        V.shape, K.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge
+    )
+    computed = computing_type(V.dtype, dtype)
+    weights = kernel_blocks(K, geometry, computed, flip=flip)
+    upstream = upstream_blocks(G, geometry)
+    kernel = input_ = bias_ = None
+    if "kernel" in wrt:
+        blocks = _kernel_gradient(V.reshape(geometry.input_blocks), upstream, geometry, computed, algorithm)
+        kernel = flipped(blocks.reshape(K.shape), flip=flip)
+    if "input" in wrt:
+        input_ = _input_gradient(upstream, weights, geometry, computed, algorithm).reshape(V.shape)
+    if "bias" in wrt:
+        bias_ = _bias_gradient(upstream, bias, K, geometry, computed)
+    return Gradients(kernel, input_, bias_)
+
+
+def _refuse_unknown(wrt: Collection[str]) -> None:
+    unknown = [name for name in wrt if name not in WRT]
+    if unknown or isinstance(wrt, str):
+        raise OptionError(f"wrt: expected some of {', '.join(WRT)}, given {unknown[0] if unknown else wrt!r}")
+
+
+def _kernel_gradient(
+    V: Array, G: Array, geometry: Geometry, dtype: np.dtype[np.floating], algorithm: str
+) -> FloatArray:
+    dK = np.zeros(geometry.kernel_blocks, dtype)
+    engine.kernel_gradient(V, G, geometry, dK, algorithm)
+    return dK
+
+
+def _input_gradient(
+    G: Array, K: FloatArray, geometry: Geometry, dtype: np.dtype[np.floating], algorithm: str
+) -> FloatArray:
+    """dV' over the image itself, and then over each strip of pads, folded back onto what its pixels copied."""
+    y, x = geometry.rows, geometry.columns
+    dV = np.zeros(geometry.input_blocks, dtype)
+    _padded_input_gradient(G, K, geometry, _inside(y), _inside(x), dV, algorithm)
+    for rows, columns in _pad_strips(geometry):
+        strip = np.zeros((*dV.shape[:3], len(rows), len(columns)), dtype)
+        _padded_input_gradient(G, K, geometry, rows, columns, strip, algorithm)
+        pad_adjoint(strip, y.sources(rows, geometry.edge), x.sources(columns, geometry.edge), dV)
+    return dV
+
+
+def _inside(axis: Axis) -> range:
+    return range(axis.before, axis.before + axis.size)
+
+
+def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
+    """The padded pixels around the image, as rectangles; none where the fill copies nothing."""
+    if not geometry.edge.copies:
+        return []
+    y, x = geometry.rows, geometry.columns
+    above, below = range(y.before), range(y.before + y.size, y.padded)
+    left, right = range(x.before), range(x.before + x.size, x.padded)
+    across = range(x.padded)
+    strips = [(above, across), (below, across), (_inside(y), left), (_inside(y), right)]
+    return [(rows, columns) for rows, columns in strips if rows and columns]
+
+
+def _padded_input_gradient(
+    G: Array, K: FloatArray, geometry: Geometry, rows: range, columns: range, out: FloatArray, algorithm: str
+) -> None:
+    """Fill ``out``, zeros before, with dV' over these padded rows and columns."""
+    transposed = K.swapaxes(1, 2)
+    for y in _phases(geometry.rows, rows):
+        for x in _phases(geometry.columns, columns):
+            weights = transposed[..., y.taps, x.taps][..., ::-1, ::-1]
+            phase = Geometry(
+                geometry.images,
+                geometry.groups,
+                in_channels=geometry.out_channels,
+                out_channels=geometry.in_channels,
+                rows=y.axis,
+                columns=x.axis,
+                edge=EdgeFill("constant"),
+            )
+            engine.convolve(G, weights, phase, out[..., y.place, x.place], algorithm=algorithm)
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """The padded pixels at one phase of the stride: their place in a span, their taps, and G's geometry."""
+
+    place: slice
+    taps: slice
+    axis: Axis
+
+
+def _phases(axis: Axis, span: range) -> Iterator[_Phase]:
+    """The phases that some tap reaches, as the module's derivation counts them."""
+    common = gcd(axis.stride, axis.dilation)
+    step, dilation = axis.stride // common, axis.dilation // common
+    for first_tap in range(min(step, axis.taps)):
+        offset, residue = divmod(first_tap * axis.dilation, axis.stride)
+        first, last = (-((residue - end) // axis.stride) for end in (span.start, span.stop))
+        if first == last:
+            continue
+        taps = len(range(first_tap, axis.taps, step))
+        before = offset + dilation * (taps - 1) - first
+        after = last - first + dilation * (taps - 1) - axis.output - before
+        place = slice(residue + axis.stride * first - span.start, len(span), axis.stride)
+        upstream = Axis(axis.output, taps, dilation=dilation, before=before, after=after)
+        yield _Phase(place, slice(first_tap, None, step), upstream)
+
+
+def _bias_gradient(
+    G: Array, bias: ArrayLike | None, K: Array, geometry: Geometry, dtype: np.dtype[np.floating]
+) -> FloatArray:
+    """G summed over every axis along which the bias was repeated."""
+    shape = np.shape(bias) if bias is not None else () if K.ndim == 2 else K.shape[:1]
+    blocks = bias_blocks(np.zeros(shape), K, geometry, dtype)
+    repeated = tuple(
+        axis for axis in range(G.ndim) if axis < G.ndim - blocks.ndim or blocks.shape[axis - G.ndim] == 1
+    )
+    db: FloatArray = G.sum(axis=repeated, dtype=dtype).reshape(shape)
+    return db

@@ -1,0 +1,44 @@
+"""The arrays of a convolution at the door: checked against one another, and shaped as the engine wants them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convcli.arrays import Array, FloatArray, real_array
+from convcli.errors import GeometryError
+from convcli.geometry import Geometry
+
+
+def kernel_blocks(K: Array, geometry: Geometry, dtype: np.dtype[Any], *, flip: bool) -> FloatArray:
+    """K with the engine's axes; turned by half a turn for true convolution."""
+    return flipped(K.astype(dtype), flip=flip).reshape(geometry.kernel_blocks)
+
+
+def flipped(K: FloatArray, *, flip: bool) -> FloatArray:
+    """K with rows and columns reversed, or as it is. Its own adjoint: a dK is turned back the same way."""
+    return K[..., ::-1, ::-1] if flip else K
+
+
+def bias_blocks(bias: ArrayLike, K: Array, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:
+    """A bias as an array that broadcasts against the engine's Z: a number, one a channel, or one a unit."""
+    b = real_array("bias b", bias).astype(dtype)
+    blocks = (geometry.groups, geometry.out_channels)
+    if b.ndim == 0:
+        return b
+    channels = geometry.groups * geometry.out_channels
+    units = (channels, *geometry.output_shape[-2:])
+    if K.ndim == 4 and b.shape in ((channels,), units):
+        return b.reshape(*blocks, *(b.shape[1:] or (1, 1)))
+    expected = "a number (2-D kernel)" if K.ndim == 2 else f"a number, ({channels},) or {units}"
+    raise GeometryError(f"bias b: expected {expected}, given shape {b.shape}")
+
+
+def upstream_blocks(G: ArrayLike, geometry: Geometry) -> Array:
+    """G with the engine's axes; GeometryError unless it is shaped like Z."""
+    upstream = real_array("upstream gradient G", G)
+    if upstream.shape != geometry.output_shape:
+        raise GeometryError(
+            f"upstream gradient G: expected the output's shape {geometry.output_shape}, given {upstream.shape}"
+        )
+    return upstream.reshape(geometry.output_blocks)
