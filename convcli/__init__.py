@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from convcli.convolution import conv2d as conv2d
     from convcli.gradients import Gradients as Gradients
     from convcli.gradients import conv2d_grad as conv2d_grad
-    from convcli.kernels import Kernel as Kernel
     from convcli.kernel_loading import load_kernel as load_kernel
+    from convcli.kernels import Kernel as Kernel
     from convcli.presets import preset as preset
 
 _HOMES = {
@@ -27,7 +27,7 @@ _HOMES = {
     "preset": "convcli.presets",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

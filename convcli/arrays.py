@@ -33,3 +33,11 @@ def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dty
     if dtype not in COMPUTED_IN:
         raise GeometryError(f"dtype: expected float32 or float64, given {dtype}")
     return dtype
+
+
+def first_non_finite(values: Array) -> tuple[int, ...] | None:
+    """Index of the first NaN or infinity of a real array, in row-major order; None where all are finite."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return None
+    return tuple(int(index) for index in np.unravel_index(np.argmin(finite), finite.shape))

@@ -17,6 +17,10 @@ class KernelError(ConvcliError, ValueError):
     """A kernel, or its JSON, that cannot be used."""
 
 
+class JsonError(ConvcliError, ValueError):
+    """JSON that is not JSON, or not what was expected; the message starts with its place."""
+
+
 class OptionError(ConvcliError, ValueError):
     """An option whose value is not one of those that exist, or that contradicts another."""
 

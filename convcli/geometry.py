@@ -22,10 +22,11 @@ from convcli.padding import EdgeFill, parse_edge, sources
 
 Numbers = SupportsIndex | Sequence[SupportsIndex] | str
 
-RANKS = {
-    2: "(kh, kw) filters every channel alone",
-    4: "(C_out, C_in/groups, kh, kw) is a bank",
+KERNEL_RANKS = {
+    2: "(kh, kw), which filters every channel alone",
+    4: "(C_out, C_in/groups, kh, kw), a bank",
 }
+RANKS_IN_WORDS = ", or ".join(f"rank {rank}: {meaning}" for rank, meaning in KERNEL_RANKS.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ class Geometry:
         """Z's shape as the caller sees it: ``(..., C_out, OH, OW)``."""
         return (*self.leading, self.rows.output, self.columns.output)
 
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Top, bottom, left and right."""
+        return (self.rows.before, self.rows.after, self.columns.before, self.columns.after)
+
     # The engine sees every convolution with the same five axes:
 
     @property
@@ -130,9 +136,7 @@ def resolve_geometry(
     columns = Axis(spans[1].size, spans[1].taps, strides[1], dilations[1], left, right)
     _refuse_kernel_beyond_input(rows, columns)
     images, in_channels, out_channels, leading = channels
-    return Geometry(
-        images, index(groups), in_channels, out_channels, rows, columns, parse_edge(edge), leading
-    )
+    return Geometry(images, index(groups), in_channels, out_channels, rows, columns, parse_edge(edge), leading)
 
 
 def _channels(
@@ -145,8 +149,7 @@ def _channels(
         return _planes(input_shape, groups)
     if len(kernel_shape) == 4:
         return _bank(input_shape, kernel_shape, groups)
-    meanings = "; ".join(f"rank {rank} {meaning}" for rank, meaning in RANKS.items())
-    raise GeometryError(f"kernel has rank {len(kernel_shape)}, shape {kernel_shape}: {meanings}")
+    raise GeometryError(f"kernel K: expected {RANKS_IN_WORDS}; given rank {len(kernel_shape)}, shape {kernel_shape}")
 
 
 def _refuse_empty(name: str, shape: tuple[int, ...]) -> None:

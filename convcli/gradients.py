@@ -55,7 +55,7 @@ def conv2d_grad(
     flip: bool = False,
     dtype: DTypeLike | None = np.float64,
     algorithm: str = "auto",
-    wrt: Collection[str] = WRT,
+    wrt: Collection[str] | str = WRT,
 ) -> Gradients:
     """The gradients of J with respect to the kernel as given, the input and the bias, from G = dJ/dZ.
 
@@ -65,7 +65,6 @@ def conv2d_grad(
 
     Raises GeometryError where shapes or options do not fit together, OptionError for other words.
     """
-    _refuse_unknown(wrt)
     V, K = real_array("input V", V), real_array("kernel K", K)
     geometry = resolve_geometry(
         V.shape, K.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge
@@ -73,21 +72,25 @@ def conv2d_grad(
     computed = computing_type(V.dtype, dtype)
     weights = kernel_blocks(K, geometry, computed, flip=flip)
     upstream = upstream_blocks(G, geometry)
+    names = parse_wrt(wrt)
     kernel = input_ = bias_ = None
-    if "kernel" in wrt:
+    if "kernel" in names:
         blocks = _kernel_gradient(V.reshape(geometry.input_blocks), upstream, geometry, computed, algorithm)
         kernel = flipped(blocks.reshape(K.shape), flip=flip)
-    if "input" in wrt:
+    if "input" in names:
         input_ = _input_gradient(upstream, weights, geometry, computed, algorithm).reshape(V.shape)
-    if "bias" in wrt:
+    if "bias" in names:
         bias_ = _bias_gradient(upstream, bias, K, geometry, computed)
     return Gradients(kernel, input_, bias_)
 
 
-def _refuse_unknown(wrt: Collection[str]) -> None:
-    unknown = [name for name in wrt if name not in WRT]
-    if unknown or isinstance(wrt, str):
-        raise OptionError(f"wrt: expected some of {', '.join(WRT)}, given {unknown[0] if unknown else wrt!r}")
+def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
+    """The names of gradients, each once; OptionError for names that are not in WRT. Text is cut at commas."""
+    names = wrt.split(",") if isinstance(wrt, str) else wrt
+    for name in names:
+        if name not in WRT:
+            raise OptionError(f"wrt: expected some of {', '.join(WRT)}, given {name!r}")
+    return tuple(dict.fromkeys(names))
 
 
 def _kernel_gradient(
@@ -180,8 +183,6 @@ def _bias_gradient(
     """G summed over every axis along which the bias was repeated."""
     shape = np.shape(bias) if bias is not None else () if K.ndim == 2 else K.shape[:1]
     blocks = bias_blocks(np.zeros(shape), K, geometry, dtype)
-    repeated = tuple(
-        axis for axis in range(G.ndim) if axis < G.ndim - blocks.ndim or blocks.shape[axis - G.ndim] == 1
-    )
+    repeated = tuple(axis for axis in range(G.ndim) if axis < G.ndim - blocks.ndim or blocks.shape[axis - G.ndim] == 1)
     db: FloatArray = G.sum(axis=repeated, dtype=dtype).reshape(shape)
     return db

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from convcli.arrays import FloatArray
+from convcli.errors import KernelError
+from convcli.geometry import KERNEL_RANKS, RANKS_IN_WORDS
+
 
 @dataclass(frozen=True)
 class Kernel:
     """A named kernel.
 
     weights: float64, ``(kh, kw)`` or ``(C_out, C_in/groups, kh, kw)``.
-    bias: float64, ``()`` for a 2-D kernel, else ``(C_out,)``; None is no bias.
+    bias: float64, ``()`` for a 2-D kernel, else ``(C_out,)`` or untied ``(C_out, OH, OW)``; None is no bias.
     factors: for a preset of low rank, pairs ``(u, v)`` of a column ``(kh,)`` and a row ``(kw,)`` with
     ``weights == sum of outer(u, v)``; empty where no structure is known.
     """
@@ -19,3 +22,11 @@ class Kernel:
     bias: FloatArray | None = None
     groups: int = 1
     factors: tuple[tuple[FloatArray, FloatArray], ...] = ()
+
+
+def require_kernel_shape(shape: tuple[int, ...]) -> None:
+    """Raise KernelError unless weights can have this shape: not empty, and of a rank in KERNEL_RANKS."""
+    if 0 in shape:
+        raise KernelError(f"expected at least one weight, given shape {shape}")
+    if len(shape) not in KERNEL_RANKS:
+        raise KernelError(f"expected weights of {RANKS_IN_WORDS}; given rank {len(shape)}")

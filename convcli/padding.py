@@ -67,9 +67,7 @@ def parse_edge(text: str) -> EdgeFill:
         return EdgeFill("constant")
     if name in RULES and not colon:
         return EdgeFill(name)
-    raise GeometryError(
-        f"unknown edge {text!r}: expected zero, constant:VALUE, replicate, reflect, symmetric or wrap"
-    )
+    raise GeometryError(f"unknown edge {text!r}: expected zero, constant:VALUE, replicate, reflect, symmetric or wrap")
 
 
 def _constant(text: str) -> float:

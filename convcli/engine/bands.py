@@ -33,9 +33,7 @@ def convolve(
         out[part] = computed
 
 
-def kernel_gradient(
-    V: Array, G: Array, geometry: Geometry, out: FloatArray, algorithm: str = "auto"
-) -> None:
+def kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, algorithm: str = "auto") -> None:
     """Add to ``out`` (a dK) the sum over images and pixels of G times V as each tap sees it."""
     plan = make_plan(geometry, out.itemsize, algorithm)
     run = ALGORITHMS[plan.chosen.algorithm].kernel_gradient

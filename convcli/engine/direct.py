@@ -1,7 +1,7 @@
 """The definition: loop over taps, vectorise over pixels. Little workspace, any geometry, the slowest.
 
-    forward  Z[i]         += K[i,l,m,n] * V'[l] as tap (m, n) sees it
-    kernel   dK[i,l,m,n]  += sum over pixels of G[i] * V'[l] as tap (m, n) sees it
+forward  Z[i]         += K[i,l,m,n] * V'[l] as tap (m, n) sees it
+kernel   dK[i,l,m,n]  += sum over pixels of G[i] * V'[l] as tap (m, n) sees it
 """
 
 from collections.abc import Iterator

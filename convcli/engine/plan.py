@@ -28,9 +28,7 @@ class Algorithm(Protocol):
     def convolve(self, tile: FloatArray, weights: FloatArray, geometry: Geometry, out: FloatArray) -> None:
         """Fill an output tile from a padded input tile."""
 
-    def kernel_gradient(
-        self, tile: FloatArray, upstream: FloatArray, geometry: Geometry, out: FloatArray
-    ) -> None:
+    def kernel_gradient(self, tile: FloatArray, upstream: FloatArray, geometry: Geometry, out: FloatArray) -> None:
         """Add a tile's part of dK to ``out``."""
 
 

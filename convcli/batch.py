@@ -1,0 +1,134 @@
+"""Image files through kernels, to files: names first, then every image through every kernel."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from convcli.errors import OptionError
+from convcli.filtering import Appearance, Filtered, filter_image, prepared, render
+from convcli.images import Format, Image, encode_image, format_of
+from convcli.outputs import Naming, output_extension, output_names, refuse_collisions, refuse_existing, write_atomically
+from convcli.request import Request
+
+STREAM = Path("-")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where outputs go: a path, template, folder or None (``convcli.outputs``), or ``-`` for a stream."""
+
+    output: str | None
+    format: Format
+    extension: str
+    overwrite: bool
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether there is one output, and it is a stream."""
+        return self.output == str(STREAM)
+
+    def names(self, image: Path, request: Request, maps: int) -> list[Path]:
+        """The files for so many maps of an image."""
+        naming = Naming(image.stem, request.kernel.name, maps, self.extension, str(image.parent))
+        if not self.is_stream:
+            return output_names(self.output, naming)
+        if naming.files > 1:
+            raise OptionError(f"{maps} maps take a file each, and '-' is one stream: use -f npy, which holds any count")
+        return [STREAM]
+
+
+def target_of(output: str | None, format: str | None, *, overwrite: bool) -> Target:
+    """The target that ``-o`` and ``-f`` ask for; without ``-f`` the name's extension decides."""
+    wanted = format or output_extension(output)
+    found = format_of(wanted)
+    extension = wanted if wanted in found.extensions else found.extensions[0]
+    return Target(output, found, extension, overwrite)
+
+
+@dataclass(frozen=True)
+class Written:
+    """One output file, and what its numbers were before they became pixels."""
+
+    input: str
+    output: str
+    kernel: str
+    pads: tuple[int, int, int, int]
+    shape: tuple[int, ...]
+    dtype: str
+    minimum: float
+    maximum: float
+    clipped: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Every image through every kernel. ``open_stream`` gives the stream that ``-`` stands for."""
+
+    requests: Sequence[Request]
+    appearance: Appearance
+    target: Target
+    open_stream: Callable[[], AbstractContextManager[BinaryIO]]
+
+    def refuse_clashes(self, images: Iterable[Path]) -> None:
+        """Raise before any work where outputs share a name, exist already, or have no folder.
+
+        How many files an array's maps take is known once it is read; names that follow from that are
+        checked then.
+        """
+        names = [
+            name
+            for image in images
+            for request in self.requests
+            for name in self.target.names(image, request, _maps_known(request))
+        ]
+        if not self.target.is_stream:
+            refuse_collisions(names)
+            refuse_existing(names, self.target.overwrite)
+        elif len(names) > 1:
+            raise OptionError(f"{len(names)} outputs, and '-' is one stream: give -o a folder or a template")
+
+    def run(self, path: Path, image: Image) -> Iterator[Written]:
+        """Filter one image, saving each kernel's maps and telling what was saved."""
+        seen = prepared(image, self.appearance)
+        for request in self.requests:
+            yield from self._save(path, request, filter_image(seen, request, self.appearance))
+
+    def _save(self, path: Path, request: Request, filtered: Filtered) -> Iterator[Written]:
+        names = self.target.names(path, request, len(filtered.maps))
+        if not self.target.is_stream:
+            refuse_existing(names, self.target.overwrite)
+        rendered = render(filtered, self.target.format, self.appearance)
+        for number, name in enumerate(names):
+            part = slice(None) if len(names) == 1 else slice(number, number + 1)
+            values, maps = rendered.values[part], filtered.maps[part]
+            with self._open(name) as stream:
+                if self.target.format.is_array:
+                    np.save(stream, values, allow_pickle=False)
+                else:
+                    stream.write(encode_image(values, rendered.alpha, self.target.format, filtered.image.metadata))
+            yield Written(
+                str(path),
+                str(name),
+                request.kernel.name,
+                filtered.geometry.pads,
+                values.shape,
+                str(values.dtype),
+                float(maps.min()),
+                float(maps.max()),
+                rendered.clipped,
+                rendered.warnings if number == 0 else (),
+            )
+
+    def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:
+        return self.open_stream() if name == STREAM else write_atomically(name)
+
+
+def _maps_known(request: Request) -> int:
+    """How many maps a kernel makes, as far as it alone tells: a 2-D kernel is taken to make one picture."""
+    weights = request.kernel.weights
+    return len(weights) if weights.ndim > 2 else 1

@@ -1,0 +1,106 @@
+"""The program: its commands, and the one place where errors become a line on stderr and an exit code.
+
+Command modules import what they compute with inside their functions, so that ``--help`` starts quickly.
+"""
+
+import inspect
+import os
+import sys
+from enum import IntEnum
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from convcli import __version__
+from convcli.cli.apply import apply
+from convcli.cli.grad import grad
+from convcli.cli.kernels import kernels
+from convcli.cli.streams import say
+from convcli.errors import ConvcliError
+
+# The base of every mistake in the words of a command line; the class itself has no public name.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class ExitCode(IntEnum):
+    """What the shell is told; 130 after Ctrl-C comes from typer."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_REQUEST = 2
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands, with errors turned into one line each. Tests that invoke the app pass through here too."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, and leave the process with an exit code."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except UsageError as error:
+            code = _refuse(" ".join(str(error).split()), ExitCode.WRONG_REQUEST)
+        sys.exit(code or ExitCode.DONE)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ConvcliError as error:
+            code = ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILED
+            raise typer.Exit(_refuse(str(error), code)) from None
+        except MemoryError as error:
+            raise typer.Exit(_refuse(f"not enough memory: {error}", ExitCode.FAILED)) from None
+        except BrokenPipeError:
+            _forget_stdout()
+            raise typer.Exit(ExitCode.DONE) from None
+
+
+def _refuse(message: str, code: ExitCode) -> ExitCode:
+    say("error", message)
+    return code
+
+
+def _forget_stdout() -> None:
+    """The reader has gone: let the interpreter's last flush of stdout go nowhere, instead of failing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"convcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def convcli(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Convolve images and inspect the gradients of convolution.
+
+    Data goes to stdout, words to stderr; - is stdin or stdout. Exit codes: 0 done, 1 something failed,
+    2 the request is wrong.
+
+    convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for command in (apply, grad, kernels):
+    # Rich takes square brackets for markup unless they are escaped.
+    app.command(help=inspect.cleandoc(command.__doc__ or "").replace("[", r"\["))(command)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,82 @@
+"""``convcli apply``: images through kernels, output maps to files."""
+
+from typing import Annotated
+
+import typer
+
+from convcli.cli import options
+from convcli.cli.streams import STREAM, binary_stdout, refuse_second_stdin, say
+from convcli.errors import FileError, OptionError
+
+
+@options.spread
+def apply(
+    images: options.Images,
+    kernels: options.KernelSources,
+    *,
+    words: options.Words,
+    gray: options.Gray = False,
+    unit: options.Unit = False,
+    alpha: Annotated[
+        str,
+        typer.Option("--alpha", metavar="keep|drop", help="keep: colour is filtered alone and alpha put back."),
+    ] = "keep",
+    range: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            metavar="MODE",
+            show_default="clip; raw for .npy",
+            help="How maps become pixels: clip, abs, offset (adds half the range), minmax, or raw floats.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            show_default="{stem}.{kernel}.png",
+            help="File, folder, template of {stem} {kernel} {map} {ext} {dir}, or - for stdout.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", "-f", metavar="NAME", show_default="by OUT, or png", help="png, jpeg, tiff, npy ..."),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    talk: options.Talk,
+) -> None:
+    """Convolve images with kernels and save the output maps.
+
+    Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
+
+    A 2-D kernel filters every channel alone; a bank mixes channels. Pixel values stay 0..255.
+
+    convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
+    """
+    from convcli.batch import Batch, target_of
+    from convcli.cli import render, sources
+    from convcli.filtering import Appearance
+
+    refuse_second_stdin([*images, *kernels])
+    if json and output == STREAM:
+        raise OptionError("--json and -o - both want stdout: save the output to a file")
+    batch = Batch(
+        [sources.read_request(source, words) for source in kernels],
+        Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
+        target_of(output, format, overwrite=overwrite),
+        binary_stdout,
+    )
+    batch.refuse_clashes(sources.image_path(source) for source in images)
+    failures = 0
+    for source in images:
+        try:
+            for written in batch.run(sources.image_path(source), sources.read_image(source, talk)):
+                render.show_written(written, talk, as_json=json)
+        except FileError as error:
+            say("error", str(error))
+            failures += 1
+    if failures:
+        raise typer.Exit(1)

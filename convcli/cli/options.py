@@ -1,0 +1,116 @@
+"""The options that commands share: the same letters, the same words, everywhere.
+
+Options that go together are the fields of a dataclass. A command takes the dataclass as one parameter, and
+``spread`` shows typer a parameter for each field.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from convcli.cli.streams import say
+
+Images = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE...", show_default=False, help="Pictures or .npy arrays (H,W), (C,H,W); - is stdin."),
+]
+KERNEL_HELP = "Preset name:params, kernel JSON (file or inline), .npy of weights, or - for stdin."
+KernelSource = Annotated[str, typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=KERNEL_HELP)]
+KernelSources = Annotated[
+    list[str],
+    typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=f"{KERNEL_HELP} Repeatable."),
+]
+Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
+Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A convolution's options as they were typed."""
+
+    stride: Annotated[str, typer.Option("--stride", "-s", metavar="S|SY,SX", help="Step between windows.")] = "1"
+    padding: Annotated[
+        str,
+        typer.Option("--padding", "-p", metavar="PAD", help="valid, same, same-lower, full, N, Y,X or T,B,L,R."),
+    ] = "same"
+    dilation: Annotated[str, typer.Option("--dilation", "-d", metavar="D|DY,DX", help="Step between taps.")] = "1"
+    edge: Annotated[
+        str,
+        typer.Option(
+            "--edge",
+            "-e",
+            metavar="FILL",
+            help="What pads hold: zero, constant:VALUE, replicate, reflect, symmetric or wrap.",
+        ),
+    ] = "zero"
+    groups: Annotated[
+        int | None,
+        typer.Option("--groups", "-g", metavar="N", show_default="the kernel's, or 1", help="Groups of channels."),
+    ] = None
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Turn the kernel by half a turn: true convolution, as conv2, convolve2d.")
+    ] = False
+    bias: Annotated[
+        str | None,
+        typer.Option(
+            "--bias",
+            metavar="B",
+            show_default=False,
+            help="A number, a list 1,2,3, JSON or .npy: one for all, one a channel, or one a unit.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What is said on stderr beside errors."""
+
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No warnings or notes.")] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what was converted and which numbers were used.")
+    ] = False
+
+    def warn(self, message: str) -> None:
+        """Something was lost."""
+        if not self.quiet:
+            say("warning", message)
+
+    def note(self, message: str) -> None:
+        """Something was done that need not be asked about."""
+        if self.verbose and not self.quiet:
+            say("note", message)
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, taking the fields of its dataclass parameters instead of the dataclasses."""
+    signature = inspect.signature(command)
+    groups = {
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)
+    }
+
+    @wraps(command)
+    def gathered(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    parameters = [
+        replaced
+        for parameter in signature.parameters.values()
+        for replaced in (_field_parameters(groups[parameter.name]) if parameter.name in groups else [parameter])
+    ]
+    keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    gathered.__signature__ = signature.replace(parameters=keyword_only)  # type: ignore[attr-defined]
+    return gathered
+
+
+def _field_parameters(group: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(group).parameters.values())

@@ -1,0 +1,57 @@
+"""Kernels, images and tensors from the words of a command line, where ``-`` is stdin."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from convcli.arrays import Array
+from convcli.cli.options import Talk, Words
+from convcli.cli.streams import STREAM, read_stdin
+from convcli.errors import OptionError
+from convcli.images import Image, decode_image, open_image
+from convcli.kernel_loading import load_kernel, parse_kernel
+from convcli.kernels import Kernel
+from convcli.request import Request
+from convcli.tensors import load_tensor, parse_tensor
+
+STDIN = "<stdin>"
+
+
+def read_kernel(source: str) -> Kernel:
+    """A kernel from a preset's name, a file, JSON, or stdin."""
+    return parse_kernel(read_stdin(), STDIN, "stdin") if source == STREAM else load_kernel(source)
+
+
+def read_image(source: str, talk: Talk) -> Image:
+    """A picture or array from a file or stdin; what was lost or converted in reading it is said."""
+    image = decode_image(read_stdin(), STDIN) if source == STREAM else open_image(Path(source))
+    for warning in image.warnings:
+        talk.warn(f"{source}: {warning}")
+    for note in image.notes:
+        talk.note(f"{source}: {note}")
+    return image
+
+
+def read_tensor(source: str) -> Array:
+    """A tensor from a file, JSON, or stdin."""
+    return parse_tensor(read_stdin(), STDIN) if source == STREAM else load_tensor(source)
+
+
+def image_path(source: str) -> Path:
+    """The path that outputs are named after."""
+    return Path("stdin" if source == STREAM else source)
+
+
+def read_request(source: str, words: Words) -> Request:
+    """A convolution from a kernel's source and the options' words."""
+    kernel = read_kernel(source)
+    if words.groups is not None:
+        kernel = replace(kernel, groups=words.groups)
+    if words.bias is not None:
+        kernel = replace(kernel, bias=_bias(words.bias))
+    return Request(kernel, words.stride, words.padding, words.dilation, words.edge, words.flip)
+
+
+def _bias(text: str) -> Array:
+    if text == STREAM:
+        raise OptionError("bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is for images and kernels")
+    return load_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)

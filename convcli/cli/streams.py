@@ -1,0 +1,42 @@
+"""Standard streams: data on stdout only, words on stderr, stdin only when it was asked for."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from convcli.errors import OptionError
+
+STREAM = "-"
+
+
+def say(kind: str, message: str) -> None:
+    """One line on stderr: an error, a warning or a note."""
+    print(f"convcli: {kind}: {message}", file=sys.stderr)
+
+
+def read_stdin() -> bytes:
+    """All of stdin: a pipe cannot be rewound, and the readers of arrays and images want to."""
+    return sys.stdin.buffer.read()
+
+
+def refuse_second_stdin(sources: Iterable[str]) -> None:
+    """Stdin can be read once."""
+    if list(sources).count(STREAM) > 1:
+        raise OptionError("'-' was given more than once: stdin can be one of the images, the kernel or G, not two")
+
+
+@contextmanager
+def binary_stdout() -> Iterator[BinaryIO]:
+    """Stdout for bytes; never a terminal."""
+    if sys.stdout.isatty():
+        raise OptionError("binary data is not written to a terminal: use -o FILE, or pipe it into a program")
+    with text_stdout() as stream:
+        yield stream
+
+
+@contextmanager
+def text_stdout() -> Iterator[BinaryIO]:
+    """Stdout for encoded text; flushed, so that a reader that has gone is noticed here and not at exit."""
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()

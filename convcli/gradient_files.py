@@ -1,0 +1,150 @@
+"""Gradients as files: JSON, .npz, .npy and CSV. Numbers are written so that they read back exactly."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from convcli.arrays import FloatArray
+from convcli.errors import OptionError
+from convcli.geometry import Geometry
+from convcli.outputs import expand
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """Gradients by the name of their parameter (kernel, input, bias), and the shapes they belong to."""
+
+    tensors: Mapping[str, FloatArray]
+    input_shape: tuple[int, ...]
+    kernel_shape: tuple[int, ...]
+    geometry: Geometry
+
+
+def write_json(report: GradientReport, stream: BinaryIO) -> None:
+    """``{"shape": {...}, "gradients": {"kernel": {"shape", "dtype", "values"}, ...}}``, a row of values a line."""
+    for piece in _json_pieces(report):
+        stream.write(piece.encode())
+
+
+def _json_pieces(report: GradientReport) -> Iterator[str]:
+    shapes = {
+        "input": report.input_shape,
+        "kernel": report.kernel_shape,
+        "output": report.geometry.output_shape,
+    }
+    yield f'{{"shape": {json.dumps(shapes)},\n"gradients": {{'
+    for position, (name, tensor) in enumerate(report.tensors.items()):
+        head = json.dumps({"shape": tensor.shape, "dtype": str(tensor.dtype)})
+        yield f'{"," if position else ""}\n"{name}": {head[:-1]}, "values":\n'
+        yield from _nested(name, tensor)
+        yield "}"
+    yield "}}\n"
+
+
+def _nested(name: str, tensor: FloatArray) -> Iterator[str]:
+    """A nested list, row by row, so that a large tensor is never text as a whole."""
+    if tensor.ndim < 2:
+        yield _row(name, tensor)
+        return
+    for position, part in enumerate(tensor):
+        yield ",\n" if position else "["
+        yield from _nested(name, part)
+    yield "]"
+
+
+def _row(name: str, tensor: FloatArray) -> str:
+    try:
+        return json.dumps(tensor.tolist(), allow_nan=False)
+    except ValueError:
+        raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use -f npz") from None
+
+
+def write_npz(report: GradientReport, stream: BinaryIO) -> None:
+    """An archive of arrays named kernel, input and bias."""
+    arrays: dict[str, Any] = {**report.tensors}
+    np.savez(stream, **arrays)
+
+
+def write_npy(report: GradientReport, stream: BinaryIO) -> None:
+    """The one tensor of the report."""
+    (tensor,) = report.tensors.values()
+    np.save(stream, tensor, allow_pickle=False)
+
+
+def write_csv(report: GradientReport, stream: BinaryIO) -> None:
+    """The one tensor of the report in long form: ``tensor``, its indices, ``value``."""
+    ((name, tensor),) = report.tensors.items()
+    stream.write(",".join(["tensor", *index_letters(name, tensor.ndim), "value"]).encode() + b"\n")
+    for position in np.ndindex(tensor.shape[:-1]):
+        for last, value in enumerate(np.atleast_1d(tensor[position]).tolist()):
+            indices = (*position, last) if tensor.ndim else ()
+            stream.write(",".join([name, *map(str, indices), repr(value)]).encode() + b"\n")
+
+
+LETTERS = {"kernel": "ilmn", "input": "lac", "bias": "ijk"}
+
+
+def index_letters(name: str, rank: int) -> list[str]:
+    """The letters of the formulas for a gradient's axes; batch axes are ``batch``, ``batch2``, ..."""
+    letters = LETTERS[name]
+    if name == "bias":
+        return list(letters[:rank])
+    batch = ["batch" if axis == 0 else f"batch{axis + 1}" for axis in range(rank - len(letters))]
+    return [*batch, *letters[max(0, len(letters) - rank) :]]
+
+
+WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
+    "json": write_json,
+    "npz": write_npz,
+    "npy": write_npy,
+    "csv": write_csv,
+}
+FORMATS = ("text", *WRITERS)
+BINARY = ("npz", "npy")
+ONE_TENSOR = ("npy", "csv")
+STREAM = "-"
+
+
+def gradient_format(asked: str, output: str, *, terminal: bool) -> str:
+    """The format that ``-f`` names, or under ``auto`` the one that suits the output's name or a stream."""
+    if asked in FORMATS:
+        return asked
+    if asked != "auto":
+        raise OptionError(f"unknown format {asked!r}: expected auto, {', '.join(FORMATS)}")
+    if output == STREAM:
+        return "text" if terminal else "json"
+    extension = Path(output).suffix[1:].lower()
+    found = "text" if extension == "txt" else extension
+    if found not in FORMATS:
+        raise OptionError(f"-o {output} does not tell the format: end it in .json, .npz, .npy, .csv or .txt, or use -f")
+    return found
+
+
+@dataclass(frozen=True)
+class GradientFile:
+    """Which gradients go into one file, or into the stream ``-``."""
+
+    name: str
+    wrt: tuple[str, ...]
+
+
+def gradient_files(
+    output: str, format: str, wrt: tuple[str, ...], placeholders: Mapping[str, str]
+) -> list[GradientFile]:
+    """The files for some gradients: one for all, or one each where the name has ``{wrt}``.
+
+    Raises OptionError where a format that holds one tensor is asked to hold several.
+    """
+    files = {expand(output, {"wrt": name, **placeholders}): name for name in wrt}
+    if len(files) == len(wrt):
+        return [GradientFile(path, (name,)) for path, name in files.items()]
+    if format in ONE_TENSOR:
+        raise OptionError(
+            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz or json, ask "
+            f"for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
+        )
+    return [GradientFile(path, wrt) for path in files]

@@ -1,0 +1,153 @@
+"""Kernels as JSON.
+
+    kernel  = weights | {"name": string, "weights": weights, "bias": bias, "scale": number | "divisor": number,
+                         "groups": count}
+    weights = nested lists of numbers, of a rank in KERNEL_RANKS
+    bias    = number                          for weights (kh, kw)
+            | [number, ...]                   for a bank: one for each of the C_out output channels
+            | [[[number, ...], ...], ...]     untied: one for each output unit, (C_out, OH, OW)
+
+Only "weights" has to be there. The weights are multiplied by "scale" or divided by "divisor"; the bias is not.
+"groups" is 1 unless said, and divides C_out. Numbers are finite in float64. Every error is one line,
+``source:line:column: path: message``, in which lines and columns count from 1.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from convcli.arrays import FloatArray, first_non_finite
+from convcli.errors import JsonError, KernelError
+from convcli.json_reading import Fault, JsonPath, finite, read_json, rectangle
+from convcli.kernels import Kernel, require_kernel_shape
+
+KEYS = ("name", "weights", "bias", "scale", "divisor", "groups")
+
+_RESCALINGS: Mapping[str, Callable[[FloatArray, float], FloatArray]] = {"scale": np.multiply, "divisor": np.divide}
+
+
+def parse_kernel_json(text: str, source: str, name: str) -> Kernel:
+    """The kernel that JSON text describes, by the grammar above; its weights and bias are float64.
+
+    source: what errors call the text. name: the kernel's, where the text gives none.
+    Raises KernelError for text that is not JSON or not of that grammar.
+    """
+    try:
+        return read_json(text, source, lambda document: _kernel(document, name))
+    except JsonError as error:
+        raise KernelError(str(error)) from None
+
+
+def kernel_to_json(kernel: Kernel) -> str:
+    """The kernel as JSON that ``parse_kernel_json`` reads back exactly: one row of weights a line."""
+    members = {"name": json.dumps(kernel.name), "weights": _rows(kernel.weights.tolist())}
+    if kernel.bias is not None:
+        members["bias"] = _rows(kernel.bias.tolist())
+    if kernel.groups != 1:
+        members["groups"] = str(kernel.groups)
+    return "{\n" + ",\n".join(f'  "{key}": {value}' for key, value in members.items()) + "\n}\n"
+
+
+def _rows(values: Any, indent: str = "  ") -> str:
+    if not isinstance(values, list) or not isinstance(values[0], list):
+        return json.dumps(values)
+    deeper = indent + "  "
+    return "[\n" + ",\n".join(deeper + _rows(row, deeper) for row in values) + f"\n{indent}]"
+
+
+def _kernel(document: object, name: str) -> Kernel:
+    if isinstance(document, list):
+        return Kernel(name, _weights(document, ()))
+    if not isinstance(document, tuple):
+        raise Fault((), "expected nested lists of weights or an object")
+    members = _members(document)
+    weights = _rescaled(_weights(members["weights"], ("weights",)), members)
+    return Kernel(_name(members, name), weights, _bias(members, weights.shape), _groups(members, weights.shape))
+
+
+def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    members: dict[str, object] = {}
+    for key, value in pairs:
+        if key not in KEYS:
+            raise Fault((key,), f"unknown key; {_valid_keys(key)}", says_given=True, at_key=True)
+        if key in members:
+            raise Fault((key,), "given twice; keep one", says_given=True, at_key=True)
+        members[key] = value
+    if "weights" not in members:
+        given = ", ".join(members) or "no keys"
+        raise Fault((), f"expected the key weights, given {given}", says_given=True)
+    return members
+
+
+def _valid_keys(key: str) -> str:
+    nearest = difflib.get_close_matches(key.lower(), KEYS, n=1)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    return f"{hint}the keys are {', '.join(KEYS)}"
+
+
+def _weights(value: object, path: JsonPath) -> FloatArray:
+    if not isinstance(value, list):
+        raise Fault(path, "expected nested lists of numbers")
+    shape, numbers = rectangle(value, path)
+    try:
+        require_kernel_shape(shape)
+    except KernelError as error:
+        raise Fault(path, str(error), says_given=True) from None
+    return finite(numbers, shape, path)
+
+
+def _rescaled(weights: FloatArray, members: Mapping[str, object]) -> FloatArray:
+    keys = [key for key in _RESCALINGS if key in members]
+    if len(keys) > 1:
+        raise Fault(("divisor",), "given beside scale; keep one", says_given=True, at_key=True)
+    for key in keys:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            weights = _RESCALINGS[key](weights, _number(members[key], (key,)))
+        if first_non_finite(weights) is not None:
+            raise Fault((key,), "expected a number that leaves the weights finite")
+    return weights
+
+
+def _name(members: Mapping[str, object], otherwise: str) -> str:
+    if "name" not in members:
+        return otherwise
+    name = members["name"]
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise Fault(("name",), "expected a string of printable characters")
+    return name
+
+
+def _bias(members: Mapping[str, object], weights_shape: tuple[int, ...]) -> FloatArray | None:
+    if "bias" not in members:
+        return None
+    shape, numbers = rectangle(members["bias"], ("bias",))
+    if len(weights_shape) == 2:
+        fits, expected = shape == (), "a number"
+    else:
+        channels = weights_shape[0]
+        fits = shape[:1] == (channels,) and len(shape) in (1, 3) and 0 not in shape
+        expected = f"shape ({channels},), or untied ({channels}, OH, OW)"
+    if not fits:
+        raise Fault(("bias",), f"expected {expected}, given shape {shape}", says_given=True)
+    return finite(numbers, shape, ("bias",))
+
+
+def _groups(members: Mapping[str, object], weights_shape: tuple[int, ...]) -> int:
+    groups = members.get("groups", 1.0)
+    if not isinstance(groups, float) or groups < 1 or not groups.is_integer():
+        raise Fault(("groups",), "expected a whole number of at least 1")
+    if len(weights_shape) == 2 and groups != 1:
+        raise Fault(("groups",), "expected 1, because weights (kh, kw) filter every channel alone")
+    if weights_shape[0] % groups:
+        raise Fault(("groups",), f"expected a divisor of C_out = {weights_shape[0]}")
+    return int(groups)
+
+
+def _number(value: object, path: JsonPath) -> float:
+    shape, numbers = rectangle(value, path)
+    if shape:
+        raise Fault(path, "expected a number")
+    return float(finite(numbers, shape, path))

@@ -1,0 +1,26 @@
+"""Arrays in NumPy's own file format."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from convcli.arrays import Array
+
+NPY_MAGIC = b"\x93NUMPY"
+
+
+def load_npy(file: Path | BytesIO) -> Array:
+    """The array of real numbers in an ``.npy``, never unpickled; a path is memory-mapped.
+
+    Raises ValueError, in one line, for a damaged file and for one that holds anything else.
+    """
+    try:
+        array: Array = np.load(file, mmap_mode="r" if isinstance(file, Path) else None, allow_pickle=False)
+    # A damaged header fails in any of the ways in which parsing Python can, and by shapes too large to allocate.
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"expected a .npy as numpy.save writes it, given one that cannot be read: {reason}") from None
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"expected a .npy of real numbers, given dtype {array.dtype}")
+    return array

@@ -1,0 +1,187 @@
+"""Names of output files, and writing them so that no half-written file is ever left behind."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+from typing import BinaryIO
+
+from convcli.errors import FileError, OptionError
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the files that come from one image and one kernel are named after.
+
+    stem: the image's name without folder and extension.  folder: the image's folder, ``.`` for none.
+    kernel: the kernel's name, any text.  extension: of the output, without the dot.
+    maps: how many there are.
+    """
+
+    stem: str
+    kernel: str
+    maps: int
+    extension: str = "png"
+    folder: str = "."
+
+    @property
+    def files(self) -> int:
+        """One for a gray or an RGB picture, and for ``.npy``, which holds any count; else one a map."""
+        return 1 if self.maps in (1, 3) or self.extension.lower() == "npy" else self.maps
+
+
+def output_extension(output: str | None) -> str:
+    """The extension, without the dot, that ``-o`` asks for; ``png`` where it leaves that open."""
+    suffix = "" if output is None or _is_folder(output) else os.path.splitext(output)[1][1:]
+    return suffix if suffix and "{" not in suffix else "png"
+
+
+def output_names(output: str | None, naming: Naming) -> list[Path]:
+    """The files to write, in the order of the maps that they hold.
+
+    output: a path, a template with placeholders, an existing folder, a folder with a slash at its end, or
+    None for the current folder. In a folder the files are called ``{stem}.{kernel}.{ext}``, with ``.{map}``
+    before the extension where every map has its own file; maps are numbered from 0, with leading zeros.
+    Raises OptionError for a template that cannot be used, or several files with one name.
+    """
+    template = _template(output, naming.files)
+    if naming.files > 1 and "map" not in _fields(template):
+        raise OptionError(
+            f"{naming.maps} maps take a file each, and {template!r} names one: "
+            "add {map} to the name, or write .npy, which holds any count"
+        )
+    return [Path(expand(template, _values(naming, number))) for number in range(naming.files)]
+
+
+def expand(template: str, values: Mapping[str, str]) -> str:
+    """The template with each ``{placeholder}`` replaced; ``{{`` and ``}}`` are braces.
+
+    Raises OptionError for a placeholder that is not among ``values``, or a lone brace.
+    """
+    pieces = _parse(template)
+    for _, field, conversion in pieces:
+        if field is not None and (field not in values or conversion):
+            raise OptionError(_unknown_placeholder(template, field + conversion, values))
+    return "".join(text + values.get(field or "", "") for text, field, _ in pieces)
+
+
+def safe_name(name: str) -> str:
+    """A kernel's name without what a file's name cannot hold, on any system."""
+    kept = "".join("-" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name)
+    return kept.strip(" .") or "kernel"
+
+
+def refuse_collisions(paths: Iterable[Path]) -> None:
+    """Raises OptionError if two outputs would be one file; a device or FIFO may be written to repeatedly."""
+    seen = set()
+    for path in paths:
+        name = os.path.realpath(path)
+        if name in seen and not _is_special(path):
+            raise OptionError(
+                f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in -o"
+            )
+        seen.add(name)
+
+
+def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
+    """Raises FileError if an output's folder is missing, or an output is there already and no ``overwrite``.
+
+    A folder with an output's name is never replaced; a device or FIFO may always be written to.
+    """
+    for path in paths:
+        if not os.path.isdir(path.parent):
+            raise FileError(f"there is no folder {path.parent} to write {path.name} into: create it first")
+        if os.path.isdir(path):
+            raise FileError(f"{path} is a folder: use -o to give the output another name")
+        if os.path.isfile(path) and not overwrite:
+            raise FileError(f"{path} exists: use --overwrite to replace it, or -o to write elsewhere")
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails.
+
+    A link is followed, and a file that is replaced hands on its permissions. What is there and is no regular
+    file, such as a FIFO or ``/dev/null``, is written into directly. Raises FileError if writing fails, and
+    BrokenPipeError if the reader of a pipe has gone.
+    """
+    try:
+        with path.open("wb") if _is_special(path) else _replacement(os.path.realpath(path)) as stream:
+            yield stream
+    except (FileError, BrokenPipeError):
+        raise
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", os.sep)) or os.path.isdir(output)
+
+
+def _template(output: str | None, files: int) -> str:
+    name = "{stem}.{kernel}.{map}.{ext}" if files > 1 else "{stem}.{kernel}.{ext}"
+    if output is None:
+        return name
+    if os.path.isdir(output):
+        return os.path.join(output.replace("{", "{{").replace("}", "}}"), name)
+    return output + name if _is_folder(output) else output
+
+
+def _fields(template: str) -> set[str | None]:
+    return {field for _, field, _ in _parse(template)}
+
+
+def _parse(template: str) -> list[tuple[str, str | None, str]]:
+    """Pieces of plain text, each with the placeholder that follows it, if any, and what is wrongly put on it."""
+    try:
+        pieces = list(Formatter().parse(template))
+    except ValueError as error:
+        message = f"the output name {template!r} has a lone brace: write {{{{ or }}}} for a brace in a name"
+        raise OptionError(message) from error
+    return [
+        (text, field, (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else ""))
+        for text, field, spec, conversion in pieces
+    ]
+
+
+def _unknown_placeholder(template: str, placeholder: str, values: Mapping[str, str]) -> str:
+    *names, last = (f"{{{name}}}" for name in values)
+    return (
+        f"unknown placeholder {{{placeholder}}} in the output name {template!r}: use {', '.join(names)} or {last} "
+        "({{ and }} for braces)"
+    )
+
+
+def _values(naming: Naming, number: int) -> dict[str, str]:
+    return {
+        "stem": naming.stem,
+        "kernel": safe_name(naming.kernel),
+        "map": str(number).zfill(len(str(naming.maps - 1))),
+        "ext": naming.extension,
+        "dir": naming.folder,
+    }
+
+
+def _is_special(path: Path) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+@contextmanager
+def _replacement(target: str) -> Iterator[BinaryIO]:
+    """A new file, beside the target so that renaming it over the target is one step."""
+    temporary = os.path.join(os.path.dirname(target), f".convcli-{secrets.token_hex(8)}.tmp")
+    try:
+        # Exclusive, and with the permissions that the umask leaves.
+        with open(temporary, "xb") as stream:
+            yield stream
+        if os.path.exists(target):
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(temporary)
+        raise

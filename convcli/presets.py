@@ -1,0 +1,417 @@
+"""Kernels by name: ``sobel-x``, ``gaussian:2``, ``motion:9,45``.
+
+Each is applied as it stands, by cross-correlation. One of low rank is written as its 1-D factors, and its
+weights follow from them; any other is written as its weights. ``x`` runs to the right and ``y`` downwards.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convcli.arrays import FloatArray, first_non_finite
+from convcli.errors import KernelError
+from convcli.kernels import Kernel
+
+WIDEST_SUPPORT = 4095
+DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the text of a parameter may be. expected: in words. convert: raises ValueError for other text."""
+
+    expected: str
+    convert: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a preset.
+
+    default: the text that stands in for it when it is left out; where it is derived, a formula in the other
+    parameters, and the builder is given None.
+    """
+
+    name: str
+    default: str
+    kind: Kind
+    derived: bool = False
+
+
+class Structure(NamedTuple):
+    """Weights ``(kh, kw)``, and the factors ``(u, v)`` whose outer products they are the sum of, if known."""
+
+    weights: FloatArray
+    factors: tuple[tuple[FloatArray, FloatArray], ...] = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named family of kernels. build: takes the converted parameters of the signature, in order."""
+
+    name: str
+    summary: str
+    signature: tuple[Parameter, ...]
+    build: Callable[..., Structure]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The name and the default of each parameter, in order."""
+        return {parameter.name: parameter.default for parameter in self.signature}
+
+    @property
+    def usage(self) -> str:
+        """How it is written, with the defaults: ``gaussian:SIGMA=1,RADIUS=int(4*SIGMA + 0.5)``."""
+        parameters = ",".join(f"{name}={default}" for name, default in self.parameters.items())
+        return f"{self.name}:{parameters}" if parameters else self.name
+
+
+def preset(text: str) -> Kernel:
+    """The 2-D kernel that ``name`` or ``name:p1,p2,...`` stands for.
+
+    The kernel is called ``text``; its weights are float64 ``(kh, kw)``; its factors are those it is made of.
+    Raises KernelError for a name that is not in PRESETS and for parameters that the preset cannot take.
+    """
+    name, colon, parameters = text.partition(":")
+    found = _find(name)
+    try:
+        arguments = _arguments(found.signature, parameters.split(",") if colon else [])
+        weights, factors = _built(found, arguments)
+    except KernelError as error:
+        raise KernelError(f"{name}: {error}; usage: {found.usage}") from None
+    return Kernel(text, weights, factors=factors)
+
+
+def _find(name: str) -> Preset:
+    if name in PRESETS:
+        return PRESETS[name]
+    nearest = difflib.get_close_matches(name.lower(), PRESETS, n=1)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise KernelError(f"expected the name of a preset, given {name!r}; {hint}`convcli kernels` lists all")
+
+
+def _arguments(signature: tuple[Parameter, ...], given: list[str]) -> list[Any]:
+    if len(given) > len(signature):
+        raise KernelError(f"expected at most {len(signature)} parameters, given {len(given)}")
+    left_out = signature[len(given) :]
+    return [
+        *map(_converted, signature, given),
+        *(None if parameter.derived else _converted(parameter, parameter.default) for parameter in left_out),
+    ]
+
+
+def _converted(parameter: Parameter, text: str) -> Any:
+    try:
+        return parameter.kind.convert(text)
+    except ValueError:
+        expected = f"{parameter.name} to be {parameter.kind.expected}"
+        raise KernelError(f"expected {expected}, given {text!r}") from None
+
+
+def _built(found: Preset, arguments: list[Any]) -> Structure:
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        structure = found.build(*arguments)
+    if first_non_finite(structure.weights) is not None or not structure.weights.any():
+        raise KernelError("expected parameters that give finite weights, not all of them 0")
+    return structure
+
+
+def _low_rank(*factors: tuple[ArrayLike, ArrayLike]) -> Structure:
+    """The sum of the outer products of columns and rows."""
+    pairs = tuple((np.array(u, np.float64), np.array(v, np.float64)) for u, v in factors)
+    extent = (len(pairs[0][0]), len(pairs[0][1]))
+    return Structure(sum((np.outer(u, v) for u, v in pairs), start=np.zeros(extent)), pairs)
+
+
+def _full_rank(rows: ArrayLike) -> Structure:
+    return Structure(np.array(rows, np.float64))
+
+
+def _identity(size: float) -> Structure:
+    impulse = _impulse(_offsets((size - 1) / 2))
+    return _low_rank((impulse, impulse))
+
+
+def _box(size: float) -> Structure:
+    """The mean of a square; only one factor is divided, so that each weight is exactly ``1 / size**2``."""
+    ones = np.ones(_support(size))
+    return _low_rank((ones, ones / ones.size**2))
+
+
+def _gaussian(sigma: float, radius: float | None) -> Structure:
+    """Samples of ``exp(-(x**2 + y**2) / (2 sigma**2))``, cut off at ``radius``, normalised to sum 1."""
+    row = _gaussian_row(sigma, _gaussian_offsets(sigma, radius))
+    return _low_rank((row, row))
+
+
+def _binomial(size: float) -> Structure:
+    """A row of Pascal's triangle, normalised: box filters of two pixels convolved with each other."""
+    order = _support(size) - 1
+    row = [math.comb(order, k) / 2**order for k in range(order + 1)]
+    return _low_rank((row, row))
+
+
+def _disk(radius: float) -> Structure:
+    """The mean of the pixels whose centres are at most ``radius`` away."""
+    offsets = _offsets(radius)
+    inside = np.hypot(offsets, offsets[:, np.newaxis]) <= radius
+    return _full_rank(inside / inside.sum())
+
+
+def _motion(length: float, angle: float) -> Structure:
+    """A line ``length`` pixels long: 1 on it, falling to 0 at a distance of 1, normalised to sum 1.
+
+    After the definition of fspecial("motion") in MATLAB, with the distance to the segment everywhere.
+    """
+    cosine, sine = _cosine_and_sine(angle)
+    half = (length - 1) / 2
+    x = _offsets(math.ceil(half * abs(cosine)))
+    upwards = -_offsets(math.ceil(half * abs(sine)))[:, np.newaxis]
+    past_the_end = np.maximum(np.abs(x * cosine + upwards * sine) - half, 0)
+    line = np.maximum(1 - np.hypot(upwards * cosine - x * sine, past_the_end), 0)
+    return _full_rank(line / line.sum())
+
+
+def _compass(north: Sequence[int], steps: int) -> Structure:
+    """The 3x3 mask whose ring, clockwise from the top left, is ``north`` turned ``steps`` times 45 degrees."""
+    weights = np.zeros((3, 3))
+    weights[[0, 0, 0, 1, 2, 2, 2, 1], [0, 1, 2, 2, 2, 1, 0, 0]] = np.roll(north, steps)
+    return _full_rank(weights)
+
+
+def _laplacian_of_gaussian(sigma: float, radius: float | None) -> Structure:
+    """``g''(y) g(x) + g(y) g''(x)`` (Marr and Hildreth, 1980): negative at the centre, of sum 0.
+
+    Sampling and cutting off leave ``g''`` a small sum; that multiple of ``g`` is taken from it.
+    """
+    offsets = _gaussian_offsets(sigma, radius)
+    row = _gaussian_row(sigma, offsets)
+    sampled = ((offsets / sigma) ** 2 - 1) * row / sigma / sigma
+    second = sampled - sampled.sum() * row
+    return _low_rank((second, row), (row, second))
+
+
+def _difference_of_gaussians(sigma: float, ratio: float) -> Structure:
+    """Narrow minus wide, on the support of the wide (Marr and Hildreth, 1980), of sum 0."""
+    offsets = _gaussian_offsets(sigma * ratio, None)
+    narrow, wide = _gaussian_row(sigma, offsets), _gaussian_row(sigma * ratio, offsets)
+    return _low_rank((narrow, narrow), (-wide, wide))
+
+
+def _unsharp(sigma: float, amount: float) -> Structure:
+    """``image + amount * (image - blurred)`` as a kernel: ``(1 + amount) * impulse - amount * gaussian``."""
+    offsets = _gaussian_offsets(sigma, None)
+    impulse, row = _impulse(offsets), _gaussian_row(sigma, offsets)
+    return _low_rank(((1 + amount) * impulse, impulse), (-amount * row, row))
+
+
+def _gabor(wavelength: float, angle: float, sigma: float | None, aspect: float, phase: float) -> Structure:
+    """A wave under a Gaussian (Daugman, 1985), oriented as OpenCV's getGaborKernel orients it, of peak 1.
+
+    ``exp(-(a**2 + aspect**2 * c**2) / (2 sigma**2)) * cos(2 pi a / wavelength + phase)``, where
+    ``a = x cos(angle) + y sin(angle)`` and ``c = -x sin(angle) + y cos(angle)``, with ``x`` and ``y`` counted
+    from the centre to the left and upwards: the wave's direction turns clockwise as the angle grows. The angle
+    and the phase are in degrees. The support reaches three standard deviations.
+    """
+    sigma = wavelength / 2 if sigma is None else sigma
+    cosine, sine = _cosine_and_sine(angle)
+    x = -_offsets(np.rint(3 * max(abs(sigma * cosine), abs(sigma / aspect * sine))))
+    y = -_offsets(np.rint(3 * max(abs(sigma * sine), abs(sigma / aspect * cosine))))
+    along_x, along_y = x * cosine, y * sine
+    across_x, across_y = aspect * x * sine, aspect * y * cosine
+    frequency, shift = 2 * np.pi / wavelength, math.radians(phase)
+    if cosine * sine * (1 - aspect) == 0:
+        column, row = _bell(along_y, across_y, sigma), _bell(along_x, across_x, sigma)
+        # cos(p + q) = cos p cos q - sin p sin q
+        cosines = column * np.cos(frequency * along_y), row * np.cos(frequency * along_x + shift)
+        sines = -column * np.sin(frequency * along_y), row * np.sin(frequency * along_x + shift)
+        return _low_rank(cosines, sines) if np.outer(*sines).any() else _low_rank(cosines)
+    along = along_x + along_y[:, np.newaxis]
+    across = across_y[:, np.newaxis] - across_x
+    return _full_rank(_bell(along, across, sigma) * np.cos(frequency * along + shift))
+
+
+def _bell(along: FloatArray, across: FloatArray, sigma: float) -> FloatArray:
+    bell: FloatArray = np.exp(-((along / sigma) ** 2 + (across / sigma) ** 2) / 2)
+    return bell
+
+
+def _gaussian_offsets(sigma: float, radius: float | None) -> FloatArray:
+    """The default reaches four standard deviations, as scipy.ndimage.gaussian_filter does."""
+    return _offsets(4 * sigma + 0.5 if radius is None else radius)
+
+
+def _gaussian_row(sigma: float, offsets: FloatArray) -> FloatArray:
+    samples = np.exp(-((offsets / sigma) ** 2) / 2)
+    row: FloatArray = samples / samples.sum()
+    return row
+
+
+def _impulse(offsets: FloatArray) -> FloatArray:
+    return np.where(offsets == 0, 1.0, 0.0)
+
+
+def _offsets(radius: float) -> FloatArray:
+    """Distances from the centre, ``-r .. r`` for the whole part ``r`` of ``radius``."""
+    width = _support(2 * np.floor(radius) + 1)
+    return np.arange(width, dtype=np.float64) - width // 2
+
+
+def _support(width: float) -> int:
+    if not width <= WIDEST_SUPPORT:
+        raise KernelError(f"expected a kernel at most {WIDEST_SUPPORT} wide, given {width:.15g}")
+    return int(width)
+
+
+def _cosine_and_sine(degrees: float) -> tuple[float, float]:
+    """Rounded, so that a right angle has a cosine of exactly 0."""
+    radians = math.radians(degrees)
+    return round(math.cos(radians), 15), round(math.sin(radians), 15)
+
+
+def _number(accepts: Callable[[float], bool]) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and accepts(value)):
+            raise ValueError
+        return value
+
+    return convert
+
+
+_FINITE = Kind("a finite number", _number(lambda value: True))
+_POSITIVE = Kind("a number above 0", _number(lambda value: value > 0))
+_NOT_NEGATIVE = Kind("a number of at least 0", _number(lambda value: value >= 0))
+_AT_LEAST_1 = Kind("a number of at least 1", _number(lambda value: value >= 1))
+_ABOVE_1 = Kind("a number above 1", _number(lambda value: value > 1))
+_WHOLE = Kind("a whole number of at least 0", _number(lambda value: value >= 0 and value % 1 == 0))
+_COUNT = Kind("a whole number of at least 1", _number(lambda value: value >= 1 and value % 1 == 0))
+_ODD = Kind("an odd number of at least 1", _number(lambda value: value >= 1 and value % 2 == 1))
+_DIRECTION = Kind(f"one of {', '.join(DIRECTIONS)}", DIRECTIONS.index)
+
+_SIZE = Parameter("SIZE", "3", _COUNT)
+_SIGMA = Parameter("SIGMA", "1", _POSITIVE)
+_RADIUS = Parameter("RADIUS", "int(4*SIGMA + 0.5)", _WHOLE, derived=True)
+_ANGLE = Parameter("ANGLE", "0", _FINITE)
+_FACING = Parameter("DIRECTION", "n", _DIRECTION)
+
+_DIFFERENCE = (-1, 0, 1)
+_CENTRE = (0, 1, 0)
+_CURVATURE = (1, -2, 1)
+_ONES = (1, 1, 1)
+
+
+def _gradient_pair(name: str, smoothing: tuple[int, ...], source: str) -> tuple[Preset, Preset]:
+    """A difference across and a smoothing along each axis."""
+    growing_right = partial(_low_rank, (smoothing, _DIFFERENCE))
+    growing_down = partial(_low_rank, (_DIFFERENCE, smoothing))
+    return (
+        Preset(f"{name}-x", f"brightness growing to the right ({source})", (), growing_right),
+        Preset(f"{name}-y", f"brightness growing downwards ({source})", (), growing_down),
+    )
+
+
+_ALL = (
+    Preset("identity", "the image itself", (Parameter("SIZE", "3", _ODD),), _identity),
+    Preset("box", "the mean of a square", (_SIZE,), _box),
+    Preset("gaussian", "a Gaussian blur", (_SIGMA, _RADIUS), _gaussian),
+    Preset("binomial", "a blur by a row of Pascal's triangle", (_SIZE,), _binomial),
+    Preset("disk", "the mean of a disk", (Parameter("RADIUS", "2", _NOT_NEGATIVE),), _disk),
+    Preset(
+        "motion",
+        "a blur along a line, counterclockwise from the x axis in degrees",
+        (Parameter("LENGTH", "9", _AT_LEAST_1), _ANGLE),
+        _motion,
+    ),
+    *_gradient_pair("sobel", (1, 2, 1), "Sobel and Feldman, 1968"),
+    *_gradient_pair("prewitt", _ONES, "Prewitt, 1970"),
+    *_gradient_pair("scharr", (3, 10, 3), "Scharr, 2000"),
+    Preset(
+        "roberts-x",
+        "brightness falling to the lower right (Roberts, 1963)",
+        (),
+        partial(_full_rank, ((1, 0), (0, -1))),
+    ),
+    Preset(
+        "roberts-y",
+        "brightness falling to the lower left (Roberts, 1963)",
+        (),
+        partial(_full_rank, ((0, 1), (-1, 0))),
+    ),
+    Preset(
+        "kirsch",
+        "brightness growing in a direction (Kirsch, 1971)",
+        (_FACING,),
+        partial(_compass, (5, 5, 5, -3, -3, -3, -3, -3)),
+    ),
+    Preset(
+        "compass",
+        "brightness growing in a direction (Robinson, 1977)",
+        (_FACING,),
+        partial(_compass, (1, 2, 1, 0, -1, -2, -1, 0)),
+    ),
+    Preset(
+        "laplacian",
+        "second differences along x and y",
+        (),
+        partial(_low_rank, (_CURVATURE, _CENTRE), (_CENTRE, _CURVATURE)),
+    ),
+    Preset(
+        "laplacian8",
+        "second differences along x, y and both diagonals",
+        (),
+        partial(_low_rank, (_ONES, _ONES), (_CENTRE, (0, -9, 0))),
+    ),
+    Preset("log", "the Laplacian of a Gaussian", (_SIGMA, _RADIUS), _laplacian_of_gaussian),
+    Preset(
+        "dog",
+        "a narrow Gaussian minus a wide one",
+        (_SIGMA, Parameter("RATIO", "1.6", _ABOVE_1)),
+        _difference_of_gaussians,
+    ),
+    Preset(
+        "sharpen",
+        "the image minus its Laplacian",
+        (),
+        partial(_low_rank, (_CENTRE, (-1, 5, -1)), ((-1, 0, -1), _CENTRE)),
+    ),
+    Preset(
+        "unsharp",
+        "the image plus AMOUNT times what a Gaussian blur takes away",
+        (_SIGMA, Parameter("AMOUNT", "1", _FINITE)),
+        _unsharp,
+    ),
+    Preset(
+        "emboss",
+        "relief lit from the upper left, added to the image",
+        (),
+        partial(_full_rank, ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))),
+    ),
+    Preset(
+        "outline",
+        "what stands out from its eight neighbours",
+        (),
+        partial(_low_rank, (_CENTRE, (0, 9, 0)), ((-1, -1, -1), _ONES)),
+    ),
+    Preset(
+        "gabor",
+        "a wave under a Gaussian, its direction clockwise from the x axis in degrees",
+        (
+            Parameter("WAVELENGTH", "8", _POSITIVE),
+            _ANGLE,
+            Parameter("SIGMA", "WAVELENGTH/2", _POSITIVE, derived=True),
+            Parameter("ASPECT", "1", _POSITIVE),
+            Parameter("PHASE", "0", _FINITE),
+        ),
+        _gabor,
+    ),
+)
+
+PRESETS: Mapping[str, Preset] = MappingProxyType({each.name: each for each in _ALL})

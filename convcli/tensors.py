@@ -1,0 +1,46 @@
+"""Tensors of any rank, from wherever they are: inline JSON, ``.npy``, JSON and picture files, or bytes."""
+
+from io import BytesIO
+from pathlib import Path
+
+from convcli.arrays import Array
+from convcli.errors import FileError
+from convcli.images import decode_image
+from convcli.json_reading import decoded, parse_array_json
+from convcli.npy_files import NPY_MAGIC, load_npy
+
+_JSON_STARTS = tuple("[-0123456789")
+
+
+def load_tensor(source: str) -> Array:
+    """The tensor that ``source`` holds, if it is a number or starts with ``[``; else the one in the file it names.
+
+    Raises JsonError for JSON that is no tensor of numbers, FileError for a file that cannot be read.
+    """
+    if source.lstrip().startswith("[") or _is_number(source):
+        return parse_array_json(source, "inline tensor")
+    try:
+        data = Path(source).read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {source}: {error.strerror}") from None
+    return parse_tensor(data, source)
+
+
+def parse_tensor(data: bytes, source: str) -> Array:
+    """The tensor in the bytes of an ``.npy``, of JSON, or of a picture, whose colours are ``(C, H, W)``."""
+    if data.startswith(NPY_MAGIC):
+        try:
+            return load_npy(BytesIO(data))
+        except ValueError as error:
+            raise FileError(f"cannot read {source}: {error}") from None
+    if data.lstrip()[:1].decode("latin-1").startswith(_JSON_STARTS):
+        return parse_array_json(decoded(data, source, "JSON in UTF-8"), source)
+    return decode_image(data, source).pixels
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,552 @@
+"""Pictures in and out, from files that the tests make."""
+
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from PIL import ImageCms
+from PIL.ExifTags import IFD, Base
+
+from convcli.arrays import Array
+from convcli.errors import FileError, OptionError
+from convcli.images import (
+    FORMATS,
+    Format,
+    Image,
+    Metadata,
+    encode_image,
+    format_of,
+    open_image,
+    decode_image,
+    to_gray,
+)
+
+HEIGHT, WIDTH = 5, 7
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+PNG = format_of("png")
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def random_pixels(channels: int, dtype: type = np.uint8, seed: int = 3) -> Array:
+    top = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1000
+    return np.random.default_rng(seed).integers(0, top, (channels, HEIGHT, WIDTH), endpoint=True).astype(dtype)
+
+
+def picture(mode: str) -> PIL.Image.Image:
+    bands = [PIL.Image.fromarray(band) for band in random_pixels(len(PIL.Image.new(mode, (1, 1)).getbands()))]
+    return PIL.Image.merge(mode, bands)
+
+
+def encoded(image: PIL.Image.Image, format: str, **options: Any) -> bytes:
+    stream = BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def planes(image: PIL.Image.Image) -> Array:
+    return np.stack([np.asarray(band) for band in image.split()])
+
+
+def saved(array: Array, allow_pickle: bool = False) -> bytes:
+    stream = BytesIO()
+    np.save(stream, array, allow_pickle=allow_pickle)
+    return stream.getvalue()
+
+
+def png_of_16_bits(samples: Array, color_type: int) -> bytes:
+    """samples: (H, W, C) uint16."""
+    height, width, _ = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def ppm_of_16_bits(samples: Array) -> bytes:
+    """samples: (H, W, 3) uint16."""
+    height, width, _ = samples.shape
+    return b"P6 %d %d 65535\n" % (width, height) + samples.astype(">u2").tobytes()
+
+
+def tiff_of_16_bits(samples: Array) -> bytes:
+    """samples: (H, W, 3) uint16. An uncompressed little-endian TIFF of one strip."""
+    height, width, channels = samples.shape
+    data = samples.astype("<u2").tobytes()
+    bits = 8 + 2 + 9 * 12 + 4
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 3, bits),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, bits + 6),
+        (277, 3, 1, channels),
+        (278, 4, 1, height),
+        (279, 4, 1, len(data)),
+    ]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + struct.pack("<3H", 16, 16, 16) + data
+
+
+def assert_plain(image: Image) -> None:
+    assert (image.alpha, image.notes, image.warnings) == (None, (), ())
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_plain_pictures_are_read_as_they_are(mode: str) -> None:
+    source = picture(mode)
+    image = decode_image(encoded(source, "PNG"), "a.png")
+    assert np.array_equal(image.pixels, planes(source))
+    assert image.pixels.dtype == np.uint8
+    assert image.metadata == Metadata()
+    assert_plain(image)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha_is_kept_apart(mode: str) -> None:
+    source = picture(mode)
+    image = decode_image(encoded(source, "PNG"), "a.png")
+    assert image.alpha is not None
+    assert np.array_equal(np.stack([*image.pixels, image.alpha]), planes(source))
+    assert (image.notes, image.warnings) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("source", "format", "mode", "note"),
+    [
+        (picture("RGB").quantize(16), "PNG", "RGB", "palette converted to RGB"),
+        (picture("L").convert("1"), "PNG", "L", "1-bit converted to L"),
+        (picture("L").convert("1"), "TIFF", "L", "1-bit converted to L"),
+        (picture("CMYK"), "JPEG", "RGB", "CMYK converted to RGB"),
+        (picture("LAB"), "TIFF", "RGB", "LAB converted to RGB"),
+        (picture("L"), "GIF", "L", "palette converted to L"),
+    ],
+)
+def test_other_modes_are_converted_with_a_note(source: PIL.Image.Image, format: str, mode: str, note: str) -> None:
+    data = encoded(source, format)
+    image = decode_image(data, "a")
+    assert np.array_equal(image.pixels, planes(PIL.Image.open(BytesIO(data)).convert(mode)))
+    assert (image.notes, image.warnings, image.alpha) == ((note,), (), None)
+
+
+def test_palette_with_transparency() -> None:
+    source = picture("RGB").quantize(16)
+    image = decode_image(encoded(source, "GIF", transparency=3), "a.gif")
+    assert image.alpha is not None
+    assert np.array_equal(image.alpha == 0, np.asarray(source) == 3)
+    assert np.array_equal(image.pixels, planes(source.convert("RGB")))
+    assert image.notes == ("palette converted to RGBA",)
+
+
+@pytest.mark.parametrize(
+    ("mode", "transparent", "note"),
+    [("L", 7, "L with a transparent level converted to LA"),
+     ("RGB", (1, 2, 3), "RGB with a transparent colour converted to RGBA")],
+)  # fmt: skip
+def test_a_transparent_colour(mode: str, transparent: Any, note: str) -> None:
+    source = picture(mode)
+    source.putpixel((2, 1), transparent)
+    image = decode_image(encoded(source, "PNG", transparency=transparent), "a.png")
+    assert image.alpha is not None
+    assert np.argwhere(image.alpha == 0).tolist() == [[1, 2]]
+    assert image.notes == (note,)
+
+
+@pytest.mark.parametrize("byte_order", ["<u2", ">u2"])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_16_bit_gray_is_exact(format: str, byte_order: str) -> None:
+    pixels = random_pixels(1, np.uint16)
+    image = decode_image(encoded(PIL.Image.fromarray(pixels[0].astype(byte_order)), format), "a")
+    assert np.array_equal(image.pixels, pixels)
+    assert image.pixels.dtype == np.dtype("=u2")
+    assert_plain(image)
+
+
+def test_16_bit_pgm_is_uint16() -> None:
+    pixels = random_pixels(1, np.uint16)
+    image = decode_image(encoded(PIL.Image.fromarray(pixels[0]), "PPM"), "a.pgm")
+    assert image.pixels.dtype == np.uint16
+    assert np.array_equal(image.pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_32_bit_tiff_keeps_its_type(dtype: type) -> None:
+    pixels = random_pixels(1, dtype) - np.array(9, dtype)
+    image = decode_image(encoded(PIL.Image.fromarray(pixels[0]), "TIFF"), "a.tif")
+    assert image.pixels.dtype == dtype
+    assert np.array_equal(image.pixels, pixels)
+    assert_plain(image)
+
+
+@pytest.mark.parametrize(
+    ("channels", "color_type", "kind"),
+    [(3, 2, "RGB PNG"), (4, 6, "RGBA PNG"), (2, 4, "gray and alpha PNG")],
+)
+def test_16_bits_in_several_channels_are_warned_about(channels: int, color_type: int, kind: str) -> None:
+    samples = np.moveaxis(random_pixels(channels, np.uint16), 0, 2)
+    image = decode_image(png_of_16_bits(samples, color_type), "a.png")
+    assert image.pixels.dtype == np.uint8
+    assert image.warnings == (
+        f"16-bit {kind} read at 8 bits: Pillow keeps 16 in a single channel only "
+        "(an .npy array would keep them all)",
+    )
+
+
+@pytest.mark.parametrize(("encode", "kind"), [(ppm_of_16_bits, "PPM"), (tiff_of_16_bits, "TIFF")])
+def test_16_bit_rgb_in_other_formats_is_warned_about(encode: Callable[[Array], bytes], kind: str) -> None:
+    pixels = random_pixels(3, np.uint16)
+    image = decode_image(encode(np.moveaxis(pixels, 0, 2)), "a")
+    assert [warning.partition(":")[0] for warning in image.warnings] == [f"16-bit RGB {kind} read at 8 bits"]
+    assert abs(image.pixels - pixels / 257).max() < 1
+
+
+def test_8_bit_ppm_is_not_warned_about() -> None:
+    assert_plain(decode_image(encoded(picture("RGB"), "PPM"), "a.ppm"))
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_frames(format: str) -> None:
+    frames = [picture("RGB"), PIL.Image.new("RGB", (WIDTH, HEIGHT)), PIL.Image.new("RGB", (WIDTH, HEIGHT), "red")]
+    data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
+    image = decode_image(data, "a")
+    assert np.array_equal(image.pixels, planes(PIL.Image.open(BytesIO(data)).convert("RGB")))
+    assert image.warnings == ("3 frames: only the first is read",)
+
+
+def test_previews_inside_a_photograph_are_not_frames() -> None:
+    data = encoded(picture("RGB"), "MPO", save_all=True, append_images=[picture("RGB")])
+    assert_plain(decode_image(data, "a.jpg"))
+
+
+def exif_of(orientation: int | None = None) -> PIL.Image.Exif:
+    exif = PIL.Image.Exif()
+    exif[Base.Make] = "Maker"
+    exif[Base.YCbCrPositioning] = 2
+    exif.get_ifd(IFD.Exif)[Base.LensModel] = "Lens"
+    if orientation is not None:
+        exif[Base.Orientation] = orientation
+    return exif
+
+
+def parsed(exif: bytes | None) -> PIL.Image.Exif:
+    assert exif is not None
+    tags = PIL.Image.Exif()
+    tags.load(exif)
+    return tags
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_orientation_is_applied_and_reset(format: str) -> None:
+    stored = picture("RGB")
+    image = decode_image(encoded(stored, format, exif=exif_of(orientation=6).tobytes()), "a")
+    unrotated = decode_image(encoded(stored, format), "a")
+    assert image.pixels.shape == (3, WIDTH, HEIGHT)
+    assert np.array_equal(image.pixels, np.rot90(unrotated.pixels, -1, axes=(1, 2)))
+    tags = parsed(image.metadata.exif)
+    assert Base.Orientation not in tags
+    assert tags[Base.Make] == "Maker"
+    assert tags.get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
+
+
+def test_16_bit_gray_is_turned_upright() -> None:
+    pixels = random_pixels(1, np.uint16)
+    data = encoded(PIL.Image.fromarray(pixels[0]), "PNG", exif=exif_of(orientation=8))
+    assert np.array_equal(decode_image(data, "a.png").pixels, np.rot90(pixels, axes=(1, 2)))
+
+
+def test_exif_forgets_the_layout_of_the_old_file() -> None:
+    exif = exif_of()
+    exif[Base.ImageWidth] = 9999
+    jpeg = decode_image(encoded(picture("RGB"), "JPEG", exif=exif), "a.jpg")
+    assert set(parsed(jpeg.metadata.exif)) == {Base.Make, Base.ExifOffset}
+    tiff = decode_image(encoded(picture("RGB"), "TIFF", compression="tiff_lzw"), "a.tif")
+    assert tiff.metadata.exif is None
+
+
+def test_damaged_exif_is_left_out() -> None:
+    image = decode_image(encoded(picture("RGB"), "PNG", exif=b"Exif\0\0II*\0\x08\0\0\0\x09"), "a.png")
+    assert image.pixels.shape == (3, HEIGHT, WIDTH)
+    assert image.metadata.exif is None
+    assert image.warnings
+
+
+def test_icc_profile_and_dpi_are_read() -> None:
+    image = decode_image(encoded(picture("RGB"), "PNG", icc_profile=SRGB, dpi=(300, 150)), "a.png")
+    assert image.metadata.icc == SRGB
+    assert image.metadata.dpi == pytest.approx((300, 150), abs=0.02)  # PNG stores whole dots per metre
+
+
+def test_no_dpi_where_the_file_gives_only_an_aspect_ratio() -> None:
+    assert decode_image(encoded(picture("RGB"), "JPEG"), "a.jpg").metadata.dpi is None
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
+def test_truncated_pictures_are_errors(format: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (90, 110, 3), np.uint8)
+    data = encoded(PIL.Image.fromarray(noise), format)
+    with pytest.raises(FileError, match=r"^cannot read half\.pic: \S[^\n]*$"):
+        decode_image(data[: len(data) // 2], "half.pic")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"hello", "it is neither a picture that Pillow knows nor an .npy array"),
+        (b"\x89PNG\r\n\x1a\n", "it is neither a picture that Pillow knows nor an .npy array"),
+    ],
+)
+def test_what_is_no_picture_is_an_error(data: bytes, reason: str) -> None:
+    with pytest.raises(FileError, match="cannot read") as caught:
+        decode_image(data, "a.png")
+    assert str(caught.value) == f"cannot read a.png: {reason}"
+
+
+def test_decompression_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(picture("RGB"), "PNG")
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 20)
+    image = decode_image(data, "a.png")
+    assert [warning.partition(",")[0] for warning in image.warnings] == [
+        "Image size (35 pixels) exceeds limit of 20 pixels"
+    ]
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(FileError, match=r"^cannot read a.png: Image size \(35 pixels\) exceeds limit of 20 pixels"):
+        decode_image(data, "a.png")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<i8", "f2", "<f4", ">f4", "f8"])
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (4, HEIGHT, WIDTH)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays(tmp_path: Path, shape: tuple[int, ...], dtype: str, order: Any) -> None:
+    array = np.random.default_rng(2).integers(0, 200, shape).astype(dtype, order=order)
+    path = tmp_path / "misleading.png"
+    path.write_bytes(saved(array))
+    for image in (open_image(path), decode_image(path.read_bytes(), "-")):
+        assert np.array_equal(image.pixels, array.reshape(-1, HEIGHT, WIDTH))
+        assert image.pixels.dtype == np.dtype(dtype).newbyteorder("=")
+        assert_plain(image)
+
+
+def test_an_array_file_is_mapped_and_not_loaded(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", random_pixels(3))
+    pixels = open_image(tmp_path / "a.npy").pixels
+    assert isinstance(pixels.base, np.memmap)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (saved(np.zeros((2, 3), bool)), "expected an array of integers or floats, and it holds bool"),
+        (saved(np.zeros((2, 3), complex)), "expected an array of integers or floats, and it holds complex128"),
+        (saved(np.zeros((2, 3), "f4,f4")), "expected an array of integers or floats, and it holds"),
+        (saved(np.zeros(3)), r"expected an array (H, W) or (C, H, W) that is not empty, and it is (3,)"),
+        (saved(np.zeros((1, 1, 2, 3))), "(H, W) or (C, H, W) that is not empty, and it is (1, 1, 2, 3)"),
+        (saved(np.zeros((0, 3))), "expected an array (H, W) or (C, H, W) that is not empty, and it is (0, 3)"),
+        (saved(np.array([[None, "x"]]), allow_pickle=True), ""),
+        (saved(np.zeros((4, 5)))[:-9], ""),
+        (saved(np.zeros((4, 5)))[:40], ""),
+        (saved(np.zeros((4, 5)))[:7], ""),
+    ],
+)  # fmt: skip
+def test_unusable_arrays_are_errors(tmp_path: Path, data: bytes, reason: str) -> None:
+    with pytest.raises(FileError, match=r"^cannot read -: [^\n]+$") as caught:
+        decode_image(data, "-")
+    assert reason in str(caught.value)
+    path = tmp_path / "a.npy"
+    path.write_bytes(data)
+    with pytest.raises(FileError, match=r"^cannot read .*a\.npy: [^\n]+$") as caught:
+        open_image(path)
+    assert reason in str(caught.value)
+
+
+def test_a_picture_is_known_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "really-a-tiff.jpg"
+    source = picture("RGB")
+    path.write_bytes(encoded(source, "TIFF"))
+    assert np.array_equal(open_image(path).pixels, planes(source))
+
+
+@pytest.mark.parametrize("name", ["astronaut.png", "camera.png", "coffee.png", "rocket.jpg"])
+def test_sample_images(name: str) -> None:
+    image = open_image(SAMPLES / name)
+    assert np.array_equal(image.pixels, decode_image((SAMPLES / name).read_bytes(), name).pixels)
+    assert_plain(image)
+
+
+def test_a_fifo_is_read(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    source = picture("RGB")
+    writer = threading.Thread(target=fifo.write_bytes, args=(encoded(source, "TIFF"),))
+    writer.start()
+    image = open_image(fifo)
+    writer.join()
+    assert np.array_equal(image.pixels, planes(source))
+
+
+def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"^cannot read .*absent\.png: No such file or directory$"):
+        open_image(tmp_path / "absent.png")
+    with pytest.raises(FileError, match=rf"^cannot read {tmp_path}: Is a directory$"):
+        open_image(tmp_path)
+
+
+def test_gray_is_what_pillow_makes_of_8_bits() -> None:
+    levels = np.array([0, 1, 100, 128, 254, 255], np.uint8)
+    pixels = np.stack(np.meshgrid(levels, levels, levels)).reshape(3, 8, 27)
+    alpha = np.full((8, 27), 9, np.uint8)
+    metadata = Metadata(SRGB)
+    gray = to_gray(Image(pixels, alpha, metadata, ("a note",), ("a warning",)))
+    expected = PIL.Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels, 0, 2))).convert("L")
+    assert np.array_equal(gray.pixels[0], np.asarray(expected))
+    assert gray.alpha is alpha
+    assert (gray.metadata, gray.notes, gray.warnings) == (metadata, ("a note",), ("a warning",))
+
+
+def test_gray_of_other_types() -> None:
+    pixels = random_pixels(3, np.uint16)
+    red, green, blue = pixels.astype(float)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    assert np.array_equal(to_gray(Image(pixels)).pixels, np.rint(luma)[np.newaxis].astype(np.uint16))
+    assert np.array_equal(to_gray(Image(pixels.astype(float))).pixels[0], luma)
+    assert to_gray(Image(pixels.astype(np.float32))).pixels.dtype == np.float32
+
+
+def test_white_stays_white_in_gray() -> None:
+    assert (to_gray(Image(np.full((3, 2, 5), 65535, np.uint16))).pixels == 65535).all()
+
+
+def test_gray_of_gray_is_itself() -> None:
+    image = Image(random_pixels(1))
+    assert to_gray(image) is image
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_gray_needs_1_or_3_channels(channels: int) -> None:
+    with pytest.raises(OptionError, match=rf"^gray is made of 3 channels .* this image has {channels}$"):
+        to_gray(Image(random_pixels(channels)))
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("png", "png"), (".PNG", "png"), ("jpg", "jpeg"), (".tif", "tiff"), ("pgm", "ppm"), (".jp2", "jpeg2000"),
+     ("npy", "npy")],
+)  # fmt: skip
+def test_format_names(name: str, format: str) -> None:
+    assert format_of(name).name == format
+
+
+@pytest.mark.parametrize("name", ["", ".xyz", "npz", "pn"])
+def test_unknown_formats_are_refused(name: str) -> None:
+    with pytest.raises(OptionError, match=rf"^unknown image format '{name}': use png, jpeg, .* or npy$"):
+        format_of(name)
+
+
+def test_names_and_extensions_are_distinct() -> None:
+    names = [name for format in FORMATS for name in {format.name, *format.extensions}]
+    assert len(names) == len(set(names))
+
+
+def test_only_npy_is_an_array() -> None:
+    assert [format.name for format in FORMATS if format.is_array] == ["npy"]
+
+
+PICTURES = [format for format in FORMATS if not format.is_array]
+EXACT = {"png", "tiff", "bmp", "ppm", "jpeg2000", "tga"}
+
+
+@pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_format_takes_gray_and_rgb(format: Format, channels: int) -> None:
+    smooth = np.broadcast_to(np.linspace(0, 255, 40), (channels, 30, 40)).astype(np.uint8)
+    metadata = Metadata(SRGB, exif_of().tobytes(), (300, 300))
+    image = decode_image(encode_image(smooth, None, format, metadata), "a")
+    pixels = np.broadcast_to(image.pixels, (3, 30, 40)).astype(int)
+    assert abs(pixels - smooth).max() <= (0 if format.name in EXACT else 16)
+
+
+@pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_in_every_format_that_holds_it(format: Format, channels: int) -> None:
+    alpha = np.zeros((30, 40), np.uint8)
+    alpha[:, 10:] = 255
+    pixels = np.full((channels, 30, 40), 99, np.uint8)
+    data = encode_image(pixels, alpha if format.holds_alpha else None, format, Metadata())
+    image = decode_image(data, "a")
+    assert (image.alpha is not None) == format.holds_alpha
+    if image.alpha is not None:
+        assert np.array_equal(image.alpha, alpha)
+
+
+@pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
+def test_depth_and_floats(format: Format) -> None:
+    assert (format.max_depth(3), format.holds_float(3)) == (8, False)
+    if format.max_depth(1) == 16:
+        pixels = random_pixels(1, np.uint16)
+        assert np.array_equal(decode_image(encode_image(pixels, None, format, Metadata()), "a").pixels, pixels)
+    if format.holds_float(1):
+        pixels = random_pixels(1, np.float32) / np.float32(-7)
+        assert np.array_equal(decode_image(encode_image(pixels, None, format, Metadata()), "a").pixels, pixels)
+
+
+def test_formats_of_16_bits_and_floats() -> None:
+    assert [format.name for format in PICTURES if format.deep] == ["png", "tiff", "ppm", "jpeg2000"]
+    assert [format.name for format in PICTURES if format.floating] == ["tiff"]
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp", "avif"])
+def test_metadata_goes_round(name: str) -> None:
+    metadata = Metadata(SRGB, exif_of().tobytes(), (300.0, 150.0))
+    again = decode_image(encode_image(random_pixels(3), None, format_of(name), metadata), "a").metadata
+    assert again.icc == SRGB
+    assert parsed(again.exif)[Base.Make] == "Maker"
+    if name in ("png", "jpeg", "tiff"):
+        assert again.dpi == pytest.approx((300, 150), abs=0.02)  # PNG stores whole dots per metre
+
+
+def test_exif_of_a_photograph_goes_into_a_tiff() -> None:
+    exif = exif_of()
+    exif[Base.ImageWidth] = 9999
+    source = decode_image(encoded(picture("RGB"), "JPEG", exif=exif), "a.jpg")
+    smaller = np.ascontiguousarray(source.pixels[:1, 1:, 2:])
+    image = decode_image(encode_image(smaller, None, format_of("tiff"), source.metadata), "a.tif")
+    assert np.array_equal(image.pixels, smaller)
+    assert parsed(image.metadata.exif)[Base.Make] == "Maker"
+
+
+def test_exif_of_a_tiff_goes_into_another() -> None:
+    source = decode_image(encoded(picture("RGB"), "TIFF", exif=exif_of().tobytes()), "a.tif")
+    image = decode_image(encode_image(source.pixels[:1], None, format_of("tiff"), source.metadata), "b.tif")
+    assert np.array_equal(image.pixels, source.pixels[:1])
+    assert parsed(image.metadata.exif).get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
+
+
+def test_a_profile_for_other_channels_is_not_carried() -> None:
+    gray_profile = SRGB[:16] + b"GRAY" + SRGB[20:]
+    for channels, icc, kept in ((1, SRGB, None), (3, gray_profile, None), (1, gray_profile, gray_profile)):
+        data = encode_image(random_pixels(channels), None, PNG, Metadata(icc))
+        assert PIL.Image.open(BytesIO(data)).info.get("icc_profile") == kept
+
+
+def test_exif_beyond_a_jpeg_segment_is_left_out() -> None:
+    exif = exif_of()
+    exif[Base.ImageDescription] = "x" * 70_000
+    data = encode_image(random_pixels(3), None, format_of("jpeg"), Metadata(exif=exif.tobytes()))
+    assert decode_image(data, "a.jpg").metadata.exif is None
+
+
+def test_what_a_format_cannot_hold_is_an_error() -> None:
+    wide = np.zeros((1, 1, 16400), np.uint8)
+    with pytest.raises(OptionError, match=r"^cannot write the image as webp: .*; choose another format$"):
+        encode_image(wide, None, format_of("webp"), Metadata())

@@ -1,0 +1,176 @@
+"""What names a kernel, and what the bytes of one may be."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+
+from convcli.errors import KernelError
+from convcli.kernel_loading import load_kernel, parse_kernel
+from convcli.presets import preset
+
+WEIGHTS = np.array([[1.0, 2, 4], [8, 16, 32]])
+
+RANKS = (
+    "expected weights of rank 2: (kh, kw), which filters every channel alone, "
+    "or rank 4: (C_out, C_in/groups, kh, kw), a bank; given "
+)
+
+BAD_ARRAYS = [
+    (np.zeros((2, 2), complex), "expected a .npy of real numbers, given dtype complex128"),
+    (np.zeros((2, 2), bool), "expected a .npy of real numbers, given dtype bool"),
+    (np.array([["1"]]), "expected a .npy of real numbers, given dtype <U1"),
+    (np.zeros((2, 2), "datetime64[s]"), "expected a .npy of real numbers, given dtype datetime64[s]"),
+    (np.array(5.0), RANKS + "rank 0"),
+    (np.ones(3), RANKS + "rank 1"),
+    (np.ones((1, 2, 3)), RANKS + "rank 3"),
+    (np.ones((1, 2, 1, 2, 1)), RANKS + "rank 5"),
+    (np.ones((0, 3)), "expected at least one weight, given shape (0, 3)"),
+    (np.array([[1, 2], [np.nan, np.inf]]), "weights[1, 0]: expected a finite number, given nan"),
+    (np.array([[[[1, -np.inf]]]], "f2"), "weights[0, 0, 0, 1]: expected a finite number, given -inf"),
+]
+
+BAD_BYTES = [
+    (b"", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
+    (b"[[1,\n true]]", "<stdin>:2:2: [0][1]: expected a number, given true"),
+    (b"[[1,\n\xc3\xa9\xff", "<stdin>:2:2: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
+    (b"\x89PNG\r\n\x1a\n", "<stdin>:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0x89"),
+    (b"\xff\xfe[\0", "<stdin>:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
+    (b"\xef\xbb\xbf[[1]]", "<stdin>:1:1: expected UTF-8 without a byte order mark, given one"),
+]
+
+UNREADABLE = [
+    ("missing.json", "expected a kernel file that can be read, given 'missing.json': No such file or directory"),
+    ("missing.NPY", "expected a kernel file that can be read, given 'missing.NPY': No such file or directory"),
+    ("kernels/", "expected a kernel file that can be read, given 'kernels/': Is a directory"),
+    ("kernels/missing", "expected a kernel file that can be read, given 'kernels/missing': No such file or directory"),
+    ("a\0.json", r"expected a kernel file that can be read, given 'a\x00.json': embedded null byte"),
+    ("missing.txt", "expected the name of a preset, given 'missing.txt'; `convcli kernels` lists all"),
+    (
+        "sobel_x",
+        "expected the name of a preset, given 'sobel_x'; did you mean 'sobel-x'? `convcli kernels` lists all",
+    ),
+    ("[[1],[2,3]]", "inline kernel:1:6: [1]: expected a list of length 1, like [0], given a list of length 2"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kernels").mkdir()
+    return tmp_path
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def assert_same(kernel, name, weights, bias=None):
+    assert (kernel.name, kernel.weights.dtype, kernel.bias, kernel.groups) == (name, np.float64, bias, 1)
+    np.testing.assert_array_equal(kernel.weights, weights)
+
+
+@pytest.mark.parametrize("text", ["[[1,2,4],[8,16,32]]", ' \n{"weights": [[1, 2, 4], [8, 16, 32]]}'])
+def test_inline_json(text):
+    assert_same(load_kernel(text), "inline", WEIGHTS)
+
+
+def test_presets_come_with_their_factors():
+    assert_same(load_kernel("gaussian:2,3"), "gaussian:2,3", preset("gaussian:2,3").weights)
+    assert len(load_kernel("gaussian:2,3").factors) == 1
+
+
+@pytest.mark.parametrize("path", ["bank.json", "kernels/bank", "bank"])
+@pytest.mark.parametrize("data", [b"[[1, 2, 4], [8, 16, 32]]", npy(WEIGHTS)])
+def test_files_are_told_by_their_content(folder, path, data):
+    (folder / path).write_bytes(data)
+    assert_same(load_kernel(path), "bank", WEIGHTS)
+    assert_same(load_kernel(str(folder / path)), "bank", WEIGHTS)
+
+
+def test_the_name_key_comes_before_the_stem(folder):
+    (folder / "bank.v2.json").write_text('{"name": "ridge", "weights": [[1]], "bias": 3}')
+    assert_same(load_kernel("bank.v2.json"), "ridge", [[1]], 3)
+
+
+def test_a_stem_need_not_be_what_a_name_key_must(folder):
+    (folder / "a\tb.json").write_text('{"weights": [[1]]}')
+    assert_same(load_kernel("a\tb.json"), "a\tb", [[1]])
+
+
+def test_a_preset_comes_before_a_file_of_its_name(folder):
+    (folder / "box").write_text("[[7]]")
+    assert_same(load_kernel("box"), "box", preset("box").weights)
+    assert_same(load_kernel("./box"), "box", [[7]])
+
+
+def test_mistakes_in_a_file_name_it(folder):
+    (folder / "kernels" / "bank.json").write_text("[[1],\n [null]]")
+    with pytest.raises(KernelError, match=re.escape("kernels/bank.json:2:3: [1][0]: expected a number, given null")):
+        load_kernel("kernels/bank.json")
+
+
+@pytest.mark.parametrize(("source", "message"), UNREADABLE, ids=[repr(source) for source, _ in UNREADABLE])
+@pytest.mark.usefixtures("folder")
+def test_what_cannot_be_loaded(source, message):
+    with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
+        load_kernel(source)
+
+
+@pytest.mark.parametrize("dtype", ["f8", ">f4", "f2", "i2", "u1", ">i8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_of_any_real_dtype_becomes_float64(dtype, order):
+    kernel = parse_kernel(npy(WEIGHTS.astype(dtype, order=order)), "<stdin>", "stdin")
+    assert_same(kernel, "stdin", WEIGHTS)
+    assert kernel.weights.flags.c_contiguous
+
+
+def test_npy_of_a_bank():
+    bank = np.arange(24.0).reshape(1, 2, 3, 4)
+    assert_same(parse_kernel(npy(bank), "<stdin>", "stdin"), "stdin", bank)
+
+
+@pytest.mark.parametrize(("array", "message"), BAD_ARRAYS, ids=[message for _, message in BAD_ARRAYS])
+def test_npy_that_is_no_kernel(array, message):
+    with pytest.raises(KernelError, match=f"^bank.npy: {re.escape(message)}$"):
+        parse_kernel(npy(array), "bank.npy", "bank")
+
+
+class Trap:
+    def __reduce__(self):
+        return pytest.fail, ("unpickled",)
+
+
+def damaged(header):
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        npy(np.array([[Trap()]], object)),
+        npy(WEIGHTS)[:-1],
+        b"\x93NUMPY",
+        b"\x93NUMPY\x09\x00",
+        damaged(b"{'descr': '<f8', 'fortran_order': False, 'shape': (2,"),
+        damaged(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000000000)}\n"),
+        damaged(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 2)}\n"),
+        damaged(b"(" * 5000),
+        damaged(b" " * 20000),
+        damaged(b"\xff\xfe"),
+    ],
+    ids=range(10),
+)
+def test_damaged_npy_is_one_line(data):
+    expected = re.escape("expected a .npy of real numbers, as numpy.save writes it, given one that cannot be read: ")
+    with pytest.raises(KernelError, match=f"^bank.npy: {expected}.+$"):
+        parse_kernel(data, "bank.npy", "bank")
+
+
+@pytest.mark.parametrize(("data", "message"), BAD_BYTES)
+def test_bytes_that_are_no_kernel(data, message):
+    with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
+        parse_kernel(data, "<stdin>", "stdin")

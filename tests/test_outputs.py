@@ -1,0 +1,271 @@
+"""Names of output files, and writing them safely."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from convcli.errors import FileError, OptionError
+from convcli.outputs import (
+    Naming,
+    expand,
+    output_extension,
+    output_names,
+    refuse_collisions,
+    refuse_existing,
+    write_atomically,
+)
+
+VALUES = {"stem": "camera", "kernel": "gaussian-2", "map": "04", "ext": "png", "dir": "photos"}
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("edges.png", "edges.png"),
+        ("{stem}.{kernel}.{map}.{ext}", "camera.gaussian-2.04.png"),
+        ("{dir}/{stem}-{stem}.png", "photos/camera-camera.png"),
+        ("{{{stem}}}.png", "{camera}.png"),
+        ("{{}}", "{}"),
+    ],
+)
+def test_placeholders_are_replaced(template: str, name: str) -> None:
+    assert expand(template, VALUES) == name
+
+
+@pytest.mark.parametrize(
+    ("template", "placeholder"),
+    [
+        ("{name}.png", "name"),
+        ("{}.png", ""),
+        ("{0}", "0"),
+        ("{stem.__class__}", "stem.__class__"),
+        ("{stem[0]}", "stem[0]"),
+        ("{stem!r}", "stem!r"),
+        ("{map:>9}", "map:>9"),
+        ("{map:{ext}}", "map:{ext}"),
+    ],
+)
+def test_only_plain_placeholders_exist(template: str, placeholder: str) -> None:
+    with pytest.raises(OptionError, match="unknown placeholder") as caught:
+        expand(template, VALUES)
+    assert str(caught.value) == (
+        f"unknown placeholder {{{placeholder}}} in the output name {template!r}: "
+        "use {stem}, {kernel}, {map}, {ext} or {dir} ({{ and }} for braces)"
+    )
+
+
+@pytest.mark.parametrize("template", ["{stem", "stem}", "{{stem}.png"])
+def test_a_lone_brace_is_refused(template: str) -> None:
+    with pytest.raises(OptionError, match=r"has a lone brace: write \{\{ or \}\} for a brace"):
+        expand(template, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("output", "naming", "names"),
+    [
+        (None, Naming("camera", "box", 1), ["camera.box.png"]),
+        (None, Naming("coffee", "gaussian:2", 3, "tiff"), ["coffee.gaussian-2.tiff"]),
+        (None, Naming("a", "bank", 2), ["a.bank.0.png", "a.bank.1.png"]),
+        (None, Naming("a", "bank", 5, "npy"), ["a.bank.npy"]),
+        ("z.NPY", Naming("a", "bank", 5, "NPY"), ["z.NPY"]),
+        ("out.jpg", Naming("a", "box", 3, "jpg"), ["out.jpg"]),
+        ("new/", Naming("a", "box", 1), ["new/a.box.png"]),
+        ("{kernel}/", Naming("a", "box", 2), ["box/a.box.0.png", "box/a.box.1.png"]),
+        ("{dir}/{stem}.{ext}", Naming("a", "box", 1, folder="photos/july"), ["photos/july/a.png"]),
+        ("m{map}.png", Naming("a", "box", 2), ["m0.png", "m1.png"]),
+        ("m{map}.png", Naming("a", "box", 1), ["m0.png"]),
+    ],
+)
+def test_names(output: str | None, naming: Naming, names: list[str]) -> None:
+    assert output_names(output, naming) == [Path(name) for name in names]
+
+
+def test_map_numbers_have_one_width() -> None:
+    names = output_names("{map}", Naming("a", "bank", 11))
+    assert [str(name) for name in names] == [f"{number:02}" for number in range(11)]
+
+
+def test_names_in_an_existing_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "with {braces}"
+    folder.mkdir()
+    assert output_names(str(folder), Naming("a", "box", 1)) == [folder / "a.box.png"]
+
+
+def test_several_files_need_several_names() -> None:
+    with pytest.raises(OptionError, match=r"^4 maps take a file each, and '\{stem\}.png' names one: add \{map\}"):
+        output_names("{stem}.png", Naming("a", "bank", 4))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "safe"),
+    [
+        ("gaussian:2", "gaussian-2"),
+        ("a/b\\c\nd\x7f", "a-b-c-d-"),
+        ("..", "kernel"),
+        ("../../x", "-..-x"),
+        (".hidden ", "hidden"),
+        ("gabor:theta=0.5,sigma=2", "gabor-theta=0.5,sigma=2"),
+        ("", "kernel"),
+    ],
+)
+def test_a_kernel_name_is_made_safe(kernel: str, safe: str) -> None:
+    assert output_names("{kernel}.png", Naming("a", kernel, 1)) == [Path(f"{safe}.png")]
+
+
+@pytest.mark.parametrize(
+    ("output", "extension"),
+    [
+        (None, "png"),
+        ("out.tif", "tif"),
+        ("{stem}.{ext}", "png"),
+        ("{stem}.{kernel}", "png"),
+        ("{stem}.jpeg", "jpeg"),
+        ("folder.d/", "png"),
+        ("plain", "png"),
+    ],
+)
+def test_extension(output: str | None, extension: str) -> None:
+    assert output_extension(output) == extension
+
+
+def test_a_folder_has_no_extension(tmp_path: Path) -> None:
+    folder = tmp_path / "results.tif"
+    folder.mkdir()
+    assert output_extension(str(folder)) == "png"
+
+
+def test_collisions_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    refuse_collisions([tmp_path / "a.png", tmp_path / "b.png"])
+    with pytest.raises(OptionError, match=r"two outputs would be named .*link/a.png: tell them apart with \{stem\}"):
+        refuse_collisions([tmp_path / "a.png", tmp_path / "b.png", tmp_path / "link" / "a.png"])
+
+
+def test_a_device_may_be_named_twice() -> None:
+    refuse_collisions([Path("/dev/null"), Path("/dev/null")])
+
+
+def test_an_existing_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    refuse_existing([path], overwrite=False)
+    path.touch()
+    refuse_existing([path], overwrite=True)
+    with pytest.raises(FileError, match=r"a.png exists: use --overwrite"):
+        refuse_existing([path], overwrite=False)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"there is no folder .*absent to write a.png into: create it first"):
+        refuse_existing([tmp_path / "absent" / "a.png"], overwrite=True)
+
+
+def test_a_folder_is_no_output(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"is a folder: use -o"):
+        refuse_existing([tmp_path], overwrite=True)
+
+
+def test_a_device_does_not_exist_already() -> None:
+    refuse_existing([Path("/dev/null")], overwrite=False)
+
+
+def test_a_file_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    with write_atomically(path) as stream:
+        stream.write(b"abc")
+        assert not path.exists()
+    assert path.read_bytes() == b"abc"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_new_file_obeys_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with write_atomically(tmp_path / "a.bin"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o640
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    with write_atomically(path) as stream:
+        stream.write(b"new")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
+def test_a_failure_leaves_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def interrupted(path: Path) -> None:
+        with write_atomically(path) as stream:
+            stream.write(b"ne")
+            raise failure("halfway")
+
+    with pytest.raises(failure, match="halfway"):
+        interrupted(path)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.bin"
+    link.symlink_to(Path("real") / "a.bin")
+    with write_atomically(link) as stream:
+        stream.write(b"abc")
+    assert link.is_symlink()
+    assert (tmp_path / "real" / "a.bin").read_bytes() == b"abc"
+
+
+def test_a_fifo_is_written_into(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(fifo.read_bytes()))
+    reader.start()
+    with write_atomically(fifo) as stream:
+        stream.write(b"abc")
+    reader.join()
+    assert received == [b"abc"]
+    assert fifo.is_fifo()
+
+
+def test_a_reader_that_leaves_is_no_file_error(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+
+    def abandoned(path: Path) -> None:
+        with write_atomically(path) as stream:
+            os.close(reader)
+            stream.write(b"a" * 100_000)
+
+    with pytest.raises(BrokenPipeError, match="Broken pipe"):
+        abandoned(fifo)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_device_is_reported() -> None:
+    message = r"^cannot write /dev/full: No space left on device$"
+    with pytest.raises(FileError, match=message), write_atomically(Path("/dev/full")) as stream:
+        stream.write(b"a")
+
+
+def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
+    message = r"^cannot write .*absent/a.bin: No such file or directory$"
+    with pytest.raises(FileError, match=message), write_atomically(tmp_path / "absent" / "a.bin"):
+        pass
+
+
+def test_an_error_of_another_file_is_not_renamed(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"^cannot read b.png: it is empty$"), write_atomically(tmp_path / "a"):
+        raise FileError("cannot read b.png: it is empty")
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,293 @@
+"""Presets against their definitions, scipy, and plain loops."""
+
+import math
+import re
+from itertools import takewhile
+
+import numpy as np
+import pytest
+from scipy import ndimage, signal
+
+from convcli.errors import KernelError
+from convcli.presets import DIRECTIONS, PRESETS, preset
+
+RIGHT = np.broadcast_to(np.arange(7.0), (6, 7))
+DOWN = np.broadcast_to(np.arange(6.0)[:, np.newaxis], (6, 7))
+
+LITERAL = [
+    ("identity", [[0, 0, 0], [0, 1, 0], [0, 0, 0]]),
+    ("identity:1", [[1]]),
+    ("sobel-x", [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]),
+    ("sobel-y", [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]),
+    ("prewitt-x", [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]),
+    ("prewitt-y", [[-1, -1, -1], [0, 0, 0], [1, 1, 1]]),
+    ("scharr-x", [[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]]),
+    ("scharr-y", [[-3, -10, -3], [0, 0, 0], [3, 10, 3]]),
+    ("roberts-x", [[1, 0], [0, -1]]),
+    ("roberts-y", [[0, 1], [-1, 0]]),
+    ("kirsch", [[5, 5, 5], [-3, 0, -3], [-3, -3, -3]]),
+    ("kirsch:ne", [[-3, 5, 5], [-3, 0, 5], [-3, -3, -3]]),
+    ("kirsch:w", [[5, -3, -3], [5, 0, -3], [5, -3, -3]]),
+    ("compass:n", [[1, 2, 1], [0, 0, 0], [-1, -2, -1]]),
+    ("compass:se", [[-2, -1, 0], [-1, 0, 1], [0, 1, 2]]),
+    ("laplacian", [[0, 1, 0], [1, -4, 1], [0, 1, 0]]),
+    ("laplacian8", [[1, 1, 1], [1, -8, 1], [1, 1, 1]]),
+    ("sharpen", [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
+    ("emboss", [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]),
+    ("outline", [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
+    ("box:2", [[0.25, 0.25], [0.25, 0.25]]),
+    ("box", np.full((3, 3), 1 / 9)),
+    ("binomial", np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16),
+    ("binomial:4", np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64),
+    ("disk", np.array([[0, 0, 1, 0, 0], [0, 1, 1, 1, 0], [1, 1, 1, 1, 1], [0, 1, 1, 1, 0], [0, 0, 1, 0, 0]]) / 13),
+    ("disk:1.5", np.full((3, 3), 1 / 9)),
+    ("motion", np.full((1, 9), 1 / 9)),
+    ("motion:3,90", np.full((3, 1), 1 / 3)),
+    ("motion:4", [[0.125, 0.25, 0.25, 0.25, 0.125]]),
+    ("gaussian:0.1", [[1]]),
+]
+
+RANKS = {
+    **dict.fromkeys(("identity", "box", "gaussian", "binomial", "gabor"), 1),
+    **dict.fromkeys(("sobel-x", "sobel-y", "prewitt-x", "prewitt-y", "scharr-x", "scharr-y"), 1),
+    **dict.fromkeys(("laplacian", "laplacian8", "log", "dog", "sharpen", "unsharp", "outline"), 2),
+    **dict.fromkeys(("disk", "motion", "roberts-x", "roberts-y", "kirsch", "compass", "emboss"), 0),
+}
+
+SUM_ONE = ("identity", "box", "gaussian", "binomial", "disk", "motion", "sharpen", "unsharp", "emboss")
+
+GAUSSIAN = "; usage: gaussian:SIGMA=1,RADIUS=int(4*SIGMA + 0.5)"
+GABOR = "; usage: gabor:WAVELENGTH=8,ANGLE=0,SIGMA=WAVELENGTH/2,ASPECT=1,PHASE=0"
+MISTAKES = [
+    (
+        "gausian:2",
+        "expected the name of a preset, given 'gausian'; did you mean 'gaussian'? `convcli kernels` lists all",
+    ),
+    ("Sobel-X", "expected the name of a preset, given 'Sobel-X'; did you mean 'sobel-x'? `convcli kernels` lists all"),
+    ("", "expected the name of a preset, given ''; `convcli kernels` lists all"),
+    ("zzz\n", r"expected the name of a preset, given 'zzz\n'; `convcli kernels` lists all"),
+    ("sobel-x:3", "sobel-x: expected at most 0 parameters, given 1; usage: sobel-x"),
+    ("gaussian:1,2,3", "gaussian: expected at most 2 parameters, given 3" + GAUSSIAN),
+    ("gaussian:wide", "gaussian: expected SIGMA to be a number above 0, given 'wide'" + GAUSSIAN),
+    ("gaussian:", "gaussian: expected SIGMA to be a number above 0, given ''" + GAUSSIAN),
+    ("gaussian:nan", "gaussian: expected SIGMA to be a number above 0, given 'nan'" + GAUSSIAN),
+    ("gaussian:inf", "gaussian: expected SIGMA to be a number above 0, given 'inf'" + GAUSSIAN),
+    ("gaussian:0", "gaussian: expected SIGMA to be a number above 0, given '0'" + GAUSSIAN),
+    ("gaussian:-1", "gaussian: expected SIGMA to be a number above 0, given '-1'" + GAUSSIAN),
+    ("gaussian:1,2.5", "gaussian: expected RADIUS to be a whole number of at least 0, given '2.5'" + GAUSSIAN),
+    ("gaussian:1,-1", "gaussian: expected RADIUS to be a whole number of at least 0, given '-1'" + GAUSSIAN),
+    ("gaussian:1e6", "gaussian: expected a kernel at most 4095 wide, given 8000001" + GAUSSIAN),
+    ("gaussian:1e308", "gaussian: expected a kernel at most 4095 wide, given inf" + GAUSSIAN),
+    ("gaussian:1,2048", "gaussian: expected a kernel at most 4095 wide, given 4097" + GAUSSIAN),
+    ("identity:4", "identity: expected SIZE to be an odd number of at least 1, given '4'; usage: identity:SIZE=3"),
+    ("identity:-1", "identity: expected SIZE to be an odd number of at least 1, given '-1'; usage: identity:SIZE=3"),
+    ("box:0", "box: expected SIZE to be a whole number of at least 1, given '0'; usage: box:SIZE=3"),
+    ("box:4096", "box: expected a kernel at most 4095 wide, given 4096; usage: box:SIZE=3"),
+    ("binomial:1e9", "binomial: expected a kernel at most 4095 wide, given 1000000000; usage: binomial:SIZE=3"),
+    ("disk:-1", "disk: expected RADIUS to be a number of at least 0, given '-1'; usage: disk:RADIUS=2"),
+    ("motion:0", "motion: expected LENGTH to be a number of at least 1, given '0'; usage: motion:LENGTH=9,ANGLE=0"),
+    ("motion:9,up", "motion: expected ANGLE to be a finite number, given 'up'; usage: motion:LENGTH=9,ANGLE=0"),
+    (
+        "kirsch:up",
+        "kirsch: expected DIRECTION to be one of n, ne, e, se, s, sw, w, nw, given 'up'; usage: kirsch:DIRECTION=n",
+    ),
+    ("dog:1,1", "dog: expected RATIO to be a number above 1, given '1'; usage: dog:SIGMA=1,RATIO=1.6"),
+    (
+        "dog:0.01",
+        "dog: expected parameters that give finite weights, not all of them 0; usage: dog:SIGMA=1,RATIO=1.6",
+    ),
+    ("gabor:1e-320", "gabor: expected parameters that give finite weights, not all of them 0" + GABOR),
+    ("gabor:8,0,1e308", "gabor: expected a kernel at most 4095 wide, given inf" + GABOR),
+]
+
+
+@pytest.mark.parametrize(("text", "weights"), LITERAL, ids=[text for text, _ in LITERAL])
+def test_weights_are_the_definition(text, weights):
+    kernel = preset(text)
+    assert kernel.weights.dtype == np.float64
+    np.testing.assert_array_equal(kernel.weights, np.array(weights, np.float64))
+    assert (kernel.name, kernel.bias, kernel.groups) == (text, None, 1)
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[repr(text) for text, _ in MISTAKES])
+def test_mistakes_are_one_line(text, message):
+    with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
+        preset(text)
+
+
+def test_every_preset_has_a_row_in_the_rank_table():
+    assert RANKS.keys() == PRESETS.keys()
+    assert all(name == found.name for name, found in PRESETS.items())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_weights_are_the_sum_of_the_factors(name):
+    kernel = preset(name)
+    assert len(kernel.factors) == RANKS[name]
+    if kernel.factors:
+        np.testing.assert_array_equal(kernel.weights, sum(np.outer(u, v) for u, v in kernel.factors))
+        assert np.linalg.matrix_rank(kernel.weights) == RANKS[name]
+
+
+@pytest.mark.parametrize("name", PRESETS.keys() - {"gabor"})
+def test_blurs_sum_to_one_and_differences_to_zero(name):
+    # Sums of up to 169 rounded weights.
+    assert preset(name).weights.sum() == pytest.approx(float(name in SUM_ONE), abs=1e-14)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_each_call_gives_its_own_arrays(name):
+    spoilt, expected = preset(name), preset(name).weights.copy()
+    for array in (spoilt.weights, *(array for pair in spoilt.factors for array in pair)):
+        array[:] = 7
+    np.testing.assert_array_equal(preset(name).weights, expected)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_defaults_shown_are_the_defaults_used(name):
+    plain = takewhile(lambda parameter: not parameter.derived, PRESETS[name].signature)
+    text = ":".join(filter(None, (name, ",".join(parameter.default for parameter in plain))))
+    np.testing.assert_array_equal(preset(text).weights, preset(name).weights)
+
+
+@pytest.mark.parametrize(
+    ("text", "written_out"),
+    [
+        ("gaussian", "gaussian:1,4"),
+        ("gaussian:2.2", "gaussian:2.2,9"),
+        ("log:2", "log:2,8"),
+        ("gabor:6", "gabor:6,0,3"),
+    ],
+)
+def test_derived_defaults_follow_their_formula(text, written_out):
+    np.testing.assert_array_equal(preset(text).weights, preset(written_out).weights)
+
+
+def test_parameters_and_usage_are_for_a_table():
+    gaussian = PRESETS["gaussian"]
+    assert gaussian.parameters == {"SIGMA": "1", "RADIUS": "int(4*SIGMA + 0.5)"}
+    assert gaussian.usage == "gaussian:SIGMA=1,RADIUS=int(4*SIGMA + 0.5)"
+    assert (PRESETS["sobel-x"].parameters, PRESETS["sobel-x"].usage) == ({}, "sobel-x")
+
+
+@pytest.mark.parametrize("family", ["sobel", "prewitt", "scharr", "roberts"])
+def test_x_grows_to_the_right_and_y_downwards(family):
+    assert (signal.correlate2d(RIGHT, preset(f"{family}-x").weights, "valid") > 0).all()
+    assert (signal.correlate2d(DOWN, preset(f"{family}-y").weights, "valid") > 0).all()
+
+
+@pytest.mark.parametrize("family", ["sobel", "prewitt", "scharr"])
+def test_x_and_y_are_blind_to_each_other(family):
+    assert not signal.correlate2d(DOWN, preset(f"{family}-x").weights, "valid").any()
+    assert not signal.correlate2d(RIGHT, preset(f"{family}-y").weights, "valid").any()
+
+
+@pytest.mark.parametrize("family", ["kirsch", "compass"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_the_positive_side_faces_the_direction(family, direction):
+    growing = RIGHT * (("e" in direction) - ("w" in direction)) + DOWN * (("s" in direction) - ("n" in direction))
+    assert (signal.correlate2d(growing, preset(f"{family}:{direction}").weights, "valid") > 0).all()
+
+
+@pytest.mark.parametrize("family", ["kirsch", "compass"])
+@pytest.mark.parametrize("step", range(8))
+def test_two_steps_are_a_quarter_turn(family, step):
+    turned = preset(f"{family}:{DIRECTIONS[(step + 2) % 8]}").weights
+    np.testing.assert_array_equal(turned, np.rot90(preset(f"{family}:{DIRECTIONS[step]}").weights, -1))
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1, 1.7, 3.1])
+def test_gaussian_is_that_of_scipy(sigma):
+    image = np.random.default_rng(1).normal(size=(31, 37))
+    ours = ndimage.correlate(image, preset(f"gaussian:{sigma}").weights, mode="mirror")
+    # Two passes round otherwise than one.
+    np.testing.assert_allclose(ours, ndimage.gaussian_filter(image, sigma, mode="mirror"), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("sigma", [1, 1.7, 3.1])
+def test_log_is_that_of_scipy_but_for_its_sum(sigma):
+    image = np.random.default_rng(2).normal(size=(31, 37))
+    ours = ndimage.correlate(image, preset(f"log:{sigma}").weights, mode="mirror")
+    # What scipy cuts off at four standard deviations leaves its kernel a sum of up to 0.003.
+    np.testing.assert_allclose(ours, ndimage.gaussian_laplace(image, sigma, mode="mirror"), rtol=0, atol=5e-3)
+
+
+def test_log_of_a_paraboloid_is_its_laplacian():
+    response = ndimage.correlate((RIGHT**2 + DOWN**2)[:6, :6], preset("log:0.8,2").weights)[2:4, 2:4]
+    # A Gaussian cut off at 2.5 standard deviations has lost a few percent of its second moment.
+    np.testing.assert_allclose(response, 4, rtol=0.1)
+
+
+def test_dog_is_a_difference_on_one_support():
+    expected = preset("gaussian:2,16").weights - preset("gaussian:4,16").weights
+    np.testing.assert_array_equal(preset("dog:2,2").weights, expected)
+    assert preset("dog:2,2").weights[16, 16] > 0
+
+
+def test_unsharp_adds_what_the_blur_takes_away():
+    image = np.random.default_rng(3).normal(size=(19, 23))
+    expected = image + 1.5 * (image - ndimage.gaussian_filter(image, 1.2, mode="wrap"))
+    ours = ndimage.correlate(image, preset("unsharp:1.2,1.5").weights, mode="wrap")
+    # The same sums in another order.
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-13)
+
+
+def motion_by_distance(length, angle, reach):
+    half, c, s = (length - 1) / 2, math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    line = np.zeros((2 * reach + 1, 2 * reach + 1))
+    for row, column in np.ndindex(line.shape):
+        x, y = column - reach, reach - row
+        along = min(max(x * c + y * s, -half), half)
+        line[row, column] = max(0, 1 - math.hypot(x - along * c, y - along * s))
+    return line / line.sum()
+
+
+@pytest.mark.parametrize(("length", "angle"), [(9, 45), (9, 30), (7.5, 120), (12, -17), (1, 33), (8, 200)])
+def test_motion_falls_with_the_distance_to_the_segment(length, angle):
+    weights = preset(f"motion:{length},{angle}").weights
+    expected = motion_by_distance(length, angle, 8)
+    top, left = (17 - weights.shape[0]) // 2, (17 - weights.shape[1]) // 2
+    framed = np.pad(weights, ((top, top), (left, left)))
+    np.testing.assert_allclose(framed, expected, rtol=0, atol=1e-14)
+
+
+def test_motion_turns_counterclockwise():
+    assert preset("motion:9,30").weights[0, -1] > 0
+    assert preset("motion:9,30").weights[0, 0] == 0
+
+
+def gabor_by_definition(wavelength, angle, sigma, aspect, phase, extent):
+    c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    weights = np.zeros(extent)
+    for row, column in np.ndindex(*extent):
+        x, y = (extent[1] - 1) / 2 - column, (extent[0] - 1) / 2 - row
+        along, across = x * c + y * s, y * c - x * s
+        envelope = math.exp(-(along**2 + (aspect * across) ** 2) / (2 * sigma**2))
+        weights[row, column] = envelope * math.cos(2 * math.pi * along / wavelength + math.radians(phase))
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("parameters", "extent", "rank"),
+    [
+        ((8, 0, 4, 1, 0), (25, 25), 1),
+        ((8, 90, 4, 1, 0), (25, 25), 1),
+        ((6, 30, 2, 1, 0), (11, 11), 2),
+        ((6, 30, 2, 1, 50), (11, 11), 2),
+        ((5, 0, 2, 0.5, 90), (25, 13), 1),
+        ((5, 90, 2, 0.5, 20), (13, 25), 2),
+        ((7, 30, 3, 0.5, 0), (33, 19), 0),
+        ((7, -60, 3, 2, 70), (17, 9), 0),
+    ],
+)
+def test_gabor_is_its_formula(parameters, extent, rank):
+    kernel = preset("gabor:" + ",".join(map(str, parameters)))
+    assert len(kernel.factors) == rank
+    # An angle sum of cosines rounds otherwise than the cosine of a sum.
+    np.testing.assert_allclose(kernel.weights, gabor_by_definition(*parameters, extent), rtol=0, atol=1e-14)
+
+
+def test_gabor_turns_clockwise():
+    weights = preset("gabor:8,45").weights
+    centre = weights.shape[0] // 2
+    assert weights[centre + 3, centre + 3] < 0 < weights[centre + 3, centre - 3]
