@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def target_of(output: str | None, format: str | None, *, overwrite: bool) -> Tar
 
 @dataclass(frozen=True)
 class Written:
-    """One output file, and what its numbers were before they became pixels."""
+    """One output file, and what its numbers were before they became pixels; None for NaN or infinity."""
 
     input: str
     output: str
@@ -59,8 +59,8 @@ class Written:
     pads: tuple[int, int, int, int]
     shape: tuple[int, ...]
     dtype: str
-    minimum: float
-    maximum: float
+    minimum: float | None
+    maximum: float | None
     clipped: int
     warnings: tuple[str, ...]
 
@@ -118,8 +118,8 @@ class Batch:
                 filtered.geometry.pads,
                 values.shape,
                 str(values.dtype),
-                float(maps.min()),
-                float(maps.max()),
+                _finite(maps.min()),
+                _finite(maps.max()),
                 rendered.clipped,
                 rendered.warnings if number == 0 else (),
             )
@@ -132,3 +132,7 @@ def _maps_known(request: Request) -> int:
     """How many maps a kernel makes, as far as it alone tells: a 2-D kernel is taken to make one picture."""
     weights = request.kernel.weights
     return len(weights) if weights.ndim > 2 else 1
+
+
+def _finite(number: np.floating[Any]) -> float | None:
+    return float(number) if np.isfinite(number) else None

@@ -20,15 +20,19 @@ def kernels(
 
     convcli kernels gaussian:2 --json | convcli apply sample_images/coffee.png -k - -o blurred.png
     """
-    from convcli.cli import render, sources
+    from convcli.cli import render, sources, tables
     from convcli.kernel_json import kernel_to_json
     from convcli.presets import PRESETS
 
-    if name is None:
-        render.show_presets(PRESETS.values(), as_json=json)
-        return
-    kernel = sources.read_kernel(name)
-    if json:
-        typer.echo(kernel_to_json(kernel), nl=False)
+    if name is not None:
+        kernel = sources.read_kernel(name)
+        if json:
+            typer.echo(kernel_to_json(kernel), nl=False)
+        else:
+            tables.print_kernel(kernel)
+    elif json:
+        render.print_json(
+            [{"name": p.name, "parameters": p.parameters, "summary": p.summary} for p in PRESETS.values()]
+        )
     else:
-        render.show_kernel(kernel)
+        tables.print_presets(PRESETS.values())
