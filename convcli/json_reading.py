@@ -40,17 +40,10 @@ def read_json(text: str, source: str, interpret: Callable[[object], Interpreted]
 
     source: what errors call the text. Raises JsonError for text that is not JSON, and where interpret faults.
     """
-    if text.startswith(_BYTE_ORDER_MARK):
-        raise JsonError(f"{place(source, text, 0)}: expected UTF-8 without a byte order mark, given one")
     try:
-        return interpret(_DECODER.decode(text))
-    except json.JSONDecodeError as error:
-        found = repr(text[error.pos]) if error.pos < len(text) else "the end of the text"
-        raise JsonError(f"{place(source, text, error.pos)}: invalid JSON at {found}: {error.msg}") from None
+        return _interpreted(text, source, interpret)
     except RecursionError:
         raise JsonError(f"{place(source, text, 0)}: lists nested too deeply to read") from None
-    except Fault as fault:
-        raise JsonError(_report(fault, source, text)) from None
 
 
 def decoded(data: bytes, source: str, expected: str) -> str:
@@ -78,6 +71,18 @@ def place(source: str, text: str, offset: int) -> str:
     line = text.count("\n", 0, offset) + 1
     column = offset - text.rfind("\n", 0, offset)
     return f"{source}:{line}:{column}"
+
+
+def _interpreted(text: str, source: str, interpret: Callable[[object], Interpreted]) -> Interpreted:
+    if text.startswith(_BYTE_ORDER_MARK):
+        raise JsonError(f"{place(source, text, 0)}: expected UTF-8 without a byte order mark, given one")
+    try:
+        return interpret(_DECODER.decode(text))
+    except json.JSONDecodeError as error:
+        found = repr(text[error.pos]) if error.pos < len(text) else "the end of the text"
+        raise JsonError(f"{place(source, text, error.pos)}: invalid JSON at {found}: {error.msg}") from None
+    except Fault as fault:
+        raise JsonError(_report(fault, source, text)) from None
 
 
 def rectangle(value: object, path: JsonPath) -> tuple[tuple[int, ...], list[float]]:

@@ -22,10 +22,10 @@ from convcli.images import (
     Format,
     Image,
     Metadata,
+    decode_image,
     encode_image,
     format_of,
     open_image,
-    decode_image,
     to_gray,
 )
 
@@ -68,8 +68,7 @@ def png_of_16_bits(samples: Array, color_type: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     )
 
 
@@ -198,8 +197,7 @@ def test_16_bits_in_several_channels_are_warned_about(channels: int, color_type:
     image = decode_image(png_of_16_bits(samples, color_type), "a.png")
     assert image.pixels.dtype == np.uint8
     assert image.warnings == (
-        f"16-bit {kind} read at 8 bits: Pillow keeps 16 in a single channel only "
-        "(an .npy array would keep them all)",
+        f"16-bit {kind} read at 8 bits: Pillow keeps 16 in a single channel only (an .npy array would keep them all)",
     )
 
 
@@ -347,9 +345,9 @@ def test_an_array_file_is_mapped_and_not_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (saved(np.zeros((2, 3), bool)), "expected an array of integers or floats, and it holds bool"),
-        (saved(np.zeros((2, 3), complex)), "expected an array of integers or floats, and it holds complex128"),
-        (saved(np.zeros((2, 3), "f4,f4")), "expected an array of integers or floats, and it holds"),
+        (saved(np.zeros((2, 3), bool)), "expected a .npy of real numbers, given dtype bool"),
+        (saved(np.zeros((2, 3), complex)), "expected a .npy of real numbers, given dtype complex128"),
+        (saved(np.zeros((2, 3), "f4,f4")), "expected a .npy of real numbers, given dtype"),
         (saved(np.zeros(3)), r"expected an array (H, W) or (C, H, W) that is not empty, and it is (3,)"),
         (saved(np.zeros((1, 1, 2, 3))), "(H, W) or (C, H, W) that is not empty, and it is (1, 1, 2, 3)"),
         (saved(np.zeros((0, 3))), "expected an array (H, W) or (C, H, W) that is not empty, and it is (0, 3)"),

@@ -75,7 +75,7 @@ MISTAKES = [
     ("{}", "1:1: expected the key weights, given no keys"),
     ('{"name": "x", "bias": 1}', "1:1: expected the key weights, given name, bias"),
     ('{"weights": 5}', "1:13: weights: expected nested lists of numbers, given 5"),
-    ('{"weights": [[1]],\n "wieghts": 1}', f'2:2: "wieghts": unknown key; did you mean weights? {KEYS}'),
+    ('{"weights": [[1]],\n "wieghts": 1}', f"2:2: wieghts: unknown key; did you mean weights? {KEYS}"),
     ('{"\u2028": 1}', f'1:2: "\\u2028": unknown key; {KEYS}'),
     ('{"weights": [[1]],\n "weights": [[1]]}', "2:2: weights: given twice; keep one"),
     ('{"divisor": 1, "weights": [[1]], "scale": 1}', "1:2: divisor: given beside scale; keep one"),
@@ -189,6 +189,6 @@ def test_one_bad_weight_in_a_million():
     rows = np.ones((1000, 1000), int).astype(object)
     rows[700, 31] = "x"
     text = json.dumps(rows.tolist())
-    place = f"bank.json:1:{text.index('x')}: [700][31]: expected a number, given \"x\""
+    place = f'bank.json:1:{text.index("x")}: [700][31]: expected a number, given "x"'
     with pytest.raises(KernelError, match=re.escape(place)):
         parse_kernel_json(text, "bank.json", "k")
