@@ -1,0 +1,302 @@
+"""Z against the plain loops, against scipy, and under every choice that must not change it."""
+
+import tracemalloc
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import reference
+from geometries import BY_NAME, CASES, TILED, WORKSPACES, integers, operands
+from reference import assert_same, block_diagonal
+from scipy import ndimage, signal
+
+from convcli import conv2d, conv2d_grad
+from convcli.engine import ALGORITHMS, make_plan, plan
+from convcli.engine.tiles import Extent, largest_extent, tile_floats
+from convcli.errors import ConvcliError, GeometryError, OptionError
+from convcli.geometry import resolve_geometry
+
+GEOMETRY = resolve_geometry(TILED.V, TILED.K, **TILED.options)
+MEGABYTES = 1 << 20
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_algorithm = pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
+
+
+@cache
+def expected(case):
+    V, K, _ = operands(case)
+    return reference.conv2d(V, K, **case.plain)
+
+
+@each_algorithm
+@each_case
+def test_bank(case, algorithm):
+    V, K, _ = operands(case)
+    assert_same(conv2d(V, K, **case.options, algorithm=algorithm), expected(case))
+
+
+@each_algorithm
+@each_case
+def test_plane_kernel_is_a_block_diagonal_bank(case, algorithm):
+    V, K, _ = operands(case)
+    options, plain = case.options | {"groups": 1}, case.plain | {"groups": 1}
+    bank = block_diagonal(K[0, 0], V.shape[1])
+    assert_same(conv2d(V, K[0, 0], **options, algorithm=algorithm), reference.conv2d(V, bank, **plain))
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_tiles_change_nothing(algorithm, workspace, monkeypatch):
+    monkeypatch.setattr(plan, "WORKSPACE", workspace)
+    V, K, _ = operands(TILED)
+    b = integers(TILED.Z[1:], seed=4)
+    assert_same(conv2d(V, K, b, **TILED.options, algorithm=algorithm), expected(TILED) + b)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_workspaces_cut_every_axis(algorithm, monkeypatch):
+    chosen = [chosen_within(workspace, algorithm, monkeypatch) for workspace in WORKSPACES]
+    extents = [candidate.extent for candidate in chosen]
+    images, _, rows, columns = TILED.Z
+    assert any(extent == Extent(1, 1, 1) for extent in extents)
+    assert any(extent.rows == 1 and 1 < extent.columns < columns for extent in extents)
+    assert any(extent.columns == columns and 1 < extent.rows < rows for extent in extents)
+    assert any(extent.rows == rows and 1 < extent.images < images for extent in extents)
+    for candidate, workspace in zip(chosen[1:], WORKSPACES[1:], strict=True):
+        assert candidate.workspace <= workspace
+        assert candidate.extent.count(GEOMETRY) == len(list(candidate.extent.tiles(GEOMETRY)))
+
+
+def chosen_within(workspace, algorithm, monkeypatch):
+    monkeypatch.setattr(plan, "WORKSPACE", workspace)
+    return make_plan(GEOMETRY, np.float64().itemsize, algorithm).chosen
+
+
+@pytest.mark.parametrize("column_floats", [0, 5, 100])
+def test_the_largest_tile_that_fits_is_taken(column_floats):
+    images, _, rows, columns = TILED.Z
+    growing = [Extent(1, 1, n) for n in range(1, columns + 1)]
+    growing += [Extent(1, n, columns) for n in range(2, rows + 1)]
+    growing += [Extent(n, rows, columns) for n in range(2, images + 1)]
+    for smaller, extent in pairwise([growing[0], *growing]):
+        floats = tile_floats(GEOMETRY, extent, column_floats)
+        assert largest_extent(GEOMETRY, column_floats, floats) == extent
+        assert largest_extent(GEOMETRY, column_floats, floats - 1) == smaller
+
+
+def test_floats_of_a_tile():
+    """Two images of two groups: two channels of 6x9 padded pixels; 3x4 outputs in three channels, and five more."""
+    assert tile_floats(GEOMETRY, Extent(2, 3, 4), 5) == 2 * 2 * (2 * 6 * 9 + (3 + 5) * 3 * 4)
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3), (2, 1, 3)], ids=str)
+@pytest.mark.parametrize("K_shape", [(3, 2), (5, 4, 3, 2)], ids=["plane", "bank"])
+def test_leading_axes_are_kept(leading, K_shape):
+    V, K = integers((*leading, 4, 5, 7), seed=1), integers(K_shape, seed=2)
+    Z = conv2d(V, K, stride=(1, 2), padding=1)
+    channels = 4 if len(K_shape) == 2 else 5
+    assert Z.shape == (*leading, channels, 5, 4)
+    for image in np.ndindex(*leading):
+        assert_same(Z[image], conv2d(V[image], K, stride=(1, 2), padding=1))
+
+
+def test_image_without_channels():
+    V, K = integers((5, 7), seed=1), integers((3, 2), seed=2)
+    assert_same(conv2d(V, K), conv2d(V[None], K[None, None])[0])
+
+
+def test_inputs_may_be_views_and_lists():
+    V, K = integers((5, 4, 3), seed=1), integers((2, 3, 4), seed=2)
+    bank = K.transpose(0, 2, 1)[:, None].repeat(3, axis=1)
+    Z = conv2d(V.transpose(2, 0, 1), bank)
+    assert_same(Z, conv2d(np.ascontiguousarray(V.transpose(2, 0, 1)), bank.copy()))
+    assert_same(conv2d(V.transpose(2, 0, 1).tolist(), bank.tolist()), Z)
+
+
+def test_inputs_are_left_alone():
+    V, K = integers((2, 5, 7), seed=1), integers((3, 2, 2, 4), seed=2)
+    V.flags.writeable = K.flags.writeable = False
+    assert conv2d(V, K, 1.5, padding=2, edge="wrap", flip=True).flags.writeable
+
+
+@pytest.mark.parametrize("rank", [1, 3, 5])
+def test_kernel_rank_without_a_meaning_is_refused(rank):
+    message = rf"^kernel K: expected rank 2: \(kh, kw\), .* or rank 4: \(C_out, .*\), a bank; given rank {rank}, shape"
+    with pytest.raises(GeometryError, match=message):
+        conv2d(np.ones((1, 5, 7)), np.ones((1,) * rank))
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("stored", "computed"),
+        [
+            ("bool", "float32"),
+            ("uint8", "float32"),
+            ("int8", "float32"),
+            ("uint16", "float32"),
+            ("int16", "float32"),
+            ("float16", "float32"),
+            ("float32", "float32"),
+            ("int32", "float64"),
+            ("uint32", "float64"),
+            ("int64", "float64"),
+            ("float64", "float64"),
+            (">u2", "float32"),
+            (">f8", "float64"),
+        ],
+    )
+    def test_computed_in(self, stored, computed):
+        V, K = integers((2, 5, 7), seed=1).astype(stored), integers((3, 2, 2, 4), seed=2)
+        Z = conv2d(V, K)
+        assert Z.dtype == computed
+        assert_same(Z, conv2d(V.astype(float), K))
+
+    @pytest.mark.parametrize("stored", ["uint8", "float32", "int64", "float64"])
+    @pytest.mark.parametrize("computed", ["float32", "float64"])
+    def test_dtype_overrides(self, stored, computed):
+        V, K = np.ones((2, 5, 7), stored), integers((3, 2, 2, 4), seed=2)
+        assert conv2d(V, K, dtype=computed).dtype == computed
+
+    @pytest.mark.parametrize(("stored", "most"), [("uint8", 255), ("uint16", 65535), ("int16", 32767)])
+    def test_integers_do_not_overflow(self, stored, most):
+        V, K = np.full((1, 4, 5), most, stored), np.array([[1, 2, 4], [8, 16, 32]], stored)
+        assert_same(conv2d(V, K), np.full((1, 3, 3), 63.0 * most))
+
+    @pytest.mark.parametrize(
+        ("V", "K", "options", "message"),
+        [
+            (np.ones((1, 3, 3), complex), np.ones((2, 2)), {}, "input V: expected real numbers, given .* complex128"),
+            (np.ones((1, 3, 3)), np.ones((2, 2), complex), {}, "kernel K: expected real numbers, given .* complex128"),
+            (np.full((1, 3, 3), "a"), np.ones((2, 2)), {}, "input V: expected real numbers, given .* <U1"),
+            (
+                [[1, 2], [3]],
+                np.ones((1, 1)),
+                {},
+                "input V: expected a rectangular array of numbers, given a ragged one",
+            ),
+            (np.ones((1, 3, 3)), np.ones((2, 2)), {"dtype": "int32"}, "expected float32 or float64, given int32"),
+            (np.ones((1, 3, 3)), np.ones((2, 2)), {"dtype": "float16"}, "expected float32 or float64, given float16"),
+        ],
+        ids=["complex-V", "complex-K", "text", "ragged", "integer-dtype", "half-dtype"],
+    )
+    def test_refused(self, V, K, options, message):
+        with pytest.raises(GeometryError, match=message):
+            conv2d(V, K, **options)
+
+
+class TestBias:
+    V, K, bank = integers((2, 3, 5, 7), seed=1), integers((2, 4), seed=2), integers((4, 3, 2, 3), seed=3)
+
+    def test_number(self):
+        assert_same(conv2d(self.V, self.K, 2.5), conv2d(self.V, self.K) + 2.5)
+        assert_same(conv2d(self.V, self.bank, -3), conv2d(self.V, self.bank) - 3)
+
+    def test_per_channel(self):
+        b = integers(4, seed=4)
+        assert_same(conv2d(self.V, self.bank, b), conv2d(self.V, self.bank) + b[:, None, None])
+
+    def test_per_channel_of_groups(self):
+        grouped, b = integers((6, 1, 2, 3), seed=3), integers(6, seed=4)
+        Z = conv2d(self.V, grouped, groups=3)
+        assert_same(conv2d(self.V, grouped, b, groups=3), Z + b[:, None, None])
+
+    @pytest.mark.parametrize("leading", [(), (2,), (2, 3)], ids=str)
+    def test_untied(self, leading):
+        V, b = integers((*leading, 3, 5, 7), seed=1), integers((4, 4, 5), seed=4)
+        assert_same(conv2d(V, self.bank, b), conv2d(V, self.bank) + b)
+
+    @pytest.mark.parametrize(
+        ("K", "shape", "message"),
+        [
+            (K, (3,), r"bias b: expected a number \(2-D kernel\), given shape \(3,\)"),
+            (bank, (3,), r"bias b: expected a number, \(4,\) or \(4, 4, 5\), given shape \(3,\)"),
+            (bank, (4, 5, 4), r"bias b: expected a number, \(4,\) or \(4, 4, 5\), given shape \(4, 5, 4\)"),
+            (bank, (4, 1, 1), r"bias b: expected a number, \(4,\) or \(4, 4, 5\), given shape \(4, 1, 1\)"),
+        ],
+        ids=["plane", "per-channel", "transposed", "broadcasting"],
+    )
+    def test_other_shapes_are_refused(self, K, shape, message):
+        with pytest.raises(GeometryError, match=message):
+            conv2d(self.V, K, np.zeros(shape))
+
+
+class TestAgainstScipy:
+    """scipy's conventions coincide with these for odd kernels."""
+
+    V, K = integers((9, 12), seed=1), integers((3, 5), seed=2)
+
+    @pytest.mark.parametrize("padding", ["valid", "same", "full"])
+    def test_flip_is_true_convolution(self, padding):
+        assert_same(conv2d(self.V, self.K, padding=padding, flip=True), signal.convolve2d(self.V, self.K, padding))
+
+    @pytest.mark.parametrize("padding", ["valid", "same", "full"])
+    def test_no_flip_is_correlation(self, padding):
+        assert_same(conv2d(self.V, self.K, padding=padding), signal.correlate2d(self.V, self.K, padding))
+
+    def test_flip_turns_every_kernel_of_a_bank(self):
+        case = BY_NAME["everything-wrap"]
+        V, K, _ = operands(case)
+        assert_same(conv2d(V, K, **case.options, flip=True), conv2d(V, K[..., ::-1, ::-1], **case.options))
+
+    @pytest.mark.parametrize(
+        ("edge", "mode"),
+        [
+            ("zero", "constant"),
+            ("constant:2.5", "constant"),
+            ("replicate", "nearest"),
+            ("reflect", "mirror"),
+            ("symmetric", "reflect"),
+            ("wrap", "wrap"),
+        ],
+    )
+    @pytest.mark.parametrize("V_shape", [(9, 12), (2, 3), (1, 4)], ids=str)
+    def test_edges(self, V_shape, edge, mode):
+        V, K = integers(V_shape, seed=1), integers((5, 7), seed=2)
+        value = 2.5 if edge == "constant:2.5" else 0.0
+        assert_same(conv2d(V, K, padding="same", edge=edge), ndimage.correlate(V, K, mode=mode, cval=value))
+
+
+class TestAlgorithms:
+    def test_unknown_is_refused(self):
+        with pytest.raises(OptionError, match=f"^unknown algorithm 'magic': expected auto, {', '.join(ALGORITHMS)}$"):
+            conv2d(np.ones((3, 3)), np.ones((2, 2)), algorithm="magic")
+
+    def test_errors_have_one_root(self):
+        assert issubclass(OptionError, ConvcliError)
+        assert issubclass(OptionError, ValueError)
+
+
+class TestMemory:
+    """Bounded whatever the kernel: 127x127 over 4096x4096 would lay a terabyte of windows out."""
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    @pytest.mark.parametrize("stride", [1, 512])
+    def test_planned_workspace(self, algorithm, stride):
+        geometry = resolve_geometry((4096, 4096), (127, 127), stride=stride, padding="same")
+        assert make_plan(geometry, 8, algorithm).chosen.workspace < 64 * MEGABYTES
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_large_kernel_over_large_image(self, algorithm):
+        V, K, G = large_image(), integers((127, 127), seed=2), integers((8, 8), seed=3)
+        windows = np.lib.stride_tricks.sliding_window_view(V, K.shape)[::512, ::512]
+        Z, peak = traced(lambda: conv2d(V, K, stride=512, algorithm=algorithm))
+        assert_same(Z, np.einsum("jkmn,mn->jk", windows, K))
+        assert peak - Z.nbytes < 64 * MEGABYTES
+        dK, peak = traced(lambda: conv2d_grad(V, K, G, stride=512, algorithm=algorithm, wrt=["kernel"]).kernel)
+        assert_same(dK, np.einsum("jkmn,jk->mn", windows, G))
+        assert peak - dK.nbytes < 64 * MEGABYTES
+
+
+def large_image():
+    return np.random.default_rng(1).integers(0, 10, (4096, 4096), np.uint8)
+
+
+def traced(function):
+    """What a function returns, and the most bytes it held at a time, its result included."""
+    tracemalloc.start()
+    try:
+        return function(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,235 @@
+"""Words into integers: pads, extents, and what every request that does not fit is told."""
+
+import re
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+from geometries import CASES
+
+from convcli.errors import GeometryError
+from convcli.geometry import Axis, resolve_geometry
+
+V, K = (2, 5, 7), (3, 2, 2, 4)
+
+
+def pads(geometry):
+    y, x = geometry.rows, geometry.columns
+    return (y.before, y.after, x.before, x.after)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_integers_of_a_bank(case):
+    geometry = resolve_geometry(case.V, case.K, **case.options)
+    assert geometry.output_shape == case.Z
+    assert pads(geometry) == case.pads
+    images, channels, *size = case.V
+    outputs = case.K[0] // case.groups
+    assert geometry.input_blocks == (images, case.groups, channels // case.groups, *size)
+    assert geometry.kernel_blocks == (case.groups, outputs, *case.K[1:])
+    assert geometry.output_blocks == (images, case.groups, outputs, *case.Z[2:])
+
+
+@pytest.mark.parametrize(
+    ("shape", "images", "output"),
+    [
+        ((5, 7), 1, (4, 4)),
+        ((3, 5, 7), 3, (3, 4, 4)),
+        ((2, 3, 5, 7), 6, (2, 3, 4, 4)),
+    ],
+    ids=str,
+)
+def test_plane_kernel_counts_channels_among_the_images(shape, images, output):
+    geometry = resolve_geometry(shape, (2, 4))
+    assert geometry.input_blocks == (images, 1, 1, 5, 7)
+    assert geometry.output_shape == output
+
+
+def test_geometry_is_a_value():
+    geometry = resolve_geometry(V, K, padding="same")
+    assert geometry == resolve_geometry(V, K, padding=(0, 1, 1, 2))
+    assert hash(geometry) == hash(resolve_geometry(V, K, padding="0,1,1,2"))
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'groups'"):
+        geometry.groups = 2
+
+
+@pytest.mark.parametrize(
+    ("axis", "outputs", "window"),
+    [
+        (Axis(7, 3), range(5), range(7)),
+        (Axis(7, 3), range(2, 3), range(2, 5)),
+        (Axis(9, 2, stride=3), range(1, 3), range(3, 8)),
+        (Axis(9, 3, stride=2, dilation=3), range(1), range(7)),
+        (Axis(9, 3, stride=2, dilation=2, before=4, after=1), range(2, 4), range(4, 11)),
+    ],
+    ids=str,
+)
+def test_window_is_what_the_outputs_read(axis, outputs, window):
+    assert axis.window(outputs) == window
+
+
+class TestPads:
+    """One axis a row: input extent, kernel extent, stride, dilation; then the pads, and the output extent."""
+
+    @pytest.mark.parametrize(
+        ("axis", "same", "outputs"),
+        [
+            (Axis(6, 3), (1, 1), 6),
+            (Axis(6, 4), (1, 2), 6),
+            (Axis(7, 1), (0, 0), 7),
+            (Axis(1, 5), (2, 2), 1),
+            (Axis(6, 3, stride=2), (0, 1), 3),
+            (Axis(7, 3, stride=2), (1, 1), 4),
+            (Axis(6, 4, stride=2), (1, 1), 3),
+            (Axis(7, 4, stride=2), (1, 2), 4),
+            (Axis(6, 2, stride=2), (0, 0), 3),
+            (Axis(7, 2, stride=2), (0, 1), 4),
+            (Axis(9, 2, stride=4), (0, 1), 3),
+            (Axis(10, 2, stride=4), (0, 0), 3),
+            (Axis(8, 5, stride=3), (1, 2), 3),
+            (Axis(6, 3, dilation=2), (2, 2), 6),
+            (Axis(6, 4, dilation=3), (4, 5), 6),
+            (Axis(7, 4, stride=2, dilation=3), (4, 5), 4),
+            (Axis(224, 7, stride=2), (2, 3), 112),
+        ],
+        ids=str,
+    )
+    def test_same(self, axis, same, outputs):
+        upper, lower = (self.padded(axis, padding) for padding in ("same", "same-lower"))
+        assert (upper.before, upper.after) == same
+        assert (lower.before, lower.after) == same[::-1]
+        assert upper.output == lower.output == outputs
+
+    @pytest.mark.parametrize("stride", range(1, 6))
+    @pytest.mark.parametrize("dilation", [1, 2, 3])
+    def test_same_is_that_of_tensorflow(self, stride, dilation):
+        """As its guide gives it: the total depends on the remainder of the input by the stride."""
+        for size, taps in np.ndindex(12, 6):
+            axis = self.padded(Axis(size + 1, taps + 1, stride, dilation), "same")
+            reach, remainder = dilation * taps + 1, (size + 1) % stride
+            total = max(reach - (remainder or stride), 0)
+            assert (axis.before, axis.after) == (total // 2, total - total // 2)
+            assert axis.output == -(-(size + 1) // stride)
+
+    @pytest.mark.parametrize(
+        ("axis", "each", "outputs"),
+        [(Axis(6, 3), 2, 8), (Axis(5, 4), 3, 8), (Axis(6, 3, 2, 3), 6, 6), (Axis(1, 7), 6, 7)],
+        ids=str,
+    )
+    def test_full(self, axis, each, outputs):
+        full = self.padded(axis, "full")
+        assert (full.before, full.after, full.output) == (each, each, outputs)
+
+    def padded(self, axis, padding):
+        """The axis under this padding, as rows and as columns of two images."""
+        numbers = {"stride": (axis.stride, 1), "dilation": (axis.dilation, 1), "padding": padding}
+        turned = {"stride": (1, axis.stride), "dilation": (1, axis.dilation), "padding": padding}
+        rows = resolve_geometry((axis.size, 4), (axis.taps, 1), **numbers).rows
+        columns = resolve_geometry((4, axis.size), (1, axis.taps), **turned).columns
+        assert rows == columns
+        return rows
+
+    @pytest.mark.parametrize(
+        ("padding", "expected"),
+        [
+            ("valid", (0, 0, 0, 0)),
+            ("full", (1, 1, 3, 3)),
+            (3, (3, 3, 3, 3)),
+            ((1, 2), (1, 1, 2, 2)),
+            ((1, 0, 2, 1), (1, 0, 2, 1)),
+            ([1, 0, 2, 1], (1, 0, 2, 1)),
+            (np.int64(2), (2, 2, 2, 2)),
+            ("3", (3, 3, 3, 3)),
+            ("1,2", (1, 1, 2, 2)),
+            ("1,0,2,1", (1, 0, 2, 1)),
+            ("100,0,0,7", (100, 0, 0, 7)),
+        ],
+        ids=repr,
+    )
+    def test_forms(self, padding, expected):
+        assert pads(resolve_geometry(V, K, padding=padding)) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(2, (2, 2)), ((2, 3), (2, 3)), ([2, 3], (2, 3)), ((2,), (2, 2)), ("2", (2, 2)), ("2,3", (2, 3)), ("2, 3", (2, 3))],
+    ids=repr,
+)
+@pytest.mark.parametrize("name", ["stride", "dilation"])
+def test_forms_of_pairs(name, value, expected):
+    geometry = resolve_geometry((20, 20), (2, 3), **{name: value})
+    assert (getattr(geometry.rows, name), getattr(geometry.columns, name)) == expected
+
+
+RANKS = "kernel K: expected rank 2: (kh, kw), which filters every channel alone, "
+RANKS += "or rank 4: (C_out, C_in/groups, kh, kw), a bank; given rank"
+PADS = "padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), given"
+WORDS = "padding: expected valid, same, same-lower, full, N, Y,X or T,B,L,R, given"
+BEYOND = "kernel larger than the padded input: the kernel reaches {} pixels (rows x columns, dilation included), "
+BEYOND += "the input is 5x7, {} with its padding; use more padding or a smaller kernel"
+
+
+@pytest.mark.parametrize(
+    ("V", "K", "options", "text"),
+    [
+        (V, K, {"stride": 0}, "stride: expected one or two integers of at least 1, given 0"),
+        (V, K, {"stride": (1, -2)}, "stride: expected one or two integers of at least 1, given (1, -2)"),
+        (V, K, {"stride": (1, 2, 3)}, "stride: expected one or two integers of at least 1, given (1, 2, 3)"),
+        (V, K, {"stride": ()}, "stride: expected one or two integers of at least 1, given ()"),
+        (V, K, {"stride": "2,0"}, "stride: expected one or two integers of at least 1, given '2,0'"),
+        (V, K, {"stride": 1.5}, "stride: expected S or SY,SX, given 1.5"),
+        (V, K, {"stride": None}, "stride: expected S or SY,SX, given None"),
+        (V, K, {"stride": "2x1"}, "stride: expected S or SY,SX, given '2x1'"),
+        (V, K, {"stride": ""}, "stride: expected S or SY,SX, given ''"),
+        (V, K, {"dilation": 0}, "dilation: expected one or two integers of at least 1, given 0"),
+        (V, K, {"dilation": "1,2,3"}, "dilation: expected one or two integers of at least 1, given '1,2,3'"),
+        (V, K, {"dilation": "one"}, "dilation: expected S or SY,SX, given 'one'"),
+        (V, K, {"padding": -1}, f"{PADS} -1"),
+        (V, K, {"padding": "0,-2"}, f"{PADS} '0,-2'"),
+        (V, K, {"padding": (1, 2, 3)}, f"{PADS} (1, 2, 3)"),
+        (V, K, {"padding": "1,2,3,4,5"}, f"{PADS} '1,2,3,4,5'"),
+        (V, K, {"padding": ()}, f"{PADS} ()"),
+        (V, K, {"padding": "sideways"}, f"{WORDS} 'sideways'"),
+        (V, K, {"padding": "SAME"}, f"{WORDS} 'SAME'"),
+        (V, K, {"padding": "same,1"}, f"{WORDS} 'same,1'"),
+        (V, K, {"padding": ""}, f"{WORDS} ''"),
+        (V, K, {"padding": 0.5}, f"{WORDS} 0.5"),
+        (V, K, {"groups": 0}, "groups must divide the kernel's 3 output channels: given 0"),
+        (V, K, {"groups": -3}, "groups must divide the kernel's 3 output channels: given -3"),
+        (V, K, {"groups": 2}, "groups must divide the kernel's 3 output channels: given 2"),
+        (
+            V,
+            K,
+            {"groups": 3},
+            "kernel (3, 2, 2, 4) with groups 3 takes 6 input channels, but the input has 2: its shape is (2, 5, 7)",
+        ),
+        (
+            (4, 6, 5, 7),
+            K,
+            {},
+            "kernel (3, 2, 2, 4) with groups 1 takes 2 input channels, but the input has 6: its shape is (4, 6, 5, 7)",
+        ),
+        (V, (2, 4), {"groups": 2}, "a 2-D kernel filters every channel alone: expected groups 1, given 2"),
+        ((2, 0, 7), K, {}, "input V is empty: its shape is (2, 0, 7)"),
+        ((0, 2, 5, 7), (2, 4), {}, "input V is empty: its shape is (0, 2, 5, 7)"),
+        (V, (3, 2, 0, 4), {}, "kernel K is empty: its shape is (3, 2, 0, 4)"),
+        (V, (0, 4), {}, "kernel K is empty: its shape is (0, 4)"),
+        ((7,), (2, 4), {}, "input V: expected shape (..., C, H, W) or (H, W), given (7,)"),
+        ((), (2, 4), {}, "input V: expected shape (..., C, H, W) or (H, W), given ()"),
+        ((5, 7), K, {}, "input V: a 4-D kernel needs shape (..., C_in, H, W), given (5, 7)"),
+        (V, (), {}, f"{RANKS} 0, shape ()"),
+        (V, (4,), {}, f"{RANKS} 1, shape (4,)"),
+        (V, (2, 2, 4), {}, f"{RANKS} 3, shape (2, 2, 4)"),
+        (V, (1, 3, 2, 2, 4), {}, f"{RANKS} 5, shape (1, 3, 2, 2, 4)"),
+        (V, (6, 4), {}, BEYOND.format("6x4", "5x7")),
+        (V, (3, 2, 2, 8), {}, BEYOND.format("2x8", "5x7")),
+        (V, (6, 4), {"stride": 4}, BEYOND.format("6x4", "5x7")),
+        (V, (2, 9), {"stride": 9, "padding": (3, 0, 1, 0)}, BEYOND.format("2x9", "8x8")),
+        (V, (2, 4), {"dilation": (5, 3)}, BEYOND.format("6x10", "5x7")),
+        (V, (4, 3), {"dilation": (3, 1), "padding": (1, 2), "stride": 7}, BEYOND.format("10x3", "7x11")),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else None,
+)
+def test_refused(V, K, options, text):
+    with pytest.raises(GeometryError, match=f"^{re.escape(text)}$"):
+        resolve_geometry(V, K, **options)

@@ -1,0 +1,292 @@
+"""dK, dV and db against the plain loops, PyTorch's own answers, and the identities that a gradient must satisfy."""
+
+import json
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+from geometries import BY_NAME, CASES, FILLS, TILED, WORKSPACES, Case, integers, operands, random_case
+from reference import assert_adjoint, assert_same, block_diagonal, central_differences
+
+from convcli import Gradients, conv2d, conv2d_grad, engine
+from convcli.engine import ALGORITHMS, plan
+from convcli.errors import GeometryError, OptionError
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_algorithm = pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
+
+PYTORCH = json.loads((Path(__file__).parent / "data" / "conv2d_grad_pytorch.json").read_text())["cases"]
+SQUARE = Case("square", (2, 3, 6, 6), (4, 3, 3, 3))
+
+
+@cache
+def expected(case):
+    return reference.conv2d_grad(*operands(case), **case.plain)
+
+
+def assert_gradients(gradients, kernel, input_, bias):
+    assert_same(gradients.kernel, kernel)
+    assert_same(gradients.input, input_)
+    assert_same(gradients.bias, bias)
+
+
+@each_algorithm
+@each_case
+def test_bank(case, algorithm):
+    assert_gradients(conv2d_grad(*operands(case), **case.options, algorithm=algorithm), *expected(case))
+
+
+@each_algorithm
+@each_case
+def test_plane_kernel_sums_over_channels(case, algorithm):
+    V, K, _ = operands(case)
+    channels, options, plain = V.shape[1], case.options | {"groups": 1}, case.plain | {"groups": 1}
+    G = integers((case.Z[0], channels, *case.Z[2:]), seed=3)
+    dK, dV, db = reference.conv2d_grad(V, block_diagonal(K[0, 0], channels), G, **plain)
+    gradients = conv2d_grad(V, K[0, 0], G, **options, algorithm=algorithm)
+    assert_gradients(gradients, np.einsum("ccmn->mn", dK), dV, db.sum())
+
+
+@pytest.mark.parametrize("workspace", WORKSPACES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_tiles_change_nothing(algorithm, workspace, monkeypatch):
+    monkeypatch.setattr(plan, "WORKSPACE", workspace)
+    assert_gradients(conv2d_grad(*operands(TILED), **TILED.options, algorithm=algorithm), *expected(TILED))
+
+
+@each_case
+def test_input_gradient_computes_exactly_what_it_fills(case, monkeypatch):
+    convolve = engine.convolve
+
+    def checked(G, weights, geometry, out, **options):
+        assert out.shape == geometry.output_blocks
+        convolve(G, weights, geometry, out, **options)
+
+    monkeypatch.setattr(engine, "convolve", checked)
+    assert_same(conv2d_grad(*operands(case), **case.options, wrt="input").input, expected(case)[1])
+
+
+@pytest.mark.parametrize("edge", FILLS)
+def test_one_pixel_tiles_under_stride_and_dilation(edge, monkeypatch):
+    monkeypatch.setattr(plan, "WORKSPACE", 1)
+    case = BY_NAME[f"everything-{edge}"]
+    assert_gradients(conv2d_grad(*operands(case), **case.options), *expected(case))
+
+
+@each_algorithm
+@pytest.mark.parametrize("known", PYTORCH, ids=lambda known: known["name"].removeprefix("test_conv2d_"))
+def test_known_answers_of_pytorch(known, algorithm):
+    K = counting(np.shape(known["dw"]))
+    V = counting((known["batch_size"], known["channels_in"], known["height"], known["width"]))
+    words = ("stride", "padding", "dilation")
+    options = {word: (known[f"{word}_1"], known[f"{word}_2"]) for word in words} | {"groups": known["groups"]}
+    G = np.ones(conv2d(V, K, **options).shape)
+    answers = (np.array(known[name]) for name in ("dw", "dx", "db"))
+    assert_gradients(conv2d_grad(V, K, G, **options, algorithm=algorithm), *answers)
+
+
+def counting(shape):
+    return np.arange(prod(shape), dtype=float).reshape(shape)
+
+
+class TestIdentities:
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    @pytest.mark.parametrize("case", [random_case(seed) for seed in range(25)], ids=str)
+    def test_adjoints(self, case, algorithm):
+        V, K, G = real_operands(case)
+        Z = conv2d(V, K, **case.options, algorithm=algorithm)
+        gradients = conv2d_grad(V, K, G, **case.options, algorithm=algorithm)
+        assert_adjoint(G, Z, V, gradients.input)
+        assert_adjoint(G, Z, K, gradients.kernel)
+
+    @pytest.mark.parametrize("flip", [False, True])
+    @pytest.mark.parametrize("edge", FILLS)
+    def test_central_differences(self, edge, flip):
+        case = BY_NAME[f"everything-{edge}"]
+        V, K, G = operands(case)
+        options, b = case.options | {"flip": flip}, integers(case.Z[1], seed=4)
+        assert_gradients(
+            conv2d_grad(V, K, G, bias=b, **options),
+            central_differences(lambda K: np.vdot(G, conv2d(V, K, b, **options)), K),
+            central_differences(lambda V: np.vdot(G, conv2d(V, K, b, **options)), V),
+            central_differences(lambda b: np.vdot(G, conv2d(V, K, b, **options)), b),
+        )
+
+    @pytest.mark.parametrize("shape", [(), (4, 4, 4)], ids=["number", "untied"])
+    def test_central_differences_of_other_biases(self, shape):
+        V, K, G = operands(SQUARE)
+        b = integers(shape, seed=4)
+        differences = central_differences(lambda b: np.vdot(G, conv2d(V, K, b)), np.asarray(b))
+        assert_same(conv2d_grad(V, K, G, bias=b).bias, differences)
+
+
+def real_operands(case):
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal(shape) for shape in (case.V, case.K, case.Z))
+
+
+class TestShapes:
+    """A gradient has the shape of its parameter."""
+
+    def test_default_bias(self):
+        V, G = integers((2, 3, 4, 5), seed=1), integers((2, 3, 3, 3), seed=3)
+        plane = conv2d_grad(V, integers((2, 3), seed=2), G).bias
+        assert_same(plane, np.asarray(G.sum()))
+        assert_same(conv2d_grad(V, integers((3, 3, 2, 3), seed=2), G).bias, G.sum(axis=(0, 2, 3)))
+
+    @pytest.mark.parametrize(
+        ("bias", "repeated"),
+        [(0, (0, 1, 2, 3)), (np.zeros(6), (0, 2, 3)), (np.zeros((6, 3, 4)), 0)],
+        ids=["number", "per-channel", "untied"],
+    )
+    @pytest.mark.parametrize("groups", [1, 2])
+    def test_bias(self, bias, repeated, groups):
+        V, K = integers((5, 4, 4, 6), seed=1), integers((6, 4 // groups, 2, 3), seed=2)
+        G = integers((5, 6, 3, 4), seed=3)
+        db = conv2d_grad(V, K, G, bias=bias, groups=groups).bias
+        assert_same(db, np.asarray(G.sum(axis=repeated)))
+
+    @pytest.mark.parametrize("leading", [(), (3,), (2, 3)], ids=str)
+    @pytest.mark.parametrize("K_shape", [(2, 3), (5, 4, 2, 3)], ids=["plane", "bank"])
+    def test_leading_axes_are_kept_in_dV_and_summed_over_in_dK_and_db(self, leading, K_shape):
+        V, K = integers((*leading, 4, 5, 7), seed=1), integers(K_shape, seed=2)
+        G = integers(conv2d(V, K).shape, seed=3)
+        each = [conv2d_grad(V[image], K, G[image]) for image in np.ndindex(*leading)]
+        dV = np.array([one.input for one in each]).reshape(V.shape)
+        kernel, bias = (np.sum([getattr(one, name) for one in each], axis=0) for name in ("kernel", "bias"))
+        assert_gradients(conv2d_grad(V, K, G), kernel, dV, np.asarray(bias))
+
+    def test_image_without_channels(self):
+        V, K, G = integers((5, 7), seed=1), integers((3, 2), seed=2), integers((3, 6), seed=3)
+        bank = conv2d_grad(V[None], K[None, None], G[None])
+        assert_gradients(conv2d_grad(V, K, G), bank.kernel[0, 0], bank.input[0], bank.bias.reshape(()))
+
+    def test_untouched_rows_and_columns_have_no_gradient(self):
+        K, G = 2.0 ** np.arange(12).reshape(1, 2, 3, 2), 3.0 ** np.arange(9).reshape(1, 3, 3)
+        dV = conv2d_grad(np.zeros((2, 8, 10)), K, G, stride=(2, 3)).input
+        touched = np.zeros((8, 10), bool)
+        touched[:7, [0, 1, 3, 4, 6, 7]] = True
+        assert_same(dV != 0, np.array([touched, touched]))
+
+    @pytest.mark.parametrize("case", [SQUARE, BY_NAME["everything-reflect"]], ids=str)
+    def test_flip_is_with_respect_to_the_kernel_as_given(self, case):
+        V, K, G = operands(case)
+        dK, dV, db = reference.conv2d_grad(V, K[..., ::-1, ::-1], G, **case.plain)
+        assert_gradients(conv2d_grad(V, K, G, **case.options, flip=True), dK[..., ::-1, ::-1], dV, db)
+
+
+class TestRequest:
+    @pytest.mark.parametrize(
+        ("wrt", "names"),
+        [
+            ((), ()),
+            (("kernel",), {"kernel"}),
+            (["input"], {"input"}),
+            (("bias", "kernel"), {"bias", "kernel"}),
+            ({"input", "bias"}, {"input", "bias"}),
+            (("bias", "bias"), {"bias"}),
+            ("kernel", {"kernel"}),
+            ("input,bias", {"input", "bias"}),
+        ],
+        ids=str,
+    )
+    def test_only_what_is_asked_for(self, wrt, names):
+        V, K, G = operands(SQUARE)
+        full, part = vars(conv2d_grad(V, K, G)), vars(conv2d_grad(V, K, G, wrt=wrt))
+        assert {name for name, gradient in part.items() if gradient is not None} == set(names)
+        for name in names:
+            assert_same(part[name], full[name])
+
+    @pytest.mark.parametrize(
+        ("wrt", "given"), [(["kernel", "weights"], "'weights'"), ("input,G", "'G'"), ("", "''"), ([None], "None")]
+    )
+    def test_unknown_parameters_are_refused(self, wrt, given):
+        with pytest.raises(OptionError, match=f"^wrt: expected some of kernel, input, bias, given {given}$"):
+            conv2d_grad(*operands(SQUARE), wrt=wrt)
+
+    @pytest.mark.parametrize("stored", ["uint8", "int16", "float32", "int64", "float64"])
+    @pytest.mark.parametrize(
+        ("requested", "computed"), [({}, "float64"), ({"dtype": "float32"}, "float32")], ids=["default", "float32"]
+    )
+    def test_types(self, stored, requested, computed):
+        V, K, G = operands(SQUARE)
+        V = abs(V)
+        gradients = conv2d_grad(V.astype(stored), K, G, **requested)
+        assert {gradients.kernel.dtype, gradients.input.dtype, gradients.bias.dtype} == {np.dtype(computed)}
+        assert_gradients(gradients, *reference.conv2d_grad(V, K, G, **SQUARE.plain))
+
+    def test_integers_do_not_overflow(self):
+        V, K, G = np.full((1, 2, 2), 255, np.uint8), np.array([[[[1, 2]]]], np.uint8), np.full((1, 2, 1), 255, np.uint8)
+        dV = np.array([[[255.0, 510.0], [255.0, 510.0]]])
+        assert_gradients(conv2d_grad(V, K, G), np.full((1, 1, 1, 2), 130050.0), dV, np.array([510.0]))
+
+    @pytest.mark.parametrize(
+        ("G_shape", "shown"), [((2, 4, 4, 3), r"\(2, 4, 4, 3\)"), ((4, 4, 4), r"\(4, 4, 4\)"), ((), r"\(\)")]
+    )
+    def test_upstream_of_another_shape_is_refused(self, G_shape, shown):
+        V, K, _ = operands(SQUARE)
+        message = rf"^upstream gradient G: expected the output's shape \(2, 4, 4, 4\), given {shown}$"
+        with pytest.raises(GeometryError, match=message):
+            conv2d_grad(V, K, np.ones(G_shape))
+
+    def test_operands_are_left_alone(self):
+        V, K, G = operands(BY_NAME["everything-wrap"])
+        V.flags.writeable = K.flags.writeable = G.flags.writeable = False
+        gradients = conv2d_grad(V, K, G, **BY_NAME["everything-wrap"].options, flip=True)
+        assert gradients.kernel.flags.writeable
+        assert gradients.input.flags.writeable
+
+
+class TestTheOracles:
+    """What compares is itself shown to catch one entry that is 0.1 % off, and a transposed G."""
+
+    def test_gradients_object_starts_empty(self):
+        assert Gradients() == Gradients(None, None, None)
+
+    @pytest.mark.parametrize("name", ["kernel", "input", "bias"])
+    def test_reference_catches_one_wrong_entry(self, name):
+        wrong = gradients_of(SQUARE)
+        one_entry_off(wrong[name])
+        with pytest.raises(AssertionError, match=r"^1 entries differ, first \(.*\): .*, expected"):
+            assert_gradients(Gradients(**wrong), *expected(SQUARE))
+
+    def test_reference_catches_a_transposed_upstream(self):
+        V, K, G = operands(SQUARE)
+        with pytest.raises(AssertionError, match="entries differ"):
+            assert_gradients(conv2d_grad(V, K, G.swapaxes(-1, -2)), *expected(SQUARE))
+
+    def test_reference_catches_another_shape(self):
+        with pytest.raises(AssertionError, match=r"^shape \(3,\), expected \(3, 1\)"):
+            assert_same(np.zeros(3), np.zeros((3, 1)))
+
+    @pytest.mark.parametrize("name", ["kernel", "input"])
+    def test_adjoint_identity_catches_one_wrong_entry(self, name):
+        V, K, G = operands(SQUARE)
+        wrong = gradients_of(SQUARE)[name]
+        one_entry_off(wrong)
+        with pytest.raises(AssertionError, match=r"^<G, Z> = .*, but <gradient, parameter> = "):
+            assert_adjoint(G, conv2d(V, K), {"kernel": K, "input": V}[name], wrong)
+
+    def test_adjoint_identity_catches_a_transposed_upstream(self):
+        V, K, G = operands(SQUARE)
+        wrong = conv2d_grad(V, K, G.swapaxes(-1, -2)).input
+        with pytest.raises(AssertionError, match=r"^<G, Z> = .*, but <gradient, parameter> = "):
+            assert_adjoint(G, conv2d(V, K), V, wrong)
+
+    def test_central_differences_catch_one_wrong_entry(self):
+        V, K, G = operands(SQUARE)
+        wrong = gradients_of(SQUARE)["kernel"]
+        one_entry_off(wrong)
+        with pytest.raises(AssertionError, match="1 entries differ"):
+            assert_same(wrong, central_differences(lambda K: np.vdot(G, conv2d(V, K)), K))
+
+
+def gradients_of(case):
+    return vars(conv2d_grad(*operands(case), **case.options))
+
+
+def one_entry_off(gradient):
+    gradient.flat[np.argmax(gradient)] *= 1.001

@@ -1,0 +1,153 @@
+"""Imports run one way: a module imports only from the layers below its own."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import convcli
+
+PACKAGE = Path(convcli.__file__).parent
+
+# Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
+LAYERS = [
+    {"errors"},
+    {"arrays"},
+    {"padding", "npy_files", "json_reading"},
+    {"geometry"},
+    {"kernels"},
+    {"presets", "kernel_json"},
+    {"kernel_loading"},
+    {"engine.costs", "engine.tiles"},
+    {"engine.direct", "engine.im2col"},
+    {"engine.plan"},
+    {"engine.bands"},
+    {"engine"},
+    {"operands"},
+    {"convolution"},
+    {"gradients"},
+    {"images", "pixels", "outputs", "request", "upstream"},
+    {"filtering", "gradient_files", "tensors"},
+    {"batch"},
+    {"cli"},
+]
+HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in layer}
+
+# What may be imported from outside, beside the standard library.
+OUTSIDE = {"cli": {"numpy", "typer", "rich"}, "images": {"numpy", "PIL"}}
+
+
+def module_name(path):
+    """``engine.tiles`` for convcli/engine/tiles.py, ``engine`` for its __init__, "" for convcli itself."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported(tree):
+    """The absolute names of all modules that a module imports, inside its functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports in convcli are absolute"
+            yield from {submodule(node.module, alias.name) for alias in node.names}
+
+
+def submodule(module, name):
+    """``convcli.engine.tiles`` for ``from convcli.engine import tiles``, but ``convcli.engine`` for a name in it."""
+    joined = f"{module}.{name}"
+    return joined if joined.removeprefix("convcli.") in MODULES else module
+
+
+def layer_of(module):
+    """The name under which LAYERS and OUTSIDE list a module."""
+    return "cli" if module.split(".")[0] == "cli" else module
+
+
+def complaints(module, tree):
+    """What this module imports but should not."""
+    layer = layer_of(module)
+    for name in imported(tree):
+        package, _, inner = name.partition(".")
+        if package != "convcli":
+            if package not in sys.stdlib_module_names | OUTSIDE.get(layer, {"numpy"}):
+                yield f"{module} imports {package}"
+        elif inner and not allowed(layer, layer_of(inner)):
+            yield f"{module} imports {inner}, which is not in a layer below"
+
+
+def allowed(layer, below):
+    """A module without a layer passes here: the test that asks for its layer is the one to fail."""
+    return layer == below == "cli" or HEIGHT.get(below, -1) < HEIGHT[layer]
+
+
+def test_every_module_has_a_layer():
+    unplaced = {layer_of(module) for module in MODULES if module} - HEIGHT.keys()
+    assert not unplaced, f"give these modules their place in LAYERS: {', '.join(sorted(unplaced))}"
+
+
+def test_every_layer_has_modules():
+    gone = HEIGHT.keys() - {layer_of(module) for module in MODULES}
+    assert not gone, f"remove these modules from LAYERS: {', '.join(sorted(gone))}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module and layer_of(module) in HEIGHT])
+def test_imports_run_one_way(module):
+    assert not list(complaints(module, ast.parse(MODULES[module].read_text())))
+
+
+def test_the_package_itself_imports_its_modules_only_when_asked():
+    """Its names are loaded on first use; what type checkers see does not run."""
+    tree = ast.parse(MODULES[""].read_text())
+    running = [
+        node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    names = set(imported(ast.Module(running, [])))
+    assert names <= sys.stdlib_module_names, names
+
+
+def test_the_reference_is_independent():
+    tree = ast.parse((Path(__file__).parent / "reference.py").read_text())
+    assert set(imported(tree)) == {"numpy"}
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "complaint"),
+    [
+        ("padding", "from convcli.geometry import Axis", "padding imports geometry, which is not in a layer below"),
+        ("engine.direct", "from convcli.engine import im2col", "engine.direct imports engine.im2col, which is not in"),
+        ("engine.tiles", "import convcli.engine", "engine.tiles imports engine, which is not in a layer below"),
+        (
+            "gradients",
+            "def f():\n    import convcli.cli.app",
+            "gradients imports cli.app, which is not in a layer below",
+        ),
+        ("outputs", "from PIL import Image", "outputs imports PIL"),
+        ("geometry", "import rich.table", "geometry imports rich"),
+        ("images", "import scipy.ndimage", "images imports scipy"),
+        ("cli.app", "import PIL.Image", "cli.app imports PIL"),
+    ],
+)
+def test_planted_imports_are_caught(module, source, complaint):
+    (found,) = complaints(module, ast.parse(source))
+    assert found.startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("geometry", "import math, numpy as np\nfrom convcli.padding import pad"),
+        ("convolution", "from convcli import engine"),
+        ("cli.apply", "import typer\nfrom convcli import __version__\nfrom convcli.cli import options"),
+    ],
+)
+def test_proper_imports_pass(module, source):
+    assert not list(complaints(module, ast.parse(source)))
+
+
+def test_relative_imports_are_caught():
+    with pytest.raises(AssertionError, match="line 1: imports in convcli are absolute"):
+        list(complaints("geometry", ast.parse("from .padding import pad")))
