@@ -29,10 +29,10 @@ def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dty
     """float32 for what float32 holds exactly (itself, and 8- and 16-bit numbers), float64 for the rest."""
     if requested is None:
         return COMPUTED_IN[0] if np.can_cast(stored, np.float32) else COMPUTED_IN[1]
-    dtype = np.dtype(requested)
-    if dtype not in COMPUTED_IN:
-        raise GeometryError(f"dtype: expected float32 or float64, given {dtype}")
-    return dtype
+    for dtype in COMPUTED_IN:
+        if requested in (dtype, dtype.name, dtype.type):
+            return dtype
+    raise GeometryError(f"dtype: expected float32 or float64, given {requested}")
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

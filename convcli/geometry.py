@@ -8,7 +8,7 @@ extent k, stride s, dilation d and pads (before, after):
     output j under tap m reads padded pixel  j*s + m*d   which is input pixel  j*s + m*d - before
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 from operator import index
@@ -20,7 +20,7 @@ from convcli.arrays import IntArray
 from convcli.errors import GeometryError
 from convcli.padding import EdgeFill, parse_edge, sources
 
-Numbers = SupportsIndex | Sequence[SupportsIndex] | str
+Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 
 KERNEL_RANKS = {
     2: "(kh, kw), which filters every channel alone",
@@ -125,7 +125,8 @@ def resolve_geometry(
     kernel_shape: ``(kh, kw)`` or ``(C_out, C_in/groups, kh, kw)``.
     Raises GeometryError where they do not fit together.
     """
-    channels = _channels(input_shape, kernel_shape, index(groups))
+    group_count = _group_count(groups)
+    channels = _channels(input_shape, kernel_shape, group_count)
     strides, dilations = _pair("stride", stride), _pair("dilation", dilation)
     spans = [
         Axis(size, taps, s, d)
@@ -136,7 +137,7 @@ def resolve_geometry(
     columns = Axis(spans[1].size, spans[1].taps, strides[1], dilations[1], left, right)
     _refuse_kernel_beyond_input(rows, columns)
     images, in_channels, out_channels, leading = channels
-    return Geometry(images, index(groups), in_channels, out_channels, rows, columns, parse_edge(edge), leading)
+    return Geometry(images, group_count, in_channels, out_channels, rows, columns, parse_edge(edge), leading)
 
 
 def _channels(
@@ -182,6 +183,11 @@ def _bank(
     return prod(input_shape[:-3]), group_channels, out_channels // groups, leading
 
 
+def _group_count(groups: SupportsIndex) -> int:
+    (count,) = _integers("groups", groups, "an integer")
+    return count
+
+
 def _pair(name: str, value: Numbers) -> tuple[int, int]:
     numbers = _integers(name, value, "S or SY,SX")
     if len(numbers) not in (1, 2) or min(numbers) < 1:
@@ -190,7 +196,7 @@ def _pair(name: str, value: Numbers) -> tuple[int, int]:
 
 
 def _integers(name: str, value: Numbers, forms: str) -> list[int]:
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
         return [int(part) if isinstance(part, str) else index(part) for part in parts]
     except (TypeError, ValueError):

@@ -86,7 +86,7 @@ def conv2d_grad(
 
 def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
     """The names of gradients, each once; OptionError for names that are not in WRT. Text is cut at commas."""
-    names = wrt.split(",") if isinstance(wrt, str) else wrt
+    names = [name.strip() for name in wrt.split(",")] if isinstance(wrt, str) else wrt
     for name in names:
         if name not in WRT:
             raise OptionError(f"wrt: expected some of {', '.join(WRT)}, given {name!r}")
@@ -181,8 +181,7 @@ def _bias_gradient(
     G: Array, bias: ArrayLike | None, K: Array, geometry: Geometry, dtype: np.dtype[np.floating]
 ) -> FloatArray:
     """G summed over every axis along which the bias was repeated."""
-    shape = np.shape(bias) if bias is not None else () if K.ndim == 2 else K.shape[:1]
-    blocks = bias_blocks(np.zeros(shape), K, geometry, dtype)
+    given = np.zeros(() if K.ndim == 2 else K.shape[:1]) if bias is None else real_array("bias b", bias)
+    blocks = bias_blocks(given, K, geometry, dtype)
     repeated = tuple(axis for axis in range(G.ndim) if axis < G.ndim - blocks.ndim or blocks.shape[axis - G.ndim] == 1)
-    db: FloatArray = G.sum(axis=repeated, dtype=dtype).reshape(shape)
-    return db
+    return np.asarray(G.sum(axis=repeated, dtype=dtype)).reshape(given.shape)

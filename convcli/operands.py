@@ -12,7 +12,10 @@ from convcli.geometry import Geometry
 
 def kernel_blocks(K: Array, geometry: Geometry, dtype: np.dtype[Any], *, flip: bool) -> FloatArray:
     """K with the engine's axes; turned by half a turn for true convolution."""
-    return flipped(K.astype(dtype), flip=flip).reshape(geometry.kernel_blocks)
+    # A weight beyond float32 is infinite there, and the maps will show it.
+    with np.errstate(over="ignore"):
+        weights = K.astype(dtype)
+    return flipped(weights, flip=flip).reshape(geometry.kernel_blocks)
 
 
 def flipped(K: FloatArray, *, flip: bool) -> FloatArray:

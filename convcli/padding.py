@@ -49,12 +49,12 @@ class EdgeFill:
     def __str__(self) -> str:
         if self.copies:
             return self.rule
-        return f"constant:{self.value:g}" if self.value else "zero"
+        return f"constant:{self.value!r}" if self.value else "zero"
 
 
 def parse_edge(text: str) -> EdgeFill:
     """``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``, or an alias."""
-    name, colon, value = text.partition(":")
+    name, colon, value = str(text).partition(":")
     name = ALIASES.get(name, name)
     if name == "mirror":
         raise GeometryError(
@@ -164,7 +164,7 @@ def runs(source: IntArray) -> list[Run]:
         step = int(steps[start]) if start < len(steps) else 0
         following = bisect_right(breaks, start)
         last = breaks[following] if following < len(breaks) else len(steps)
-        stop = min(last, len(steps)) + 1 if step in (-1, 0, 1) else start + 1
+        stop = last + 1 if step in (-1, 0, 1) else start + 1
         found.append(_run(start, stop, int(source[start]), step))
         start = stop
     return found

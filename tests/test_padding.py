@@ -112,7 +112,7 @@ class TestWords:
             ("zeros", EdgeFill("constant"), "zero"),
             ("constant:0", EdgeFill("constant"), "zero"),
             ("constant:127.5", EdgeFill("constant", 127.5), "constant:127.5"),
-            ("constant:-1e3", EdgeFill("constant", -1000.0), "constant:-1000"),
+            ("constant:-1e3", EdgeFill("constant", -1000.0), "constant:-1000.0"),
             ("replicate", EdgeFill("replicate"), "replicate"),
             ("nearest", EdgeFill("replicate"), "replicate"),
             ("edge", EdgeFill("replicate"), "replicate"),

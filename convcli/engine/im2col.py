@@ -19,16 +19,20 @@ name = "im2col"
 
 
 def column_floats(geometry: Geometry) -> int:
-    """Floats kept for one output pixel: its window."""
-    return prod(geometry.kernel_blocks[2:])
+    """Floats kept for one output pixel: its window, and its products."""
+    return _window(geometry) + geometry.out_channels
 
 
 def estimate(geometry: Geometry, tiles: int) -> Estimate:
     """Every window copied once, then multiplied once for each output channel."""
-    window = column_floats(geometry)
+    window = _window(geometry)
     pixels = geometry.images * geometry.groups * geometry.rows.output * geometry.columns.output
     seconds = pixels * window * (COPY + geometry.out_channels * PRODUCT)
     return Estimate(seconds, calls=(geometry.rows.taps * geometry.columns.taps + 1) * tiles)
+
+
+def _window(geometry: Geometry) -> int:
+    return prod(geometry.kernel_blocks[2:])
 
 
 def convolve(tile: FloatArray, weights: FloatArray, geometry: Geometry, out: FloatArray) -> None:
@@ -42,7 +46,9 @@ def kernel_gradient(tile: FloatArray, upstream: FloatArray, geometry: Geometry, 
     """Add to ``out`` (a dK) what this padded tile and its part of G give."""
     columns = _columns(tile, geometry, *upstream.shape[-2:])
     flat = upstream.reshape(*upstream.shape[:3], -1)
-    out += np.matmul(flat, columns.swapaxes(-1, -2)).sum(axis=0).reshape(out.shape)
+    # Image by image: a batch of products would be as many kernels at once.
+    for G, X in zip(flat, columns, strict=True):
+        out += np.matmul(G, X.swapaxes(-1, -2)).reshape(out.shape)
 
 
 def _columns(tile: FloatArray, geometry: Geometry, rows: int, columns: int) -> FloatArray:
