@@ -11,6 +11,7 @@ import numpy as np
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared, render
 from convcli.images import Format, Image, encode_image, format_of
+from convcli.npy_files import save_npy
 from convcli.outputs import Naming, output_extension, output_names, refuse_collisions, refuse_existing, write_atomically
 from convcli.request import Request
 
@@ -43,7 +44,7 @@ class Target:
 
 def target_of(output: str | None, format: str | None, *, overwrite: bool) -> Target:
     """The target that ``-o`` and ``-f`` ask for; without ``-f`` the name's extension decides."""
-    wanted = format or output_extension(output)
+    wanted = format or output_extension(None if output == str(STREAM) else output)
     found = format_of(wanted)
     extension = wanted if wanted in found.extensions else found.extensions[0]
     return Target(output, found, extension, overwrite)
@@ -108,7 +109,7 @@ class Batch:
             values, maps = rendered.values[part], filtered.maps[part]
             with self._open(name) as stream:
                 if self.target.format.is_array:
-                    np.save(stream, values, allow_pickle=False)
+                    save_npy(stream, values)
                 else:
                     stream.write(encode_image(values, rendered.alpha, self.target.format, filtered.image.metadata))
             yield Written(
@@ -120,7 +121,7 @@ class Batch:
                 str(values.dtype),
                 _finite(maps.min()),
                 _finite(maps.max()),
-                rendered.clipped,
+                sum(rendered.clipped[part]),
                 rendered.warnings if number == 0 else (),
             )
 

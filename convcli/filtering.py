@@ -9,7 +9,7 @@ from convcli.arrays import Array, FloatArray, IntArray
 from convcli.errors import OptionError
 from convcli.geometry import Axis, Geometry
 from convcli.images import Format, Image, to_gray
-from convcli.pixels import clipping_warning, to_pixels
+from convcli.pixels import MODES, clipping_warning, to_pixels
 from convcli.request import Request
 
 ALPHA = ("keep", "drop")
@@ -34,6 +34,8 @@ class Appearance:
     def __post_init__(self) -> None:
         if self.alpha not in ALPHA:
             raise OptionError(f"unknown alpha {self.alpha!r}: use {' or '.join(ALPHA)}")
+        if self.mode not in (None, *MODES, "raw"):
+            raise OptionError(f"unknown range {self.mode!r}: use {', '.join(MODES)} or raw")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Rendered:
 
     values: Array
     alpha: Array | None
-    clipped: int
+    clipped: tuple[int, ...]
     warnings: tuple[str, ...]
 
 
@@ -93,7 +95,7 @@ def render(filtered: Filtered, format: Format, appearance: Appearance) -> Render
     lost = tuple(_alpha_loss(filtered, format))
     mode = appearance.mode or ("raw" if format.is_array else "clip")
     if mode == "raw":
-        return Rendered(_floats(filtered.maps, format), None, 0, lost)
+        return Rendered(_floats(filtered.maps, format), None, (0,) * len(filtered.maps), lost)
     depth = 16 if filtered.image.pixels.dtype == np.uint16 else 8
     held = depth if format.is_array else min(depth, format.max_depth(_picture_channels(filtered.maps)))
     scale = LEVELS[held] / (1 if appearance.unit else LEVELS[depth])
@@ -103,7 +105,7 @@ def render(filtered: Filtered, format: Format, appearance: Appearance) -> Render
     lost += tuple(_depth_loss(len(filtered.maps), format, depth, held))
     clipping = clipping_warning(pixels, mode)
     alpha = filtered.alpha if format.holds_alpha else None
-    return Rendered(pixels.values, alpha, pixels.clipped, (*lost, clipping) if clipping else lost)
+    return Rendered(pixels.values, alpha, pixels.clipped_by_map, (*lost, clipping) if clipping else lost)
 
 
 def _picture_channels(maps: FloatArray) -> int:
@@ -115,7 +117,8 @@ def _floats(maps: FloatArray, format: Format) -> FloatArray:
     if format.is_array:
         return maps
     if not format.holds_float(_picture_channels(maps)):
-        raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {len(maps)} maps: use .npy")
+        count = f"{len(maps)} map{'s' * (len(maps) != 1)}"
+        raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {count}: use .npy")
     return maps.astype(np.float32)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from convcli.arrays import FloatArray
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
+from convcli.npy_files import save_npy
 from convcli.outputs import expand
 
 
@@ -26,6 +27,9 @@ class GradientReport:
 
 def write_json(report: GradientReport, stream: BinaryIO) -> None:
     """``{"shape": {...}, "gradients": {"kernel": {"shape", "dtype", "values"}, ...}}``, a row of values a line."""
+    for name, tensor in report.tensors.items():
+        if not np.isfinite(tensor).all():
+            raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use -f npz")
     for piece in _json_pieces(report):
         stream.write(piece.encode())
 
@@ -40,27 +44,20 @@ def _json_pieces(report: GradientReport) -> Iterator[str]:
     for position, (name, tensor) in enumerate(report.tensors.items()):
         head = json.dumps({"shape": tensor.shape, "dtype": str(tensor.dtype)})
         yield f'{"," if position else ""}\n"{name}": {head[:-1]}, "values":\n'
-        yield from _nested(name, tensor)
+        yield from _nested(tensor)
         yield "}"
     yield "}}\n"
 
 
-def _nested(name: str, tensor: FloatArray) -> Iterator[str]:
+def _nested(tensor: FloatArray) -> Iterator[str]:
     """A nested list, row by row, so that a large tensor is never text as a whole."""
     if tensor.ndim < 2:
-        yield _row(name, tensor)
+        yield json.dumps(tensor.tolist())
         return
     for position, part in enumerate(tensor):
         yield ",\n" if position else "["
-        yield from _nested(name, part)
+        yield from _nested(part)
     yield "]"
-
-
-def _row(name: str, tensor: FloatArray) -> str:
-    try:
-        return json.dumps(tensor.tolist(), allow_nan=False)
-    except ValueError:
-        raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use -f npz") from None
 
 
 def write_npz(report: GradientReport, stream: BinaryIO) -> None:
@@ -72,7 +69,7 @@ def write_npz(report: GradientReport, stream: BinaryIO) -> None:
 def write_npy(report: GradientReport, stream: BinaryIO) -> None:
     """The one tensor of the report."""
     (tensor,) = report.tensors.values()
-    np.save(stream, tensor, allow_pickle=False)
+    save_npy(stream, tensor)
 
 
 def write_csv(report: GradientReport, stream: BinaryIO) -> None:

@@ -2,12 +2,22 @@
 
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import BinaryIO
 
 import numpy as np
 
 from convcli.arrays import Array
 
 NPY_MAGIC = b"\x93NUMPY"
+
+
+def save_npy(stream: BinaryIO, array: Array) -> None:
+    """Write an array as ``.npy``, through the stream's own ``write``.
+
+    Into a file numpy would write past the stream, and its error does not tell a full disk from a closed pipe.
+    """
+    np.save(SimpleNamespace(write=stream.write), array, allow_pickle=False)
 
 
 def load_npy(file: Path | BytesIO) -> Array:

@@ -35,9 +35,16 @@ class Naming:
 
 
 def output_extension(output: str | None) -> str:
-    """The extension, without the dot, that ``-o`` asks for; ``png`` where it leaves that open."""
-    suffix = "" if output is None or _is_folder(output) else os.path.splitext(output)[1][1:]
-    return suffix if suffix and "{" not in suffix else "png"
+    """The extension, without the dot, that ``-o`` asks for; ``png`` for a folder, and where ``{ext}`` leaves it open.
+
+    Raises OptionError for a name that has none: it may be meant as a folder.
+    """
+    if output is None or _is_folder(output) or output.endswith(".{ext}"):
+        return "png"
+    suffix = os.path.splitext(output)[1][1:]
+    if not suffix or "{" in suffix:
+        raise OptionError(f"-o {output} does not tell the format: end it in .png, in / for a folder, or use -f")
+    return suffix
 
 
 def output_names(output: str | None, naming: Naming) -> list[Path]:

@@ -62,7 +62,7 @@ def parse_edge(text: str) -> EdgeFill:
             "mirror) or 'symmetric' (cba|abcd|dcb, libvips' mirror)"
         )
     if name == "constant":
-        return EdgeFill("constant", _constant(value))
+        return EdgeFill("constant", _constant(text, value))
     if name == "zero" and not colon:
         return EdgeFill("constant")
     if name in RULES and not colon:
@@ -70,13 +70,13 @@ def parse_edge(text: str) -> EdgeFill:
     raise GeometryError(f"unknown edge {text!r}: expected zero, constant:VALUE, replicate, reflect, symmetric or wrap")
 
 
-def _constant(text: str) -> float:
+def _constant(text: str, number: str) -> float:
     try:
-        value = float(text)
+        value = float(number)
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        raise GeometryError(f"edge 'constant:{text}': expected a number after the colon, as in constant:127.5")
+        raise GeometryError(f"edge {text!r}: expected a number after the colon, as in constant:127.5")
     return value
 
 

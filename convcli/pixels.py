@@ -8,6 +8,8 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
 
+Levels = Callable[[FloatArray], FloatArray]
+
 MODES = ("clip", "abs", "offset", "minmax")
 
 
@@ -16,19 +18,24 @@ class Pixels:
     """Maps as pixels.
 
     values: ``(C, OH, OW)``, uint8 or uint16.
-    clipped: how many were more than half a step outside the pixel range, or NaN.  nans: how many were NaN.
-    low, high: the least and the greatest finite number in the maps; 0 and 0 if there is none.
+    clipped_by_map: how many of each map were more than half a step outside the pixel range, or NaN.
+    nans: how many were NaN.  low, high: the least and the greatest finite number; 0 and 0 if there is none.
     """
 
     values: Array
-    clipped: int
+    clipped_by_map: tuple[int, ...]
     nans: int
     low: float
     high: float
 
     @property
+    def clipped(self) -> int:
+        """How many were clipped in all."""
+        return sum(self.clipped_by_map)
+
+    @property
     def total(self) -> int:
-        """How many pixels there are."""
+        """How many values there are."""
         return self.values.size
 
 
@@ -37,23 +44,19 @@ def to_pixels(Z: FloatArray, mode: str, full: int) -> Pixels:
 
     Z: ``(C, OH, OW)``.  full: 255 gives uint8, 65535 uint16.
     mode: ``clip`` takes Z as it is, ``abs`` its magnitude, ``offset`` adds ``(full + 1) / 2``, and ``minmax``
-    spreads the span of all maps together over 0..full (a span of a single number becomes 0).
-    What lies outside is clipped, infinities too; NaN becomes 0. Raises OptionError for another mode.
+    maps the span of all maps together onto 0..full (a span of one value onto 0).
+    What lies outside is clipped, an infinity too; NaN becomes 0. Raises OptionError for another mode.
     """
     if mode not in MODES:
         raise OptionError(f"unknown range {mode!r}: use {', '.join(MODES[:-1])} or {MODES[-1]}")
     values = np.empty(Z.shape, np.uint8 if full == 255 else np.uint16)
-    clipped = nans = 0
     # NaN and infinities pass through the arithmetic: they are counted, not warned about.
     with np.errstate(invalid="ignore", over="ignore"):
         low, high = _extremes(Z)
         to_levels = _to_levels(mode, full, low, high)
-        for block, pixels in zip(_blocks(Z), _blocks(values), strict=True):
-            levels = to_levels(block)
-            clipped += levels.size - int(np.count_nonzero(_fitting(levels, full)))
-            nans += _zero_nans(levels)
-            pixels[...] = np.clip(np.rint(levels, out=levels), 0, full, out=levels)
-    return Pixels(values, clipped, nans, low, high)
+        counts = [_fill(pixels, plane, to_levels, full) for pixels, plane in zip(values, Z, strict=True)]
+    clipped, nans = zip(*counts, strict=True)
+    return Pixels(values, clipped, sum(nans), low, high)
 
 
 def clipping_warning(pixels: Pixels, mode: str) -> str | None:
@@ -69,7 +72,7 @@ def clipping_warning(pixels: Pixels, mode: str) -> str | None:
 
 
 def _extremes(Z: FloatArray) -> tuple[float, float]:
-    spans = [_finite_span(block) for block in _blocks(Z)]
+    spans = [_finite_span(block) for plane in Z for block in _blocks(plane)]
     low, high = min(low for low, _ in spans), max(high for _, high in spans)
     return (low, high) if low <= high else (0.0, 0.0)
 
@@ -86,14 +89,24 @@ def _finite_span(block: FloatArray) -> tuple[float, float]:
 _BLOCK = 65536
 
 
-def _blocks(array: Array) -> Iterator[Array]:
-    rows = max(1, _BLOCK // array.shape[2])
-    for plane in array:
-        for top in range(0, len(plane), rows):
-            yield plane[top : top + rows]
+def _blocks(plane: Array) -> Iterator[Array]:
+    rows = max(1, _BLOCK // plane.shape[1])
+    for top in range(0, len(plane), rows):
+        yield plane[top : top + rows]
 
 
-def _to_levels(mode: str, full: int, low: float, high: float) -> Callable[[FloatArray], FloatArray]:
+def _fill(values: Array, plane: FloatArray, to_levels: Levels, full: int) -> tuple[int, int]:
+    """Fill one map's pixels; how many were clipped, and how many NaN."""
+    clipped = nans = 0
+    for block, pixels in zip(_blocks(plane), _blocks(values), strict=True):
+        levels = to_levels(block)
+        clipped += levels.size - int(np.count_nonzero(_fitting(levels, full)))
+        nans += _zero_nans(levels)
+        pixels[...] = np.clip(np.rint(levels, out=levels), 0, full, out=levels)
+    return clipped, nans
+
+
+def _to_levels(mode: str, full: int, low: float, high: float) -> Levels:
     """The mode as a function from maps to levels, not yet rounded, in a new array."""
     if mode == "abs":
         return np.abs

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.errors import OptionError
+from convcli.errors import ConvcliError, OptionError
 
 
 def upstream_gradient(words: str, shape: tuple[int, ...], read: Callable[[str], Array]) -> Array:
@@ -18,13 +18,17 @@ def upstream_gradient(words: str, shape: tuple[int, ...], read: Callable[[str], 
     if words == "ones":
         return np.ones(shape)
     if name == "normal":
-        return _normal(seed, shape)
-    return _with_leading_axes(read(words), shape)
+        return _normal(words, seed, shape)
+    try:
+        return _with_leading_axes(read(words), shape)
+    except ConvcliError as error:
+        expected = "expected ones, normal:SEED, a file, inline JSON or -"
+        raise type(error)(f"upstream gradient G: {expected}, given {words!r}: {error}") from None
 
 
-def _normal(seed: str, shape: tuple[int, ...]) -> FloatArray:
+def _normal(words: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
     if not seed.isdecimal():
-        raise OptionError(f"upstream gradient: expected normal:SEED with a whole number, given 'normal:{seed}'")
+        raise OptionError(f"upstream gradient: expected normal:SEED with a whole number, given {words!r}")
     return np.random.default_rng(int(seed)).standard_normal(shape)
 
 

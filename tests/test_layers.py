@@ -31,6 +31,7 @@ LAYERS = [
     {"filtering", "gradient_files", "tensors"},
     {"batch"},
     {"cli"},
+    {"__main__"},
 ]
 HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in layer}
 

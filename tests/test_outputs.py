@@ -1,6 +1,7 @@
 """Names of output files, and writing them safely."""
 
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -121,14 +122,18 @@ def test_a_kernel_name_is_made_safe(kernel: str, safe: str) -> None:
         (None, "png"),
         ("out.tif", "tif"),
         ("{stem}.{ext}", "png"),
-        ("{stem}.{kernel}", "png"),
         ("{stem}.jpeg", "jpeg"),
         ("folder.d/", "png"),
-        ("plain", "png"),
     ],
 )
 def test_extension(output: str | None, extension: str) -> None:
     assert output_extension(output) == extension
+
+
+@pytest.mark.parametrize("output", ["plain", "{stem}.{kernel}"])
+def test_a_name_without_extension_is_refused(output: str) -> None:
+    with pytest.raises(OptionError, match=f"^-o {re.escape(output)} does not tell the format: "):
+        output_extension(output)
 
 
 def test_a_folder_has_no_extension(tmp_path: Path) -> None:

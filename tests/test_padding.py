@@ -140,14 +140,8 @@ class TestWords:
             for text in ("", "ZERO", "neumann", "zero:1", "zeros:1", "reflect:2", "wrap:")
         ]
         + [
-            (text, f"edge {shown!r}: expected a number after the colon, as in constant:127.5")
-            for text, shown in [
-                ("constant", "constant:"),
-                ("constant:", "constant:"),
-                ("constant:gray", "constant:gray"),
-                ("constant:inf", "constant:inf"),
-                ("constant:nan", "constant:nan"),
-            ]
+            (text, f"edge {text!r}: expected a number after the colon, as in constant:127.5")
+            for text in ("constant", "constant:", "constant:gray", "constant:inf", "constant:nan")
         ]
         + [
             (

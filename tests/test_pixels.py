@@ -106,7 +106,7 @@ def test_an_unknown_mode_is_refused() -> None:
 
 def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np.uint8) -> Pixels:
     values: Array = np.zeros((3, 512, 512), dtype)
-    return Pixels(values, clipped, nans, low, high)
+    return Pixels(values, (clipped,), nans, low, high)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from convcli.cli.streams import say
 from convcli.errors import ConvcliError
 
 # The base of every mistake in the words of a command line; the class itself has no public name.
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class ExitCode(IntEnum):
@@ -36,10 +36,21 @@ class Commands(typer.core.TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and leave the process with an exit code."""
+        if os.environ.get("NO_COLOR"):
+            # Rich and typer then still write escapes for bold and dim; to a dumb terminal they write none.
+            os.environ["TERM"] = "dumb"
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except UsageError as error:
-            code = _refuse(" ".join(str(error).split()), ExitCode.WRONG_REQUEST)
+            code = _refuse(" ".join(error.format_message().split()), ExitCode.WRONG_REQUEST)
+        # How rich and typer leave when the reader of a pipe has gone; what convcli raises is typer.Exit.
+        except (BrokenPipeError, SystemExit):
+            code = _forget_stdout(ExitCode.DONE)
+        # Whatever else is read or written raises FileError.
+        except OSError as error:
+            code = _forget_stdout(_refuse(f"cannot write <stdout>: {error.strerror or error}", ExitCode.FAILED))
         sys.exit(code or ExitCode.DONE)
 
     def invoke(self, ctx: Any) -> Any:
@@ -51,9 +62,6 @@ class Commands(typer.core.TyperGroup):
             raise typer.Exit(_refuse(str(error), code)) from None
         except MemoryError as error:
             raise typer.Exit(_refuse(f"not enough memory: {error}", ExitCode.FAILED)) from None
-        except BrokenPipeError:
-            _forget_stdout()
-            raise typer.Exit(ExitCode.DONE) from None
 
 
 def _refuse(message: str, code: ExitCode) -> ExitCode:
@@ -61,9 +69,10 @@ def _refuse(message: str, code: ExitCode) -> ExitCode:
     return code
 
 
-def _forget_stdout() -> None:
-    """The reader has gone: let the interpreter's last flush of stdout go nowhere, instead of failing."""
+def _forget_stdout(code: ExitCode) -> ExitCode:
+    """Let the interpreter's last flush of stdout go nowhere, instead of failing."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 app = typer.Typer(
@@ -87,10 +96,11 @@ def convcli(
 ) -> None:
     """Convolve images and inspect the gradients of convolution.
 
-    Data goes to stdout, words to stderr; - is stdin or stdout. Exit codes: 0 done, 1 something failed,
-    2 the request is wrong.
+    Data goes to stdout, words to stderr; - is stdin or stdout.
 
-    convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
+    Exit codes: 0 done, 1 something failed, 2 the request is wrong.
+
+    convcli apply sample_images/astronaut.png -k sobel-x -o edges.png
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -99,8 +109,3 @@ def convcli(
 for command in (apply, grad, kernels):
     # Rich takes square brackets for markup unless they are escaped.
     app.command(help=inspect.cleandoc(command.__doc__ or "").replace("[", r"\["))(command)
-
-
-def main() -> None:
-    """The console script."""
-    app()

@@ -1,12 +1,15 @@
 """``convcli apply``: images through kernels, output maps to files."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli import options
-from convcli.cli.streams import STREAM, binary_stdout, refuse_second_stdin, say
-from convcli.errors import FileError, OptionError
+from convcli.cli.streams import STREAM, binary_stdout, refuse_second_stdin, refuse_terminal, say
+from convcli.errors import ConvcliError, FileError, OptionError
+
+if TYPE_CHECKING:
+    from convcli.batch import Batch
 
 
 @options.spread
@@ -57,12 +60,12 @@ def apply(
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
     from convcli.batch import Batch, target_of
-    from convcli.cli import render, sources
+    from convcli.cli import sources
     from convcli.filtering import Appearance
 
     refuse_second_stdin([*images, *kernels])
-    if json and output == STREAM:
-        raise OptionError("--json and -o - both want stdout: save the output to a file")
+    if output == STREAM:
+        _refuse_stdout(json)
     batch = Batch(
         [sources.read_request(source, words) for source in kernels],
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
@@ -70,13 +73,27 @@ def apply(
         binary_stdout,
     )
     batch.refuse_clashes(sources.image_path(source) for source in images)
-    failures = 0
-    for source in images:
-        try:
-            for written in batch.run(sources.image_path(source), sources.read_image(source, talk)):
-                render.show_written(written, talk, as_json=json)
-        except FileError as error:
-            say("error", str(error))
-            failures += 1
+    failures = [source for source in images if not _done(source, batch, talk, json, alone=len(images) == 1)]
     if failures:
         raise typer.Exit(1)
+
+
+def _refuse_stdout(json: bool) -> None:
+    refuse_terminal()
+    if json:
+        raise OptionError("--json and -o - both want stdout: save the output to a file")
+
+
+def _done(source: str, batch: "Batch", talk: options.Talk, json: bool, *, alone: bool) -> bool:
+    """Whether one image went through every kernel; among several, one that fails is named and the rest go on."""
+    from convcli.cli import render, sources
+
+    try:
+        for written in batch.run(sources.image_path(source), sources.read_image(source, talk)):
+            render.show_written(written, talk, as_json=json)
+    except ConvcliError as error:
+        if alone:
+            raise
+        say("error", str(error) if isinstance(error, FileError) else f"{source}: {error}")
+        return False
+    return True

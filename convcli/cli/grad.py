@@ -1,13 +1,12 @@
 """``convcli grad``: the gradients of a convolution, printed or saved."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli import options
-from convcli.cli.streams import STREAM, refuse_second_stdin
+from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin
 from convcli.errors import OptionError
 
 if TYPE_CHECKING:
@@ -66,8 +65,10 @@ def grad(
     from convcli.upstream import upstream_gradient
 
     refuse_second_stdin([*images, kernel, upstream])
+    if json and format not in ("auto", "json"):
+        raise OptionError(f"--json and -f {format} contradict each other: give one")
     request = sources.read_request(kernel, words)
-    wanted = gradient_format("json" if json else format, output, terminal=sys.stdout.isatty())
+    wanted = gradient_format("json" if json else format, output, terminal=is_terminal())
     placeholders = {"stem": sources.image_path(images[0]).stem, "kernel": safe_name(request.kernel.name)}
     files = gradient_files(output, wanted, parse_wrt(wrt), placeholders)
     refuse_existing((Path(file.name) for file in files if file.name != STREAM), overwrite)

@@ -16,9 +16,9 @@ def kernels(
 ) -> None:
     """List the presets, or show one kernel.
 
-    With --json a kernel is printed as kernel JSON, which -k - reads:
+    With --json a kernel is printed as kernel JSON, which apply -k - reads.
 
-    convcli kernels gaussian:2 --json | convcli apply sample_images/coffee.png -k - -o blurred.png
+    convcli kernels gaussian:2 --json
     """
     from convcli.cli import render, sources, tables
     from convcli.kernel_json import kernel_to_json

@@ -6,7 +6,7 @@ from pathlib import Path
 from convcli.arrays import Array
 from convcli.cli.options import Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
-from convcli.errors import OptionError
+from convcli.errors import ConvcliError, OptionError
 from convcli.images import Image, decode_image, open_image
 from convcli.kernel_loading import load_kernel, parse_kernel
 from convcli.kernels import Kernel
@@ -54,4 +54,8 @@ def read_request(source: str, words: Words) -> Request:
 def _bias(text: str) -> Array:
     if text == STREAM:
         raise OptionError("bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is for images and kernels")
-    return load_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)
+    try:
+        return load_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)
+    except ConvcliError as error:
+        expected = "expected a number, a list 1,2,3, JSON or a .npy file"
+        raise OptionError(f"bias: {expected}, given {text!r}: {error}") from None

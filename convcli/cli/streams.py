@@ -5,18 +5,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from convcli.errors import OptionError
+from convcli.errors import FileError, OptionError
 
 STREAM = "-"
 
 
 def say(kind: str, message: str) -> None:
     """One line on stderr: an error, a warning or a note."""
-    print(f"convcli: {kind}: {message}", file=sys.stderr)
+    # Where stderr is closed there is none, and print would take stdout for it.
+    if sys.stderr is not None:
+        print(f"convcli: {kind}: {message}", file=sys.stderr)
 
 
 def read_stdin() -> bytes:
     """All of stdin: a pipe cannot be rewound, and the readers of arrays and images want to."""
+    if sys.stdin is None:
+        raise FileError("cannot read <stdin>: it is closed")
     return sys.stdin.buffer.read()
 
 
@@ -26,11 +30,21 @@ def refuse_second_stdin(sources: Iterable[str]) -> None:
         raise OptionError("'-' was given more than once: stdin can be one of the images, the kernel or G, not two")
 
 
+def is_terminal() -> bool:
+    """Whether people read stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def refuse_terminal() -> None:
+    """A terminal is no place for bytes."""
+    if is_terminal():
+        raise OptionError("binary data is not written to a terminal: use -o FILE, or pipe it into a program")
+
+
 @contextmanager
 def binary_stdout() -> Iterator[BinaryIO]:
     """Stdout for bytes; never a terminal."""
-    if sys.stdout.isatty():
-        raise OptionError("binary data is not written to a terminal: use -o FILE, or pipe it into a program")
+    refuse_terminal()
     with text_stdout() as stream:
         yield stream
 
@@ -38,5 +52,7 @@ def binary_stdout() -> Iterator[BinaryIO]:
 @contextmanager
 def text_stdout() -> Iterator[BinaryIO]:
     """Stdout for encoded text; flushed, so that a reader that has gone is noticed here and not at exit."""
+    if sys.stdout is None:
+        raise FileError("cannot write <stdout>: it is closed")
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()

@@ -28,7 +28,10 @@ def print_presets(presets: Iterable[Preset]) -> None:
     table.add_column("what it does", ratio=1)
     for preset in presets:
         table.add_row(Text(preset.usage), Text(preset.summary))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = UNBOUNDED_WIDTH
+    console.print(table)
 
 
 def print_kernel(kernel: Kernel) -> None:

@@ -1,0 +1,111 @@
+"""The program as its users run it: a process of its own, with real files, pipes and exit codes.
+
+What runs is the console script beside the interpreter, not the function that it calls: a pipeline needs a
+``convcli`` on its PATH, and the script's own declaration is tested along the way.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+SCRIPTS = Path(sys.executable).parent
+CONVCLI = SCRIPTS / "convcli"
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+TIMEOUT = 60
+
+# What the outside may say about colour and width, which tests say themselves.
+_TASTES = {"NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "PY_COLORS", "GITHUB_ACTIONS", "COLUMNS"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _TASTES} | {
+    "PATH": os.pathsep.join([str(SCRIPTS), os.environ.get("PATH", os.defpath)]),
+    "TERM": "xterm-256color",
+    # A warning inside the program is an error, as it is in the tests.
+    "PYTHONWARNINGS": "error",
+    # Numpy starts sooner without threads, of which tests of this size have no need.
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a process leaves behind."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def convcli(
+    *arguments: str | Path, cwd: Path, stdin: bytes | int = subprocess.DEVNULL, env: dict[str, str] | None = None
+) -> Result:
+    """Run the program. stdin: bytes for a pipe, or an open file."""
+    return _run([str(CONVCLI), *map(str, arguments)], cwd, stdin, env or {})
+
+
+def shell(script: str, cwd: Path) -> Result:
+    """Run a script of bash that fails if any part of a pipeline fails; ``convcli`` is on its PATH."""
+    return _run(["bash", "-c", f"set -o pipefail; {script}"], cwd, subprocess.DEVNULL, {})
+
+
+def _run(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str, str]) -> Result:
+    given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT | env, capture_output=True, timeout=TIMEOUT, **given)
+    return Result(done.returncode, done.stdout, done.stderr.decode())
+
+
+def two_at_a_time(run: Callable[[str], Any], items: Iterable[str]) -> dict[str, Any]:
+    """What ``run`` returns for each item, from two threads: a table of commands takes half the time."""
+    each = list(items)
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(each, pool.map(run, each), strict=True))
+
+
+def succeed(*arguments: str | Path, cwd: Path, stdin: bytes | int = subprocess.DEVNULL) -> bytes:
+    """Run the program, which says nothing on stderr; its stdout."""
+    result = convcli(*arguments, cwd=cwd, stdin=stdin)
+    assert (result.code, result.err) == (0, "")
+    return result.out
+
+
+def with_samples(folder: Path) -> Path:
+    """The folder, with the sample images and a bank in it, so that commands from the README run there."""
+    (folder / "sample_images").symlink_to(SAMPLES)
+    shutil.copy(SAMPLES / "bank.json", folder)
+    return folder
+
+
+def pixels(picture: Path | bytes) -> Any:
+    """A picture file's pixels as Pillow reads them: (H, W), or (C, H, W) where there are several channels."""
+    with PIL.Image.open(BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
+        array = np.asarray(image)
+    return array if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def array(data: bytes) -> Any:
+    """The array in the bytes of an .npy."""
+    return np.load(BytesIO(data), allow_pickle=False)
+
+
+def npy(values: Any) -> bytes:
+    """The bytes of an .npy."""
+    stream = BytesIO()
+    np.save(stream, values)
+    return stream.getvalue()
+
+
+def save_picture(path: Path, channels: Any, **options: Any) -> Any:
+    """Save (C, H, W) as a picture, with Pillow's options, and give them back."""
+    bands = [PIL.Image.fromarray(channel) for channel in channels]
+    mode = {1: bands[0].mode, 3: "RGB", 4: "RGBA"}[len(bands)]
+    picture = bands[0] if len(bands) == 1 else PIL.Image.merge(mode, bands)
+    picture.save(path, **options)
+    return channels

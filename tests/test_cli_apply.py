@@ -1,0 +1,397 @@
+"""``convcli apply`` against scipy, numpy and Pillow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
+from PIL import ImageCms, ImageOps
+from PIL.ExifTags import Base
+from scipy import ndimage
+from scipy.signal import convolve2d, correlate2d
+
+SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+# No flip, transpose or shift of it is the same kernel.
+ASYMMETRIC = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])
+INLINE = json.dumps(ASYMMETRIC.tolist())
+HEIGHT, WIDTH = 6, 7
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return with_samples(tmp_path)
+
+
+def random_pixels(*shape, dtype=np.uint8, seed=1):
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def each_channel(V, K, mode="same"):
+    return np.stack([correlate2d(channel, K, mode) for channel in V.astype(float)])
+
+
+def clipped(Z):
+    return np.clip(Z, 0, 255).astype(np.uint8)
+
+
+def assert_rounded(levels, Z):
+    """Levels are Z rounded; Z was computed in float32, so a value near a half may fall to either side."""
+    assert levels.shape == Z.shape
+    assert np.abs(levels - np.clip(Z, 0, 255)).max() <= 0.501
+
+
+def test_edges_of_a_colour_picture(samples):
+    result = shell("convcli apply sample_images/astronaut.png -k sobel-x -o edges.png", samples)
+    Z = each_channel(pixels(SAMPLES / "astronaut.png"), SOBEL_X)
+    assert np.array_equal(pixels(samples / "edges.png"), clipped(Z))
+    lost = np.count_nonzero((Z < 0) | (Z > 255))
+    warning = (
+        f"{lost:,} of {Z.size:,} values ({100 * lost / Z.size:.1f} %) lay outside 0..255 and were clipped; "
+        f"the maps span {Z.min():g}..{Z.max():g}, which --range minmax would hold"
+    )
+    assert (result.code, result.out, result.err) == (0, b"", f"convcli: warning: edges.png: {warning}\n")
+
+
+def test_a_kernel_from_a_pipe_and_a_picture_into_one(samples):
+    result = shell(
+        "convcli kernels gaussian:2 --json | convcli apply sample_images/coffee.png -k - -o - -f png > blurred.png",
+        samples,
+    )
+    assert (result.code, result.out, result.err) == (0, b"", "")
+    V = pixels(SAMPLES / "coffee.png").astype(float)
+    Z = np.stack([ndimage.gaussian_filter(channel, 2, mode="constant") for channel in V])
+    assert_rounded(pixels(samples / "blurred.png"), Z)
+
+
+def test_floats_from_one_command_to_the_next(samples):
+    result = shell(
+        "cat sample_images/camera.png | convcli apply - -k gaussian:1.5 -o - -f npy"
+        " | convcli apply - -k laplacian --range offset -o log.png",
+        samples,
+    )
+    assert (result.code, result.out, result.err) == (0, b"", "")
+    blurred = ndimage.gaussian_filter(pixels(SAMPLES / "camera.png").astype(float), 1.5, mode="constant")
+    assert_rounded(pixels(samples / "log.png"), ndimage.laplace(blurred, mode="constant") + 128)
+
+
+def test_an_inline_kernel_with_every_option(samples):
+    result = shell(
+        "convcli apply sample_images/coffee.png -k '[[0,1,0],[1,-4,1],[0,1,0]]' -s 2 -p valid -e replicate"
+        " --range abs -o small.png",
+        samples,
+    )
+    Z = np.abs(each_channel(pixels(SAMPLES / "coffee.png"), LAPLACIAN, "valid"))[:, ::2, ::2]
+    assert np.array_equal(pixels(samples / "small.png"), clipped(Z))
+    assert (result.code, result.out) == (0, b"")
+    assert result.err.startswith(f"convcli: warning: small.png: {np.count_nonzero(Z > 255)} of {Z.size:,} magnitudes ")
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (2, 5, 8)], ids=["H,W", "C,H,W"])
+def test_arrays_go_through_exactly(tmp_path, shape):
+    V = np.random.default_rng(2).integers(-(10**9), 10**9, shape).astype(float)
+    out = succeed("apply", "-", "-k", INLINE, "-o", "-", "-f", "npy", cwd=tmp_path, stdin=npy(V))
+    Z = each_channel(V.reshape(-1, 5, 8), ASYMMETRIC)
+    assert array(out).dtype == np.float64
+    assert np.array_equal(array(out), Z)
+
+
+def test_padding_stride_dilation_and_edge(tmp_path):
+    V = random_pixels(HEIGHT, WIDTH)
+    options = ["-p", "2,1,3,0", "-s", "2,1", "-d", "1,2", "-e", "reflect"]
+    out = succeed("apply", "-", "-k", INLINE, *options, "-o", "-", "-f", "npy", cwd=tmp_path, stdin=npy(V))
+    dilated = np.zeros((3, 5))
+    dilated[:, ::2] = ASYMMETRIC
+    padded = np.pad(V.astype(float), ((2, 1), (3, 0)), mode="reflect")
+    assert np.array_equal(array(out)[0], correlate2d(padded, dilated, "valid")[::2])
+
+
+def test_flip_is_true_convolution(tmp_path):
+    V = random_pixels(HEIGHT, WIDTH)
+    out = succeed("apply", "-", "-k", INLINE, "--flip", "-o", "-", "-f", "npy", cwd=tmp_path, stdin=npy(V))
+    assert np.array_equal(array(out)[0], convolve2d(V.astype(float), ASYMMETRIC, "same"))
+
+
+MIXING = np.arange(9.0).reshape(3, 3)[::-1] / 40
+MIXING_BANK = json.dumps(MIXING[:, :, np.newaxis, np.newaxis].tolist())
+
+
+def test_three_maps_are_a_colour_picture(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
+    succeed("apply", "in.png", "-k", MIXING_BANK, "-o", "out.png", cwd=tmp_path)
+    assert_rounded(pixels(tmp_path / "out.png"), np.einsum("il,lyx->iyx", MIXING, V))
+
+
+def test_one_map_is_a_gray_picture(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
+    succeed("apply", "in.png", "-k", "[[[[0.5]],[[0.25]],[[0]]]]", "-o", "out.png", cwd=tmp_path)
+    assert_rounded(pixels(tmp_path / "out.png"), V[0] / 2 + V[1] / 4)
+
+
+FOUR_MAPS = "[[[[0.5]]],[[[0.25]]],[[[1]]],[[[0]]]]"
+
+
+def test_four_maps_are_four_pictures(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH))[0]
+    succeed("apply", "in.png", "-k", FOUR_MAPS, "-o", "map-{map}.png", cwd=tmp_path)
+    for number, weight in enumerate([0.5, 0.25, 1, 0]):
+        assert_rounded(pixels(tmp_path / f"map-{number}.png"), weight * V)
+
+
+@pytest.mark.parametrize(
+    ("output", "advice"),
+    [
+        ("one.png", "'one.png' names one: add {map} to the name, or write .npy, which holds any count"),
+        ("-", "'-' is one stream: use -f npy, which holds any count"),
+    ],
+)
+def test_four_maps_need_four_names(tmp_path, output, advice):
+    save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH))
+    result = convcli("apply", "in.png", "-k", FOUR_MAPS, "-o", output, cwd=tmp_path)
+    assert (result.code, result.out) == (2, b"")
+    assert result.err == f"convcli: error: 4 maps take a file each, and {advice}\n"
+
+
+def test_groups_split_a_bank(tmp_path):
+    V = random_pixels(3, HEIGHT, WIDTH)
+    bank = json.dumps([[(ASYMMETRIC * scale).tolist()] for scale in (1, 2, 3)])
+    out = succeed("apply", "-", "-k", bank, "-g", "3", "-o", "-", "-f", "npy", cwd=tmp_path, stdin=npy(V))
+    assert np.array_equal(array(out), each_channel(V, ASYMMETRIC) * [[[1]], [[2]], [[3]]])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias", "added"),
+    [
+        ("[[2]]", "-3.5", -3.5),
+        ("[[[[2]]],[[[2]]]]", "1,-2", [[[1]], [[-2]]]),
+        ('{"weights": [[2]], "bias": 100}', "1", 1),
+    ],
+    ids=["number", "list", "instead of the kernel's"],
+)
+def test_bias(tmp_path, kernel, bias, added):
+    V = np.arange(6.0).reshape(2, 3)
+    out = succeed("apply", "-", "-k", kernel, "--bias", bias, "-o", "-", "-f", "npy", cwd=tmp_path, stdin=npy(V))
+    assert np.array_equal(array(out), 2 * V + np.array(added) + np.zeros((1, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], ["stdin.box-1.png"]),
+        (["-f", "tiff"], ["stdin.box-1.tiff"]),
+        (["-o", "folder/", "-f", "webp"], ["folder/stdin.box-1.webp"]),
+        (["-o", "folder/{kernel}-{stem}.{ext}"], ["folder/box-1-stdin.png"]),
+    ],
+    ids=lambda value: " ".join(value) or "nothing said",
+)
+def test_names(tmp_path, arguments, names):
+    (tmp_path / "folder").mkdir()
+    succeed("apply", "-", "-k", "box:1", *arguments, cwd=tmp_path, stdin=npy(random_pixels(HEIGHT, WIDTH)))
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert written == names
+
+
+def test_a_folder_named_after_each_image(tmp_path):
+    (tmp_path / "july").mkdir()
+    V = save_picture(tmp_path / "july" / "a.png", random_pixels(1, HEIGHT, WIDTH))
+    succeed("apply", "july/a.png", "-k", "[[1]]", "-o", "{dir}/{stem}-same.{ext}", cwd=tmp_path)
+    assert np.array_equal(pixels(tmp_path / "july" / "a-same.png"), V[0])
+
+
+def test_every_image_through_every_kernel(tmp_path):
+    images = {stem: save_picture(tmp_path / f"{stem}.png", random_pixels(1, 5, 8, seed=ord(stem))) for stem in "ab"}
+    succeed("apply", "a.png", "b.png", "-k", "box", "-k", "binomial:3", "-o", ".", cwd=tmp_path)
+    kernels = {"box": np.full((3, 3), 1 / 9), "binomial-3": np.outer([1, 2, 1], [1, 2, 1]) / 16}
+    for stem, V in images.items():
+        for name, K in kernels.items():
+            assert_rounded(pixels(tmp_path / f"{stem}.{name}.png"), each_channel(V, K)[0])
+
+
+def test_gray_is_pillows_luma(tmp_path):
+    save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
+    out = succeed("apply", "in.png", "-k", "identity", "--gray", "-o", "-", cwd=tmp_path)
+    with PIL.Image.open(tmp_path / "in.png") as image:
+        assert np.array_equal(pixels(out), np.asarray(image.convert("L")))
+
+
+def test_what_travels_with_a_picture(tmp_path):
+    """A phone's photograph comes out upright, with its profile, its maker and its resolution."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = PIL.Image.Exif()
+    exif[Base.Orientation], exif[Base.Make] = 6, "Brownie"
+    save_picture(tmp_path / "in.jpg", random_pixels(3, HEIGHT, WIDTH), exif=exif, icc_profile=profile, dpi=(254, 254))
+    succeed("apply", "in.jpg", "-k", "identity", "-o", "out.png", cwd=tmp_path)
+    with PIL.Image.open(tmp_path / "in.jpg") as image, PIL.Image.open(tmp_path / "out.png") as upright:
+        assert np.array_equal(np.asarray(upright), np.asarray(ImageOps.exif_transpose(image)))
+        assert upright.size == (HEIGHT, WIDTH)
+        assert dict(upright.getexif()) == {Base.Make: "Brownie"}
+        assert upright.info["icc_profile"] == profile
+        assert upright.info["dpi"] == pytest.approx((254, 254))
+
+
+def test_16_bits_stay_16_bits(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH, dtype=np.uint16))[0]
+    out = pixels(succeed("apply", "in.png", "-k", "identity", "-o", "-", cwd=tmp_path))
+    assert out.dtype == np.uint16
+    assert np.array_equal(out, V)
+
+
+def test_16_bits_are_halved_where_a_format_holds_8(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH, dtype=np.uint16))[0]
+    result = convcli("apply", "in.png", "-k", "identity", "-o", "out.bmp", cwd=tmp_path)
+    assert result.err == "convcli: warning: out.bmp: 16 bits reduced to 8: bmp holds no more for 1 map\n"
+    assert_rounded(pixels(tmp_path / "out.bmp"), V / 257)
+
+
+def test_a_transparent_picture_comes_back(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
+    assert np.array_equal(pixels(succeed("apply", "in.png", "-k", "identity", "-o", "-", cwd=tmp_path)), V)
+
+
+def test_alpha_is_sampled_where_windows_are_centred(tmp_path):
+    """Stride 2 pads six rows by one, below, which centres windows on 1, 3, 5; seven columns on 0, 2, 4, 6."""
+    V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
+    out = pixels(succeed("apply", "in.png", "-k", "identity", "-s", "2", "-o", "-", cwd=tmp_path))
+    assert np.array_equal(out, V[:, 1::2, ::2])
+
+
+def test_alpha_stays_out_of_the_sum(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
+    out = pixels(succeed("apply", "in.png", "-k", "box", "-o", "-", cwd=tmp_path))
+    assert_rounded(out[:3], each_channel(V[:3], np.full((3, 3), 1 / 9)))
+    assert np.array_equal(out[3], V[3])
+
+
+def test_alpha_can_be_dropped(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
+    out = pixels(succeed("apply", "in.png", "-k", "identity", "--alpha", "drop", "-o", "-", cwd=tmp_path))
+    assert np.array_equal(out, V[:3])
+
+
+def test_alpha_that_a_format_cannot_hold_is_missed(tmp_path):
+    save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
+    result = convcli("apply", "in.png", "-k", "identity", "-o", "out.jpg", cwd=tmp_path)
+    assert (result.code, result.err) == (0, "convcli: warning: out.jpg: jpeg holds no alpha: it is left out\n")
+
+
+SIGNED = np.array([[[-200, -128.4, -1], [0, 0.5, 100.6], [127, 254.6, 400]]])
+
+
+@pytest.mark.parametrize(
+    ("mode", "levels"),
+    [
+        ("clip", np.rint(np.clip(SIGNED, 0, 255))),
+        ("abs", np.rint(np.clip(np.abs(SIGNED), 0, 255))),
+        ("offset", np.rint(np.clip(SIGNED + 128, 0, 255))),
+        ("minmax", np.rint((SIGNED + 200) / 600 * 255)),
+    ],
+)
+def test_range(tmp_path, mode, levels):
+    arguments = ["apply", "-", "-k", "[[1]]", "--range", mode, "-q", "-o", "-", "-f", "png"]
+    out = pixels(succeed(*arguments, cwd=tmp_path, stdin=npy(SIGNED)))
+    assert out.dtype == np.uint8
+    assert np.array_equal(out, levels[0])
+
+
+@pytest.mark.parametrize(("format", "mode", "dtype"), [("npy", "clip", np.uint8), ("tiff", "raw", np.float32)])
+def test_range_and_format_go_together(tmp_path, format, mode, dtype):
+    arguments = ["apply", "-", "-k", "[[1]]", "--range", mode, "-q", "-o", f"out.{format}"]
+    succeed(*arguments, cwd=tmp_path, stdin=npy(SIGNED))
+    data = (tmp_path / f"out.{format}").read_bytes()
+    out = array(data)[0] if format == "npy" else pixels(data)
+    assert out.dtype == dtype
+    assert np.array_equal(out, SIGNED[0].astype(dtype) if mode == "raw" else np.rint(np.clip(SIGNED[0], 0, 255)))
+
+
+def test_unit_scales_to_0_to_1(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
+    out = succeed("apply", "in.png", "-k", "[[2]]", "--unit", "-o", "-", "-f", "npy", cwd=tmp_path)
+    assert np.array_equal(array(out), 2 * (V / np.float32(255)))
+
+
+def test_a_picture_of_unit_values_is_the_same_picture(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
+    assert np.array_equal(pixels(succeed("apply", "in.png", "-k", "identity", "--unit", "-o", "-", cwd=tmp_path)), V)
+
+
+def test_quiet_says_nothing_of_clipping(tmp_path):
+    arguments = ["apply", "-", "-k", "[[1]]", "-o", "-", "-f", "png"]
+    loud, quiet = (convcli(*arguments, *more, cwd=tmp_path, stdin=npy(SIGNED)) for more in ([], ["-q"]))
+    assert loud.err == (
+        "convcli: warning: -: 4 of 9 values (44.4 %) lay outside 0..255 and were clipped; "
+        "the maps span -200..400, which --range minmax would hold\n"
+    )
+    assert (quiet.err, quiet.out) == ("", loud.out)
+
+
+def test_verbose_tells_pads_and_conversions(tmp_path):
+    with PIL.Image.open(SAMPLES / "coffee.png") as image:
+        image.crop((0, 0, 9, 6)).convert("P").save(tmp_path / "in.png")
+    result = convcli("apply", "in.png", "-k", "box:4", "-o", "out.png", "-v", cwd=tmp_path)
+    assert result.err == (
+        "convcli: note: in.png: palette converted to RGB\nconvcli: note: out.png: 3x6x9 uint8, pads (1, 2, 1, 2)\n"
+    )
+
+
+def json_lines(out):
+    return [json.loads(line) for line in out.decode().splitlines()]
+
+
+def test_json_has_a_line_for_every_file(tmp_path):
+    (tmp_path / "sub").mkdir()
+    np.save(tmp_path / "sub" / "in.npy", SIGNED)
+    arguments = ["apply", "sub/in.npy", "-k", "[[1]]", "-k", "box", "-p", "2,0,1,0", "--json", "-q"]
+    inline, box = json_lines(succeed(*arguments, cwd=tmp_path))
+    assert inline == {
+        "input": "sub/in.npy",
+        "output": "in.inline.png",
+        "kernel": "inline",
+        "pads": [2, 0, 1, 0],
+        "shape": [1, 5, 4],
+        "dtype": "uint8",
+        "minimum": -200.0,
+        "maximum": 400.0,
+        "clipped": 4,
+    }
+    assert (box["kernel"], box["output"], box["shape"]) == ("box", "in.box.png", [1, 3, 2])
+
+
+def test_json_counts_the_clipping_of_each_file(tmp_path):
+    np.save(tmp_path / "in.npy", np.array([[100, 200, 300]]))
+    bank = "[[[[1]]],[[[-1]]]]"
+    lines = json_lines(succeed("apply", "in.npy", "-k", bank, "-o", "{map}.png", "--json", "-q", cwd=tmp_path))
+    assert [(line["output"], line["minimum"], line["maximum"], line["clipped"]) for line in lines] == [
+        ("0.png", 100, 300, 1),
+        ("1.png", -300, -100, 3),
+    ]
+
+
+def test_one_unreadable_image_does_not_stop_the_others(tmp_path):
+    V = save_picture(tmp_path / "a.png", random_pixels(1, HEIGHT, WIDTH))[0]
+    (tmp_path / "b.png").write_text("no picture")
+    save_picture(tmp_path / "c.png", V[np.newaxis])
+    result = convcli("apply", "a.png", "b.png", "c.png", "-k", "[[1]]", "-o", "{stem}-out.png", cwd=tmp_path)
+    assert (result.code, result.out) == (1, b"")
+    assert result.err == (
+        "convcli: error: cannot read b.png: it is neither a picture that Pillow knows nor an .npy array\n"
+    )
+    assert sorted(Path(path).name for path in tmp_path.glob("*-out.png")) == ["a-out.png", "c-out.png"]
+    assert np.array_equal(pixels(tmp_path / "c-out.png"), V)
+
+
+def test_one_image_that_does_not_fit_is_named_and_does_not_stop_the_others(tmp_path):
+    for stem, channels in {"a": 3, "b": 1, "c": 3}.items():
+        save_picture(tmp_path / f"{stem}.png", random_pixels(channels, HEIGHT, WIDTH))
+    result = convcli("apply", "a.png", "b.png", "c.png", "-k", MIXING_BANK, "-o", "{stem}-out.png", cwd=tmp_path)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert result.err.startswith("convcli: error: b.png: ")
+    assert sorted(path.name for path in tmp_path.glob("*-out.png")) == ["a-out.png", "c-out.png"]
+
+
+def test_overwrite_replaces(tmp_path):
+    V = save_picture(tmp_path / "a.png", random_pixels(1, HEIGHT, WIDTH))[0]
+    succeed("apply", "a.png", "-k", "[[0.5]]", "-o", "a.png", "--overwrite", cwd=tmp_path)
+    assert_rounded(pixels(tmp_path / "a.png"), V / 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

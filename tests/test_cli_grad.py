@@ -1,0 +1,278 @@
+"""``convcli grad``: the numbers, in every form in which they are printed and saved."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+from command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
+from reference import assert_same
+
+from convcli import conv2d_grad
+
+WRT = ("kernel", "input", "bias")
+RANDOM = np.random.default_rng(4)
+V = RANDOM.normal(size=(2, 5, 7))
+K = RANDOM.normal(size=(3, 2, 2, 3))
+BANK = json.dumps(K.tolist())
+OPTIONS = {"stride": (2, 1), "padding": (1, 0, 2, 1), "dilation": (1, 2), "edge": "reflect"}
+WORDS = ["-s", "2,1", "-p", "1,0,2,1", "-d", "1,2", "-e", "reflect"]
+G = np.random.default_rng(7).standard_normal((3, 3, 6))
+GRADIENTS = conv2d_grad(V, K, G, **OPTIONS)
+IMAGE = npy(V)
+REQUEST = ["grad", "-", "-k", BANK, *WORDS, "-G", "normal:7"]
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return with_samples(tmp_path)
+
+
+def values_of(out):
+    """The gradients in JSON text, by name."""
+    return {name: np.array(entry["values"]) for name, entry in json.loads(out)["gradients"].items()}
+
+
+def assert_gradients(found, expected=GRADIENTS, wrt=WRT):
+    assert set(found) == set(wrt)
+    for name in wrt:
+        assert_same(found[name], getattr(expected, name))
+
+
+def close(actual, expected):
+    """Same to what float64 rounds in a sum of so many terms, of whatever size they cancelled from."""
+    scale = np.abs(expected).max()
+    return actual.shape == expected.shape and np.abs(actual - expected).max() <= 1e-10 * scale
+
+
+def by_taps(V, K, G, stride, pads, dilation):
+    """dK and dV of a bank over one channel, a tap at a time: G meets V' on the grid of pixels that the tap reads."""
+    top, bottom, left, right = pads
+    V_padded = np.pad(V, ((top, bottom), (left, right)))
+    dK, dV_padded = np.zeros(K.shape), np.zeros(V_padded.shape)
+    rows, columns = G.shape[1:]
+    for i, _, m, n in np.ndindex(K.shape):
+        y, x = m * dilation, n * dilation
+        grid = (slice(y, y + stride[0] * rows, stride[0]), slice(x, x + stride[1] * columns, stride[1]))
+        dK[i, 0, m, n] = np.sum(G[i] * V_padded[grid])
+        dV_padded[grid] += G[i] * K[i, 0, m, n]
+    return dK, dV_padded[np.newaxis, top : top + V.shape[0], left : left + V.shape[1]]
+
+
+def test_sums_of_shifted_windows(samples):
+    """With G all ones, dK sums the pixels that each tap has read, and db counts the outputs."""
+    result = shell(
+        "convcli grad sample_images/camera.png -k sobel-x -G ones --wrt kernel,bias -f json | python3 -m json.tool",
+        samples,
+    )
+    padded = np.pad(pixels(SAMPLES / "camera.png").astype(float), 1)
+    dK = [[padded[m : m + 512, n : n + 512].sum() for n in range(3)] for m in range(3)]
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out) == {
+        "shape": {"input": [1, 512, 512], "kernel": [3, 3], "output": [1, 512, 512]},
+        "gradients": {
+            "kernel": {"shape": [3, 3], "dtype": "float64", "values": dK},
+            "bias": {"shape": [], "dtype": "float64", "values": 512 * 512},
+        },
+    }
+
+
+def test_a_bank_with_every_option(samples):
+    result = shell(
+        "convcli grad sample_images/camera.png -k bank.json -s 3,2 -p 1,0,2,1 -d 2 -G normal:7 -o grads.npz", samples
+    )
+    assert (result.code, result.out, result.err) == (0, b"", "")
+    K = np.array(json.loads((SAMPLES / "bank.json").read_text())["weights"], float)
+    G = np.random.default_rng(7).standard_normal((3, 170, 256))
+    dK, dV = by_taps(pixels(SAMPLES / "camera.png").astype(float), K, G, (3, 2), (1, 0, 2, 1), 2)
+    with np.load(samples / "grads.npz") as saved:
+        assert set(saved) == set(WRT)
+        assert close(saved["kernel"], dK)
+        assert close(saved["input"], dV)
+        assert close(saved["bias"], G.sum(axis=(1, 2)))
+
+
+def test_json_reads_back_exactly(tmp_path):
+    document = json.loads(succeed(*REQUEST, cwd=tmp_path, stdin=IMAGE))
+    assert document["shape"] == {"input": [2, 5, 7], "kernel": [3, 2, 2, 3], "output": [3, 3, 6]}
+    assert {name: entry["shape"] for name, entry in document["gradients"].items()} == {
+        "kernel": [3, 2, 2, 3],
+        "input": [2, 5, 7],
+        "bias": [3],
+    }
+    assert {entry["dtype"] for entry in document["gradients"].values()} == {"float64"}
+    assert_gradients(values_of(json.dumps(document)))
+
+
+def test_npz_holds_them_all(tmp_path):
+    out = succeed(*REQUEST, "-f", "npz", cwd=tmp_path, stdin=IMAGE)
+    with np.load(io.BytesIO(out)) as saved:
+        assert_gradients(dict(saved))
+
+
+def test_npy_holds_one(tmp_path):
+    out = succeed(*REQUEST, "--wrt", "input", "-f", "npy", cwd=tmp_path, stdin=IMAGE)
+    assert_same(array(out), GRADIENTS.input)
+
+
+def from_csv(text, shape):
+    """The tensor's name, its columns and the tensor that a CSV in long form holds."""
+    header, *rows = csv.reader(io.StringIO(text))
+    tensor = np.full(shape, np.nan)
+    for _, *indices, value in rows:
+        tensor[tuple(map(int, indices))] = float(value)
+    assert len(rows) == tensor.size
+    return {row[0] for row in rows}, header, tensor
+
+
+@pytest.mark.parametrize(("wrt", "letters"), [("kernel", ["i", "l", "m", "n"]), ("input", ["l", "a", "c"])])
+def test_csv_has_a_row_for_each_number(tmp_path, wrt, letters):
+    expected = getattr(GRADIENTS, wrt)
+    out = succeed(*REQUEST, "--wrt", wrt, "-f", "csv", cwd=tmp_path, stdin=IMAGE)
+    names, header, tensor = from_csv(out.decode(), expected.shape)
+    assert (names, header) == ({wrt}, ["tensor", *letters, "value"])
+    assert_same(tensor, expected)
+
+
+def test_text_shows_shapes_and_numbers_without_escapes(tmp_path):
+    out = succeed(*REQUEST, "--wrt", "bias,kernel", "-f", "text", cwd=tmp_path, stdin=IMAGE).decode()
+    assert "\x1b" not in out
+    for shown in ["V (2, 5, 7)", "K (3, 2, 2, 3)", "Z (3, 3, 6)", "(3, 2, 2, 3)"]:
+        assert shown in out
+    for number in [*GRADIENTS.bias, *GRADIENTS.kernel[0, 0].ravel()]:
+        assert f" {number:.6g}" in out
+
+
+def test_the_extension_decides_the_format(tmp_path):
+    """A file for all gradients, or one for each where the format holds a single tensor."""
+    for name in ["all.json", "all.npz", "{wrt}.npy", "{wrt}.csv", "all.txt"]:
+        assert succeed(*REQUEST, "-o", name, cwd=tmp_path, stdin=IMAGE) == b""
+    assert_gradients(values_of((tmp_path / "all.json").read_bytes()))
+    with np.load(tmp_path / "all.npz") as saved:
+        assert_gradients(dict(saved))
+    assert_gradients({name: np.load(tmp_path / f"{name}.npy") for name in WRT})
+    texts = {name: (tmp_path / f"{name}.csv").read_text() for name in WRT}
+    assert_gradients({name: from_csv(texts[name], getattr(GRADIENTS, name).shape)[2] for name in WRT})
+    assert "\x1b" not in (tmp_path / "all.txt").read_text()
+
+
+@pytest.mark.parametrize(("format", "output"), [("npy", "all"), ("csv", "-")])
+def test_a_format_for_one_tensor_refuses_several(tmp_path, format, output):
+    result = convcli(*REQUEST, "-f", format, "-o", output, "--wrt", "kernel,bias", cwd=tmp_path, stdin=IMAGE)
+    assert (result.code, result.out, list(tmp_path.iterdir())) == (2, b"", [])
+    assert result.err == (
+        f"convcli: error: {format} holds one tensor, and 2 were asked for (kernel, bias): use -f npz or json, "
+        f"ask for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'\n"
+    )
+
+
+def test_names_are_made_of_image_kernel_and_parameter(tmp_path):
+    np.save(tmp_path / "in.npy", V)
+    succeed("grad", "in.npy", "-k", "box:3", "--wrt", "kernel", "-o", "{stem}.{kernel}.{wrt}.npy", cwd=tmp_path)
+    expected = conv2d_grad(V, np.ones((3, 3)), np.ones(V.shape), padding="same")
+    assert_same(np.load(tmp_path / "in.box-3.kernel.npy"), expected.kernel)
+
+
+def test_several_images_are_a_batch(tmp_path):
+    batch = RANDOM.normal(size=(3, 2, 5, 7))
+    for name, image in zip("abc", batch, strict=True):
+        np.save(tmp_path / f"{name}.npy", image)
+    out = succeed("grad", "a.npy", "b.npy", "c.npy", "-k", BANK, *WORDS, "-G", "normal:3", cwd=tmp_path)
+    G = np.random.default_rng(3).standard_normal((3, 3, 3, 6))
+    singles = [conv2d_grad(image, K, g, **OPTIONS) for image, g in zip(batch, G, strict=True)]
+    found = values_of(out)
+    assert close(found["kernel"], sum(each.kernel for each in singles))
+    assert close(found["bias"], sum(each.bias for each in singles))
+    assert close(found["input"], np.stack([each.input for each in singles]))
+
+
+def test_a_batch_needs_one_shape(tmp_path):
+    np.save(tmp_path / "a.npy", V)
+    np.save(tmp_path / "b.npy", V[:, 1:])
+    result = convcli("grad", "a.npy", "b.npy", "-k", BANK, cwd=tmp_path)
+    message = "a batch needs images of one shape: a.npy is (2, 5, 7), b.npy is (2, 4, 7)"
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+
+UPSTREAM = RANDOM.integers(0, 256, (3, 5, 7)).astype(np.uint8)
+
+
+SOURCES = {
+    "npy": "G.npy",
+    "json": "G.json",
+    "picture": "G.png",
+    "inline": json.dumps(UPSTREAM.tolist()),
+    "stdin": "-",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_upstream_gradient(tmp_path, source):
+    np.save(tmp_path / "in.npy", V)
+    np.save(tmp_path / "G.npy", UPSTREAM)
+    save_picture(tmp_path / "G.png", UPSTREAM)
+    (tmp_path / "G.json").write_text(json.dumps(UPSTREAM.tolist()))
+    out = succeed("grad", "in.npy", "-k", BANK, "-G", source, cwd=tmp_path, stdin=npy(UPSTREAM))
+    assert_gradients(values_of(out), conv2d_grad(V, K, UPSTREAM, padding="same"))
+
+
+def test_a_gray_picture_is_an_upstream_gradient_of_one_map(tmp_path):
+    save_picture(tmp_path / "G.png", UPSTREAM[:1])
+    out = succeed("grad", "-", "-k", "box", "-G", "G.png", cwd=tmp_path, stdin=npy(V[:1]))
+    assert_gradients(values_of(out), conv2d_grad(V[:1], np.full((3, 3), 1 / 9), UPSTREAM[:1], padding="same"))
+
+
+@pytest.mark.parametrize(
+    ("bias", "like"),
+    [("0.5,1,2", np.ones(3)), ("untied.npy", np.ones((3, 3, 6)))],
+    ids=["one a channel", "one a unit"],
+)
+def test_the_bias_gradient_is_shaped_like_the_bias(tmp_path, bias, like):
+    np.save(tmp_path / "untied.npy", like)
+    out = succeed(*REQUEST, "--wrt", "bias", "--bias", bias, cwd=tmp_path, stdin=IMAGE)
+    assert_gradients(values_of(out), conv2d_grad(V, K, G, bias=like, **OPTIONS), ["bias"])
+
+
+def test_flip_keeps_gradients_with_respect_to_the_kernel_as_given(tmp_path):
+    out = succeed(*REQUEST, "--flip", cwd=tmp_path, stdin=IMAGE)
+    assert_gradients(values_of(out), conv2d_grad(V, K, G, **OPTIONS, flip=True))
+
+
+def test_groups(tmp_path):
+    depthwise = np.round(K[:2, :1], 3)
+    out = succeed("grad", "-", "-k", json.dumps(depthwise.tolist()), "-g", "2", cwd=tmp_path, stdin=IMAGE)
+    assert_gradients(values_of(out), conv2d_grad(V, depthwise, np.ones(V.shape), padding="same", groups=2))
+
+
+def test_gray_and_unit_change_the_input(tmp_path):
+    save_picture(tmp_path / "in.png", UPSTREAM)
+    out = succeed("grad", "in.png", "-k", "box", "--gray", "--unit", cwd=tmp_path)
+    with PIL.Image.open(tmp_path / "in.png") as image:
+        gray = np.asarray(image.convert("L"))[np.newaxis] / np.float32(255)
+    assert_gradients(values_of(out), conv2d_grad(gray, np.full((3, 3), 1 / 9), np.ones(gray.shape), padding="same"))
+
+
+def test_transparency_is_no_channel(tmp_path):
+    save_picture(tmp_path / "in.png", [*UPSTREAM, UPSTREAM[0]])
+    out = succeed("grad", "in.png", "-k", "box", cwd=tmp_path)
+    expected = conv2d_grad(UPSTREAM, np.full((3, 3), 1 / 9), np.ones(UPSTREAM.shape), padding="same")
+    assert_gradients(values_of(out), expected)
+
+
+def test_verbose_tells_the_pads(tmp_path):
+    result = convcli(*REQUEST, "-v", cwd=tmp_path, stdin=IMAGE)
+    assert result.err == "convcli: note: pads: top 1, bottom 0, left 2, right 1; output 3x3x6\n"
+
+
+def test_what_json_cannot_hold_is_refused_before_anything_is_printed(tmp_path):
+    result = convcli("grad", "-", "-k", "box", cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
+    message = "the kernel gradient holds NaN or infinity, which JSON cannot: use -f npz"
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+
+def test_json_contradicts_another_format(tmp_path):
+    result = convcli(*REQUEST, "--json", "-f", "csv", "--wrt", "bias", cwd=tmp_path, stdin=IMAGE)
+    assert (result.code, result.out) == (2, b"")
+    assert result.err.startswith("convcli: error: --json ")

@@ -1,0 +1,92 @@
+"""``convcli kernels``: the presets as a table, and any kernel as a grid or as JSON that ``-k`` takes."""
+
+import json
+
+import numpy as np
+import pytest
+from command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
+
+from convcli.kernel_loading import parse_kernel
+from convcli.presets import PRESETS, preset
+
+PARAMETERS = {
+    "gaussian": "gaussian:2.3,4",
+    "motion": "motion:9,30",
+    "kirsch": "kirsch:sw",
+    "gabor": "gabor:6,40,2,0.5,90",
+}
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """What the program prints as each preset's JSON."""
+    folder = tmp_path_factory.mktemp("kernels")
+    return two_at_a_time(lambda name: convcli("kernels", PARAMETERS.get(name, name), "--json", cwd=folder), PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_json_that_reads_back(printed, name):
+    result = printed[name]
+    assert (result.code, result.err) == (0, "")
+    kernel, expected = parse_kernel(result.out, "<stdin>", "stdin"), preset(PARAMETERS.get(name, name))
+    assert (kernel.name, kernel.bias, kernel.groups) == (expected.name, None, 1)
+    assert np.array_equal(kernel.weights, expected.weights)
+
+
+def test_the_table_has_a_line_for_each_preset(tmp_path):
+    _, *lines = succeed("kernels", cwd=tmp_path).decode().splitlines()
+    for line, each in zip(lines, PRESETS.values(), strict=True):
+        assert line.startswith(f"{each.usage} ")
+        assert line.rstrip().endswith(f" {each.summary}")
+
+
+def test_the_table_as_json(tmp_path):
+    assert json.loads(succeed("kernels", "--json", cwd=tmp_path)) == [
+        {"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in PRESETS.values()
+    ]
+
+
+BANK_GRIDS = [
+    *("[0, 0]", "-1 0 1", "-2 0 2", "-1 0 1"),
+    *("[1, 0]", "-1 -2 -1", "0 0 0", "1 2 1"),
+    *("[2, 0]", "0 1 0", "1 -4 1", "0 1 0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "facts", "grid"),
+    [
+        ("sobel-x", "sobel-x (3, 3) sum 0 rank 1 separable", ["-1 0 1", "-2 0 2", "-1 0 1"]),
+        ("laplacian", "laplacian (3, 3) sum 0 rank 2 not separable", ["0 1 0", "1 -4 1", "0 1 0"]),
+        ("[[1, 2, 3], [4, 5, 6.5]]", "inline (2, 3) sum 21.5 rank 2 not separable", ["1 2 3", "4 5 6.5"]),
+        (SAMPLES / "bank.json", "edges (3, 1, 3, 3) sum 0 rank 1..2 not separable", BANK_GRIDS),
+    ],
+    ids=["rank 1", "rank 2", "inline", "bank"],
+)
+def test_a_kernel_is_shown_as_a_grid(tmp_path, source, facts, grid):
+    lines = succeed("kernels", source, cwd=tmp_path).decode().splitlines()
+    assert [" ".join(line.split()) for line in lines] == [facts, *grid]
+
+
+def test_a_wide_kernel_is_not_wrapped(tmp_path):
+    _, *rows = succeed("kernels", "gaussian:8", cwd=tmp_path).decode().splitlines()
+    assert np.array([row.split() for row in rows], float) == pytest.approx(preset("gaussian:8").weights, rel=1e-5)
+
+
+def test_weights_from_stdin(tmp_path):
+    out = succeed("kernels", "-", "--json", cwd=tmp_path, stdin=npy(np.array([[1, 2.5]])))
+    assert json.loads(out) == {"name": "stdin", "weights": [[1, 2.5]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("sobelx", "sobel-x"), ("guassian:2", "gaussian"), ("Laplacian", "laplacian")],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(tmp_path, name, nearest):
+    result = convcli("kernels", name, cwd=tmp_path)
+    given = name.partition(":")[0]
+    assert (result.code, result.out) == (2, b"")
+    assert result.err == (
+        f"convcli: error: expected the name of a preset, given {given!r}; did you mean {nearest!r}? "
+        "`convcli kernels` lists all\n"
+    )

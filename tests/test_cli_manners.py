@@ -1,0 +1,459 @@
+"""How the program behaves among others: errors, exit codes, pipes, terminals, signals, and what it leaves behind."""
+
+import inspect
+import os
+import pty
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import CONVCLI, ENVIRONMENT, SAMPLES, TIMEOUT, convcli, shell, succeed, two_at_a_time, with_samples
+from typer.testing import CliRunner
+
+from convcli.cli import app as program
+
+CAMERA = SAMPLES / "camera.png"
+RANKS = (
+    "expected weights of rank 2: (kh, kw), which filters every channel alone, "
+    "or rank 4: (C_out, C_in/groups, kh, kw), a bank; given "
+)
+
+# Arguments, and the line on stderr; "..." stands for anything, such as the words of a library.
+FAILURES = [
+    ("apply absent.png -k box", "cannot read absent.png: No such file or directory"),
+    ("apply folder -k box", "cannot read folder: Is a directory"),
+    ("apply truncated.png -k box", "cannot read truncated.png: ...truncated..."),
+    ("apply words.png -k box", "cannot read words.png: it is neither a picture that Pillow knows nor an .npy array"),
+    ("apply empty.png -k box", "cannot read empty.png: it is empty"),
+    ("apply objects.npy -k box", "cannot read objects.npy: ...bject..."),
+    ("apply complex.npy -k box", "cannot read complex.npy: expected a .npy of real numbers, given dtype complex128"),
+    ("apply line.npy -k box", "cannot read line.npy: expected an array (H, W) or (C, H, W)... (3,)"),
+    ("apply - -k box", "cannot read <stdin>: it is empty"),
+    ("apply in.npy -k box -o taken.png", "taken.png exists: use --overwrite to replace it, or -o to write elsewhere"),
+    ("apply in.npy -k box -o no/a.png", "there is no folder no to write a.png into: create it first"),
+    ("apply in.npy -k box -o no/", "there is no folder no to write in.box.png into: create it first"),
+    ("grad absent.png -k box", "cannot read absent.png: No such file or directory"),
+    (
+        "grad in.npy -k box -G absent.npy",
+        "upstream gradient G: expected ones, normal:SEED, a file, inline JSON or -, given 'absent.npy': "
+        "cannot read absent.npy: No such file or directory",
+    ),
+    ("grad in.npy -k box -o taken.json", "taken.json exists: use --overwrite to replace it, or -o to write elsewhere"),
+]
+
+WRONG_KERNELS = [
+    ("[[1,2],[3]]", "inline kernel:1:8: [1]: expected a list of length 2, like [0], given a list of length 1"),
+    ("[]", "inline kernel:1:1: expected at least one weight, given shape (0,)"),
+    ("[[[1]]]", f"inline kernel:1:1: {RANKS}rank 3"),
+    ("[[0,NaN]]", "inline kernel:1:5: [0][1]: expected a finite number, given NaN"),
+    ('[["1"]]', 'inline kernel:1:3: [0][0]: expected a number, given "1"'),
+    ("[[1,\n 2 3]]", "inline kernel:2:4: invalid JSON at '3': Expecting ',' delimiter"),
+    ('{"weights":[[1]],"biass":2}', "inline kernel:1:18: biass: unknown key; did you mean bias? the keys are ..."),
+    ("ragged.json", "ragged.json:2:9: weights[1][0][2]: expected a number, given true"),
+    ("absent.json", "expected a kernel file that can be read, given 'absent.json': No such file or directory"),
+    ("taken.png", "taken.png:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0x89"),
+    ("objects.npy", "objects.npy: expected a .npy ..."),
+    ("gausian:2", "expected the name of a preset, given 'gausian'; did you mean 'gaussian'? ..."),
+    ("gaussian:-1", "gaussian: expected SIGMA to be a number above 0, given '-1'; usage: gaussian:SIGMA=1,..."),
+    ("-", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
+]
+
+WRONG_REQUESTS = [
+    *((f"apply in.npy -k {shlex.quote(kernel)}", line) for kernel, line in WRONG_KERNELS),
+    (
+        "apply in.npy -k box:9 -p valid",
+        "kernel larger than the padded input: the kernel reaches 9x9 pixels (rows x columns, dilation included), "
+        "the input is 3x4, 3x4 with its padding; use more padding or a smaller kernel",
+    ),
+    (
+        "grad in.npy -k [[[[1]],[[1]]]]",
+        "...kernel (1, 2, 1, 1) with groups 1 takes 2 input channels, but the input has 1: its shape is (1, 3, 4)",
+    ),
+    ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (1, 3, 4)"),
+    ("apply in.npy -k box -g 2", "...a 2-D kernel filters every channel alone: expected groups 1, given 2"),
+    ("apply in.npy -k box -g two", "...--groups...'two' is not a valid int..."),
+    ("apply in.npy -k box -s 0", "stride: expected one or two integers of at least 1, given '0'"),
+    ("apply in.npy -k box -s 1.5", "stride: expected S or SY,SX, given '1.5'"),
+    ("apply in.npy -k box -d 0", "dilation: expected one or two integers of at least 1, given '0'"),
+    ("apply in.npy -k box -p smae", "padding: expected valid, same, same-lower, full, N, Y,X or T,B,L,R, given 'smae'"),
+    ("apply in.npy -k box -p 1,2,3", "padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), ..."),
+    ("apply in.npy -k box -e mirror", "edge 'mirror' means different things in different tools: use 'reflect' ..."),
+    (
+        "apply in.npy -k box -e blank",
+        "unknown edge 'blank': expected zero, constant:VALUE, replicate, reflect, symmetric or wrap",
+    ),
+    ("apply in.npy -k box --range full", "unknown range 'full': use clip, abs, offset, minmax or raw"),
+    ("apply in.npy -k box --range raw", "--range raw writes floats, which png cannot hold...: use .npy"),
+    ("apply in.npy -k box --alpha no", "unknown alpha 'no': use keep or drop"),
+    ("apply in.npy -k box -f pgn", "unknown image format 'pgn': use png, jpeg, tiff, ... or npy"),
+    ("apply in.npy -k box -o a.pgn", "unknown image format 'pgn': use png, jpeg, tiff, ... or npy"),
+    ("apply in.npy -k box --bias x", "...bias..."),
+    ("apply in.npy -k box --bias 1,x", "...bias...'x'..."),
+    ("apply in.npy -k box --bias 1,2", "...bias b: expected a number (2-D kernel), given shape (2,)"),
+    ("apply in.npy -k box --bias -", "bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is ..."),
+    ("apply in.npy -k box -k box", "two outputs would be named in.box.png: tell them apart with {stem}, ..."),
+    ("apply in.npy rgb.npy -k box -o a.png", "two outputs would be named a.png: tell them apart with {stem}, ..."),
+    ("apply in.npy rgb.npy -k box -o -", "2 outputs, and '-' is one stream: give -o a folder or a template"),
+    ("apply in.npy -k box -o {name}.png", "unknown placeholder {name} in the output name '{name}.png': use ..."),
+    ("apply in.npy -k box -o - --json", "--json and -o - both want stdout: save the output to a file"),
+    ("apply - - -k box", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
+    ("apply - -k -", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
+    ("grad - -k box -G -", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
+    ("apply in.npy", "Missing option '--kernel' / '-k'..."),
+    ("apply -k box", "Missing argument 'IMAGE..."),
+    ("apply in.npy -k box --padd 1", "No such option: --padd..."),
+    ("apply in.npy -k", "Option '-k' requires an argument..."),
+    ("aply in.npy -k box", "No such command 'aply'. Did you mean 'apply'?"),
+    ("grad in.npy -k box -G [[1,2]]", "upstream gradient G: expected the output's shape (1, 3, 4), given (1, 2)"),
+    ("grad in.npy -k box -G normal", "upstream gradient: expected normal:SEED with a whole number, given 'normal...'"),
+    ("grad in.npy -k box --wrt kernel,weights", "wrt: expected some of kernel, input, bias, given 'weights'"),
+    ("grad in.npy -k box -f xml", "unknown format 'xml': expected auto, text, json, npz, npy..., csv..."),
+    ("grad in.npy -k box -o a.xml", "-o a.xml does not tell the format: end it in .json, ... or use -f"),
+    ("grad in.npy -k box -o {map}.json", "unknown placeholder {map} in the output name '{map}.json': use {wrt}, ..."),
+    ("kernels ridge", "expected the name of a preset, given 'ridge'; ...`convcli kernels` lists all"),
+]
+
+
+EXPECTED = {arguments: (1, line) for arguments, line in FAILURES} | {
+    arguments: (2, line) for arguments, line in WRONG_REQUESTS
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """What each command of the tables came to, and which files differ afterwards in its folder."""
+    original = messy(tmp_path_factory.mktemp("messy"))
+    copies = tmp_path_factory.mktemp("copies")
+
+    def outcome(arguments):
+        folder = shutil.copytree(original, tempfile.mkdtemp(dir=copies), dirs_exist_ok=True)
+        result = convcli(*shlex.split(arguments), cwd=folder)
+        return result, contents(Path(folder)).items() ^ contents(original).items()
+
+    return two_at_a_time(outcome, EXPECTED)
+
+
+@pytest.mark.parametrize("arguments", EXPECTED)
+def test_an_error_is_one_line_and_leaves_nothing(outcomes, arguments):
+    result, changed = outcomes[arguments]
+    code, line = EXPECTED[arguments]
+    assert_one_error(result.err, line)
+    assert (result.code, result.out, changed) == (code, b"", set())
+
+
+def messy(folder):
+    """A folder of good and bad inputs."""
+    (folder / "folder").mkdir()
+    (folder / "truncated.png").write_bytes(CAMERA.read_bytes()[:5000])
+    (folder / "taken.png").write_bytes(CAMERA.read_bytes())
+    (folder / "taken.json").write_text("{}")
+    (folder / "words.png").write_text("no picture")
+    (folder / "empty.png").touch()
+    (folder / "ragged.json").write_text('{"weights": [[[1, 2, 3]],\n[[4, 5, true]]]}')
+    np.save(folder / "objects.npy", np.array([{}], object), allow_pickle=True)
+    for name, values in {"complex": 1j * np.eye(3), "line": np.ones(3)}.items():
+        np.save(folder / f"{name}.npy", values)
+    return with_inputs(folder)
+
+
+def with_inputs(folder):
+    np.save(folder / "in.npy", np.arange(12.0).reshape(3, 4))
+    np.save(folder / "rgb.npy", np.arange(90.0).reshape(3, 5, 6))
+    return folder
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    return with_inputs(tmp_path)
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def assert_one_error(err, line):
+    """One line that begins as every error does; "..." in the expected one stands for anything."""
+    pattern = ".*".join(map(re.escape, f"convcli: error: {line}\n".split("...")))
+    assert re.fullmatch(pattern, err), err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("apply secret.npy -k box", "cannot read secret.npy: Permission denied"),
+        ("apply in.npy -k box -o locked/a.png", "cannot write locked/a.png: Permission denied"),
+    ],
+)
+def test_permission_denied(inputs, arguments, line):
+    np.save(inputs / "secret.npy", np.eye(3))
+    (inputs / "secret.npy").chmod(0)
+    (inputs / "locked").mkdir(mode=0o500)
+    result = convcli(*shlex.split(arguments), cwd=inputs)
+    assert_one_error(result.err, line)
+    assert (result.code, result.out) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [("", 0), ("kernels box", 0), ("apply absent.png -k box", 1), ("grad", 2), ("kernels ridge", 2)],
+)
+def test_exit_codes_where_the_app_is_invoked_without_a_process(arguments, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(program.app, arguments.split()).exit_code == code
+
+
+PROBE = """
+import sys
+from convcli.cli import main
+try:
+    main()
+finally:
+    print(*sorted({"numpy", "PIL", "rich.console"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", "grad --help"])
+def test_help_and_version_load_neither_numpy_nor_pillow(arguments):
+    command = [sys.executable, "-c", PROBE, *arguments.split()]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, "numpy" in done.stderr, "PIL" in done.stderr) == (0, False, False)
+    assert done.stdout
+
+
+COMMANDS = [program.convcli, program.apply, program.grad, program.kernels]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.__name__)
+def test_the_invocation_in_the_help_runs(command, tmp_path):
+    *_, invocation = inspect.getdoc(command).splitlines()
+    assert invocation.startswith("convcli ")
+    assert shell(invocation, with_samples(tmp_path)).code == 0
+
+
+@pytest.mark.parametrize("command", ["apply", "grad"])
+def test_help_shows_the_formula_and_every_option(command, tmp_path):
+    out = succeed(command, "--help", cwd=tmp_path).decode()
+    assert "V'[l, j*sy + m*dy, k*sx + n*dx]" in " ".join(out.split())
+    letters = {"-k", "-s", "-p", "-d", "-e", "-g", "-o", "-f", "-q", "-v"}
+    words = {"--flip", "--bias", "--gray", "--unit", "--overwrite", "--json"}
+    assert letters | words <= set(re.findall(r"(?<![\w-])--?\w+", out))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--help", "kernels box", "grad in.npy -k box -f text", "apply in.npy -k sobel-x"],
+)
+def test_a_pipe_gets_no_escapes(inputs, arguments):
+    result = convcli(*arguments.split(), cwd=inputs)
+    assert "\x1b" not in result.out.decode() + result.err
+
+
+def terminal(*arguments, cwd, **env):
+    """Exit code, what a terminal at stdout shows, and stderr."""
+    ours, theirs = pty.openpty()
+    command = [str(CONVCLI), *arguments]
+    with subprocess.Popen(
+        command, cwd=cwd, env=ENVIRONMENT | env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE
+    ) as process:
+        os.close(theirs)
+        shown = b"".join(iter(lambda: read_terminal(ours), b""))
+        err = process.stderr.read().decode()
+    os.close(ours)
+    return process.returncode, shown.decode(), err
+
+
+def read_terminal(descriptor):
+    """The next bytes; none when the other side has closed it, which Linux reports as an error."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""
+
+
+def test_gradients_on_a_terminal_are_signed_by_colour(inputs):
+    code, shown, err = terminal("grad", "in.npy", "-k", "sobel-x", "--wrt", "input", cwd=inputs)
+    assert (code, err) == (0, "")
+    blue, red = (set(re.findall(rf"\x1b\[(?:1;)?{colour}m *([-\d.e+]+)\x1b", shown)) for colour in (34, 31))
+    assert (blue, red) == ({"-3", "-4"}, {"3", "4"})
+
+
+@pytest.mark.parametrize("arguments", ["grad in.npy -k sobel-x", "kernels laplacian", "--help"])
+def test_no_color_is_heard(inputs, arguments):
+    code, shown, err = terminal(*arguments.split(), cwd=inputs, NO_COLOR="1")
+    assert (code, err) == (0, "")
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["apply in.npy -k box -o -", "grad in.npy -k box -f npz", "grad in.npy -k box -f npy --wrt kernel"],
+)
+def test_a_terminal_gets_no_binary(inputs, arguments):
+    code, shown, err = terminal(*arguments.split(), cwd=inputs)
+    assert (code, shown) == (2, "")
+    assert_one_error(err, "binary data is not written to a terminal: use -o FILE, or pipe it into a program")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "grad in.npy -k box -f json",
+        "grad in.npy -k box -f npz",
+        "grad in.npy -k box -f text",
+        "apply in.npy -k box -o - -f npy",
+        "apply in.npy -k box -o - -f png",
+        "apply in.npy -k box --json",
+        "kernels",
+        "kernels box",
+        "--help",
+    ],
+)
+def test_a_reader_that_has_gone_ends_it_quietly(inputs, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run_into(writer, arguments.split(), inputs)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "grad in.npy -k box -f json",
+        "grad in.npy -k box -f text",
+        "apply in.npy -k box -o - -f npy",
+        "apply in.npy -k box -o - -f png",
+        "kernels box --json",
+        "--help",
+    ],
+)
+def test_a_full_disk_is_an_error(inputs, arguments):
+    result = run_into(os.open("/dev/full", os.O_WRONLY), arguments.split(), inputs)
+    assert_one_error(result.stderr, "cannot write...: No space left on device")
+    assert result.returncode == 1
+
+
+def run_into(descriptor, arguments, cwd):
+    """Run the program with stdout at a descriptor, which is closed afterwards."""
+    try:
+        return subprocess.run(
+            [str(CONVCLI), *arguments],
+            cwd=cwd,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT,
+        )
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        ("grad {camera} -k box -f json", b'{"shape": '),
+        ("apply {camera} -k box -o - -f npy", b"\x93NUMPY\x01\0v\0"),
+        ("apply {camera} -k box -o - -f png", b"\x89PNG\r\n\x1a\n\0\0"),
+    ],
+    ids=["json", "npy", "png"],
+)
+def test_head_takes_what_it_wants(tmp_path, arguments, start):
+    command = arguments.format(camera=shlex.quote(str(CAMERA)))
+    result = shell(f"convcli {command} | head -c 10; test ${{PIPESTATUS[0]}} -eq 0", tmp_path)
+    assert (result.code, result.out, result.err) == (0, start, "")
+
+
+@pytest.mark.parametrize("arguments", ["apply in.npy -k box -o a.png", "grad in.npy -k box"])
+def test_stdin_is_read_only_when_asked_for(inputs, arguments):
+    """A pipe that nobody writes to and nobody closes holds up no one, and neither does a stdin that is closed."""
+    reader, writer = os.pipe()
+    try:
+        open_ended = convcli(*arguments.split(), cwd=inputs, stdin=reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert (open_ended.code, open_ended.err) == (0, "")
+    assert shell(f"rm -f a.png; convcli {arguments} <&-", inputs) == open_ended
+
+
+def test_a_loop_over_lines_keeps_its_lines(inputs):
+    """A program that reads stdin unasked eats the list that a shell's loop is reading."""
+    script = "printf '%s\\n' 1 2 | while read n; do convcli apply in.npy -k box:$n -o $n.png -q; done; ls [12].png"
+    assert shell(script, inputs).out.split() == [b"1.png", b"2.png"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "apply - -k box -o a.png <&-",
+        "apply in.npy -k box -o - >&-",
+        "grad in.npy -k box >&-",
+    ],
+)
+def test_a_closed_stream_that_is_needed_is_an_error(inputs, arguments):
+    before = contents(inputs)
+    result = shell(f"convcli {arguments}", inputs)
+    assert_one_error(result.err, "...")
+    assert (result.code, contents(inputs)) == (1, before)
+
+
+def test_warnings_never_reach_stdout(inputs):
+    """With stderr closed they are lost: what stdout carries is data."""
+    command = "convcli apply in.npy -k sobel-x -o -"
+    quiet = shell(f"{command} -q", inputs)
+    assert quiet.out.startswith(b"\x89PNG")
+    assert shell(f"{command} 2>&-", inputs) == quiet
+
+
+@contextmanager
+def running(*arguments, cwd):
+    """The program at work, with its stderr to read."""
+    with subprocess.Popen(
+        [str(CONVCLI), *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupt(process):
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=TIMEOUT)
+    return process.returncode, err
+
+
+def test_ctrl_c_while_computing(tmp_path):
+    np.save(tmp_path / "in.npy", np.random.default_rng(1).random((3, 1500, 1500), np.float32))
+    with running("grad", "in.npy", "-k", "disk:20", "-o", "all.npz", "-v", cwd=tmp_path) as process:
+        assert process.stderr.readline().startswith("convcli: note: pads: ")
+        assert interrupt(process) == (130, "")
+    assert os.listdir(tmp_path) == ["in.npy"]
+
+
+def test_ctrl_c_while_writing(tmp_path):
+    np.save(tmp_path / "in.npy", np.random.default_rng(1).integers(0, 256, (3, 2000, 2000), np.uint8))
+    with running("apply", "in.npy", "-k", "[[1]]", "-o", "out.png", cwd=tmp_path) as process:
+        deadline = time.monotonic() + TIMEOUT
+        while len(os.listdir(tmp_path)) == 1 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert interrupt(process) == (130, "")
+    assert os.listdir(tmp_path) == ["in.npy"]
