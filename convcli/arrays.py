@@ -10,6 +10,7 @@ from convcli.errors import GeometryError
 Array = NDArray[Any]
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.intp]
+ComplexArray = NDArray[Any]
 
 COMPUTED_IN = (np.dtype(np.float32), np.dtype(np.float64))
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
 from convcli.arrays import FloatArray, computing_type, real_array
+from convcli.engine import MEMORY, Execution
 from convcli.geometry import Numbers, resolve_geometry
 from convcli.operands import bias_blocks, kernel_blocks
 
@@ -30,6 +31,8 @@ def conv2d(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int = MEMORY,
 ) -> FloatArray:
     """Convolve V with K: ``Z (..., C_out, OH, OW)`` in V's units times K's.
 
@@ -40,7 +43,8 @@ def conv2d(
     padding: ``valid``, ``same``, ``same-lower``, ``full``, N, (rows, columns) or (top, bottom, left, right).
     edge: ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``.
     dtype: float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64.
-    algorithm: ``auto``, or a name in ``convcli.engine.ALGORITHMS``.
+    algorithm: ``auto``, or a name in ``convcli.engine.CONVOLUTIONS``.  threads: by default every processor's.
+    memory: bytes that each thread may take beyond input and output.
 
     Raises GeometryError where shapes or options do not fit together, OptionError for an unknown algorithm.
     """
@@ -49,8 +53,8 @@ def conv2d(
         V.shape, K.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge
     )
     computed = computing_type(V.dtype, dtype)
-    weights = kernel_blocks(K, geometry, computed, flip=flip)
+    weights = kernel_blocks(K, geometry, flip=flip)
     b = None if bias is None else bias_blocks(bias, K, geometry, computed)
     Z = np.empty(geometry.output_blocks, computed)
-    engine.convolve(V.reshape(geometry.input_blocks), weights, geometry, Z, b, algorithm)
+    engine.convolve(V.reshape(geometry.input_blocks), weights, geometry, Z, b, Execution(algorithm, threads, memory))
     return Z.reshape(geometry.output_shape)

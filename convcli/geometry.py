@@ -10,6 +10,7 @@ extent k, stride s, dilation d and pads (before, after):
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from operator import index
 from typing import SupportsIndex
@@ -18,7 +19,7 @@ import numpy as np
 
 from convcli.arrays import IntArray
 from convcli.errors import GeometryError
-from convcli.padding import EdgeFill, parse_edge, sources
+from convcli.padding import EdgeFill, Runs, inner_run, parse_edge, runs, sources
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 
@@ -62,6 +63,22 @@ class Axis:
     def sources(self, padded: range, edge: EdgeFill) -> IntArray:
         """Which input pixel each of these padded pixels holds (see ``convcli.padding``)."""
         return sources(self.size, np.arange(padded.start, padded.stop) - self.before, edge)
+
+    def runs(self, padded: range, edge: EdgeFill) -> Runs:
+        """The same as runs of pixels that are copied together."""
+        if self.is_inside(padded):
+            return inner_run(padded.start - self.before, len(padded))
+        return _runs(self, padded, edge)
+
+    def is_inside(self, padded: range) -> bool:
+        """Whether none of these padded pixels is padding."""
+        return self.before <= padded.start and padded.stop <= self.before + self.size
+
+
+@lru_cache(maxsize=64)
+def _runs(axis: Axis, padded: range, edge: EdgeFill) -> Runs:
+    """Every tile of a band asks for the same ones."""
+    return runs(axis.sources(padded, edge))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
 from convcli.arrays import Array, FloatArray, computing_type, real_array
+from convcli.engine import MEMORY, Execution
 from convcli.errors import OptionError
 from convcli.geometry import Axis, Geometry, Numbers, resolve_geometry
 from convcli.operands import bias_blocks, flipped, kernel_blocks, upstream_blocks
@@ -55,6 +56,8 @@ def conv2d_grad(
     flip: bool = False,
     dtype: DTypeLike | None = np.float64,
     algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int = MEMORY,
     wrt: Collection[str] | str = WRT,
 ) -> Gradients:
     """The gradients of J with respect to the kernel as given, the input and the bias, from G = dJ/dZ.
@@ -70,15 +73,16 @@ def conv2d_grad(
         V.shape, K.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge
     )
     computed = computing_type(V.dtype, dtype)
-    weights = kernel_blocks(K, geometry, computed, flip=flip)
+    weights = kernel_blocks(K, geometry, flip=flip)
     upstream = upstream_blocks(G, geometry)
+    execution = Execution(algorithm, threads, memory)
     names = parse_wrt(wrt)
     kernel = input_ = bias_ = None
     if "kernel" in names:
-        blocks = _kernel_gradient(V.reshape(geometry.input_blocks), upstream, geometry, computed, algorithm)
+        blocks = _kernel_gradient(V.reshape(geometry.input_blocks), upstream, geometry, computed, execution)
         kernel = flipped(blocks.reshape(K.shape), flip=flip)
     if "input" in names:
-        input_ = _input_gradient(upstream, weights, geometry, computed, algorithm).reshape(V.shape)
+        input_ = _input_gradient(upstream, weights, geometry, computed, execution).reshape(V.shape)
     if "bias" in names:
         bias_ = _bias_gradient(upstream, bias, K, geometry, computed)
     return Gradients(kernel, input_, bias_)
@@ -94,24 +98,24 @@ def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
 
 
 def _kernel_gradient(
-    V: Array, G: Array, geometry: Geometry, dtype: np.dtype[np.floating], algorithm: str
+    V: Array, G: Array, geometry: Geometry, dtype: np.dtype[np.floating], execution: Execution
 ) -> FloatArray:
     dK = np.zeros(geometry.kernel_blocks, dtype)
-    engine.kernel_gradient(V, G, geometry, dK, algorithm)
+    engine.kernel_gradient(V, G, geometry, dK, execution)
     return dK
 
 
 def _input_gradient(
-    G: Array, K: FloatArray, geometry: Geometry, dtype: np.dtype[np.floating], algorithm: str
+    G: Array, K: FloatArray, geometry: Geometry, dtype: np.dtype[np.floating], execution: Execution
 ) -> FloatArray:
     """dV' over the image itself, and then over each strip of pads, folded back onto what its pixels copied."""
     y, x = geometry.rows, geometry.columns
     dV = np.zeros(geometry.input_blocks, dtype)
-    _padded_input_gradient(G, K, geometry, _inside(y), _inside(x), dV, algorithm)
+    _padded_input_gradient(G, K, geometry, _inside(y), _inside(x), dV, execution)
     for rows, columns in _pad_strips(geometry):
         strip = np.zeros((*dV.shape[:3], len(rows), len(columns)), dtype)
-        _padded_input_gradient(G, K, geometry, rows, columns, strip, algorithm)
-        pad_adjoint(strip, y.sources(rows, geometry.edge), x.sources(columns, geometry.edge), dV)
+        _padded_input_gradient(G, K, geometry, rows, columns, strip, execution)
+        pad_adjoint(strip, y.runs(rows, geometry.edge), x.runs(columns, geometry.edge), dV)
     return dV
 
 
@@ -132,7 +136,7 @@ def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
 
 
 def _padded_input_gradient(
-    G: Array, K: FloatArray, geometry: Geometry, rows: range, columns: range, out: FloatArray, algorithm: str
+    G: Array, K: FloatArray, geometry: Geometry, rows: range, columns: range, out: FloatArray, execution: Execution
 ) -> None:
     """Fill ``out``, zeros before, with dV' over these padded rows and columns."""
     transposed = K.swapaxes(1, 2)
@@ -148,7 +152,7 @@ def _padded_input_gradient(
                 columns=x.axis,
                 edge=EdgeFill("constant"),
             )
-            engine.convolve(G, weights, phase, out[..., y.place, x.place], algorithm=algorithm)
+            engine.convolve(G, weights, phase, out[..., y.place, x.place], execution=execution)
 
 
 @dataclass(frozen=True)

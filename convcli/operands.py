@@ -10,12 +10,9 @@ from convcli.errors import GeometryError
 from convcli.geometry import Geometry
 
 
-def kernel_blocks(K: Array, geometry: Geometry, dtype: np.dtype[Any], *, flip: bool) -> FloatArray:
-    """K with the engine's axes; turned by half a turn for true convolution."""
-    # A weight beyond float32 is infinite there, and the maps will show it.
-    with np.errstate(over="ignore"):
-        weights = K.astype(dtype)
-    return flipped(weights, flip=flip).reshape(geometry.kernel_blocks)
+def kernel_blocks(K: Array, geometry: Geometry, *, flip: bool) -> FloatArray:
+    """K in float64 with the engine's axes; turned by half a turn for true convolution."""
+    return flipped(K.astype(np.float64), flip=flip).reshape(geometry.kernel_blocks)
 
 
 def flipped(K: FloatArray, *, flip: bool) -> FloatArray:

@@ -6,7 +6,7 @@ OUTSIDE. Two such maps, one for rows and one for columns, say everything about a
     pad          V'[a, c] = V[rows[a], columns[c]]          (or the constant)
     pad_adjoint  dV[rows[a], columns[c]] += dV'[a, c]       (nothing where the constant was)
 
-The maps are used run by run as slices, so that a pad costs a few block copies whatever its size.
+The maps are cut into runs that are slices, so that a pad costs a few block copies whatever its size.
 """
 
 from bisect import bisect_right
@@ -117,25 +117,28 @@ RULES: dict[str, Callable[[IntArray, int], IntArray]] = {
 }
 
 
-def pad(V: Array, rows: IntArray, columns: IntArray, value: float, out: FloatArray) -> None:
-    """Fill ``out[..., a, c]`` with ``V[..., rows[a], columns[c]]``, or with ``value`` where that is OUTSIDE."""
-    for padded, source, _ in _blocks(rows, columns):
-        out[..., *padded] = value if source is None else V[..., *source]
-
-
-def pad_adjoint(padded_gradient: FloatArray, rows: IntArray, columns: IntArray, out: FloatArray) -> None:
-    """Add ``padded_gradient[..., a, c]`` to ``out[..., rows[a], columns[c]]``; nothing for OUTSIDE."""
-    for padded, source, repeated in _blocks(rows, columns):
-        if source is not None:
-            out[..., *source] += padded_gradient[..., *padded].sum(axis=repeated, keepdims=True)
-
-
 class Run(NamedTuple):
     """A stretch of an axis whose source pixels step by 1 or -1, or are one pixel (or OUTSIDE) throughout."""
 
     padded: slice
     source: slice | None
     repeated: bool
+
+
+Runs = tuple[Run, ...]
+
+
+def pad(V: Array, rows: Runs, columns: Runs, value: float, out: FloatArray) -> None:
+    """Fill ``out[..., a, c]`` with ``V[..., rows[a], columns[c]]``, or with ``value`` where that is OUTSIDE."""
+    for padded, source, _ in _blocks(rows, columns):
+        out[..., *padded] = value if source is None else V[..., *source]
+
+
+def pad_adjoint(padded_gradient: FloatArray, rows: Runs, columns: Runs, out: FloatArray) -> None:
+    """Add ``padded_gradient[..., a, c]`` to ``out[..., rows[a], columns[c]]``; nothing for OUTSIDE."""
+    for padded, source, repeated in _blocks(rows, columns):
+        if source is not None:
+            out[..., *source] += padded_gradient[..., *padded].sum(axis=repeated, keepdims=True)
 
 
 class Block(NamedTuple):
@@ -146,16 +149,20 @@ class Block(NamedTuple):
     repeated: tuple[int, ...]
 
 
-def _blocks(rows: IntArray, columns: IntArray) -> Iterator[Block]:
-    column_runs = runs(columns)
-    for row in runs(rows):
-        for column in column_runs:
+def _blocks(rows: Runs, columns: Runs) -> Iterator[Block]:
+    for row in rows:
+        for column in columns:
             source = None if row.source is None or column.source is None else (row.source, column.source)
             repeated = tuple(axis for axis, run in ((-2, row), (-1, column)) if run.repeated)
             yield Block((row.padded, column.padded), source, repeated)
 
 
-def runs(source: IntArray) -> list[Run]:
+def inner_run(start: int, length: int) -> Runs:
+    """The run of ``length`` pixels of the input from ``start``, with no padding."""
+    return (Run(slice(0, length), slice(start, start + length), repeated=False),)
+
+
+def runs(source: IntArray) -> Runs:
     """Cut a map of sources into the fewest runs, from left to right."""
     steps = np.diff(source)
     breaks = (np.flatnonzero(np.diff(steps)) + 1).tolist()
@@ -167,7 +174,7 @@ def runs(source: IntArray) -> list[Run]:
         stop = last + 1 if step in (-1, 0, 1) else start + 1
         found.append(_run(start, stop, int(source[start]), step))
         start = stop
-    return found
+    return tuple(found)
 
 
 def _run(start: int, stop: int, first: int, step: int) -> Run:

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
+from algorithms import assert_agrees, each_convolution, each_kernel_gradient, unless_refused
 from geometries import BY_NAME, CASES, FILLS, TILED, WORKSPACES, Case, integers, operands, random_case
 from reference import assert_adjoint, assert_same, block_diagonal, central_differences
 
 from convcli import Gradients, conv2d, conv2d_grad, engine
-from convcli.engine import ALGORITHMS, plan
 from convcli.errors import GeometryError, OptionError
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
-each_algorithm = pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
 
 PYTORCH = json.loads((Path(__file__).parent / "data" / "conv2d_grad_pytorch.json").read_text())["cases"]
 SQUARE = Case("square", (2, 3, 6, 6), (4, 3, 3, 3))
@@ -33,13 +32,13 @@ def assert_gradients(gradients, kernel, input_, bias):
     assert_same(gradients.bias, bias)
 
 
-@each_algorithm
+@each_kernel_gradient
 @each_case
 def test_bank(case, algorithm):
     assert_gradients(conv2d_grad(*operands(case), **case.options, algorithm=algorithm), *expected(case))
 
 
-@each_algorithm
+@each_kernel_gradient
 @each_case
 def test_plane_kernel_sums_over_channels(case, algorithm):
     V, K, _ = operands(case)
@@ -50,11 +49,20 @@ def test_plane_kernel_sums_over_channels(case, algorithm):
     assert_gradients(gradients, np.einsum("ccmn->mn", dK), dV, db.sum())
 
 
-@pytest.mark.parametrize("workspace", WORKSPACES)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_tiles_change_nothing(algorithm, workspace, monkeypatch):
-    monkeypatch.setattr(plan, "WORKSPACE", workspace)
-    assert_gradients(conv2d_grad(*operands(TILED), **TILED.options, algorithm=algorithm), *expected(TILED))
+@each_convolution
+@each_case
+def test_input(case, algorithm):
+    V, K, G = operands(case)
+    options = case.options | {"algorithm": algorithm, "wrt": "input"}
+    dV = unless_refused(lambda: conv2d_grad(V, K, G, **options).input, algorithm)
+    assert_agrees(dV, expected(case)[1], algorithm)
+
+
+@pytest.mark.parametrize("memory", WORKSPACES)
+@each_kernel_gradient
+def test_tiles_change_nothing(algorithm, memory):
+    options = TILED.options | {"algorithm": algorithm, "memory": memory}
+    assert_gradients(unless_refused(lambda: conv2d_grad(*operands(TILED), **options), algorithm), *expected(TILED))
 
 
 @each_case
@@ -70,13 +78,12 @@ def test_input_gradient_computes_exactly_what_it_fills(case, monkeypatch):
 
 
 @pytest.mark.parametrize("edge", FILLS)
-def test_one_pixel_tiles_under_stride_and_dilation(edge, monkeypatch):
-    monkeypatch.setattr(plan, "WORKSPACE", 1)
+def test_one_pixel_tiles_under_stride_and_dilation(edge):
     case = BY_NAME[f"everything-{edge}"]
-    assert_gradients(conv2d_grad(*operands(case), **case.options), *expected(case))
+    assert_gradients(conv2d_grad(*operands(case), **case.options, memory=1), *expected(case))
 
 
-@each_algorithm
+@each_kernel_gradient
 @pytest.mark.parametrize("known", PYTORCH, ids=lambda known: known["name"].removeprefix("test_conv2d_"))
 def test_known_answers_of_pytorch(known, algorithm):
     K = counting(np.shape(known["dw"]))
@@ -93,7 +100,7 @@ def counting(shape):
 
 
 class TestIdentities:
-    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    @each_kernel_gradient
     @pytest.mark.parametrize("case", [random_case(seed) for seed in range(25)], ids=str)
     def test_adjoints(self, case, algorithm):
         V, K, G = real_operands(case)

@@ -19,8 +19,11 @@ LAYERS = [
     {"kernels"},
     {"presets", "kernel_json"},
     {"kernel_loading"},
-    {"engine.costs", "engine.tiles"},
-    {"engine.direct", "engine.im2col"},
+    {"engine.calibration", "engine.tiles"},
+    {"engine.costs"},
+    {"engine.interface"},
+    {"engine.factors", "engine.threads", "engine.vertical"},
+    {"engine.direct", "engine.fft", "engine.im2col", "engine.separable", "engine.toeplitz"},
     {"engine.plan"},
     {"engine.bands"},
     {"engine"},
@@ -36,7 +39,11 @@ LAYERS = [
 HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in layer}
 
 # What may be imported from outside, beside the standard library.
-OUTSIDE = {"cli": {"numpy", "typer", "rich"}, "images": {"numpy", "PIL"}}
+OUTSIDE = {
+    "cli": {"numpy", "typer", "rich"},
+    "images": {"numpy", "PIL"},
+    "engine.threads": {"numpy", "threadpoolctl"},
+}
 
 
 def module_name(path):

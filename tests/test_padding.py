@@ -36,7 +36,7 @@ def test_pad_is_that_of_numpy(size, fill):
     for before, after in amounts(size):
         rows, columns = both_maps(size, before, after, fill)
         out = np.full((2, len(rows), len(columns)), np.nan)
-        pad(V, rows, columns, parse_edge(fill).value, out)
+        pad(V, runs(rows), runs(columns), parse_edge(fill).value, out)
         assert_same(out, padded(V, (before, after, after, before), fill))
 
 
@@ -49,8 +49,8 @@ def test_adjoint(size, fill):
         rows, columns = both_maps(size, before, after, fill)
         W = integers((2, len(rows), len(columns)), seed=before + 100 * after)
         out, adjoint = np.empty(W.shape), np.zeros(V.shape)
-        pad(V, rows, columns, 0.0, out)
-        pad_adjoint(W, rows, columns, adjoint)
+        pad(V, runs(rows), runs(columns), 0.0, out)
+        pad_adjoint(W, runs(rows), runs(columns), adjoint)
         assert np.vdot(out, W) == np.vdot(V, adjoint)
 
 
@@ -58,8 +58,8 @@ def test_adjoint_adds_to_what_is_there():
     rows, columns = both_maps(2, 3, 1, "reflect")
     W, first = integers((1, len(rows), len(columns)), seed=1), integers((1, 2, 4), seed=2)
     once, twice = np.zeros((1, 2, 4)), first.copy()
-    pad_adjoint(W, rows, columns, once)
-    pad_adjoint(W, rows, columns, twice)
+    pad_adjoint(W, runs(rows), runs(columns), once)
+    pad_adjoint(W, runs(rows), runs(columns), twice)
     assert_same(twice, first + once)
 
 

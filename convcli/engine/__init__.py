@@ -1,6 +1,19 @@
 """The engine: a plan, then bands of output: load, compute, store."""
 
-from convcli.engine.bands import convolve, kernel_gradient
-from convcli.engine.plan import ALGORITHMS, Plan, make_plan
+from convcli.engine.bands import MEMORY, Execution, convolve, kernel_gradient
+from convcli.engine.interface import Estimate, Refusal, Workload
+from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, make_plan
 
-__all__ = ["ALGORITHMS", "Plan", "convolve", "kernel_gradient", "make_plan"]
+__all__ = [
+    "CONVOLUTIONS",
+    "KERNEL_GRADIENTS",
+    "MEMORY",
+    "Estimate",
+    "Execution",
+    "Plan",
+    "Refusal",
+    "Workload",
+    "convolve",
+    "kernel_gradient",
+    "make_plan",
+]

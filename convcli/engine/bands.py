@@ -1,15 +1,38 @@
 """The executor: for each tile of the plan, load a padded float tile, compute, store. It decides nothing.
 
-V, K, Z, G and dK come with the five axes that ``Geometry`` gives them, V and G in any real type.
+V, K, Z, G and dK come with the five axes that ``Geometry`` gives them, V and G in any real type, K in float64.
 """
+
+from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.plan import ALGORITHMS, make_plan
+from convcli.engine.factors import rank_of
+from convcli.engine.interface import Estimate, Scratch, Workload
+from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, make_plan
+from convcli.engine.threads import WORTH_THREADS, available_threads, each_tile
 from convcli.engine.tiles import Tile
 from convcli.geometry import Geometry
 from convcli.padding import pad
+
+# Bytes of workspace for each thread.
+MEMORY = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a call is to be computed: by which algorithm, on how many threads, in how many bytes a thread."""
+
+    algorithm: str = "auto"
+    threads: int | None = None
+    memory: int = MEMORY
+
+    def threads_for(self, estimate: Estimate) -> int:
+        """The threads that an estimate is worth."""
+        worth = estimate.seconds > WORTH_THREADS
+        return (self.threads or available_threads()) if worth else 1
 
 
 def convolve(
@@ -18,28 +41,42 @@ def convolve(
     geometry: Geometry,
     out: FloatArray,
     bias: FloatArray | None = None,
-    algorithm: str = "auto",
+    execution: Execution = Execution(),
 ) -> None:
     """Fill ``out`` (a Z) with the correlation of V and K, plus the bias, which broadcasts against it."""
-    plan = make_plan(geometry, out.itemsize, algorithm)
-    run = ALGORITHMS[plan.chosen.algorithm].convolve
+    work = Workload(geometry, out.dtype, execution.memory, *rank_of(K))
+    plan = make_plan(work, CONVOLUTIONS, execution.algorithm)
+    run = CONVOLUTIONS[plan.algorithm].runner(K, work, plan.estimate)
     shifts = None if bias is None else np.broadcast_to(bias, out.shape)
-    for tile in plan.chosen.extent.tiles(geometry):
+
+    def fill(tile: Tile, scratch: Scratch) -> None:
         part = _part(tile)
-        computed = np.empty(out[part].shape, out.dtype)
-        run(_load(V, geometry, tile, out.dtype), K, geometry, computed)
-        if shifts is not None:
-            computed += shifts[part]
-        out[part] = computed
+        with np.errstate(over="ignore", invalid="ignore"):
+            run(_load(V, geometry, tile, scratch), out[part], scratch)
+            if shifts is not None:
+                out[part] += shifts[part]
+
+    tiles = list(plan.estimate.extent.tiles(geometry))
+    deque(each_tile(tiles, fill, threads=execution.threads_for(plan.estimate), dtype=out.dtype), maxlen=0)
 
 
-def kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, algorithm: str = "auto") -> None:
-    """Add to ``out`` (a dK) the sum over images and pixels of G times V as each tap sees it."""
-    plan = make_plan(geometry, out.itemsize, algorithm)
-    run = ALGORITHMS[plan.chosen.algorithm].kernel_gradient
-    for tile in plan.chosen.extent.tiles(geometry):
-        upstream = np.ascontiguousarray(G[_part(tile)], dtype=out.dtype)
-        run(_load(V, geometry, tile, out.dtype), upstream, geometry, out)
+def kernel_gradient(
+    V: Array, G: Array, geometry: Geometry, out: FloatArray, execution: Execution = Execution()
+) -> None:
+    """Add to ``out`` (a dK, float64) the sum over images and pixels of G times V as each tap sees it."""
+    dtype = out.dtype
+    work = Workload(geometry, dtype, execution.memory)
+    plan = make_plan(work, KERNEL_GRADIENTS, execution.algorithm)
+    run = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(work, plan.estimate)
+
+    def part_of(tile: Tile, scratch: Scratch) -> FloatArray:
+        upstream = np.ascontiguousarray(G[_part(tile)], dtype=dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return run(_load(V, geometry, tile, scratch), upstream, scratch)
+
+    tiles = list(plan.estimate.extent.tiles(geometry))
+    for part in each_tile(tiles, part_of, threads=execution.threads_for(plan.estimate), dtype=dtype):
+        out += part
 
 
 def _part(tile: Tile) -> tuple[slice, ...]:
@@ -48,11 +85,14 @@ def _part(tile: Tile) -> tuple[slice, ...]:
     return (images, slice(None), slice(None), rows, columns)
 
 
-def _load(V: Array, geometry: Geometry, tile: Tile, dtype: np.dtype[np.floating]) -> FloatArray:
-    """The padded input that a tile's windows cover, as floats."""
+def _load(V: Array, geometry: Geometry, tile: Tile, scratch: Scratch) -> FloatArray:
+    """The padded input that a tile's windows cover, as floats; a view of V where that is what V holds already."""
+    images = V[tile.images.start : tile.images.stop]
     rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
-    padded = np.empty((len(tile.images), *V.shape[1:3], len(rows), len(columns)), dtype)
-    row_sources = geometry.rows.sources(rows, geometry.edge)
-    column_sources = geometry.columns.sources(columns, geometry.edge)
-    pad(V[tile.images.start : tile.images.stop], row_sources, column_sources, geometry.edge.value, padded)
+    row_runs, column_runs = geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
+    inside = geometry.rows.is_inside(rows) and geometry.columns.is_inside(columns)
+    if inside and V.dtype == scratch.dtype and V.strides[-1] == V.itemsize:
+        return images[..., row_runs[0].source, column_runs[0].source]
+    padded = scratch.array("tile", (*images.shape[:3], len(rows), len(columns)))
+    pad(images, row_runs, column_runs, geometry.edge.value, padded)
     return padded

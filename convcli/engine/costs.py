@@ -1,25 +1,22 @@
-"""What operations cost, in seconds, and the estimate that algorithms make of them.
+"""What operations take, in seconds of one thread: counts times the constants of ``convcli.engine.calibration``."""
 
-The constants are rough rates of one core of a 2020s server (a float32 multiply or add over arrays in cache,
-a float copied between them, a multiply-add inside BLAS, a NumPy call): they rank algorithms, no more.
-"""
+from convcli.engine.calibration import BYTE, CALL, PRODUCT, PRODUCT_DEPTH, PRODUCT_ROWS
 
-from dataclasses import dataclass
-
-ARITHMETIC = 3.5e-10
-COPY = 4e-10
-PRODUCT = 2e-11
-CALL = 1.5e-6
+# Bytes that a tile, its scratch and its output should take together, to stay in a core's own cache.
+CACHE = 2 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What an algorithm would take: seconds inside NumPy's loops, and how many NumPy calls."""
+def product_seconds(rows: int, depth: int, columns: float, itemsize: int) -> float:
+    """A matrix product (rows, depth) (depth, columns) in BLAS; few rows or little depth keep it from its full rate."""
+    hindrance = (1 + PRODUCT_ROWS / rows) * (1 + PRODUCT_DEPTH / depth)
+    return rows * depth * columns * PRODUCT * hindrance * itemsize / 4
 
-    seconds: float
-    calls: int
 
-    @property
-    def total(self) -> float:
-        """Seconds, calls included."""
-        return self.seconds + self.calls * CALL
+def pass_seconds(floats: float, itemsize: int) -> float:
+    """Floats read or written by elementwise passes in cache, each time that they are."""
+    return floats * itemsize * BYTE
+
+
+def calls_seconds(calls: float) -> float:
+    """What it takes Python and NumPy to make so many calls."""
+    return calls * CALL

@@ -9,44 +9,58 @@ from collections.abc import Iterator
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.costs import ARITHMETIC, Estimate
-from convcli.engine.tiles import tap_view
+from convcli.engine.costs import calls_seconds, pass_seconds
+from convcli.engine.interface import Estimate, GradientRun, Run, Scratch, Workload, cached_floats
+from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, tap_view
 from convcli.geometry import Geometry
 
-name = "direct"
 
-
-def column_floats(geometry: Geometry) -> int:
-    """Floats kept for one output pixel: the product that is added next."""
-    return geometry.out_channels
-
-
-def estimate(geometry: Geometry, tiles: int) -> Estimate:
-    """Two passes over the output for every tap and input channel."""
+def estimate(work: Workload) -> Estimate:
+    """A multiplication and an addition over the output for every tap and input channel."""
+    geometry = work.geometry
+    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work))
     taps = geometry.rows.taps * geometry.columns.taps * geometry.in_channels
-    return Estimate(seconds=2 * taps * _outputs(geometry) * ARITHMETIC, calls=2 * taps * tiles)
+    multiplications = taps * work.output_pixels * geometry.out_channels
+    return Estimate(
+        extent,
+        seconds=pass_seconds(5 * multiplications, work.itemsize) + calls_seconds(2 * taps * extent.count(geometry)),
+        multiplications=multiplications,
+        workspace=_floats(geometry, extent) * work.itemsize,
+    )
 
 
-def _outputs(geometry: Geometry) -> int:
-    images, groups, channels, rows, columns = geometry.output_blocks
-    return images * groups * channels * rows * columns
+def _floats(geometry: Geometry, extent: Extent) -> int:
+    return input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
 
 
-def convolve(tile: FloatArray, weights: FloatArray, geometry: Geometry, out: FloatArray) -> None:
-    """Fill ``out`` with the correlation of a padded tile with the weights."""
-    out[...] = 0
-    product = np.empty_like(out)
-    for channel, m, n in _taps(geometry):
-        seen = tap_view(tile[:, :, channel, None], geometry, m, n, *out.shape[-2:])
-        np.multiply(seen, weights[:, :, channel, m, n, None, None], out=product)
-        out += product
+def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+    """Fills an output tile from a padded input tile."""
+    geometry, K = work.geometry, weights.astype(work.dtype)
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        out[...] = 0
+        product = scratch.array("product", out.shape)
+        for channel, m, n in _taps(geometry):
+            seen = tap_view(tile[:, :, channel, None], geometry, m, n, *out.shape[-2:])
+            np.multiply(seen, K[:, :, channel, m, n, None, None], out=product)
+            np.add(out, product, out=out)
+
+    return run
 
 
-def kernel_gradient(tile: FloatArray, upstream: FloatArray, geometry: Geometry, out: FloatArray) -> None:
-    """Add to ``out`` (a dK) what this padded tile and its part of G give."""
-    for channel, m, n in _taps(geometry):
-        seen = tap_view(tile[:, :, channel, None], geometry, m, n, *upstream.shape[-2:])
-        out[:, :, channel, m, n] += (upstream * seen).sum(axis=(0, 3, 4))
+def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+    """What a padded tile and its part of G add to dK."""
+    geometry = work.geometry
+
+    def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
+        dK = np.empty(geometry.kernel_blocks, tile.dtype)
+        product = scratch.array("product", upstream.shape)
+        for channel, m, n in _taps(geometry):
+            seen = tap_view(tile[:, :, channel, None], geometry, m, n, *upstream.shape[-2:])
+            dK[:, :, channel, m, n] = np.multiply(upstream, seen, out=product).sum(axis=(0, 3, 4))
+        return dK
+
+    return run
 
 
 def _taps(geometry: Geometry) -> Iterator[tuple[int, int, int]]:

@@ -4,6 +4,8 @@ With P the pixels of a tile and X (C_in*kh*kw, P) its windows as columns:
 
     forward  Z  = K X         (C_out, C_in*kh*kw) (C_in*kh*kw, P)
     kernel   dK = G X^T       (C_out, P) (P, C_in*kh*kw)
+
+A 1x1 kernel's windows are the tile itself.
 """
 
 from math import prod
@@ -11,51 +13,81 @@ from math import prod
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.costs import COPY, PRODUCT, Estimate
-from convcli.engine.tiles import tap_view
+from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.interface import Estimate, GradientRun, Run, Scratch, Workload
+from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, tap_view
 from convcli.geometry import Geometry
 
-name = "im2col"
+# A tile's columns leave the cache, but a product needs many columns for each packing of the weights.
+WORKSPACE = 6 << 20
 
 
-def column_floats(geometry: Geometry) -> int:
-    """Floats kept for one output pixel: its window, and its products."""
-    return _window(geometry) + geometry.out_channels
-
-
-def estimate(geometry: Geometry, tiles: int) -> Estimate:
+def estimate(work: Workload) -> Estimate:
     """Every window copied once, then multiplied once for each output channel."""
-    window = _window(geometry)
-    pixels = geometry.images * geometry.groups * geometry.rows.output * geometry.columns.output
-    seconds = pixels * window * (COPY + geometry.out_channels * PRODUCT)
-    return Estimate(seconds, calls=(geometry.rows.taps * geometry.columns.taps + 1) * tiles)
+    geometry = work.geometry
+    limit = min(WORKSPACE, work.memory) // work.itemsize
+    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), limit)
+    window = prod(geometry.kernel_blocks[2:])
+    copied = 0 if _is_pointwise(geometry) else 2 * window * work.output_pixels
+    taps = geometry.rows.taps * geometry.columns.taps
+    seconds = (
+        product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
+        + pass_seconds(copied, work.itemsize)
+        + calls_seconds((taps + 1) * extent.count(geometry))
+    )
+    multiplications = geometry.out_channels * window * work.output_pixels
+    return Estimate(extent, seconds, multiplications, _floats(geometry, extent) * work.itemsize)
 
 
-def _window(geometry: Geometry) -> int:
-    return prod(geometry.kernel_blocks[2:])
+def _is_pointwise(geometry: Geometry) -> bool:
+    return geometry.rows.taps * geometry.columns.taps * geometry.rows.stride * geometry.columns.stride == 1
 
 
-def convolve(tile: FloatArray, weights: FloatArray, geometry: Geometry, out: FloatArray) -> None:
-    """Fill ``out`` with the correlation of a padded tile with the weights."""
-    columns = _columns(tile, geometry, *out.shape[-2:])
+def _floats(geometry: Geometry, extent: Extent) -> int:
+    columns = prod(geometry.kernel_blocks[2:]) * geometry.groups * extent.pixels
+    kernels = prod(geometry.kernel_blocks)
+    return input_floats(geometry, extent) + columns + 2 * output_floats(geometry, extent) + kernels
+
+
+def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+    """Fills an output tile from a padded input tile."""
     groups, out_channels = weights.shape[:2]
-    out[...] = np.matmul(weights.reshape(groups, out_channels, -1), columns).reshape(out.shape)
+    K = weights.astype(work.dtype).reshape(groups, out_channels, -1)
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        X = _columns(tile, work.geometry, out.shape[-2:], scratch)
+        flat = (*out.shape[:3], out.shape[3] * out.shape[4])
+        if out.flags.c_contiguous:
+            np.matmul(K, X, out=out.reshape(flat))
+        else:
+            out[...] = np.matmul(K, X, out=scratch.array("products", flat)).reshape(out.shape)
+
+    return run
 
 
-def kernel_gradient(tile: FloatArray, upstream: FloatArray, geometry: Geometry, out: FloatArray) -> None:
-    """Add to ``out`` (a dK) what this padded tile and its part of G give."""
-    columns = _columns(tile, geometry, *upstream.shape[-2:])
-    flat = upstream.reshape(*upstream.shape[:3], -1)
-    # Image by image: a batch of products would be as many kernels at once.
-    for G, X in zip(flat, columns, strict=True):
-        out += np.matmul(G, X.swapaxes(-1, -2)).reshape(out.shape)
+def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+    """What a padded tile and its part of G add to dK."""
+
+    def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
+        columns = _columns(tile, work.geometry, upstream.shape[-2:], scratch)
+        flat = upstream.reshape(*upstream.shape[:3], -1)
+        dK = np.zeros(work.geometry.kernel_blocks, tile.dtype)
+        # Image by image: a batch of products would be as many kernels at once.
+        for G, X in zip(flat, columns, strict=True):
+            dK += np.matmul(G, X.swapaxes(-1, -2)).reshape(dK.shape)
+        return dK
+
+    return run
 
 
-def _columns(tile: FloatArray, geometry: Geometry, rows: int, columns: int) -> FloatArray:
+def _columns(tile: FloatArray, geometry: Geometry, pixels: tuple[int, ...], scratch: Scratch) -> FloatArray:
     """The windows of a tile, (images, groups, C_in*kh*kw, rows*columns)."""
     images, groups, channels = tile.shape[:3]
+    rows, columns = pixels
+    if _is_pointwise(geometry):
+        return tile.reshape(images, groups, channels, rows * columns)
     kh, kw = geometry.rows.taps, geometry.columns.taps
-    windows = np.empty((images, groups, channels, kh, kw, rows, columns), tile.dtype)
+    windows = scratch.array("columns", (images, groups, channels, kh, kw, rows, columns))
     for m, n in np.ndindex(kh, kw):
         windows[:, :, :, m, n] = tap_view(tile, geometry, m, n, rows, columns)
     return windows.reshape(images, groups, channels * kh * kw, rows * columns)

@@ -1,79 +1,92 @@
-"""The plan: which algorithm, in which tiles, and why. It sees shapes, never arrays."""
+"""The plan: which algorithm, in which tiles, and why. It sees shapes and traits, never arrays."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from convcli.arrays import FloatArray
-from convcli.engine import direct, im2col
-from convcli.engine.costs import Estimate
-from convcli.engine.tiles import Extent, largest_extent, tile_floats
+from convcli.engine import direct, fft, im2col, separable, toeplitz
+from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
 from convcli.errors import OptionError
-from convcli.geometry import Geometry
-
-# Bytes of workspace: large enough that NumPy's calls cost little, small enough to stay in a core's cache.
-WORKSPACE = 8 << 20
 
 
 class Algorithm(Protocol):
-    """What each algorithm's file provides. Arrays have the five axes of ``convcli.engine.tiles``."""
+    """A file of an algorithm that convolves."""
 
-    name: str
+    def estimate(self, work: Workload) -> Estimate | Refusal:
+        """What it would do, or why not."""
 
-    def column_floats(self, geometry: Geometry) -> int:
-        """Floats it keeps for one output pixel of one group."""
-
-    def estimate(self, geometry: Geometry, tiles: int) -> Estimate:
-        """What it would take."""
-
-    def convolve(self, tile: FloatArray, weights: FloatArray, geometry: Geometry, out: FloatArray) -> None:
-        """Fill an output tile from a padded input tile."""
-
-    def kernel_gradient(self, tile: FloatArray, upstream: FloatArray, geometry: Geometry, out: FloatArray) -> None:
-        """Add a tile's part of dK to ``out``."""
+    def runner(self, weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+        """The function that fills an output tile."""
 
 
-ALGORITHMS: dict[str, Algorithm] = {algorithm.name: algorithm for algorithm in (direct, im2col)}
+class GradientAlgorithm(Protocol):
+    """A file of an algorithm that computes kernel gradients."""
+
+    def estimate(self, work: Workload) -> Estimate | Refusal:
+        """What it would do, or why not."""
+
+    def gradient_runner(self, work: Workload, chosen: Estimate) -> GradientRun:
+        """The function that gives a tile's part of dK."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One algorithm's tiles and what it would take."""
+CONVOLUTIONS: dict[str, Algorithm] = {
+    "toeplitz": toeplitz,
+    "separable": separable,
+    "im2col": im2col,
+    "fft": fft,
+    "direct": direct,
+}
+KERNEL_GRADIENTS: dict[str, GradientAlgorithm] = {"toeplitz": toeplitz, "im2col": im2col, "direct": direct}
 
-    algorithm: str
-    extent: Extent
-    estimate: Estimate
-    workspace: int
+
+# An algorithm that rounds must save so many seconds: a textbook's integers should stay integers.
+WORTH_ROUNDING = 2e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The chosen candidate, why, and the others."""
+    """The chosen algorithm with its estimate, where the choice came from, and what the others said."""
 
-    chosen: Candidate
+    algorithm: str
     chosen_by: str
-    others: tuple[Candidate, ...]
+    estimate: Estimate
+    others: Mapping[str, Estimate | Refusal]
 
 
-def make_plan(geometry: Geometry, itemsize: int, algorithm: str = "auto") -> Plan:
-    """The named algorithm's plan, or under ``auto`` the cheapest; ``itemsize`` is a float's bytes."""
-    candidates = [_candidate(name, geometry, itemsize) for name in ALGORITHMS]
-    chosen = min(candidates, key=lambda candidate: candidate.estimate.total)
-    if algorithm != "auto":
-        chosen = _named(algorithm, candidates)
-    others = tuple(candidate for candidate in candidates if candidate is not chosen)
-    return Plan(chosen, "auto" if algorithm == "auto" else "request", others)
+def make_plan(
+    work: Workload, algorithms: Mapping[str, Algorithm] | Mapping[str, GradientAlgorithm], algorithm: str = "auto"
+) -> Plan:
+    """The named algorithm's plan; under ``auto`` that of the quickest, or of the quickest exact one if it is close.
+
+    Raises OptionError for a name that is not one of ``algorithms``, and where the named one refuses.
+    """
+    answers = {name: _answer(candidate, work) for name, candidate in algorithms.items()}
+    able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
+    chosen = _named(algorithm, answers) if algorithm != "auto" else _quickest(able)
+    others = {name: answer for name, answer in answers.items() if name != chosen}
+    return Plan(chosen, "auto" if algorithm == "auto" else "request", able[chosen], others)
 
 
-def _candidate(name: str, geometry: Geometry, itemsize: int) -> Candidate:
-    algorithm = ALGORITHMS[name]
-    floats = algorithm.column_floats(geometry)
-    extent = largest_extent(geometry, floats, WORKSPACE // itemsize)
-    workspace = tile_floats(geometry, extent, floats) * itemsize
-    return Candidate(name, extent, algorithm.estimate(geometry, extent.count(geometry)), workspace)
+def _answer(algorithm: Algorithm | GradientAlgorithm, work: Workload) -> Estimate | Refusal:
+    answer = algorithm.estimate(work)
+    # The definition takes least, and is what remains when no tile is small enough.
+    if isinstance(answer, Estimate) and answer.workspace > work.memory and algorithm is not direct:
+        return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
+    return answer
 
 
-def _named(name: str, candidates: list[Candidate]) -> Candidate:
-    for candidate in candidates:
-        if candidate.algorithm == name:
-            return candidate
-    raise OptionError(f"unknown algorithm {name!r}: expected auto, {', '.join(ALGORITHMS)}")
+def _quickest(able: Mapping[str, Estimate]) -> str:
+    def seconds(name: str) -> float:
+        return able[name].seconds + (0 if able[name].exact else WORTH_ROUNDING)
+
+    return min(able, key=seconds)
+
+
+def _named(name: str, answers: Mapping[str, Estimate | Refusal]) -> str:
+    if name not in answers:
+        raise OptionError(f"unknown algorithm {name!r}: expected auto, {', '.join(answers)}")
+    answer = answers[name]
+    if isinstance(answer, Refusal):
+        raise OptionError(f"algorithm {name} cannot do this: {answer.reason}; use auto")
+    return name

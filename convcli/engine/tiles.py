@@ -2,6 +2,9 @@
 
 Everything an algorithm touches has five axes: a padded input tile is (images, groups, C_in, h, w), weights
 are (groups, C_out, C_in, kh, kw), an output tile is (images, groups, C_out, oh, ow).
+
+In memory a padded tile has its channels within its rows, (images, groups, h, C_in, w), so that some rows of all
+channels are one matrix, whatever row they start from.
 """
 
 from bisect import bisect_right
@@ -30,6 +33,11 @@ class Extent:
     rows: int
     columns: int
 
+    @property
+    def pixels(self) -> int:
+        """Output pixels of one channel."""
+        return self.images * self.rows * self.columns
+
     def count(self, geometry: Geometry) -> int:
         """How many tiles cover the output."""
         return (
@@ -51,41 +59,38 @@ def _cut(total: int, step: int) -> Iterator[range]:
         yield range(start, min(start + step, total))
 
 
-def largest_extent(geometry: Geometry, column_floats: int, limit: int) -> Extent:
-    """The largest tile whose floats stay within ``limit``: whole rows first, then more rows, then more images.
-
-    column_floats: what the algorithm keeps for one output pixel of one group, beyond the tile and its output.
-    A single output pixel is never refused, whatever it takes.
-    """
-    rows, columns, images = geometry.rows.output, geometry.columns.output, geometry.images
-
-    def fits(extent: Extent) -> bool:
-        return tile_floats(geometry, extent, column_floats) <= limit
-
-    if not fits(Extent(1, 1, columns)):
-        return Extent(1, 1, _largest(columns, lambda n: fits(Extent(1, 1, n))))
-    if not fits(Extent(1, rows, columns)):
-        return Extent(1, _largest(rows, lambda n: fits(Extent(1, n, columns))), columns)
-    return Extent(_largest(images, lambda n: fits(Extent(n, rows, columns))), rows, columns)
-
-
-def tile_floats(geometry: Geometry, extent: Extent, column_floats: int) -> int:
-    """How many floats a tile takes: its padded input, the algorithm's own, and its output."""
+def input_floats(geometry: Geometry, extent: Extent) -> int:
+    """Floats of a padded input tile."""
     rows = len(geometry.rows.window(range(extent.rows)))
     columns = len(geometry.columns.window(range(extent.columns)))
-    pixels = extent.rows * extent.columns
-    each = geometry.in_channels * rows * columns + (column_floats + geometry.out_channels) * pixels
-    return extent.images * geometry.groups * each
+    return extent.images * geometry.groups * geometry.in_channels * rows * columns
+
+
+def output_floats(geometry: Geometry, extent: Extent) -> int:
+    """Floats of an output tile."""
+    return extent.pixels * geometry.groups * geometry.out_channels
+
+
+def largest_extent(geometry: Geometry, floats: Callable[[Extent], int], limit: int) -> Extent:
+    """The largest tile whose ``floats`` stay within ``limit``: whole rows first, then more rows, then more images.
+
+    A single output pixel is never refused, whatever it takes.
+    """
+    images, rows, columns = geometry.images, geometry.rows.output, geometry.columns.output
+
+    def largest(most: int, extent: Callable[[int], Extent]) -> Extent:
+        return extent(max(1, bisect_right(range(1, most + 1), False, key=lambda n: floats(extent(n)) > limit)))
+
+    if floats(Extent(1, 1, columns)) > limit:
+        return largest(columns, lambda n: Extent(1, 1, n))
+    if floats(Extent(1, rows, columns)) > limit:
+        return largest(rows, lambda n: Extent(1, n, columns))
+    return largest(images, lambda n: Extent(n, rows, columns))
 
 
 def tap_view(tile: FloatArray, geometry: Geometry, m: int, n: int, rows: int, columns: int) -> FloatArray:
-    """What tap (m, n) reads of a padded tile: ``tile[..., j*sy + m*dy, k*sx + n*dx]`` for rows x columns outputs."""
+    """What tap (m, n) reads of a padded tile, for rows x columns outputs: ``tile[..., j*sy + m*dy, k*sx + n*dx]``."""
     y, x = geometry.rows, geometry.columns
     top, left = m * y.dilation, n * x.dilation
     bottom, right = top + (rows - 1) * y.stride + 1, left + (columns - 1) * x.stride + 1
     return tile[..., top : bottom : y.stride, left : right : x.stride]
-
-
-def _largest(most: int, fits: Callable[[int], bool]) -> int:
-    """The largest n from 1 to most that fits, by bisection; 1 if none does."""
-    return max(1, bisect_right(range(1, most + 1), False, key=lambda n: not fits(n)))

@@ -1,0 +1,104 @@
+"""``python -m benchmarks.calibrate``: measure this machine's rates and write convcli/engine/calibration.py."""
+
+import platform
+import time
+from collections.abc import Callable
+from datetime import date
+from math import log2
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
+
+TARGET = Path(__file__).parent.parent / "convcli" / "engine" / "calibration.py"
+COLUMNS = 4000
+
+TEMPLATE = '''"""The cost model's constants, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
+
+MACHINE = {machine!r}
+
+# A multiply-add in BLAS, float32, in a large product; and the rows and the depth at which the rate is half of that.
+PRODUCT = {product:.2e}
+PRODUCT_ROWS = {rows:.1f}
+PRODUCT_DEPTH = {depth:.1f}
+# A byte read or written by an elementwise pass in cache.
+BYTE = {byte:.2e}
+# A NumPy call from Python.
+CALL = {call:.2e}
+# A pixel of a real transform of a float32 square, for each doubling of its pixels.
+TRANSFORM = {transform:.2e}
+'''
+
+
+def main() -> None:
+    """Measure, write, and show what was written."""
+    with threadpool_limits(1, user_api="blas"):
+        text = TEMPLATE.format(machine=_machine(), **_products(), byte=_byte(), call=_call(), transform=_transform())
+    TARGET.write_text(text)
+    print(text)
+
+
+def _machine() -> str:
+    blas = ", ".join(
+        f"{found['internal_api']} {found['version']} ({found['architecture']})" for found in threadpool_info()
+    )
+    return f"{_processor()}, NumPy {np.__version__}, {blas}, {date.today()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _seconds(run: Callable[[], object], repeats: int = 41) -> float:
+    """The median of many runs, the first left out."""
+    run()
+    return median(_once(run) for _ in range(repeats))
+
+
+def _once(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _products() -> dict[str, float]:
+    """The rate of a large product, and what few rows or little depth make of it."""
+    large, thin, shallow = _product(128, 128), _product(4, 24), _product(24, 6)
+    return {"product": large, "rows": 4 * max(0.0, thin / large - 1), "depth": 6 * max(0.0, shallow / large - 1)}
+
+
+def _product(rows: int, depth: int) -> float:
+    left, right = np.ones((rows, depth), np.float32), np.ones((depth, COLUMNS), np.float32)
+    out = np.empty((rows, COLUMNS), np.float32)
+    return _seconds(lambda: np.matmul(left, right, out=out)) / (rows * depth * COLUMNS)
+
+
+def _byte() -> float:
+    first, second = np.ones((2, 1 << 16), np.float32)
+    return _seconds(lambda: np.add(first, second, out=first), 401) / (3 * first.nbytes)
+
+
+def _call() -> float:
+    tiny = np.ones((2, 2, 2, 4), np.float32)
+
+    def calls() -> None:
+        for _ in range(100):
+            np.add(tiny[..., 0:2], tiny[..., 1:3], out=tiny[..., 2:4])
+
+    return _seconds(calls) / 100
+
+
+def _transform() -> float:
+    side = 256
+    square = np.ones((side, side), np.float32)
+    both = _seconds(lambda: np.fft.irfft2(np.fft.rfft2(square, norm="ortho"), norm="ortho"))
+    return both / 2 / (side**2 * log2(side**2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Overlap-save: a convolution is a product of spectra, tile by tile, for large kernels of full rank.
+
+A tile of F x F padded pixels gives (F - reach + 1)^2 outputs at stride 1: those whose window lies within it.
+
+    Z_tile = first outputs of  IDFT( sum over l of DFT(V'_l - c) conj(DFT(K_il)) )  +  c sum K_i
+
+The tile's mean c is taken out first, so that what is rounded is the image's variation and not its brightness. The
+error left is that of the transforms: about the float's epsilon times log2(F^2) times |V'_tile - c| |K|, in the
+Euclidean norm, however small Z itself may be.
+"""
+
+from math import log2
+from typing import Final
+
+import numpy as np
+
+from convcli.arrays import Array, ComplexArray, FloatArray
+from convcli.engine.calibration import TRANSFORM
+from convcli.engine.costs import calls_seconds, pass_seconds
+from convcli.engine.interface import Estimate, Refusal, Run, Scratch, Workload
+from convcli.engine.tiles import Extent
+from convcli.geometry import Axis, Geometry
+
+SIDES = (64, 96, 128, 192, 256, 320, 512, 1024)
+# NumPy scales by the integer 1 under its default norm, and then transforms float32 in double precision; dividing by
+# the root in both directions keeps float32, five times as fast.
+EVEN: Final = "ortho"
+# Smaller kernels are quicker by products, and exact.
+LEAST_TAPS = 25
+
+
+def estimate(work: Workload) -> Estimate | Refusal:
+    """The best side of a tile and what it takes; refused for small kernels, which need no rounding."""
+    geometry = work.geometry
+    taps = geometry.rows.taps * geometry.columns.taps
+    if taps < LEAST_TAPS:
+        return Refusal(f"{taps} taps, below {LEAST_TAPS}: a product of spectra would only add rounding")
+    sides = [side for side in SIDES if side >= max(geometry.rows.reach, geometry.columns.reach)]
+    estimates = [_estimate(work, side) for side in sides]
+    fitting = [found for found in estimates if found.workspace <= work.memory]
+    if not fitting:
+        return Refusal(f"no tile of at most {SIDES[-1]} pixels a side holds its kernel within {work.memory:,} bytes")
+    return min(fitting, key=lambda found: found.seconds)
+
+
+def _estimate(work: Workload, side: int) -> Estimate:
+    geometry = work.geometry
+    rows, columns = _outputs(geometry.rows, side), _outputs(geometry.columns, side)
+    extent = Extent(1, min(rows, geometry.rows.output), min(columns, geometry.columns.output))
+    tiles = extent.count(geometry)
+    channels = geometry.groups * (geometry.in_channels + geometry.out_channels)
+    spectra = geometry.groups * geometry.in_channels * geometry.out_channels
+    seconds = (
+        tiles * channels * side**2 * log2(side**2) * TRANSFORM * work.itemsize / 4
+        + pass_seconds(tiles * spectra * side**2 * 3, work.itemsize)
+        + calls_seconds(tiles * (12 + spectra))
+    )
+    # Transforms keep their input, an output and a copy; the kernels' spectra are shared by the threads.
+    workspace = (4 * channels + spectra) * side**2 * work.itemsize
+    return Estimate(extent, seconds, int(tiles * spectra * side**2), workspace, {"side": side}, exact=False)
+
+
+def _outputs(axis: Axis, side: int) -> int:
+    return (side - axis.reach) // axis.stride + 1
+
+
+def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+    """Fills an output tile from a padded input tile."""
+    geometry, side = work.geometry, chosen.blocks["side"]
+    spectra = np.conj(np.fft.rfft2(_dilated(weights.astype(work.dtype), geometry), s=(side, side)))
+    sums = weights.sum(axis=(-1, -2)).astype(work.dtype)
+    y, x = geometry.rows.stride, geometry.columns.stride
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        means = tile.mean(axis=(-1, -2), keepdims=True, dtype=work.dtype)
+        centred = np.subtract(tile, means, out=scratch.array("centred", tile.shape))
+        everything = _back(_multiply(_forth(centred, side, scratch), spectra, scratch), scratch)
+        kept = everything[..., : (out.shape[-2] - 1) * y + 1 : y, : (out.shape[-1] - 1) * x + 1 : x]
+        np.add(kept, np.matmul(sums, means[..., 0])[..., None], out=out)
+
+    return run
+
+
+def _forth(tile: FloatArray, side: int, scratch: Scratch) -> ComplexArray:
+    """The real transform of a tile, zeros after it."""
+    spectrum = scratch.complex_array("spectrum", (*tile.shape[:3], side, side // 2 + 1))
+    height = tile.shape[-2]
+    np.fft.rfft(tile, side, axis=-1, norm=EVEN, out=spectrum[..., :height, :])
+    spectrum[..., height:, :] = 0
+    return np.fft.fft(spectrum, axis=-2, norm=EVEN, out=spectrum)
+
+
+def _multiply(spectrum: ComplexArray, spectra: ComplexArray, scratch: Scratch) -> ComplexArray:
+    """Spectra (groups, C_out, C_in, ...) times an image's (images, groups, C_in, ...), summed over C_in."""
+    out_channels, in_channels = spectra.shape[1:3]
+    if in_channels == out_channels == 1:
+        return np.multiply(spectrum, spectra[:, 0], out=spectrum)
+    shape = (*spectrum.shape[:2], out_channels, *spectrum.shape[3:])
+    return np.einsum("nglac,gilac->ngiac", spectrum, spectra, out=scratch.complex_array("products", shape))
+
+
+def _back(spectrum: ComplexArray, scratch: Scratch) -> FloatArray:
+    """The real tile that a spectrum is of; the spectrum is used up."""
+    side = spectrum.shape[-2]
+    back: Array = scratch.array("back", (*spectrum.shape[:3], side, side))
+    np.fft.ifft(spectrum, axis=-2, norm=EVEN, out=spectrum)
+    return np.fft.irfft(spectrum, side, norm=EVEN, out=back)
+
+
+def _dilated(weights: FloatArray, geometry: Geometry) -> FloatArray:
+    """Weights with zeros between their taps."""
+    spread = np.zeros((*weights.shape[:3], geometry.rows.reach, geometry.columns.reach), weights.dtype)
+    spread[..., :: geometry.rows.dilation, :: geometry.columns.dilation] = weights
+    return spread

@@ -1,0 +1,122 @@
+"""Two passes for a kernel of low rank, K = sum over r of u_r v_r^T: along rows, then along columns.
+
+    H_r[a, k] = sum over n of V'[a, k*sx + n*dx] * v_r[n]
+    Z[j, k]   = sum over r,m of H_r[j*sy + m*dy, k] * u_r[m]
+
+Along rows, S columns of output at a time are one product with a small Toeplitz matrix of v_r,
+
+    H_r[:, k0:k0+S] = V'[:, k0*sx : k0*sx + (S-1)*sx + reach] R_r,    R_r[b*sx + n*dx, b] = v_r[n]
+
+and along columns the terms r take the place of channels in ``convcli.engine.vertical``, so that one product adds
+them up.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from convcli.arrays import FloatArray
+from convcli.engine.costs import calls_seconds, product_seconds
+from convcli.engine.factors import factorise
+from convcli.engine.interface import Estimate, Refusal, Run, Scratch, Workload, cached_floats
+from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
+from convcli.engine.vertical import cut_into_blocks, multiply, rows_under, toeplitz
+from convcli.geometry import Axis, Geometry
+
+BLOCK_ROWS = (8, 16)
+BLOCK_COLUMNS = (16, 32)
+
+
+def estimate(work: Workload) -> Estimate | Refusal:
+    """The best numbers of rows and columns in a block, and what they take; refused where channels mix."""
+    if not work.rank:
+        return Refusal("its kernels map several channels to one, or are not finite")
+    candidates = [_estimate(work, rows, columns) for rows in BLOCK_ROWS for columns in BLOCK_COLUMNS]
+    return min(candidates, key=lambda found: found.seconds)
+
+
+def _estimate(work: Workload, rows: int, columns: int) -> Estimate:
+    geometry = work.geometry
+    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work))
+    rows, columns = min(rows, extent.rows), min(columns, extent.columns)
+    # What the bands of a tile share above and below is done twice.
+    read = work.output_pixels * len(geometry.rows.window(range(extent.rows))) / extent.rows
+    along, across = rows_under(geometry.columns, columns), rows_under(geometry.rows, rows)
+    seconds = (
+        work.rank * product_seconds(columns, along, read / columns, work.itemsize)
+        + product_seconds(rows, across * work.rank, work.output_pixels / rows, work.itemsize)
+        + calls_seconds((4 + work.rank) * extent.count(geometry))
+    )
+    return Estimate(
+        extent,
+        seconds,
+        multiplications=int(work.rank * (read * along + work.output_pixels * across)),
+        workspace=_floats(geometry, extent, work.rank) * work.itemsize,
+        blocks={"rows": rows, "columns": columns, "rank": work.rank},
+        exact=work.exact_factors,
+    )
+
+
+def _floats(geometry: Geometry, extent: Extent, rank: int) -> int:
+    rows = len(geometry.rows.window(range(extent.rows)))
+    along = extent.images * geometry.groups * rank * rows * extent.columns
+    return input_floats(geometry, extent) + along + output_floats(geometry, extent)
+
+
+def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+    """Fills an output tile from a padded input tile."""
+    geometry, rank = work.geometry, work.rank
+    U, V = _stacked(weights, rank, work.dtype)
+    T = toeplitz(U[:, None, :, :, None], geometry.rows, chosen.blocks["rows"])
+    R = along_rows(V, geometry.columns, chosen.blocks["columns"])
+    across = replace(geometry, in_channels=rank, columns=Axis(size=geometry.columns.output, taps=1))
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        images, groups, _, height, _ = tile.shape
+        columns = out.shape[-1]
+        H = scratch.array("along rows", (images, groups, height, rank, columns))
+        _multiply_rows(tile[:, :, 0], R, geometry.columns, H)
+        rows = H.reshape(images, groups, height * rank, 1, columns)
+        for blocks in cut_into_blocks(out.shape[-2], chosen.blocks["rows"]):
+            multiply(T, rows, across, blocks, out, scratch)
+
+    return run
+
+
+def _stacked(weights: FloatArray, rank: int, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
+    """Factors ``(groups, rank, kh)`` and ``(groups, rank, kw)``; zeros where a group needs fewer."""
+    groups, _, _, kh, kw = weights.shape
+    U, V = np.zeros((groups, rank, kh), dtype), np.zeros((groups, rank, kw), dtype)
+    for group, kernel in enumerate(weights[:, 0, 0]):
+        columns, rows = factorise(kernel)
+        U[group, : len(columns)], V[group, : len(rows)] = columns, rows
+    return U, V
+
+
+def along_rows(V: FloatArray, columns: Axis, block: int) -> FloatArray:
+    """R ``(groups, rank, L, block)`` of row factors ``(groups, rank, kw)``."""
+    groups, rank, taps = V.shape
+    R = np.zeros((groups, rank, rows_under(columns, block), block), V.dtype)
+    for b in range(block):
+        for n in range(taps):
+            R[:, :, b * columns.stride + n * columns.dilation, b] = V[:, :, n]
+    return R
+
+
+def _multiply_rows(tile: FloatArray, R: FloatArray, axis: Axis, out: FloatArray) -> None:
+    """Fill ``out`` (images, groups, h, rank, columns) from a tile (images, groups, h, w), a block at a time."""
+    block = R.shape[-1]
+    for blocks in cut_into_blocks(out.shape[-1], block):
+        depth = rows_under(axis, blocks.height)
+        seen = _windows(tile[..., blocks.start * axis.stride :], blocks.count, blocks.height * axis.stride, depth)
+        part = _windows(out.swapaxes(2, 3)[..., blocks.start :], blocks.count, blocks.height, blocks.height)
+        for r in range(R.shape[1]):
+            np.matmul(seen, R[:, r, None, :depth, : blocks.height], out=part[:, :, r])
+
+
+def _windows(rows: FloatArray, count: int, step: int, width: int) -> FloatArray:
+    """Views ``(..., count, h, width)`` of rows ``(..., h, w)``, each ``step`` columns after the last."""
+    *leading, height, column = rows.strides
+    return as_strided(rows, (*rows.shape[:-2], count, rows.shape[-2], width), (*leading, step * column, height, column))

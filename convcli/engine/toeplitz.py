@@ -1,0 +1,98 @@
+"""Vertical Toeplitz blocks: the sparse matrix of a convolution, cut into small dense blocks for BLAS.
+
+One product for each horizontal tap, on shifted views of the tile: nothing is copied, and the vertical stride lives
+in the blocks (``convcli.engine.vertical``). A horizontal stride parts the tile's columns into its phases first.
+"""
+
+import numpy as np
+
+from convcli.arrays import FloatArray
+from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Scratch, Workload, cached_floats
+from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
+from convcli.engine.vertical import (
+    cut_into_blocks,
+    multiply,
+    multiply_adjoint,
+    rows_under,
+    toeplitz,
+    toeplitz_adjoint,
+)
+from convcli.geometry import Geometry
+
+BLOCK_ROWS = (2, 4, 8, 16)
+# Beyond so many channels in a group T is mostly zeros, which im2col does not multiply.
+MOST_CHANNELS = 32
+
+
+def estimate(work: Workload) -> Estimate | Refusal:
+    """The best number of rows in a block, and what that takes; refused for many channels."""
+    channels = max(work.geometry.in_channels, work.geometry.out_channels)
+    if channels > MOST_CHANNELS:
+        return Refusal(f"{channels} channels in a group, above {MOST_CHANNELS}: its blocks would be mostly zeros")
+    return min((_estimate(work, rows) for rows in BLOCK_ROWS), key=lambda found: found.seconds)
+
+
+def _estimate(work: Workload, block: int) -> Estimate:
+    geometry = work.geometry
+    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work))
+    block = min(block, extent.rows)
+    rows, depth = block * geometry.out_channels, rows_under(geometry.rows, block) * geometry.in_channels
+    taps, columns = geometry.columns.taps, work.output_pixels / block
+    passed = 3 * taps * work.output_pixels * geometry.out_channels
+    seconds = (
+        taps * product_seconds(rows, depth, columns, work.itemsize)
+        + pass_seconds(passed, work.itemsize)
+        + calls_seconds(2 * taps * extent.count(geometry))
+    )
+    workspace = _floats(geometry, extent) * work.itemsize
+    return Estimate(extent, seconds, int(taps * rows * depth * columns), workspace, {"rows": block})
+
+
+def _floats(geometry: Geometry, extent: Extent) -> int:
+    copies = 1 if geometry.columns.stride == geometry.in_channels == 1 else 2
+    return copies * input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
+
+
+def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+    """Fills an output tile from a padded input tile."""
+    geometry, block = work.geometry, chosen.blocks["rows"]
+    T = toeplitz(weights.astype(work.dtype), geometry.rows, block)
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        source = _by_phase(tile, geometry.columns.stride, scratch)
+        for blocks in cut_into_blocks(out.shape[-2], block):
+            multiply(T, source, geometry, blocks, out, scratch)
+
+    return run
+
+
+def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+    """What a padded tile and its part of G add to dK."""
+    geometry, block = work.geometry, chosen.blocks["rows"]
+
+    def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
+        source = _by_phase(tile, geometry.columns.stride, scratch)
+        dK = np.zeros(geometry.kernel_blocks, tile.dtype)
+        for blocks in cut_into_blocks(upstream.shape[-2], block):
+            dT = multiply_adjoint(source, geometry, blocks, upstream, scratch)
+            dK += toeplitz_adjoint(dT, geometry, blocks.height)
+        return dK
+
+    return run
+
+
+def _by_phase(tile: FloatArray, stride: int, scratch: Scratch) -> FloatArray:
+    """A tile's rows, ``(images, groups, h*C_in, stride, columns)``, parted so that one phase's columns adjoin.
+
+    The channels of a row are one below the other, so that some rows of all channels are one matrix, whatever row
+    they start from.
+    """
+    images, groups, channels, height, width = tile.shape
+    if channels == stride == 1:
+        return tile.transpose(0, 1, 3, 2, 4)
+    parted = scratch.array("phases", (images, groups, height, channels, stride, -(-width // stride)))
+    for phase in range(min(stride, width)):
+        columns = tile[..., phase::stride].swapaxes(2, 3)
+        parted[..., phase, : columns.shape[-1]] = columns
+    return parted.reshape(images, groups, height * channels, *parted.shape[-2:])

@@ -1,0 +1,127 @@
+"""Vertical Toeplitz blocks: products that convolve rows of a tile, whatever is done along its columns.
+
+Take B output rows, and the L = (B-1)*sy + reach padded rows under them. For one horizontal tap n,
+
+    Z[i, j0+b, k] += sum over r,l of T_n[(b,i), (r,l)] * V'[l, j0*sy + r, k*sx + n*dx]
+    T_n[(b,i), (b*sy + m*dy, l)] = K[i,l,m,n],  zero elsewhere
+
+so that each tap is one product of T_n (B*C_out, L*C_in) with rows of the tile, shifted by a view. ``multiply`` takes
+rows ``(images, groups, h*C_in, sx, columns)``, a row's channels one below the other and its columns parted into the
+phases of the horizontal stride.
+
+Each function stands beside its adjoint, which takes a kernel's gradient the same way back.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from convcli.arrays import FloatArray
+from convcli.engine.interface import Scratch
+from convcli.geometry import Axis, Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """``count`` blocks of ``height`` output rows, from row ``start`` of a tile."""
+
+    start: int
+    count: int
+    height: int
+
+
+def cut_into_blocks(rows: int, height: int) -> Iterator[Blocks]:
+    """As many whole blocks as there are, and a lower one for what remains."""
+    whole, rest = divmod(rows, height)
+    if whole:
+        yield Blocks(0, whole, height)
+    if rest:
+        yield Blocks(whole * height, 1, rest)
+
+
+def rows_under(rows: Axis, block: int) -> int:
+    """Padded rows under a block of output rows."""
+    return (block - 1) * rows.stride + rows.reach
+
+
+def toeplitz(weights: FloatArray, rows: Axis, block: int) -> FloatArray:
+    """T ``(groups, kw, B*C_out, L*C_in)`` of weights ``(groups, C_out, C_in, kh, kw)``."""
+    groups, out_channels, in_channels, taps, columns = weights.shape
+    T = np.zeros((groups, columns, block, out_channels, rows_under(rows, block), in_channels), weights.dtype)
+    by_tap = weights.transpose(3, 0, 4, 1, 2)
+    for b in range(block):
+        for m in range(taps):
+            T[:, :, b, :, b * rows.stride + m * rows.dilation] = by_tap[m]
+    return T.reshape(groups, columns, block * out_channels, -1)
+
+
+def toeplitz_adjoint(dT: FloatArray, geometry: Geometry, block: int) -> FloatArray:
+    """dK ``(groups, C_out, C_in, kh, kw)`` from a gradient of T: sums along its diagonals."""
+    rows, (groups, out_channels, in_channels, taps, columns) = geometry.rows, geometry.kernel_blocks
+    parted = dT.reshape(groups, columns, block, out_channels, rows_under(rows, block), in_channels)
+    dK = np.zeros((taps, groups, columns, out_channels, in_channels), dT.dtype)
+    for b in range(block):
+        for m in range(taps):
+            dK[m] += parted[:, :, b, :, b * rows.stride + m * rows.dilation]
+    return dK.transpose(1, 3, 4, 0, 2)
+
+
+def multiply(
+    T: FloatArray, source: FloatArray, geometry: Geometry, blocks: Blocks, out: FloatArray, scratch: Scratch
+) -> None:
+    """Fill the blocks' rows of ``out`` with the sum of every horizontal tap's product; T may be of higher blocks."""
+    T = _lower(T, geometry, blocks)
+    images, groups, channels, _, columns = out.shape
+    part = out[:, :, :, blocks.start : blocks.start + blocks.count * blocks.height]
+    by_block = part.reshape(images, groups, channels, blocks.count, blocks.height, columns)
+    shape = (images, groups, blocks.count, blocks.height * channels, columns)
+    total = by_block[:, :, 0] if channels == 1 else scratch.array("total", shape)
+    term = scratch.array("term", shape)
+    stacked = _stacked(source, geometry, blocks)
+    for n in range(geometry.columns.taps):
+        seen = _seen(stacked, geometry, n, columns)
+        np.matmul(T[:, None, n], seen, out=term if n else total)
+        if n:
+            np.add(total, term, out=total)
+    if channels > 1:
+        rows = total.reshape(images, groups, blocks.count, blocks.height, channels, columns)
+        by_block[...] = rows.transpose(0, 1, 4, 2, 3, 5)
+
+
+def multiply_adjoint(
+    source: FloatArray, geometry: Geometry, blocks: Blocks, upstream: FloatArray, scratch: Scratch
+) -> FloatArray:
+    """The gradient of T ``(groups, kw, B*C_out, L*C_in)`` over some blocks."""
+    images, groups, channels, _, columns = upstream.shape
+    part = upstream[:, :, :, blocks.start : blocks.start + blocks.count * blocks.height]
+    by_block = part.reshape(images, groups, channels, blocks.count, blocks.height, columns)
+    G = scratch.array("upstream", (images, groups, blocks.count, blocks.height, channels, columns))
+    G[...] = by_block.transpose(0, 1, 3, 4, 2, 5)
+    G = G.reshape(images, groups, blocks.count, blocks.height * channels, columns)
+    stacked, taps = _stacked(source, geometry, blocks), range(geometry.columns.taps)
+    found = (np.matmul(G, _seen(stacked, geometry, n, columns).swapaxes(-1, -2)) for n in taps)
+    return np.stack([dT.sum(axis=(0, 2)) for dT in found], axis=1)
+
+
+def _lower(T: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:
+    """T for blocks of fewer rows."""
+    depth = rows_under(geometry.rows, blocks.height) * geometry.in_channels
+    return T[:, :, : blocks.height * geometry.out_channels, :depth]
+
+
+def _stacked(source: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:
+    """The rows under each block, ``(images, groups, count, L*C_in, sx, columns)``: a view that overlaps itself."""
+    first = blocks.start * geometry.rows.stride * geometry.in_channels
+    step = blocks.height * geometry.rows.stride * geometry.in_channels
+    depth = rows_under(geometry.rows, blocks.height) * geometry.in_channels
+    images, groups, row, phase, column = source.strides
+    shape = (*source.shape[:2], blocks.count, depth, *source.shape[3:])
+    return as_strided(source[:, :, first:], shape, (images, groups, step * row, row, phase, column), writeable=False)
+
+
+def _seen(stacked: FloatArray, geometry: Geometry, n: int, columns: int) -> FloatArray:
+    """What horizontal tap n sees of the stacked rows, ``(images, groups, count, L*C_in, columns)``: a view."""
+    offset, phase = divmod(n * geometry.columns.dilation, geometry.columns.stride)
+    return stacked[..., phase, offset : offset + columns]

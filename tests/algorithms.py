@@ -1,0 +1,37 @@
+"""Every registered algorithm, with what may be asked of it."""
+
+import numpy as np
+import pytest
+from reference import assert_same
+
+from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
+from convcli.errors import OptionError
+
+# Integers come out as integers. The others round: transforms and singular values are no integers.
+# ``auto`` rounds only where much is to be saved, which these tests are too small for.
+EXACT = {"direct", "im2col", "toeplitz", "auto"}
+ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
+
+each_convolution = pytest.mark.parametrize("algorithm", [*CONVOLUTIONS, "auto"])
+each_kernel_gradient = pytest.mark.parametrize("algorithm", [*KERNEL_GRADIENTS, "auto"])
+
+
+def assert_agrees(actual, expected, algorithm):
+    """Equal, or for an algorithm that rounds within its bound, relative to the largest output."""
+    if algorithm in EXACT:
+        assert_same(actual, expected)
+        return
+    assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
+    bound = ROUNDING[actual.dtype] * max(1.0, np.abs(expected).max())
+    worst = np.abs(actual - expected).max()
+    assert worst <= bound, f"differs by {worst:.3g}, and {algorithm} may by {bound:.3g}"
+
+
+def unless_refused(compute, algorithm):
+    """What ``compute`` returns; the test is skipped where the algorithm says that it cannot do the case."""
+    try:
+        return compute()
+    except OptionError as error:
+        if not str(error).startswith(f"algorithm {algorithm} cannot do this: "):
+            raise
+        pytest.skip(str(error))
