@@ -1,6 +1,6 @@
 """Image files through kernels, to files: names first, then every image through every kernel."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,18 @@ from convcli.errors import OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared, render
 from convcli.images import Format, Image, encode_image, format_of
 from convcli.npy_files import save_npy
-from convcli.outputs import Naming, output_extension, output_names, refuse_collisions, refuse_existing, write_atomically
+from convcli.outputs import (
+    Naming,
+    output_extension,
+    output_names,
+    refuse_collisions,
+    refuse_existing,
+    refuse_inputs,
+    write_atomically,
+)
 from convcli.request import Request
 
-STREAM = Path("-")
+STREAM = "-"
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Target:
     @property
     def is_stream(self) -> bool:
         """Whether there is one output, and it is a stream."""
-        return self.output == str(STREAM)
+        return self.output == STREAM
 
     def names(self, image: Path, request: Request, maps: int) -> list[Path]:
         """The files for so many maps of an image."""
@@ -39,12 +47,12 @@ class Target:
             return output_names(self.output, naming)
         if naming.files > 1:
             raise OptionError(f"{maps} maps take a file each, and '-' is one stream: use -f npy, which holds any count")
-        return [STREAM]
+        return [Path(STREAM)]
 
 
 def target_of(output: str | None, format: str | None, *, overwrite: bool) -> Target:
     """The target that ``-o`` and ``-f`` ask for; without ``-f`` the name's extension decides."""
-    wanted = format or output_extension(None if output == str(STREAM) else output)
+    wanted = format or output_extension(None if output == STREAM else output)
     found = format_of(wanted)
     extension = wanted if wanted in found.extensions else found.extensions[0]
     return Target(output, found, extension, overwrite)
@@ -75,34 +83,44 @@ class Batch:
     target: Target
     open_stream: Callable[[], AbstractContextManager[BinaryIO]]
 
-    def refuse_clashes(self, images: Iterable[Path]) -> None:
-        """Raise before any work where outputs share a name, exist already, or have no folder.
+    def refuse_clashes(self, images: Sequence[Path]) -> None:
+        """Raise before any work where outputs share a name, exist already, are other inputs, or have no folder.
 
         How many files an array's maps take is known once it is read; names that follow from that are
         checked then.
         """
-        names = [
-            name
+        names = {
+            image: [n for request in self.requests for n in self.target.names(image, request, _maps_known(request))]
             for image in images
-            for request in self.requests
-            for name in self.target.names(image, request, _maps_known(request))
-        ]
-        if not self.target.is_stream:
-            refuse_collisions(names)
-            refuse_existing(names, self.target.overwrite)
-        elif len(names) > 1:
-            raise OptionError(f"{len(names)} outputs, and '-' is one stream: give -o a folder or a template")
+        }
+        every = [name for image in images for name in names[image]]
+        if self.target.is_stream:
+            if len(every) > 1:
+                raise OptionError(f"{len(every)} outputs, and '-' is one stream: give -o a folder or a template")
+            return
+        refuse_collisions(every)
+        refuse_existing(every, self.target.overwrite)
+        for image, found in names.items():
+            refuse_inputs(found, [other for other in images if other != image])
 
     def run(self, path: Path, image: Image) -> Iterator[Written]:
-        """Filter one image, saving each kernel's maps and telling what was saved."""
-        seen = prepared(image, self.appearance)
-        for request in self.requests:
-            yield from self._save(path, request, filter_image(seen, request, self.appearance))
+        """Filter one image, saving each kernel's maps and telling what was saved.
 
-    def _save(self, path: Path, request: Request, filtered: Filtered) -> Iterator[Written]:
-        names = self.target.names(path, request, len(filtered.maps))
+        Nothing is saved before every kernel is known to fit the image.
+        """
+        seen = prepared(image, self.appearance)
+        names = [self._names(path, request, seen) for request in self.requests]
+        for request, found in zip(self.requests, names, strict=True):
+            yield from self._save(path, request, found, filter_image(seen, request, self.appearance))
+
+    def _names(self, path: Path, request: Request, image: Image) -> list[Path]:
+        maps = request.geometry(image.pixels.shape).output_shape[0]
+        names = self.target.names(path, request, maps)
         if not self.target.is_stream:
             refuse_existing(names, self.target.overwrite)
+        return names
+
+    def _save(self, path: Path, request: Request, names: list[Path], filtered: Filtered) -> Iterator[Written]:
         rendered = render(filtered, self.target.format, self.appearance)
         for number, name in enumerate(names):
             part = slice(None) if len(names) == 1 else slice(number, number + 1)
@@ -126,7 +144,7 @@ class Batch:
             )
 
     def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:
-        return self.open_stream() if name == STREAM else write_atomically(name)
+        return self.open_stream() if self.target.is_stream else write_atomically(name)
 
 
 def _maps_known(request: Request) -> int:

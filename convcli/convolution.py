@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
 from convcli.arrays import FloatArray, computing_type, real_array
-from convcli.engine import MEMORY, Execution
-from convcli.geometry import Numbers, resolve_geometry
+from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.operands import bias_blocks, kernel_blocks
+from convcli.settings import Numbers, Settings, parse_settings
 
 
 def conv2d(
@@ -48,13 +48,26 @@ def conv2d(
 
     Raises GeometryError where shapes or options do not fit together, OptionError for an unknown algorithm.
     """
+    settings = parse_settings(stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge)
+    return convolve(V, K, bias, settings, flip=flip, dtype=dtype, execution=Execution(algorithm, threads, memory))
+
+
+def convolve(
+    V: ArrayLike,
+    K: ArrayLike,
+    bias: ArrayLike | None,
+    settings: Settings,
+    *,
+    flip: bool,
+    dtype: DTypeLike | None = None,
+    execution: Execution = AUTOMATIC,
+) -> FloatArray:
+    """``conv2d``, its options parsed."""
     V, K = real_array("input V", V), real_array("kernel K", K)
-    geometry = resolve_geometry(
-        V.shape, K.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge
-    )
+    geometry = settings.geometry(V.shape, K.shape)
     computed = computing_type(V.dtype, dtype)
     weights = kernel_blocks(K, geometry, flip=flip)
     b = None if bias is None else bias_blocks(bias, K, geometry, computed)
     Z = np.empty(geometry.output_blocks, computed)
-    engine.convolve(V.reshape(geometry.input_blocks), weights, geometry, Z, b, Execution(algorithm, threads, memory))
+    engine.convolve(V.reshape(geometry.input_blocks), weights, geometry, Z, b, execution)
     return Z.reshape(geometry.output_shape)

@@ -1,6 +1,5 @@
 """A picture through a kernel: colours convolved, maps turned into pixels, alpha put back."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +8,7 @@ from convcli.arrays import Array, FloatArray, IntArray
 from convcli.errors import OptionError
 from convcli.geometry import Axis, Geometry
 from convcli.images import Format, Image, to_gray
-from convcli.pixels import MODES, clipping_warning, to_pixels
+from convcli.pixels import clipping_warning, require_mode, to_pixels
 from convcli.request import Request
 
 ALPHA = ("keep", "drop")
@@ -34,8 +33,8 @@ class Appearance:
     def __post_init__(self) -> None:
         if self.alpha not in ALPHA:
             raise OptionError(f"unknown alpha {self.alpha!r}: use {' or '.join(ALPHA)}")
-        if self.mode not in (None, *MODES, "raw"):
-            raise OptionError(f"unknown range {self.mode!r}: use {', '.join(MODES)} or raw")
+        if self.mode not in (None, "raw"):
+            require_mode(self.mode)
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,9 @@ def _centres(axis: Axis) -> IntArray:
 
 def render(filtered: Filtered, format: Format, appearance: Appearance) -> Rendered:
     """The maps as ``format`` will hold them."""
-    lost = tuple(_alpha_loss(filtered, format))
     mode = appearance.mode or ("raw" if format.is_array else "clip")
+    alpha = filtered.alpha if format.holds_alpha and mode != "raw" else None
+    lost = _alpha_loss(filtered, alpha, format)
     if mode == "raw":
         return Rendered(_floats(filtered.maps, format), None, (0,) * len(filtered.maps), lost)
     depth = 16 if filtered.image.pixels.dtype == np.uint16 else 8
@@ -102,9 +102,8 @@ def render(filtered: Filtered, format: Format, appearance: Appearance) -> Render
     pixels = to_pixels(
         filtered.maps if scale == 1 else filtered.maps * filtered.maps.dtype.type(scale), mode, LEVELS[held]
     )
-    lost += tuple(_depth_loss(len(filtered.maps), format, depth, held))
+    lost += _depth_loss(len(filtered.maps), format, depth, held)
     clipping = clipping_warning(pixels, mode)
-    alpha = filtered.alpha if format.holds_alpha else None
     return Rendered(pixels.values, alpha, pixels.clipped_by_map, (*lost, clipping) if clipping else lost)
 
 
@@ -122,11 +121,13 @@ def _floats(maps: FloatArray, format: Format) -> FloatArray:
     return maps.astype(np.float32)
 
 
-def _alpha_loss(filtered: Filtered, format: Format) -> Iterator[str]:
-    if filtered.alpha is not None and not format.holds_alpha:
-        yield f"{format.name} holds no alpha: it is left out"
+def _alpha_loss(filtered: Filtered, kept: Array | None, format: Format) -> tuple[str, ...]:
+    if filtered.alpha is None or kept is not None:
+        return ()
+    return (f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out",)
 
 
-def _depth_loss(maps: int, format: Format, depth: int, held: int) -> Iterator[str]:
-    if held < depth:
-        yield f"{depth} bits reduced to {held}: {format.name} holds no more for {maps} map{'s' * (maps != 1)}"
+def _depth_loss(maps: int, format: Format, depth: int, held: int) -> tuple[str, ...]:
+    if held == depth:
+        return ()
+    return (f"{depth} bits reduced to {held}: {format.name} holds no more for {maps} map{'s' * (maps != 1)}",)

@@ -1,8 +1,8 @@
 """Gradients as files: JSON, .npz, .npy and CSV. Numbers are written so that they read back exactly."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.errors import OptionError
+from convcli.formulas import Formulas, index_letters
 from convcli.geometry import Geometry
 from convcli.npy_files import save_npy
-from convcli.outputs import expand
+from convcli.outputs import expand, leaves_format_open, output_template, refuse_existing, safe_name
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class GradientReport:
     input_shape: tuple[int, ...]
     kernel_shape: tuple[int, ...]
     geometry: Geometry
+    flip: bool = False
+
+    def only(self, names: Iterable[str]) -> "GradientReport":
+        """The same with these gradients alone, in this order."""
+        return replace(self, tensors={name: self.tensors[name] for name in names})
+
+    def formula(self, name: str) -> str:
+        """How one of the gradients was summed, in the letters of its axes."""
+        formulas = Formulas(len(self.input_shape), len(self.kernel_shape), self.geometry.groups, self.flip)
+        return formulas.of(name, self.tensors[name].ndim)
 
 
 def write_json(report: GradientReport, stream: BinaryIO) -> None:
@@ -82,18 +93,6 @@ def write_csv(report: GradientReport, stream: BinaryIO) -> None:
             stream.write(",".join([name, *map(str, indices), repr(value)]).encode() + b"\n")
 
 
-LETTERS = {"kernel": "ilmn", "input": "lac", "bias": "ijk"}
-
-
-def index_letters(name: str, rank: int) -> list[str]:
-    """The letters of the formulas for a gradient's axes; batch axes are ``batch``, ``batch2``, ..."""
-    letters = LETTERS[name]
-    if name == "bias":
-        return list(letters[:rank])
-    batch = ["batch" if axis == 0 else f"batch{axis + 1}" for axis in range(rank - len(letters))]
-    return [*batch, *letters[max(0, len(letters) - rank) :]]
-
-
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
     "json": write_json,
     "npz": write_npz,
@@ -114,34 +113,63 @@ def gradient_format(asked: str, output: str, *, terminal: bool) -> str:
         raise OptionError(f"unknown format {asked!r}: expected auto, {', '.join(FORMATS)}")
     if output == STREAM:
         return "text" if terminal else "json"
+    return "npz" if leaves_format_open(output) else _format_by_name(output)
+
+
+def _format_by_name(output: str) -> str:
     extension = Path(output).suffix[1:].lower()
     found = "text" if extension == "txt" else extension
     if found not in FORMATS:
-        raise OptionError(f"-o {output} does not tell the format: end it in .json, .npz, .npy, .csv or .txt, or use -f")
+        raise OptionError(
+            f"-o {output} does not tell the format: end it in .json, .npz, .npy, .csv or .txt, in / for a folder, "
+            "or use -f"
+        )
     return found
 
 
 @dataclass(frozen=True)
 class GradientFile:
-    """Which gradients go into one file, or into the stream ``-``."""
+    """Which gradients go into one file, or into the stream ``-``, and in which format."""
 
     name: str
     wrt: tuple[str, ...]
+    format: str
 
 
 def gradient_files(
-    output: str, format: str, wrt: tuple[str, ...], placeholders: Mapping[str, str]
+    output: str, format: str, wrt: tuple[str, ...], image: Path, kernel: str, *, overwrite: bool
 ) -> list[GradientFile]:
     """The files for some gradients: one for all, or one each where the name has ``{wrt}``.
 
-    Raises OptionError where a format that holds one tensor is asked to hold several.
+    In a folder it is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension where every gradient
+    has its own. Raises OptionError where a format that holds one tensor is asked to hold several in one file,
+    and what ``refuse_existing`` raises.
     """
-    files = {expand(output, {"wrt": name, **placeholders}): name for name in wrt}
+    files = _name_files(output, format, wrt, image, kernel)
+    refuse_existing((Path(file.name) for file in files if file.name != STREAM), overwrite)
+    return files
+
+
+def _name_files(output: str, format: str, wrt: tuple[str, ...], image: Path, kernel: str) -> list[GradientFile]:
+    template = _template(output, several=format in ONE_TENSOR and len(wrt) > 1)
+    values = {
+        "stem": image.stem,
+        "kernel": safe_name(kernel),
+        "ext": "txt" if format == "text" else format,
+        "dir": str(image.parent),
+    }
+    files = {expand(template, {"wrt": name, **values}): name for name in wrt}
     if len(files) == len(wrt):
-        return [GradientFile(path, (name,)) for path, name in files.items()]
+        return [GradientFile(path, (name,), format) for path, name in files.items()]
     if format in ONE_TENSOR:
         raise OptionError(
             f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz or json, ask "
             f"for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
         )
-    return [GradientFile(path, wrt) for path in files]
+    return [GradientFile(path, wrt, format) for path in files]
+
+
+def _template(output: str, *, several: bool) -> str:
+    if output == STREAM:
+        return output
+    return output_template(output, "{stem}.{kernel}.{wrt}.{ext}" if several else "{stem}.{kernel}.{ext}")

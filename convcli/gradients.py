@@ -24,11 +24,12 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
 from convcli.arrays import Array, FloatArray, computing_type, real_array
-from convcli.engine import MEMORY, Execution
+from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.errors import OptionError
-from convcli.geometry import Axis, Geometry, Numbers, resolve_geometry
+from convcli.geometry import Axis, Geometry
 from convcli.operands import bias_blocks, flipped, kernel_blocks, upstream_blocks
 from convcli.padding import EdgeFill, pad_adjoint
+from convcli.settings import Numbers, Settings, parse_settings
 
 WRT = ("kernel", "input", "bias")
 
@@ -68,14 +69,29 @@ def conv2d_grad(
 
     Raises GeometryError where shapes or options do not fit together, OptionError for other words.
     """
+    settings = parse_settings(stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge)
+    execution = Execution(algorithm, threads, memory)
+    return differentiate(V, K, G, bias, settings, flip=flip, dtype=dtype, execution=execution, wrt=wrt)
+
+
+def differentiate(
+    V: ArrayLike,
+    K: ArrayLike,
+    G: ArrayLike,
+    bias: ArrayLike | None,
+    settings: Settings,
+    *,
+    flip: bool,
+    dtype: DTypeLike | None = np.float64,
+    execution: Execution = AUTOMATIC,
+    wrt: Collection[str] | str = WRT,
+) -> Gradients:
+    """``conv2d_grad``, its options parsed."""
     V, K = real_array("input V", V), real_array("kernel K", K)
-    geometry = resolve_geometry(
-        V.shape, K.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge
-    )
+    geometry = settings.geometry(V.shape, K.shape)
     computed = computing_type(V.dtype, dtype)
     weights = kernel_blocks(K, geometry, flip=flip)
     upstream = upstream_blocks(G, geometry)
-    execution = Execution(algorithm, threads, memory)
     names = parse_wrt(wrt)
     kernel = input_ = bias_ = None
     if "kernel" in names:

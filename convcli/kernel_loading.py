@@ -17,7 +17,7 @@ from convcli.presets import PRESETS, preset
 _SUFFIXES = (".json", ".npy")
 
 
-def load_kernel(source: str) -> Kernel:
+def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     """The kernel that ``source`` names: inline JSON, a preset ``name:params``, or a file of kernel JSON or .npy.
 
     Text that starts with ``[`` or ``{`` is JSON; the name of a preset is that preset, whatever files there are;
@@ -25,6 +25,7 @@ def load_kernel(source: str) -> Kernel:
     The kernel is called by its "name" key, else by the file's stem, the preset's text, or ``inline``.
     Raises KernelError, with the place in JSON, for a kernel that cannot be read or used.
     """
+    source = os.fspath(source)
     if source.lstrip().startswith(("[", "{")):
         return parse_kernel_json(source, "inline kernel", "inline")
     if _is_a_file(source):

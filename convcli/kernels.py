@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from convcli.arrays import FloatArray
 from convcli.errors import KernelError
-from convcli.geometry import KERNEL_RANKS, RANKS_IN_WORDS
+from convcli.settings import KERNEL_RANKS, RANKS_IN_WORDS
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def output_extension(output: str | None) -> str:
 
     Raises OptionError for a name that has none: it may be meant as a folder.
     """
-    if output is None or _is_folder(output) or output.endswith(".{ext}"):
+    if output is None or leaves_format_open(output):
         return "png"
     suffix = os.path.splitext(output)[1][1:]
     if not suffix or "{" in suffix:
@@ -55,13 +55,37 @@ def output_names(output: str | None, naming: Naming) -> list[Path]:
     before the extension where every map has its own file; maps are numbered from 0, with leading zeros.
     Raises OptionError for a template that cannot be used, or several files with one name.
     """
-    template = _template(output, naming.files)
+    template = output_template(output, "{stem}.{kernel}.{map}.{ext}" if naming.files > 1 else "{stem}.{kernel}.{ext}")
     if naming.files > 1 and "map" not in _fields(template):
         raise OptionError(
             f"{naming.maps} maps take a file each, and {template!r} names one: "
             "add {map} to the name, or write .npy, which holds any count"
         )
     return [Path(expand(template, _values(naming, number))) for number in range(naming.files)]
+
+
+def text_output(output: str, kernel: str, extension: str, overwrite: bool) -> str:
+    """The file for text about a kernel; in a folder it is called ``{kernel}.{ext}``.
+
+    Raises OptionError for a template that cannot be used, and what ``refuse_existing`` raises.
+    """
+    path = expand(output_template(output, "{kernel}.{ext}"), {"kernel": safe_name(kernel), "ext": extension})
+    refuse_existing([Path(path)], overwrite)
+    return path
+
+
+def leaves_format_open(output: str) -> bool:
+    """Whether a format may be chosen for ``-o``: in a folder, and where the name ends in ``{ext}``."""
+    return _is_folder(output) or output.endswith(".{ext}")
+
+
+def output_template(output: str | None, name: str) -> str:
+    """The template that ``output`` is, or ``name`` in the folder that it is; None is the current folder."""
+    if output is None:
+        return name
+    if os.path.isdir(output):
+        return os.path.join(output.replace("{", "{{").replace("}", "}}"), name)
+    return output + name if _is_folder(output) else output
 
 
 def expand(template: str, values: Mapping[str, str]) -> str:
@@ -108,6 +132,14 @@ def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
             raise FileError(f"{path} exists: use --overwrite to replace it, or -o to write elsewhere")
 
 
+def refuse_inputs(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raises OptionError if an output would replace a file that is still to be read."""
+    waiting = {os.path.realpath(path) for path in inputs}
+    for path in paths:
+        if os.path.realpath(path) in waiting:
+            raise OptionError(f"the output {path} is also an input: use -o to write elsewhere")
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails.
@@ -127,15 +159,6 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
 
 def _is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or os.path.isdir(output)
-
-
-def _template(output: str | None, files: int) -> str:
-    name = "{stem}.{kernel}.{map}.{ext}" if files > 1 else "{stem}.{kernel}.{ext}"
-    if output is None:
-        return name
-    if os.path.isdir(output):
-        return os.path.join(output.replace("{", "{{").replace("}", "}}"), name)
-    return output + name if _is_folder(output) else output
 
 
 def _fields(template: str) -> set[str | None]:

@@ -47,8 +47,7 @@ def to_pixels(Z: FloatArray, mode: str, full: int) -> Pixels:
     maps the span of all maps together onto 0..full (a span of one value onto 0).
     What lies outside is clipped, an infinity too; NaN becomes 0. Raises OptionError for another mode.
     """
-    if mode not in MODES:
-        raise OptionError(f"unknown range {mode!r}: use {', '.join(MODES[:-1])} or {MODES[-1]}")
+    require_mode(mode)
     values = np.empty(Z.shape, np.uint8 if full == 255 else np.uint16)
     # NaN and infinities pass through the arithmetic: they are counted, not warned about.
     with np.errstate(invalid="ignore", over="ignore"):
@@ -57,6 +56,12 @@ def to_pixels(Z: FloatArray, mode: str, full: int) -> Pixels:
         counts = [_fill(pixels, plane, to_levels, full) for pixels, plane in zip(values, Z, strict=True)]
     clipped, nans = zip(*counts, strict=True)
     return Pixels(values, clipped, sum(nans), low, high)
+
+
+def require_mode(mode: str) -> None:
+    """Raise OptionError for a word that is no mode; ``raw`` is the caller's to handle, and named with them."""
+    if mode not in MODES:
+        raise OptionError(f"unknown range {mode!r}: use {', '.join(MODES)} or raw")
 
 
 def clipping_warning(pixels: Pixels, mode: str) -> str | None:

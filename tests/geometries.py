@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import reference
 
+from convcli.settings import parse_settings
+
 FILLS = ("zero", "constant:2.5", "replicate", "reflect", "symmetric", "wrap")
 COPYING_FILLS = FILLS[2:]
 
@@ -109,3 +111,8 @@ def random_case(seed):
     V = (int(draw(1, 4)), groups * ins, *draw(20, 40, 2).tolist())
     edge = ("zero", *COPYING_FILLS)[seed % 5]
     return Case(f"random-{seed}", V, (groups * outs, ins, *taps), stride, tuple(draw(0, 50, 4)), dilation, groups, edge)
+
+
+def geometry_of(V_shape, K_shape, **options):
+    """The geometry that the words of ``conv2d`` mean for these shapes."""
+    return parse_settings(**options).geometry(V_shape, K_shape)

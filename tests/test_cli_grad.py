@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import PIL.Image
@@ -145,6 +146,31 @@ def test_text_shows_shapes_and_numbers_without_escapes(tmp_path):
         assert f" {number:.6g}" in out
 
 
+def formulas(text):
+    """What stands below the line of each tensor's name and shape."""
+    return dict(re.findall(r"^(d\w)  \(.*\n(.*)", text, re.MULTILINE))
+
+
+def test_text_gives_each_tensor_its_letter_and_formula(tmp_path):
+    out = succeed(*REQUEST, "-f", "text", cwd=tmp_path, stdin=IMAGE).decode()
+    assert formulas(out) == {
+        "dK": "dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]",
+        "dV": "dV = (adjoint of the padding)(dV'), dV'[l,a,c] = sum over i,j,k,m,n "
+        "with j*sy + m*dy = a, k*sx + n*dx = c, of G[i,j,k] * K[i,l,m,n]",
+        "db": "db[i] = sum over j,k of G[i,j,k]",
+    }
+
+
+def test_text_formulas_know_batch_rank_and_flip(tmp_path):
+    np.save(tmp_path / "a.npy", V)
+    out = succeed("grad", "a.npy", "a.npy", "-k", "box", "--flip", "-f", "text", cwd=tmp_path).decode()
+    found = formulas(out)
+    assert found["dK"] == (
+        "dK[m,n] = sum over batch,l,j,k of G[batch,l,j,k] * V'[batch, l, j*sy + (kh-1-m)*dy, k*sx + (kw-1-n)*dx]"
+    )
+    assert found["db"] == "db = sum over batch,l,j,k of G[batch,l,j,k]"
+
+
 def test_the_extension_decides_the_format(tmp_path):
     """A file for all gradients, or one for each where the format holds a single tensor."""
     for name in ["all.json", "all.npz", "{wrt}.npy", "{wrt}.csv", "all.txt"]:
@@ -173,6 +199,39 @@ def test_names_are_made_of_image_kernel_and_parameter(tmp_path):
     succeed("grad", "in.npy", "-k", "box:3", "--wrt", "kernel", "-o", "{stem}.{kernel}.{wrt}.npy", cwd=tmp_path)
     expected = conv2d_grad(V, np.ones((3, 3)), np.ones(V.shape), padding="same")
     assert_same(np.load(tmp_path / "in.box-3.kernel.npy"), expected.kernel)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ("-o out", ["in.box-3.npz"]),
+        ("-o out/", ["in.box-3.npz"]),
+        ("-o out -f json", ["in.box-3.json"]),
+        ("-o out -f text", ["in.box-3.txt"]),
+        ("-o out -f npy --wrt input", ["in.box-3.npy"]),
+        ("-o out -f csv --wrt kernel,bias", ["in.box-3.bias.csv", "in.box-3.kernel.csv"]),
+        ("-o {dir}/out/{kernel}.{ext}", ["box-3.npz"]),
+    ],
+)
+def test_in_a_folder_files_are_named_after_image_kernel_and_format(tmp_path, arguments, names):
+    np.save(tmp_path / "in.npy", V)
+    (tmp_path / "out").mkdir()
+    assert succeed("grad", "in.npy", "-k", "box:3", *arguments.split(), cwd=tmp_path) == b""
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+
+
+def test_a_folder_gets_npz_unless_a_format_is_named(tmp_path):
+    succeed(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
+    with np.load(tmp_path / "stdin.inline.npz") as saved:
+        assert_gradients(dict(saved))
+
+
+def test_what_is_in_a_folder_is_not_replaced(tmp_path):
+    succeed(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
+    result = convcli(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
+    message = "stdin.inline.npz exists: use --overwrite to replace it, or -o to write elsewhere"
+    assert (result.code, result.err) == (1, f"convcli: error: {message}\n")
+    succeed(*REQUEST, "-o", ".", "--overwrite", cwd=tmp_path, stdin=IMAGE)
 
 
 def test_several_images_are_a_batch(tmp_path):
@@ -259,6 +318,21 @@ def test_transparency_is_no_channel(tmp_path):
     out = succeed("grad", "in.png", "-k", "box", cwd=tmp_path)
     expected = conv2d_grad(UPSTREAM, np.full((3, 3), 1 / 9), np.ones(UPSTREAM.shape), padding="same")
     assert_gradients(values_of(out), expected)
+
+
+def test_verbose_tells_that_transparency_is_left_out(tmp_path):
+    save_picture(tmp_path / "rgba.png", [*UPSTREAM, UPSTREAM[0]])
+    save_picture(tmp_path / "rgb.png", UPSTREAM)
+    result = convcli("grad", "rgba.png", "rgb.png", "-k", "box", "-v", cwd=tmp_path)
+    first, *rest = result.err.splitlines()
+    assert first == "convcli: note: rgba.png: alpha is left out of the gradients"
+    assert [line for line in rest if "alpha" in line] == []
+
+
+def test_verbose_tells_what_each_file_holds(tmp_path):
+    result = convcli(*REQUEST, "-o", "{wrt}.npy", "--wrt", "bias,input", "-v", cwd=tmp_path, stdin=IMAGE)
+    _, *saved = result.err.splitlines()
+    assert saved == ["convcli: note: bias.npy: bias", "convcli: note: input.npy: input"]
 
 
 def test_verbose_tells_the_pads(tmp_path):

@@ -1,6 +1,7 @@
 """``convcli kernels``: the presets as a table, and any kernel as a grid or as JSON that ``-k`` takes."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -76,6 +77,60 @@ def test_a_wide_kernel_is_not_wrapped(tmp_path):
 def test_weights_from_stdin(tmp_path):
     out = succeed("kernels", "-", "--json", cwd=tmp_path, stdin=npy(np.array([[1, 2.5]])))
     assert json.loads(out) == {"name": "stdin", "weights": [[1, 2.5]]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ("gaussian:2 --json -o g.json", "g.json"),
+        ("gaussian:2 -o G.JSON", "G.JSON"),
+        ("gaussian:2 --json -o .", "gaussian-2.json"),
+        ("gaussian:2 --json -o {kernel}", "gaussian-2"),
+    ],
+)
+def test_a_kernel_is_saved_as_json(tmp_path, arguments, name):
+    printed = succeed("kernels", "gaussian:2", "--json", cwd=tmp_path)
+    assert succeed("kernels", *arguments.split(), cwd=tmp_path) == b""
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [(["box"], "box.txt"), ([], "presets.txt"), (["--json"], "presets.json")],
+    ids=["kernel", "table", "table as JSON"],
+)
+def test_a_file_holds_what_would_be_printed(tmp_path, arguments, name):
+    printed = succeed("kernels", *arguments, cwd=tmp_path)
+    assert succeed("kernels", *arguments, "-o", ".", cwd=tmp_path) == b""
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == printed
+
+
+def test_a_file_has_no_escapes(tmp_path):
+    result = convcli("kernels", "laplacian", "-o", "a.txt", cwd=tmp_path, env={"FORCE_COLOR": "1"})
+    assert (result.code, result.out) == (0, b"")
+    assert b"\x1b" not in (tmp_path / "a.txt").read_bytes()
+
+
+def test_files_that_exist_are_kept(tmp_path):
+    (tmp_path / "g.json").write_text("{}")
+    result = convcli("kernels", "box", "--json", "-o", "g.json", cwd=tmp_path)
+    message = "g.json exists: use --overwrite to replace it, or -o to write elsewhere"
+    assert (result.code, result.out, result.err) == (1, b"", f"convcli: error: {message}\n")
+    assert (tmp_path / "g.json").read_text() == "{}"
+    succeed("kernels", "box", "--json", "-o", "g.json", "--overwrite", cwd=tmp_path)
+    assert json.loads((tmp_path / "g.json").read_text())["name"] == "box"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [("-v", "convcli: note: g.json: box\n"), ("-v -q", ""), ("", "")],
+    ids=["verbose", "quiet", "neither"],
+)
+def test_verbose_tells_what_was_saved(tmp_path, arguments, note):
+    result = convcli("kernels", "box", "-o", "g.json", *arguments.split(), cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (0, b"", note)
 
 
 @pytest.mark.parametrize(

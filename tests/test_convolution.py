@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 import reference
 from algorithms import EXACT, assert_agrees, each_convolution, each_kernel_gradient, unless_refused
-from geometries import BY_NAME, CASES, TILED, WORKSPACES, integers, operands
+from geometries import BY_NAME, CASES, TILED, WORKSPACES, Case, geometry_of, integers, operands
 from reference import assert_same, block_diagonal
 from scipy import ndimage, signal
 
 from convcli import conv2d, conv2d_grad
-from convcli.engine import CONVOLUTIONS, Workload, fft, make_plan
+from convcli.engine import CONVOLUTIONS, Workload, fft, make_plan, scattered
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
-from convcli.geometry import resolve_geometry
 
-GEOMETRY = resolve_geometry(TILED.V, TILED.K, **TILED.options)
+GEOMETRY = geometry_of(TILED.V, TILED.K, **TILED.options)
 MEGABYTES = 1 << 20
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -87,7 +86,7 @@ def test_workspaces_cut_every_axis():
 
 
 def planned(case, memory, algorithm):
-    geometry = resolve_geometry(case.V, case.K, **case.options)
+    geometry = geometry_of(case.V, case.K, **case.options)
     return make_plan(Workload(geometry, np.dtype(np.float64), memory), CONVOLUTIONS, algorithm)
 
 
@@ -305,16 +304,42 @@ class TestAlgorithms:
         assert issubclass(OptionError, ValueError)
 
 
+@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize("edge", ["zero", "wrap", "reflect"])
+def test_taps_far_apart(edge, stride, monkeypatch):
+    """Tap by tap, as the engine takes them, gives what the whole window gives."""
+    case = Case(
+        "far-apart", (1, 2, 7, 9), (3, 2, 3, 2), stride=(stride, 2), pads=(4, 5, 3, 6), dilation=(5, 7), edge=edge
+    )
+    V, K, G = operands(case)
+    whole = conv2d(V, K, **case.options), conv2d_grad(V, K, G, **case.options)
+    monkeypatch.setattr(scattered, "CACHE", 1)
+    assert len(list(scattered.parts(geometry_of(case.V, case.K, **case.options)))) == 3 * 2
+    b = integers(case.Z[1:2], seed=4)
+    assert_same(conv2d(V, K, b, **case.options), whole[0] + b[:, None, None])
+    gradients = conv2d_grad(V, K, G, **case.options)
+    assert_same(gradients.kernel, whole[1].kernel)
+    assert_same(gradients.input, whole[1].input)
+
+
 class TestMemory:
     """Bounded whatever the kernel: 127x127 over 4096x4096 would lay a terabyte of windows out."""
 
     @each_convolution
     @pytest.mark.parametrize("stride", [1, 512])
     def test_planned_workspace(self, algorithm, stride):
-        geometry = resolve_geometry((4096, 4096), (127, 127), stride=stride, padding="same")
+        geometry = geometry_of((4096, 4096), (127, 127), stride=stride, padding="same")
         work = Workload(geometry, np.dtype(np.float64), 16 * MEGABYTES, rank=127)
         plan = unless_refused(lambda: make_plan(work, CONVOLUTIONS, algorithm), algorithm)
         assert plan.estimate.workspace <= 16 * MEGABYTES
+
+    def test_few_taps_over_a_wide_window(self):
+        """3x3 at dilation 1000: 4 million pixels in a window, of which nine are used."""
+        V, K = large_image(), integers((3, 3), seed=2)
+        Z, peak = traced(lambda: conv2d(V, K, dilation=1000))
+        taps = (K[m, n] * V[m * 1000 : m * 1000 + 2096, n * 1000 : n * 1000 + 2096] for m, n in np.ndindex(3, 3))
+        assert_same(Z, sum(taps).astype(np.float32))
+        assert peak - Z.nbytes < 64 * MEGABYTES
 
     @each_convolution
     def test_large_kernel_over_large_image(self, algorithm):

@@ -5,10 +5,10 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
-from geometries import CASES
+from geometries import CASES, geometry_of
 
 from convcli.errors import GeometryError
-from convcli.geometry import Axis, resolve_geometry
+from convcli.geometry import Axis
 
 V, K = (2, 5, 7), (3, 2, 2, 4)
 
@@ -20,7 +20,7 @@ def pads(geometry):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_integers_of_a_bank(case):
-    geometry = resolve_geometry(case.V, case.K, **case.options)
+    geometry = geometry_of(case.V, case.K, **case.options)
     assert geometry.output_shape == case.Z
     assert pads(geometry) == case.pads
     images, channels, *size = case.V
@@ -40,15 +40,15 @@ def test_integers_of_a_bank(case):
     ids=str,
 )
 def test_plane_kernel_counts_channels_among_the_images(shape, images, output):
-    geometry = resolve_geometry(shape, (2, 4))
+    geometry = geometry_of(shape, (2, 4))
     assert geometry.input_blocks == (images, 1, 1, 5, 7)
     assert geometry.output_shape == output
 
 
 def test_geometry_is_a_value():
-    geometry = resolve_geometry(V, K, padding="same")
-    assert geometry == resolve_geometry(V, K, padding=(0, 1, 1, 2))
-    assert hash(geometry) == hash(resolve_geometry(V, K, padding="0,1,1,2"))
+    geometry = geometry_of(V, K, padding="same")
+    assert geometry == geometry_of(V, K, padding=(0, 1, 1, 2))
+    assert hash(geometry) == hash(geometry_of(V, K, padding="0,1,1,2"))
     with pytest.raises(FrozenInstanceError, match="cannot assign to field 'groups'"):
         geometry.groups = 2
 
@@ -124,8 +124,8 @@ class TestPads:
         """The axis under this padding, as rows and as columns of two images."""
         numbers = {"stride": (axis.stride, 1), "dilation": (axis.dilation, 1), "padding": padding}
         turned = {"stride": (1, axis.stride), "dilation": (1, axis.dilation), "padding": padding}
-        rows = resolve_geometry((axis.size, 4), (axis.taps, 1), **numbers).rows
-        columns = resolve_geometry((4, axis.size), (1, axis.taps), **turned).columns
+        rows = geometry_of((axis.size, 4), (axis.taps, 1), **numbers).rows
+        columns = geometry_of((4, axis.size), (1, axis.taps), **turned).columns
         assert rows == columns
         return rows
 
@@ -147,7 +147,7 @@ class TestPads:
         ids=repr,
     )
     def test_forms(self, padding, expected):
-        assert pads(resolve_geometry(V, K, padding=padding)) == expected
+        assert pads(geometry_of(V, K, padding=padding)) == expected
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ class TestPads:
 )
 @pytest.mark.parametrize("name", ["stride", "dilation"])
 def test_forms_of_pairs(name, value, expected):
-    geometry = resolve_geometry((20, 20), (2, 3), **{name: value})
+    geometry = geometry_of((20, 20), (2, 3), **{name: value})
     assert (getattr(geometry.rows, name), getattr(geometry.columns, name)) == expected
 
 
@@ -232,4 +232,4 @@ BEYOND += "the input is 5x7, {} with its padding; use more padding or a smaller 
 )
 def test_refused(V, K, options, text):
     with pytest.raises(GeometryError, match=f"^{re.escape(text)}$"):
-        resolve_geometry(V, K, **options)
+        geometry_of(V, K, **options)

@@ -100,8 +100,8 @@ def test_maps_without_a_finite_number(mode: str) -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"^unknown range 'raw': use clip, abs, offset or minmax$"):
-        to_pixels(maps(1), "raw", 255)
+    with pytest.raises(OptionError, match=r"^unknown range 'rough': use clip, abs, offset, minmax or raw$"):
+        to_pixels(maps(1), "rough", 255)
 
 
 def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np.uint8) -> Pixels:

@@ -72,7 +72,7 @@ def apply(
         target_of(output, format, overwrite=overwrite),
         binary_stdout,
     )
-    batch.refuse_clashes(sources.image_path(source) for source in images)
+    batch.refuse_clashes([sources.image_path(source) for source in images])
     failures = [source for source in images if not _done(source, batch, talk, json, alone=len(images) == 1)]
     if failures:
         raise typer.Exit(1)

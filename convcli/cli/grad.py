@@ -1,6 +1,5 @@
 """``convcli grad``: the gradients of a convolution, printed or saved."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +9,7 @@ from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin
 from convcli.errors import OptionError
 
 if TYPE_CHECKING:
-    from convcli.arrays import Array
-    from convcli.filtering import Appearance
+    from convcli.images import Image
 
 
 @options.spread
@@ -34,7 +32,12 @@ def grad(
     unit: options.Unit = False,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="OUT", help="File, template of {wrt} {stem} {kernel}, or - for stdout."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="File, folder, template of {wrt} {stem} {kernel} {ext} {dir}, or - for stdout.",
+        ),
     ] = STREAM,
     format: Annotated[
         str,
@@ -42,7 +45,7 @@ def grad(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npy, npz, csv; auto goes by OUT, or is text on a terminal and JSON in a pipe.",
+            help="text, json, npy, npz, csv; auto goes by OUT (npz in a folder; text on a terminal, JSON in a pipe).",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
@@ -59,41 +62,34 @@ def grad(
     """
     from convcli.cli import render, sources
     from convcli.filtering import Appearance
-    from convcli.gradient_files import GradientReport, gradient_files, gradient_format
+    from convcli.gradient_batch import gradient_report, stacked
+    from convcli.gradient_files import gradient_files, gradient_format
     from convcli.gradients import parse_wrt
-    from convcli.outputs import refuse_existing, safe_name
-    from convcli.upstream import upstream_gradient
 
     refuse_second_stdin([*images, kernel, upstream])
-    if json and format not in ("auto", "json"):
+    request, names = sources.read_request(kernel, words), parse_wrt(wrt)
+    chosen = gradient_format(_asked_format(format, json), output, terminal=is_terminal())
+    image = sources.image_path(images[0])
+    files = gradient_files(output, chosen, names, image, request.kernel.name, overwrite=overwrite)
+    appearance = Appearance(gray=gray, unit=unit, alpha="drop")
+    V = stacked([(source, _read(source, talk)) for source in images], appearance)
+    talk.note(render.geometry_in_words(request.geometry(V.shape)))
+    report = gradient_report(request, V, upstream, names, sources.read_tensor)
+    render.save_gradients(report, files, talk)
+
+
+def _asked_format(format: str, json: bool) -> str:
+    if not json:
+        return format
+    if format not in ("auto", "json"):
         raise OptionError(f"--json and -f {format} contradict each other: give one")
-    request = sources.read_request(kernel, words)
-    wanted = gradient_format("json" if json else format, output, terminal=is_terminal())
-    placeholders = {"stem": sources.image_path(images[0]).stem, "kernel": safe_name(request.kernel.name)}
-    files = gradient_files(output, wanted, parse_wrt(wrt), placeholders)
-    refuse_existing((Path(file.name) for file in files if file.name != STREAM), overwrite)
-    V = _batch(images, Appearance(gray=gray, unit=unit, alpha="drop"), talk)
-    geometry = request.geometry(V.shape)
-    talk.note(render.geometry_in_words(geometry))
-    G = upstream_gradient(upstream, geometry.output_shape, sources.read_tensor)
-    gradients = request.gradients(V, G, parse_wrt(wrt))
-    for file in files:
-        tensors = {name: getattr(gradients, name) for name in file.wrt}
-        report = GradientReport(tensors, V.shape, request.kernel.weights.shape, geometry)
-        render.save_gradients(report, file.name, wanted)
+    return "json"
 
 
-def _batch(images: list[str], appearance: "Appearance", talk: options.Talk) -> "Array":
-    """V: one image ``(C_in, H, W)``, or several of one shape as ``(batch, C_in, H, W)``."""
-    import numpy as np
-
+def _read(source: str, talk: options.Talk) -> "Image":
     from convcli.cli.sources import read_image
-    from convcli.filtering import network_input, prepared
 
-    arrays = [network_input(prepared(read_image(source, talk), appearance), appearance) for source in images]
-    for source, array in zip(images, arrays, strict=True):
-        if array.shape != arrays[0].shape:
-            raise OptionError(
-                f"a batch needs images of one shape: {images[0]} is {arrays[0].shape}, {source} is {array.shape}"
-            )
-    return arrays[0] if len(arrays) == 1 else np.stack(arrays)
+    image = read_image(source, talk)
+    if image.alpha is not None:
+        talk.note(f"{source}: alpha is left out of the gradients")
+    return image

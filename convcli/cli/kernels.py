@@ -5,34 +5,39 @@ from typing import Annotated
 import typer
 
 from convcli.cli import options
+from convcli.cli.streams import STREAM
 
 
+@options.spread
 def kernels(
     name: Annotated[
         str | None,
         typer.Argument(metavar="[NAME]", show_default=False, help="A preset name:params, a kernel file, or JSON."),
     ] = None,
+    *,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="OUT", help="File, folder, template of {kernel} {ext}, or -."),
+    ] = STREAM,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
+    talk: options.Talk,
 ) -> None:
     """List the presets, or show one kernel.
 
-    With --json a kernel is printed as kernel JSON, which apply -k - reads.
+    With --json, or into a file .json, a kernel is kernel JSON, which apply -k takes.
 
     convcli kernels gaussian:2 --json
     """
-    from convcli.cli import render, sources, tables
-    from convcli.kernel_json import kernel_to_json
+    from convcli.cli import render, sources
+    from convcli.outputs import text_output
     from convcli.presets import PRESETS
 
-    if name is not None:
-        kernel = sources.read_kernel(name)
-        if json:
-            typer.echo(kernel_to_json(kernel), nl=False)
-        else:
-            tables.print_kernel(kernel)
-    elif json:
-        render.print_json(
-            [{"name": p.name, "parameters": p.parameters, "summary": p.summary} for p in PRESETS.values()]
-        )
+    as_json = json or output.lower().endswith(".json")
+    kernel = None if name is None else sources.read_kernel(name)
+    stem = "presets" if kernel is None else kernel.name
+    target = output if output == STREAM else text_output(output, stem, "json" if as_json else "txt", overwrite)
+    if kernel is None:
+        render.save_presets(PRESETS.values(), target, talk, as_json=as_json)
     else:
-        tables.print_presets(PRESETS.values())
+        render.save_kernel(kernel, target, talk, as_json=as_json)

@@ -1,8 +1,7 @@
-"""Results of commands: JSON lines, notes and warnings, and gradients in the format that was asked for."""
+"""The one place that writes results: to stdout or a file, as JSON, as text for people, or in a gradient's format."""
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,11 @@ from convcli.batch import Written
 from convcli.cli.options import Talk
 from convcli.cli.streams import STREAM, binary_stdout, text_stdout
 from convcli.geometry import Geometry
-from convcli.gradient_files import BINARY, WRITERS, GradientReport
+from convcli.gradient_files import BINARY, WRITERS, GradientFile, GradientReport
+from convcli.kernel_json import kernel_to_json
+from convcli.kernels import Kernel
 from convcli.outputs import write_atomically
+from convcli.presets import Preset
 
 
 def geometry_in_words(geometry: Geometry) -> str:
@@ -29,35 +31,73 @@ def show_written(written: Written, talk: Talk, *, as_json: bool) -> None:
         talk.warn(f"{written.output}: {warning}")
     talk.note(f"{written.output}: {'x'.join(map(str, written.shape))} {written.dtype}, pads {written.pads}")
     if as_json:
-        print_json({name: value for name, value in asdict(written).items() if name != "warnings"})
+        _save_text(_json_line({name: value for name, value in asdict(written).items() if name != "warnings"}))
 
 
-def save_gradients(report: GradientReport, name: str, format: str) -> None:
-    """Gradients into a file, or as ``-`` onto stdout."""
-    if format == "text":
-        _save_text(report, name)
+def save_gradients(report: GradientReport, files: Collection[GradientFile], talk: Talk) -> None:
+    """Each file with its gradients."""
+    for file in files:
+        _save_gradients(report.only(file.wrt), file)
+        _note_saved(", ".join(file.wrt), file.name, talk)
+
+
+def save_kernel(kernel: Kernel, name: str, talk: Talk, *, as_json: bool) -> None:
+    """A kernel as kernel JSON or as a grid."""
+    _save_text(kernel_to_json(kernel) if as_json else _kernel_text(kernel, name), name)
+    _note_saved(kernel.name, name, talk)
+
+
+def save_presets(presets: Collection[Preset], name: str, talk: Talk, *, as_json: bool) -> None:
+    """What presets there are, as JSON or as a table."""
+    entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
+    _save_text(_json_line(entries) if as_json else _presets_text(presets, name), name)
+    _note_saved(f"{len(entries)} presets", name, talk)
+
+
+def _save_gradients(report: GradientReport, file: GradientFile) -> None:
+    if file.format == "text":
+        _save_text(_gradients_text(report, file.name), file.name)
         return
-    with _stream(name, binary=format in BINARY) as stream:
-        WRITERS[format](report, stream)
+    with _open(file.name, binary=file.format in BINARY) as stream:
+        WRITERS[file.format](report, stream)
 
 
-def _save_text(report: GradientReport, name: str) -> None:
-    # Rich takes a while to import, and nothing but text needs it.
-    from convcli.cli.tables import print_gradients, write_gradients
-
-    if name == STREAM:
-        print_gradients(report)
-        return
-    with write_atomically(Path(name)) as stream:
-        write_gradients(report, stream)
+# Rich takes a while to import, and nothing but tables needs it.
 
 
-def _stream(name: str, *, binary: bool) -> AbstractContextManager[BinaryIO]:
+def _gradients_text(report: GradientReport, name: str) -> str:
+    from convcli.cli.tables import gradients_text
+
+    return gradients_text(report, plain=name != STREAM)
+
+
+def _kernel_text(kernel: Kernel, name: str) -> str:
+    from convcli.cli.tables import kernel_text
+
+    return kernel_text(kernel, plain=name != STREAM)
+
+
+def _presets_text(presets: Collection[Preset], name: str) -> str:
+    from convcli.cli.tables import presets_text
+
+    return presets_text(presets, plain=name != STREAM)
+
+
+def _json_line(value: Any) -> str:
+    return json.dumps(value) + "\n"
+
+
+def _save_text(text: str, name: str = STREAM) -> None:
+    with _open(name, binary=False) as stream:
+        stream.write(text.encode())
+
+
+def _open(name: str, *, binary: bool) -> AbstractContextManager[BinaryIO]:
     if name != STREAM:
         return write_atomically(Path(name))
     return binary_stdout() if binary else text_stdout()
 
 
-def print_json(value: list[Any] | Mapping[str, Any]) -> None:
-    """A value as JSON, on stdout."""
-    sys.stdout.write(json.dumps(value) + "\n")
+def _note_saved(what: str, name: str, talk: Talk) -> None:
+    if name != STREAM:
+        talk.note(f"{name}: {what}")

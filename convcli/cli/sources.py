@@ -11,6 +11,7 @@ from convcli.images import Image, decode_image, open_image
 from convcli.kernel_loading import load_kernel, parse_kernel
 from convcli.kernels import Kernel
 from convcli.request import Request
+from convcli.settings import parse_settings
 from convcli.tensors import load_tensor, parse_tensor
 
 STDIN = "<stdin>"
@@ -44,11 +45,16 @@ def image_path(source: str) -> Path:
 def read_request(source: str, words: Words) -> Request:
     """A convolution from a kernel's source and the options' words."""
     kernel = read_kernel(source)
-    if words.groups is not None:
-        kernel = replace(kernel, groups=words.groups)
     if words.bias is not None:
         kernel = replace(kernel, bias=_bias(words.bias))
-    return Request(kernel, words.stride, words.padding, words.dilation, words.edge, words.flip)
+    settings = parse_settings(
+        stride=words.stride,
+        padding=words.padding,
+        dilation=words.dilation,
+        groups=kernel.groups if words.groups is None else words.groups,
+        edge=words.edge,
+    )
+    return Request(kernel, settings, words.flip)
 
 
 def _bias(text: str) -> Array:

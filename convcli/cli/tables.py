@@ -1,16 +1,16 @@
-"""Kernels and gradients as text for people: aligned grids, with signed colour on a terminal."""
+"""Presets, kernels and gradients as text for people: aligned grids, with signed colour on a terminal."""
 
 import io
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import BinaryIO
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from convcli.arrays import FloatArray
+from convcli.formulas import SYMBOLS
 from convcli.gradient_files import GradientReport
 from convcli.kernels import Kernel
 from convcli.presets import Preset
@@ -21,26 +21,42 @@ WIDTH_OF_FILES = 120
 UNBOUNDED_WIDTH = 1 << 20
 
 
-def print_presets(presets: Iterable[Preset]) -> None:
+def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
     """The presets, a line each."""
     table = Table(box=None, pad_edge=False)
     table.add_column("preset", overflow="fold")
     table.add_column("what it does", ratio=1)
     for preset in presets:
         table.add_row(Text(preset.usage), Text(preset.summary))
-    console = Console()
-    if not console.is_terminal:
-        console.width = UNBOUNDED_WIDTH
-    console.print(table)
+    return _text(_console(UNBOUNDED_WIDTH, plain=plain), [table], wrap=True)
 
 
-def print_kernel(kernel: Kernel) -> None:
+def kernel_text(kernel: Kernel, *, plain: bool) -> str:
     """A kernel's shape, sum, rank and separability, and its weights as a grid."""
-    console = Console()
-    console.print(Text(f"{kernel.name}  {_shape(kernel.weights)}  {_facts(kernel)}"))
-    width = console.width if console.is_terminal else UNBOUNDED_WIDTH
-    for line in _grids(kernel.weights, width, every_row=True):
-        console.print(line, soft_wrap=True)
+    console = _console(UNBOUNDED_WIDTH, plain=plain)
+    head = Text(f"{kernel.name}  {_shape(kernel.weights)}  {_facts(kernel)}")
+    return _text(console, [head, *_grids(kernel.weights, console.width, every_row=True)])
+
+
+def gradients_text(report: GradientReport, *, plain: bool) -> str:
+    """Every tensor with its statistics, its formula and its numbers."""
+    console = _console(WIDTH_OF_FILES, plain=plain)
+    return _text(console, _gradient_lines(report, console.width))
+
+
+def _console(width: int, *, plain: bool) -> Console:
+    """Stdout's colour and width if it is a terminal; else, and where text is to be plain, none and this width."""
+    console = Console(file=io.StringIO(), force_terminal=False) if plain else Console()
+    if not console.is_terminal:
+        console.width = width
+    return console
+
+
+def _text(console: Console, parts: Iterable[RenderableType], *, wrap: bool = False) -> str:
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, soft_wrap=not wrap)
+    return captured.get()
 
 
 def _facts(kernel: Kernel) -> str:
@@ -58,25 +74,12 @@ def _span(values: list[int]) -> str:
     return str(values[0]) if len(values) == 1 else f"{values[0]}..{values[-1]}"
 
 
-def print_gradients(report: GradientReport, console: Console | None = None) -> None:
-    """Every tensor with its statistics and numbers, with signed colour where the console is a terminal."""
-    console = console or Console()
-    geometry = report.geometry
-    console.print(
-        Text(f"V {report.input_shape}  K {report.kernel_shape}  Z {geometry.output_shape}"),
-        soft_wrap=True,
-    )
+def _gradient_lines(report: GradientReport, width: int) -> Iterator[Text]:
+    yield Text(f"V {report.input_shape}  K {report.kernel_shape}  Z {report.geometry.output_shape}")
     for name, tensor in report.tensors.items():
-        console.print(Text(f"\ndJ/d{name}  {_statistics(tensor)}", style="bold"), soft_wrap=True)
-        for line in _grids(tensor, console.width):
-            console.print(line)
-
-
-def write_gradients(report: GradientReport, stream: BinaryIO) -> None:
-    """The same as a file: UTF-8, no colour."""
-    text = io.StringIO()
-    print_gradients(report, Console(file=text, width=WIDTH_OF_FILES))
-    stream.write(text.getvalue().encode())
+        yield Text(f"\n{SYMBOLS[name]}  {_statistics(tensor)}", style="bold")
+        yield Text(report.formula(name), style="dim")
+        yield from _grids(tensor, width)
 
 
 def _statistics(tensor: FloatArray) -> str:

@@ -1,10 +1,11 @@
 """The engine: a plan, then bands of output: load, compute, store."""
 
-from convcli.engine.bands import MEMORY, Execution, convolve, kernel_gradient
+from convcli.engine.bands import AUTOMATIC, MEMORY, Execution, convolve, kernel_gradient
 from convcli.engine.interface import Estimate, Refusal, Workload
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, make_plan
 
 __all__ = [
+    "AUTOMATIC",
     "CONVOLUTIONS",
     "KERNEL_GRADIENTS",
     "MEMORY",

@@ -12,6 +12,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Scratch, Workload
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, make_plan
+from convcli.engine.scattered import parts
 from convcli.engine.threads import WORTH_THREADS, available_threads, each_tile
 from convcli.engine.tiles import Tile
 from convcli.geometry import Geometry
@@ -35,15 +36,30 @@ class Execution:
         return (self.threads or available_threads()) if worth else 1
 
 
+AUTOMATIC = Execution()
+
+
 def convolve(
     V: Array,
     K: FloatArray,
     geometry: Geometry,
     out: FloatArray,
     bias: FloatArray | None = None,
-    execution: Execution = Execution(),
+    execution: Execution = AUTOMATIC,
 ) -> None:
     """Fill ``out`` (a Z) with the correlation of V and K, plus the bias, which broadcasts against it."""
+    for number, part in enumerate(parts(geometry)):
+        weights = K[..., part.rows, part.columns]
+        if number == 0:
+            _convolve(V, weights, part.geometry, out, bias, execution)
+        else:
+            # What is there already is added like a bias.
+            _convolve(V, weights, part.geometry, out, out, execution)
+
+
+def _convolve(
+    V: Array, K: FloatArray, geometry: Geometry, out: FloatArray, bias: FloatArray | None, execution: Execution
+) -> None:
     work = Workload(geometry, out.dtype, execution.memory, *rank_of(K))
     plan = make_plan(work, CONVOLUTIONS, execution.algorithm)
     run = CONVOLUTIONS[plan.algorithm].runner(K, work, plan.estimate)
@@ -51,19 +67,23 @@ def convolve(
 
     def fill(tile: Tile, scratch: Scratch) -> None:
         part = _part(tile)
+        filled = out[part] if shifts is None else scratch.array("filled", out[part].shape)
         with np.errstate(over="ignore", invalid="ignore"):
-            run(_load(V, geometry, tile, scratch), out[part], scratch)
+            run(_load(V, geometry, tile, scratch), filled, scratch)
             if shifts is not None:
-                out[part] += shifts[part]
+                np.add(filled, shifts[part], out=out[part])
 
     tiles = list(plan.estimate.extent.tiles(geometry))
     deque(each_tile(tiles, fill, threads=execution.threads_for(plan.estimate), dtype=out.dtype), maxlen=0)
 
 
-def kernel_gradient(
-    V: Array, G: Array, geometry: Geometry, out: FloatArray, execution: Execution = Execution()
-) -> None:
-    """Add to ``out`` (a dK, float64) the sum over images and pixels of G times V as each tap sees it."""
+def kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, execution: Execution = AUTOMATIC) -> None:
+    """Add to ``out`` (a dK) the sum over images and pixels of G times V as each tap sees it."""
+    for part in parts(geometry):
+        _kernel_gradient(V, G, part.geometry, out[..., part.rows, part.columns], execution)
+
+
+def _kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, execution: Execution) -> None:
     dtype = out.dtype
     work = Workload(geometry, dtype, execution.memory)
     plan = make_plan(work, KERNEL_GRADIENTS, execution.algorithm)

@@ -1,0 +1,210 @@
+"""A convolution's options: words, scalars and defaults turned into values, once, at the door.
+
+Nothing below this module compares a word or knows a default.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from math import prod
+from operator import index
+from typing import SupportsIndex
+
+from convcli.errors import GeometryError
+from convcli.geometry import Axis, Geometry
+from convcli.padding import EdgeFill, parse_edge
+
+Numbers = SupportsIndex | Iterable[SupportsIndex] | str
+
+KERNEL_RANKS = {
+    2: "(kh, kw), which filters every channel alone",
+    4: "(C_out, C_in/groups, kh, kw), a bank",
+}
+RANKS_IN_WORDS = ", or ".join(f"rank {rank}: {meaning}" for rank, meaning in KERNEL_RANKS.items())
+
+# A stride, a reach or a padded extent beyond this is a slip of the keyboard.
+LARGEST_EXTENT = 2**31 - 1
+BYTES_OF_A_FLOAT = 8
+
+Pads = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of a convolution, before its shapes are known. padding: a rule for each axis, or the pads."""
+
+    stride: tuple[int, int]
+    padding: "PaddingRule | Pads"
+    dilation: tuple[int, int]
+    groups: int
+    edge: EdgeFill
+
+    def geometry(self, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
+        """The geometry for an input ``(..., C_in, H, W)`` and a kernel ``(kh, kw)`` or a bank.
+
+        With a 2-D kernel an input ``(H, W)`` will do. Raises GeometryError where they do not fit together.
+        """
+        images, in_channels, out_channels, leading = _channels(input_shape, kernel_shape, self.groups)
+        sides = zip(input_shape[-2:], kernel_shape[-2:], self.stride, self.dilation, strict=True)
+        rows, columns = _padded(self.padding, *(Axis(size, taps, s, d) for size, taps, s, d in sides))
+        _refuse_absurd(rows, columns, images * self.groups * max(in_channels, out_channels))
+        _refuse_kernel_beyond_input(rows, columns)
+        return Geometry(images, self.groups, in_channels, out_channels, rows, columns, self.edge, leading)
+
+
+def parse_settings(
+    *,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+) -> Settings:
+    """The options that the words of ``conv2d`` mean; GeometryError for words that mean none."""
+    return Settings(
+        _pair("stride", stride),
+        _parse_padding(padding),
+        _pair("dilation", dilation),
+        _group_count(groups),
+        parse_edge(edge),
+    )
+
+
+def _channels(
+    input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
+) -> tuple[int, int, int, tuple[int, ...]]:
+    """Images, channels in and out of one group, and Z's leading axes."""
+    _refuse_empty("input V", input_shape)
+    _refuse_empty("kernel K", kernel_shape)
+    if len(kernel_shape) == 2:
+        return _planes(input_shape, groups)
+    if len(kernel_shape) == 4:
+        return _bank(input_shape, kernel_shape, groups)
+    raise GeometryError(f"kernel K: expected {RANKS_IN_WORDS}; given rank {len(kernel_shape)}, shape {kernel_shape}")
+
+
+def _refuse_empty(name: str, shape: tuple[int, ...]) -> None:
+    if 0 in shape:
+        raise GeometryError(f"{name} is empty: its shape is {shape}")
+
+
+def _planes(input_shape: tuple[int, ...], groups: int) -> tuple[int, int, int, tuple[int, ...]]:
+    if len(input_shape) < 2:
+        raise GeometryError(f"input V: expected shape (..., C, H, W) or (H, W), given {input_shape}")
+    if groups != 1:
+        raise GeometryError(f"a 2-D kernel filters every channel alone: expected groups 1, given {groups}")
+    return prod(input_shape[:-2]), 1, 1, input_shape[:-2]
+
+
+def _bank(
+    input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
+) -> tuple[int, int, int, tuple[int, ...]]:
+    if len(input_shape) < 3:
+        raise GeometryError(f"input V: a 4-D kernel needs shape (..., C_in, H, W), given {input_shape}")
+    out_channels, group_channels = kernel_shape[:2]
+    if groups < 1 or out_channels % groups:
+        raise GeometryError(f"groups must divide the kernel's {out_channels} output channels: given {groups}")
+    if input_shape[-3] != group_channels * groups:
+        raise GeometryError(
+            f"kernel {kernel_shape} with groups {groups} takes {group_channels * groups} input channels, "
+            f"but the input has {input_shape[-3]}: its shape is {input_shape}"
+        )
+    leading = (*input_shape[:-3], out_channels)
+    return prod(input_shape[:-3]), group_channels, out_channels // groups, leading
+
+
+def _group_count(groups: SupportsIndex) -> int:
+    (count,) = _integers("groups", groups, "an integer")
+    return count
+
+
+def _pair(name: str, value: Numbers) -> tuple[int, int]:
+    numbers = _integers(name, value, "S or SY,SX")
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise GeometryError(f"{name}: expected one or two integers of at least 1, given {_show(value)}")
+    return numbers[0], numbers[-1]
+
+
+def _integers(name: str, value: Numbers, forms: str) -> list[int]:
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
+    try:
+        return [int(part) if isinstance(part, str) else index(part) for part in parts]
+    except (TypeError, ValueError):
+        raise GeometryError(f"{name}: expected {forms}, given {_show(value)}") from None
+
+
+def _show(value: Numbers) -> str:
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def _parse_padding(padding: Numbers) -> "PaddingRule | Pads":
+    if isinstance(padding, str) and padding in PADDING_RULES:
+        return PADDING_RULES[padding]
+    numbers = _integers("padding", padding, f"{', '.join(PADDING_RULES)}, N, Y,X or T,B,L,R")
+    if len(numbers) not in (1, 2, 4) or min(numbers) < 0:
+        raise GeometryError(
+            f"padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), given {_show(padding)}"
+        )
+    top, bottom, left, right = numbers if len(numbers) == 4 else (numbers[0], numbers[0], numbers[-1], numbers[-1])
+    return top, bottom, left, right
+
+
+def _padded(padding: "PaddingRule | Pads", rows: Axis, columns: Axis) -> tuple[Axis, Axis]:
+    pads = (*padding(rows), *padding(columns)) if callable(padding) else padding
+    top, bottom, left, right = pads
+    return replace(rows, before=top, after=bottom), replace(columns, before=left, after=right)
+
+
+def _valid(_: Axis) -> tuple[int, int]:
+    return 0, 0
+
+
+def _same(axis: Axis) -> tuple[int, int]:
+    """As TensorFlow's SAME and ONNX' SAME_UPPER: ceil(n/s) outputs, the odd pixel at the end."""
+    outputs = -(-axis.size // axis.stride)
+    total = max(0, (outputs - 1) * axis.stride + axis.reach - axis.size)
+    return total // 2, total - total // 2
+
+
+def _same_lower(axis: Axis) -> tuple[int, int]:
+    after, before = _same(axis)
+    return before, after
+
+
+def _full(axis: Axis) -> tuple[int, int]:
+    return axis.reach - 1, axis.reach - 1
+
+
+PaddingRule = Callable[[Axis], tuple[int, int]]
+
+PADDING_RULES: dict[str, PaddingRule] = {
+    "valid": _valid,
+    "same": _same,
+    "same-lower": _same_lower,
+    "full": _full,
+}
+
+
+def _refuse_kernel_beyond_input(rows: Axis, columns: Axis) -> None:
+    if rows.reach > rows.padded or columns.reach > columns.padded:
+        raise GeometryError(
+            f"kernel larger than the padded input: the kernel reaches {rows.reach}x{columns.reach} pixels "
+            f"(rows x columns, dilation included), the input is {rows.size}x{columns.size}, "
+            f"{rows.padded}x{columns.padded} with its padding; use more padding or a smaller kernel"
+        )
+
+
+def _refuse_absurd(rows: Axis, columns: Axis, channels: int) -> None:
+    """Refuse what no array can hold, before anything is computed from it."""
+    for name, axis in (("rows", rows), ("columns", columns)):
+        largest = max(axis.stride, axis.reach, axis.padded)
+        if largest > LARGEST_EXTENT:
+            raise GeometryError(
+                f"{name}: stride {axis.stride}, reach {axis.reach} or padded extent {axis.padded} is above "
+                f"{LARGEST_EXTENT}: use smaller numbers"
+            )
+    floats = channels * rows.padded * columns.padded
+    if floats * BYTES_OF_A_FLOAT > sys.maxsize:
+        raise GeometryError(
+            f"{floats:,} padded pixels in all channels are more than memory can address: use less padding"
+        )
