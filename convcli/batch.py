@@ -13,6 +13,7 @@ from convcli.filtering import Appearance, Filtered, filter_image, prepared, rend
 from convcli.images import Format, Image, encode_image, format_of
 from convcli.npy_files import save_npy
 from convcli.outputs import (
+    STREAM,
     Naming,
     output_extension,
     output_names,
@@ -22,8 +23,6 @@ from convcli.outputs import (
     write_atomically,
 )
 from convcli.request import Request
-
-STREAM = "-"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from convcli.errors import OptionError
 from convcli.formulas import Formulas, index_letters
 from convcli.geometry import Geometry
 from convcli.npy_files import save_npy
-from convcli.outputs import expand, leaves_format_open, output_template, refuse_existing, safe_name
+from convcli.outputs import STREAM, expand, leaves_format_open, output_template, refuse_existing, safe_name
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,6 @@ WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
 FORMATS = ("text", *WRITERS)
 BINARY = ("npz", "npy")
 ONE_TENSOR = ("npy", "csv")
-STREAM = "-"
 
 
 def gradient_format(asked: str, output: str, *, terminal: bool) -> str:

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from convcli.errors import FileError, OptionError
 
+STREAM = "-"
+
 
 @dataclass(frozen=True)
 class Naming:

@@ -13,13 +13,14 @@ from reference import assert_same, block_diagonal
 from scipy import ndimage, signal
 
 from convcli import conv2d, conv2d_grad
-from convcli.engine import CONVOLUTIONS, Workload, fft, make_plan, scattered
+from convcli.engine import CONVOLUTIONS, Workload, make_plan, scattered
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
 GEOMETRY = geometry_of(TILED.V, TILED.K, **TILED.options)
 MEGABYTES = 1 << 20
 
+pytestmark = pytest.mark.usefixtures("transforms_of_small_kernels")
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
@@ -27,11 +28,6 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 def expected(case):
     V, K, _ = operands(case)
     return reference.conv2d(V, K, **case.plain)
-
-
-@pytest.fixture(autouse=True)
-def _transforms_of_small_kernels(monkeypatch):
-    monkeypatch.setattr(fft, "LEAST_TAPS", 1)
 
 
 @each_convolution

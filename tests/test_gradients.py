@@ -15,6 +15,7 @@ from reference import assert_adjoint, assert_same, block_diagonal, central_diffe
 from convcli import Gradients, conv2d, conv2d_grad, engine
 from convcli.errors import GeometryError, OptionError
 
+pytestmark = pytest.mark.usefixtures("transforms_of_small_kernels")
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 PYTORCH = json.loads((Path(__file__).parent / "data" / "conv2d_grad_pytorch.json").read_text())["cases"]
