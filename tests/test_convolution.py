@@ -13,7 +13,7 @@ from reference import assert_same, block_diagonal
 from scipy import ndimage, signal
 
 from convcli import conv2d, conv2d_grad
-from convcli.engine import CONVOLUTIONS, Workload, make_plan, scattered
+from convcli.engine import CONVOLUTIONS, Workload, plan_convolution, scattered
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
@@ -83,7 +83,7 @@ def test_workspaces_cut_every_axis():
 
 def planned(case, memory, algorithm):
     geometry = geometry_of(case.V, case.K, **case.options)
-    return make_plan(Workload(geometry, np.dtype(np.float64), memory), CONVOLUTIONS, algorithm)
+    return plan_convolution(Workload(geometry, np.dtype(np.float64), memory), algorithm)
 
 
 @pytest.mark.parametrize("more", [0, 5, 100])
@@ -326,7 +326,7 @@ class TestMemory:
     def test_planned_workspace(self, algorithm, stride):
         geometry = geometry_of((4096, 4096), (127, 127), stride=stride, padding="same")
         work = Workload(geometry, np.dtype(np.float64), 16 * MEGABYTES, rank=127)
-        plan = unless_refused(lambda: make_plan(work, CONVOLUTIONS, algorithm), algorithm)
+        plan = unless_refused(lambda: plan_convolution(work, algorithm), algorithm)
         assert plan.estimate.workspace <= 16 * MEGABYTES
 
     def test_few_taps_over_a_wide_window(self):

@@ -2,7 +2,7 @@
 
 from convcli.engine.bands import AUTOMATIC, MEMORY, Execution, convolve, kernel_gradient
 from convcli.engine.interface import Estimate, Refusal, Workload
-from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, make_plan
+from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
 
 __all__ = [
     "AUTOMATIC",
@@ -16,5 +16,6 @@ __all__ = [
     "Workload",
     "convolve",
     "kernel_gradient",
-    "make_plan",
+    "plan_convolution",
+    "plan_kernel_gradient",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Scratch, Workload
-from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, make_plan
+from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, plan_convolution, plan_kernel_gradient
 from convcli.engine.scattered import parts
 from convcli.engine.threads import WORTH_THREADS, available_threads, each_tile
 from convcli.engine.tiles import Tile
@@ -61,7 +61,7 @@ def _convolve(
     V: Array, K: FloatArray, geometry: Geometry, out: FloatArray, bias: FloatArray | None, execution: Execution
 ) -> None:
     work = Workload(geometry, out.dtype, execution.memory, *rank_of(K))
-    plan = make_plan(work, CONVOLUTIONS, execution.algorithm)
+    plan = plan_convolution(work, execution.algorithm)
     run = CONVOLUTIONS[plan.algorithm].runner(K, work, plan.estimate)
     shifts = None if bias is None else np.broadcast_to(bias, out.shape)
 
@@ -86,7 +86,7 @@ def kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, exe
 def _kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, execution: Execution) -> None:
     dtype = out.dtype
     work = Workload(geometry, dtype, execution.memory)
-    plan = make_plan(work, KERNEL_GRADIENTS, execution.algorithm)
+    plan = plan_kernel_gradient(work, execution.algorithm)
     run = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(work, plan.estimate)
 
     def part_of(tile: Tile, scratch: Scratch) -> FloatArray:

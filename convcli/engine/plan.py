@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from convcli.arrays import FloatArray
@@ -54,13 +55,25 @@ class Plan:
     others: Mapping[str, Estimate | Refusal]
 
 
-def make_plan(
-    work: Workload, algorithms: Mapping[str, Algorithm] | Mapping[str, GradientAlgorithm], algorithm: str = "auto"
-) -> Plan:
+@lru_cache(maxsize=128)
+def plan_convolution(work: Workload, algorithm: str = "auto") -> Plan:
     """The named algorithm's plan; under ``auto`` that of the quickest, or of the quickest exact one if it is close.
 
-    Raises OptionError for a name that is not one of ``algorithms``, and where the named one refuses.
+    Raises OptionError for a name that is not in CONVOLUTIONS, and where the named one refuses. Plans are kept: making
+    one takes longer than convolving a small image.
     """
+    return _make_plan(work, CONVOLUTIONS, algorithm)
+
+
+@lru_cache(maxsize=128)
+def plan_kernel_gradient(work: Workload, algorithm: str = "auto") -> Plan:
+    """The same for a kernel's gradient, among KERNEL_GRADIENTS."""
+    return _make_plan(work, KERNEL_GRADIENTS, algorithm)
+
+
+def _make_plan(
+    work: Workload, algorithms: Mapping[str, Algorithm] | Mapping[str, GradientAlgorithm], algorithm: str
+) -> Plan:
     answers = {name: _answer(candidate, work) for name, candidate in algorithms.items()}
     able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
     chosen = _named(algorithm, answers) if algorithm != "auto" else _quickest(able)
