@@ -1,1 +1,1 @@
-"""Measurements: nothing here is installed or tested."""
+"""Measurements against peers: ``python -m benchmarks``. Not installed; needs the extra ``bench``."""

@@ -18,14 +18,19 @@ from convcli.engine.interface import Estimate, GradientRun, Run, Scratch, Worklo
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, tap_view
 from convcli.geometry import Geometry
 
-# A tile's columns leave the cache, but a product needs many columns for each packing of the weights.
-WORKSPACE = 6 << 20
+# A tile's columns leave the cache, for a product needs many columns for each packing of the weights: the more, the
+# larger those are.
+LEAST_WORKSPACE = 4 << 20
+WORKSPACE_FOR_WEIGHTS = 2
 
 
 def estimate(work: Workload) -> Estimate:
     """Every window copied once, then multiplied once for each output channel."""
     geometry = work.geometry
-    limit = min(WORKSPACE, work.memory) // work.itemsize
+    weights = prod(geometry.kernel_blocks)
+    limit = LEAST_WORKSPACE // work.itemsize + WORKSPACE_FOR_WEIGHTS * weights
+    # A tile's part of dK is as large as the weights.
+    limit = min(limit, work.memory // work.itemsize - weights)
     extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), limit)
     window = prod(geometry.kernel_blocks[2:])
     copied = 0 if _is_pointwise(geometry) else 2 * window * work.output_pixels
@@ -36,7 +41,8 @@ def estimate(work: Workload) -> Estimate:
         + calls_seconds((taps + 1) * extent.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
-    return Estimate(extent, seconds, multiplications, _floats(geometry, extent) * work.itemsize)
+    workspace = (_floats(geometry, extent) + weights) * work.itemsize
+    return Estimate(extent, seconds, multiplications, workspace)
 
 
 def _is_pointwise(geometry: Geometry) -> bool:
@@ -45,8 +51,7 @@ def _is_pointwise(geometry: Geometry) -> bool:
 
 def _floats(geometry: Geometry, extent: Extent) -> int:
     columns = prod(geometry.kernel_blocks[2:]) * geometry.groups * extent.pixels
-    kernels = prod(geometry.kernel_blocks)
-    return input_floats(geometry, extent) + columns + 2 * output_floats(geometry, extent) + kernels
+    return input_floats(geometry, extent) + columns + 2 * output_floats(geometry, extent)
 
 
 def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:

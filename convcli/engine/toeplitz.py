@@ -21,15 +21,15 @@ from convcli.engine.vertical import (
 from convcli.geometry import Geometry
 
 BLOCK_ROWS = (2, 4, 8, 16)
-# Beyond so many channels in a group T is mostly zeros, which im2col does not multiply.
-MOST_CHANNELS = 32
+# Beyond so many pairs of channels in a group the zeros in T take longer than im2col's copies.
+MOST_PAIRS = 1024
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """The best number of rows in a block, and what that takes; refused for many channels."""
-    channels = max(work.geometry.in_channels, work.geometry.out_channels)
-    if channels > MOST_CHANNELS:
-        return Refusal(f"{channels} channels in a group, above {MOST_CHANNELS}: its blocks would be mostly zeros")
+    """The best number of rows in a block, and what that takes; refused for many pairs of channels."""
+    pairs = work.geometry.in_channels * work.geometry.out_channels
+    if pairs > MOST_PAIRS:
+        return Refusal(f"{pairs} pairs of channels in a group, above {MOST_PAIRS}: its blocks would be mostly zeros")
     return min((_estimate(work, rows) for rows in BLOCK_ROWS), key=lambda found: found.seconds)
 
 
