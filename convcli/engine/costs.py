@@ -2,8 +2,9 @@
 
 from convcli.engine.calibration import BYTE, CALL, PRODUCT, PRODUCT_DEPTH, PRODUCT_ROWS
 
-# Bytes that a tile, its scratch and its output should take together, to stay in a core's own cache.
-CACHE = 2 << 20
+# Bytes that a tile, its scratch and its output should take together. Somewhat above a core's own cache: two threads
+# that come back to the interpreter more often wait for its lock longer than they wait for memory.
+CACHE = 3 << 20
 
 
 def product_seconds(rows: int, depth: int, columns: float, itemsize: int) -> float:
