@@ -130,16 +130,16 @@ class Batch:
                 else:
                     stream.write(encode_image(values, rendered.alpha, self.target.format, filtered.image.metadata))
             yield Written(
-                str(path),
-                str(name),
-                request.kernel.name,
-                filtered.geometry.pads,
-                values.shape,
-                str(values.dtype),
-                _finite(maps.min()),
-                _finite(maps.max()),
-                sum(rendered.clipped[part]),
-                rendered.warnings if number == 0 else (),
+                input=str(path),
+                output=str(name),
+                kernel=request.kernel.name,
+                pads=filtered.geometry.pads,
+                shape=values.shape,
+                dtype=str(values.dtype),
+                minimum=_finite(maps.min()),
+                maximum=_finite(maps.max()),
+                clipped=sum(rendered.clipped[part]),
+                warnings=rendered.warnings if number == 0 else (),
             )
 
     def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:

@@ -66,9 +66,13 @@ def prepared(image: Image, appearance: Appearance) -> Image:
 def network_input(image: Image, appearance: Appearance) -> Array:
     """V ``(C_in, H, W)``: pixel values in their own units, or in 0..1."""
     if appearance.unit and image.pixels.dtype.kind in "iu":
-        levels = LEVELS[16] if image.pixels.dtype == np.uint16 else LEVELS[8]
-        return image.pixels / np.float32(levels)
+        return image.pixels / np.float32(LEVELS[_depth(image)])
     return image.pixels
+
+
+def _depth(image: Image) -> int:
+    """The bits whose largest level stands for white."""
+    return 16 if image.pixels.dtype == np.uint16 else 8
 
 
 def filter_image(image: Image, request: Request, appearance: Appearance) -> Filtered:
@@ -96,7 +100,7 @@ def render(filtered: Filtered, format: Format, appearance: Appearance) -> Render
     lost = _alpha_loss(filtered, alpha, format)
     if mode == "raw":
         return Rendered(_floats(filtered.maps, format), None, (0,) * len(filtered.maps), lost)
-    depth = 16 if filtered.image.pixels.dtype == np.uint16 else 8
+    depth = _depth(filtered.image)
     held = depth if format.is_array else min(depth, format.max_depth(_picture_channels(filtered.maps)))
     scale = LEVELS[held] / (1 if appearance.unit else LEVELS[depth])
     pixels = to_pixels(

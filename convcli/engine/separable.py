@@ -33,13 +33,14 @@ def estimate(work: Workload) -> Estimate | Refusal:
     """The best numbers of rows and columns in a block, and what they take; refused where channels mix."""
     if not work.rank:
         return Refusal("its kernels map several channels to one, or are not finite")
-    candidates = [_estimate(work, rows, columns) for rows in BLOCK_ROWS for columns in BLOCK_COLUMNS]
+    geometry = work.geometry
+    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work))
+    candidates = [_estimate(work, extent, rows, columns) for rows in BLOCK_ROWS for columns in BLOCK_COLUMNS]
     return min(candidates, key=lambda found: found.seconds)
 
 
-def _estimate(work: Workload, rows: int, columns: int) -> Estimate:
+def _estimate(work: Workload, extent: Extent, rows: int, columns: int) -> Estimate:
     geometry = work.geometry
-    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work))
     rows, columns = min(rows, extent.rows), min(columns, extent.columns)
     # What the bands of a tile share above and below is done twice.
     read = work.output_pixels * len(geometry.rows.window(range(extent.rows))) / extent.rows

@@ -30,12 +30,13 @@ def estimate(work: Workload) -> Estimate | Refusal:
     pairs = work.geometry.in_channels * work.geometry.out_channels
     if pairs > MOST_PAIRS:
         return Refusal(f"{pairs} pairs of channels in a group, above {MOST_PAIRS}: its blocks would be mostly zeros")
-    return min((_estimate(work, rows) for rows in BLOCK_ROWS), key=lambda found: found.seconds)
-
-
-def _estimate(work: Workload, block: int) -> Estimate:
     geometry = work.geometry
     extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work))
+    return min((_estimate(work, extent, rows) for rows in BLOCK_ROWS), key=lambda found: found.seconds)
+
+
+def _estimate(work: Workload, extent: Extent, block: int) -> Estimate:
+    geometry = work.geometry
     block = min(block, extent.rows)
     rows, depth = block * geometry.out_channels, rows_under(geometry.rows, block) * geometry.in_channels
     taps, columns = geometry.columns.taps, work.output_pixels / block

@@ -74,8 +74,7 @@ def multiply(
     """Fill the blocks' rows of ``out`` with the sum of every horizontal tap's product; T may be of higher blocks."""
     T = _lower(T, geometry, blocks)
     images, groups, channels, _, columns = out.shape
-    part = out[:, :, :, blocks.start : blocks.start + blocks.count * blocks.height]
-    by_block = part.reshape(images, groups, channels, blocks.count, blocks.height, columns)
+    by_block = _by_block(out, blocks)
     shape = (images, groups, blocks.count, blocks.height * channels, columns)
     total = by_block[:, :, 0] if channels == 1 else scratch.array("total", shape)
     term = scratch.array("term", shape)
@@ -95,14 +94,18 @@ def multiply_adjoint(
 ) -> FloatArray:
     """The gradient of T ``(groups, kw, B*C_out, L*C_in)`` over some blocks."""
     images, groups, channels, _, columns = upstream.shape
-    part = upstream[:, :, :, blocks.start : blocks.start + blocks.count * blocks.height]
-    by_block = part.reshape(images, groups, channels, blocks.count, blocks.height, columns)
     G = scratch.array("upstream", (images, groups, blocks.count, blocks.height, channels, columns))
-    G[...] = by_block.transpose(0, 1, 3, 4, 2, 5)
+    G[...] = _by_block(upstream, blocks).transpose(0, 1, 3, 4, 2, 5)
     G = G.reshape(images, groups, blocks.count, blocks.height * channels, columns)
     stacked, taps = _stacked(source, geometry, blocks), range(geometry.columns.taps)
     found = (np.matmul(G, _seen(stacked, geometry, n, columns).swapaxes(-1, -2)) for n in taps)
     return np.stack([dT.sum(axis=(0, 2)) for dT in found], axis=1)
+
+
+def _by_block(rows: FloatArray, blocks: Blocks) -> FloatArray:
+    """The blocks' rows of an output tile, ``(images, groups, channels, count, height, columns)``: a view."""
+    part = rows[:, :, :, blocks.start : blocks.start + blocks.count * blocks.height]
+    return part.reshape(*rows.shape[:3], blocks.count, blocks.height, rows.shape[-1])
 
 
 def _lower(T: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:
