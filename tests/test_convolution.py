@@ -57,6 +57,13 @@ def test_tiles_change_nothing(algorithm, memory):
     assert_agrees(Z, expected(TILED) + b, algorithm)
 
 
+@pytest.mark.parametrize("name", ["threads", "memory"])
+@pytest.mark.parametrize("count", [0, -1, "2", 1.5])
+def test_counts_that_are_none(name, count):
+    with pytest.raises(OptionError, match=f"^{name}: expected an integer of at least 1, given {count!r}$"):
+        conv2d(np.ones((3, 3)), np.ones((2, 2)), **{name: count})
+
+
 @pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize("memory", [20_000, 16 << 20])
 @each_convolution

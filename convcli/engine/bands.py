@@ -15,6 +15,7 @@ from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, plan_convolution
 from convcli.engine.scattered import parts
 from convcli.engine.threads import WORTH_THREADS, available_threads, each_tile
 from convcli.engine.tiles import Tile
+from convcli.errors import OptionError
 from convcli.geometry import Geometry
 from convcli.padding import pad
 
@@ -29,6 +30,11 @@ class Execution:
     algorithm: str = "auto"
     threads: int | None = None
     memory: int = MEMORY
+
+    def __post_init__(self) -> None:
+        for name, count in (("threads", self.threads), ("memory", self.memory)):
+            if count is not None and (not isinstance(count, int) or count < 1):
+                raise OptionError(f"{name}: expected an integer of at least 1, given {count!r}")
 
     def threads_for(self, estimate: Estimate) -> int:
         """The threads that an estimate is worth."""
