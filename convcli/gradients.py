@@ -116,13 +116,14 @@ def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
 def _kernel_gradient(
     V: Array, G: Array, geometry: Geometry, dtype: np.dtype[np.floating], execution: Execution
 ) -> FloatArray:
-    dK = np.zeros(geometry.kernel_blocks, dtype)
-    engine.kernel_gradient(V, G, geometry, dK, execution)
-    return dK
+    # The sum over tiles is long: in float32 it would round more than the products do.
+    dK = np.zeros(geometry.kernel_blocks, np.float64)
+    engine.kernel_gradient(V, G, geometry, dtype, dK, execution)
+    return dK.astype(dtype, copy=False)
 
 
 def _input_gradient(
-    G: Array, K: FloatArray, geometry: Geometry, dtype: np.dtype[np.floating], execution: Execution
+    G: Array, K: Array, geometry: Geometry, dtype: np.dtype[np.floating], execution: Execution
 ) -> FloatArray:
     """dV' over the image itself, and then over each strip of pads, folded back onto what its pixels copied."""
     y, x = geometry.rows, geometry.columns
@@ -152,7 +153,7 @@ def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
 
 
 def _padded_input_gradient(
-    G: Array, K: FloatArray, geometry: Geometry, rows: range, columns: range, out: FloatArray, execution: Execution
+    G: Array, K: Array, geometry: Geometry, rows: range, columns: range, out: FloatArray, execution: Execution
 ) -> None:
     """Fill ``out``, zeros before, with dV' over these padded rows and columns."""
     transposed = K.swapaxes(1, 2)

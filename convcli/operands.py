@@ -10,12 +10,12 @@ from convcli.errors import GeometryError
 from convcli.geometry import Geometry
 
 
-def kernel_blocks(K: Array, geometry: Geometry, *, flip: bool) -> FloatArray:
-    """K in float64 with the engine's axes; turned by half a turn for true convolution."""
-    return flipped(K.astype(np.float64), flip=flip).reshape(geometry.kernel_blocks)
+def kernel_blocks(K: Array, geometry: Geometry, *, flip: bool) -> Array:
+    """K with the engine's axes; turned by half a turn for true convolution."""
+    return flipped(K, flip=flip).reshape(geometry.kernel_blocks)
 
 
-def flipped(K: FloatArray, *, flip: bool) -> FloatArray:
+def flipped(K: Array, *, flip: bool) -> Array:
     """K with rows and columns reversed, or as it is. Its own adjoint: a dK is turned back the same way."""
     return K[..., ::-1, ::-1] if flip else K
 

@@ -20,7 +20,7 @@ LAYERS = [
     {"kernels"},
     {"presets", "kernel_json"},
     {"kernel_loading"},
-    {"engine.calibration", "engine.tiles"},
+    {"engine.calibration", "engine.scratch", "engine.tiles"},
     {"engine.costs"},
     {"engine.interface"},
     {"engine.factors", "engine.scattered", "engine.threads", "engine.vertical"},

@@ -1,6 +1,6 @@
 """The engine: a plan, then bands of output: load, compute, store."""
 
-from convcli.engine.bands import AUTOMATIC, MEMORY, Execution, convolve, kernel_gradient
+from convcli.engine.bands import AUTOMATIC, MEMORY, Execution, convolve, convolve_and_store, kernel_gradient
 from convcli.engine.interface import Estimate, Refusal, Workload
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
 
@@ -15,6 +15,7 @@ __all__ = [
     "Refusal",
     "Workload",
     "convolve",
+    "convolve_and_store",
     "kernel_gradient",
     "plan_convolution",
     "plan_kernel_gradient",

@@ -1,19 +1,21 @@
 """The executor: for each tile of the plan, load a padded float tile, compute, store. It decides nothing.
 
-V, K, Z, G and dK come with the five axes that ``Geometry`` gives them, V and G in any real type, K in float64.
+V, K, Z, G and dK come with the five axes that ``Geometry`` gives them, in any real type.
 """
 
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.factors import rank_of
-from convcli.engine.interface import Estimate, Scratch, Workload
+from convcli.engine.interface import Estimate, Workload
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, plan_convolution, plan_kernel_gradient
 from convcli.engine.scattered import parts
-from convcli.engine.threads import WORTH_THREADS, available_threads, each_tile
+from convcli.engine.scratch import Scratch
+from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, each
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
@@ -21,6 +23,9 @@ from convcli.padding import pad
 
 # Bytes of workspace for each thread.
 MEMORY = 16 << 20
+
+# Takes a finished part of Z, given where it lies; called by several threads at once.
+Store = Callable[[tuple[slice, ...], FloatArray], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ AUTOMATIC = Execution()
 
 def convolve(
     V: Array,
-    K: FloatArray,
+    K: Array,
     geometry: Geometry,
     out: FloatArray,
     bias: FloatArray | None = None,
@@ -55,54 +60,114 @@ def convolve(
 ) -> None:
     """Fill ``out`` (a Z) with the correlation of V and K, plus the bias, which broadcasts against it."""
     for number, part in enumerate(parts(geometry)):
-        weights = K[..., part.rows, part.columns]
-        if number == 0:
-            _convolve(V, weights, part.geometry, out, bias, execution)
-        else:
-            # What is there already is added like a bias.
-            _convolve(V, weights, part.geometry, out, out, execution)
+        # What earlier parts left there is added like a bias.
+        shift = bias if number == 0 else out
+        _convolve(V, K[..., part.rows, part.columns], part.geometry, _Output(out, shift), execution)
 
 
-def _convolve(
-    V: Array, K: FloatArray, geometry: Geometry, out: FloatArray, bias: FloatArray | None, execution: Execution
+def convolve_and_store(
+    V: Array,
+    K: Array,
+    geometry: Geometry,
+    dtype: np.dtype[Any],
+    store: Store,
+    bias: FloatArray | None = None,
+    execution: Execution = AUTOMATIC,
 ) -> None:
-    work = Workload(geometry, out.dtype, execution.memory, *rank_of(K))
+    """The same, computed in ``dtype``, each part of Z given to ``store`` once, while it is in cache."""
+    first, *others = parts(geometry)
+    if not others:
+        _convolve(V, K, first.geometry, _Stored(geometry, dtype, store, bias), execution)
+        return
+    Z = np.empty(geometry.output_blocks, dtype)
+    convolve(V, K, geometry, Z, bias, execution)
+    store((slice(None),) * Z.ndim, Z)
+
+
+class _Output:
+    """Z as floats, computed where they stay."""
+
+    def __init__(self, out: FloatArray, bias: FloatArray | None) -> None:
+        self.dtype = out.dtype
+        self._out, self._bias = out, None if bias is None else np.broadcast_to(bias, out.shape)
+
+    def tile(self, part: tuple[slice, ...], scratch: Scratch) -> FloatArray:
+        out = self._out[part]
+        return out if self._bias is None else scratch.array(out.shape, out.dtype)
+
+    def finish(self, part: tuple[slice, ...], tile: FloatArray) -> None:
+        if self._bias is not None:
+            np.add(tile, self._bias[part], out=self._out[part])
+
+
+class _Stored:
+    """Z handed on tile by tile, computed in a thread's scratch."""
+
+    def __init__(self, geometry: Geometry, dtype: np.dtype[Any], store: Store, bias: FloatArray | None) -> None:
+        self.dtype = dtype
+        self._shape, self._store = geometry.output_blocks, store
+        self._bias = None if bias is None else np.broadcast_to(bias, self._shape)
+
+    def tile(self, part: tuple[slice, ...], scratch: Scratch) -> FloatArray:
+        shape = tuple(len(range(*span.indices(size))) for span, size in zip(part, self._shape, strict=True))
+        tile: FloatArray = scratch.array(shape, self.dtype)
+        return tile
+
+    def finish(self, part: tuple[slice, ...], tile: FloatArray) -> None:
+        if self._bias is not None:
+            np.add(tile, self._bias[part], out=tile)
+        self._store(part, tile)
+
+
+def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored, execution: Execution) -> None:
+    work = Workload(geometry, output.dtype, execution.memory, *rank_of(K))
     plan = plan_convolution(work, execution.algorithm)
     run = CONVOLUTIONS[plan.algorithm].runner(K, work, plan.estimate)
-    shifts = None if bias is None else np.broadcast_to(bias, out.shape)
 
     def fill(tile: Tile, scratch: Scratch) -> None:
         part = _part(tile)
-        filled = out[part] if shifts is None else scratch.array("filled", out[part].shape)
-        with np.errstate(over="ignore", invalid="ignore"):
-            run(_load(V, geometry, tile, scratch), filled, scratch)
-            if shifts is not None:
-                np.add(filled, shifts[part], out=out[part])
+        filled = output.tile(part, scratch)
+        run(_load(V, geometry, tile, work.dtype, scratch), filled, scratch)
+        output.finish(part, filled)
 
-    tiles = list(plan.estimate.extent.tiles(geometry))
-    deque(each_tile(tiles, fill, threads=execution.threads_for(plan.estimate), dtype=out.dtype), maxlen=0)
+    each(list(plan.estimate.extent.tiles(geometry)), fill, threads=execution.threads_for(plan.estimate))
 
 
-def kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, execution: Execution = AUTOMATIC) -> None:
-    """Add to ``out`` (a dK) the sum over images and pixels of G times V as each tap sees it."""
+def kernel_gradient(
+    V: Array,
+    G: Array,
+    geometry: Geometry,
+    dtype: np.dtype[Any],
+    out: FloatArray,
+    execution: Execution = AUTOMATIC,
+) -> None:
+    """Add to ``out`` (a dK) the sum over images and pixels of G times V as each tap sees it.
+
+    The products are made in ``dtype``; out should be float64, for it takes the sum of many tiles.
+    """
     for part in parts(geometry):
-        _kernel_gradient(V, G, part.geometry, out[..., part.rows, part.columns], execution)
+        _kernel_gradient(V, G, part.geometry, dtype, out[..., part.rows, part.columns], execution)
 
 
-def _kernel_gradient(V: Array, G: Array, geometry: Geometry, out: FloatArray, execution: Execution) -> None:
-    dtype = out.dtype
+def _kernel_gradient(
+    V: Array, G: Array, geometry: Geometry, dtype: np.dtype[Any], out: FloatArray, execution: Execution
+) -> None:
     work = Workload(geometry, dtype, execution.memory)
     plan = plan_kernel_gradient(work, execution.algorithm)
     run = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(work, plan.estimate)
 
-    def part_of(tile: Tile, scratch: Scratch) -> FloatArray:
-        upstream = np.ascontiguousarray(G[_part(tile)], dtype=dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return run(_load(V, geometry, tile, scratch), upstream, scratch)
+    def add(part: FloatArray) -> None:
+        np.add(out, part, out=out)
 
-    tiles = list(plan.estimate.extent.tiles(geometry))
-    for part in each_tile(tiles, part_of, threads=execution.threads_for(plan.estimate), dtype=dtype):
-        out += part
+    # The same sum whichever thread is first.
+    sum_ = InOrder(add)
+
+    def part_of(numbered: tuple[int, Tile], scratch: Scratch) -> None:
+        number, tile = numbered
+        upstream = np.ascontiguousarray(G[_part(tile)], dtype=dtype)
+        sum_.bring(number, run(_load(V, geometry, tile, dtype, scratch), upstream, scratch))
+
+    each(list(enumerate(plan.estimate.extent.tiles(geometry))), part_of, threads=execution.threads_for(plan.estimate))
 
 
 def _part(tile: Tile) -> tuple[slice, ...]:
@@ -111,14 +176,14 @@ def _part(tile: Tile) -> tuple[slice, ...]:
     return (images, slice(None), slice(None), rows, columns)
 
 
-def _load(V: Array, geometry: Geometry, tile: Tile, scratch: Scratch) -> FloatArray:
+def _load(V: Array, geometry: Geometry, tile: Tile, dtype: np.dtype[Any], scratch: Scratch) -> FloatArray:
     """The padded input that a tile's windows cover, as floats; a view of V where that is what V holds already."""
     images = V[tile.images.start : tile.images.stop]
     rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
     row_runs, column_runs = geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
     inside = geometry.rows.is_inside(rows) and geometry.columns.is_inside(columns)
-    if inside and V.dtype == scratch.dtype and V.strides[-1] == V.itemsize:
+    if inside and V.dtype == dtype and V.strides[-1] == V.itemsize:
         return images[..., row_runs[0].source, column_runs[0].source]
-    padded = scratch.array("tile", (*images.shape[:3], len(rows), len(columns)))
+    padded: FloatArray = scratch.array((*images.shape[:3], len(rows), len(columns)), dtype)
     pad(images, row_runs, column_runs, geometry.edge.value, padded)
     return padded

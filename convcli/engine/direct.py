@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds
-from convcli.engine.interface import Estimate, GradientRun, Run, Scratch, Workload, cached_floats
+from convcli.engine.interface import Estimate, GradientRun, Run, Workload, cached_floats
+from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, tap_view
 from convcli.geometry import Geometry
 
@@ -33,13 +34,13 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     """Fills an output tile from a padded input tile."""
-    geometry, K = work.geometry, weights.astype(work.dtype)
+    geometry, K = work.geometry, weights.astype(work.dtype, copy=False)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         out[...] = 0
-        product = scratch.array("product", out.shape)
+        product = scratch.array(out.shape, out.dtype)
         for channel, m, n in _taps(geometry):
             seen = tap_view(tile[:, :, channel, None], geometry, m, n, *out.shape[-2:])
             np.multiply(seen, K[:, :, channel, m, n, None, None], out=product)
@@ -54,7 +55,7 @@ def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
         dK = np.empty(geometry.kernel_blocks, tile.dtype)
-        product = scratch.array("product", upstream.shape)
+        product = scratch.array(upstream.shape, tile.dtype)
         for channel, m, n in _taps(geometry):
             seen = tap_view(tile[:, :, channel, None], geometry, m, n, *upstream.shape[-2:])
             dK[:, :, channel, m, n] = np.multiply(upstream, seen, out=product).sum(axis=(0, 3, 4))

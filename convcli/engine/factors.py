@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 
 # Terms below this part of the largest singular value are rounding.
 NEGLIGIBLE = 1e-14
 
 
-def factorise(kernel: FloatArray) -> tuple[FloatArray, FloatArray]:
+def factorise(kernel: Array) -> tuple[FloatArray, FloatArray]:
     """Columns ``(rank, kh)`` and rows ``(rank, kw)``, float64, whose outer products add up to ``kernel`` (kh, kw).
 
     A kernel of rank 1 whose rows are whole multiples of one of them keeps its numbers: integers stay integers.
@@ -35,7 +35,7 @@ def _singular(kernel: FloatArray) -> tuple[FloatArray, FloatArray]:
     return (columns[:, :rank] * roots).T, rows[:rank] * roots[:, None]
 
 
-def rank_of(weights: FloatArray) -> tuple[int, bool]:
+def rank_of(weights: Array) -> tuple[int, bool]:
     """The most terms that a group's kernel needs, for weights ``(groups, 1, 1, kh, kw)``, and whether all are exact.
 
     The rank is 0 where channels mix, and for numbers that are not finite.

@@ -17,7 +17,8 @@ import numpy as np
 from convcli.arrays import Array, ComplexArray, FloatArray
 from convcli.engine.calibration import TRANSFORM
 from convcli.engine.costs import calls_seconds, pass_seconds
-from convcli.engine.interface import Estimate, Refusal, Run, Scratch, Workload
+from convcli.engine.interface import Estimate, Refusal, Run, Workload
+from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
 from convcli.geometry import Axis, Geometry
 
@@ -64,16 +65,16 @@ def _outputs(axis: Axis, side: int) -> int:
     return (side - axis.reach) // axis.stride + 1
 
 
-def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     """Fills an output tile from a padded input tile."""
     geometry, side = work.geometry, chosen.blocks["side"]
-    spectra = np.conj(np.fft.rfft2(_dilated(weights.astype(work.dtype), geometry), s=(side, side)))
-    sums = weights.sum(axis=(-1, -2)).astype(work.dtype)
+    spectra = np.conj(np.fft.rfft2(_dilated(weights.astype(work.dtype, copy=False), geometry), s=(side, side)))
+    sums = weights.sum(axis=(-1, -2), dtype=np.float64).astype(work.dtype)
     y, x = geometry.rows.stride, geometry.columns.stride
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         means = tile.mean(axis=(-1, -2), keepdims=True, dtype=work.dtype)
-        centred = np.subtract(tile, means, out=scratch.array("centred", tile.shape))
+        centred = np.subtract(tile, means, out=scratch.array(tile.shape, tile.dtype))
         everything = _back(_multiply(_forth(centred, side, scratch), spectra, scratch), scratch)
         kept = everything[..., : (out.shape[-2] - 1) * y + 1 : y, : (out.shape[-1] - 1) * x + 1 : x]
         np.add(kept, np.matmul(sums, means[..., 0])[..., None], out=out)
@@ -83,7 +84,7 @@ def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
 
 def _forth(tile: FloatArray, side: int, scratch: Scratch) -> ComplexArray:
     """The real transform of a tile, zeros after it."""
-    spectrum = scratch.complex_array("spectrum", (*tile.shape[:3], side, side // 2 + 1))
+    spectrum = scratch.array((*tile.shape[:3], side, side // 2 + 1), np.result_type(tile, np.complex64))
     height = tile.shape[-2]
     np.fft.rfft(tile, side, axis=-1, norm=EVEN, out=spectrum[..., :height, :])
     spectrum[..., height:, :] = 0
@@ -96,13 +97,13 @@ def _multiply(spectrum: ComplexArray, spectra: ComplexArray, scratch: Scratch) -
     if in_channels == out_channels == 1:
         return np.multiply(spectrum, spectra[:, 0], out=spectrum)
     shape = (*spectrum.shape[:2], out_channels, *spectrum.shape[3:])
-    return np.einsum("nglac,gilac->ngiac", spectrum, spectra, out=scratch.complex_array("products", shape))
+    return np.einsum("nglac,gilac->ngiac", spectrum, spectra, out=scratch.array(shape, spectrum.dtype))
 
 
 def _back(spectrum: ComplexArray, scratch: Scratch) -> FloatArray:
     """The real tile that a spectrum is of; the spectrum is used up."""
     side = spectrum.shape[-2]
-    back: Array = scratch.array("back", (*spectrum.shape[:3], side, side))
+    back: Array = scratch.array((*spectrum.shape[:3], side, side), spectrum.real.dtype)
     np.fft.ifft(spectrum, axis=-2, norm=EVEN, out=spectrum)
     return np.fft.irfft(spectrum, side, norm=EVEN, out=back)
 

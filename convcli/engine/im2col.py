@@ -12,9 +12,10 @@ from math import prod
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, GradientRun, Run, Scratch, Workload
+from convcli.engine.interface import Estimate, GradientRun, Run, Workload
+from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, tap_view
 from convcli.geometry import Geometry
 
@@ -54,10 +55,10 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + columns + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     """Fills an output tile from a padded input tile."""
     groups, out_channels = weights.shape[:2]
-    K = weights.astype(work.dtype).reshape(groups, out_channels, -1)
+    K = weights.astype(work.dtype, copy=False).reshape(groups, out_channels, -1)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         X = _columns(tile, work.geometry, out.shape[-2:], scratch)
@@ -65,7 +66,7 @@ def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
         if out.flags.c_contiguous:
             np.matmul(K, X, out=out.reshape(flat))
         else:
-            out[...] = np.matmul(K, X, out=scratch.array("products", flat)).reshape(out.shape)
+            out[...] = np.matmul(K, X, out=scratch.array(flat, out.dtype)).reshape(out.shape)
 
     return run
 
@@ -92,7 +93,7 @@ def _columns(tile: FloatArray, geometry: Geometry, pixels: tuple[int, ...], scra
     if _is_pointwise(geometry):
         return tile.reshape(images, groups, channels, rows * columns)
     kh, kw = geometry.rows.taps, geometry.columns.taps
-    windows = scratch.array("columns", (images, groups, channels, kh, kw, rows, columns))
+    windows = scratch.array((images, groups, channels, kh, kw, rows, columns), tile.dtype)
     for m, n in np.ndindex(kh, kw):
         windows[:, :, :, m, n] = tap_view(tile, geometry, m, n, rows, columns)
     return windows.reshape(images, groups, channels * kh * kw, rows * columns)

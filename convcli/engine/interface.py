@@ -7,13 +7,13 @@ tile. One that computes kernel gradients has ``gradient_runner``, whose function
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from convcli.arrays import ComplexArray, FloatArray
+from convcli.arrays import FloatArray
 from convcli.engine.costs import CACHE
+from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
 from convcli.geometry import Geometry
 
@@ -73,27 +73,6 @@ class Refusal:
     """Why an algorithm does not do a workload."""
 
     reason: str
-
-
-class Scratch:
-    """Arrays of one thread, used again for every tile, so that their pages are touched anew only once."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.dtype = dtype
-        self._held: dict[str, FloatArray] = {}
-
-    def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
-        """An array of that shape, holding anything."""
-        floats = prod(shape)
-        held = self._held.get(name)
-        if held is None or held.size < floats:
-            held = self._held[name] = np.empty(floats, self.dtype)
-        return held[:floats].reshape(shape)
-
-    def complex_array(self, name: str, shape: tuple[int, ...]) -> ComplexArray:
-        """The same of complex numbers, each two floats."""
-        pairs = self.array(name, (*shape[:-1], 2 * shape[-1]))
-        return pairs.view(np.result_type(self.dtype, np.complex64))
 
 
 Run = Callable[[FloatArray, FloatArray, Scratch], None]

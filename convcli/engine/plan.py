@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array
 from convcli.engine import direct, fft, im2col, separable, toeplitz
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
 from convcli.errors import OptionError
@@ -17,7 +17,7 @@ class Algorithm(Protocol):
     def estimate(self, work: Workload) -> Estimate | Refusal:
         """What it would do, or why not."""
 
-    def runner(self, weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+    def runner(self, weights: Array, work: Workload, chosen: Estimate) -> Run:
         """The function that fills an output tile."""
 
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, product_seconds
 from convcli.engine.factors import factorise
-from convcli.engine.interface import Estimate, Refusal, Run, Scratch, Workload, cached_floats
-from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
+from convcli.engine.interface import Estimate, Refusal, Run, Workload, cached_floats
+from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import Extent, inner_apart, input_floats, largest_extent, output_floats
 from convcli.engine.vertical import cut_into_blocks, multiply, rows_under, toeplitz
 from convcli.geometry import Axis, Geometry
 
@@ -35,6 +36,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
         return Refusal("its kernels map several channels to one, or are not finite")
     geometry = work.geometry
     extent = largest_extent(geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work))
+    extent = inner_apart(extent, geometry)
     candidates = [_estimate(work, extent, rows, columns) for rows in BLOCK_ROWS for columns in BLOCK_COLUMNS]
     return min(candidates, key=lambda found: found.seconds)
 
@@ -66,7 +68,7 @@ def _floats(geometry: Geometry, extent: Extent, rank: int) -> int:
     return input_floats(geometry, extent) + along + output_floats(geometry, extent)
 
 
-def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     """Fills an output tile from a padded input tile."""
     geometry, rank = work.geometry, work.rank
     U, V = _stacked(weights, rank, work.dtype)
@@ -77,7 +79,7 @@ def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         images, groups, _, height, _ = tile.shape
         columns = out.shape[-1]
-        H = scratch.array("along rows", (images, groups, height, rank, columns))
+        H = scratch.array((images, groups, height, rank, columns), out.dtype)
         _multiply_rows(tile[:, :, 0], R, geometry.columns, H)
         rows = H.reshape(images, groups, height * rank, 1, columns)
         for blocks in cut_into_blocks(out.shape[-2], chosen.blocks["rows"]):
@@ -86,7 +88,7 @@ def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
     return run
 
 
-def _stacked(weights: FloatArray, rank: int, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
+def _stacked(weights: Array, rank: int, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
     """Factors ``(groups, rank, kh)`` and ``(groups, rank, kw)``; zeros where a group needs fewer."""
     groups, _, _, kh, kw = weights.shape
     U, V = np.zeros((groups, rank, kh), dtype), np.zeros((groups, rank, kw), dtype)

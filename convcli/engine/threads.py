@@ -2,21 +2,20 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from convcli.engine.interface import Scratch
-from convcli.engine.tiles import Tile
+from convcli.engine.scratch import Scratch
 
-Result = TypeVar("Result")
+Item = TypeVar("Item")
 
-# Below so many seconds of work, starting threads takes longer than they save.
+# Below so many seconds of work, waking threads takes longer than they save.
 WORTH_THREADS = 1e-3
 
 
@@ -25,28 +24,75 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def each_tile(
-    tiles: Sequence[Tile],
-    work: Callable[[Tile, Scratch], Result],
-    *,
-    threads: int,
-    dtype: np.dtype[Any],
-) -> Iterator[Result]:
-    """What ``work`` makes of each tile, in the order of the tiles whoever did them."""
-    workers = min(threads, len(tiles))
-    # A single tile leaves the threads to BLAS.
+def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, threads: int) -> None:
+    """Do ``work`` for every item, the calling thread among the workers; they take items in order.
+
+    Infinities and NaN pass through arithmetic without a warning.
+    """
+    workers = min(threads, len(items))
+    remaining = iter(items)
+    # A single item leaves the threads to BLAS.
     with _blas_threads(1 if workers > 1 else threads):
-        if workers <= 1:
-            scratch = Scratch(dtype)
-            yield from (work(tile, scratch) for tile in tiles)
-            return
-        own = threading.local()
+        others = [_pool(workers - 1).submit(_work_through, remaining, work) for _ in range(workers - 1)]
+        try:
+            _work_through(remaining, work)
+        finally:
+            # After an error or Ctrl-C nothing more is begun, and nobody writes on once this has returned.
+            for _ in remaining:
+                pass
+            failures = [other.exception() for other in others]
+    for failure in filter(None, failures):
+        raise failure
 
-        def start() -> None:
-            own.scratch = Scratch(dtype)
 
-        with ThreadPoolExecutor(workers, initializer=start) as pool:
-            yield from pool.map(lambda tile: work(tile, own.scratch), tiles)
+def _work_through(items: Iterable[Item], work: Callable[[Item, Scratch], None]) -> None:
+    scratch = _own_scratch()
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            for item in items:
+                scratch.clear()
+                work(item, scratch)
+    finally:
+        scratch.give_back()
+
+
+class InOrder(Generic[Item]):
+    """Hands numbered things on in the order of their numbers, whichever thread brings them first."""
+
+    def __init__(self, take: Callable[[Item], None]) -> None:
+        self._take = take
+        self._waiting: dict[int, Item] = {}
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def bring(self, number: int, item: Item) -> None:
+        """Hand this one on, and those that waited for it; or keep it until its turn."""
+        with self._lock:
+            self._waiting[number] = item
+            while self._next in self._waiting:
+                self._take(self._waiting.pop(self._next))
+                self._next += 1
+
+
+_OWN = threading.local()
+
+
+def _own_scratch() -> Scratch:
+    if not hasattr(_OWN, "scratch"):
+        _OWN.scratch = Scratch()
+    scratch: Scratch = _OWN.scratch
+    return scratch
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting them takes as long as a small image."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="convcli")
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has none of its parent's threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _blas_threads(count: int) -> AbstractContextManager[Any]:

@@ -9,12 +9,16 @@ channels are one matrix, whatever row they start from.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
 from convcli.arrays import FloatArray
-from convcli.geometry import Geometry
+from convcli.geometry import Axis, Geometry
+
+# Tiles at the edges are more calls, which the copies saved within must be worth; so are their windows' pixels.
+LEAST_TILES = 8
+MOST_REACH = 32
 
 
 class Tile(NamedTuple):
@@ -27,11 +31,16 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The largest tile of a plan: how many images, output rows and output columns."""
+    """The largest tile of a plan: how many images, output rows and output columns.
+
+    inner_apart: whether the outputs that read no pads are cut apart from those that do, so that their tiles can be
+    views of the input.
+    """
 
     images: int
     rows: int
     columns: int
+    inner_apart: bool = False
 
     @property
     def pixels(self) -> int:
@@ -48,15 +57,40 @@ class Extent:
 
     def tiles(self, geometry: Geometry) -> Iterator[Tile]:
         """The tiles, left to right, top to bottom, image by image."""
-        for images in _cut(geometry.images, self.images):
-            for rows in _cut(geometry.rows.output, self.rows):
-                for columns in _cut(geometry.columns.output, self.columns):
-                    yield Tile(images, rows, columns)
+        for images in _cut(range(geometry.images), self.images):
+            for rows, columns in self._regions(geometry):
+                yield from (Tile(images, *sides) for sides in self._cut_region(rows, columns, geometry))
+
+    def _regions(self, geometry: Geometry) -> Iterator[tuple[range, range]]:
+        """Rectangles of the output to be cut into tiles: all of it, or its edges and what lies between."""
+        every_column = range(geometry.columns.output)
+        if not self.inner_apart:
+            yield range(geometry.rows.output), every_column
+            return
+        above, between, below = _apart(geometry.rows)
+        left, inner, right = _apart(geometry.columns)
+        regions = [(above, every_column), (between, left), (between, inner), (between, right), (below, every_column)]
+        yield from ((rows, columns) for rows, columns in regions if rows and columns)
+
+    def _cut_region(self, rows: range, columns: range, geometry: Geometry) -> Iterator[tuple[range, range]]:
+        # The tiles of a narrow region are higher, and read about as many pixels.
+        width = len(columns) + geometry.columns.reach - 1
+        height = max(self.rows, self.rows * self.columns // width) if self.inner_apart else self.rows
+        for part in _cut(rows, height):
+            yield from ((part, side) for side in _cut(columns, self.columns))
 
 
-def _cut(total: int, step: int) -> Iterator[range]:
-    for start in range(0, total, step):
-        yield range(start, min(start + step, total))
+def _cut(span: range, step: int) -> Iterator[range]:
+    for start in range(span.start, span.stop, step):
+        yield range(start, min(start + step, span.stop))
+
+
+def _apart(axis: Axis) -> tuple[range, range, range]:
+    """The outputs before, within and after those whose window touches no padding."""
+    first = min(-(-axis.before // axis.stride), axis.output)
+    stop = max(first, (axis.before + axis.size - axis.reach) // axis.stride + 1)
+    last = min(stop, axis.output)
+    return range(first), range(first, last), range(last, axis.output)
 
 
 def input_floats(geometry: Geometry, extent: Extent) -> int:
@@ -86,6 +120,12 @@ def largest_extent(geometry: Geometry, floats: Callable[[Extent], int], limit: i
     if floats(Extent(1, rows, columns)) > limit:
         return largest(rows, lambda n: Extent(1, n, columns))
     return largest(images, lambda n: Extent(n, rows, columns))
+
+
+def inner_apart(extent: Extent, geometry: Geometry) -> Extent:
+    """The same tiles for an algorithm that computes from views: not for few tiles, nor for edges as large as the rest."""
+    worth = extent.count(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
+    return replace(extent, inner_apart=worth)
 
 
 def tap_view(tile: FloatArray, geometry: Geometry, m: int, n: int, rows: int, columns: int) -> FloatArray:

@@ -6,10 +6,11 @@ in the blocks (``convcli.engine.vertical``). A horizontal stride parts the tile'
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Scratch, Workload, cached_floats
-from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
+from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload, cached_floats
+from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import Extent, inner_apart, input_floats, largest_extent, output_floats
 from convcli.engine.vertical import (
     cut_into_blocks,
     multiply,
@@ -32,6 +33,8 @@ def estimate(work: Workload) -> Estimate | Refusal:
         return Refusal(f"{pairs} pairs of channels in a group, above {MOST_PAIRS}: its blocks would be mostly zeros")
     geometry = work.geometry
     extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work))
+    if geometry.columns.stride == geometry.in_channels == 1:
+        extent = inner_apart(extent, geometry)
     return min((_estimate(work, extent, rows) for rows in BLOCK_ROWS), key=lambda found: found.seconds)
 
 
@@ -55,10 +58,10 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return copies * input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: FloatArray, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     """Fills an output tile from a padded input tile."""
     geometry, block = work.geometry, chosen.blocks["rows"]
-    T = toeplitz(weights.astype(work.dtype), geometry.rows, block)
+    T = toeplitz(weights.astype(work.dtype, copy=False), geometry.rows, block)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         source = _by_phase(tile, geometry.columns.stride, scratch)
@@ -92,7 +95,7 @@ def _by_phase(tile: FloatArray, stride: int, scratch: Scratch) -> FloatArray:
     images, groups, channels, height, width = tile.shape
     if channels == stride == 1:
         return tile.transpose(0, 1, 3, 2, 4)
-    parted = scratch.array("phases", (images, groups, height, channels, stride, -(-width // stride)))
+    parted = scratch.array((images, groups, height, channels, stride, -(-width // stride)), tile.dtype)
     for phase in range(min(stride, width)):
         columns = tile[..., phase::stride].swapaxes(2, 3)
         parted[..., phase, : columns.shape[-1]] = columns

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import FloatArray
-from convcli.engine.interface import Scratch
+from convcli.engine.scratch import Scratch
 from convcli.geometry import Axis, Geometry
 
 
@@ -76,8 +76,8 @@ def multiply(
     images, groups, channels, _, columns = out.shape
     by_block = _by_block(out, blocks)
     shape = (images, groups, blocks.count, blocks.height * channels, columns)
-    total = by_block[:, :, 0] if channels == 1 else scratch.array("total", shape)
-    term = scratch.array("term", shape)
+    total = by_block[:, :, 0] if channels == 1 else scratch.array(shape, out.dtype)
+    term = scratch.array(shape, out.dtype)
     stacked = _stacked(source, geometry, blocks)
     for n in range(geometry.columns.taps):
         seen = _seen(stacked, geometry, n, columns)
@@ -94,7 +94,7 @@ def multiply_adjoint(
 ) -> FloatArray:
     """The gradient of T ``(groups, kw, B*C_out, L*C_in)`` over some blocks."""
     images, groups, channels, _, columns = upstream.shape
-    G = scratch.array("upstream", (images, groups, blocks.count, blocks.height, channels, columns))
+    G = scratch.array((images, groups, blocks.count, blocks.height, channels, columns), source.dtype)
     G[...] = _by_block(upstream, blocks).transpose(0, 1, 3, 4, 2, 5)
     G = G.reshape(images, groups, blocks.count, blocks.height * channels, columns)
     stacked, taps = _stacked(source, geometry, blocks), range(geometry.columns.taps)
