@@ -74,6 +74,8 @@ CASES = [
     Case("depthwise", (2, 3, 5, 4), (3, 1, 2, 3), groups=3),
     Case("depthwise-multiplied", (1, 3, 4, 5), (6, 1, 3, 2), groups=3),
     Case("groups", (2, 6, 5, 4), (8, 3, 2, 3), groups=2),
+    Case("three-by-three", (2, 4, 7, 6), (6, 2, 3, 3), pads=(1, 1, 1, 1), groups=2),
+    Case("three-by-three-asymmetric-pads", (1, 3, 6, 9), (2, 3, 3, 3), pads=(2, 0, 1, 3), edge="reflect"),
     Case("one-row-reflect", (1, 2, 1, 4), (3, 2, 3, 2), pads=(2, 1, 0, 3), edge="reflect"),
     Case("one-column-reflect", (1, 2, 3, 1), (3, 2, 2, 4), pads=(0, 2, 1, 3), edge="reflect"),
     *(Case(f"asymmetric-pads-{fill}", (1, 2, 4, 6), (3, 2, 3, 2), pads=(2, 1, 0, 3), edge=fill) for fill in FILLS),
@@ -90,6 +92,7 @@ BY_NAME = {case.name: case for case in CASES}
 
 # Bytes of workspace that cut this case into tiles of one pixel, along columns, along rows, and along images.
 TILED = Case("tiled", (5, 4, 8, 12), (6, 2, 2, 3), (1, 2), (2, 1, 5, 4), (3, 1), groups=2, edge="reflect")
+TILED_SQUARE = Case("tiled-square", (5, 4, 9, 12), (6, 2, 3, 3), (1, 1), (2, 1, 0, 2), groups=2, edge="reflect")
 WORKSPACES = (1, *(int(2500 * 1.5**power) for power in range(10)))
 
 

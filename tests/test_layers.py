@@ -24,7 +24,7 @@ LAYERS = [
     {"engine.costs"},
     {"engine.interface"},
     {"engine.factors", "engine.scattered", "engine.threads", "engine.vertical"},
-    {"engine.direct", "engine.fft", "engine.im2col", "engine.separable", "engine.toeplitz"},
+    {"engine.direct", "engine.fft", "engine.im2col", "engine.separable", "engine.toeplitz", "engine.winograd"},
     {"engine.plan"},
     {"engine.bands"},
     {"engine"},

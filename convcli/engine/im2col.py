@@ -16,7 +16,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, GradientRun, Run, Workload
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, tap_view
+from convcli.engine.tiles import Extent, evened, input_floats, largest_extent, output_floats, tap_view
 from convcli.geometry import Geometry
 
 # A tile's columns leave the cache, for a product needs many columns for each packing of the weights: the more, the
@@ -32,7 +32,7 @@ def estimate(work: Workload) -> Estimate:
     limit = LEAST_WORKSPACE // work.itemsize + WORKSPACE_FOR_WEIGHTS * weights
     # A tile's part of dK is as large as the weights.
     limit = min(limit, work.memory // work.itemsize - weights)
-    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), limit)
+    extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
     copied = 0 if _is_pointwise(geometry) else 2 * window * work.output_pixels
     taps = geometry.rows.taps * geometry.columns.taps
@@ -63,7 +63,8 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         X = _columns(tile, work.geometry, out.shape[-2:], scratch)
         flat = (*out.shape[:3], out.shape[3] * out.shape[4])
-        if out.flags.c_contiguous:
+        # Whole rows of the output adjoin.
+        if out.strides[-2] == out.shape[-1] * out.itemsize:
             np.matmul(K, X, out=out.reshape(flat))
         else:
             out[...] = np.matmul(K, X, out=scratch.array(flat, out.dtype)).reshape(out.shape)

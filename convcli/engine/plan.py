@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from convcli.arrays import Array
-from convcli.engine import direct, fft, im2col, separable, toeplitz
+from convcli.engine import direct, fft, im2col, separable, toeplitz, winograd
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
 from convcli.errors import OptionError
 
@@ -35,6 +35,7 @@ CONVOLUTIONS: dict[str, Algorithm] = {
     "toeplitz": toeplitz,
     "separable": separable,
     "im2col": im2col,
+    "winograd": winograd,
     "fft": fft,
     "direct": direct,
 }

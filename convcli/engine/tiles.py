@@ -19,6 +19,8 @@ from convcli.geometry import Axis, Geometry
 # Tiles at the edges are more calls, which the copies saved within must be worth; so are their windows' pixels.
 LEAST_TILES = 8
 MOST_REACH = 32
+# With more tiles than this the last ones hardly matter.
+MOST_EVENED = 16
 
 
 class Tile(NamedTuple):
@@ -120,6 +122,15 @@ def largest_extent(geometry: Geometry, floats: Callable[[Extent], int], limit: i
     if floats(Extent(1, rows, columns)) > limit:
         return largest(rows, lambda n: Extent(1, n, columns))
     return largest(images, lambda n: Extent(n, rows, columns))
+
+
+def evened(extent: Extent, geometry: Geometry) -> Extent:
+    """The extent with rows that give a few threads equal shares: up to 16 tiles of rows become a power of two."""
+    total = geometry.rows.output
+    count = ceil(total / extent.rows)
+    if count <= MOST_EVENED:
+        count = 1 << (count - 1).bit_length()
+    return replace(extent, rows=ceil(total / count))
 
 
 def inner_apart(extent: Extent, geometry: Geometry) -> Extent:

@@ -1,0 +1,145 @@
+"""Winograd's F(2x2,3x3): four outputs of a 3x3 kernel by 16 multiplications for each pair of channels, not 36.
+
+Along one axis, two outputs of three taps g over four pixels d (Lavin and Gray, arXiv:1509.09308, section 4.1):
+
+    z = A^T [ (G g) * (B^T d) ]
+
+    B^T = 1  0 -1  0     G = 1    0   0      A^T = 1  1  1  0
+          0  1  1  0         1/2  1/2 1/2          0  1 -1 -1
+          0 -1  1  0         1/2 -1/2 1/2
+          0  1  0 -1         0    0   1
+
+and along both axes each transform is done twice. The sum over channels is then 16 matrix products, one for each of
+the 4x4 transformed pixels, over all 2x2 blocks of outputs at once. A tile's rows and columns are parted into even
+and odd ones, so that every transform is a sum of whole planes, shifted.
+"""
+
+from math import prod
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray
+from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.interface import Estimate, Refusal, Run, Workload
+from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
+from convcli.geometry import Axis, Geometry
+
+TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+# Fewer channels make products too small to pay for the transforms.
+LEAST_CHANNELS = 16
+# A product wants many columns for each packing of the weights, and the transforms want the cache.
+WORKSPACE = 12 << 20
+# Bytes of transforms that are made at a time, to stay in cache.
+TRANSFORMED_TOGETHER = 1 << 20
+# Times that a transformed float is read or written: into planes, along columns and rows; and back.
+PASSES = 16
+
+
+def estimate(work: Workload) -> Estimate | Refusal:
+    """16 products for four outputs; refused for other kernels than 3x3 at stride 1, and for few channels."""
+    geometry = work.geometry
+    for axis in (geometry.rows, geometry.columns):
+        if (axis.taps, axis.stride, axis.dilation) != (3, 1, 1):
+            return Refusal("F(2x2,3x3) is for 3x3 kernels at stride 1 and dilation 1")
+    channels = min(geometry.in_channels, geometry.out_channels)
+    if channels < LEAST_CHANNELS:
+        return Refusal(f"{channels} channels in a group, below {LEAST_CHANNELS}: its transforms would not pay")
+    limit = min(WORKSPACE, work.memory) // work.itemsize
+    extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
+    blocks = geometry.images * geometry.groups * _half(geometry.rows.output) * _half(geometry.columns.output)
+    both = geometry.in_channels + geometry.out_channels
+    seconds = (
+        16 * product_seconds(geometry.out_channels, geometry.in_channels, blocks, work.itemsize)
+        + pass_seconds(PASSES * 4 * blocks * both, work.itemsize)
+        + pass_seconds(50 * prod(geometry.kernel_blocks[:3]), work.itemsize)
+        + calls_seconds(30 * extent.count(geometry))
+    )
+    multiplications = 16 * blocks * geometry.in_channels * geometry.out_channels
+    return Estimate(extent, seconds, multiplications, _floats(geometry, extent) * work.itemsize, exact=False)
+
+
+def _half(extent: int) -> int:
+    return -(-extent // 2)
+
+
+def _floats(geometry: Geometry, extent: Extent) -> int:
+    """The tile, its planes, their 16 transforms along both axes and 8 along one, and 16 products."""
+    blocks = extent.images * geometry.groups * (_half(extent.rows) + 1) * (_half(extent.columns) + 1)
+    return input_floats(geometry, extent) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
+
+
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+    """Fills an output tile from a padded input tile."""
+    U = transformed_weights(weights).astype(work.dtype, copy=False)
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        images, groups, channels, height, width = out.shape
+        rows, columns = _half(height), _half(width)
+        X = scratch.array((4, 4, *tile.shape[:3], (rows + 1) * (columns + 1)), tile.dtype)
+        _transform(tile, columns + 1, X, scratch)
+        M = scratch.array((4, 4, images, groups, channels, rows * (columns + 1)), out.dtype)
+        np.matmul(U[:, :, None], X[..., : M.shape[-1]], out=M)
+        Z = _combined(_combined(M).swapaxes(0, 1)).swapaxes(0, 1)
+        Z = Z.reshape(2, 2, images, groups, channels, rows, columns + 1)
+        for a, b in np.ndindex(2, 2):
+            part = out[..., a::2, b::2]
+            part[...] = Z[a, b, ..., : part.shape[-2], : part.shape[-1]]
+
+    return run
+
+
+def transformed_weights(weights: Array) -> FloatArray:
+    """U ``(4, 4, groups, C_out, C_in)`` of weights ``(groups, C_out, C_in, 3, 3)``."""
+    kernels = weights.reshape(-1, 9).T
+    return (np.kron(TAPS, TAPS).astype(weights.dtype) @ kernels).reshape(4, 4, *weights.shape[:3])
+
+
+def _transform(tile: FloatArray, pitch: int, out: FloatArray, scratch: Scratch) -> None:
+    """Fill X ``(4, 4, images, groups, C_in, blocks)`` with B^T d B for each block of 2x2 outputs.
+
+    A row has ``pitch`` blocks, one too many, and there is one row too many: all channels are one vector, whose
+    shifts by a block or a row run into the next channel only there.
+    """
+    channels, size = tile.reshape(-1, *tile.shape[-2:]), out.shape[-1]
+    X = out.reshape(4, 4, -1)
+    together = max(1, TRANSFORMED_TOGETHER // (16 * size * out.itemsize))
+    buffers = scratch.array((12, together * size + pitch + 1), tile.dtype)
+    for start in range(0, len(channels), together):
+        part = channels[start : start + together]
+        end = len(part) * size
+        planes = buffers[:4].reshape(2, 2, -1)[..., : end + pitch + 1]
+        _fill_planes(part, pitch, planes)
+        along = buffers[4:].reshape(4, 2, -1)[..., : end + pitch]
+        _transform_axis(planes[0], planes[1], 1, along)
+        _transform_axis(along[:, 0], along[:, 1], pitch, X[..., start * size : start * size + end])
+
+
+def _fill_planes(channels: FloatArray, pitch: int, out: FloatArray) -> None:
+    """Even and odd columns (first axis) and rows (second), each as one vector, and zeros for what a shift reads on."""
+    out[..., -pitch - 1 :] = 0
+    squares = out[..., : -pitch - 1].reshape(2, 2, len(channels), -1, pitch)
+    for p, q in np.ndindex(2, 2):
+        part = channels[:, p::2, q::2]
+        height, width = part.shape[-2:]
+        squares[q, p, :, :height, :width] = part
+        squares[q, p, :, height:, :] = squares[q, p, :, :, width:] = 0
+
+
+def _transform_axis(even: FloatArray, odd: FloatArray, step: int, out: FloatArray) -> None:
+    """B^T d along one axis: pixels 0 to 3 are even, odd, and the next even and odd one, ``step`` floats later."""
+    d0, d2 = even[..., :-step], even[..., step:]
+    d1, d3 = odd[..., :-step], odd[..., step:]
+    np.subtract(d0, d2, out=out[0])
+    np.add(d1, d2, out=out[1])
+    np.subtract(d2, d1, out=out[2])
+    np.subtract(d1, d3, out=out[3])
+
+
+def _combined(M: FloatArray) -> FloatArray:
+    """A^T m along the first axis, in place."""
+    M[0] += M[1]
+    M[0] += M[2]
+    M[1] -= M[2]
+    M[1] -= M[3]
+    return M[:2]
