@@ -12,7 +12,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds
 from convcli.engine.interface import Estimate, GradientRun, Run, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, tap_view
+from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
 from convcli.geometry import Geometry
 
 
@@ -41,9 +41,9 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         out[...] = 0
         product = scratch.array(out.shape, out.dtype)
+        seen = windows(tile, geometry, *out.shape[-2:])
         for channel, m, n in _taps(geometry):
-            seen = tap_view(tile[:, :, channel, None], geometry, m, n, *out.shape[-2:])
-            np.multiply(seen, K[:, :, channel, m, n, None, None], out=product)
+            np.multiply(seen[:, :, channel, None, m, n], K[:, :, channel, m, n, None, None], out=product)
             np.add(out, product, out=out)
 
     return run
@@ -56,9 +56,10 @@ def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
         dK = np.empty(geometry.kernel_blocks, tile.dtype)
         product = scratch.array(upstream.shape, tile.dtype)
+        seen = windows(tile, geometry, *upstream.shape[-2:])
         for channel, m, n in _taps(geometry):
-            seen = tap_view(tile[:, :, channel, None], geometry, m, n, *upstream.shape[-2:])
-            dK[:, :, channel, m, n] = np.multiply(upstream, seen, out=product).sum(axis=(0, 3, 4))
+            np.multiply(upstream, seen[:, :, channel, None, m, n], out=product)
+            dK[:, :, channel, m, n] = product.sum(axis=(0, 3, 4))
         return dK
 
     return run

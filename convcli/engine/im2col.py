@@ -16,7 +16,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, GradientRun, Run, Workload
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, evened, input_floats, largest_extent, output_floats, tap_view
+from convcli.engine.tiles import Extent, evened, input_floats, largest_extent, output_floats, windows
 from convcli.geometry import Geometry
 
 # A tile's columns leave the cache, for a product needs many columns for each packing of the weights: the more, the
@@ -35,11 +35,10 @@ def estimate(work: Workload) -> Estimate:
     extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
     copied = 0 if _is_pointwise(geometry) else 2 * window * work.output_pixels
-    taps = geometry.rows.taps * geometry.columns.taps
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
         + pass_seconds(copied, work.itemsize)
-        + calls_seconds((taps + 1) * extent.count(geometry))
+        + calls_seconds(4 * extent.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
     workspace = (_floats(geometry, extent) + weights) * work.itemsize
@@ -93,8 +92,8 @@ def _columns(tile: FloatArray, geometry: Geometry, pixels: tuple[int, ...], scra
     rows, columns = pixels
     if _is_pointwise(geometry):
         return tile.reshape(images, groups, channels, rows * columns)
-    kh, kw = geometry.rows.taps, geometry.columns.taps
-    windows = scratch.array((images, groups, channels, kh, kw, rows, columns), tile.dtype)
-    for m, n in np.ndindex(kh, kw):
-        windows[:, :, :, m, n] = tap_view(tile, geometry, m, n, rows, columns)
-    return windows.reshape(images, groups, channels * kh * kw, rows * columns)
+    seen = windows(tile, geometry, rows, columns)
+    # One call: two threads that copied tap by tap would wait for each other.
+    X = scratch.array(seen.shape, tile.dtype)
+    X[...] = seen
+    return X.reshape(images, groups, -1, rows * columns)

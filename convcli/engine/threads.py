@@ -16,7 +16,7 @@ from convcli.engine.scratch import Scratch
 Item = TypeVar("Item")
 
 # Below so many seconds of work, waking threads takes longer than they save.
-WORTH_THREADS = 1e-3
+WORTH_THREADS = 2e-4
 
 
 def available_threads() -> int:
@@ -40,7 +40,7 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
             # After an error or Ctrl-C nothing more is begun, and nobody writes on once this has returned.
             for _ in remaining:
                 pass
-            failures = [other.exception() for other in others]
+            failures = [other.exception() for other in others if not other.cancel()]
     for failure in filter(None, failures):
         raise failure
 

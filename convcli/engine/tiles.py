@@ -1,4 +1,4 @@
-"""Tiles: rectangles of output for a few images, and the strided view that one kernel tap has of their input.
+"""Tiles: rectangles of output for a few images, and the strided view that kernel taps have of their input.
 
 Everything an algorithm touches has five axes: a padded input tile is (images, groups, C_in, h, w), weights
 are (groups, C_out, C_in, kh, kw), an output tile is (images, groups, C_out, oh, ow).
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
+
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import FloatArray
 from convcli.geometry import Axis, Geometry
@@ -134,14 +136,17 @@ def evened(extent: Extent, geometry: Geometry) -> Extent:
 
 
 def inner_apart(extent: Extent, geometry: Geometry) -> Extent:
-    """The same tiles for an algorithm that computes from views: not for few tiles, nor for edges as large as the rest."""
+    """The tiles of an algorithm that computes from views; apart unless few, or with edges as large as the rest."""
     worth = extent.count(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
     return replace(extent, inner_apart=worth)
 
 
-def tap_view(tile: FloatArray, geometry: Geometry, m: int, n: int, rows: int, columns: int) -> FloatArray:
-    """What tap (m, n) reads of a padded tile, for rows x columns outputs: ``tile[..., j*sy + m*dy, k*sx + n*dx]``."""
+def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int) -> FloatArray:
+    """What each tap reads of a padded tile for rows x columns outputs, ``(images, groups, C, kh, kw, rows, columns)``.
+
+    A view: ``[..., m, n, j, k]`` is ``tile[..., j*sy + m*dy, k*sx + n*dx]``.
+    """
     y, x = geometry.rows, geometry.columns
-    top, left = m * y.dilation, n * x.dilation
-    bottom, right = top + (rows - 1) * y.stride + 1, left + (columns - 1) * x.stride + 1
-    return tile[..., top : bottom : y.stride, left : right : x.stride]
+    *leading, row, column = tile.strides
+    strides = (*leading, row * y.dilation, column * x.dilation, row * y.stride, column * x.stride)
+    return as_strided(tile, (*tile.shape[:-2], y.taps, x.taps, rows, columns), strides, writeable=False)

@@ -23,7 +23,7 @@ from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, Refusal, Run, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
-from convcli.geometry import Axis, Geometry
+from convcli.geometry import Geometry
 
 TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 # Fewer channels make products too small to pay for the transforms.
