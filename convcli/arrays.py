@@ -13,6 +13,7 @@ IntArray = NDArray[np.intp]
 ComplexArray = NDArray[Any]
 
 COMPUTED_IN = (np.dtype(np.float32), np.dtype(np.float64))
+ROUNDED_TO = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
@@ -34,6 +35,23 @@ def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dty
         if requested in (dtype, dtype.name, dtype.type):
             return dtype
     raise GeometryError(f"dtype: expected float32 or float64, given {requested}")
+
+
+def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:
+    """What an output is kept in: a type of ROUNDED_TO if that was requested, else what it is computed in."""
+    for dtype in ROUNDED_TO:
+        if requested in (dtype, dtype.name, dtype.type):
+            return dtype
+    return computing_type(stored, requested)
+
+
+def fill_rounded(numbers: FloatArray, out: Array) -> None:
+    """Round half to even and clip to the range of out's integer type; NaN becomes 0. The numbers are used up."""
+    limits = np.iinfo(out.dtype)
+    np.rint(numbers, out=numbers)
+    # Of NaN and a number, fmax takes the number.
+    np.fmax(numbers, limits.min, out=numbers)
+    out[...] = np.minimum(numbers, limits.max, out=numbers)
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import reduce
+from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import BinaryIO
 
 from convcli.errors import OptionError
-from convcli.filtering import Appearance, Filtered, filter_image, prepared, render
+from convcli.filtering import Appearance, Filtered, filter_image, prepared
 from convcli.images import Format, Image, encode_image, format_of
 from convcli.npy_files import save_npy
 from convcli.outputs import (
@@ -22,6 +22,7 @@ from convcli.outputs import (
     refuse_inputs,
     write_atomically,
 )
+from convcli.pixels import Tally
 from convcli.request import Request
 
 
@@ -59,7 +60,7 @@ def target_of(output: str | None, format: str | None, *, overwrite: bool) -> Tar
 
 @dataclass(frozen=True)
 class Written:
-    """One output file, and what its numbers were before they became pixels; None for NaN or infinity."""
+    """One output file, and the span of its finite numbers before they became pixels; None if there were none."""
 
     input: str
     output: str
@@ -110,7 +111,9 @@ class Batch:
         seen = prepared(image, self.appearance)
         names = [self._names(path, request, seen) for request in self.requests]
         for request, found in zip(self.requests, names, strict=True):
-            yield from self._save(path, request, found, filter_image(seen, request, self.appearance))
+            yield from self._save(
+                path, request, found, filter_image(seen, request, self.appearance, self.target.format)
+            )
 
     def _names(self, path: Path, request: Request, image: Image) -> list[Path]:
         maps = request.geometry(image.pixels.shape).output_shape[0]
@@ -120,15 +123,14 @@ class Batch:
         return names
 
     def _save(self, path: Path, request: Request, names: list[Path], filtered: Filtered) -> Iterator[Written]:
-        rendered = render(filtered, self.target.format, self.appearance)
         for number, name in enumerate(names):
             part = slice(None) if len(names) == 1 else slice(number, number + 1)
-            values, maps = rendered.values[part], filtered.maps[part]
+            values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
             with self._open(name) as stream:
                 if self.target.format.is_array:
                     save_npy(stream, values)
                 else:
-                    stream.write(encode_image(values, rendered.alpha, self.target.format, filtered.image.metadata))
+                    stream.write(encode_image(values, filtered.alpha, self.target.format, filtered.image.metadata))
             yield Written(
                 input=str(path),
                 output=str(name),
@@ -136,10 +138,10 @@ class Batch:
                 pads=filtered.geometry.pads,
                 shape=values.shape,
                 dtype=str(values.dtype),
-                minimum=_finite(maps.min()),
-                maximum=_finite(maps.max()),
-                clipped=sum(rendered.clipped[part]),
-                warnings=rendered.warnings if number == 0 else (),
+                minimum=_finite(tally.low),
+                maximum=_finite(tally.high),
+                clipped=tally.clipped,
+                warnings=filtered.warnings if number == 0 else (),
             )
 
     def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:
@@ -152,5 +154,5 @@ def _maps_known(request: Request) -> int:
     return len(weights) if weights.ndim > 2 else 1
 
 
-def _finite(number: np.floating[Any]) -> float | None:
-    return float(number) if np.isfinite(number) else None
+def _finite(number: float) -> float | None:
+    return number if isfinite(number) else None

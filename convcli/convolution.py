@@ -6,14 +6,16 @@ V' is V after padding. Without ``flip`` this is cross-correlation, as in TensorF
 convolution, as in MATLAB's conv2 and scipy.signal.convolve2d.
 """
 
-from typing import SupportsIndex
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
-from convcli.arrays import FloatArray, computing_type, real_array
-from convcli.engine import AUTOMATIC, MEMORY, Execution
+from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type, fill_rounded, real_array, stored_type
+from convcli.engine import AUTOMATIC, MEMORY, Execution, Store
+from convcli.geometry import Geometry
 from convcli.operands import bias_blocks, kernel_blocks
 from convcli.settings import Numbers, Settings, parse_settings
 
@@ -33,7 +35,7 @@ def conv2d(
     algorithm: str = "auto",
     threads: int | None = None,
     memory: int = MEMORY,
-) -> FloatArray:
+) -> Array:
     """Convolve V with K: ``Z (..., C_out, OH, OW)`` in V's units times K's.
 
     V: ``(..., C_in, H, W)``, any real type; ``(H, W)`` will do with a 2-D kernel.
@@ -42,7 +44,8 @@ def conv2d(
     stride, dilation: N or (rows, columns).
     padding: ``valid``, ``same``, ``same-lower``, ``full``, N, (rows, columns) or (top, bottom, left, right).
     edge: ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``.
-    dtype: float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64.
+    dtype: float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64. Or uint8 or uint16:
+    computed in the default's float, then rounded half to even and clipped.
     algorithm: ``auto``, or a name in ``convcli.engine.CONVOLUTIONS``.  threads: by default every processor's.
     memory: bytes that each thread may take beyond input and output.
 
@@ -61,13 +64,55 @@ def convolve(
     flip: bool,
     dtype: DTypeLike | None = None,
     execution: Execution = AUTOMATIC,
-) -> FloatArray:
+) -> Array:
     """``conv2d``, its options parsed."""
+    call = _prepare(V, K, bias, settings, flip=flip, dtype=dtype)
+    Z = np.empty(call.geometry.output_blocks, stored_type(call.V.dtype, dtype))
+    if Z.dtype == call.dtype:
+        engine.convolve(call.V, call.K, call.geometry, Z, call.bias, execution)
+    else:
+        call.run(lambda part, tile: fill_rounded(tile, Z[part]), execution)
+    return Z.reshape(call.geometry.output_shape)
+
+
+def convolve_and_store(
+    V: ArrayLike,
+    K: ArrayLike,
+    bias: ArrayLike | None,
+    settings: Settings,
+    store: Store,
+    *,
+    flip: bool,
+    execution: Execution = AUTOMATIC,
+) -> None:
+    """The same, without an array for Z: each part of it goes to ``store`` once, with where it lies.
+
+    Parts index Z as ``Geometry.output_blocks`` has it; they come in any order, from several threads at once, and are
+    the taker's to overwrite.
+    """
+    _prepare(V, K, bias, settings, flip=flip, dtype=None).run(store, execution)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A convolution's arrays as the engine takes them, and the type to compute in."""
+
+    V: Array
+    K: Array
+    bias: FloatArray | None
+    geometry: Geometry
+    dtype: np.dtype[Any]
+
+    def run(self, store: Store, execution: Execution) -> None:
+        engine.convolve_and_store(self.V, self.K, self.geometry, self.dtype, store, self.bias, execution)
+
+
+def _prepare(
+    V: ArrayLike, K: ArrayLike, bias: ArrayLike | None, settings: Settings, *, flip: bool, dtype: DTypeLike | None
+) -> _Call:
     V, K = real_array("input V", V), real_array("kernel K", K)
     geometry = settings.geometry(V.shape, K.shape)
-    computed = computing_type(V.dtype, dtype)
+    computed = computing_type(V.dtype, None if stored_type(V.dtype, dtype) in ROUNDED_TO else dtype)
     weights = kernel_blocks(K, geometry, flip=flip)
     b = None if bias is None else bias_blocks(bias, K, geometry, computed)
-    Z = np.empty(geometry.output_blocks, computed)
-    engine.convolve(V.reshape(geometry.input_blocks), weights, geometry, Z, b, execution)
-    return Z.reshape(geometry.output_shape)
+    return _Call(V.reshape(geometry.input_blocks), weights, b, geometry, computed)

@@ -1,14 +1,15 @@
 """A picture through a kernel: colours convolved, maps turned into pixels, alpha put back."""
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, IntArray
+from convcli.arrays import Array, IntArray
 from convcli.errors import OptionError
 from convcli.geometry import Axis, Geometry
 from convcli.images import Format, Image, to_gray
-from convcli.pixels import clipping_warning, require_mode, to_pixels
+from convcli.pixels import Put, Tally, clipping_warning, require_mode, tally_maps, to_pixels
 from convcli.request import Request
 
 ALPHA = ("keep", "drop")
@@ -38,22 +39,22 @@ class Appearance:
 
 
 @dataclass(frozen=True)
-class Filtered:
-    """Maps Z ``(C_out, OH, OW)`` of an image, and its alpha at their pixels ``(OH, OW)``."""
+class Maps:
+    """Maps ``(C_out, OH, OW)`` as a file will hold them, a tally of each one's numbers, and what was lost."""
 
-    image: Image
-    geometry: Geometry
-    maps: FloatArray
-    alpha: Array | None
+    values: Array
+    tallies: tuple[Tally, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """What a file will hold: numbers in its own type, and the warnings that made of them."""
+class Filtered:
+    """Maps of an image, its alpha ``(OH, OW)`` where they are centred or None, and what was lost."""
 
-    values: Array
+    image: Image
+    geometry: Geometry
+    maps: Maps
     alpha: Array | None
-    clipped: tuple[int, ...]
     warnings: tuple[str, ...]
 
 
@@ -75,12 +76,21 @@ def _depth(image: Image) -> int:
     return 16 if image.pixels.dtype == np.uint16 else 8
 
 
-def filter_image(image: Image, request: Request, appearance: Appearance) -> Filtered:
-    """The maps of a prepared image."""
+def filter_image(image: Image, request: Request, appearance: Appearance, format: Format) -> Filtered:
+    """A prepared image's maps, as ``format`` will hold them."""
     V = network_input(image, appearance)
     geometry = request.geometry(V.shape)
-    alpha = None if image.alpha is None else sample_alpha(image.alpha, geometry)
-    return Filtered(image, geometry, request.convolve(V), alpha)
+    mode = appearance.mode or ("raw" if format.is_array else "clip")
+    levels = _Levels.of(image, geometry, format, appearance)
+    maps = (
+        _floats(V, request, geometry, format) if mode == "raw" else _pixels(V, request, geometry, mode, levels, format)
+    )
+    if image.alpha is None:
+        return Filtered(image, geometry, maps, None, maps.warnings)
+    if mode == "raw" or not format.holds_alpha:
+        loss = f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out"
+        return Filtered(image, geometry, maps, None, (loss, *maps.warnings))
+    return Filtered(image, geometry, maps, sample_alpha(image.alpha, geometry), maps.warnings)
 
 
 def sample_alpha(alpha: Array, geometry: Geometry) -> Array:
@@ -93,45 +103,55 @@ def _centres(axis: Axis) -> IntArray:
     return np.clip(centres, 0, axis.size - 1)
 
 
-def render(filtered: Filtered, format: Format, appearance: Appearance) -> Rendered:
-    """The maps as ``format`` will hold them."""
-    mode = appearance.mode or ("raw" if format.is_array else "clip")
-    alpha = filtered.alpha if format.holds_alpha and mode != "raw" else None
-    lost = _alpha_loss(filtered, alpha, format)
-    if mode == "raw":
-        return Rendered(_floats(filtered.maps, format), None, (0,) * len(filtered.maps), lost)
-    depth = _depth(filtered.image)
-    held = depth if format.is_array else min(depth, format.max_depth(_picture_channels(filtered.maps)))
-    scale = LEVELS[held] / (1 if appearance.unit else LEVELS[depth])
-    pixels = to_pixels(
-        filtered.maps if scale == 1 else filtered.maps * filtered.maps.dtype.type(scale), mode, LEVELS[held]
-    )
-    lost += _depth_loss(len(filtered.maps), format, depth, held)
-    clipping = clipping_warning(pixels, mode)
-    return Rendered(pixels.values, alpha, pixels.clipped_by_map, (*lost, clipping) if clipping else lost)
+def _maps_count(geometry: Geometry) -> int:
+    return prod(geometry.output_shape[:-2])
 
 
-def _picture_channels(maps: FloatArray) -> int:
+def _picture_channels(maps: int) -> int:
     """Three maps make an RGB picture; any other count makes gray ones."""
-    return 3 if len(maps) == 3 else 1
+    return 3 if maps == 3 else 1
 
 
-def _floats(maps: FloatArray, format: Format) -> FloatArray:
-    if format.is_array:
-        return maps
-    if not format.holds_float(_picture_channels(maps)):
-        count = f"{len(maps)} map{'s' * (len(maps) != 1)}"
-        raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {count}: use .npy")
-    return maps.astype(np.float32)
+def _count(maps: int) -> str:
+    return f"{maps} map{'s' * (maps != 1)}"
 
 
-def _alpha_loss(filtered: Filtered, kept: Array | None, format: Format) -> tuple[str, ...]:
-    if filtered.alpha is None or kept is not None:
-        return ()
-    return (f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out",)
+def _floats(V: Array, request: Request, geometry: Geometry, format: Format) -> Maps:
+    count = _maps_count(geometry)
+    if not format.is_array and not format.holds_float(_picture_channels(count)):
+        raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
+    Z = request.convolve(V)
+    return Maps(Z if format.is_array else Z.astype(np.float32, copy=False), tally_maps(Z))
 
 
-def _depth_loss(maps: int, format: Format, depth: int, held: int) -> tuple[str, ...]:
-    if held == depth:
-        return ()
-    return (f"{depth} bits reduced to {held}: {format.name} holds no more for {maps} map{'s' * (maps != 1)}",)
+@dataclass(frozen=True)
+class _Levels:
+    """The bits of a pixel, in the image and in the file, and what numbers are multiplied by to be the file's levels."""
+
+    depth: int
+    held: int
+    scale: float
+
+    @classmethod
+    def of(cls, image: Image, geometry: Geometry, format: Format, appearance: Appearance) -> "_Levels":
+        """The image's own depth, or the most that the format holds."""
+        depth = _depth(image)
+        most = depth if format.is_array else format.max_depth(_picture_channels(_maps_count(geometry)))
+        held = min(depth, most)
+        return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]))
+
+
+def _pixels(V: Array, request: Request, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
+    def produce(put: Put) -> None:
+        request.convolve_and_store(V, put)
+
+    pixels = to_pixels(produce, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale)
+    lost = [_depth_loss(geometry, format, levels), clipping_warning(pixels, mode)]
+    return Maps(pixels.values, pixels.tallies, tuple(filter(None, lost)))
+
+
+def _depth_loss(geometry: Geometry, format: Format, levels: _Levels) -> str | None:
+    if levels.held == levels.depth:
+        return None
+    count = _count(_maps_count(geometry))
+    return f"{levels.depth} bits reduced to {levels.held}: {format.name} holds no more for {count}"

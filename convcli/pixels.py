@@ -1,61 +1,88 @@
-"""How output maps become pixels, and what is lost on the way."""
+"""How output maps become pixels, part by part as they are computed, and what is lost on the way."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from math import inf, isfinite, prod
+from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, fill_rounded
 from convcli.errors import OptionError
 
+# Takes a part of the maps, given where it lies; the array is the taker's to overwrite.
+Put = Callable[[tuple[slice, ...], FloatArray], None]
 Levels = Callable[[FloatArray], FloatArray]
 
 MODES = ("clip", "abs", "offset", "minmax")
+
+
+class Tally(NamedTuple):
+    """What some numbers were: how many were clipped, how many NaN, and the least and the greatest finite one."""
+
+    clipped: int = 0
+    nans: int = 0
+    low: float = inf
+    high: float = -inf
+
+    def merged(self, other: "Tally") -> "Tally":
+        """Of both together."""
+        clipped, nans = self.clipped + other.clipped, self.nans + other.nans
+        return Tally(clipped, nans, min(self.low, other.low), max(self.high, other.high))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Low and high; 0 and 0 if no number was finite."""
+        return (self.low, self.high) if self.low <= self.high else (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Pixels:
     """Maps as pixels.
 
-    values: ``(C, OH, OW)``, uint8 or uint16.
-    clipped_by_map: how many of each map were more than half a step outside the pixel range, or NaN.
-    nans: how many were NaN.  low, high: the least and the greatest finite number; 0 and 0 if there is none.
+    values: ``(maps, OH, OW)``, uint8 or uint16.  scale: levels to a unit of the maps.
+    tallies: one for each map, in its own units; clipped were those more than half a level outside the pixel range,
+    or NaN.
     """
 
     values: Array
-    clipped_by_map: tuple[int, ...]
-    nans: int
-    low: float
-    high: float
+    tallies: tuple[Tally, ...]
+    scale: float = 1.0
 
     @property
-    def clipped(self) -> int:
-        """How many were clipped in all."""
-        return sum(self.clipped_by_map)
-
-    @property
-    def total(self) -> int:
-        """How many values there are."""
-        return self.values.size
+    def tally(self) -> Tally:
+        """Of all maps together."""
+        return reduce(Tally.merged, self.tallies)
 
 
-def to_pixels(Z: FloatArray, mode: str, full: int) -> Pixels:
+def to_pixels(
+    produce: Callable[[Put], None], shape: tuple[int, ...], mode: str, full: int, scale: float = 1.0
+) -> Pixels:
     """Maps turned into whole levels from 0 to ``full``, rounded half to even.
 
-    Z: ``(C, OH, OW)``.  full: 255 gives uint8, 65535 uint16.
-    mode: ``clip`` takes Z as it is, ``abs`` its magnitude, ``offset`` adds ``(full + 1) / 2``, and ``minmax``
-    maps the span of all maps together onto 0..full (a span of one value onto 0).
+    produce: gives each part of the maps ``(..., OH, OW)`` once to the function that it is called with, in any order
+    and from any thread. For ``minmax`` it is called twice: the span must be known first.
+    full: 255 gives uint8, 65535 uint16.  scale: what the maps are multiplied by first.
+    mode: ``clip`` takes the maps as they are, ``abs`` their magnitude, ``offset`` adds ``(full + 1) / 2``, and
+    ``minmax`` maps the span of all maps together onto 0..full (a span of one value onto 0).
     What lies outside is clipped, an infinity too; NaN becomes 0. Raises OptionError for another mode.
     """
     require_mode(mode)
-    values = np.empty(Z.shape, np.uint8 if full == 255 else np.uint16)
-    # NaN and infinities pass through the arithmetic: they are counted, not warned about.
-    with np.errstate(invalid="ignore", over="ignore"):
-        low, high = _extremes(Z)
-        to_levels = _to_levels(mode, full, low, high)
-        counts = [_fill(pixels, plane, to_levels, full) for pixels, plane in zip(values, Z, strict=True)]
-    clipped, nans = zip(*counts, strict=True)
-    return Pixels(values, clipped, sum(nans), low, high)
+    values = np.empty(shape, np.uint8 if full == 255 else np.uint16)
+    low, high = 0.0, 0.0
+    if mode == "minmax":
+        spans = _each_map(produce, values, lambda _, Z: Tally(0, 0, *_finite_span(Z)))
+        low, high = (scale * end for end in reduce(Tally.merged, spans).span)
+    to_levels = _to_levels(mode, full, low, high, scale)
+    tallies = _each_map(produce, values, lambda pixels, Z: _fill(pixels, Z, to_levels, full))
+    return Pixels(values.reshape(-1, *shape[-2:]), tallies, scale)
+
+
+def tally_maps(maps: FloatArray) -> tuple[Tally, ...]:
+    """One tally for each of ``(maps, OH, OW)``; nothing is clipped."""
+    return tuple(Tally(0, int(np.count_nonzero(np.isnan(Z))), *_finite_span(Z)) for Z in maps)
 
 
 def require_mode(mode: str) -> None:
@@ -66,32 +93,42 @@ def require_mode(mode: str) -> None:
 
 def clipping_warning(pixels: Pixels, mode: str) -> str | None:
     """What clipping lost, and which modes would hold the maps' span; None if it lost nothing."""
-    if not pixels.clipped:
+    tally = pixels.tally
+    if not tally.clipped:
         return None
+    low, high = (pixels.scale * end for end in tally.span)
     full = int(np.iinfo(pixels.values.dtype).max)
-    nans = f" ({pixels.nans:,} of them NaN, which became 0)" if pixels.nans else ""
+    nans = f" ({tally.nans:,} of them NaN, which became 0)" if tally.nans else ""
     return (
-        f"{pixels.clipped:,} of {pixels.total:,} {_subject(mode, full)} ({_share(pixels)}) lay outside 0..{full} "
-        f"and were clipped{nans}; the maps span {pixels.low:zg}..{pixels.high:zg}{_advice(pixels, mode, full)}"
+        f"{tally.clipped:,} of {pixels.values.size:,} {_subject(mode, full)} ({_share(pixels)}) lay outside 0..{full} "
+        f"and were clipped{nans}; the maps span {low:zg}..{high:zg}{_advice(low, high, mode, full)}"
     )
 
 
-def _extremes(Z: FloatArray) -> tuple[float, float]:
-    spans = [_finite_span(block) for plane in Z for block in _blocks(plane)]
-    low, high = min(low for low, _ in spans), max(high for _, high in spans)
-    return (low, high) if low <= high else (0.0, 0.0)
+def _each_map(
+    produce: Callable[[Put], None], values: Array, measure: Callable[[Array, FloatArray], Tally]
+) -> tuple[Tally, ...]:
+    """What ``measure`` says of each map, called with pixels and the numbers there, a block at a time."""
+    numbers = np.arange(prod(values.shape[:-2])).reshape(values.shape[:-2])
+    tallies = [Tally()] * numbers.size
+    lock = threading.Lock()
+
+    def put(part: tuple[slice, ...], Z: FloatArray) -> None:
+        pixels, found = values[part], numbers[part[:-2]]
+        for index in np.ndindex(found.shape):
+            blocks = zip(_blocks(pixels[index]), _blocks(Z[index]), strict=True)
+            # NaN and infinities pass through the arithmetic: they are counted, not warned about.
+            with np.errstate(invalid="ignore", over="ignore"):
+                tally = reduce(Tally.merged, (measure(*block) for block in blocks))
+            with lock:
+                tallies[found[index]] = tallies[found[index]].merged(tally)
+
+    produce(put)
+    return tuple(tallies)
 
 
-def _finite_span(block: FloatArray) -> tuple[float, float]:
-    low, high = float(block.min()), float(block.max())
-    if np.isfinite(low) and np.isfinite(high):
-        return low, high
-    finite = block[np.isfinite(block)]
-    return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
-
-
-# Blocks of this many numbers stay in a core's cache through all the steps, and bound the memory.
-_BLOCK = 65536
+# Blocks of this many numbers stay in a core's cache through all the steps.
+_BLOCK = 131072
 
 
 def _blocks(plane: Array) -> Iterator[Array]:
@@ -100,28 +137,40 @@ def _blocks(plane: Array) -> Iterator[Array]:
         yield plane[top : top + rows]
 
 
-def _fill(values: Array, plane: FloatArray, to_levels: Levels, full: int) -> tuple[int, int]:
-    """Fill one map's pixels; how many were clipped, and how many NaN."""
+def _finite_span(block: FloatArray) -> tuple[float, float]:
+    low, high = float(block.min()), float(block.max())
+    if isfinite(low) and isfinite(high):
+        return low, high
+    finite = block[np.isfinite(block)]
+    return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
+
+
+def _fill(pixels: Array, Z: FloatArray, to_levels: Levels, full: int) -> Tally:
+    """Fill a block of one map's pixels, and tally its numbers."""
+    span = _finite_span(Z)
+    levels = to_levels(Z)
     clipped = nans = 0
-    for block, pixels in zip(_blocks(plane), _blocks(values), strict=True):
-        levels = to_levels(block)
-        clipped += levels.size - int(np.count_nonzero(_fitting(levels, full)))
-        nans += _zero_nans(levels)
-        pixels[...] = np.clip(np.rint(levels, out=levels), 0, full, out=levels)
-    return clipped, nans
+    if not _fitting(np.array([levels.min(), levels.max()]), full).all():
+        clipped = levels.size - int(np.count_nonzero(_fitting(levels, full)))
+        nans = int(np.count_nonzero(np.isnan(levels)))
+    fill_rounded(levels, pixels)
+    return Tally(clipped, nans, *span)
 
 
-def _to_levels(mode: str, full: int, low: float, high: float) -> Levels:
-    """The mode as a function from maps to levels, not yet rounded, in a new array."""
+def _to_levels(mode: str, full: int, low: float, high: float, scale: float = 1.0) -> Levels:
+    """The mode as a function from maps to levels, not yet rounded; their memory may be the maps'."""
+    if scale != 1:
+        of_levels = _to_levels(mode, full, low, high)
+        return lambda Z: of_levels(Z * Z.dtype.type(scale))
     if mode == "abs":
         return np.abs
     if mode == "offset":
-        return lambda Z: Z + _half(full)
+        return lambda Z: Z + Z.dtype.type(_half(full))
     if mode == "minmax":
-        scale = full / (high - low) if high > low else 1.0
+        step = full / (high - low) if high > low else 1.0
         # In float64, for the distance from low may be beyond float32.
-        return lambda Z: (Z.astype(np.float64) - low) * scale
-    return np.copy
+        return lambda Z: (Z.astype(np.float64) - low) * step
+    return lambda Z: Z
 
 
 def _half(full: int) -> float:
@@ -134,26 +183,20 @@ def _fitting(levels: FloatArray, full: int) -> Array:
     return fitting
 
 
-def _zero_nans(levels: FloatArray) -> int:
-    nans = np.isnan(levels)
-    levels[nans] = 0
-    return int(np.count_nonzero(nans))
-
-
 def _subject(mode: str, full: int) -> str:
     return {"abs": "magnitudes", "offset": f"values with {_half(full):g} added"}.get(mode, "values")
 
 
 def _share(pixels: Pixels) -> str:
-    percent = 100 * pixels.clipped / pixels.total
+    percent = 100 * pixels.tally.clipped / pixels.values.size
     return f"{percent:.1f} %" if percent >= 0.05 else "under 0.1 %"
 
 
-def _advice(pixels: Pixels, mode: str, full: int) -> str:
-    ends = np.array([pixels.low, pixels.high])
+def _advice(low: float, high: float, mode: str, full: int) -> str:
+    ends = np.array([low, high])
 
     def holds(mode: str) -> bool:
-        return bool(_fitting(_to_levels(mode, full, *ends)(ends), full).all())
+        return bool(_fitting(_to_levels(mode, full, low, high)(ends), full).all())
 
     # When the span fits as it is, only infinities and NaN were lost, and no mode holds those.
     if holds(mode):

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from convcli.arrays import Array, FloatArray
-from convcli.convolution import convolve
+from convcli.convolution import convolve, convolve_and_store
+from convcli.engine import AUTOMATIC, Execution, Store
 from convcli.geometry import Geometry
 from convcli.gradients import Gradients, differentiate
 from convcli.kernels import Kernel
@@ -18,6 +19,7 @@ class Request:
     kernel: Kernel
     settings: Settings
     flip: bool
+    execution: Execution = AUTOMATIC
 
     def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
         """The geometry for an input ``(..., C_in, H, W)``."""
@@ -25,9 +27,19 @@ class Request:
 
     def convolve(self, V: Array) -> FloatArray:
         """Z for V."""
-        return convolve(V, self.kernel.weights, self.kernel.bias, self.settings, flip=self.flip)
+        kernel = self.kernel
+        return convolve(V, kernel.weights, kernel.bias, self.settings, flip=self.flip, execution=self.execution)
+
+    def convolve_and_store(self, V: Array, store: Store) -> None:
+        """Z for V, part by part (``convcli.convolution.convolve_and_store``)."""
+        kernel = self.kernel
+        convolve_and_store(
+            V, kernel.weights, kernel.bias, self.settings, store, flip=self.flip, execution=self.execution
+        )
 
     def gradients(self, V: Array, G: Array, wrt: Collection[str]) -> Gradients:
         """The gradients for V and G, in float64."""
         kernel = self.kernel
-        return differentiate(V, kernel.weights, G, kernel.bias, self.settings, flip=self.flip, wrt=wrt)
+        return differentiate(
+            V, kernel.weights, G, kernel.bias, self.settings, flip=self.flip, wrt=wrt, execution=self.execution
+        )

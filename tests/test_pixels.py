@@ -1,15 +1,31 @@
 """Maps into pixels."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
-from convcli.pixels import MODES, Pixels, clipping_warning, to_pixels
+from convcli.pixels import MODES, Pixels, Tally, clipping_warning, tally_maps
+from convcli.pixels import to_pixels as pixels_of_parts
 
 
 def maps(*numbers: float, dtype: type = np.float32) -> FloatArray:
     return np.array(numbers, dtype).reshape(1, 1, -1)
+
+
+def to_pixels(Z: FloatArray, mode: str, full: int, scale: float = 1.0) -> Pixels:
+    """Of maps given in two parts, as an engine's tiles would be."""
+
+    def produce(put: Callable[[tuple[slice, ...], FloatArray], None]) -> None:
+        half = Z.shape[-1] // 2
+        for columns in (slice(half, None), slice(0, half)):
+            part = (slice(None), slice(None), columns)
+            if Z[part].size:
+                put(part, Z[part].copy())
+
+    return pixels_of_parts(produce, Z.shape, mode, full, scale)
 
 
 def levels(Z: FloatArray, mode: str, full: int = 255) -> list[int]:
@@ -47,8 +63,8 @@ def test_large_maps_are_worked_through_in_blocks(mode: str, dtype: type) -> None
     low, high = float(Z.min()), float(Z.max())
     exact = {"clip": Z, "abs": abs(Z), "offset": Z + 128, "minmax": (Z.astype(float) - low) * (255 / (high - low))}
     assert np.array_equal(pixels.values, np.rint(exact[mode]).clip(0, 255))
-    assert pixels.clipped == np.count_nonzero((exact[mode] < -0.5) | (exact[mode] > 255.5))
-    assert (pixels.total, pixels.nans, pixels.low, pixels.high) == (Z.size, 0, low, high)
+    assert pixels.tally.clipped == np.count_nonzero((exact[mode] < -0.5) | (exact[mode] > 255.5))
+    assert pixels.tally == (pixels.tally.clipped, 0, low, high)
     assert np.array_equal(Z, before)
 
 
@@ -58,8 +74,8 @@ def test_rows_wider_than_a_block() -> None:
 
 
 def test_half_a_step_outside_is_rounding_and_not_clipping() -> None:
-    assert to_pixels(maps(-0.5, 255.5), "clip", 255).clipped == 0
-    assert to_pixels(maps(-0.51, 255.51), "clip", 255).clipped == 2
+    assert to_pixels(maps(-0.5, 255.5), "clip", 255).tally.clipped == 0
+    assert to_pixels(maps(-0.51, 255.51), "clip", 255).tally.clipped == 2
 
 
 def test_minmax_is_common_to_all_maps() -> None:
@@ -70,7 +86,7 @@ def test_minmax_is_common_to_all_maps() -> None:
 @pytest.mark.parametrize("value", [-7.0, 0.0, 300.0])
 def test_minmax_of_a_constant_is_black(value: float) -> None:
     pixels = to_pixels(maps(value, value), "minmax", 255)
-    assert (pixels.values.tolist(), pixels.clipped) == ([[[0, 0]]], 0)
+    assert (pixels.values.tolist(), pixels.tally.clipped) == ([[[0, 0]]], 0)
 
 
 def test_minmax_of_a_span_beyond_float32() -> None:
@@ -90,13 +106,26 @@ def test_nan_is_black_and_infinities_clip(mode: str, expected: list[int], clippe
     Z = maps(np.nan, -np.inf, np.inf, 0, 10)
     pixels = to_pixels(Z, mode, 255)
     assert pixels.values.ravel().tolist() == expected
-    assert (pixels.clipped, pixels.nans, pixels.low, pixels.high) == (clipped, 1, 0, 10)
+    assert pixels.tally == (clipped, 1, 0, 10)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_maps_without_a_finite_number(mode: str) -> None:
     pixels = to_pixels(maps(np.nan, np.inf), mode, 255)
-    assert (pixels.values.ravel().tolist(), pixels.low, pixels.high) == ([0, 255], 0, 0)
+    assert (pixels.values.ravel().tolist(), pixels.tally.span) == ([0, 255], (0, 0))
+
+
+def test_a_tally_for_each_map() -> None:
+    Z: FloatArray = np.array([[[1, 300.0]], [[-4, np.nan]]])
+    assert to_pixels(Z, "clip", 255).tallies == ((1, 0, 1, 300), (2, 1, -4, -4))
+    assert tally_maps(Z) == ((0, 0, 1, 300), (0, 1, -4, -4))
+
+
+def test_a_scale_is_applied_first_and_tallies_keep_the_maps_units() -> None:
+    pixels = to_pixels(maps(-0.5, 0.5, 1), "clip", 255, scale=255)
+    assert pixels.values.ravel().tolist() == [0, 128, 255]
+    assert pixels.tally == (1, 0, -0.5, 1)
+    assert "the maps span -127.5..255" in (clipping_warning(pixels, "clip") or "")
 
 
 def test_an_unknown_mode_is_refused() -> None:
@@ -106,7 +135,7 @@ def test_an_unknown_mode_is_refused() -> None:
 
 def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np.uint8) -> Pixels:
     values: Array = np.zeros((3, 512, 512), dtype)
-    return Pixels(values, (clipped,), nans, low, high)
+    return Pixels(values, (Tally(clipped, nans, low, high),))
 
 
 @pytest.mark.parametrize(
@@ -166,6 +195,6 @@ def test_warning(pixels: Pixels, mode: str, warning: str | None) -> None:
 def test_the_warning_advises_modes_that_lose_nothing(mode: str, span: tuple[int, int]) -> None:
     Z = maps(*span)
     warning = clipping_warning(to_pixels(Z, mode, 255), mode) or ""
-    lossless = {other for other in MODES if to_pixels(Z, other, 255).clipped == 0}
+    lossless = {other for other in MODES if to_pixels(Z, other, 255).tally.clipped == 0}
     advised = {other for other in MODES if other in warning.partition("--range")[2].split()}
     assert advised == (set() if mode in lossless else lossless)

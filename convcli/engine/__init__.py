@@ -1,6 +1,6 @@
 """The engine: a plan, then bands of output: load, compute, store."""
 
-from convcli.engine.bands import AUTOMATIC, MEMORY, Execution, convolve, convolve_and_store, kernel_gradient
+from convcli.engine.bands import AUTOMATIC, MEMORY, Execution, Store, convolve, convolve_and_store, kernel_gradient
 from convcli.engine.interface import Estimate, Refusal, Workload
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
 
@@ -13,6 +13,7 @@ __all__ = [
     "Execution",
     "Plan",
     "Refusal",
+    "Store",
     "Workload",
     "convolve",
     "convolve_and_store",
