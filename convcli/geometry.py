@@ -55,6 +55,18 @@ class Axis:
             return inner_run(padded.start - self.before, len(padded))
         return _runs(self, padded, edge)
 
+    def untouched(self, edge: EdgeFill) -> tuple[range, ...]:
+        """Stretches of the input that no output reads, not even as a copy in the pads: their gradient is 0."""
+        read = np.zeros(self.padded, bool)
+        for tap in range(self.taps):
+            first = tap * self.dilation
+            read[first : first + (self.output - 1) * self.stride + 1 : self.stride] = True
+        source = self.sources(range(self.padded), edge)[read]
+        touched = np.zeros(self.size, bool)
+        touched[source[source >= 0]] = True
+        ends = np.flatnonzero(np.diff(touched, prepend=True, append=True))
+        return tuple(range(start, stop) for start, stop in ends.reshape(-1, 2).tolist())
+
     def is_inside(self, padded: range) -> bool:
         """Whether none of these padded pixels is padding."""
         return self.before <= padded.start and padded.stop <= self.before + self.size

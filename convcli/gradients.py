@@ -156,10 +156,28 @@ def _padded_input_gradient(
     G: Array, K: Array, geometry: Geometry, rows: range, columns: range, out: FloatArray, execution: Execution
 ) -> None:
     """Fill ``out``, zeros before, with dV' over these padded rows and columns."""
+    for part in _convolutions(K, geometry, rows, columns):
+        engine.convolve(G, part.weights, part.geometry, out[..., *part.place], execution=execution)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the convolutions of G that make up dV': its kernel, its geometry, and where its outputs stand in dV'."""
+
+    weights: Array
+    geometry: Geometry
+    place: tuple[slice, slice]
+
+
+def input_gradient_parts(K: Array, geometry: Geometry) -> Iterator[Part]:
+    """The convolutions that give dV' over the image itself; K as the engine takes it."""
+    return _convolutions(K, geometry, _inside(geometry.rows), _inside(geometry.columns))
+
+
+def _convolutions(K: Array, geometry: Geometry, rows: range, columns: range) -> Iterator[Part]:
     transposed = K.swapaxes(1, 2)
     for y in _phases(geometry.rows, rows):
         for x in _phases(geometry.columns, columns):
-            weights = transposed[..., y.taps, x.taps][..., ::-1, ::-1]
             phase = Geometry(
                 geometry.images,
                 geometry.groups,
@@ -169,7 +187,7 @@ def _padded_input_gradient(
                 columns=x.axis,
                 edge=EdgeFill("constant"),
             )
-            engine.convolve(G, weights, phase, out[..., y.place, x.place], execution=execution)
+            yield Part(transposed[..., y.taps, x.taps][..., ::-1, ::-1], phase, (y.place, x.place))
 
 
 @dataclass(frozen=True)

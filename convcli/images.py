@@ -1,11 +1,11 @@
 """Pictures in and out. The only module that knows Pillow, and which file format holds what."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -44,6 +44,14 @@ class Image:
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's pixels will be once decoded: ``(C, H, W)`` upright, without alpha, and their type."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 @dataclass(frozen=True)
@@ -107,13 +115,13 @@ def open_image(path: Path) -> Image:
 
     Raises FileError if it is missing, unreadable, broken, or neither of them.
     """
-    try:
-        # What cannot seek is read whole; a missing file or a folder fails here, with its reason.
-        file = path if path.is_file() else BytesIO(path.read_bytes())
-        start = _start(file)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
-    return _decode(file, start, str(path))
+    file = _opened(path)
+    return _decode(file, str(path))
+
+
+def open_header(path: Path) -> Header:
+    """The header alone of a picture or ``.npy`` array; errors as those of ``open_image``."""
+    return _decode_header(_opened(path), str(path))
 
 
 def decode_image(data: bytes, source: str) -> Image:
@@ -121,8 +129,12 @@ def decode_image(data: bytes, source: str) -> Image:
 
     Raises FileError if the data is broken or neither of them.
     """
-    file = BytesIO(data)
-    return _decode(file, _start(file), source)
+    return _decode(BytesIO(data), source)
+
+
+def decode_header(data: bytes, source: str) -> Header:
+    """The header alone; errors as those of ``decode_image``."""
+    return _decode_header(BytesIO(data), source)
 
 
 def to_gray(image: Image) -> Image:
@@ -160,6 +172,16 @@ def encode_image(pixels: Array, alpha: Array | None, format: Format, metadata: M
     return stream.getvalue()
 
 
+def _opened(path: Path) -> Path | BytesIO:
+    try:
+        # What cannot seek is read whole; a missing file or a folder fails here, with its reason.
+        file = path if path.is_file() else BytesIO(path.read_bytes())
+        _start(file)
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    return file
+
+
 def _start(file: Path | BytesIO) -> bytes:
     if isinstance(file, BytesIO):
         return file.getvalue()[: len(NPY_MAGIC)]
@@ -167,20 +189,35 @@ def _start(file: Path | BytesIO) -> bytes:
         return stream.read(len(NPY_MAGIC))
 
 
-def _decode(file: Path | BytesIO, start: bytes, source: str) -> Image:
-    if not start:
-        raise FileError(f"cannot read {source}: it is empty")
+def _decode(file: Path | BytesIO, source: str) -> Image:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("always", RuntimeWarning)
-        try:
-            image = _decode_array(file) if start == NPY_MAGIC else _decode_picture(file)
-        # A broken file makes Pillow and NumPy raise OSError, ValueError, SyntaxError, EOFError, MemoryError,
-        # struct.error, zlib.error and others: whichever it is, the file cannot be read.
-        except Exception as error:
-            raise FileError(f"cannot read {source}: {_reason(error)}") from error
+        image = _read(file, source, _decode_array, _decode_picture)
     messages = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
     return replace(image, warnings=(*image.warnings, *messages))
+
+
+def _decode_header(file: Path | BytesIO, source: str) -> Header:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _read(file, source, _array_header, _picture_header)
+
+
+Decoded = TypeVar("Decoded")
+Decoder = Callable[[Path | BytesIO], Decoded]
+
+
+def _read(file: Path | BytesIO, source: str, read_array: Decoder[Decoded], read_picture: Decoder[Decoded]) -> Decoded:
+    start = _start(file)
+    if not start:
+        raise FileError(f"cannot read {source}: it is empty")
+    try:
+        return (read_array if start == NPY_MAGIC else read_picture)(file)
+    # A broken file makes Pillow and NumPy raise OSError, ValueError, SyntaxError, EOFError, MemoryError,
+    # struct.error, zlib.error and others: whichever it is, the file cannot be read.
+    except Exception as error:
+        raise FileError(f"cannot read {source}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -195,6 +232,28 @@ def _decode_array(file: Path | BytesIO) -> Image:
         raise ValueError(f"expected an array (H, W) or (C, H, W) that is not empty, and it is {array.shape}")
     pixels = _native(array)
     return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis])
+
+
+def _array_header(file: Path | BytesIO) -> Header:
+    pixels = _decode_array(file).pixels
+    return Header(pixels.shape, pixels.dtype)
+
+
+def _picture_header(file: Path | BytesIO) -> Header:
+    with PIL.Image.open(file) as picture:
+        mode = _mode(picture)
+        channels = PIL.Image.getmodebands(mode) - mode.endswith("A")
+        sideways = picture.getexif().get(Base.Orientation, 1) >= 5
+        width, height = picture.size[::-1] if sideways else picture.size
+        return Header((channels, height, width), _picture_type(mode, picture.format))
+
+
+def _picture_type(mode: str, file_format: str | None) -> np.dtype[Any]:
+    if mode[0] not in "IF":
+        return np.dtype(np.uint8)
+    # Pillow reads a 16-bit PGM as int32, though its levels are 0..65535.
+    deep = mode.startswith("I;16") or file_format == "PPM"
+    return np.dtype(np.float32) if mode == "F" else np.dtype(np.uint16 if deep else np.int32)
 
 
 def _native(array: Array) -> Array:
@@ -288,10 +347,7 @@ def _bands(picture: PIL.Image.Image, file_format: str | None) -> tuple[Array, Ar
     bands = [_native(np.asarray(band)) for band in picture.split()]
     alpha = bands.pop() if picture.mode.endswith("A") else None
     pixels = np.stack(bands)
-    # Pillow reads a 16-bit PGM as int32, though its levels are 0..65535.
-    if picture.mode == "I" and file_format == "PPM":
-        pixels = pixels.astype(np.uint16)
-    return pixels, alpha
+    return pixels.astype(_picture_type(picture.mode, file_format), copy=False), alpha
 
 
 def _luma(pixels: Array) -> Array:

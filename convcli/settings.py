@@ -70,6 +70,14 @@ def parse_settings(
     )
 
 
+def parse_shape(text: str) -> tuple[int, ...]:
+    """An input's shape from ``H,W``, ``C,H,W`` or more axes; GeometryError for anything else."""
+    sizes = _integers("input shape", text, "C,H,W")
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise GeometryError(f"input shape: expected integers of at least 1 as H,W or C,H,W, given {text!r}")
+    return tuple(sizes)
+
+
 def _channels(
     input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
 ) -> tuple[int, int, int, tuple[int, ...]]:

@@ -33,7 +33,7 @@ LAYERS = [
     {"gradients"},
     {"formulas", "images", "pixels", "outputs", "request", "upstream"},
     {"filtering", "gradient_files", "tensors"},
-    {"batch", "gradient_batch"},
+    {"batch", "gradient_batch", "planning"},
     {"cli"},
     {"__main__"},
 ]

@@ -18,6 +18,7 @@ def apply(
     kernels: options.KernelSources,
     *,
     words: options.Words,
+    engine: options.Engine,
     gray: options.Gray = False,
     unit: options.Unit = False,
     alpha: Annotated[
@@ -67,7 +68,7 @@ def apply(
     if output == STREAM:
         _refuse_stdout(json)
     batch = Batch(
-        [sources.read_request(source, words) for source in kernels],
+        [sources.read_request(source, words, engine) for source in kernels],
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
         target_of(output, format, overwrite=overwrite),
         binary_stdout,

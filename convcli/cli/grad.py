@@ -18,6 +18,7 @@ def grad(
     kernel: options.KernelSource,
     *,
     words: options.Words,
+    engine: options.Engine,
     upstream: Annotated[
         str,
         typer.Option(
@@ -67,7 +68,7 @@ def grad(
     from convcli.gradients import parse_wrt
 
     refuse_second_stdin([*images, kernel, upstream])
-    request, names = sources.read_request(kernel, words), parse_wrt(wrt)
+    request, names = sources.read_request(kernel, words, engine), parse_wrt(wrt)
     chosen = gradient_format(_asked_format(format, json), output, terminal=is_terminal())
     image = sources.image_path(images[0])
     files = gradient_files(output, chosen, names, image, request.kernel.name, overwrite=overwrite)

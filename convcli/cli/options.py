@@ -68,6 +68,27 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Engine:
+    """How to compute, as it was typed."""
+
+    algorithm: Annotated[
+        str,
+        typer.Option(
+            "--algorithm",
+            metavar="NAME",
+            help="auto, toeplitz, separable, im2col, winograd, fft or direct; convcli plan tells what each would take.",
+        ),
+    ] = "auto"
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", metavar="N", show_default="every processor", help="Threads that compute."),
+    ] = None
+    memory: Annotated[
+        str, typer.Option("--memory", metavar="BYTES", help="What a thread may take beside images, as in 500K or 64M.")
+    ] = "16M"
+
+
+@dataclass(frozen=True)
 class Talk:
     """What is said on stderr beside errors."""
 

@@ -10,11 +10,13 @@ from typing import Any, BinaryIO
 from convcli.batch import Written
 from convcli.cli.options import Talk
 from convcli.cli.streams import STREAM, binary_stdout, text_stdout
+from convcli.engine import MACHINE
 from convcli.geometry import Geometry
 from convcli.gradient_files import BINARY, WRITERS, GradientFile, GradientReport
 from convcli.kernel_json import kernel_to_json
 from convcli.kernels import Kernel
 from convcli.outputs import write_atomically
+from convcli.planning import Forecast, forecast_to_json
 from convcli.presets import Preset
 
 
@@ -32,6 +34,12 @@ def show_written(written: Written, talk: Talk, *, as_json: bool) -> None:
     talk.note(f"{written.output}: {'x'.join(map(str, written.shape))} {written.dtype}, pads {written.pads}")
     if as_json:
         _save_text(_json_line({name: value for name, value in asdict(written).items() if name != "warnings"}))
+
+
+def show_forecast(found: Forecast, talk: Talk, *, as_json: bool) -> None:
+    """What a convolution would take."""
+    _save_text(_json_line(forecast_to_json(found)) if as_json else _forecast_text(found))
+    talk.note(f"estimates are by the rates of {MACHINE}")
 
 
 def save_gradients(report: GradientReport, files: Collection[GradientFile], talk: Talk) -> None:
@@ -81,6 +89,12 @@ def _presets_text(presets: Collection[Preset], name: str) -> str:
     from convcli.cli.tables import presets_text
 
     return presets_text(presets, plain=name != STREAM)
+
+
+def _forecast_text(found: Forecast) -> str:
+    from convcli.cli.tables import forecast_text
+
+    return forecast_text(found)
 
 
 def _json_line(value: Any) -> str:

@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from convcli.arrays import Array
-from convcli.cli.options import Talk, Words
+from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
+from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
-from convcli.images import Image, decode_image, open_image
+from convcli.images import Header, Image, decode_header, decode_image, open_header, open_image
 from convcli.kernel_loading import load_kernel, parse_kernel
 from convcli.kernels import Kernel
 from convcli.request import Request
@@ -32,6 +33,11 @@ def read_image(source: str, talk: Talk) -> Image:
     return image
 
 
+def read_header(source: str) -> Header:
+    """The shape and type of a picture or array from a file or stdin."""
+    return decode_header(read_stdin(), STDIN) if source == STREAM else open_header(Path(source))
+
+
 def read_tensor(source: str) -> Array:
     """A tensor from a file, JSON, or stdin."""
     return parse_tensor(read_stdin(), STDIN) if source == STREAM else load_tensor(source)
@@ -42,7 +48,7 @@ def image_path(source: str) -> Path:
     return Path("stdin" if source == STREAM else source)
 
 
-def read_request(source: str, words: Words) -> Request:
+def read_request(source: str, words: Words, engine: Engine) -> Request:
     """A convolution from a kernel's source and the options' words."""
     kernel = read_kernel(source)
     if words.bias is not None:
@@ -54,7 +60,18 @@ def read_request(source: str, words: Words) -> Request:
         groups=kernel.groups if words.groups is None else words.groups,
         edge=words.edge,
     )
-    return Request(kernel, settings, words.flip)
+    return Request(kernel, settings, words.flip, Execution(engine.algorithm, engine.threads, _bytes(engine.memory)))
+
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def _bytes(text: str) -> int:
+    digits = text.rstrip("kKmMgG")
+    unit = text[len(digits) :].upper()
+    if not digits.isdecimal() or unit not in UNITS:
+        raise OptionError(f"memory: expected bytes, as in 500K, 64M or 2G, given {text!r}")
+    return int(digits) * UNITS[unit]
 
 
 def _bias(text: str) -> Array:

@@ -1,13 +1,26 @@
 """The engine: a plan, then bands of output: load, compute, store."""
 
-from convcli.engine.bands import AUTOMATIC, MEMORY, Execution, Store, convolve, convolve_and_store, kernel_gradient
+from convcli.engine.bands import (
+    AUTOMATIC,
+    MEMORY,
+    Execution,
+    Store,
+    convolve,
+    convolve_and_store,
+    kernel_gradient,
+    plan_for,
+    plan_for_kernel_gradient,
+)
+from convcli.engine.calibration import MACHINE
 from convcli.engine.interface import Estimate, Refusal, Workload
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
+from convcli.engine.scattered import parts
 
 __all__ = [
     "AUTOMATIC",
     "CONVOLUTIONS",
     "KERNEL_GRADIENTS",
+    "MACHINE",
     "MEMORY",
     "Estimate",
     "Execution",
@@ -18,6 +31,9 @@ __all__ = [
     "convolve",
     "convolve_and_store",
     "kernel_gradient",
+    "parts",
     "plan_convolution",
+    "plan_for",
+    "plan_for_kernel_gradient",
     "plan_kernel_gradient",
 ]

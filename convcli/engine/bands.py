@@ -12,7 +12,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Workload
-from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, plan_convolution, plan_kernel_gradient
+from convcli.engine.plan import AUTO, CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
 from convcli.engine.scattered import parts
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, each
@@ -32,11 +32,13 @@ Store = Callable[[tuple[slice, ...], FloatArray], None]
 class Execution:
     """How a call is to be computed: by which algorithm, on how many threads, in how many bytes a thread."""
 
-    algorithm: str = "auto"
+    algorithm: str = AUTO
     threads: int | None = None
     memory: int = MEMORY
 
     def __post_init__(self) -> None:
+        if self.algorithm not in (AUTO, *CONVOLUTIONS):
+            raise OptionError(f"unknown algorithm {self.algorithm!r}: expected {AUTO}, {', '.join(CONVOLUTIONS)}")
         for name, count in (("threads", self.threads), ("memory", self.memory)):
             if count is not None and (not isinstance(count, int) or count < 1):
                 raise OptionError(f"{name}: expected an integer of at least 1, given {count!r}")
@@ -119,15 +121,19 @@ class _Stored:
         self._store(part, tile)
 
 
+def plan_for(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Execution = AUTOMATIC) -> Plan:
+    """The plan of a convolution with K, which is looked at only for its rank."""
+    return plan_convolution(Workload(geometry, dtype, execution.memory, *rank_of(K)), execution.algorithm)
+
+
 def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored, execution: Execution) -> None:
-    work = Workload(geometry, output.dtype, execution.memory, *rank_of(K))
-    plan = plan_convolution(work, execution.algorithm)
-    run = CONVOLUTIONS[plan.algorithm].runner(K, work, plan.estimate)
+    plan = plan_for(K, geometry, output.dtype, execution)
+    run = CONVOLUTIONS[plan.algorithm].runner(K, plan.work, plan.estimate)
 
     def fill(tile: Tile, scratch: Scratch) -> None:
         part = _part(tile)
         filled = output.tile(part, scratch)
-        run(_load(V, geometry, tile, work.dtype, scratch), filled, scratch)
+        run(_load(V, geometry, tile, plan.work.dtype, scratch), filled, scratch)
         output.finish(part, filled)
 
     each(list(plan.estimate.extent.tiles(geometry)), fill, threads=execution.threads_for(plan.estimate))
@@ -149,12 +155,16 @@ def kernel_gradient(
         _kernel_gradient(V, G, part.geometry, dtype, out[..., part.rows, part.columns], execution)
 
 
+def plan_for_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution = AUTOMATIC) -> Plan:
+    """The plan of a kernel's gradient."""
+    return plan_kernel_gradient(Workload(geometry, dtype, execution.memory), execution.algorithm)
+
+
 def _kernel_gradient(
     V: Array, G: Array, geometry: Geometry, dtype: np.dtype[Any], out: FloatArray, execution: Execution
 ) -> None:
-    work = Workload(geometry, dtype, execution.memory)
-    plan = plan_kernel_gradient(work, execution.algorithm)
-    run = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(work, plan.estimate)
+    plan = plan_for_kernel_gradient(geometry, dtype, execution)
+    run = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(plan.work, plan.estimate)
 
     def add(part: FloatArray) -> None:
         np.add(out, part, out=out)

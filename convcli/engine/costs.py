@@ -13,9 +13,9 @@ def product_seconds(rows: int, depth: int, columns: float, itemsize: int) -> flo
     return rows * depth * columns * PRODUCT * hindrance * itemsize / 4
 
 
-def pass_seconds(floats: float, itemsize: int) -> float:
-    """Floats read or written by elementwise passes in cache, each time that they are."""
-    return floats * itemsize * BYTE
+def pass_seconds(moved: float) -> float:
+    """Bytes read or written by elementwise passes in cache, each time that they are."""
+    return moved * BYTE
 
 
 def calls_seconds(calls: float) -> float:

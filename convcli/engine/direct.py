@@ -22,10 +22,12 @@ def estimate(work: Workload) -> Estimate:
     extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work))
     taps = geometry.rows.taps * geometry.columns.taps * geometry.in_channels
     multiplications = taps * work.output_pixels * geometry.out_channels
+    moved = 5 * multiplications * work.itemsize
     return Estimate(
         extent,
-        seconds=pass_seconds(5 * multiplications, work.itemsize) + calls_seconds(2 * taps * extent.count(geometry)),
+        seconds=pass_seconds(moved) + calls_seconds(2 * taps * extent.count(geometry)),
         multiplications=multiplications,
+        moved=moved,
         workspace=_floats(geometry, extent) * work.itemsize,
     )
 

@@ -51,14 +51,15 @@ def _estimate(work: Workload, side: int) -> Estimate:
     tiles = extent.count(geometry)
     channels = geometry.groups * (geometry.in_channels + geometry.out_channels)
     spectra = geometry.groups * geometry.in_channels * geometry.out_channels
+    moved = 3 * tiles * spectra * side**2 * work.itemsize
     seconds = (
         tiles * channels * side**2 * log2(side**2) * TRANSFORM * work.itemsize / 4
-        + pass_seconds(tiles * spectra * side**2 * 3, work.itemsize)
+        + pass_seconds(moved)
         + calls_seconds(tiles * (12 + spectra))
     )
     # Transforms keep their input, an output and a copy; the kernels' spectra are shared by the threads.
     workspace = (4 * channels + spectra) * side**2 * work.itemsize
-    return Estimate(extent, seconds, int(tiles * spectra * side**2), workspace, {"side": side}, exact=False)
+    return Estimate(extent, seconds, int(tiles * spectra * side**2), moved, workspace, {"side": side}, exact=False)
 
 
 def _outputs(axis: Axis, side: int) -> int:

@@ -34,15 +34,15 @@ def estimate(work: Workload) -> Estimate:
     limit = min(limit, work.memory // work.itemsize - weights)
     extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
-    copied = 0 if _is_pointwise(geometry) else 2 * window * work.output_pixels
+    copied = 0 if _is_pointwise(geometry) else 2 * window * work.output_pixels * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
-        + pass_seconds(copied, work.itemsize)
+        + pass_seconds(copied)
         + calls_seconds(4 * extent.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
     workspace = (_floats(geometry, extent) + weights) * work.itemsize
-    return Estimate(extent, seconds, multiplications, workspace)
+    return Estimate(extent, seconds, multiplications, copied, workspace)
 
 
 def _is_pointwise(geometry: Geometry) -> bool:

@@ -56,6 +56,7 @@ class Estimate:
     """What an algorithm would do: in which tiles and blocks, and what that takes.
 
     seconds: of one thread.  multiplications: multiply-adds, those by zeros included.
+    moved: bytes read or written beside the products, by copies and elementwise passes.
     workspace: bytes that one thread takes beyond input and output.
     exact: whether integers come out as integers, as far as the float type holds them.
     """
@@ -63,6 +64,7 @@ class Estimate:
     extent: Extent
     seconds: float
     multiplications: int
+    moved: int
     workspace: int
     blocks: Mapping[str, int] = field(default_factory=dict)
     exact: bool = True

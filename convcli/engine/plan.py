@@ -31,6 +31,7 @@ class GradientAlgorithm(Protocol):
         """The function that gives a tile's part of dK."""
 
 
+AUTO = "auto"
 CONVOLUTIONS: dict[str, Algorithm] = {
     "toeplitz": toeplitz,
     "separable": separable,
@@ -48,8 +49,9 @@ WORTH_ROUNDING = 2e-3
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The chosen algorithm with its estimate, where the choice came from, and what the others said."""
+    """What is to be done, the chosen algorithm with its estimate, where the choice came from, and the others' words."""
 
+    work: Workload
     algorithm: str
     chosen_by: str
     estimate: Estimate
@@ -57,7 +59,7 @@ class Plan:
 
 
 @lru_cache(maxsize=128)
-def plan_convolution(work: Workload, algorithm: str = "auto") -> Plan:
+def plan_convolution(work: Workload, algorithm: str = AUTO) -> Plan:
     """The named algorithm's plan; under ``auto`` that of the quickest, or of the quickest exact one if it is close.
 
     Raises OptionError for a name that is not in CONVOLUTIONS, and where the named one refuses. Plans are kept: making
@@ -67,7 +69,7 @@ def plan_convolution(work: Workload, algorithm: str = "auto") -> Plan:
 
 
 @lru_cache(maxsize=128)
-def plan_kernel_gradient(work: Workload, algorithm: str = "auto") -> Plan:
+def plan_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Plan:
     """The same for a kernel's gradient, among KERNEL_GRADIENTS."""
     return _make_plan(work, KERNEL_GRADIENTS, algorithm)
 
@@ -77,9 +79,9 @@ def _make_plan(
 ) -> Plan:
     answers = {name: _answer(candidate, work) for name, candidate in algorithms.items()}
     able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
-    chosen = _named(algorithm, answers) if algorithm != "auto" else _quickest(able)
+    chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(able)
     others = {name: answer for name, answer in answers.items() if name != chosen}
-    return Plan(chosen, "auto" if algorithm == "auto" else "request", able[chosen], others)
+    return Plan(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
 
 
 def _answer(algorithm: Algorithm | GradientAlgorithm, work: Workload) -> Estimate | Refusal:
@@ -99,7 +101,7 @@ def _quickest(able: Mapping[str, Estimate]) -> str:
 
 def _named(name: str, answers: Mapping[str, Estimate | Refusal]) -> str:
     if name not in answers:
-        raise OptionError(f"unknown algorithm {name!r}: expected auto, {', '.join(answers)}")
+        raise OptionError(f"algorithm {name} cannot do this: use {AUTO}, {', '.join(answers)}")
     answer = answers[name]
     if isinstance(answer, Refusal):
         raise OptionError(f"algorithm {name} cannot do this: {answer.reason}; use auto")

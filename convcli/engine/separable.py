@@ -56,6 +56,7 @@ def _estimate(work: Workload, extent: Extent, rows: int, columns: int) -> Estima
         extent,
         seconds,
         multiplications=int(work.rank * (read * along + work.output_pixels * across)),
+        moved=0,
         workspace=_floats(geometry, extent, work.rank) * work.itemsize,
         blocks={"rows": rows, "columns": columns, "rank": work.rank},
         exact=work.exact_factors,

@@ -43,14 +43,14 @@ def _estimate(work: Workload, extent: Extent, block: int) -> Estimate:
     block = min(block, extent.rows)
     rows, depth = block * geometry.out_channels, rows_under(geometry.rows, block) * geometry.in_channels
     taps, columns = geometry.columns.taps, work.output_pixels / block
-    passed = 3 * taps * work.output_pixels * geometry.out_channels
+    moved = 3 * taps * work.output_pixels * geometry.out_channels * work.itemsize
     seconds = (
         taps * product_seconds(rows, depth, columns, work.itemsize)
-        + pass_seconds(passed, work.itemsize)
+        + pass_seconds(moved)
         + calls_seconds(2 * taps * extent.count(geometry))
     )
     workspace = _floats(geometry, extent) * work.itemsize
-    return Estimate(extent, seconds, int(taps * rows * depth * columns), workspace, {"rows": block})
+    return Estimate(extent, seconds, int(taps * rows * depth * columns), moved, workspace, {"rows": block})
 
 
 def _floats(geometry: Geometry, extent: Extent) -> int:

@@ -34,6 +34,7 @@ WORKSPACE = 12 << 20
 TRANSFORMED_TOGETHER = 1 << 20
 # Times that a transformed float is read or written: into planes, along columns and rows; and back.
 PASSES = 16
+PASSES_OF_WEIGHTS = 3
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
@@ -49,14 +50,16 @@ def estimate(work: Workload) -> Estimate | Refusal:
     extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     blocks = geometry.images * geometry.groups * _half(geometry.rows.output) * _half(geometry.columns.output)
     both = geometry.in_channels + geometry.out_channels
+    weights = 16 * prod(geometry.kernel_blocks[:3])
+    moved = (PASSES * 4 * blocks * both + PASSES_OF_WEIGHTS * weights) * work.itemsize
     seconds = (
         16 * product_seconds(geometry.out_channels, geometry.in_channels, blocks, work.itemsize)
-        + pass_seconds(PASSES * 4 * blocks * both, work.itemsize)
-        + pass_seconds(50 * prod(geometry.kernel_blocks[:3]), work.itemsize)
+        + pass_seconds(moved)
         + calls_seconds(30 * extent.count(geometry))
     )
     multiplications = 16 * blocks * geometry.in_channels * geometry.out_channels
-    return Estimate(extent, seconds, multiplications, _floats(geometry, extent) * work.itemsize, exact=False)
+    workspace = _floats(geometry, extent) * work.itemsize
+    return Estimate(extent, seconds, multiplications, moved, workspace, exact=False)
 
 
 def _half(extent: int) -> int:

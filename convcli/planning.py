@@ -1,0 +1,131 @@
+"""What a convolution and its gradients would take, from shapes alone: nothing is computed."""
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from convcli.engine import Estimate, Plan, Refusal, parts, plan_for, plan_for_kernel_gradient
+from convcli.geometry import Geometry
+from convcli.gradients import input_gradient_parts
+from convcli.operands import kernel_blocks
+from convcli.request import Request
+
+# What ``convcli grad`` computes in.
+GRADIENTS_IN = np.dtype(np.float64)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The shapes, the numbers that words came to, and the plans.
+
+    dtype: that Z is computed in; gradients are computed in GRADIENTS_IN.
+    plans: by what they compute: ``output``, ``kernel`` (its gradient), ``input`` (its gradient, at the first phase of
+    the stride). A plan is made for each of ``passes``, where that is more than 1: taps so far apart that each goes
+    alone, or the phases of the stride.
+    """
+
+    input_shape: tuple[int, ...]
+    kernel_shape: tuple[int, ...]
+    bias_shape: tuple[int, ...]
+    geometry: Geometry
+    dtype: np.dtype[Any]
+    threads: int
+    plans: dict[str, Plan]
+    passes: dict[str, int]
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-adds of the definition."""
+        window = self.geometry.in_channels * self.geometry.rows.taps * self.geometry.columns.taps
+        return prod(self.geometry.output_blocks) * window
+
+    @property
+    def untouched(self) -> dict[str, tuple[range, ...]]:
+        """Rows and columns of the input that no window reads, where dV is 0."""
+        geometry = self.geometry
+        return {"rows": geometry.rows.untouched(geometry.edge), "columns": geometry.columns.untouched(geometry.edge)}
+
+
+def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Forecast:
+    """The forecast for an input of that shape, computed in ``dtype``; errors as those of ``conv2d``.
+
+    An algorithm that was asked for is Z's; the gradients' plans are ``auto``'s.
+    """
+    kernel, execution = request.kernel, request.execution
+    geometry = request.geometry(input_shape)
+    K = kernel_blocks(kernel.weights, geometry, flip=request.flip)
+    first, *others = parts(geometry)
+    automatic = replace(execution, algorithm="auto")
+    phases = list(input_gradient_parts(K, geometry))
+    plans = {
+        "output": plan_for(K[..., first.rows, first.columns], first.geometry, dtype, execution),
+        "kernel": plan_for_kernel_gradient(first.geometry, GRADIENTS_IN, automatic),
+        "input": plan_for(phases[0].weights, phases[0].geometry, GRADIENTS_IN, automatic),
+    }
+    return Forecast(
+        input_shape,
+        kernel.weights.shape,
+        _bias_shape(kernel.bias, kernel.weights.shape),
+        geometry,
+        dtype,
+        execution.threads_for(plans["output"].estimate),
+        plans,
+        {"output": 1 + len(others), "kernel": 1 + len(others), "input": len(phases)},
+    )
+
+
+def _bias_shape(bias: Any, kernel_shape: tuple[int, ...]) -> tuple[int, ...]:
+    if bias is not None:
+        return np.shape(bias)
+    return () if len(kernel_shape) == 2 else kernel_shape[:1]
+
+
+def forecast_to_json(found: Forecast) -> dict[str, Any]:
+    """The forecast as JSON; untouched rows and columns as [first, last] pairs, estimates for one thread."""
+    geometry = found.geometry
+    top, bottom, left, right = geometry.pads
+    return {
+        "shape": {"input": found.input_shape, "kernel": found.kernel_shape, "output": geometry.output_shape},
+        "dtype": str(found.dtype),
+        "pads": {"top": top, "bottom": bottom, "left": left, "right": right},
+        "edge": str(geometry.edge),
+        "stride": [geometry.rows.stride, geometry.columns.stride],
+        "dilation": [geometry.rows.dilation, geometry.columns.dilation],
+        "groups": geometry.groups,
+        "receptive_field": [geometry.rows.reach, geometry.columns.reach],
+        "untouched": {name: [[run[0], run[-1]] for run in runs] for name, runs in found.untouched.items()},
+        "multiplications": found.multiplications,
+        "gradients": {"kernel": found.kernel_shape, "input": found.input_shape, "bias": found.bias_shape},
+        "threads": found.threads,
+        "plans": {name: _plan_to_json(plan, geometry, found.passes[name]) for name, plan in found.plans.items()},
+    }
+
+
+def _plan_to_json(plan: Plan, geometry: Geometry, passes: int) -> dict[str, Any]:
+    extent = plan.estimate.extent
+    return {
+        "algorithm": plan.algorithm,
+        "chosen_by": plan.chosen_by,
+        "dtype": str(plan.work.dtype),
+        "passes": passes,
+        "tile": {"images": extent.images, "rows": extent.rows, "columns": extent.columns},
+        "tiles": extent.count(plan.work.geometry),
+        "rank": plan.work.rank,
+        **_answer_to_json(plan.estimate),
+        "others": {name: _answer_to_json(answer) for name, answer in plan.others.items()},
+    }
+
+
+def _answer_to_json(answer: Estimate | Refusal) -> dict[str, Any]:
+    if isinstance(answer, Refusal):
+        return {"refused": answer.reason}
+    return {
+        "seconds": answer.seconds,
+        "multiplications": answer.multiplications,
+        "bytes_moved": answer.moved,
+        "workspace": answer.workspace,
+        "blocks": dict(answer.blocks),
+        "exact": answer.exact,
+    }
