@@ -31,18 +31,25 @@ def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dty
     """float32 for what float32 holds exactly (itself, and 8- and 16-bit numbers), float64 for the rest."""
     if requested is None:
         return COMPUTED_IN[0] if np.can_cast(stored, np.float32) else COMPUTED_IN[1]
-    for dtype in COMPUTED_IN:
-        if requested in (dtype, dtype.name, dtype.type):
-            return dtype
-    raise GeometryError(f"dtype: expected float32 or float64, given {requested}")
+    return _one_of(COMPUTED_IN, requested)
 
 
 def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:
     """What an output is kept in: a type of ROUNDED_TO if that was requested, else what it is computed in."""
-    for dtype in ROUNDED_TO:
-        if requested in (dtype, dtype.name, dtype.type):
-            return dtype
-    return computing_type(stored, requested)
+    return computing_type(stored, None) if requested is None else _one_of(COMPUTED_IN + ROUNDED_TO, requested)
+
+
+def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(requested)
+    except TypeError:
+        dtype = None
+    if dtype not in allowed:
+        names = ", ".join(each.name for each in allowed)
+        raise GeometryError(
+            f"dtype: expected {names.replace(', ', ' or ') if len(allowed) == 2 else names}, given {requested}"
+        )
+    return dtype
 
 
 def fill_rounded(numbers: FloatArray, out: Array) -> None:

@@ -1,5 +1,8 @@
 """A kernel as a sum of outer products, exactly where integers allow it, else by singular values."""
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
@@ -40,8 +43,17 @@ def rank_of(weights: Array) -> tuple[int, bool]:
 
     The rank is 0 where channels mix, and for numbers that are not finite.
     """
-    if weights.shape[1:3] != (1, 1) or not np.isfinite(weights).all():
+    if weights.shape[1:3] != (1, 1):
         return 0, False
-    kernels = weights[:, 0, 0].astype(np.float64)
+    kernels = weights[:, 0, 0]
+    # Finding the singular values takes longer than convolving a small image.
+    return _rank_of_bytes(kernels.tobytes(), kernels.dtype, kernels.shape)
+
+
+@lru_cache(maxsize=128)
+def _rank_of_bytes(numbers: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[int, bool]:
+    kernels = np.frombuffer(numbers, dtype).reshape(shape)
+    if not np.isfinite(kernels).all():
+        return 0, False
     rank = max(len(factorise(kernel)[0]) for kernel in kernels)
-    return rank, all(_skeleton(kernel) is not None for kernel in kernels)
+    return rank, all(_skeleton(kernel) is not None for kernel in kernels.astype(np.float64))

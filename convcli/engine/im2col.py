@@ -23,6 +23,8 @@ from convcli.geometry import Geometry
 # larger those are.
 LEAST_WORKSPACE = 4 << 20
 WORKSPACE_FOR_WEIGHTS = 2
+# Times that a window's float is read or written: copied, out of cache, then read and packed by BLAS.
+PASSES = 6
 
 
 def estimate(work: Workload) -> Estimate:
@@ -34,7 +36,7 @@ def estimate(work: Workload) -> Estimate:
     limit = min(limit, work.memory // work.itemsize - weights)
     extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
-    copied = 0 if _is_pointwise(geometry) else 2 * window * work.output_pixels * work.itemsize
+    copied = 0 if _is_pointwise(geometry) else PASSES * window * work.output_pixels * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
         + pass_seconds(copied)

@@ -22,7 +22,7 @@ from convcli.engine.costs import calls_seconds, product_seconds
 from convcli.engine.factors import factorise
 from convcli.engine.interface import Estimate, Refusal, Run, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, inner_apart, input_floats, largest_extent, output_floats
+from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.engine.vertical import cut_into_blocks, multiply, rows_under, toeplitz
 from convcli.geometry import Axis, Geometry
 
@@ -35,7 +35,9 @@ def estimate(work: Workload) -> Estimate | Refusal:
     if not work.rank:
         return Refusal("its kernels map several channels to one, or are not finite")
     geometry = work.geometry
-    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work))
+    extent = evened(
+        largest_extent(geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work)), geometry
+    )
     extent = inner_apart(extent, geometry)
     candidates = [_estimate(work, extent, rows, columns) for rows in BLOCK_ROWS for columns in BLOCK_COLUMNS]
     return min(candidates, key=lambda found: found.seconds)

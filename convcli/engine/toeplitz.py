@@ -10,7 +10,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, inner_apart, input_floats, largest_extent, output_floats
+from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.engine.vertical import (
     cut_into_blocks,
     multiply,
@@ -32,7 +32,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
     if pairs > MOST_PAIRS:
         return Refusal(f"{pairs} pairs of channels in a group, above {MOST_PAIRS}: its blocks would be mostly zeros")
     geometry = work.geometry
-    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work))
+    extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work)), geometry)
     if geometry.columns.stride == geometry.in_channels == 1:
         extent = inner_apart(extent, geometry)
     return min((_estimate(work, extent, rows) for rows in BLOCK_ROWS), key=lambda found: found.seconds)

@@ -34,7 +34,7 @@ WORKSPACE = 12 << 20
 TRANSFORMED_TOGETHER = 1 << 20
 # Times that a transformed float is read or written: into planes, along columns and rows; and back.
 PASSES = 16
-PASSES_OF_WEIGHTS = 3
+PASSES_OF_WEIGHTS = 6
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
