@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
 
+from convcli.arrays import Array
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared
 from convcli.images import Format, Image, encode_image, format_of
@@ -34,6 +35,7 @@ class Target:
     format: Format
     extension: str
     overwrite: bool
+    compression: int | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -50,12 +52,14 @@ class Target:
         return [Path(STREAM)]
 
 
-def target_of(output: str | None, format: str | None, *, overwrite: bool) -> Target:
+def target_of(output: str | None, format: str | None, *, overwrite: bool, compression: int | None = None) -> Target:
     """The target that ``-o`` and ``-f`` ask for; without ``-f`` the name's extension decides."""
     wanted = format or output_extension(None if output == STREAM else output)
     found = format_of(wanted)
     extension = wanted if wanted in found.extensions else found.extensions[0]
-    return Target(output, found, extension, overwrite)
+    if compression is not None and (found.name != "png" or not 0 <= compression <= 9):
+        raise OptionError(f"compression: expected 0 to 9 and output as png, given {compression} and {found.name}")
+    return Target(output, found, extension, overwrite, compression)
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Batch:
                 if self.target.format.is_array:
                     save_npy(stream, values)
                 else:
-                    stream.write(encode_image(values, filtered.alpha, self.target.format, filtered.image.metadata))
+                    stream.write(self._encoded(values, filtered))
             yield Written(
                 input=str(path),
                 output=str(name),
@@ -143,6 +147,10 @@ class Batch:
                 clipped=tally.clipped,
                 warnings=filtered.warnings if number == 0 else (),
             )
+
+    def _encoded(self, values: Array, filtered: Filtered) -> bytes:
+        metadata, target = filtered.image.metadata, self.target
+        return encode_image(values, filtered.alpha, target.format, metadata, target.compression)
 
     def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:
         return self.open_stream() if self.target.is_stream else write_atomically(name)

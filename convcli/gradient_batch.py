@@ -8,7 +8,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, network_input, prepared
 from convcli.gradient_files import GradientReport
-from convcli.gradients import Gradients
+from convcli.gradients import Gradients, differentiate
 from convcli.images import Image
 from convcli.request import Request
 from convcli.upstream import upstream_gradient
@@ -36,8 +36,16 @@ def gradient_report(
     """
     geometry = request.geometry(V.shape)
     G = upstream_gradient(upstream, geometry.output_shape, read)
-    tensors = _by_name(request.gradients(V, G, wrt), wrt)
+    tensors = _by_name(_gradients(request, V, G, wrt), wrt)
     return GradientReport(tensors, V.shape, request.kernel.weights.shape, geometry, request.flip)
+
+
+def _gradients(request: Request, V: Array, G: Array, wrt: Collection[str]) -> Gradients:
+    """In float64."""
+    kernel, execution = request.kernel, request.execution
+    return differentiate(
+        V, kernel.weights, G, kernel.bias, request.settings, flip=request.flip, wrt=wrt, execution=execution
+    )
 
 
 def _by_name(gradients: Gradients, wrt: Collection[str]) -> dict[str, FloatArray]:

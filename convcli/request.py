@@ -1,13 +1,11 @@
 """A convolution as it was asked for: a kernel, and settings that wait for an image."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution import convolve, convolve_and_store
 from convcli.engine import AUTOMATIC, Execution, Store
 from convcli.geometry import Geometry
-from convcli.gradients import Gradients, differentiate
 from convcli.kernels import Kernel
 from convcli.settings import Settings
 
@@ -35,11 +33,4 @@ class Request:
         kernel = self.kernel
         convolve_and_store(
             V, kernel.weights, kernel.bias, self.settings, store, flip=self.flip, execution=self.execution
-        )
-
-    def gradients(self, V: Array, G: Array, wrt: Collection[str]) -> Gradients:
-        """The gradients for V and G, in float64."""
-        kernel = self.kernel
-        return differentiate(
-            V, kernel.weights, G, kernel.bias, self.settings, flip=self.flip, wrt=wrt, execution=self.execution
         )

@@ -216,8 +216,18 @@ class TestTypes:
                 {},
                 "input V: expected a rectangular array of numbers, given a ragged one",
             ),
-            (np.ones((1, 3, 3)), np.ones((2, 2)), {"dtype": "int32"}, "expected float32 or float64, given int32"),
-            (np.ones((1, 3, 3)), np.ones((2, 2)), {"dtype": "float16"}, "expected float32 or float64, given float16"),
+            (
+                np.ones((1, 3, 3)),
+                np.ones((2, 2)),
+                {"dtype": "int32"},
+                "expected float32, float64, uint8, uint16, given int32",
+            ),
+            (
+                np.ones((1, 3, 3)),
+                np.ones((2, 2)),
+                {"dtype": "float16"},
+                "expected float32, float64, uint8, uint16, given float16",
+            ),
         ],
         ids=["complex-V", "complex-K", "text", "ragged", "integer-dtype", "half-dtype"],
     )

@@ -48,6 +48,15 @@ def apply(
         str | None,
         typer.Option("--format", "-f", metavar="NAME", show_default="by OUT, or png", help="png, jpeg, tiff, npy ..."),
     ] = None,
+    compression: Annotated[
+        int | None,
+        typer.Option(
+            "--compression",
+            metavar="0..9",
+            show_default="run lengths, quick and small for photographs",
+            help="PNG: zlib's level, where 9 is smallest.",
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     talk: options.Talk,
@@ -70,7 +79,7 @@ def apply(
     batch = Batch(
         [sources.read_request(source, words, engine) for source in kernels],
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
-        target_of(output, format, overwrite=overwrite),
+        target_of(output, format, overwrite=overwrite, compression=compression),
         binary_stdout,
     )
     batch.refuse_clashes([sources.image_path(source) for source in images])

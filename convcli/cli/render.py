@@ -5,29 +5,30 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from convcli.batch import Written
 from convcli.cli.options import Talk
 from convcli.cli.streams import STREAM, binary_stdout, text_stdout
-from convcli.engine import MACHINE
-from convcli.geometry import Geometry
-from convcli.gradient_files import BINARY, WRITERS, GradientFile, GradientReport
-from convcli.kernel_json import kernel_to_json
-from convcli.kernels import Kernel
 from convcli.outputs import write_atomically
-from convcli.planning import Forecast, forecast_to_json
-from convcli.presets import Preset
+
+# What one command shows is not imported for another: each is quick to start.
+if TYPE_CHECKING:
+    from convcli.batch import Written
+    from convcli.geometry import Geometry
+    from convcli.gradient_files import GradientFile, GradientReport
+    from convcli.kernels import Kernel
+    from convcli.planning import Forecast
+    from convcli.presets import Preset
 
 
-def geometry_in_words(geometry: Geometry) -> str:
+def geometry_in_words(geometry: "Geometry") -> str:
     """The numbers that words such as 'same' came to."""
     top, bottom, left, right = geometry.pads
     shape = "x".join(map(str, geometry.output_shape))
     return f"pads: top {top}, bottom {bottom}, left {left}, right {right}; output {shape}"
 
 
-def show_written(written: Written, talk: Talk, *, as_json: bool) -> None:
+def show_written(written: "Written", talk: Talk, *, as_json: bool) -> None:
     """One output of apply: its warnings, and a line of JSON if that was asked for."""
     for warning in written.warnings:
         talk.warn(f"{written.output}: {warning}")
@@ -36,33 +37,40 @@ def show_written(written: Written, talk: Talk, *, as_json: bool) -> None:
         _save_text(_json_line({name: value for name, value in asdict(written).items() if name != "warnings"}))
 
 
-def show_forecast(found: Forecast, talk: Talk, *, as_json: bool) -> None:
+def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
     """What a convolution would take."""
+    from convcli.engine import MACHINE
+    from convcli.planning import forecast_to_json
+
     _save_text(_json_line(forecast_to_json(found)) if as_json else _forecast_text(found))
     talk.note(f"estimates are by the rates of {MACHINE}")
 
 
-def save_gradients(report: GradientReport, files: Collection[GradientFile], talk: Talk) -> None:
+def save_gradients(report: "GradientReport", files: "Collection[GradientFile]", talk: Talk) -> None:
     """Each file with its gradients."""
     for file in files:
         _save_gradients(report.only(file.wrt), file)
         _note_saved(", ".join(file.wrt), file.name, talk)
 
 
-def save_kernel(kernel: Kernel, name: str, talk: Talk, *, as_json: bool) -> None:
+def save_kernel(kernel: "Kernel", name: str, talk: Talk, *, as_json: bool) -> None:
     """A kernel as kernel JSON or as a grid."""
+    from convcli.kernel_json import kernel_to_json
+
     _save_text(kernel_to_json(kernel) if as_json else _kernel_text(kernel, name), name)
     _note_saved(kernel.name, name, talk)
 
 
-def save_presets(presets: Collection[Preset], name: str, talk: Talk, *, as_json: bool) -> None:
+def save_presets(presets: "Collection[Preset]", name: str, talk: Talk, *, as_json: bool) -> None:
     """What presets there are, as JSON or as a table."""
     entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
     _save_text(_json_line(entries) if as_json else _presets_text(presets, name), name)
     _note_saved(f"{len(entries)} presets", name, talk)
 
 
-def _save_gradients(report: GradientReport, file: GradientFile) -> None:
+def _save_gradients(report: "GradientReport", file: "GradientFile") -> None:
+    from convcli.gradient_files import BINARY, WRITERS
+
     if file.format == "text":
         _save_text(_gradients_text(report, file.name), file.name)
         return
@@ -70,28 +78,25 @@ def _save_gradients(report: GradientReport, file: GradientFile) -> None:
         WRITERS[file.format](report, stream)
 
 
-# Rich takes a while to import, and nothing but tables needs it.
-
-
-def _gradients_text(report: GradientReport, name: str) -> str:
+def _gradients_text(report: "GradientReport", name: str) -> str:
     from convcli.cli.tables import gradients_text
 
     return gradients_text(report, plain=name != STREAM)
 
 
-def _kernel_text(kernel: Kernel, name: str) -> str:
+def _kernel_text(kernel: "Kernel", name: str) -> str:
     from convcli.cli.tables import kernel_text
 
     return kernel_text(kernel, plain=name != STREAM)
 
 
-def _presets_text(presets: Collection[Preset], name: str) -> str:
+def _presets_text(presets: "Collection[Preset]", name: str) -> str:
     from convcli.cli.tables import presets_text
 
     return presets_text(presets, plain=name != STREAM)
 
 
-def _forecast_text(found: Forecast) -> str:
+def _forecast_text(found: "Forecast") -> str:
     from convcli.cli.tables import forecast_text
 
     return forecast_text(found)

@@ -1,6 +1,6 @@
 """The cost model's constants, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
 
-MACHINE = 'Intel(R) Xeon(R) Processor, NumPy 2.4.6, openblas 0.3.31.188.0 (SkylakeX), 2026-11-22'
+MACHINE = "Intel(R) Xeon(R) Processor, NumPy 2.4.6, openblas 0.3.31.188.0 (SkylakeX), 2026-11-22"
 
 # A multiply-add in BLAS, float32, in a large product; and the rows and the depth at which the rate is half of that.
 PRODUCT = 2.43e-11

@@ -3,15 +3,16 @@
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from convcli.engine.scratch import Scratch
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Item = TypeVar("Item")
 
@@ -85,8 +86,10 @@ def _own_scratch() -> Scratch:
 
 
 @cache
-def _pool(workers: int) -> ThreadPoolExecutor:
+def _pool(workers: int) -> "ThreadPoolExecutor":
     """Threads that stay: starting them takes as long as a small image."""
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(workers, thread_name_prefix="convcli")
 
 
@@ -101,6 +104,8 @@ def _blas_threads(count: int) -> AbstractContextManager[Any]:
 
 
 @cache
-def _controller() -> ThreadpoolController:
+def _controller() -> Any:
     """Looking for the libraries takes milliseconds; numpy has loaded its BLAS by now."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
     return ThreadpoolController()
