@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from math import isfinite
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from convcli.arrays import Array
 from convcli.errors import OptionError
@@ -27,8 +27,7 @@ from convcli.pixels import Tally
 from convcli.request import Request
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Where outputs go: a path, template, folder or None (``convcli.outputs``), or ``-`` for a stream."""
 
     output: str | None
@@ -62,8 +61,7 @@ def target_of(output: str | None, format: str | None, *, overwrite: bool, compre
     return Target(output, found, extension, overwrite, compression)
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """One output file, and the span of its finite numbers before they became pixels; None if there were none."""
 
     input: str

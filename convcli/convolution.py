@@ -6,8 +6,7 @@ V' is V after padding. Without ``flip`` this is cross-correlation, as in TensorF
 convolution, as in MATLAB's conv2 and scipy.signal.convolve2d.
 """
 
-from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -93,8 +92,7 @@ def convolve_and_store(
     _prepare(V, K, bias, settings, flip=flip, dtype=None).run(store, execution)
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """A convolution's arrays as the engine takes them, and the type to compute in."""
 
     V: Array

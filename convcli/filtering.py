@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,8 +39,7 @@ class Appearance:
             require_mode(self.mode)
 
 
-@dataclass(frozen=True)
-class Maps:
+class Maps(NamedTuple):
     """Maps ``(C_out, OH, OW)`` as a file will hold them, a tally of each one's numbers, and what was lost."""
 
     values: Array
@@ -47,8 +47,7 @@ class Maps:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Filtered:
+class Filtered(NamedTuple):
     """Maps of an image, its alpha ``(OH, OW)`` where they are centred or None, and what was lost."""
 
     image: Image
@@ -124,8 +123,7 @@ def _floats(V: Array, request: Request, geometry: Geometry, format: Format) -> M
     return Maps(Z if format.is_array else Z.astype(np.float32, copy=False), tally_maps(Z))
 
 
-@dataclass(frozen=True)
-class _Levels:
+class _Levels(NamedTuple):
     """The bits of a pixel, in the image and in the file, and what numbers are multiplied by to be the file's levels."""
 
     depth: int

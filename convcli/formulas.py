@@ -1,6 +1,6 @@
 """The gradients' letters and formulas, as they read for one kernel rank, one batch, and one direction of taps."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SYMBOLS = {"kernel": "dK", "input": "dV", "bias": "db"}
 LETTERS = {"kernel": "ilmn", "input": "lac", "bias": "ijk"}
@@ -15,8 +15,7 @@ def index_letters(name: str, rank: int) -> list[str]:
     return [*batch, *letters[max(0, len(letters) - rank) :]]
 
 
-@dataclass(frozen=True)
-class Formulas:
+class Formulas(NamedTuple):
     """What tells the formulas of two convolutions apart."""
 
     input_rank: int

@@ -6,8 +6,8 @@ extent k, stride s, dilation d and pads (before, after):
     output j under tap m reads padded pixel  j*s + m*d   which is input pixel  j*s + m*d - before
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from convcli.arrays import IntArray
 from convcli.padding import EdgeFill, Runs, inner_run, runs, sources
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(NamedTuple):
     """One axis in pixels: input extent, kernel extent, stride, dilation, and the pads before and after.
 
     Pads a user gave are never negative; those of a gradient may be, and then they crop.
@@ -78,8 +77,7 @@ def _runs(axis: Axis, padded: range, edge: EdgeFill) -> Runs:
     return runs(axis.sources(padded, edge))
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(NamedTuple):
     """A convolution in integers. Channels are counted within one group.
 
     A 2-D kernel filters every channel alone: its channels are counted among the images, and one group maps

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from convcli.npy_files import save_npy
 from convcli.outputs import STREAM, expand, leaves_format_open, output_template, refuse_existing, safe_name
 
 
-@dataclass(frozen=True)
-class GradientReport:
+class GradientReport(NamedTuple):
     """Gradients by the name of their parameter (kernel, input, bias), and the shapes they belong to."""
 
     tensors: Mapping[str, FloatArray]
@@ -28,7 +26,7 @@ class GradientReport:
 
     def only(self, names: Iterable[str]) -> "GradientReport":
         """The same with these gradients alone, in this order."""
-        return replace(self, tensors={name: self.tensors[name] for name in names})
+        return self._replace(tensors={name: self.tensors[name] for name in names})
 
     def formula(self, name: str) -> str:
         """How one of the gradients was summed, in the letters of its axes."""
@@ -126,8 +124,7 @@ def _format_by_name(output: str) -> str:
     return found
 
 
-@dataclass(frozen=True)
-class GradientFile:
+class GradientFile(NamedTuple):
     """Which gradients go into one file, or into the stream ``-``, and in which format."""
 
     name: str

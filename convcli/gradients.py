@@ -17,7 +17,7 @@ offset + (T-1)*d/g pads. No zeros are stuffed between G's pixels, and no tap is 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import gcd
-from typing import SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -160,8 +160,7 @@ def _padded_input_gradient(
         engine.convolve(G, part.weights, part.geometry, out[..., *part.place], execution=execution)
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One of the convolutions of G that make up dV': its kernel, its geometry, and where its outputs stand in dV'."""
 
     weights: Array
@@ -190,8 +189,7 @@ def _convolutions(K: Array, geometry: Geometry, rows: range, columns: range) -> 
             yield Part(transposed[..., y.taps, x.taps][..., ::-1, ::-1], phase, (y.place, x.place))
 
 
-@dataclass(frozen=True)
-class _Phase:
+class _Phase(NamedTuple):
     """The padded pixels at one phase of the stride: their place in a span, their taps, and G's geometry."""
 
     place: slice

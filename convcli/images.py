@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -19,8 +19,7 @@ from convcli.errors import FileError, OptionError
 from convcli.npy_files import NPY_MAGIC, load_npy
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What travels with a picture beside its pixels.
 
     icc: the colour profile.  exif: without orientation, sizes, thumbnail and other traces of the old
@@ -47,16 +46,14 @@ class Image:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a picture's pixels will be once decoded: ``(C, H, W)`` upright, without alpha, and their type."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """What a file format for output can hold.
 
     name: Pillow's name in lower case, or ``npy``.  extensions: without the dot, the usual one first.

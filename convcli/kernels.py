@@ -1,14 +1,13 @@
 """What a kernel is: weights, and the little that travels with them."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from convcli.arrays import FloatArray
 from convcli.errors import KernelError
 from convcli.settings import KERNEL_RANKS, RANKS_IN_WORDS
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A named kernel.
 
     weights: float64, ``(kh, kw)`` or ``(C_out, C_in/groups, kh, kw)``.

@@ -1,22 +1,19 @@
 """Names of output files, and writing them so that no half-written file is ever left behind."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from convcli.errors import FileError, OptionError
 
 STREAM = "-"
 
 
-@dataclass(frozen=True)
-class Naming:
+class Naming(NamedTuple):
     """What the files that come from one image and one kernel are named after.
 
     stem: the image's name without folder and extension.  folder: the image's folder, ``.`` for none.
@@ -205,7 +202,7 @@ def _is_special(path: Path) -> bool:
 @contextmanager
 def _replacement(target: str) -> Iterator[BinaryIO]:
     """A new file, beside the target so that renaming it over the target is one step."""
-    temporary = os.path.join(os.path.dirname(target), f".convcli-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(os.path.dirname(target), f".convcli-{os.urandom(8).hex()}.tmp")
     try:
         # Exclusive, and with the permissions that the umask leaves.
         with open(temporary, "xb") as stream:

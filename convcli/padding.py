@@ -11,7 +11,6 @@ The maps are cut into runs that are slices, so that a pad costs a few block copi
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
 
@@ -34,8 +33,7 @@ ALIASES = {
 }
 
 
-@dataclass(frozen=True)
-class EdgeFill:
+class EdgeFill(NamedTuple):
     """What stands outside the image: a rule of ``RULES``, and the value that rule "constant" puts there."""
 
     rule: str

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import reduce
 from math import inf, isfinite, prod
 from typing import NamedTuple
@@ -38,8 +37,7 @@ class Tally(NamedTuple):
         return (self.low, self.high) if self.low <= self.high else (0.0, 0.0)
 
 
-@dataclass(frozen=True)
-class Pixels:
+class Pixels(NamedTuple):
     """Maps as pixels.
 
     values: ``(maps, OH, OW)``, uint8 or uint16.  scale: levels to a unit of the maps.

@@ -1,8 +1,8 @@
 """What a convolution and its gradients would take, from shapes alone: nothing is computed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from convcli.request import Request
 GRADIENTS_IN = np.dtype(np.float64)
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(NamedTuple):
     """The shapes, the numbers that words came to, and the plans.
 
     dtype: that Z is computed in; gradients are computed in GRADIENTS_IN.

@@ -7,7 +7,6 @@ weights follow from them; any other is written as its weights. ``x`` runs to the
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,16 +22,14 @@ WIDEST_SUPPORT = 4095
 DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What the text of a parameter may be. expected: in words. convert: raises ValueError for other text."""
 
     expected: str
     convert: Callable[[str], Any]
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a preset.
 
     default: the text that stands in for it when it is left out; where it is derived, a formula in the other
@@ -52,8 +49,7 @@ class Structure(NamedTuple):
     factors: tuple[tuple[FloatArray, FloatArray], ...] = ()
 
 
-@dataclass(frozen=True)
-class Preset:
+class Preset(NamedTuple):
     """A named family of kernels. build: takes the converted parameters of the signature, in order."""
 
     name: str

@@ -1,6 +1,6 @@
 """A convolution as it was asked for: a kernel, and settings that wait for an image."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution import convolve, convolve_and_store
@@ -10,8 +10,7 @@ from convcli.kernels import Kernel
 from convcli.settings import Settings
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What every command that convolves takes."""
 
     kernel: Kernel

@@ -5,10 +5,9 @@ Nothing below this module compares a word or knows a default.
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from math import prod
 from operator import index
-from typing import SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 from convcli.errors import GeometryError
 from convcli.geometry import Axis, Geometry
@@ -29,8 +28,7 @@ BYTES_OF_A_FLOAT = 8
 Pads = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The options of a convolution, before its shapes are known. padding: a rule for each axis, or the pads."""
 
     stride: tuple[int, int]
@@ -160,7 +158,7 @@ def _parse_padding(padding: Numbers) -> "PaddingRule | Pads":
 def _padded(padding: "PaddingRule | Pads", rows: Axis, columns: Axis) -> tuple[Axis, Axis]:
     pads = (*padding(rows), *padding(columns)) if callable(padding) else padding
     top, bottom, left, right = pads
-    return replace(rows, before=top, after=bottom), replace(columns, before=left, after=right)
+    return rows._replace(before=top, after=bottom), columns._replace(before=left, after=right)
 
 
 def _valid(_: Axis) -> tuple[int, int]:

@@ -236,6 +236,31 @@ class TestTypes:
             conv2d(V, K, **options)
 
 
+class TestRounded:
+    """uint8 and uint16 out: computed in floats, rounded half to even, clipped."""
+
+    V = np.random.default_rng(1).integers(0, 256, (3, 41, 37), np.uint8)
+    K = np.array([[0.5, -1.25, 0.5], [0, 2, 1], [0.25, 0, -0.5]])
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, "uint8"])
+    @each_convolution
+    def test_is_the_float_rounded_and_clipped(self, dtype, algorithm):
+        Z = unless_refused(lambda: conv2d(self.V, self.K, 0.5, algorithm=algorithm), algorithm)
+        rounded = conv2d(self.V, self.K, 0.5, dtype=dtype, algorithm=algorithm)
+        assert rounded.dtype == dtype
+        assert np.array_equal(rounded, np.rint(Z).clip(0, np.iinfo(dtype).max))
+
+    def test_ties_and_nan(self):
+        V = np.array([[[0.5, 1.5, 2.5, 254.5, 255.5, np.nan, np.inf, -np.inf, -3]]])
+        assert conv2d(V, np.ones((1, 1)), dtype=np.uint8).ravel().tolist() == [0, 2, 2, 254, 255, 0, 255, 0, 0]
+
+    def test_taps_far_apart(self):
+        V = np.tile(self.V, (1, 50, 50))
+        options = {"dilation": 900, "padding": "same", "edge": "wrap"}
+        Z = conv2d(V, self.K, **options)
+        assert np.array_equal(conv2d(V, self.K, dtype=np.uint8, **options), np.rint(Z).clip(0, 255))
+
+
 class TestBias:
     V, K, bank = integers((2, 3, 5, 7), seed=1), integers((2, 4), seed=2), integers((4, 3, 2, 3), seed=3)
 

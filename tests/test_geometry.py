@@ -1,7 +1,6 @@
 """Words into integers: pads, extents, and what every request that does not fit is told."""
 
 import re
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -49,7 +48,7 @@ def test_geometry_is_a_value():
     geometry = geometry_of(V, K, padding="same")
     assert geometry == geometry_of(V, K, padding=(0, 1, 1, 2))
     assert hash(geometry) == hash(geometry_of(V, K, padding="0,1,1,2"))
-    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'groups'"):
+    with pytest.raises(AttributeError):
         geometry.groups = 2
 
 

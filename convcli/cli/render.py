@@ -3,7 +3,6 @@
 import json
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -34,7 +33,7 @@ def show_written(written: "Written", talk: Talk, *, as_json: bool) -> None:
         talk.warn(f"{written.output}: {warning}")
     talk.note(f"{written.output}: {'x'.join(map(str, written.shape))} {written.dtype}, pads {written.pads}")
     if as_json:
-        _save_text(_json_line({name: value for name, value in asdict(written).items() if name != "warnings"}))
+        _save_text(_json_line({name: value for name, value in written._asdict().items() if name != "warnings"}))
 
 
 def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:

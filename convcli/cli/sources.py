@@ -1,6 +1,5 @@
 """Kernels, images and tensors from the words of a command line, where ``-`` is stdin."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from convcli.arrays import Array
@@ -52,7 +51,7 @@ def read_request(source: str, words: Words, engine: Engine) -> Request:
     """A convolution from a kernel's source and the options' words."""
     kernel = read_kernel(source)
     if words.bias is not None:
-        kernel = replace(kernel, bias=_bias(words.bias))
+        kernel = kernel._replace(bias=_bias(words.bias))
     settings = parse_settings(
         stride=words.stride,
         padding=words.padding,

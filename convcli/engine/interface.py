@@ -7,7 +7,7 @@ tile. One that computes kernel gradients has ``gradient_runner``, whose function
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from convcli.engine.tiles import Extent
 from convcli.geometry import Geometry
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(NamedTuple):
     """One convolution, or one kernel's gradient: all that the planner sees of it.
 
     dtype: the float type that is computed in.  rank: of how many outer products of a column and a row the kernel
@@ -70,8 +69,7 @@ class Estimate:
     exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why an algorithm does not do a workload."""
 
     reason: str

@@ -1,9 +1,8 @@
 """The plan: which algorithm, in which tiles, and why. It sees shapes and traits, never arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from convcli.arrays import Array
 from convcli.engine import direct, fft, im2col, separable, toeplitz, winograd
@@ -47,8 +46,7 @@ KERNEL_GRADIENTS: dict[str, GradientAlgorithm] = {"toeplitz": toeplitz, "im2col"
 WORTH_ROUNDING = 2e-3
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be done, the chosen algorithm with its estimate, where the choice came from, and the others' words."""
 
     work: Workload

@@ -4,7 +4,7 @@ A tap (m, n) alone is a 1x1 kernel over an input that starts m*dy rows and n*dx 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from convcli.engine.costs import CACHE
 from convcli.geometry import Axis, Geometry
@@ -12,8 +12,7 @@ from convcli.geometry import Axis, Geometry
 BYTES_OF_A_FLOAT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A part of a kernel's rows and columns, and the geometry under which it is a kernel of its own."""
 
     rows: slice
@@ -30,7 +29,7 @@ def parts(geometry: Geometry) -> Iterator[Part]:
         return
     for m in range(rows.taps):
         for n in range(columns.taps):
-            alone = replace(geometry, rows=_tap(rows, m), columns=_tap(columns, n))
+            alone = geometry._replace(rows=_tap(rows, m), columns=_tap(columns, n))
             yield Part(slice(m, m + 1), slice(n, n + 1), alone)
 
 

@@ -11,7 +11,6 @@ and along columns the terms r take the place of channels in ``convcli.engine.ver
 them up.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +76,7 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     U, V = _stacked(weights, rank, work.dtype)
     T = toeplitz(U[:, None, :, :, None], geometry.rows, chosen.blocks["rows"])
     R = along_rows(V, geometry.columns, chosen.blocks["columns"])
-    across = replace(geometry, in_channels=rank, columns=Axis(size=geometry.columns.output, taps=1))
+    across = geometry._replace(in_channels=rank, columns=Axis(size=geometry.columns.output, taps=1))
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         images, groups, _, height, _ = tile.shape

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -38,21 +39,23 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
         try:
             _work_through(remaining, work)
         finally:
-            # After an error or Ctrl-C nothing more is begun, and nobody writes on once this has returned.
-            for _ in remaining:
-                pass
+            # Nobody writes on once this has returned.
             failures = [other.exception() for other in others if not other.cancel()]
     for failure in filter(None, failures):
         raise failure
 
 
-def _work_through(items: Iterable[Item], work: Callable[[Item, Scratch], None]) -> None:
+def _work_through(items: Iterator[Item], work: Callable[[Item, Scratch], None]) -> None:
     scratch = _own_scratch()
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             for item in items:
                 scratch.clear()
                 work(item, scratch)
+    except BaseException:
+        # After an error or Ctrl-C nothing more is begun, by any thread.
+        deque(items, maxlen=0)
+        raise
     finally:
         scratch.give_back()
 

@@ -1,0 +1,99 @@
+"""Which algorithm is chosen, which refuse and why, as a table of named rows; and what a plan promises."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from geometries import geometry_of
+
+from convcli import conv2d
+from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS, Estimate, Refusal, Workload, calibration
+from convcli.engine.plan import plan_convolution, plan_kernel_gradient
+
+MEGABYTES = 1 << 20
+
+
+class Row(NamedTuple):
+    name: str
+    V: tuple[int, ...]
+    K: tuple[int, ...]
+    chosen: str
+    refused: dict[str, str]
+    rank: int = 0
+    options: dict[str, int] | None = None
+
+
+SMALL_KERNEL = {"fft": "below 25: a product of spectra would only add rounding"}
+ONE_TO_ONE = {"winograd": "F(2x2,3x3) is for 3x3 kernels"}
+MIXING = {"separable": "its kernels map several channels to one"}
+MANY = {"toeplitz": "its blocks would be mostly zeros"}
+PHOTO = (3, 3000, 4000)
+
+ROWS = [
+    Row("photo, 3x3 of full rank", PHOTO, (3, 3), "toeplitz", {**SMALL_KERNEL, "winograd": "1 channels"}, rank=3),
+    Row("photo, 9x9 of full rank", PHOTO, (9, 9), "toeplitz", ONE_TO_ONE, rank=9),
+    Row("photo, 63x63 of full rank", PHOTO, (63, 63), "fft", ONE_TO_ONE, rank=63),
+    Row("photo, 9x9 of rank 1", PHOTO, (9, 9), "separable", ONE_TO_ONE, rank=1),
+    Row("photo, 31x31 of rank 2", PHOTO, (31, 31), "separable", ONE_TO_ONE, rank=2),
+    Row("photo, 5x5, stride 2", PHOTO, (5, 5), "toeplitz", ONE_TO_ONE, rank=5, options={"stride": 2}),
+    Row("photo, bank 3->3 9x9", PHOTO, (3, 3, 9, 9), "toeplitz", {**MIXING, **ONE_TO_ONE}),
+    Row("layer 256->256 3x3", (256, 56, 56), (256, 256, 3, 3), "winograd", {**MIXING, **MANY}),
+    Row(
+        "layer 256->256 3x3, stride 2",
+        (256, 56, 56),
+        (256, 256, 3, 3),
+        "im2col",
+        {**MANY, "winograd": "for 3x3 kernels at stride 1"},
+        options={"stride": 2},
+    ),
+    Row("layer 256->256 3x3, dilated", (256, 56, 56), (256, 256, 3, 3), "im2col", MANY, options={"dilation": 2}),
+    Row("layer 256->64 1x1", (256, 56, 56), (64, 256, 1, 1), "im2col", {**MANY, **ONE_TO_ONE}),
+]
+
+
+def workload(row):
+    geometry = geometry_of(row.V, row.K, **{"padding": "same", **(row.options or {})})
+    return Workload(geometry, np.dtype(np.float32), 16 * MEGABYTES, row.rank)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_decisions(row):
+    plan = plan_convolution(workload(row))
+    assert (plan.algorithm, plan.chosen_by) == (row.chosen, "auto")
+    for name, reason in row.refused.items():
+        assert isinstance(plan.others[name], Refusal), name
+        assert reason in plan.others[name].reason
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_plan_says_what_every_algorithm_would_take(row):
+    for plan, algorithms in (
+        (plan_convolution(workload(row)), CONVOLUTIONS),
+        (plan_kernel_gradient(workload(row)), KERNEL_GRADIENTS),
+    ):
+        assert {plan.algorithm, *plan.others} == set(algorithms)
+        for answer in (plan.estimate, *plan.others.values()):
+            if isinstance(answer, Estimate):
+                assert answer.seconds > 0
+                assert answer.multiplications > 0
+                assert 0 < answer.workspace <= 16 * MEGABYTES
+
+
+def test_a_request_is_kept_and_marked():
+    plan = plan_convolution(workload(ROWS[0]), "direct")
+    assert (plan.algorithm, plan.chosen_by) == ("direct", "request")
+
+
+def test_rounding_must_save_time_worth_it():
+    """A small image of integers gives integers, though two rounded passes would be a little quicker."""
+    V = np.random.default_rng(0).integers(0, 256, (1, 300, 300), np.uint8)
+    K = np.array([[1, 2, 1], [2, 5, 2], [1, 2, 1]])
+    Z = conv2d(V, K, padding="same")
+    assert np.array_equal(Z, np.rint(Z))
+    assert np.array_equal(Z, conv2d(V, K, padding="same", algorithm="direct"))
+
+
+def test_the_rates_say_where_they_were_measured():
+    assert "NumPy" in calibration.MACHINE
+    rates = (calibration.PRODUCT, calibration.BYTE, calibration.CALL, calibration.TRANSFORM)
+    assert all(0 < rate < 1e-3 for rate in rates)

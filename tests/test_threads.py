@@ -1,0 +1,102 @@
+"""Work on several threads: in order where it matters, stopped by an error, after a fork, for many callers."""
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from convcli import conv2d
+from convcli.engine.scratch import KEPT, Scratch
+from convcli.engine.threads import InOrder, each
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_every_item_once(threads):
+    done = []
+    each(range(100), lambda item, scratch: done.append(item), threads=threads)
+    assert sorted(done) == list(range(100))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_is_raised_and_nothing_more_is_begun(threads):
+    begun = []
+
+    def work(item, scratch):
+        begun.append(item)
+        if item == 3:
+            raise KeyboardInterrupt
+        time.sleep(0.005)
+
+    with pytest.raises(KeyboardInterrupt):
+        each(range(1000), work, threads=threads)
+    count = len(begun)
+    assert count < 1000
+    time.sleep(0.02)
+    assert len(begun) == count
+
+
+def test_things_are_handed_on_in_order_whoever_is_first():
+    taken = []
+    queue = InOrder(taken.append)
+
+    def bring(number, scratch):
+        time.sleep(0.001 * (number % 3))
+        queue.bring(number, number)
+
+    each(range(30), bring, threads=4)
+    assert taken == list(range(30))
+
+
+def test_many_callers_at_once():
+    V, K = np.random.default_rng(0).integers(0, 9, (3, 400, 500), np.uint8), np.arange(9).reshape(3, 3)
+    alone = conv2d(V, K, threads=1)
+    with ThreadPoolExecutor(4) as pool:
+        for Z in pool.map(lambda _: conv2d(V, K, threads=2, memory=1 << 18), range(12)):
+            assert np.array_equal(Z, alone)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own():
+    V, K = np.random.default_rng(0).integers(0, 9, (3, 400, 500), np.uint8), np.arange(9).reshape(3, 3)
+    expected = conv2d(V, K, threads=2, memory=1 << 18)
+    child = os.fork()
+    if child == 0:
+        os._exit(not np.array_equal(conv2d(V, K, threads=2, memory=1 << 18), expected))
+    assert os.waitpid(child, 0)[1] == 0
+
+
+class TestScratch:
+    def test_arrays_do_not_overlap_and_the_next_tile_reuses_them(self):
+        scratch = Scratch()
+        for _ in range(3):
+            scratch.clear()
+            first, second = scratch.array((3, 5), np.float32), scratch.array((7,), np.float64)
+            assert not np.shares_memory(first, second)
+        scratch.clear()
+        assert np.shares_memory(scratch.array((3, 5), np.float32), first)
+
+    @pytest.mark.parametrize(("size", "kept"), [(KEPT // 2, True), (2 * KEPT, False)])
+    def test_no_more_is_kept_than_agreed(self, size, kept):
+        scratch = Scratch()
+        for _ in range(2):
+            scratch.array((size,), np.uint8)
+            scratch.give_back()
+        first = scratch.array((size,), np.uint8)
+        scratch.clear()
+        second = scratch.array((size,), np.uint8)
+        assert np.shares_memory(first, second) == kept
+
+    def test_each_thread_has_its_own(self):
+        found = {}
+        barrier = threading.Barrier(2)
+
+        def work(item, scratch):
+            barrier.wait(timeout=5)
+            found[item] = scratch
+
+        each(range(2), work, threads=2)
+        assert found[0] is not found[1]
