@@ -345,10 +345,10 @@ def _is_gray(picture: ImageFile) -> bool:
 
 
 def _bands(picture: PIL.Image.Image, file_format: str | None) -> tuple[Array, Array | None]:
-    bands = [_native(np.asarray(band)) for band in picture.split()]
-    alpha = bands.pop() if picture.mode.endswith("A") else None
-    pixels = np.stack(bands)
-    return pixels.astype(_picture_type(picture.mode, file_format), copy=False), alpha
+    """Channels ``(C, H, W)`` and alpha: views of Pillow's interleaved pixels, which are not copied once more."""
+    pixels = _native(np.asarray(picture))
+    channels = np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), -1, 0).astype(_picture_type(picture.mode, file_format), copy=False)
+    return (channels[:-1], channels[-1]) if picture.mode.endswith("A") else (channels, None)
 
 
 def _luma(pixels: Array) -> Array:
