@@ -1,29 +1,114 @@
-"""``python -m benchmarks [WORD ...]``: print the table of ratios, or the rows whose names hold one of the words."""
+"""``python -m benchmarks [--write] [WORD ...]``: the table of ratios, or the rows whose names hold one of the words.
+
+``--write`` puts the whole table into docs/performance.md, and the rows of README_ROWS into README.md.
+"""
 
 import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from itertools import chain
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
 
 from benchmarks import peers
+from benchmarks.commands import command_rows
 from benchmarks.race import race
 from benchmarks.rows import Row, rows
-from convcli.engine.calibration import MACHINE
+from convcli.engine import MACHINE
 from convcli.engine.threads import available_threads
+
+ROOT = Path(__file__).parent.parent
+START, END = "<!-- benchmarks: written by python -m benchmarks --write -->", "<!-- end of benchmarks -->"
+HEADING = (
+    "| row | ours, ms | peers, ms | peer's time / ours | of sgemm | of copying |\n| --- | --- | --- | --- | --- | --- |"
+)
+README_ROWS = (
+    "3x3 full rank, 3x3000x4000",
+    "31x31",
+    "31 taps",
+    "unsharp",
+    "bank 3->8",
+    "layer 256->256",
+    "JPEG to JPEG",
+)
+
+
+class Rates(NamedTuple):
+    """What the machine does a second, on as many threads as the contestants: multiply-adds of float32, bytes copied."""
+
+    products: float
+    copied: float
 
 
 def main(words: list[str]) -> None:
     """Race each row and print it as a line of Markdown."""
-    print(f"{available_threads()} threads each; cost model of {MACHINE}; not installed: {peers.MISSING or 'none'}\n")
-    print("| row | ours, ms | peer, ms | peer's time / ours |\n| --- | --- | --- | --- |")
-    for row in rows():
-        if not words or any(word in row.name for word in words):
-            print(_line(row), flush=True)
+    write, words = "--write" in words, [word for word in words if word != "--write"]
+    found = _rates()
+    head = _head(found)
+    print(f"{head}\n\n{HEADING}")
+    lines: list[str] = []
+    with TemporaryDirectory() as folder:
+        for row in chain(rows(), command_rows(folder)):
+            if not words or any(word in row.name for word in words):
+                lines.append(_line(row, found))
+                print(lines[-1], flush=True)
+    if write:
+        _replace(ROOT / "docs" / "performance.md", [head, "", HEADING, *lines])
+        chosen = [line for line in lines if any(word in line for word in README_ROWS)]
+        _replace(ROOT / "README.md", [HEADING, *chosen])
 
 
-def _line(row: Row) -> str:
+def _head(found: Rates) -> str:
+    return (
+        f"Measured on {date.today()}: {MACHINE.rpartition(',')[0]}; {available_threads()} threads for everybody; "
+        f"{peers.versions()}. Not installed: {', '.join(peers.MISSING) or 'none'}. sgemm does "
+        f"{found.products / 1e9:.0f} thousand million multiply-adds a second, copying {found.copied / 1e9:.1f} GB/s "
+        "(read and written)."
+    )
+
+
+def _rates() -> Rates:
+    square = np.ones((2048, 2048), np.float32)
+    large, copy = np.ones((2, 25_000_000), np.float32)
+    return Rates(
+        2048**3 / _seconds(lambda: square @ square), 2 * large.nbytes / _seconds(lambda: np.copyto(copy, large))
+    )
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    return median(_once(run) for _ in range(9))
+
+
+def _once(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _line(row: Row, found: Rates) -> str:
     times = race({"ours": row.ours, **row.others})
     ours = times.pop("ours")
     theirs = ", ".join(f"{name} {seconds * 1e3:.1f}" for name, seconds in times.items())
     ratios = ", ".join(f"{seconds / ours:.2f}" for seconds in times.values())
-    return f"| {row.name} | {ours * 1e3:.1f} | {theirs} | {ratios} |"
+    fractions = (_share(row.multiplications / found.products, ours), _share(row.moved / found.copied, ours))
+    return f"| {row.name} | {ours * 1e3:.1f} | {theirs} | {ratios} | {' | '.join(fractions)} |"
+
+
+def _share(least: float, seconds: float) -> str:
+    """How near a time comes to the least possible."""
+    return f"{least / seconds:.0%}" if least else "-"
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    text = path.read_text()
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    path.write_text("\n".join([f"{before}{START}", "", *lines, "", f"{END}{after}"]))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """Other people's convolutions, where they are installed, each on as many threads as ours."""
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.engine.threads import available_threads
 
 
@@ -18,7 +23,21 @@ def installed(name: str) -> Any:
 
 
 cv2, torch, ndimage, signal = map(installed, ("cv2", "torch", "scipy.ndimage", "scipy.signal"))
-MISSING = [name for name, found in {"opencv": cv2, "torch": torch, "scipy": ndimage}.items() if found is None]
+COMMANDS = {"ImageMagick": "convert", "GraphicsMagick": "gm", "libvips": "vips"}
+
+
+def _is_installed(command: str) -> bool:
+    path = shutil.which(command)
+    # Others call things ``convert`` too.
+    return path is not None and (command != "convert" or b"ImageMagick" in _output([path, "-version"]))
+
+
+def _output(command: Sequence[str]) -> bytes:
+    return subprocess.run(command, capture_output=True, check=False).stdout
+
+
+MISSING = [name for name, found in {"OpenCV": cv2, "torch": torch, "scipy": ndimage}.items() if found is None]
+MISSING += [name for name, command in COMMANDS.items() if not _is_installed(command)]
 
 if cv2 is not None:
     cv2.setNumThreads(available_threads())
@@ -27,7 +46,13 @@ if torch is not None:
     torch.set_grad_enabled(False)
 
 
-def opencv_filter(V: FloatArray, K: FloatArray) -> object:
+def versions() -> str:
+    """What is raced against."""
+    modules = {"OpenCV": cv2, "PyTorch": torch, "SciPy": installed("scipy")}
+    return ", ".join(f"{name} {module.__version__}" for name, module in modules.items() if module is not None)
+
+
+def opencv_filter(V: Array, K: FloatArray) -> object:
     """filter2D over an image (H, W, C), zeros outside."""
     return cv2.filter2D(V, -1, K, borderType=cv2.BORDER_CONSTANT)
 
@@ -42,6 +67,12 @@ def scipy_correlate(V: FloatArray, K: FloatArray) -> object:
     return np.stack([ndimage.correlate(channel, K, mode="constant") for channel in V])
 
 
+def scipy_separable(V: FloatArray, column: FloatArray, row: FloatArray) -> object:
+    """ndimage.correlate1d, twice, channel by channel, zeros outside."""
+    along = [ndimage.correlate1d(channel, row, axis=1, mode="constant") for channel in V]
+    return np.stack([ndimage.correlate1d(channel, column, axis=0, mode="constant") for channel in along])
+
+
 def scipy_overlap_add(V: FloatArray, K: FloatArray) -> object:
     """signal.oaconvolve, channel by channel."""
     return np.stack([signal.oaconvolve(channel, K, mode="same") for channel in V])
@@ -53,17 +84,46 @@ def torch_conv(V: FloatArray, K: FloatArray, stride: int = 1, groups: int = 1) -
     return torch.nn.functional.conv2d(_tensor(V)[None], _tensor(K), stride=stride, padding=padding, groups=groups)
 
 
-def torch_input_gradient(V: FloatArray, K: FloatArray, G: FloatArray, stride: int = 1) -> object:
+def torch_input_gradient(V: FloatArray, K: FloatArray, G: FloatArray, stride: int = 1, groups: int = 1) -> object:
     """dV of torch_conv."""
     shape, padding = (1, *V.shape), K.shape[-1] // 2
-    return torch.nn.grad.conv2d_input(shape, _tensor(K), _tensor(G)[None], stride=stride, padding=padding)
+    return torch.nn.grad.conv2d_input(
+        shape, _tensor(K), _tensor(G)[None], stride=stride, padding=padding, groups=groups
+    )
 
 
-def torch_kernel_gradient(V: FloatArray, K: FloatArray, G: FloatArray, stride: int = 1) -> object:
+def torch_kernel_gradient(V: FloatArray, K: FloatArray, G: FloatArray, stride: int = 1, groups: int = 1) -> object:
     """dK of torch_conv."""
     padding = K.shape[-1] // 2
-    return torch.nn.grad.conv2d_weight(_tensor(V)[None], K.shape, _tensor(G)[None], stride=stride, padding=padding)
+    return torch.nn.grad.conv2d_weight(
+        _tensor(V)[None], K.shape, _tensor(G)[None], stride=stride, padding=padding, groups=groups
+    )
 
 
 def _tensor(array: FloatArray) -> Any:
     return torch.from_numpy(array)
+
+
+OPENCV_SCRIPT = (
+    "import sys, cv2, numpy as np; K = np.array(eval(sys.argv[3]), np.float32); "
+    "cv2.imwrite(sys.argv[2], cv2.filter2D(cv2.imread(sys.argv[1]), -1, K))"
+)
+
+
+def commands(image: str, K: FloatArray, folder: str, extension: str) -> dict[str, list[str]]:
+    """Command lines that filter an image file with K, by the program that runs them."""
+    weights = ",".join(f"{weight:g}" for weight in K.ravel())
+    matrix = os.path.join(folder, "kernel.mat")
+    rows = [" ".join(f"{weight:g}" for weight in row) for row in K]
+    with open(matrix, "w") as stream:
+        print("{1} {0}".format(*K.shape), *rows, sep="\n", file=stream)
+    out = {name: os.path.join(folder, f"{name}.{extension}") for name in ("OpenCV script", *COMMANDS)}
+    found = {
+        "ImageMagick": ["convert", image, "-define", "convolve:scale=1", "-convolve", weights, out["ImageMagick"]],
+        "GraphicsMagick": ["gm", "convert", image, "-convolve", weights, out["GraphicsMagick"]],
+        "libvips": ["vips", "conv", image, out["libvips"], matrix],
+    }
+    if cv2 is not None:
+        script = [sys.executable, "-c", OPENCV_SCRIPT, image, out["OpenCV script"], repr(K.tolist())]
+        found = {"OpenCV script": script, **found}
+    return {name: command for name, command in found.items() if name not in MISSING}

@@ -6,6 +6,9 @@ from statistics import median
 
 Contestant = Callable[[], object]
 
+# Threads of BLAS and OpenMP spin for a while after their work, and would slow the next contestant down.
+REST = 0.02
+
 
 def race(contestants: Mapping[str, Contestant], seconds: float = 2.0, least: int = 5) -> dict[str, float]:
     """The median seconds of each, over as many rounds as fit into about ``seconds``."""
@@ -19,6 +22,7 @@ def race(contestants: Mapping[str, Contestant], seconds: float = 2.0, least: int
 
 
 def _once(run: Contestant) -> float:
+    time.sleep(REST)
     start = time.perf_counter()
     run()
     return time.perf_counter() - start

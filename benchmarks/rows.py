@@ -1,15 +1,16 @@
 """What is raced: images through filters against OpenCV and SciPy, layers and their gradients against PyTorch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import peers
 from benchmarks.race import Contestant
 from convcli import conv2d, conv2d_grad, preset
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 
 LAYERS = (
     (256, 256, 3, 1, 56),
@@ -19,15 +20,20 @@ LAYERS = (
     (256, 64, 1, 1, 56),
     (512, 512, 3, 1, 7),
 )
+MEGAPIXELS = "3x3000x4000"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: ours, and the peers that are installed."""
+class Row(NamedTuple):
+    """One line of the table: ours, and the peers that are installed.
+
+    multiplications: of the definition.  moved: bytes of input and output. Both 0 where they say nothing.
+    """
 
     name: str
     ours: Contestant
     others: dict[str, Contestant]
+    multiplications: int = 0
+    moved: int = 0
 
 
 def rows() -> Iterator[Row]:
@@ -35,10 +41,17 @@ def rows() -> Iterator[Row]:
     rng = np.random.default_rng(0)
     photo = rng.random((3, 3000, 4000), np.float32)
     yield from _filters(photo, rng)
+    yield from _pixels(rng)
     yield from _separable(photo, rng)
+    yield from _photo_gradients(photo, rng)
     yield from _banks(rng)
     yield from _layers(rng)
     yield _small(rng)
+
+
+def _present(**contestants: tuple[Any, Contestant]) -> dict[str, Contestant]:
+    """Those whose module is installed."""
+    return {name.replace("_", " "): run for name, (module, run) in contestants.items() if module is not None}
 
 
 def _filters(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
@@ -48,26 +61,54 @@ def _filters(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
     }
     kernels |= {name: preset(name).weights.astype(np.float32) for name in ("log:3", "dog:3", "unsharp:3")}
     for name, K in kernels.items():
-        others: dict[str, Contestant] = {}
-        if peers.cv2 is not None:
-            others["OpenCV filter2D"] = partial(peers.opencv_filter, pixels, K)
-        if peers.ndimage is not None and len(K) <= 5:
-            others["scipy.ndimage"] = partial(peers.scipy_correlate, photo, K)
-        if peers.signal is not None and len(K) >= 31:
-            others["scipy oaconvolve"] = partial(peers.scipy_overlap_add, photo, K)
-        yield Row(f"{name}, 3x3000x4000", partial(conv2d, photo, K, padding="same"), others)
+        others = _present(OpenCV_filter2D=(peers.cv2, partial(peers.opencv_filter, pixels, K)))
+        if len(K) <= 9:
+            bank = np.tile(K, (3, 1, 1, 1))
+            others |= _present(
+                scipy_ndimage=(peers.ndimage, partial(peers.scipy_correlate, photo, K)),
+                torch_grouped=(peers.torch, partial(peers.torch_conv, photo, bank, groups=3)),
+            )
+        if len(K) >= 31:
+            others |= _present(scipy_oaconvolve=(peers.signal, partial(peers.scipy_overlap_add, photo, K)))
+        ours = partial(conv2d, photo, K, padding="same")
+        yield Row(f"{name}, {MEGAPIXELS}", ours, others, photo.size * K.size, 2 * photo.nbytes)
+
+
+def _pixels(rng: np.random.Generator) -> Iterator[Row]:
+    photo: Array = rng.integers(0, 256, (3, 3000, 4000), np.uint8)
+    pixels = np.ascontiguousarray(photo.transpose(1, 2, 0))
+    for size in (3, 5, 9):
+        K = rng.random((size, size), np.float32)
+        K /= K.sum()
+        ours = partial(conv2d, photo, K, padding="same", dtype=np.uint8)
+        others = _present(OpenCV_filter2D=(peers.cv2, partial(peers.opencv_filter, pixels, K)))
+        name = f"{size}x{size} full rank, {MEGAPIXELS} uint8 in and out"
+        yield Row(name, ours, others, photo.size * K.size, 2 * photo.nbytes)
 
 
 def _separable(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
     pixels = np.ascontiguousarray(photo.transpose(1, 2, 0))
     for taps in (9, 31):
         column, row = rng.random((2, taps), np.float32) / taps
-        others: dict[str, Contestant] = {}
-        if peers.cv2 is not None:
-            others["OpenCV sepFilter2D"] = partial(peers.opencv_separable, pixels, column, row)
+        others = _present(
+            OpenCV_sepFilter2D=(peers.cv2, partial(peers.opencv_separable, pixels, column, row)),
+            scipy_ndimage=(peers.ndimage, partial(peers.scipy_separable, photo, column, row)),
+        )
         # In double precision, or the product is no longer of rank 1.
         K = np.outer(column.astype(np.float64), row)
-        yield Row(f"{taps} taps separable, 3x3000x4000", partial(conv2d, photo, K, padding="same"), others)
+        ours = partial(conv2d, photo, K, padding="same")
+        yield Row(f"{taps} taps separable, {MEGAPIXELS}", ours, others, 2 * taps * photo.size, 2 * photo.nbytes)
+
+
+def _photo_gradients(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
+    K, G = rng.random((5, 5), np.float32), rng.standard_normal(photo.shape, np.float32)
+    bank = np.tile(K, (3, 1, 1, 1))
+    ours = partial(conv2d_grad, photo, K, G, padding="same", dtype=np.float32)
+    contests = {"dK": ("kernel", peers.torch_kernel_gradient), "dV": ("input", peers.torch_input_gradient)}
+    for symbol, (name, theirs) in contests.items():
+        others = _present(torch=(peers.torch, partial(theirs, photo, bank, G, groups=3)))
+        row = f"{symbol} of 5x5 per channel, {MEGAPIXELS}"
+        yield Row(row, partial(ours, wrt=name), others, photo.size * K.size, 2 * photo.nbytes)
 
 
 def _banks(rng: np.random.Generator) -> Iterator[Row]:
@@ -77,9 +118,11 @@ def _banks(rng: np.random.Generator) -> Iterator[Row]:
         ((3, 3000, 4000), (3, 3, 9, 9)),
     ):
         V, K = rng.random(shape, np.float32), rng.random(K_shape, np.float32)
-        others: dict[str, Contestant] = {} if peers.torch is None else {"torch": partial(peers.torch_conv, V, K)}
         name = f"bank {K_shape[1]}->{K_shape[0]} {K_shape[2]}x{K_shape[3]}, {shape[1]}x{shape[2]}"
-        yield Row(name, partial(conv2d, V, K, padding="same"), others)
+        pixels = prod(shape[1:])
+        others = _present(torch=(peers.torch, partial(peers.torch_conv, V, K)))
+        moved = 4 * pixels * (K_shape[0] + K_shape[1])
+        yield Row(name, partial(conv2d, V, K, padding="same"), others, pixels * K.size, moved)
 
 
 def _layers(rng: np.random.Generator) -> Iterator[Row]:
@@ -94,16 +137,17 @@ def _layers(rng: np.random.Generator) -> Iterator[Row]:
             "dV": (partial(gradient, wrt="input"), partial(peers.torch_input_gradient, V, K, G, stride)),
             "dK": (partial(gradient, wrt="kernel"), partial(peers.torch_kernel_gradient, V, K, G, stride)),
         }
+        multiplications = prod(G.shape[1:]) * K.size
         for what, (ours, torch) in contests.items():
             name = f"layer {in_channels}->{out_channels} {size}x{size}/{stride} {extent}: {what}"
-            yield Row(name, ours, {} if peers.torch is None else {"torch": torch})
+            others = _present(torch=(peers.torch, torch))
+            yield Row(name, ours, others, multiplications, V.nbytes + K.nbytes + G.nbytes)
 
 
 def _small(rng: np.random.Generator) -> Row:
     V, K = rng.random((1, 512, 512), np.float32), rng.random((3, 3), np.float32)
-    others: dict[str, Contestant] = {}
-    if peers.cv2 is not None:
-        others["OpenCV filter2D"] = partial(peers.opencv_filter, V[0], K)
-    if peers.ndimage is not None:
-        others["scipy.ndimage"] = partial(peers.scipy_correlate, V, K)
-    return Row("3x3, 512x512, the call alone", partial(conv2d, V, K, padding="same"), others)
+    others = _present(
+        OpenCV_filter2D=(peers.cv2, partial(peers.opencv_filter, V[0], K)),
+        scipy_ndimage=(peers.ndimage, partial(peers.scipy_correlate, V, K)),
+    )
+    return Row("3x3, 512x512, the call alone", partial(conv2d, V, K, padding="same"), others, 9 * V.size, 2 * V.nbytes)

@@ -54,11 +54,13 @@ def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtyp
 
 def fill_rounded(numbers: FloatArray, out: Array) -> None:
     """Round half to even and clip to the range of out's integer type; NaN becomes 0. The numbers are used up."""
-    limits = np.iinfo(out.dtype)
+    limits, low, high = np.iinfo(out.dtype), numbers.min(), numbers.max()
+    if np.isnan(low):
+        np.nan_to_num(numbers, copy=False, posinf=limits.max, neginf=limits.min)
     np.rint(numbers, out=numbers)
-    # Of NaN and a number, fmax takes the number.
-    np.fmax(numbers, limits.min, out=numbers)
-    out[...] = np.minimum(numbers, limits.max, out=numbers)
+    if not (low >= limits.min and high <= limits.max):
+        np.clip(numbers, limits.min, limits.max, out=numbers)
+    out[...] = numbers
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

@@ -347,7 +347,8 @@ def _is_gray(picture: ImageFile) -> bool:
 def _bands(picture: PIL.Image.Image, file_format: str | None) -> tuple[Array, Array | None]:
     """Channels ``(C, H, W)`` and alpha: views of Pillow's interleaved pixels, which are not copied once more."""
     pixels = _native(np.asarray(picture))
-    channels = np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), -1, 0).astype(_picture_type(picture.mode, file_format), copy=False)
+    dtype = _picture_type(picture.mode, file_format)
+    channels = np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), -1, 0).astype(dtype, copy=False)
     return (channels[:-1], channels[-1]) if picture.mode.endswith("A") else (channels, None)
 
 

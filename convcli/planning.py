@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.engine import Estimate, Plan, Refusal, parts, plan_for, plan_for_kernel_gradient
+from convcli.engine import Estimate, Plan, Refusal, gradient_parts, parts, plan_for, plan_for_kernel_gradient
 from convcli.geometry import Geometry
 from convcli.gradients import input_gradient_parts
 from convcli.operands import kernel_blocks
@@ -21,8 +21,8 @@ class Forecast(NamedTuple):
 
     dtype: that Z is computed in; gradients are computed in GRADIENTS_IN.
     plans: by what they compute: ``output``, ``kernel`` (its gradient), ``input`` (its gradient, at the first phase of
-    the stride). A plan is made for each of ``passes``, where that is more than 1: taps so far apart that each goes
-    alone, or the phases of the stride.
+    the stride). Where ``passes`` are more than 1, the plan is the first's: of taps so far apart that each goes alone,
+    of output channels whose gradient is made after others', or of the phases of the stride.
     """
 
     input_shape: tuple[int, ...]
@@ -56,11 +56,12 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
     geometry = request.geometry(input_shape)
     K = kernel_blocks(kernel.weights, geometry, flip=request.flip)
     first, *others = parts(geometry)
+    narrow, *narrower = gradient_parts(geometry, execution.memory)
     automatic = replace(execution, algorithm="auto")
     phases = list(input_gradient_parts(K, geometry))
     plans = {
         "output": plan_for(K[..., first.rows, first.columns], first.geometry, dtype, execution),
-        "kernel": plan_for_kernel_gradient(first.geometry, GRADIENTS_IN, automatic),
+        "kernel": plan_for_kernel_gradient(narrow.geometry, GRADIENTS_IN, automatic),
         "input": plan_for(phases[0].weights, phases[0].geometry, GRADIENTS_IN, automatic),
     }
     return Forecast(
@@ -71,7 +72,7 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
         dtype,
         execution.threads_for(plans["output"].estimate),
         plans,
-        {"output": 1 + len(others), "kernel": 1 + len(others), "input": len(phases)},
+        {"output": 1 + len(others), "kernel": 1 + len(narrower), "input": len(phases)},
     )
 
 

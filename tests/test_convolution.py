@@ -7,13 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import reference
-from algorithms import EXACT, assert_agrees, each_convolution, each_kernel_gradient, unless_refused
+from algorithms import EXACT, ROUNDING, assert_agrees, each_convolution, each_kernel_gradient, unless_refused
 from geometries import BY_NAME, CASES, TILED, TILED_SQUARE, WORKSPACES, Case, geometry_of, integers, operands
 from reference import assert_same, block_diagonal
 from scipy import ndimage, signal
 
 from convcli import conv2d, conv2d_grad
-from convcli.engine import CONVOLUTIONS, Workload, plan_convolution, scattered
+from convcli.engine import CONVOLUTIONS, Workload, partition, plan_convolution
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
@@ -236,6 +236,29 @@ class TestTypes:
             conv2d(V, K, **options)
 
 
+class TestRoundingBound:
+    """Algorithms that round stay within their bound, relative to the largest output, on random floats."""
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize(
+        ("algorithm", "V_shape", "K_shape"),
+        [
+            ("separable", (2, 150, 170), (9, 13)),
+            ("fft", (2, 150, 170), (31, 25)),
+            ("fft", (3, 150, 170), (2, 3, 11, 9)),
+            ("winograd", (64, 31, 33), (48, 64, 3, 3)),
+        ],
+    )
+    def test_random_floats(self, algorithm, V_shape, K_shape, dtype):
+        rng = np.random.default_rng(5)
+        V, K = 100 + 30 * rng.standard_normal(V_shape), rng.standard_normal(K_shape)
+        V, K = V.astype(dtype), K.astype(dtype)
+        exact = conv2d(V.astype(np.float64), K.astype(np.float64), padding="same", algorithm="direct")
+        Z = conv2d(V, K, padding="same", algorithm=algorithm)
+        assert Z.dtype == dtype
+        assert np.abs(Z - exact).max() <= ROUNDING[np.dtype(dtype)] * np.abs(exact).max()
+
+
 class TestRounded:
     """uint8 and uint16 out: computed in floats, rounded half to even, clipped."""
 
@@ -352,8 +375,8 @@ def test_taps_far_apart(edge, stride, monkeypatch):
     )
     V, K, G = operands(case)
     whole = conv2d(V, K, **case.options), conv2d_grad(V, K, G, **case.options)
-    monkeypatch.setattr(scattered, "CACHE", 1)
-    assert len(list(scattered.parts(geometry_of(case.V, case.K, **case.options)))) == 3 * 2
+    monkeypatch.setattr(partition, "CACHE", 1)
+    assert len(list(partition.parts(geometry_of(case.V, case.K, **case.options)))) == 3 * 2
     b = integers(case.Z[1:2], seed=4)
     assert_same(conv2d(V, K, b, **case.options), whole[0] + b[:, None, None])
     gradients = conv2d_grad(V, K, G, **case.options)

@@ -100,6 +100,19 @@ def counting(shape):
     return np.arange(prod(shape), dtype=float).reshape(shape)
 
 
+@each_kernel_gradient
+def test_a_long_sum_in_float32_keeps_its_digits(algorithm):
+    """Three million pixels to a weight: as many products, rounded to float32, must not add their rounding up."""
+    rng = np.random.default_rng(1)
+    V, G = rng.random((1500, 2000), np.float32), rng.random((1500, 2000), np.float32)
+    K = np.zeros((3, 2), np.float32)
+    options = {"padding": "same", "wrt": "kernel", "algorithm": algorithm}
+    exact = conv2d_grad(V, K, G, **options).kernel
+    rounded = conv2d_grad(V, K, G, dtype=np.float32, **options).kernel
+    assert rounded.dtype == np.float32
+    assert np.abs(rounded - exact).max() <= 1e-6 * np.abs(exact).max()
+
+
 class TestIdentities:
     @each_kernel_gradient
     @pytest.mark.parametrize("case", [random_case(seed) for seed in range(25)], ids=str)

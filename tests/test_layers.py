@@ -23,7 +23,7 @@ LAYERS = [
     {"engine.calibration", "engine.scratch", "engine.tiles"},
     {"engine.costs"},
     {"engine.interface"},
-    {"engine.factors", "engine.scattered", "engine.threads", "engine.vertical"},
+    {"engine.factors", "engine.partition", "engine.threads", "engine.vertical"},
     {"engine.direct", "engine.fft", "engine.im2col", "engine.separable", "engine.toeplitz", "engine.winograd"},
     {"engine.plan"},
     {"engine.bands"},

@@ -47,6 +47,14 @@ ROWS = [
         options={"stride": 2},
     ),
     Row("layer 256->256 3x3, dilated", (256, 56, 56), (256, 256, 3, 3), "im2col", MANY, options={"dilation": 2}),
+    Row(
+        "layer 1024->1024 3x3",
+        (1024, 28, 28),
+        (1024, 1024, 3, 3),
+        "im2col",
+        {**MANY, "winograd": "its transformed weights would take 67,108,864 bytes, above"},
+    ),
+    Row("bank 32->32 127x127", (32, 300, 300), (32, 32, 127, 127), "im2col", {"toeplitz": "its blocks would take"}),
     Row("layer 256->64 1x1", (256, 56, 56), (64, 256, 1, 1), "im2col", {**MANY, **ONE_TO_ONE}),
 ]
 

@@ -13,8 +13,8 @@ from convcli.engine.bands import (
 )
 from convcli.engine.calibration import MACHINE
 from convcli.engine.interface import Estimate, Refusal, Workload
+from convcli.engine.partition import gradient_parts, parts
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
-from convcli.engine.scattered import parts
 
 __all__ = [
     "AUTOMATIC",
@@ -30,6 +30,7 @@ __all__ = [
     "Workload",
     "convolve",
     "convolve_and_store",
+    "gradient_parts",
     "kernel_gradient",
     "parts",
     "plan_convolution",

@@ -12,8 +12,8 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Workload
+from convcli.engine.partition import gradient_parts, parts
 from convcli.engine.plan import AUTO, CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
-from convcli.engine.scattered import parts
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, each
 from convcli.engine.tiles import Tile
@@ -151,8 +151,9 @@ def kernel_gradient(
 
     The products are made in ``dtype``; out should be float64, for it takes the sum of many tiles.
     """
-    for part in parts(geometry):
-        _kernel_gradient(V, G, part.geometry, dtype, out[..., part.rows, part.columns], execution)
+    for part in gradient_parts(geometry, execution.memory):
+        to = out[:, part.channels, :, part.rows, part.columns]
+        _kernel_gradient(V, G[:, :, part.channels], part.geometry, dtype, to, execution)
 
 
 def plan_for_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution = AUTOMATIC) -> Plan:

@@ -7,6 +7,10 @@ from convcli.engine.calibration import BYTE, CALL, PRODUCT, PRODUCT_DEPTH, PRODU
 CACHE = 3 << 20
 
 
+# Bytes that prepared weights, which all threads share, may take.
+SHARED = 48 << 20
+
+
 def product_seconds(rows: int, depth: int, columns: float, itemsize: int) -> float:
     """A matrix product (rows, depth) (depth, columns) in BLAS; few rows or little depth keep it from its full rate."""
     hindrance = (1 + PRODUCT_ROWS / rows) * (1 + PRODUCT_DEPTH / depth)

@@ -51,6 +51,9 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     return run
 
 
+gradient_estimate = estimate
+
+
 def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
     """What a padded tile and its part of G add to dK."""
     geometry = work.geometry

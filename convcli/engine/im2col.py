@@ -29,11 +29,18 @@ PASSES = 6
 
 def estimate(work: Workload) -> Estimate:
     """Every window copied once, then multiplied once for each output channel."""
+    return _estimate(work, beside=0)
+
+
+def gradient_estimate(work: Workload) -> Estimate:
+    """The same, beside a tile's part of dK."""
+    return _estimate(work, beside=prod(work.geometry.kernel_blocks))
+
+
+def _estimate(work: Workload, beside: int) -> Estimate:
     geometry = work.geometry
-    weights = prod(geometry.kernel_blocks)
-    limit = LEAST_WORKSPACE // work.itemsize + WORKSPACE_FOR_WEIGHTS * weights
-    # A tile's part of dK is as large as the weights.
-    limit = min(limit, work.memory // work.itemsize - weights)
+    limit = LEAST_WORKSPACE // work.itemsize + WORKSPACE_FOR_WEIGHTS * prod(geometry.kernel_blocks)
+    limit = min(limit, work.memory // work.itemsize - beside)
     extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
     copied = 0 if _is_pointwise(geometry) else PASSES * window * work.output_pixels * work.itemsize
@@ -43,7 +50,7 @@ def estimate(work: Workload) -> Estimate:
         + calls_seconds(4 * extent.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
-    workspace = (_floats(geometry, extent) + weights) * work.itemsize
+    workspace = (_floats(geometry, extent) + beside) * work.itemsize
     return Estimate(extent, seconds, multiplications, copied, workspace)
 
 

@@ -1,6 +1,6 @@
 """The plan: which algorithm, in which tiles, and why. It sees shapes and traits, never arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -23,12 +23,14 @@ class Algorithm(Protocol):
 class GradientAlgorithm(Protocol):
     """A file of an algorithm that computes kernel gradients."""
 
-    def estimate(self, work: Workload) -> Estimate | Refusal:
+    def gradient_estimate(self, work: Workload) -> Estimate | Refusal:
         """What it would do, or why not."""
 
     def gradient_runner(self, work: Workload, chosen: Estimate) -> GradientRun:
         """The function that gives a tile's part of dK."""
 
+
+EstimateOf = Callable[[Workload], Estimate | Refusal]
 
 AUTO = "auto"
 CONVOLUTIONS: dict[str, Algorithm] = {
@@ -63,29 +65,26 @@ def plan_convolution(work: Workload, algorithm: str = AUTO) -> Plan:
     Raises OptionError for a name that is not in CONVOLUTIONS, and where the named one refuses. Plans are kept: making
     one takes longer than convolving a small image.
     """
-    return _make_plan(work, CONVOLUTIONS, algorithm)
+    return _make_plan(work, {name: each.estimate for name, each in CONVOLUTIONS.items()}, algorithm)
 
 
 @lru_cache(maxsize=128)
 def plan_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Plan:
     """The same for a kernel's gradient, among KERNEL_GRADIENTS."""
-    return _make_plan(work, KERNEL_GRADIENTS, algorithm)
+    return _make_plan(work, {name: each.gradient_estimate for name, each in KERNEL_GRADIENTS.items()}, algorithm)
 
 
-def _make_plan(
-    work: Workload, algorithms: Mapping[str, Algorithm] | Mapping[str, GradientAlgorithm], algorithm: str
-) -> Plan:
-    answers = {name: _answer(candidate, work) for name, candidate in algorithms.items()}
+def _make_plan(work: Workload, estimates: Mapping[str, EstimateOf], algorithm: str) -> Plan:
+    answers = {name: _answer(name, estimate(work), work) for name, estimate in estimates.items()}
     able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
     chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(able)
     others = {name: answer for name, answer in answers.items() if name != chosen}
     return Plan(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
 
 
-def _answer(algorithm: Algorithm | GradientAlgorithm, work: Workload) -> Estimate | Refusal:
-    answer = algorithm.estimate(work)
+def _answer(name: str, answer: Estimate | Refusal, work: Workload) -> Estimate | Refusal:
     # The definition takes least, and is what remains when no tile is small enough.
-    if isinstance(answer, Estimate) and answer.workspace > work.memory and algorithm is not direct:
+    if isinstance(answer, Estimate) and answer.workspace > work.memory and name != "direct":
         return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
     return answer
 

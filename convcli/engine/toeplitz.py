@@ -7,7 +7,7 @@ in the blocks (``convcli.engine.vertical``). A horizontal stride parts the tile'
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
@@ -35,7 +35,17 @@ def estimate(work: Workload) -> Estimate | Refusal:
     extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work)), geometry)
     if geometry.columns.stride == geometry.in_channels == 1:
         extent = inner_apart(extent, geometry)
-    return min((_estimate(work, extent, rows) for rows in BLOCK_ROWS), key=lambda found: found.seconds)
+    fitting = [rows for rows in BLOCK_ROWS if _weights_floats(geometry, rows) * work.itemsize <= SHARED]
+    if not fitting:
+        taken = _weights_floats(geometry, BLOCK_ROWS[0]) * work.itemsize
+        return Refusal(f"its blocks would take {taken:,} bytes, above {SHARED:,}")
+    return min((_estimate(work, extent, rows) for rows in fitting), key=lambda found: found.seconds)
+
+
+def _weights_floats(geometry: Geometry, block: int) -> int:
+    """Floats of T."""
+    depth = rows_under(geometry.rows, block) * geometry.in_channels
+    return geometry.groups * geometry.columns.taps * block * geometry.out_channels * depth
 
 
 def _estimate(work: Workload, extent: Extent, block: int) -> Estimate:
@@ -69,6 +79,9 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
             multiply(T, source, geometry, blocks, out, scratch)
 
     return run
+
+
+gradient_estimate = estimate
 
 
 def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:

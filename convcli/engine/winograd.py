@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, Refusal, Run, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
@@ -46,11 +46,13 @@ def estimate(work: Workload) -> Estimate | Refusal:
     channels = min(geometry.in_channels, geometry.out_channels)
     if channels < LEAST_CHANNELS:
         return Refusal(f"{channels} channels in a group, below {LEAST_CHANNELS}: its transforms would not pay")
+    weights = 16 * prod(geometry.kernel_blocks[:3])
+    if weights * work.itemsize > SHARED:
+        return Refusal(f"its transformed weights would take {weights * work.itemsize:,} bytes, above {SHARED:,}")
     limit = min(WORKSPACE, work.memory) // work.itemsize
     extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     blocks = geometry.images * geometry.groups * _half(geometry.rows.output) * _half(geometry.columns.output)
     both = geometry.in_channels + geometry.out_channels
-    weights = 16 * prod(geometry.kernel_blocks[:3])
     moved = (PASSES * 4 * blocks * both + PASSES_OF_WEIGHTS * weights) * work.itemsize
     seconds = (
         16 * product_seconds(geometry.out_channels, geometry.in_channels, blocks, work.itemsize)

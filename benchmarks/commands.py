@@ -1,0 +1,56 @@
+"""The program as a process of its own, against other programs and against the imports that it cannot do without."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from benchmarks import peers
+from benchmarks.rows import Row
+from convcli.arrays import Array
+
+CONVCLI = str(Path(sys.executable).parent / "convcli")
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+
+
+def command_rows(folder: str) -> Iterator[Row]:
+    """Starting, a small picture, and a photograph of 12 megapixels; files are written into the folder."""
+    yield Row("convcli --version", _process([CONVCLI, "--version"]), {"import typer": _python("import typer")})
+    small = [str(SAMPLES / "astronaut.png"), "-k", "sobel-x", "--range", "abs", "-o", f"{folder}/small.png"]
+    imports = _python("import numpy, PIL.Image, typer")
+    yield Row("apply, 512x512 PNG to PNG", _apply(small), {"its imports alone": imports})
+    photo = _photograph(folder)
+    K = np.full((5, 5), -1.0)
+    K[1:4, 1:4], K[2, 2] = 2.0, 1.0
+    for extension in ("jpg", "png"):
+        ours = _apply([photo, "-k", repr(K.tolist()), "-o", f"{folder}/photo.{extension}"])
+        others = peers.commands(photo, K, folder, extension)
+        name = f"apply 5x5, 12-megapixel JPEG to {extension.upper().replace('JPG', 'JPEG')}"
+        yield Row(name, ours, {peer: _process(command) for peer, command in others.items()})
+
+
+def _photograph(folder: str) -> str:
+    """A sample image enlarged, with grain, so that it is as hard to encode as a photograph."""
+    with PIL.Image.open(SAMPLES / "coffee.png") as sample:
+        large = np.asarray(sample.convert("RGB").resize((4000, 3000)), np.int16)
+    grain = np.random.default_rng(0).integers(-6, 7, large.shape)
+    pixels: Array = np.clip(large + grain, 0, 255).astype(np.uint8)
+    path = f"{folder}/photograph.jpg"
+    PIL.Image.fromarray(pixels).save(path, quality=92)
+    return path
+
+
+def _apply(arguments: Sequence[str]) -> "partial[object]":
+    return _process([CONVCLI, "apply", *arguments, "--overwrite", "-q"])
+
+
+def _python(code: str) -> "partial[object]":
+    return _process([sys.executable, "-c", code])
+
+
+def _process(command: Sequence[str]) -> "partial[object]":
+    return partial(subprocess.run, command, check=True, capture_output=True)

@@ -1,0 +1,53 @@
+"""Kernels that are done in parts: taps that lie far apart, and kernels whose gradient alone would fill the memory.
+
+A tap (m, n) alone is a 1x1 kernel over an input that starts m*dy rows and n*dx columns later: no tile then holds the
+pixels between the taps. Some output channels alone are a kernel of fewer channels.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+from convcli.engine.costs import CACHE
+from convcli.geometry import Axis, Geometry
+
+BYTES_OF_A_FLOAT = 8
+
+
+class Part(NamedTuple):
+    """Some output channels, rows and columns of a kernel, and the geometry under which they are a kernel themselves."""
+
+    channels: slice
+    rows: slice
+    columns: slice
+    geometry: Geometry
+
+
+def parts(geometry: Geometry) -> Iterator[Part]:
+    """The whole kernel, or each of its taps where a single window's pixels would not fit into a core's cache."""
+    rows, columns = geometry.rows, geometry.columns
+    dense = rows.dilation == columns.dilation == 1
+    if dense or geometry.in_channels * rows.reach * columns.reach * BYTES_OF_A_FLOAT <= CACHE:
+        yield Part(slice(None), slice(None), slice(None), geometry)
+        return
+    for m in range(rows.taps):
+        for n in range(columns.taps):
+            alone = geometry._replace(rows=_tap(rows, m), columns=_tap(columns, n))
+            yield Part(slice(None), slice(m, m + 1), slice(n, n + 1), alone)
+
+
+def gradient_parts(geometry: Geometry, memory: int) -> Iterator[Part]:
+    """The same, and so few output channels at a time that their gradient takes half of ``memory`` bytes."""
+    for part in parts(geometry):
+        bytes_of_one = part.geometry._replace(out_channels=1).kernel_blocks
+        together = max(1, memory // 2 // (prod(bytes_of_one) * BYTES_OF_A_FLOAT))
+        for start in range(0, geometry.out_channels, together):
+            channels = slice(start, min(start + together, geometry.out_channels))
+            narrower = part.geometry._replace(out_channels=channels.stop - channels.start)
+            yield part._replace(channels=channels, geometry=narrower)
+
+
+def _tap(axis: Axis, tap: int) -> Axis:
+    before = axis.before - tap * axis.dilation
+    seen = (axis.output - 1) * axis.stride + 1
+    return Axis(axis.size, 1, axis.stride, before=before, after=seen - axis.size - before)
