@@ -12,7 +12,7 @@ from geometries import BY_NAME, CASES, TILED, TILED_SQUARE, WORKSPACES, Case, ge
 from reference import assert_same, block_diagonal
 from scipy import ndimage, signal
 
-from convcli import conv2d, conv2d_grad
+from convcli import conv2d, conv2d_grad, preset
 from convcli.engine import CONVOLUTIONS, Workload, partition, plan_convolution
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
@@ -244,6 +244,7 @@ class TestRoundingBound:
         ("algorithm", "V_shape", "K_shape"),
         [
             ("separable", (2, 150, 170), (9, 13)),
+            ("separable", (2, 150, 170), "log:3"),
             ("fft", (2, 150, 170), (31, 25)),
             ("fft", (3, 150, 170), (2, 3, 11, 9)),
             ("winograd", (64, 31, 33), (48, 64, 3, 3)),
@@ -251,7 +252,8 @@ class TestRoundingBound:
     )
     def test_random_floats(self, algorithm, V_shape, K_shape, dtype):
         rng = np.random.default_rng(5)
-        V, K = 100 + 30 * rng.standard_normal(V_shape), rng.standard_normal(K_shape)
+        V = 100 + 30 * rng.standard_normal(V_shape)
+        K = preset(K_shape).weights if isinstance(K_shape, str) else rng.standard_normal(K_shape)
         V, K = V.astype(dtype), K.astype(dtype)
         exact = conv2d(V.astype(np.float64), K.astype(np.float64), padding="same", algorithm="direct")
         Z = conv2d(V, K, padding="same", algorithm=algorithm)

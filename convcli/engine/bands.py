@@ -123,7 +123,7 @@ class _Stored:
 
 def plan_for(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Execution = AUTOMATIC) -> Plan:
     """The plan of a convolution with K, which is looked at only for its rank."""
-    return plan_convolution(Workload(geometry, dtype, execution.memory, *rank_of(K)), execution.algorithm)
+    return plan_convolution(Workload(geometry, dtype, execution.memory, *rank_of(K, dtype)), execution.algorithm)
 
 
 def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored, execution: Execution) -> None:

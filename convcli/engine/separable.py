@@ -11,6 +11,7 @@ and along columns the terms r take the place of channels in ``convcli.engine.ver
 them up.
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -27,19 +28,25 @@ from convcli.geometry import Axis, Geometry
 
 BLOCK_ROWS = (8, 16)
 BLOCK_COLUMNS = (16, 32)
+# Tiles of a half or less of a row are higher, and tall kernels do less twice where they meet.
+ROW_PARTS = (1, 2, 4, 8)
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
     """The best numbers of rows and columns in a block, and what they take; refused where channels mix."""
     if not work.rank:
         return Refusal("its kernels map several channels to one, or are not finite")
+    extents = dict.fromkeys(_extent(work, -(-work.geometry.columns.output // parts)) for parts in ROW_PARTS)
+    candidates = itertools.product(extents, BLOCK_ROWS, BLOCK_COLUMNS)
+    return min((_estimate(work, *candidate) for candidate in candidates), key=lambda found: found.seconds)
+
+
+def _extent(work: Workload, columns: int) -> Extent:
     geometry = work.geometry
-    extent = evened(
-        largest_extent(geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work)), geometry
+    largest = largest_extent(
+        geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work), columns
     )
-    extent = inner_apart(extent, geometry)
-    candidates = [_estimate(work, extent, rows, columns) for rows in BLOCK_ROWS for columns in BLOCK_COLUMNS]
-    return min(candidates, key=lambda found: found.seconds)
+    return inner_apart(evened(largest, geometry), geometry)
 
 
 def _estimate(work: Workload, extent: Extent, rows: int, columns: int) -> Estimate:
@@ -95,7 +102,7 @@ def _stacked(weights: Array, rank: int, dtype: np.dtype[Any]) -> tuple[FloatArra
     groups, _, _, kh, kw = weights.shape
     U, V = np.zeros((groups, rank, kh), dtype), np.zeros((groups, rank, kw), dtype)
     for group, kernel in enumerate(weights[:, 0, 0]):
-        columns, rows = factorise(kernel)
+        columns, rows = factorise(kernel, dtype)
         U[group, : len(columns)], V[group, : len(rows)] = columns, rows
     return U, V
 

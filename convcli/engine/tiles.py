@@ -109,12 +109,14 @@ def output_floats(geometry: Geometry, extent: Extent) -> int:
     return extent.pixels * geometry.groups * geometry.out_channels
 
 
-def largest_extent(geometry: Geometry, floats: Callable[[Extent], int], limit: int) -> Extent:
+def largest_extent(
+    geometry: Geometry, floats: Callable[[Extent], int], limit: int, columns: int | None = None
+) -> Extent:
     """The largest tile whose ``floats`` stay within ``limit``: whole rows first, then more rows, then more images.
 
-    A single output pixel is never refused, whatever it takes.
+    A row is of so many ``columns``, or of all of them. A single output pixel is never refused, whatever it takes.
     """
-    images, rows, columns = geometry.images, geometry.rows.output, geometry.columns.output
+    images, rows, columns = geometry.images, geometry.rows.output, columns or geometry.columns.output
 
     def largest(most: int, extent: Callable[[int], Extent]) -> Extent:
         return extent(max(1, bisect_right(range(1, most + 1), False, key=lambda n: floats(extent(n)) > limit)))
