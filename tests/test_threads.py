@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from convcli import conv2d
 from convcli.engine.scratch import KEPT, Scratch
@@ -56,6 +57,28 @@ def test_many_callers_at_once():
     with ThreadPoolExecutor(4) as pool:
         for Z in pool.map(lambda _: conv2d(V, K, threads=2, memory=1 << 18), range(12)):
             assert np.array_equal(Z, alone)
+
+
+def test_blas_gets_its_threads_back_after_overlapping_calls():
+    before = blas_threads()
+    entered, leave = threading.Barrier(3), [threading.Event(), threading.Event()]
+
+    def work(item, scratch):
+        entered.wait(timeout=5)
+        leave[item].wait(timeout=5)
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(each, [number], work, threads=1) for number in range(2)]
+        entered.wait(timeout=5)
+        assert set(blas_threads()) <= {1}
+        for event, call in zip(leave, calls, strict=True):
+            event.set()
+            call.result(timeout=5)
+    assert blas_threads() == before
+
+
+def blas_threads():
+    return [found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

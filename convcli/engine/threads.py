@@ -4,7 +4,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -34,7 +34,7 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
     workers = min(threads, len(items))
     remaining = iter(items)
     # A single item leaves the threads to BLAS.
-    with _blas_threads(1 if workers > 1 else threads):
+    with BLAS.held_at(1 if workers > 1 else threads):
         others = [_pool(workers - 1).submit(_work_through, remaining, work) for _ in range(workers - 1)]
         try:
             _work_through(remaining, work)
@@ -101,9 +101,34 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def _blas_threads(count: int) -> AbstractContextManager[Any]:
-    controller = _controller()
-    return controller.limit(limits=count, user_api="blas") if controller.lib_controllers else nullcontext()
+class _BlasLimit:
+    """Holds BLAS to some threads; while several calls hold it, the first one's number stands, and the last gives back.
+
+    Each on its own would give back what it found, which may be another's limit.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limit: Any = None
+
+    @contextmanager
+    def held_at(self, count: int) -> Iterator[None]:
+        """Within, BLAS takes so many threads, or what another call has set."""
+        with self._lock:
+            if self._holders == 0:
+                self._limit = _controller().limit(limits=count, user_api="blas")
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    self._limit.restore_original_limits()
+
+
+BLAS = _BlasLimit()
 
 
 @cache

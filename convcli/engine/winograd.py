@@ -22,6 +22,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, Refusal, Run, Workload
 from convcli.engine.scratch import Scratch
+from convcli.engine.threads import BLAS
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
 from convcli.geometry import Geometry
 
@@ -97,7 +98,9 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
 def transformed_weights(weights: Array) -> FloatArray:
     """U ``(4, 4, groups, C_out, C_in)`` of weights ``(groups, C_out, C_in, 3, 3)``."""
     kernels = weights.reshape(-1, 9).T
-    return (np.kron(TAPS, TAPS).astype(weights.dtype) @ kernels).reshape(4, 4, *weights.shape[:3])
+    # Had BLAS more threads, they would go on spinning for a tenth of a second, in the way of ours.
+    with BLAS.held_at(1):
+        return (np.kron(TAPS, TAPS).astype(weights.dtype) @ kernels).reshape(4, 4, *weights.shape[:3])
 
 
 def _transform(tile: FloatArray, pitch: int, out: FloatArray, scratch: Scratch) -> None:
