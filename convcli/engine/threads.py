@@ -125,7 +125,15 @@ class _BlasLimit:
             with self._lock:
                 self._holders -= 1
                 if self._holders == 0:
-                    self._limit.restore_original_limits()
+                    self._give_back()
+
+    def _give_back(self) -> None:
+        from threadpoolctl import OpenBLASController  # type: ignore[import-untyped]
+
+        # OpenBLAS obeys the thread that set its limit, which may have been another one, and only until it is freed.
+        OpenBLASController.clear_controlling_thread(force=True)
+        self._limit.restore_original_limits()
+        OpenBLASController.clear_controlling_thread(force=True)
 
 
 BLAS = _BlasLimit()
@@ -134,6 +142,6 @@ BLAS = _BlasLimit()
 @cache
 def _controller() -> Any:
     """Looking for the libraries takes milliseconds; numpy has loaded its BLAS by now."""
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
