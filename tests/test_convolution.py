@@ -236,6 +236,16 @@ class TestTypes:
             conv2d(V, K, **options)
 
 
+@pytest.mark.parametrize("stored", ["bool", "uint8", "int64", "float32", ">f8"])
+@each_convolution
+def test_kernels_of_any_type(algorithm, stored):
+    case = BY_NAME["three-by-three"]
+    V, K, _ = operands(case)
+    K = np.abs(K).astype(stored)
+    Z = unless_refused(lambda: conv2d(V, K, **case.options, algorithm=algorithm), algorithm)
+    assert_agrees(Z, reference.conv2d(V, K.astype(float), **case.plain), algorithm)
+
+
 class TestRoundingBound:
     """Algorithms that round stay within their bound, relative to the largest output, on random floats."""
 

@@ -5,8 +5,6 @@ from convcli.engine.calibration import BYTE, CALL, PRODUCT, PRODUCT_DEPTH, PRODU
 # Bytes that a tile, its scratch and its output should take together. Somewhat above a core's own cache: two threads
 # that come back to the interpreter more often wait for its lock longer than they wait for memory.
 CACHE = 3 << 20
-
-
 # Bytes that prepared weights, which all threads share, may take.
 SHARED = 48 << 20
 

@@ -77,7 +77,7 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
 
 def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     """Fills an output tile from a padded input tile."""
-    U = transformed_weights(weights).astype(work.dtype, copy=False)
+    U = transformed_weights(weights.astype(work.dtype, copy=False))
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         images, groups, channels, height, width = out.shape
@@ -95,7 +95,7 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     return run
 
 
-def transformed_weights(weights: Array) -> FloatArray:
+def transformed_weights(weights: FloatArray) -> FloatArray:
     """U ``(4, 4, groups, C_out, C_in)`` of weights ``(groups, C_out, C_in, 3, 3)``."""
     kernels = weights.reshape(-1, 9).T
     # Had BLAS more threads, they would go on spinning for a tenth of a second, in the way of ours.
