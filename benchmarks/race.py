@@ -7,7 +7,7 @@ from statistics import median
 Contestant = Callable[[], object]
 
 # Threads of BLAS and OpenMP spin for a while after their work, and would slow the next contestant down.
-REST = 0.02
+REST = 0.002
 
 
 def race(contestants: Mapping[str, Contestant], seconds: float = 2.0, least: int = 5) -> dict[str, float]:

@@ -86,11 +86,12 @@ def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
         columns = _columns(tile, work.geometry, upstream.shape[-2:], scratch)
         flat = upstream.reshape(*upstream.shape[:3], -1)
-        dK = np.zeros(work.geometry.kernel_blocks, tile.dtype)
         # Image by image: a batch of products would be as many kernels at once.
-        for G, X in zip(flat, columns, strict=True):
-            dK += np.matmul(G, X.swapaxes(-1, -2)).reshape(dK.shape)
-        return dK
+        products = (np.matmul(G, X.swapaxes(-1, -2)) for G, X in zip(flat, columns, strict=True))
+        dK: FloatArray = next(products)
+        for product in products:
+            np.add(dK, product, out=dK)
+        return dK.reshape(work.geometry.kernel_blocks)
 
     return run
 
