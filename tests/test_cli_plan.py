@@ -107,7 +107,11 @@ def test_arrays_and_stdin(tmp_path):
         (("--input-shape", "3"), "input shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
         (("--input-shape", "3,0,2"), "input shape: expected integers of at least 1 as H,W or C,H,W, given '3,0,2'"),
         (("--input-shape", "3,a,2"), "input shape: expected C,H,W, given '3,a,2'"),
-        (("--input-shape", "3,9,9", "--memory", "lots"), "memory: expected bytes, as in 500K, 64M or 2G, given 'lots'"),
+        (
+            ("--input-shape", "3,9,9", "--memory", "lots"),
+            "memory: expected at least 64K bytes, as in 500K, 64M or 2G, given 'lots'",
+        ),
+        (("--input-shape", "3,9,9", "--memory", "1"), "memory: expected at least 64K bytes, as in 500K, "),
         (("--input-shape", "3,9,9", "--threads", "0"), "threads: expected an integer of at least 1, given 0"),
         (("--input-shape", "3,9,9", "--dtype", "half"), "dtype: expected float32 or float64, given half"),
         (("--input-shape", "3,9,9", "--algorithm", "best"), "unknown algorithm 'best': expected auto, toeplitz, "),

@@ -1,7 +1,7 @@
 """Z against the plain loops, against scipy, and under every choice that must not change it."""
 
 import tracemalloc
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -244,6 +244,39 @@ def test_kernels_of_any_type(algorithm, stored):
     K = np.abs(K).astype(stored)
     Z = unless_refused(lambda: conv2d(V, K, **case.options, algorithm=algorithm), algorithm)
     assert_agrees(Z, reference.conv2d(V, K.astype(float), **case.plain), algorithm)
+
+
+@pytest.mark.parametrize("edge", ["zero", "reflect"])
+@each_convolution
+def test_inner_tiles_apart_from_those_at_the_edges(algorithm, edge):
+    """Enough tiles that views are worth it, and pads within, at and beyond the kernel's reach."""
+    V, K = integers((2, 60, 70), seed=1), integers((3, 2), seed=2)
+    for padding in ((0, 0, 0, 0), (1, 1, 1, 0), (9, 0, 0, 7)):
+        options = {"padding": padding, "edge": edge}
+        whole = conv2d(V, K, **options, algorithm="direct")
+        tiled = partial(conv2d, V, K, **options, algorithm=algorithm, memory=20_000)
+        assert_agrees(unless_refused(tiled, algorithm), whole, algorithm)
+
+
+@each_convolution
+def test_infinities_and_nan_stay_within_the_kernels_reach(algorithm):
+    V, K = integers((1, 200, 90), seed=1), integers((5, 5), seed=2)
+    V[0, 100, 40], V[0, 20, 70] = np.nan, np.inf
+    expected = conv2d(V, K, algorithm="direct")
+    Z = unless_refused(lambda: conv2d(V, K, algorithm=algorithm, memory=1 << 18), algorithm)
+    assert np.array_equal(np.isfinite(Z), np.isfinite(expected))
+    assert np.count_nonzero(~np.isfinite(Z)) == 50
+    finite = np.isfinite(expected)
+    assert np.allclose(Z[finite], expected[finite], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("view", [np.s_[:, ::-1], np.s_[:, :, ::-1], np.s_[:, ::2, ::2]], ids=str)
+@each_convolution
+def test_views_of_any_strides(algorithm, view):
+    V, K = integers((2, 60, 70), seed=1)[view], integers((3, 3), seed=2)
+    for source in (V, np.broadcast_to(V[:, :1], V.shape)):
+        Z = unless_refused(partial(conv2d, source, K, algorithm=algorithm, memory=20_000), algorithm)
+        assert_agrees(Z, conv2d(source.copy(), K, algorithm="direct"), algorithm)
 
 
 class TestRoundingBound:

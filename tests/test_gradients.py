@@ -100,6 +100,20 @@ def counting(shape):
     return np.arange(prod(shape), dtype=float).reshape(shape)
 
 
+@pytest.mark.parametrize("stride", [1, (2, 3)], ids=str)
+@each_convolution
+def test_an_input_gradient_that_crops_in_many_tiles(algorithm, stride):
+    """Pads beyond the kernel's reach make dV's convolution crop G; its tiles that read no pads are views."""
+    V, K = integers((2, 60, 70), seed=1), integers((3, 2), seed=2)
+    options = {"stride": stride, "padding": (5, 4, 0, 7), "wrt": "input"}
+    G = integers(conv2d(V, K, stride=stride, padding=(5, 4, 0, 7)).shape, seed=3)
+    whole = conv2d_grad(V, K, G, **options, algorithm="direct").input
+    tiled = unless_refused(lambda: conv2d_grad(V, K, G, **options, algorithm=algorithm, memory=20_000).input, algorithm)
+    assert_agrees(tiled, whole, algorithm)
+    V_padded = np.pad(V, ((0, 0), (5, 4), (0, 7)))
+    assert np.isclose(np.sum(whole * V), np.sum(G * conv2d(V_padded, K, stride=stride, algorithm="direct")))
+
+
 @each_kernel_gradient
 def test_a_long_sum_in_float32_keeps_its_digits(algorithm):
     """Three million pixels to a weight: as many products, rounded to float32, must not add their rounding up."""

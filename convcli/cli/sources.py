@@ -62,15 +62,18 @@ def read_request(source: str, words: Words, engine: Engine) -> Request:
     return Request(kernel, settings, words.flip, Execution(engine.algorithm, engine.threads, _bytes(engine.memory)))
 
 
+# With less, tiles are a few pixels, and take hours.
+LEAST_MEMORY = 64 << 10
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def _bytes(text: str) -> int:
     digits = text.rstrip("kKmMgG")
     unit = text[len(digits) :].upper()
-    if not digits.isdecimal() or unit not in UNITS:
-        raise OptionError(f"memory: expected bytes, as in 500K, 64M or 2G, given {text!r}")
-    return int(digits) * UNITS[unit]
+    count = int(digits) * UNITS[unit] if digits.isascii() and digits.isdecimal() and unit in UNITS else 0
+    if count < LEAST_MEMORY:
+        raise OptionError(f"memory: expected at least 64K bytes, as in 500K, 64M or 2G, given {text!r}")
+    return count
 
 
 def _bias(text: str) -> Array:

@@ -13,7 +13,15 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Workload
 from convcli.engine.partition import gradient_parts, parts
-from convcli.engine.plan import AUTO, CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
+from convcli.engine.plan import (
+    AUTO,
+    CONVOLUTIONS,
+    DEFINITION,
+    KERNEL_GRADIENTS,
+    Plan,
+    plan_convolution,
+    plan_kernel_gradient,
+)
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, each
 from convcli.engine.tiles import Tile
@@ -21,6 +29,9 @@ from convcli.errors import OptionError
 from convcli.geometry import Geometry
 from convcli.padding import pad
 
+# Zeros in blocks and transforms make NaN of infinities that no tap reads. A tile that holds some is done by the
+# definition.
+KEEPS_NANS_IN_PLACE = ("direct", "im2col")
 # Bytes of workspace for each thread.
 MEMORY = 16 << 20
 
@@ -129,11 +140,15 @@ def plan_for(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Exec
 def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored, execution: Execution) -> None:
     plan = plan_for(K, geometry, output.dtype, execution)
     run = CONVOLUTIONS[plan.algorithm].runner(K, plan.work, plan.estimate)
+    define = CONVOLUTIONS[DEFINITION].runner(K, plan.work, plan.estimate)
+    may_spread = V.dtype.kind == "f" and plan.algorithm not in KEEPS_NANS_IN_PLACE
 
     def fill(tile: Tile, scratch: Scratch) -> None:
         part = _part(tile)
-        filled = output.tile(part, scratch)
-        run(_load(V, geometry, tile, plan.work.dtype, scratch), filled, scratch)
+        filled, loaded = output.tile(part, scratch), _load(V, geometry, tile, plan.work.dtype, scratch)
+        run(loaded, filled, scratch)
+        if may_spread and not np.isfinite(filled.sum()) and not np.isfinite(loaded).all():
+            define(loaded, filled, scratch)
         output.finish(part, filled)
 
     each(list(plan.estimate.extent.tiles(geometry)), fill, threads=execution.threads_for(plan.estimate))
@@ -193,8 +208,14 @@ def _load(V: Array, geometry: Geometry, tile: Tile, dtype: np.dtype[Any], scratc
     rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
     row_runs, column_runs = geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
     inside = geometry.rows.is_inside(rows) and geometry.columns.is_inside(columns)
-    if inside and V.dtype == dtype and V.strides[-1] == V.itemsize:
+    if inside and V.dtype == dtype and _fits_blas(V):
         return images[..., row_runs[0].source, column_runs[0].source]
     padded: FloatArray = scratch.array((*images.shape[:3], len(rows), len(columns)), dtype)
     pad(images, row_runs, column_runs, geometry.edge.value, padded)
     return padded
+
+
+def _fits_blas(V: Array) -> bool:
+    """Whether rows are as BLAS takes them: whole, and one after the other."""
+    row, column = V.strides[-2:]
+    return column == V.itemsize and row >= V.shape[-1] * V.itemsize

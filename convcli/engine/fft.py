@@ -35,7 +35,9 @@ def estimate(work: Workload) -> Estimate | Refusal:
     geometry = work.geometry
     taps = geometry.rows.taps * geometry.columns.taps
     if taps < LEAST_TAPS:
-        return Refusal(f"{taps} taps, below {LEAST_TAPS}: a product of spectra would only add rounding")
+        return Refusal(
+            f"{taps} tap{'s' * (taps != 1)}, below {LEAST_TAPS}: a product of spectra would only add rounding"
+        )
     sides = [side for side in SIDES if side >= max(geometry.rows.reach, geometry.columns.reach)]
     estimates = [_estimate(work, side) for side in sides]
     fitting = [found for found in estimates if found.workspace <= work.memory]

@@ -33,6 +33,8 @@ class GradientAlgorithm(Protocol):
 EstimateOf = Callable[[Workload], Estimate | Refusal]
 
 AUTO = "auto"
+# Takes least, fits anything, and is what the others are held to.
+DEFINITION = "direct"
 CONVOLUTIONS: dict[str, Algorithm] = {
     "toeplitz": toeplitz,
     "separable": separable,
@@ -83,8 +85,8 @@ def _make_plan(work: Workload, estimates: Mapping[str, EstimateOf], algorithm: s
 
 
 def _answer(name: str, answer: Estimate | Refusal, work: Workload) -> Estimate | Refusal:
-    # The definition takes least, and is what remains when no tile is small enough.
-    if isinstance(answer, Estimate) and answer.workspace > work.memory and name != "direct":
+    # The definition is what remains when no tile is small enough.
+    if isinstance(answer, Estimate) and answer.workspace > work.memory and name != DEFINITION:
         return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
     return answer
 

@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -33,8 +33,8 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
     """
     workers = min(threads, len(items))
     remaining = iter(items)
-    # A single item leaves the threads to BLAS.
-    with BLAS.held_at(1 if workers > 1 else threads):
+    # Always one thread, for a lone item too: with more, BLAS rounds in another order.
+    with BLAS.held():
         others = [_pool(workers - 1).submit(_work_through, remaining, work) for _ in range(workers - 1)]
         try:
             _work_through(remaining, work)
@@ -88,7 +88,7 @@ def _own_scratch() -> Scratch:
     return scratch
 
 
-@cache
+@lru_cache(maxsize=1)
 def _pool(workers: int) -> "ThreadPoolExecutor":
     """Threads that stay: starting them takes as long as a small image."""
     from concurrent.futures import ThreadPoolExecutor
@@ -102,7 +102,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _BlasLimit:
-    """Holds BLAS to some threads; while several calls hold it, the first one's number stands, and the last gives back.
+    """Holds BLAS to one thread until the last of the calls that want it so has ended.
 
     Each on its own would give back what it found, which may be another's limit.
     """
@@ -113,11 +113,11 @@ class _BlasLimit:
         self._limit: Any = None
 
     @contextmanager
-    def held_at(self, count: int) -> Iterator[None]:
-        """Within, BLAS takes so many threads, or what another call has set."""
+    def held(self) -> Iterator[None]:
+        """Within, BLAS takes one thread."""
         with self._lock:
             if self._holders == 0:
-                self._limit = _controller().limit(limits=count, user_api="blas")
+                self._limit = _controller().limit(limits=1, user_api="blas")
             self._holders += 1
         try:
             yield

@@ -91,9 +91,10 @@ def _cut(span: range, step: int) -> Iterator[range]:
 
 def _apart(axis: Axis) -> tuple[range, range, range]:
     """The outputs before, within and after those whose window touches no padding."""
-    first = min(-(-axis.before // axis.stride), axis.output)
-    stop = max(first, (axis.before + axis.size - axis.reach) // axis.stride + 1)
-    last = min(stop, axis.output)
+    # Where pads are negative, they crop: no window touches them.
+    first = min(max(0, -(-axis.before // axis.stride)), axis.output)
+    stop = (axis.before + axis.size - axis.reach) // axis.stride + 1
+    last = max(first, min(stop, axis.output))
     return range(first), range(first, last), range(last, axis.output)
 
 

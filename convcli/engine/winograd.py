@@ -99,7 +99,7 @@ def transformed_weights(weights: FloatArray) -> FloatArray:
     """U ``(4, 4, groups, C_out, C_in)`` of weights ``(groups, C_out, C_in, 3, 3)``."""
     kernels = weights.reshape(-1, 9).T
     # Had BLAS more threads, they would go on spinning for a tenth of a second, in the way of ours.
-    with BLAS.held_at(1):
+    with BLAS.held():
         return (np.kron(TAPS, TAPS).astype(weights.dtype) @ kernels).reshape(4, 4, *weights.shape[:3])
 
 
