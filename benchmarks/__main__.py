@@ -5,11 +5,11 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
@@ -52,11 +52,17 @@ def main(words: list[str]) -> None:
     head = _head(found)
     print(f"{head}\n\n{HEADING}")
     lines: list[str] = []
+    gradients: list[float] = []
     with TemporaryDirectory() as folder:
         for row in chain(rows(), command_rows(folder)):
             if not words or any(word in row.name for word in words):
-                lines.append(_line(row, found))
+                times = race({"ours": row.ours, **row.others})
+                lines.append(_line(row, times, found))
                 print(lines[-1], flush=True)
+                gradients += _ratios(times) if row.name.startswith("layer") and not row.name.endswith("Z") else []
+    if gradients:
+        lines.append(f"| layers: dV and dK, geometric mean | - | - | {geometric_mean(gradients):.2f} | - | - |")
+        print(lines[-1])
     if write:
         _replace(ROOT / "docs" / "performance.md", [head, "", HEADING, *lines])
         chosen = [line for line in lines if any(word in line for word in README_ROWS)]
@@ -90,11 +96,15 @@ def _once(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _line(row: Row, found: Rates) -> str:
-    times = race({"ours": row.ours, **row.others})
-    ours = times.pop("ours")
-    theirs = ", ".join(f"{name} {seconds * 1e3:.1f}" for name, seconds in times.items())
-    ratios = ", ".join(f"{seconds / ours:.2f}" for seconds in times.values())
+def _ratios(times: Mapping[str, float]) -> list[float]:
+    """Each peer's time over ours."""
+    return [seconds / times["ours"] for name, seconds in times.items() if name != "ours"]
+
+
+def _line(row: Row, times: Mapping[str, float], found: Rates) -> str:
+    ours = times["ours"]
+    theirs = ", ".join(f"{name} {seconds * 1e3:.1f}" for name, seconds in times.items() if name != "ours")
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in _ratios(times))
     fractions = (_share(row.multiplications / found.products, ours), _share(row.moved / found.copied, ours))
     return f"| {row.name} | {ours * 1e3:.1f} | {theirs} | {ratios} | {' | '.join(fractions)} |"
 
