@@ -1,4 +1,6 @@
-"""The executor: for each tile of the plan, load a padded float tile, compute, store. It decides nothing.
+"""The executor: for each tile of the plan, load a padded float tile, compute, store.
+
+It decides nothing, but that a tile of infinities or NaN is done by the definition.
 
 V, K, Z, G and dK come with the five axes that ``Geometry`` gives them, in any real type.
 """

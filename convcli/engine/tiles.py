@@ -52,7 +52,7 @@ class Extent:
         return self.images * self.rows * self.columns
 
     def count(self, geometry: Geometry) -> int:
-        """How many tiles cover the output."""
+        """How many tiles cover the output; what is cut apart at its edges is not counted."""
         return (
             ceil(geometry.images / self.images)
             * ceil(geometry.rows.output / self.rows)
