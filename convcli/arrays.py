@@ -1,5 +1,6 @@
 """The array types that signatures use, and arrays at the door: what is taken, and in what type it is computed."""
 
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -52,15 +53,23 @@ def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtyp
     return dtype
 
 
-def fill_rounded(numbers: FloatArray, out: Array) -> None:
-    """Round half to even and clip to the range of out's integer type; NaN becomes 0. The numbers are used up."""
-    limits, low, high = np.iinfo(out.dtype), numbers.min(), numbers.max()
-    if np.isnan(low):
+def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> None:
+    """Round half to even and clip to the range of out's integer type; NaN becomes 0. The numbers are used up.
+
+    ends: the least and the greatest of them, as ``ends_of`` gives them.
+    """
+    limits, (low, high) = np.iinfo(out.dtype), ends
+    if isnan(low):
         np.nan_to_num(numbers, copy=False, posinf=limits.max, neginf=limits.min)
     np.rint(numbers, out=numbers)
     if not (low >= limits.min and high <= limits.max):
         np.clip(numbers, limits.min, limits.max, out=numbers)
     out[...] = numbers
+
+
+def ends_of(numbers: FloatArray) -> tuple[float, float]:
+    """The least and the greatest; NaN and NaN where one of them is NaN."""
+    return float(numbers.min()), float(numbers.max())
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

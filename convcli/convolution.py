@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
-from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type, fill_rounded, real_array, stored_type
+from convcli.arrays import (
+    ROUNDED_TO,
+    Array,
+    FloatArray,
+    computing_type,
+    ends_of,
+    fill_rounded,
+    real_array,
+    stored_type,
+)
 from convcli.engine import AUTOMATIC, MEMORY, Execution, Store
 from convcli.geometry import Geometry
 from convcli.operands import bias_blocks, kernel_blocks
@@ -70,7 +79,7 @@ def convolve(
     if Z.dtype == call.dtype:
         engine.convolve(call.V, call.K, call.geometry, Z, call.bias, execution)
     else:
-        call.run(lambda part, tile: fill_rounded(tile, Z[part]), execution)
+        call.run(lambda part, tile: fill_rounded(tile, ends_of(tile), Z[part]), execution)
     return Z.reshape(call.geometry.output_shape)
 
 

@@ -27,7 +27,7 @@ from convcli.arrays import Array, FloatArray, computing_type, real_array
 from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.errors import OptionError
 from convcli.geometry import Axis, Geometry
-from convcli.operands import bias_blocks, flipped, kernel_blocks, upstream_blocks
+from convcli.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
 from convcli.padding import EdgeFill, pad_adjoint
 from convcli.settings import Numbers, Settings, parse_settings
 
@@ -218,7 +218,7 @@ def _bias_gradient(
     G: Array, bias: ArrayLike | None, K: Array, geometry: Geometry, dtype: np.dtype[np.floating]
 ) -> FloatArray:
     """G summed over every axis along which the bias was repeated."""
-    given = np.zeros(() if K.ndim == 2 else K.shape[:1]) if bias is None else real_array("bias b", bias)
+    given = np.zeros(bias_shape(None, K.shape)) if bias is None else real_array("bias b", bias)
     blocks = bias_blocks(given, K, geometry, dtype)
     repeated = tuple(axis for axis in range(G.ndim) if axis < G.ndim - blocks.ndim or blocks.shape[axis - G.ndim] == 1)
     return np.asarray(G.sum(axis=repeated, dtype=dtype)).reshape(given.shape)

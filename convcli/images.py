@@ -113,13 +113,12 @@ def open_image(path: Path) -> Image:
 
     Raises FileError if it is missing, unreadable, broken, or neither of them.
     """
-    file = _opened(path)
-    return _decode(file, str(path))
+    return _decode(path, str(path))
 
 
 def open_header(path: Path) -> Header:
     """The header alone of a picture or ``.npy`` array; errors as those of ``open_image``."""
-    return _decode_header(_opened(path), str(path))
+    return _decode_header(path, str(path))
 
 
 def decode_image(data: bytes, source: str) -> Image:
@@ -174,14 +173,9 @@ def encode_image(
     return stream.getvalue()
 
 
-def _opened(path: Path) -> Path | BytesIO:
-    try:
-        # What cannot seek is read whole; a missing file or a folder fails here, with its reason.
-        file = path if path.is_file() else BytesIO(path.read_bytes())
-        _start(file)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
-    return file
+def _seekable(file: Path | BytesIO) -> Path | BytesIO:
+    """A file as it is; a FIFO or device read whole. A missing file or a folder fails here, with its reason."""
+    return BytesIO(file.read_bytes()) if isinstance(file, Path) and not file.is_file() else file
 
 
 def _start(file: Path | BytesIO) -> bytes:
@@ -211,7 +205,11 @@ Decoder = Callable[[Path | BytesIO], Decoded]
 
 
 def _read(file: Path | BytesIO, source: str, read_array: Decoder[Decoded], read_picture: Decoder[Decoded]) -> Decoded:
-    start = _start(file)
+    try:
+        file = _seekable(file)
+        start = _start(file)
+    except OSError as error:
+        raise FileError(f"cannot read {source}: {error.strerror}") from error
     if not start:
         raise FileError(f"cannot read {source}: it is empty")
     try:

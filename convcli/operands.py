@@ -34,6 +34,13 @@ def bias_blocks(bias: ArrayLike, K: Array, geometry: Geometry, dtype: np.dtype[A
     raise GeometryError(f"bias b: expected {expected}, given shape {b.shape}")
 
 
+def bias_shape(bias: ArrayLike | None, kernel_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of db: the bias', or without one that of a number for a 2-D kernel, of one a channel for a bank."""
+    if bias is not None:
+        return np.shape(bias)
+    return () if len(kernel_shape) == 2 else kernel_shape[:1]
+
+
 def upstream_blocks(G: ArrayLike, geometry: Geometry) -> Array:
     """G with the engine's axes; GeometryError unless it is shaped like Z."""
     upstream = real_array("upstream gradient G", G)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, fill_rounded
+from convcli.arrays import Array, FloatArray, ends_of, fill_rounded
 from convcli.errors import OptionError
 
 # Takes a part of the maps, given where it lies; the array is the taker's to overwrite.
@@ -71,7 +71,7 @@ def to_pixels(
     values = np.empty(shape, np.uint8 if full == 255 else np.uint16)
     low, high = 0.0, 0.0
     if mode == "minmax":
-        spans = _each_map(produce, values, lambda _, Z: Tally(0, 0, *_finite_span(Z)))
+        spans = _each_map(produce, values, lambda _, Z: Tally(0, 0, *_finite_span(Z, ends_of(Z))))
         low, high = (scale * end for end in reduce(Tally.merged, spans).span)
     to_levels = _to_levels(mode, full, low, high, scale)
     tallies = _each_map(produce, values, lambda pixels, Z: _fill(pixels, Z, to_levels, full))
@@ -80,7 +80,7 @@ def to_pixels(
 
 def tally_maps(maps: FloatArray) -> tuple[Tally, ...]:
     """One tally for each of ``(maps, OH, OW)``; nothing is clipped."""
-    return tuple(Tally(0, int(np.count_nonzero(np.isnan(Z))), *_finite_span(Z)) for Z in maps)
+    return tuple(Tally(0, int(np.count_nonzero(np.isnan(Z))), *_finite_span(Z, ends_of(Z))) for Z in maps)
 
 
 def require_mode(mode: str) -> None:
@@ -135,23 +135,23 @@ def _blocks(plane: Array) -> Iterator[Array]:
         yield plane[top : top + rows]
 
 
-def _finite_span(block: FloatArray) -> tuple[float, float]:
-    low, high = float(block.min()), float(block.max())
-    if isfinite(low) and isfinite(high):
-        return low, high
+def _finite_span(block: FloatArray, ends: tuple[float, float]) -> tuple[float, float]:
+    if all(map(isfinite, ends)):
+        return ends
     finite = block[np.isfinite(block)]
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
 
 def _fill(pixels: Array, Z: FloatArray, to_levels: Levels, full: int) -> Tally:
     """Fill a block of one map's pixels, and tally its numbers."""
-    span = _finite_span(Z)
-    levels = to_levels(Z)
+    ends = ends_of(Z)
+    span, levels = _finite_span(Z, ends), to_levels(Z)
+    ends = ends if levels is Z else ends_of(levels)
     clipped = nans = 0
-    if not _fitting(np.array([levels.min(), levels.max()]), full).all():
+    if not _fitting(np.array(ends), full).all():
         clipped = levels.size - int(np.count_nonzero(_fitting(levels, full)))
         nans = int(np.count_nonzero(np.isnan(levels)))
-    fill_rounded(levels, pixels)
+    fill_rounded(levels, ends, pixels)
     return Tally(clipped, nans, *span)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from convcli.engine import Estimate, Plan, Refusal, gradient_parts, parts, plan_for, plan_for_kernel_gradient
 from convcli.geometry import Geometry
 from convcli.gradients import input_gradient_parts
-from convcli.operands import kernel_blocks
+from convcli.operands import bias_shape, kernel_blocks
 from convcli.request import Request
 
 # What ``convcli grad`` computes in.
@@ -67,19 +67,13 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
     return Forecast(
         input_shape,
         kernel.weights.shape,
-        _bias_shape(kernel.bias, kernel.weights.shape),
+        bias_shape(kernel.bias, kernel.weights.shape),
         geometry,
         dtype,
         execution.threads_for(plans["output"].estimate),
         plans,
         {"output": 1 + len(others), "kernel": 1 + len(narrower), "input": len(phases)},
     )
-
-
-def _bias_shape(bias: Any, kernel_shape: tuple[int, ...]) -> tuple[int, ...]:
-    if bias is not None:
-        return np.shape(bias)
-    return () if len(kernel_shape) == 2 else kernel_shape[:1]
 
 
 def forecast_to_json(found: Forecast) -> dict[str, Any]:

@@ -31,9 +31,6 @@ from convcli.errors import OptionError
 from convcli.geometry import Geometry
 from convcli.padding import pad
 
-# Zeros in blocks and transforms make NaN of infinities that no tap reads. A tile that holds some is done by the
-# definition.
-KEEPS_NANS_IN_PLACE = ("direct", "im2col")
 # Bytes of workspace for each thread.
 MEMORY = 16 << 20
 
@@ -142,15 +139,14 @@ def plan_for(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Exec
 def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored, execution: Execution) -> None:
     plan = plan_for(K, geometry, output.dtype, execution)
     run = CONVOLUTIONS[plan.algorithm].runner(K, plan.work, plan.estimate)
-    define = CONVOLUTIONS[DEFINITION].runner(K, plan.work, plan.estimate)
-    may_spread = V.dtype.kind == "f" and plan.algorithm not in KEEPS_NANS_IN_PLACE
+    may_spread = V.dtype.kind == "f" and plan.estimate.spreads
 
     def fill(tile: Tile, scratch: Scratch) -> None:
         part = _part(tile)
         filled, loaded = output.tile(part, scratch), _load(V, geometry, tile, plan.work.dtype, scratch)
         run(loaded, filled, scratch)
         if may_spread and not np.isfinite(filled.sum()) and not np.isfinite(loaded).all():
-            define(loaded, filled, scratch)
+            CONVOLUTIONS[DEFINITION].runner(K, plan.work, plan.estimate)(loaded, filled, scratch)
         output.finish(part, filled)
 
     each(list(plan.estimate.extent.tiles(geometry)), fill, threads=execution.threads_for(plan.estimate))

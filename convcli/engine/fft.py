@@ -61,7 +61,9 @@ def _estimate(work: Workload, side: int) -> Estimate:
     )
     # Transforms keep their input, an output and a copy; the kernels' spectra are shared by the threads.
     workspace = (4 * channels + spectra) * side**2 * work.itemsize
-    return Estimate(extent, seconds, int(tiles * spectra * side**2), moved, workspace, {"side": side}, exact=False)
+    return Estimate(
+        extent, seconds, int(tiles * spectra * side**2), moved, workspace, {"side": side}, exact=False, spreads=True
+    )
 
 
 def _outputs(axis: Axis, side: int) -> int:

@@ -58,6 +58,8 @@ class Estimate:
     moved: bytes read or written beside the products, by copies and elementwise passes.
     workspace: bytes that one thread takes beyond input and output.
     exact: whether integers come out as integers, as far as the float type holds them.
+    spreads: whether infinities and NaN reach outputs whose windows do not hold them: zeros in blocks and transforms
+    make NaN of them.
     """
 
     extent: Extent
@@ -67,6 +69,7 @@ class Estimate:
     workspace: int
     blocks: Mapping[str, int] = field(default_factory=dict)
     exact: bool = True
+    spreads: bool = False
 
 
 class Refusal(NamedTuple):

@@ -68,6 +68,7 @@ def _estimate(work: Workload, extent: Extent, rows: int, columns: int) -> Estima
         workspace=_floats(geometry, extent, work.rank) * work.itemsize,
         blocks={"rows": rows, "columns": columns, "rank": work.rank},
         exact=work.exact_factors,
+        spreads=True,
     )
 
 

@@ -60,7 +60,9 @@ def _estimate(work: Workload, extent: Extent, block: int) -> Estimate:
         + calls_seconds(2 * taps * extent.count(geometry))
     )
     workspace = _floats(geometry, extent) * work.itemsize
-    return Estimate(extent, seconds, int(taps * rows * depth * columns), moved, workspace, {"rows": block})
+    return Estimate(
+        extent, seconds, int(taps * rows * depth * columns), moved, workspace, {"rows": block}, spreads=True
+    )
 
 
 def _floats(geometry: Geometry, extent: Extent) -> int:

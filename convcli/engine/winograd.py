@@ -62,7 +62,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
     )
     multiplications = 16 * blocks * geometry.in_channels * geometry.out_channels
     workspace = _floats(geometry, extent) * work.itemsize
-    return Estimate(extent, seconds, multiplications, moved, workspace, exact=False)
+    return Estimate(extent, seconds, multiplications, moved, workspace, exact=False, spreads=True)
 
 
 def _half(extent: int) -> int:
@@ -70,7 +70,7 @@ def _half(extent: int) -> int:
 
 
 def _floats(geometry: Geometry, extent: Extent) -> int:
-    """The tile, its planes, their 16 transforms along both axes and 8 along one, and 16 products."""
+    """At most: the tile, its planes, their 16 transforms along both axes and 8 along one, and 16 products."""
     blocks = extent.images * geometry.groups * (_half(extent.rows) + 1) * (_half(extent.columns) + 1)
     return input_floats(geometry, extent) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
 
