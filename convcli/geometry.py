@@ -82,6 +82,7 @@ class Geometry(NamedTuple):
 
     A 2-D kernel filters every channel alone: its channels are counted among the images, and one group maps
     one channel to one. ``leading`` are Z's axes before its rows and columns, as the caller sees them.
+    ``tiling`` is how many rows and columns of outputs have weights of their own before these repeat.
     """
 
     images: int
@@ -92,6 +93,16 @@ class Geometry(NamedTuple):
     columns: Axis
     edge: EdgeFill
     leading: tuple[int, ...] = ()
+    tiling: tuple[int, int] = (1, 1)
+
+    @property
+    def shares_weights(self) -> bool:
+        """Whether all outputs of a channel have the same weights."""
+        return self.tiling == (1, 1)
+
+    def weights_at(self, rows: range, columns: range) -> tuple[slice, slice]:
+        """The weights, along the tiling, of outputs that start or lie within one of its periods."""
+        return _phases(rows, self.tiling[0]), _phases(columns, self.tiling[1])
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -103,7 +114,7 @@ class Geometry(NamedTuple):
         """Top, bottom, left and right."""
         return (self.rows.before, self.rows.after, self.columns.before, self.columns.after)
 
-    # The engine sees every convolution with the same five axes:
+    # The engine sees every convolution with the same axes:
 
     @property
     def input_blocks(self) -> tuple[int, int, int, int, int]:
@@ -111,11 +122,17 @@ class Geometry(NamedTuple):
         return (self.images, self.groups, self.in_channels, self.rows.size, self.columns.size)
 
     @property
-    def kernel_blocks(self) -> tuple[int, int, int, int, int]:
-        """K as (groups, C_out, C_in, kh, kw)."""
-        return (self.groups, self.out_channels, self.in_channels, self.rows.taps, self.columns.taps)
+    def kernel_blocks(self) -> tuple[int, ...]:
+        """K as (groups, C_out, C_in, kh, kw); without shared weights (groups, C_out, tr, tc, C_in, kh, kw)."""
+        tiling = () if self.shares_weights else self.tiling
+        return (self.groups, self.out_channels, *tiling, self.in_channels, self.rows.taps, self.columns.taps)
 
     @property
     def output_blocks(self) -> tuple[int, int, int, int, int]:
         """Z and G as (images, groups, channels, OH, OW)."""
         return (self.images, self.groups, self.out_channels, self.rows.output, self.columns.output)
+
+
+def _phases(outputs: range, period: int) -> slice:
+    first = outputs.start % period
+    return slice(first, min(first + len(outputs), period))

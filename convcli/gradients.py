@@ -128,6 +128,9 @@ def _input_gradient(
     """dV' over the image itself, and then over each strip of pads, folded back onto what its pixels copied."""
     y, x = geometry.rows, geometry.columns
     dV = np.zeros(geometry.input_blocks, dtype)
+    if not geometry.shares_weights:
+        engine.input_gradient(G, K, geometry, dV, execution)
+        return dV
     _padded_input_gradient(G, K, geometry, _inside(y), _inside(x), dV, execution)
     for rows, columns in _pad_strips(geometry):
         strip = np.zeros((*dV.shape[:3], len(rows), len(columns)), dtype)

@@ -28,7 +28,7 @@ def bias_blocks(bias: ArrayLike, K: Array, geometry: Geometry, dtype: np.dtype[A
         return b
     channels = geometry.groups * geometry.out_channels
     units = (channels, *geometry.output_shape[-2:])
-    if K.ndim == 4 and b.shape in ((channels,), units):
+    if K.ndim > 2 and b.shape in ((channels,), units):
         return b.reshape(*blocks, *(b.shape[1:] or (1, 1)))
     expected = "a number (2-D kernel)" if K.ndim == 2 else f"a number, ({channels},) or {units}"
     raise GeometryError(f"bias b: expected {expected}, given shape {b.shape}")

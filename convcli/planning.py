@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.engine import Estimate, Plan, Refusal, gradient_parts, parts, plan_for, plan_for_kernel_gradient
+from convcli.arrays import Array
+from convcli.engine import Estimate, Execution, Plan, Refusal, gradient_parts, parts, plan_for, plan_for_kernel_gradient
 from convcli.geometry import Geometry
 from convcli.gradients import input_gradient_parts
 from convcli.operands import bias_shape, kernel_blocks
@@ -58,11 +59,11 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
     first, *others = parts(geometry)
     narrow, *narrower = gradient_parts(geometry, execution.memory)
     automatic = replace(execution, algorithm="auto")
-    phases = list(input_gradient_parts(K, geometry))
+    input_plan, phases = _input_gradient_plan(K, geometry, automatic)
     plans = {
         "output": plan_for(K[..., first.rows, first.columns], first.geometry, dtype, execution),
         "kernel": plan_for_kernel_gradient(narrow.geometry, GRADIENTS_IN, automatic),
-        "input": plan_for(phases[0].weights, phases[0].geometry, GRADIENTS_IN, automatic),
+        "input": input_plan,
     }
     return Forecast(
         input_shape,
@@ -72,8 +73,17 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
         dtype,
         execution.threads_for(plans["output"].estimate),
         plans,
-        {"output": 1 + len(others), "kernel": 1 + len(narrower), "input": len(phases)},
+        {"output": 1 + len(others), "kernel": 1 + len(narrower), "input": phases},
     )
+
+
+def _input_gradient_plan(K: Array, geometry: Geometry, execution: Execution) -> tuple[Plan, int]:
+    """The plan for dV at the first phase of the stride, and how many phases there are."""
+    if not geometry.shares_weights:
+        first, *others = parts(geometry)
+        return plan_for_kernel_gradient(first.geometry, GRADIENTS_IN, execution), 1 + len(others)
+    phases = list(input_gradient_parts(K, geometry))
+    return plan_for(phases[0].weights, phases[0].geometry, GRADIENTS_IN, execution), len(phases)
 
 
 def forecast_to_json(found: Forecast) -> dict[str, Any]:

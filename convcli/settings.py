@@ -18,8 +18,10 @@ Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 KERNEL_RANKS = {
     2: "(kh, kw), which filters every channel alone",
     4: "(C_out, C_in/groups, kh, kw), a bank",
+    6: "(C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected",
 }
-RANKS_IN_WORDS = ", or ".join(f"rank {rank}: {meaning}" for rank, meaning in KERNEL_RANKS.items())
+_RANKS = [f"rank {rank}: {meaning}" for rank, meaning in KERNEL_RANKS.items()]
+RANKS_IN_WORDS = f"{', '.join(_RANKS[:-1])}, or {_RANKS[-1]}"
 
 # A stride, a reach or a padded extent beyond this is a slip of the keyboard.
 LARGEST_EXTENT = 2**31 - 1
@@ -38,7 +40,7 @@ class Settings(NamedTuple):
     edge: EdgeFill
 
     def geometry(self, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
-        """The geometry for an input ``(..., C_in, H, W)`` and a kernel ``(kh, kw)`` or a bank.
+        """The geometry for an input ``(..., C_in, H, W)`` and a kernel of one of KERNEL_RANKS.
 
         With a 2-D kernel an input ``(H, W)`` will do. Raises GeometryError where they do not fit together.
         """
@@ -47,7 +49,8 @@ class Settings(NamedTuple):
         rows, columns = _padded(self.padding, *(Axis(size, taps, s, d) for size, taps, s, d in sides))
         _refuse_absurd(rows, columns, images * self.groups * max(in_channels, out_channels))
         _refuse_kernel_beyond_input(rows, columns)
-        return Geometry(images, self.groups, in_channels, out_channels, rows, columns, self.edge, leading)
+        tiling = (kernel_shape[1], kernel_shape[2]) if len(kernel_shape) == 6 else (1, 1)
+        return Geometry(images, self.groups, in_channels, out_channels, rows, columns, self.edge, leading, tiling)
 
 
 def parse_settings(
@@ -84,7 +87,7 @@ def _channels(
     _refuse_empty("kernel K", kernel_shape)
     if len(kernel_shape) == 2:
         return _planes(input_shape, groups)
-    if len(kernel_shape) == 4:
+    if len(kernel_shape) in KERNEL_RANKS:
         return _bank(input_shape, kernel_shape, groups)
     raise GeometryError(f"kernel K: expected {RANKS_IN_WORDS}; given rank {len(kernel_shape)}, shape {kernel_shape}")
 
@@ -106,8 +109,10 @@ def _bank(
     input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
 ) -> tuple[int, int, int, tuple[int, ...]]:
     if len(input_shape) < 3:
-        raise GeometryError(f"input V: a 4-D kernel needs shape (..., C_in, H, W), given {input_shape}")
-    out_channels, group_channels = kernel_shape[:2]
+        raise GeometryError(
+            f"input V: a {len(kernel_shape)}-D kernel needs shape (..., C_in, H, W), given {input_shape}"
+        )
+    out_channels, group_channels = kernel_shape[0], kernel_shape[-3]
     if groups < 1 or out_channels % groups:
         raise GeometryError(f"groups must divide the kernel's {out_channels} output channels: given {groups}")
     if input_shape[-3] != group_channels * groups:

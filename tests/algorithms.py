@@ -5,6 +5,7 @@ import pytest
 from reference import assert_same
 
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
+from convcli.engine.plan import UNSHARED
 from convcli.errors import OptionError
 
 # Integers come out as integers. The others round: transforms and singular values are no integers.
@@ -12,8 +13,11 @@ from convcli.errors import OptionError
 EXACT = {"direct", "im2col", "toeplitz", "auto"}
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
 
-each_convolution = pytest.mark.parametrize("algorithm", [*CONVOLUTIONS, "auto"])
-each_kernel_gradient = pytest.mark.parametrize("algorithm", [*KERNEL_GRADIENTS, "auto"])
+# For weights that are shared; the one for others has tests of its own.
+each_convolution = pytest.mark.parametrize("algorithm", [*(name for name in CONVOLUTIONS if name != UNSHARED), "auto"])
+each_kernel_gradient = pytest.mark.parametrize(
+    "algorithm", [*(name for name in KERNEL_GRADIENTS if name != UNSHARED), "auto"]
+)
 
 
 def assert_agrees(actual, expected, algorithm):

@@ -1,7 +1,8 @@
 """Convolution and its gradients by plain loops from the definition, and what compares arrays with them.
 
 Slow, and imports nothing from convcli. Arrays are always in full form: V (N, C_in, H, W),
-K (C_out, C_in/groups, kh, kw), G and Z (N, C_out, OH, OW). pads are (top, bottom, left, right).
+K (C_out, C_in/groups, kh, kw) or tiled (C_out, tr, tc, C_in/groups, kh, kw), G and Z (N, C_out, OH, OW).
+pads are (top, bottom, left, right).
 Padding is numpy.pad's, its adjoint is taken pixel by pixel.
 """
 
@@ -29,18 +30,19 @@ def conv2d_grad(V, K, G, stride, pads, dilation, groups, edge):
 
 
 def steps(K_shape, Z_shape, stride, dilation, groups):
-    """Every product of the definition: the indices (image, i, j, k), (image, l, a, c), (i, l, m, n) that meet."""
-    per_group = K_shape[0] // groups
+    """Every product of the definition: the indices (image, i, j, k), (image, l, a, c), (i, ..., l, m, n) that meet."""
+    per_group, tiling = K_shape[0] // groups, K_shape[1:-3]
     for image, i, j, k in np.ndindex(*Z_shape):
-        for l, m, n in np.ndindex(*K_shape[1:]):  # noqa: E741
-            channel = (i // per_group) * K_shape[1] + l
+        phase = (j % tiling[0], k % tiling[1]) if tiling else ()
+        for l, m, n in np.ndindex(*K_shape[-3:]):  # noqa: E741
+            channel = (i // per_group) * K_shape[-3] + l
             row, column = j * stride[0] + m * dilation[0], k * stride[1] + n * dilation[1]
-            yield (image, i, j, k), (image, channel, row, column), (i, l, m, n)
+            yield (image, i, j, k), (image, channel, row, column), (i, *phase, l, m, n)
 
 
 def output_shape(V_shape, K_shape, stride, pads, dilation):
-    rows = (V_shape[2] + pads[0] + pads[1] - dilation[0] * (K_shape[2] - 1) - 1) // stride[0] + 1
-    columns = (V_shape[3] + pads[2] + pads[3] - dilation[1] * (K_shape[3] - 1) - 1) // stride[1] + 1
+    rows = (V_shape[2] + pads[0] + pads[1] - dilation[0] * (K_shape[-2] - 1) - 1) // stride[0] + 1
+    columns = (V_shape[3] + pads[2] + pads[3] - dilation[1] * (K_shape[-1] - 1) - 1) // stride[1] + 1
     return (V_shape[0], K_shape[0], rows, columns)
 
 

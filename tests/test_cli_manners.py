@@ -24,7 +24,8 @@ from convcli.cli import app as program
 CAMERA = SAMPLES / "camera.png"
 RANKS = (
     "expected weights of rank 2: (kh, kw), which filters every channel alone, "
-    "or rank 4: (C_out, C_in/groups, kh, kw), a bank; given "
+    "rank 4: (C_out, C_in/groups, kh, kw), a bank, "
+    "or rank 6: (C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected; given "
 )
 
 # Arguments, and the line on stderr; "..." stands for anything, such as the words of a library.

@@ -161,7 +161,8 @@ def test_forms_of_pairs(name, value, expected):
 
 
 RANKS = "kernel K: expected rank 2: (kh, kw), which filters every channel alone, "
-RANKS += "or rank 4: (C_out, C_in/groups, kh, kw), a bank; given rank"
+RANKS += "rank 4: (C_out, C_in/groups, kh, kw), a bank, "
+RANKS += "or rank 6: (C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected; given rank"
 PADS = "padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), given"
 WORDS = "padding: expected valid, same, same-lower, full, N, Y,X or T,B,L,R, given"
 BEYOND = "kernel larger than the padded input: the kernel reaches {} pixels (rows x columns, dilation included), "

@@ -13,7 +13,8 @@ from convcli.presets import PRESETS, preset
 
 RANKS = (
     "expected weights of rank 2: (kh, kw), which filters every channel alone, "
-    "or rank 4: (C_out, C_in/groups, kh, kw), a bank; given "
+    "rank 4: (C_out, C_in/groups, kh, kw), a bank, "
+    "or rank 6: (C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected; given "
 )
 KEYS = "the keys are name, weights, bias, scale, divisor, groups"
 BANK = '{"weights": [[[[1, 2]]], [[[3, 4]]]]'

@@ -14,7 +14,8 @@ WEIGHTS = np.array([[1.0, 2, 4], [8, 16, 32]])
 
 RANKS = (
     "expected weights of rank 2: (kh, kw), which filters every channel alone, "
-    "or rank 4: (C_out, C_in/groups, kh, kw), a bank; given "
+    "rank 4: (C_out, C_in/groups, kh, kw), a bank, "
+    "or rank 6: (C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected; given "
 )
 
 BAD_ARRAYS = [

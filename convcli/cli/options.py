@@ -76,7 +76,8 @@ class Engine:
         typer.Option(
             "--algorithm",
             metavar="NAME",
-            help="auto, toeplitz, separable, im2col, winograd, fft or direct; convcli plan tells what each would take.",
+            help="auto, toeplitz, separable, im2col, winograd, fft, direct or unshared; convcli plan tells what each "
+            "would take.",
         ),
     ] = "auto"
     threads: Annotated[

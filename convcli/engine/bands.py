@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.engine import unshared
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Workload
 from convcli.engine.partition import gradient_parts, parts
@@ -29,7 +30,7 @@ from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, ea
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
-from convcli.padding import pad
+from convcli.padding import Runs, pad, pad_adjoint
 
 # Bytes of workspace for each thread.
 MEMORY = 16 << 20
@@ -138,12 +139,14 @@ def plan_for(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Exec
 
 def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored, execution: Execution) -> None:
     plan = plan_for(K, geometry, output.dtype, execution)
-    run = CONVOLUTIONS[plan.algorithm].runner(K, plan.work, plan.estimate)
+    algorithm = CONVOLUTIONS[plan.algorithm]
+    shared = algorithm.runner(K, plan.work, plan.estimate) if geometry.shares_weights else None
     may_spread = V.dtype.kind == "f" and plan.estimate.spreads
 
     def fill(tile: Tile, scratch: Scratch) -> None:
         part = _part(tile)
         filled, loaded = output.tile(part, scratch), _load(V, geometry, tile, plan.work.dtype, scratch)
+        run = shared or algorithm.runner(_weights_at(tile, K, geometry), plan.work, plan.estimate)
         run(loaded, filled, scratch)
         if may_spread and not np.isfinite(filled.sum()) and not np.isfinite(loaded).all():
             CONVOLUTIONS[DEFINITION].runner(K, plan.work, plan.estimate)(loaded, filled, scratch)
@@ -165,7 +168,7 @@ def kernel_gradient(
     The products are made in ``dtype``; out should be float64, for it takes the sum of many tiles.
     """
     for part in gradient_parts(geometry, execution.memory):
-        to = out[:, part.channels, :, part.rows, part.columns]
+        to = out[:, part.channels, ..., part.rows, part.columns]
         _kernel_gradient(V, G[:, :, part.channels], part.geometry, dtype, to, execution)
 
 
@@ -180,8 +183,10 @@ def _kernel_gradient(
     plan = plan_for_kernel_gradient(geometry, dtype, execution)
     run = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(plan.work, plan.estimate)
 
-    def add(part: FloatArray) -> None:
-        np.add(out, part, out=out)
+    def add(part: tuple[Tile, FloatArray]) -> None:
+        tile, gradient = part
+        to = out if geometry.shares_weights else _weights_at(tile, out, geometry)
+        np.add(to, gradient, out=to)
 
     # The same sum whichever thread is first.
     sum_ = InOrder(add)
@@ -189,9 +194,50 @@ def _kernel_gradient(
     def part_of(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered
         upstream = np.ascontiguousarray(G[_part(tile)], dtype=dtype)
-        sum_.bring(number, run(_load(V, geometry, tile, dtype, scratch), upstream, scratch))
+        sum_.bring(number, (tile, run(_load(V, geometry, tile, dtype, scratch), upstream, scratch)))
 
     each(list(enumerate(plan.estimate.extent.tiles(geometry))), part_of, threads=execution.threads_for(plan.estimate))
+
+
+def input_gradient(G: Array, K: Array, geometry: Geometry, out: FloatArray, execution: Execution = AUTOMATIC) -> None:
+    """Add dV to ``out``, for weights that are not shared: compute each tile from G, and unload it.
+
+    Unloading is the adjoint of loading. For shared weights dV is a convolution of G (``convcli.gradients``).
+    """
+    for part in parts(geometry):
+        _input_gradient(G, K[..., part.rows, part.columns], part.geometry, out, execution)
+
+
+def _input_gradient(G: Array, K: Array, geometry: Geometry, out: FloatArray, execution: Execution) -> None:
+    plan = plan_for_kernel_gradient(geometry, out.dtype, execution)
+
+    def unload(part: tuple[Tile, FloatArray]) -> None:
+        tile, gradient = part
+        rows, columns = _runs(geometry, tile)
+        pad_adjoint(gradient, rows, columns, out[tile.images.start : tile.images.stop])
+
+    sum_ = InOrder(unload)
+
+    def part_of(numbered: tuple[int, Tile], scratch: Scratch) -> None:
+        number, tile = numbered
+        rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
+        gradient = np.zeros((len(tile.images), *out.shape[1:3], len(rows), len(columns)), out.dtype)
+        run = unshared.adjoint_runner(_weights_at(tile, K, geometry), plan.work, plan.estimate)
+        run(np.ascontiguousarray(G[_part(tile)], dtype=out.dtype), gradient, scratch)
+        sum_.bring(number, (tile, gradient))
+
+    each(list(enumerate(plan.estimate.extent.tiles(geometry))), part_of, threads=execution.threads_for(plan.estimate))
+
+
+def _weights_at(tile: Tile, K: Array, geometry: Geometry) -> Array:
+    rows, columns = geometry.weights_at(tile.rows, tile.columns)
+    return K[:, :, rows, columns]
+
+
+def _runs(geometry: Geometry, tile: Tile) -> tuple[Runs, Runs]:
+    """Which pixels of V the padded rows and columns of a tile hold."""
+    rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
+    return geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
 
 
 def _part(tile: Tile) -> tuple[slice, ...]:
@@ -204,7 +250,7 @@ def _load(V: Array, geometry: Geometry, tile: Tile, dtype: np.dtype[Any], scratc
     """The padded input that a tile's windows cover, as floats; a view of V where that is what V holds already."""
     images = V[tile.images.start : tile.images.stop]
     rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
-    row_runs, column_runs = geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
+    row_runs, column_runs = _runs(geometry, tile)
     inside = geometry.rows.is_inside(rows) and geometry.columns.is_inside(columns)
     if inside and V.dtype == dtype and _fits_blas(V):
         return images[..., row_runs[0].source, column_runs[0].source]

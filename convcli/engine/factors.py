@@ -48,9 +48,10 @@ def _singular(kernel: FloatArray, negligible: float) -> tuple[FloatArray, FloatA
 def rank_of(weights: Array, dtype: np.dtype[Any]) -> tuple[int, bool]:
     """The most terms that a group's kernel needs, for weights ``(groups, 1, 1, kh, kw)``, and whether all are exact.
 
-    dtype: what will be computed in.  The rank is 0 where channels mix, and for numbers that are not finite.
+    dtype: what will be computed in.  The rank is 0 where channels mix, where outputs do not share weights, and for
+    numbers that are not finite.
     """
-    if weights.shape[1:3] != (1, 1):
+    if weights.ndim != 5 or weights.shape[1:3] != (1, 1):
         return 0, False
     kernels = weights[:, 0, 0]
     # Finding the singular values takes longer than convolving a small image.

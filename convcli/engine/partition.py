@@ -37,7 +37,13 @@ def parts(geometry: Geometry) -> Iterator[Part]:
 
 
 def gradient_parts(geometry: Geometry, memory: int) -> Iterator[Part]:
-    """The same, and so few output channels at a time that their gradient takes half of ``memory`` bytes."""
+    """The same, and so few output channels at a time that their gradient takes half of ``memory`` bytes.
+
+    Where weights are not shared, a tile has the gradient of its own weights alone.
+    """
+    if not geometry.shares_weights:
+        yield from parts(geometry)
+        return
     for part in parts(geometry):
         bytes_of_one = part.geometry._replace(out_channels=1).kernel_blocks
         together = max(1, memory // 2 // (prod(bytes_of_one) * BYTES_OF_A_FLOAT))

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from convcli.arrays import Array
-from convcli.engine import direct, fft, im2col, separable, toeplitz, winograd
+from convcli.engine import direct, fft, im2col, separable, toeplitz, unshared, winograd
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
 from convcli.errors import OptionError
 
@@ -42,8 +42,16 @@ CONVOLUTIONS: dict[str, Algorithm] = {
     "winograd": winograd,
     "fft": fft,
     "direct": direct,
+    "unshared": unshared,
 }
-KERNEL_GRADIENTS: dict[str, GradientAlgorithm] = {"toeplitz": toeplitz, "im2col": im2col, "direct": direct}
+KERNEL_GRADIENTS: dict[str, GradientAlgorithm] = {
+    "toeplitz": toeplitz,
+    "im2col": im2col,
+    "direct": direct,
+    "unshared": unshared,
+}
+# The one for weights that outputs do not share.
+UNSHARED = "unshared"
 
 
 # An algorithm that rounds must save so many seconds: a textbook's integers should stay integers.
@@ -77,16 +85,19 @@ def plan_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Plan:
 
 
 def _make_plan(work: Workload, estimates: Mapping[str, EstimateOf], algorithm: str) -> Plan:
-    answers = {name: _answer(name, estimate(work), work) for name, estimate in estimates.items()}
+    answers = {name: _answer(name, estimate, work) for name, estimate in estimates.items()}
     able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
     chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(able)
     others = {name: answer for name, answer in answers.items() if name != chosen}
     return Plan(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
 
 
-def _answer(name: str, answer: Estimate | Refusal, work: Workload) -> Estimate | Refusal:
-    # The definition is what remains when no tile is small enough.
-    if isinstance(answer, Estimate) and answer.workspace > work.memory and name != DEFINITION:
+def _answer(name: str, estimate: EstimateOf, work: Workload) -> Estimate | Refusal:
+    if name != UNSHARED and not work.geometry.shares_weights:
+        return Refusal("outputs do not share their weights")
+    answer = estimate(work)
+    # What remains when no tile is small enough.
+    if isinstance(answer, Estimate) and answer.workspace > work.memory and name not in (DEFINITION, UNSHARED):
         return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
     return answer
 

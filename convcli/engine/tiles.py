@@ -1,7 +1,8 @@
 """Tiles: rectangles of output for a few images, and the strided view that kernel taps have of their input.
 
 Everything an algorithm touches has five axes: a padded input tile is (images, groups, C_in, h, w), weights
-are (groups, C_out, C_in, kh, kw), an output tile is (images, groups, C_out, oh, ow).
+are (groups, C_out, C_in, kh, kw), an output tile is (images, groups, C_out, oh, ow). Weights that are not shared
+have two axes more, (groups, C_out, tr, tc, C_in, kh, kw).
 
 In memory a padded tile has its channels within its rows, (images, groups, h, C_in, w), so that some rows of all
 channels are one matrix, whatever row they start from.
@@ -144,7 +145,7 @@ def inner_apart(extent: Extent, geometry: Geometry) -> Extent:
     return replace(extent, inner_apart=worth)
 
 
-def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int) -> FloatArray:
+def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:
     """What each tap reads of a padded tile for rows x columns outputs, ``(images, groups, C, kh, kw, rows, columns)``.
 
     A view: ``[..., m, n, j, k]`` is ``tile[..., j*sy + m*dy, k*sx + n*dx]``.
@@ -152,4 +153,4 @@ def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int) -> Fl
     y, x = geometry.rows, geometry.columns
     *leading, row, column = tile.strides
     strides = (*leading, row * y.dilation, column * x.dilation, row * y.stride, column * x.stride)
-    return as_strided(tile, (*tile.shape[:-2], y.taps, x.taps, rows, columns), strides, writeable=False)
+    return as_strided(tile, (*tile.shape[:-2], y.taps, x.taps, rows, columns), strides, writeable=writeable)

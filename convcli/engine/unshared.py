@@ -1,0 +1,187 @@
+"""Weights that are not shared: each window times the weights of its own output, in batches of matrix products.
+
+Outputs j = tr*u + p, k = tc*v + q have the weights K[p,q]. With X[p,q] (C_in*kh*kw, N) the windows of the N outputs
+(image, u, v) that a tile has there, as columns:
+
+    forward  Z[p,q]  = K[p,q] X[p,q]        (C_out, C_in*kh*kw) (C_in*kh*kw, N)
+    kernel   dK[p,q] = G[p,q] X[p,q]^T      (C_out, N) (N, C_in*kh*kw)
+    input    dX[p,q] = K[p,q]^T G[p,q]      each window's gradient, added to the pixels that it read
+
+A runner's weights are those of its tile, (groups, C_out, p, q, C_in, kh, kw).
+"""
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray
+from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
+from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
+from convcli.geometry import Geometry
+
+WORKSPACE = 4 << 20
+# Times that a window's float is read or written: copied, out of cache, then read by BLAS.
+PASSES = 4
+
+
+def estimate(work: Workload) -> Estimate | Refusal:
+    """Every window copied once, and the weights of its output read once."""
+    geometry = work.geometry
+    if geometry.shares_weights:
+        return Refusal("it is for weights that are not shared (6-D kernels)")
+    limit = min(WORKSPACE, work.memory) // work.itemsize
+    extent = _in_periods(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
+    window = prod(geometry.kernel_blocks[-3:])
+    repeats = max(1, extent.pixels // _weights_of(geometry, extent))
+    moved = (PASSES * window * work.output_pixels + prod(geometry.kernel_blocks)) * work.itemsize
+    seconds = (
+        product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize) * (1 + 1 / repeats)
+        + pass_seconds(moved)
+        + calls_seconds(8 * extent.count(geometry))
+    )
+    multiplications = geometry.out_channels * window * work.output_pixels
+    return Estimate(extent, seconds, multiplications, moved, _floats(geometry, extent) * work.itemsize)
+
+
+gradient_estimate = estimate
+
+
+def _floats(geometry: Geometry, extent: Extent) -> int:
+    """The tile, its windows twice (as columns, and their gradients), its outputs twice, and its weights."""
+    window = prod(geometry.kernel_blocks[-3:]) * geometry.groups
+    weights = window * geometry.out_channels * _weights_of(geometry, extent)
+    return input_floats(geometry, extent) + 2 * window * extent.pixels + 2 * output_floats(geometry, extent) + weights
+
+
+def _weights_of(geometry: Geometry, extent: Extent) -> int:
+    """How many outputs of a tile have weights of their own."""
+    return min(extent.rows, geometry.tiling[0]) * min(extent.columns, geometry.tiling[1])
+
+
+def _in_periods(extent: Extent, geometry: Geometry) -> Extent:
+    """The extent, or a smaller one, whose tiles hold whole periods of the weights or lie within one."""
+    rows = _whole(extent.rows, geometry.tiling[0], geometry.rows.output)
+    columns = _whole(extent.columns, geometry.tiling[1], geometry.columns.output)
+    return Extent(extent.images, rows, columns)
+
+
+def _whole(most: int, period: int, outputs: int) -> int:
+    if period >= outputs:
+        return most
+    if most >= period:
+        return most // period * period
+    return max(divisor for divisor in range(1, most + 1) if period % divisor == 0)
+
+
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+    """Fills an output tile from a padded input tile."""
+    K = weights.astype(work.dtype, copy=False)
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        seen = windows(tile, work.geometry, *out.shape[-2:])
+        for block in _blocks(out, K):
+            X = _columns(block.of(seen), scratch)
+            Z = np.matmul(_matrices(block.weights(K)), X)
+            to = block.of(out)
+            to[...] = Z.reshape(*Z.shape[:-1], *_repeats(to)).transpose(4, 0, 3, 5, 1, 6, 2)
+
+    return run
+
+
+def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+    """What a padded tile and its part of G add to the dK of the tile's weights."""
+    geometry = work.geometry
+
+    def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
+        periods = (min(extent, period) for extent, period in zip(upstream.shape[-2:], geometry.tiling, strict=True))
+        groups, out_channels, _, _, *window = geometry.kernel_blocks
+        dK = np.zeros((groups, out_channels, *periods, *window), tile.dtype)
+        seen = windows(tile, geometry, *upstream.shape[-2:])
+        for block in _blocks(upstream, dK):
+            X = _columns(block.of(seen), scratch)
+            products = np.matmul(_upstream_columns(block.of(upstream)), X.swapaxes(-1, -2))
+            to = block.weights(dK)
+            to += products.reshape(*products.shape[:-1], *window).transpose(0, 3, 1, 2, 4, 5, 6)
+        return dK
+
+    return run
+
+
+def adjoint_runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+    """Adds to a padded input tile's gradient what its windows' outputs send back; runs from G to the tile."""
+    K, geometry = weights.astype(work.dtype, copy=False), work.geometry
+
+    def run(upstream: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        received = windows(out, geometry, *upstream.shape[-2:], writeable=True)
+        for block in _blocks(upstream, K):
+            G = block.of(upstream)
+            dX = np.matmul(_matrices(block.weights(K)).swapaxes(-1, -2), _upstream_columns(G))
+            window = received.shape[2:5]
+            sent = dX.reshape(*dX.shape[:3], *window, *_repeats(G)).transpose(6, 0, 3, 4, 5, 7, 1, 8, 2)
+            to = block.of(received)
+            # Windows overlap, but what one tap reads of them does not.
+            for m, n in np.ndindex(*window[1:]):
+                to[:, :, :, m, n] += sent[:, :, :, m, n]
+
+    return run
+
+
+class _Block(NamedTuple):
+    """Whole periods of a tile's outputs, or what remains after them: so many phases of so many repeats."""
+
+    rows: slice
+    columns: slice
+    phases: tuple[int, int]
+
+    def of(self, array: FloatArray) -> FloatArray:
+        """A view of these pixels of ``(..., rows, columns)``, as ``(..., u, p, v, q)``."""
+        pixels = array[..., self.rows, self.columns]
+        p, q = self.phases
+        return pixels.reshape(*pixels.shape[:-2], pixels.shape[-2] // p, p, pixels.shape[-1] // q, q)
+
+    def weights(self, K: FloatArray) -> FloatArray:
+        """The weights of these pixels."""
+        return K[:, :, : self.phases[0], : self.phases[1]]
+
+
+def _blocks(pixels: FloatArray, K: FloatArray) -> Iterator[_Block]:
+    """The blocks of a tile ``(..., rows, columns)`` whose first pixel has the first of these weights."""
+    for rows, p in _cut(pixels.shape[-2], K.shape[2]):
+        for columns, q in _cut(pixels.shape[-1], K.shape[3]):
+            yield _Block(rows, columns, (p, q))
+
+
+def _cut(outputs: int, period: int) -> Iterator[tuple[slice, int]]:
+    whole, rest = outputs // period * period, outputs % period
+    if whole:
+        yield slice(0, whole), period
+    if rest:
+        yield slice(whole, outputs), rest
+
+
+def _matrices(K: FloatArray) -> FloatArray:
+    """(groups, p, q, C_out, C_in*kh*kw)."""
+    return K.transpose(0, 2, 3, 1, 4, 5, 6).reshape(K.shape[0], *K.shape[2:4], K.shape[1], -1)
+
+
+def _columns(seen: FloatArray, scratch: Scratch) -> FloatArray:
+    """Windows (images, groups, C_in, kh, kw, u, p, v, q) as columns, (groups, p, q, C_in*kh*kw, images*u*v)."""
+    apart = seen.transpose(1, 6, 8, 2, 3, 4, 0, 5, 7)
+    X = scratch.array(apart.shape, seen.dtype)
+    X[...] = apart
+    return X.reshape(*apart.shape[:3], prod(apart.shape[3:6]), prod(apart.shape[6:]))
+
+
+def _upstream_columns(G: FloatArray) -> FloatArray:
+    """G (images, groups, C_out, u, p, v, q) as (groups, p, q, C_out, images*u*v)."""
+    apart = G.transpose(1, 4, 6, 2, 0, 3, 5)
+    return apart.reshape(*apart.shape[:4], prod(apart.shape[4:]))
+
+
+def _repeats(pixels: FloatArray) -> tuple[int, int, int]:
+    """Images, u and v of ``(images, ..., u, p, v, q)``."""
+    return pixels.shape[0], pixels.shape[-4], pixels.shape[-2]
