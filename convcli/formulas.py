@@ -1,18 +1,19 @@
-"""The gradients' letters and formulas, as they read for one kernel rank, one batch, and one direction of taps."""
+"""The formulas of Z and its gradients, as they read for one kernel rank, one batch, and one direction of taps."""
 
 from typing import NamedTuple
 
-SYMBOLS = {"kernel": "dK", "input": "dV", "bias": "db"}
-LETTERS = {"kernel": "ilmn", "input": "lac", "bias": "ijk"}
+SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
+KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
 
 
 def index_letters(name: str, rank: int) -> list[str]:
     """The letters of the formulas for a gradient's axes; batch axes are ``batch``, ``batch2``, ..."""
-    letters = LETTERS[name]
+    if name == "kernel":
+        return list(KERNEL_LETTERS[rank])
     if name == "bias":
-        return list(letters[:rank])
-    batch = ["batch" if axis == 0 else f"batch{axis + 1}" for axis in range(rank - len(letters))]
-    return [*batch, *letters[max(0, len(letters) - rank) :]]
+        return list("ijk"[:rank])
+    batch = ["batch" if axis == 0 else f"batch{axis + 1}" for axis in range(rank - 3)]
+    return [*batch, *"lac"[max(0, 3 - rank) :]]
 
 
 class Formulas(NamedTuple):
@@ -29,29 +30,42 @@ class Formulas(NamedTuple):
             return self._bias(rank)
         return self._kernel() if name == "kernel" else self._input()
 
+    def output(self, bias_rank: int | None) -> str:
+        """The formula of Z, with a bias of this rank or with none."""
+        summed = ",".join(letter for letter in self._weights if letter in "lmn" and letter not in self._output)
+        place = "" if bias_rank is None else f"b{_bracketed(self._bias_letters(bias_rank))} + "
+        return (
+            f"Z[{','.join(self._output)}] = {place}sum over {summed} of {self._pixel} * {self._weight}{self._grouping}"
+        )
+
+    @property
+    def input_sum(self) -> str:
+        """What dV'[l,a,c] is, for a pixel of the padded input."""
+        place = index_letters("input", self.input_rank)
+        letters = [*self._output, *self._weights]
+        summed = ",".join(dict.fromkeys(letter for letter in letters if letter.isalpha() and letter not in place))
+        row, column = self._places
+        conditions = f"{row} = a, {column} = c"
+        return f"sum over {summed} with {conditions}, of {self._upstream} * {self._weight}{self._grouping}"
+
     def _kernel(self) -> str:
         kernel = index_letters("kernel", self.kernel_rank)
         summed = ",".join(letter for letter in self._output if letter not in kernel)
-        row, column = self._places
-        pixel = ", ".join([*self._batch, "l", row, column])
-        return f"dK[{','.join(kernel)}] = sum over {summed} of {self._upstream} * V'[{pixel}]{self._grouping}"
+        phases = "with j%tr = p, k%tc = q, " if self.kernel_rank == 6 else ""
+        return f"dK[{','.join(kernel)}] = sum over {summed} {phases}of {self._upstream} * {self._pixel}{self._grouping}"
 
     def _input(self) -> str:
-        kernel = index_letters("kernel", self.kernel_rank)
-        place = index_letters("input", self.input_rank)
-        summed = ",".join(dict.fromkeys(letter for letter in [*self._output, *kernel] if letter not in place))
-        row, column = self._places
-        return (
-            f"dV = (adjoint of the padding)(dV'), dV'[{','.join(place)}] = sum over {summed} "
-            f"with {row} = a, {column} = c, of {self._upstream} * K[{','.join(kernel)}]{self._grouping}"
-        )
+        place = ",".join(index_letters("input", self.input_rank))
+        return f"dV = (adjoint of the padding)(dV'), dV'[{place}] = {self.input_sum}"
 
     def _bias(self, rank: int) -> str:
-        kept = self._output[len(self._batch) :][:rank]
+        kept = self._bias_letters(rank)
         summed = [letter for letter in self._output if letter not in kept]
-        place = f"[{','.join(kept)}]" if kept else ""
         total = f"sum over {','.join(summed)} of " if summed else ""
-        return f"db{place} = {total}{self._upstream}"
+        return f"db{_bracketed(kept)} = {total}{self._upstream}"
+
+    def _bias_letters(self, rank: int) -> list[str]:
+        return self._output[len(self._batch) :][:rank]
 
     @property
     def _batch(self) -> list[str]:
@@ -63,8 +77,22 @@ class Formulas(NamedTuple):
         return [*self._batch, "l" if self.kernel_rank == 2 else "i", "j", "k"]
 
     @property
+    def _weights(self) -> list[str]:
+        """The indices of the weight that output (i, j, k) multiplies with pixel l under tap (m, n)."""
+        phases = {"p": "j%tr", "q": "k%tc"}
+        return [phases.get(letter, letter) for letter in index_letters("kernel", self.kernel_rank)]
+
+    @property
+    def _weight(self) -> str:
+        return f"K[{','.join(self._weights)}]"
+
+    @property
     def _upstream(self) -> str:
         return f"G[{','.join(self._output)}]"
+
+    @property
+    def _pixel(self) -> str:
+        return f"V'[{', '.join([*self._batch, 'l', *self._places])}]"
 
     @property
     def _places(self) -> tuple[str, str]:
@@ -75,3 +103,7 @@ class Formulas(NamedTuple):
     @property
     def _grouping(self) -> str:
         return " (i and l in one group, l counted within it)" if self.groups > 1 else ""
+
+
+def _bracketed(letters: list[str]) -> str:
+    return f"[{','.join(letters)}]" if letters else ""

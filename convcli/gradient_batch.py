@@ -4,14 +4,13 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, network_input, prepared
 from convcli.gradient_files import GradientReport
-from convcli.gradients import Gradients, differentiate
 from convcli.images import Image
 from convcli.request import Request
-from convcli.upstream import upstream_gradient
+from convcli.upstream import Readers, Upstream
 
 
 def stacked(images: Sequence[tuple[str, Image]], appearance: Appearance) -> Array:
@@ -27,27 +26,18 @@ def stacked(images: Sequence[tuple[str, Image]], appearance: Appearance) -> Arra
     return arrays[0] if len(arrays) == 1 else np.stack(arrays)
 
 
-def gradient_report(
-    request: Request, V: Array, upstream: str, wrt: Collection[str], read: Callable[[str], Array]
-) -> GradientReport:
-    """The gradients named in ``wrt``, in that order, for the G that ``upstream`` asks for.
+def readers(read: Callable[[str], Array], appearance: Appearance) -> Readers:
+    """Tensors as ``read`` finds them under words; targets with V's appearance."""
 
-    read: a tensor from words that are no rule for making one (``convcli.upstream``).
-    """
+    def read_input(words: str) -> Array:
+        return network_input(prepared(Image(read(words)), appearance), appearance)
+
+    return Readers(read, read_input)
+
+
+def gradient_report(request: Request, V: Array, upstream: Upstream, wrt: Collection[str]) -> GradientReport:
+    """The gradients named in ``wrt``, in that order."""
+    found = request.differentiate(V, upstream.G, wrt)._asdict()
+    tensors = {name: found[name] for name in wrt}
     geometry = request.geometry(V.shape)
-    G = upstream_gradient(upstream, geometry.output_shape, read)
-    tensors = _by_name(_gradients(request, V, G, wrt), wrt)
-    return GradientReport(tensors, V.shape, request.kernel.weights.shape, geometry, request.flip)
-
-
-def _gradients(request: Request, V: Array, G: Array, wrt: Collection[str]) -> Gradients:
-    """In float64."""
-    kernel, execution = request.kernel, request.execution
-    return differentiate(
-        V, kernel.weights, G, kernel.bias, request.settings, flip=request.flip, wrt=wrt, execution=execution
-    )
-
-
-def _by_name(gradients: Gradients, wrt: Collection[str]) -> dict[str, FloatArray]:
-    found = {"kernel": gradients.kernel, "input": gradients.input, "bias": gradients.bias}
-    return {name: tensor for name in wrt if (tensor := found[name]) is not None}
+    return GradientReport(tensors, V.shape, request.kernel.weights.shape, geometry, request.flip, upstream.loss)

@@ -16,13 +16,14 @@ from convcli.outputs import STREAM, expand, leaves_format_open, output_template,
 
 
 class GradientReport(NamedTuple):
-    """Gradients by the name of their parameter (kernel, input, bias), and the shapes they belong to."""
+    """Gradients by the name of their parameter (kernel, input, bias), the shapes they belong to, and J where known."""
 
     tensors: Mapping[str, FloatArray]
     input_shape: tuple[int, ...]
     kernel_shape: tuple[int, ...]
     geometry: Geometry
     flip: bool = False
+    loss: float | None = None
 
     def only(self, names: Iterable[str]) -> "GradientReport":
         """The same with these gradients alone, in this order."""
@@ -35,7 +36,10 @@ class GradientReport(NamedTuple):
 
 
 def write_json(report: GradientReport, stream: BinaryIO) -> None:
-    """``{"shape": {...}, "gradients": {"kernel": {"shape", "dtype", "values"}, ...}}``, a row of values a line."""
+    """``{"shape": {...}, "gradients": {"kernel": {"shape", "dtype", "values"}, ...}}``, a row of values a line.
+
+    ``"loss": J`` stands before the gradients where it is known.
+    """
     for name, tensor in report.tensors.items():
         if not np.isfinite(tensor).all():
             raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use -f npz")
@@ -49,7 +53,8 @@ def _json_pieces(report: GradientReport) -> Iterator[str]:
         "kernel": report.kernel_shape,
         "output": report.geometry.output_shape,
     }
-    yield f'{{"shape": {json.dumps(shapes)},\n"gradients": {{'
+    loss = "" if report.loss is None else f'"loss": {json.dumps(report.loss)},\n'
+    yield f'{{"shape": {json.dumps(shapes)},\n{loss}"gradients": {{'
     for position, (name, tensor) in enumerate(report.tensors.items()):
         head = json.dumps({"shape": tensor.shape, "dtype": str(tensor.dtype)})
         yield f'{"," if position else ""}\n"{name}": {head[:-1]}, "values":\n'
@@ -98,6 +103,7 @@ WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
     "csv": write_csv,
 }
 FORMATS = ("text", *WRITERS)
+HOLDING_LOSS = ("text", "json")
 BINARY = ("npz", "npy")
 ONE_TENSOR = ("npy", "csv")
 

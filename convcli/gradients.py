@@ -15,7 +15,6 @@ offset + (T-1)*d/g pads. No zeros are stuffed between G's pixels, and no tap is 
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from math import gcd
 from typing import NamedTuple, SupportsIndex
 
@@ -34,8 +33,7 @@ from convcli.settings import Numbers, Settings, parse_settings
 WRT = ("kernel", "input", "bias")
 
 
-@dataclass(frozen=True)
-class Gradients:
+class Gradients(NamedTuple):
     """dJ/dK, dJ/dV and dJ/db, each shaped like its parameter; None where not asked for."""
 
     kernel: FloatArray | None = None

@@ -15,7 +15,8 @@ from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.errors import FileError, OptionError
+from convcli.errors import FileError, JsonError, OptionError
+from convcli.json_reading import decoded, parse_array_json
 from convcli.npy_files import NPY_MAGIC, load_npy
 
 
@@ -109,22 +110,22 @@ def format_of(name: str) -> Format:
 
 
 def open_image(path: Path) -> Image:
-    """Reads a picture or ``.npy`` array from a file, a FIFO or a device; an ``.npy`` file is memory-mapped.
+    """Reads a picture, ``.npy`` or JSON tensor from a file, a FIFO or a device; an ``.npy`` file is memory-mapped.
 
-    Raises FileError if it is missing, unreadable, broken, or neither of them.
+    Raises FileError if it is missing, unreadable, broken, or none of them; JsonError for JSON that is no tensor.
     """
     return _decode(path, str(path))
 
 
 def open_header(path: Path) -> Header:
-    """The header alone of a picture or ``.npy`` array; errors as those of ``open_image``."""
+    """The header alone; errors as those of ``open_image``."""
     return _decode_header(path, str(path))
 
 
 def decode_image(data: bytes, source: str) -> Image:
-    """Decodes a picture or ``.npy`` array, told apart by content; ``source`` names it in errors.
+    """Decodes a picture, ``.npy`` array or JSON tensor, told apart by content; ``source`` names it in errors.
 
-    Raises FileError if the data is broken or neither of them.
+    Raises FileError if the data is broken or none of them, JsonError for JSON that is no tensor.
     """
     return _decode(BytesIO(data), source)
 
@@ -178,6 +179,10 @@ def _seekable(file: Path | BytesIO) -> Path | BytesIO:
     return BytesIO(file.read_bytes()) if isinstance(file, Path) and not file.is_file() else file
 
 
+def _contents(file: Path | BytesIO) -> bytes:
+    return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
+
+
 def _start(file: Path | BytesIO) -> bytes:
     if isinstance(file, BytesIO):
         return file.getvalue()[: len(NPY_MAGIC)]
@@ -189,7 +194,7 @@ def _decode(file: Path | BytesIO, source: str) -> Image:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("always", RuntimeWarning)
-        image = _read(file, source, _decode_array, _decode_picture)
+        image = _read(file, source, _array_image, _decode_picture)
     messages = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
     return replace(image, warnings=(*image.warnings, *messages))
 
@@ -204,7 +209,9 @@ Decoded = TypeVar("Decoded")
 Decoder = Callable[[Path | BytesIO], Decoded]
 
 
-def _read(file: Path | BytesIO, source: str, read_array: Decoder[Decoded], read_picture: Decoder[Decoded]) -> Decoded:
+def _read(
+    file: Path | BytesIO, source: str, of_array: Callable[[Array], Decoded], of_picture: Decoder[Decoded]
+) -> Decoded:
     try:
         file = _seekable(file)
         start = _start(file)
@@ -213,7 +220,13 @@ def _read(file: Path | BytesIO, source: str, read_array: Decoder[Decoded], read_
     if not start:
         raise FileError(f"cannot read {source}: it is empty")
     try:
-        return (read_array if start == NPY_MAGIC else read_picture)(file)
+        if start == NPY_MAGIC:
+            return of_array(load_npy(file))
+        if start.lstrip().startswith(b"["):
+            return of_array(parse_array_json(decoded(_contents(file), source, "JSON in UTF-8"), source))
+        return of_picture(file)
+    except JsonError:
+        raise
     # A broken file makes Pillow and NumPy raise OSError, ValueError, SyntaxError, EOFError, MemoryError,
     # struct.error, zlib.error and others: whichever it is, the file cannot be read.
     except Exception as error:
@@ -222,20 +235,19 @@ def _read(file: Path | BytesIO, source: str, read_array: Decoder[Decoded], read_
 
 def _reason(error: Exception) -> str:
     if isinstance(error, PIL.UnidentifiedImageError):
-        return "it is neither a picture that Pillow knows nor an .npy array"
+        return "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _decode_array(file: Path | BytesIO) -> Image:
-    array = load_npy(file)
+def _array_image(array: Array) -> Image:
     if array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"expected an array (H, W) or (C, H, W) that is not empty, and it is {array.shape}")
     pixels = _native(array)
     return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis])
 
 
-def _array_header(file: Path | BytesIO) -> Header:
-    pixels = _decode_array(file).pixels
+def _array_header(array: Array) -> Header:
+    pixels = _array_image(array).pixels
     return Header(pixels.shape, pixels.dtype)
 
 

@@ -1,11 +1,15 @@
 """A convolution as it was asked for: a kernel, and settings that wait for an image."""
 
+from collections.abc import Collection
 from typing import NamedTuple
+
+from numpy.typing import DTypeLike
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution import convolve, convolve_and_store
 from convcli.engine import AUTOMATIC, Execution, Store
 from convcli.geometry import Geometry
+from convcli.gradients import WRT, Gradients, differentiate
 from convcli.kernels import Kernel
 from convcli.settings import Settings
 
@@ -22,10 +26,19 @@ class Request(NamedTuple):
         """The geometry for an input ``(..., C_in, H, W)``."""
         return self.settings.geometry(input_shape, self.kernel.weights.shape)
 
-    def convolve(self, V: Array) -> FloatArray:
-        """Z for V."""
+    def convolve(self, V: Array, dtype: DTypeLike | None = None) -> FloatArray:
+        """Z for V; dtype as in ``conv2d``."""
         kernel = self.kernel
-        return convolve(V, kernel.weights, kernel.bias, self.settings, flip=self.flip, execution=self.execution)
+        return convolve(
+            V, kernel.weights, kernel.bias, self.settings, flip=self.flip, dtype=dtype, execution=self.execution
+        )
+
+    def differentiate(self, V: Array, G: Array, wrt: Collection[str] = WRT) -> Gradients:
+        """The gradients named in ``wrt``, in float64."""
+        kernel = self.kernel
+        return differentiate(
+            V, kernel.weights, G, kernel.bias, self.settings, flip=self.flip, execution=self.execution, wrt=wrt
+        )
 
     def convolve_and_store(self, V: Array, store: Store) -> None:
         """Z for V, part by part (``convcli.convolution.convolve_and_store``)."""

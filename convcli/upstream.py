@@ -1,35 +1,67 @@
-"""The upstream gradient G = dJ/dZ, from the word that asks for it."""
+"""The upstream gradient G = dJ/dZ, from the words that ask for it."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.errors import ConvcliError, OptionError
+from convcli.errors import ConvcliError, GeometryError, OptionError
+from convcli.request import Request
+
+EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"
 
 
-def upstream_gradient(words: str, shape: tuple[int, ...], read: Callable[[str], Array]) -> Array:
-    """G for an output of ``shape``: ``ones``, ``normal:SEED``, or whatever else ``read`` finds under the words.
+class Upstream(NamedTuple):
+    """G, and J where the words say what J is."""
 
-    A tensor without leading axes of length 1 that Z has, as a gray picture's, is given them.
-    Raises OptionError for a seed that is not a whole number. Whether the shape fits is the convolution's to say.
+    G: Array
+    loss: float | None = None
+
+
+class Readers(NamedTuple):
+    """How words become tensors: as they are, or in the way that V was read."""
+
+    tensor: Callable[[str], Array]
+    input: Callable[[str], Array]
+
+
+def upstream_gradient(words: str, request: Request, V: Array, readers: Readers) -> Upstream:
+    """G for Z of V: ``ones``, ``normal:SEED``, ``mse:TARGET``, or the tensor that is found under the words.
+
+    ``mse:TARGET`` is the G of J = 1/2 sum (Z - T)^2, which is Z - T. A tensor without leading axes of length 1 that Z
+    has, as a gray picture's, is given them. Raises OptionError for a seed that is not a whole number, GeometryError
+    for a target that is not shaped like Z. Whether another G is, is the convolution's to say.
     """
-    name, _, seed = words.partition(":")
+    name, colon, rest = words.partition(":")
+    shape = request.geometry(V.shape).output_shape
     if words == "ones":
-        return np.ones(shape)
+        return Upstream(np.ones(shape))
     if name == "normal":
-        return _normal(words, seed, shape)
-    try:
-        return _with_leading_axes(read(words), shape)
-    except ConvcliError as error:
-        expected = "expected ones, normal:SEED, a file, inline JSON or -"
-        raise type(error)(f"upstream gradient G: {expected}, given {words!r}: {error}") from None
+        return Upstream(_normal(words, rest, shape))
+    if name == "mse" and colon:
+        return _squared_error(request.convolve(V, dtype=np.float64), _read(rest, readers.input, shape, words))
+    return Upstream(_read(words, readers.tensor, shape, words))
 
 
 def _normal(words: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
     if not seed.isdecimal():
         raise OptionError(f"upstream gradient: expected normal:SEED with a whole number, given {words!r}")
     return np.random.default_rng(int(seed)).standard_normal(shape)
+
+
+def _squared_error(Z: FloatArray, target: Array) -> Upstream:
+    if target.shape != Z.shape:
+        raise GeometryError(f"target of mse: expected the output's shape {Z.shape}, given {target.shape}")
+    G = Z - target
+    return Upstream(G, 0.5 * float(np.vdot(G, G)))
+
+
+def _read(source: str, read: Callable[[str], Array], shape: tuple[int, ...], words: str) -> Array:
+    try:
+        return _with_leading_axes(read(source), shape)
+    except ConvcliError as error:
+        raise type(error)(f"upstream gradient G: {EXPECTED}, given {words!r}: {error}") from None
 
 
 def _with_leading_axes(G: Array, shape: tuple[int, ...]) -> Array:

@@ -33,7 +33,10 @@ FAILURES = [
     ("apply absent.png -k box", "cannot read absent.png: No such file or directory"),
     ("apply folder -k box", "cannot read folder: Is a directory"),
     ("apply truncated.png -k box", "cannot read truncated.png: ...truncated..."),
-    ("apply words.png -k box", "cannot read words.png: it is neither a picture that Pillow knows nor an .npy array"),
+    (
+        "apply words.png -k box",
+        "cannot read words.png: it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor",
+    ),
     ("apply empty.png -k box", "cannot read empty.png: it is empty"),
     ("apply objects.npy -k box", "cannot read objects.npy: ...bject..."),
     ("apply complex.npy -k box", "cannot read complex.npy: expected a .npy of real numbers, given dtype complex128"),
@@ -45,7 +48,7 @@ FAILURES = [
     ("grad absent.png -k box", "cannot read absent.png: No such file or directory"),
     (
         "grad in.npy -k box -G absent.npy",
-        "upstream gradient G: expected ones, normal:SEED, a file, inline JSON or -, given 'absent.npy': "
+        "upstream gradient G: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -, given 'absent.npy': "
         "cannot read absent.npy: No such file or directory",
     ),
     ("grad in.npy -k box -o taken.json", "taken.json exists: use --overwrite to replace it, or -o to write elsewhere"),

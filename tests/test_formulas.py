@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from convcli import conv2d_grad
+from convcli import conv2d, conv2d_grad
 from convcli.formulas import Formulas, index_letters
 
 RANDOM = np.random.default_rng(11)
@@ -15,13 +15,14 @@ BATCH = RANDOM.integers(-4, 5, (2, 2, 4, 5)).astype(float)
 PLANE = RANDOM.integers(-4, 5, (2, 3)).astype(float)
 BANK = RANDOM.integers(-4, 5, (3, 2, 2, 3)).astype(float)
 OPTIONS = {"stride": (2, 1), "dilation": (2, 1)}
-NUMBERS = {"sy": 2, "sx": 1, "dy": 2, "dx": 1, "kh": 2, "kw": 3}
+TILED = RANDOM.integers(-4, 5, (3, 1, 2, 2, 2, 3)).astype(float)
+NUMBERS = {"sy": 2, "sx": 1, "dy": 2, "dx": 1, "kh": 2, "kw": 3, "tr": 1, "tc": 2}
 
 
 def evaluated(formula, shape, tensors):
     """The tensor that ``PLACE = sum over LETTERS with CONDITIONS, of TERM`` describes."""
     _, place, total, condition, term = re.fullmatch(
-        r"(?:dV = .*, )?(d\w'?)(?:\[(.*?)\])? = (?:sum over (\S+) (?:with (.*), )?of )?(.*)", formula
+        r"(?:dV = .*, )?(d\w'?|Z)(?:\[(.*?)\])? = (?:sum over (\S+) (?:with (.*), )?of )?(.*)", formula
     ).groups()
     kept, summed = (letters.split(",") if letters else [] for letters in (place, total))
     extents = extents_of(tensors) | dict(zip(kept, shape, strict=True))
@@ -37,8 +38,9 @@ def evaluated(formula, shape, tensors):
 
 def extents_of(tensors):
     *batch, outputs, rows, columns = tensors["G"].shape
+    channels = tensors["V"].shape[-3]
     m, n = tensors["K"].shape[-2:]
-    return {"i": outputs, "l": tensors["V"].shape[-3], "j": rows, "k": columns, "m": m, "n": n} | dict(
+    return {"i": outputs, "l": channels, "j": rows, "k": columns, "m": m, "n": n} | dict(
         zip(index_letters("input", tensors["V"].ndim), batch, strict=False)
     )
 
@@ -51,20 +53,29 @@ def extents_of(tensors):
         (V, BANK, ()),
         (V, BANK, (3,)),
         (V, BANK, (3, 1, 3)),
+        (V, TILED, (3,)),
         (BATCH, PLANE, ()),
         (BATCH, BANK, (3,)),
         (BATCH, BANK, (3, 1, 3)),
     ],
-    ids=["2-D", "one bias", "bank", "untied", "batch, 2-D", "batch, bank", "batch, untied"],
+    ids=["2-D", "one bias", "bank", "untied", "tiled", "batch, 2-D", "batch, bank", "batch, untied"],
 )
 def test_formulas_hold_as_they_read(V, K, bias, flip):
-    G = RANDOM.integers(-4, 5, (*V.shape[:-3], K.shape[0] if K.ndim == 4 else V.shape[-3], 1, 3)).astype(float)
-    gradients = conv2d_grad(V, K, G, bias=np.zeros(bias), flip=flip, **OPTIONS)
+    G = RANDOM.integers(-4, 5, (*V.shape[:-3], K.shape[0] if K.ndim > 2 else V.shape[-3], 1, 3)).astype(float)
+    b = RANDOM.integers(-4, 5, bias).astype(float)
+    gradients = conv2d_grad(V, K, G, bias=b, flip=flip, **OPTIONS)
     formulas = Formulas(V.ndim, K.ndim, groups=1, flip=flip)
+    Z = conv2d(V, K, flip=flip, **OPTIONS)
+    assert np.array_equal(evaluated(formulas.output(None), Z.shape, {"V": V, "K": K, "G": G}), Z)
+    assert formulas.output(len(bias)).startswith(formulas.output(None).replace("= ", f"= b{letters_of(bias)} + ", 1))
     for name in ("kernel", "input", "bias"):
         expected = getattr(gradients, name)
         found = evaluated(formulas.of(name, expected.ndim), expected.shape, {"V": V, "K": K, "G": G})
         assert np.array_equal(found, expected), name
+
+
+def letters_of(bias):
+    return f"[{','.join('ijk'[: len(bias)])}]" if bias else ""
 
 
 def test_formulas_of_groups_say_how_channels_are_counted():

@@ -301,8 +301,8 @@ def test_truncated_pictures_are_errors(format: str) -> None:
     ("data", "reason"),
     [
         (b"", "it is empty"),
-        (b"hello", "it is neither a picture that Pillow knows nor an .npy array"),
-        (b"\x89PNG\r\n\x1a\n", "it is neither a picture that Pillow knows nor an .npy array"),
+        (b"hello", "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"),
+        (b"\x89PNG\r\n\x1a\n", "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"),
     ],
 )
 def test_what_is_no_picture_is_an_error(data: bytes, reason: str) -> None:

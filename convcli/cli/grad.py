@@ -1,5 +1,6 @@
 """``convcli grad``: the gradients of a convolution, printed or saved."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,14 @@ from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin
 from convcli.errors import OptionError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from convcli.arrays import Array
     from convcli.images import Image
+    from convcli.request import Request
+    from convcli.upstream import Upstream
+
+    Save = Callable[[Array, Upstream, options.Talk], None]
 
 
 @options.spread
@@ -25,10 +33,19 @@ def grad(
             "--upstream",
             "-G",
             metavar="G",
-            help="dJ/dZ: ones, normal:SEED, a file (.npy, JSON, picture), inline JSON, or - for stdin.",
+            help="dJ/dZ: ones, normal:SEED, mse:TARGET (Z - TARGET), a file (.npy, JSON, picture), inline JSON, or -.",
         ),
     ] = "ones",
     wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="Which gradients.")] = "kernel,input,bias",
+    step: Annotated[
+        float | None,
+        typer.Option(
+            "--step",
+            metavar="RATE",
+            show_default=False,
+            help="Print the kernel after a step, K - RATE*dK (and b - RATE*db), as kernel JSON for -k.",
+        ),
+    ] = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
     output: Annotated[
@@ -63,20 +80,61 @@ def grad(
     """
     from convcli.cli import render, sources
     from convcli.filtering import Appearance
-    from convcli.gradient_batch import gradient_report, stacked
-    from convcli.gradient_files import gradient_files, gradient_format
+    from convcli.gradient_batch import readers, stacked
     from convcli.gradients import parse_wrt
+    from convcli.upstream import upstream_gradient
 
-    refuse_second_stdin([*images, kernel, upstream])
+    refuse_second_stdin([*images, kernel, upstream.removeprefix("mse:")])
     request, names = sources.read_request(kernel, words, engine), parse_wrt(wrt)
-    chosen = gradient_format(_asked_format(format, json), output, terminal=is_terminal())
-    image = sources.image_path(images[0])
-    files = gradient_files(output, chosen, names, image, request.kernel.name, overwrite=overwrite)
+    asked = _asked_format(format, json)
+    if step is None:
+        save = _saving_gradients(request, names, output, asked, sources.image_path(images[0]), overwrite)
+    else:
+        save = _saving_step(request, names, step, output, asked, overwrite)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = stacked([(source, _read(source, talk)) for source in images], appearance)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
-    report = gradient_report(request, V, upstream, names, sources.read_tensor)
-    render.save_gradients(report, files, talk)
+    save(V, upstream_gradient(upstream, request, V, readers(sources.read_tensor, appearance)), talk)
+
+
+def _saving_gradients(
+    request: "Request", names: tuple[str, ...], output: str, format: str, image: "Path", overwrite: bool
+) -> "Save":
+    """What computes the gradients and saves them, once it is known that the files can be written."""
+    from convcli.cli.render import save_gradients
+    from convcli.gradient_batch import gradient_report
+    from convcli.gradient_files import gradient_files, gradient_format
+
+    chosen = gradient_format(format, output, terminal=is_terminal())
+    files = gradient_files(output, chosen, names, image, request.kernel.name, overwrite=overwrite)
+
+    def save(V: "Array", upstream: "Upstream", talk: options.Talk) -> None:
+        save_gradients(gradient_report(request, V, upstream, names), files, talk)
+
+    return save
+
+
+def _saving_step(
+    request: "Request", names: tuple[str, ...], rate: float, output: str, format: str, overwrite: bool
+) -> "Save":
+    """What computes the kernel after a step and saves it."""
+    from convcli.cli.render import save_kernel, tell_loss
+    from convcli.descent import stepped
+    from convcli.outputs import text_output
+
+    wrt = [name for name in names if name != "input"]
+    if not wrt:
+        raise OptionError("--step moves the kernel and its bias: expected one of them in --wrt, given only input")
+    if format not in ("auto", "json"):
+        raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")
+    target = output if output == STREAM else text_output(output, request.kernel.name, "json", overwrite)
+
+    def save(V: "Array", upstream: "Upstream", talk: options.Talk) -> None:
+        tell_loss(upstream.loss, talk)
+        kernel = stepped(request.kernel, request.differentiate(V, upstream.G, wrt), rate)
+        save_kernel(kernel, target, talk, as_json=True)
+
+    return save
 
 
 def _asked_format(format: str, json: bool) -> str:

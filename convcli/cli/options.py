@@ -16,7 +16,11 @@ from convcli.cli.streams import say
 
 Images = Annotated[
     list[str],
-    typer.Argument(metavar="IMAGE...", show_default=False, help="Pictures or .npy arrays (H,W), (C,H,W); - is stdin."),
+    typer.Argument(
+        metavar="IMAGE...",
+        show_default=False,
+        help="Pictures, .npy or JSON arrays (H,W), (C,H,W); inline [[1,2],[3,4]]; - is stdin.",
+    ),
 ]
 KERNEL_HELP = "Preset name:params, kernel JSON (file or inline), .npy of weights, or - for stdin."
 KernelSource = Annotated[str, typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=KERNEL_HELP)]
@@ -102,6 +106,11 @@ class Talk:
         """Something was lost."""
         if not self.quiet:
             say("warning", message)
+
+    def tell(self, kind: str, message: str) -> None:
+        """What was asked for, where it is not among the data."""
+        if not self.quiet:
+            say(kind, message)
 
     def note(self, message: str) -> None:
         """Something was done that need not be asked about."""

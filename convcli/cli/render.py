@@ -46,10 +46,20 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
 
 
 def save_gradients(report: "GradientReport", files: "Collection[GradientFile]", talk: Talk) -> None:
-    """Each file with its gradients."""
+    """Each file with its gradients; J beside those that do not hold it."""
+    from convcli.gradient_files import HOLDING_LOSS
+
+    if not any(file.format in HOLDING_LOSS for file in files):
+        tell_loss(report.loss, talk)
     for file in files:
         _save_gradients(report.only(file.wrt), file)
         _note_saved(", ".join(file.wrt), file.name, talk)
+
+
+def tell_loss(loss: float | None, talk: Talk) -> None:
+    """J, where it is known, beside data that does not hold it."""
+    if loss is not None:
+        talk.tell("loss", f"J = {loss!r}")
 
 
 def save_kernel(kernel: "Kernel", name: str, talk: Talk, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """Kernels, images and tensors from the words of a command line, where ``-`` is stdin."""
 
+import os
 from pathlib import Path
 
 from convcli.arrays import Array
@@ -15,6 +16,7 @@ from convcli.settings import parse_settings
 from convcli.tensors import load_tensor, parse_tensor
 
 STDIN = "<stdin>"
+INLINE = "inline image"
 
 
 def read_kernel(source: str) -> Kernel:
@@ -23,8 +25,9 @@ def read_kernel(source: str) -> Kernel:
 
 
 def read_image(source: str, talk: Talk) -> Image:
-    """A picture or array from a file or stdin; what was lost or converted in reading it is said."""
-    image = decode_image(read_stdin(), STDIN) if source == STREAM else open_image(Path(source))
+    """A picture or array from a file, inline JSON or stdin; what was lost or converted in reading it is said."""
+    data, name = _given(source)
+    image = open_image(Path(source)) if data is None else decode_image(data, name)
     for warning in image.warnings:
         talk.warn(f"{source}: {warning}")
     for note in image.notes:
@@ -33,8 +36,20 @@ def read_image(source: str, talk: Talk) -> Image:
 
 
 def read_header(source: str) -> Header:
-    """The shape and type of a picture or array from a file or stdin."""
-    return decode_header(read_stdin(), STDIN) if source == STREAM else open_header(Path(source))
+    """The shape and type of a picture or array from a file, inline JSON or stdin."""
+    data, name = _given(source)
+    return open_header(Path(source)) if data is None else decode_header(data, name)
+
+
+def _given(source: str) -> tuple[bytes | None, str]:
+    """The bytes that an image's words stand for and what to call them; no bytes for a file's name."""
+    if source == STREAM:
+        return read_stdin(), STDIN
+    return (source.encode(), INLINE) if _is_inline(source) else (None, source)
+
+
+def _is_inline(source: str) -> bool:
+    return source.lstrip().startswith("[") and not os.path.lexists(source)
 
 
 def read_tensor(source: str) -> Array:
@@ -44,7 +59,9 @@ def read_tensor(source: str) -> Array:
 
 def image_path(source: str) -> Path:
     """The path that outputs are named after."""
-    return Path("stdin" if source == STREAM else source)
+    if source == STREAM:
+        return Path("stdin")
+    return Path("inline" if _is_inline(source) else source)
 
 
 def read_request(source: str, words: Words, engine: Engine) -> Request:

@@ -148,6 +148,8 @@ def _span(values: list[int]) -> str:
 
 def _gradient_lines(report: GradientReport, width: int) -> Iterator[Text]:
     yield Text(f"V {report.input_shape}  K {report.kernel_shape}  Z {report.geometry.output_shape}")
+    if report.loss is not None:
+        yield Text(f"J {report.loss:.10g}")
     for name, tensor in report.tensors.items():
         yield Text(f"\n{SYMBOLS[name]}  {_statistics(tensor)}", style="bold")
         yield Text(report.formula(name), style="dim")

@@ -1,0 +1,29 @@
+"""One step of gradient descent on a kernel."""
+
+from math import isfinite
+
+import numpy as np
+
+from convcli.arrays import first_non_finite
+from convcli.errors import OptionError
+from convcli.gradients import Gradients
+from convcli.kernels import Kernel
+
+
+def stepped(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:
+    """The kernel with weights ``K - rate * dK`` and, if it has a bias, ``b - rate * db``; None among them stays put.
+
+    Raises OptionError for a rate that is not finite, or with which the kernel is not.
+    """
+    if not isfinite(rate):
+        raise OptionError(f"step: expected a finite rate, given {rate}")
+    weights, bias = kernel.weights, kernel.bias
+    with np.errstate(over="ignore", invalid="ignore"):
+        if gradients.kernel is not None:
+            weights = weights - rate * gradients.kernel
+        if bias is not None and gradients.bias is not None:
+            bias = bias - rate * gradients.bias
+    for parameter in (weights, bias):
+        if parameter is not None and first_non_finite(np.asarray(parameter)) is not None:
+            raise OptionError(f"step: the kernel is no longer finite after a step of {rate:g}: use a smaller rate")
+    return Kernel(kernel.name, weights, bias, kernel.groups)
