@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
+GROUPING = " (i and l in one group, l counted within it)"
 KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
 
 
@@ -102,7 +103,7 @@ class Formulas(NamedTuple):
 
     @property
     def _grouping(self) -> str:
-        return " (i and l in one group, l counted within it)" if self.groups > 1 else ""
+        return GROUPING if self.groups > 1 else ""
 
 
 def _bracketed(letters: list[str]) -> str:

@@ -40,8 +40,8 @@ LAYERS = [
     {"convolution"},
     {"gradients"},
     {"descent", "formulas", "images", "pixels", "outputs", "request"},
-    {"filtering", "gradient_files", "tensors", "upstream"},
-    {"batch", "gradient_batch", "planning"},
+    {"filtering", "gradient_files", "tensors", "terms", "upstream"},
+    {"batch", "explanation", "gradient_batch", "planning"},
     {"cli"},
     {"__main__"},
 ]

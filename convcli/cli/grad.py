@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convcli.arrays import Array
-    from convcli.images import Image
     from convcli.request import Request
     from convcli.upstream import Upstream
 
@@ -27,15 +26,7 @@ def grad(
     *,
     words: options.Words,
     engine: options.Engine,
-    upstream: Annotated[
-        str,
-        typer.Option(
-            "--upstream",
-            "-G",
-            metavar="G",
-            help="dJ/dZ: ones, normal:SEED, mse:TARGET (Z - TARGET), a file (.npy, JSON, picture), inline JSON, or -.",
-        ),
-    ] = "ones",
+    upstream: options.Upstream = "ones",
     wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="Which gradients.")] = "kernel,input,bias",
     step: Annotated[
         float | None,
@@ -80,11 +71,10 @@ def grad(
     """
     from convcli.cli import render, sources
     from convcli.filtering import Appearance
-    from convcli.gradient_batch import readers, stacked
+    from convcli.gradient_batch import stacked
     from convcli.gradients import parse_wrt
-    from convcli.upstream import upstream_gradient
 
-    refuse_second_stdin([*images, kernel, upstream.removeprefix("mse:")])
+    refuse_second_stdin([*images, kernel, options.source_of(upstream)])
     request, names = sources.read_request(kernel, words, engine), parse_wrt(wrt)
     asked = _asked_format(format, json)
     if step is None:
@@ -92,9 +82,9 @@ def grad(
     else:
         save = _saving_step(request, names, step, output, asked, overwrite)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = stacked([(source, _read(source, talk)) for source in images], appearance)
+    V = stacked([sources.read_input(source, appearance, talk) for source in images], images)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
-    save(V, upstream_gradient(upstream, request, V, readers(sources.read_tensor, appearance)), talk)
+    save(V, sources.read_upstream(upstream, request, V, appearance), talk)
 
 
 def _saving_gradients(
@@ -143,12 +133,3 @@ def _asked_format(format: str, json: bool) -> str:
     if format not in ("auto", "json"):
         raise OptionError(f"--json and -f {format} contradict each other: give one")
     return "json"
-
-
-def _read(source: str, talk: options.Talk) -> "Image":
-    from convcli.cli.sources import read_image
-
-    image = read_image(source, talk)
-    if image.alpha is not None:
-        talk.note(f"{source}: alpha is left out of the gradients")
-    return image

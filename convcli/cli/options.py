@@ -28,10 +28,30 @@ KernelSources = Annotated[
     list[str],
     typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=f"{KERNEL_HELP} Repeatable."),
 ]
+Image = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGE", show_default=False, help="A picture, .npy or JSON array; inline [[1,2],[3,4]]; - is stdin."
+    ),
+]
+Upstream = Annotated[
+    str,
+    typer.Option(
+        "--upstream",
+        "-G",
+        metavar="G",
+        help="dJ/dZ: ones, normal:SEED, mse:TARGET (Z - TARGET), a file (.npy, JSON, picture), inline JSON, or -.",
+    ),
+]
 Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
 Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def source_of(upstream: str) -> str:
+    """What an upstream gradient is read from, or made by."""
+    return upstream.removeprefix("mse:")
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,17 @@ from convcli.cli.options import Talk
 from convcli.cli.streams import STREAM, binary_stdout, text_stdout
 from convcli.outputs import write_atomically
 
+# Of a longer sum, half of them are the first and half the last.
+TERMS_SHOWN = 32
+
 # What one command shows is not imported for another: each is quick to start.
 if TYPE_CHECKING:
     from convcli.batch import Written
+    from convcli.explanation import Explanation
     from convcli.geometry import Geometry
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.kernels import Kernel
+    from convcli.padding import EdgeFill
     from convcli.planning import Forecast
     from convcli.presets import Preset
 
@@ -43,6 +48,19 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
 
     _save_text(_json_line(forecast_to_json(found)) if as_json else _forecast_text(found))
     talk.note(f"estimates are by the rates of {MACHINE}")
+
+
+def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_json: bool) -> None:
+    """A sum: its terms, or the first and last of them."""
+    from convcli.explanation import ends, explanation_to_json
+
+    ordinals = ends(found.size, found.size if every else TERMS_SHOWN)
+    if as_json:
+        _save_text(_json_line(explanation_to_json(found, ordinals)))
+        return
+    from convcli.cli.terms_text import explanation_text
+
+    _save_text(explanation_text(found, edge, ordinals))
 
 
 def save_gradients(report: "GradientReport", files: "Collection[GradientFile]", talk: Talk) -> None:

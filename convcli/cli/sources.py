@@ -8,12 +8,14 @@ from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
+from convcli.filtering import Appearance, network_input, prepared
 from convcli.images import Header, Image, decode_header, decode_image, open_header, open_image
 from convcli.kernel_loading import load_kernel, parse_kernel
 from convcli.kernels import Kernel
 from convcli.request import Request
 from convcli.settings import parse_settings
 from convcli.tensors import load_tensor, parse_tensor
+from convcli.upstream import Readers, Upstream, upstream_gradient
 
 STDIN = "<stdin>"
 INLINE = "inline image"
@@ -33,6 +35,14 @@ def read_image(source: str, talk: Talk) -> Image:
     for note in image.notes:
         talk.note(f"{source}: {note}")
     return image
+
+
+def read_input(source: str, appearance: Appearance, talk: Talk) -> Array:
+    """V ``(C_in, H, W)``: an image as a network sees it, without alpha."""
+    image = read_image(source, talk)
+    if image.alpha is not None:
+        talk.note(f"{source}: alpha is left out of the gradients")
+    return network_input(prepared(image, appearance), appearance)
 
 
 def read_header(source: str) -> Header:
@@ -55,6 +65,15 @@ def _is_inline(source: str) -> bool:
 def read_tensor(source: str) -> Array:
     """A tensor from a file, JSON, or stdin."""
     return parse_tensor(read_stdin(), STDIN) if source == STREAM else load_tensor(source)
+
+
+def read_upstream(words: str, request: Request, V: Array, appearance: Appearance) -> Upstream:
+    """G from a rule, a file, JSON or stdin; a target is read as V was."""
+
+    def read_target(source: str) -> Array:
+        return network_input(prepared(Image(read_tensor(source)), appearance), appearance)
+
+    return upstream_gradient(words, request, V, Readers(read_tensor, read_target))
 
 
 def image_path(source: str) -> Path:

@@ -1,0 +1,227 @@
+"""The very sum behind one number of Z, dK, dV or db, term by term, from the definition.
+
+Each is a sum of products over the indices i, l, j, k, m, n, of which its own place holds some and the sum runs over
+the rest:
+
+    Z   holds i, j, k         runs over l, m, n                                               V' * K
+    dK  holds i, l, m, n      runs over j, k                                                  G * V'
+    dV  holds l               runs over i, and the (j, m) and (k, n) that read its pixel      G * K
+    db  holds some of i, j, k and runs over the rest                                          G
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from math import fsum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array, IntArray
+from convcli.errors import GeometryError, OptionError
+from convcli.formulas import GROUPING, SYMBOLS, Formulas, index_letters
+from convcli.geometry import Geometry
+from convcli.operands import bias_shape, upstream_blocks
+from convcli.padding import OUTSIDE
+from convcli.request import Request
+from convcli.terms import Factor, Sum, Tensors, Terms
+
+OF = tuple(SYMBOLS)
+
+# Terms whose indices are held as arrays at once.
+CHUNK = 1 << 18
+
+Padded = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class Explanation(NamedTuple):
+    """One number as a sum.
+
+    of: a name in OF.  at: its place.  formula: in letters.  equation: the same with the numbers of this place.
+    size: how many terms there are; ``terms`` gives some by their ordinals.  bias: what is added to them, or None.
+    padded: for dV, the padded rows and columns where the pixel stands, itself and its copies; else None.
+    """
+
+    of: str
+    at: tuple[int, ...]
+    formula: str
+    equation: str
+    size: int
+    terms: Callable[[IntArray], Terms]
+    total: float
+    bias: float | None
+    padded: Padded | None
+
+
+def explain(request: Request, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
+    """The sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``, as ``of`` says (a name in OF).
+
+    V: ``(C_in, H, W)``.  G: shaped like Z; only Z is explained without one.
+    Raises GeometryError for a place that the tensor does not have, OptionError for another name.
+    """
+    if of not in OF:
+        raise OptionError(f"of: expected {', '.join(OF)}, given {of!r}")
+    if V.ndim != 3:
+        raise GeometryError(f"input V: expected shape (C_in, H, W), given {V.shape}")
+    geometry = request.geometry(V.shape)
+    if G is not None:
+        G = upstream_blocks(G, geometry).reshape(geometry.output_shape)
+    _require_place(of, at, _shape_of(of, request, geometry, V))
+    tensors = Tensors(V, request.kernel.weights, G, geometry, flip=request.flip)
+    words = _SUMS[of](tensors, request, at)
+    terms = partial(tensors.terms, words.sum)
+    total = _total(terms, words.sum.size, words.bias or 0.0)
+    return Explanation(of, at, words.formula, words.equation, words.sum.size, terms, total, words.bias, words.padded)
+
+
+def parse_at(text: str) -> tuple[int, ...]:
+    """A place from ``I,J,K``; an empty text is the place of a single number."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError:
+        raise GeometryError(f"at: expected integers as in I,J,K, given {text!r}") from None
+
+
+def ends(size: int, shown: int) -> IntArray:
+    """The ordinals of all terms, or where they are more than ``shown``, of the first and the last of them."""
+    return (
+        np.concatenate([np.arange(0, shown - shown // 2), np.arange(size - shown // 2, size)])
+        if size > shown
+        else np.arange(size)
+    )
+
+
+def explanation_to_json(explanation: Explanation, ordinals: IntArray) -> dict[str, Any]:
+    """The sum with the terms that have these ordinals; OptionError where a number is not finite."""
+    terms = explanation.terms(ordinals)
+    if not np.isfinite([*terms.products, explanation.total]).all():
+        raise OptionError("the sum holds NaN or infinity, which JSON cannot: leave --json out")
+    return {
+        "of": explanation.of,
+        "at": explanation.at,
+        "formula": explanation.formula,
+        "equation": explanation.equation,
+        "terms": [_term_to_json(terms, number) for number in range(len(ordinals))],
+        "left_out": explanation.size - len(ordinals),
+        "bias": explanation.bias,
+        "padded": explanation.padded and dict(zip(("rows", "columns"), explanation.padded, strict=True)),
+        "sum": explanation.total,
+    }
+
+
+def _term_to_json(terms: Terms, number: int) -> dict[str, Any]:
+    indices = {letter: int(values[number]) for letter, values in terms.indices.items()}
+    factors = {factor.symbol: _factor_to_json(factor, number) for factor in terms.factors}
+    return {"indices": indices, **factors, "product": float(terms.products[number])}
+
+
+def _factor_to_json(factor: Factor, number: int) -> dict[str, Any]:
+    found = {"at": factor.places[number].tolist(), "value": float(factor.values[number])}
+    if factor.pixels is None:
+        return found
+    pixel = factor.pixels.sources[number].tolist()
+    in_pads = bool(factor.pixels.in_pads[number])
+    return {**found, "from": None if OUTSIDE in pixel else pixel, "padding": in_pads}
+
+
+def _shape_of(of: str, request: Request, geometry: Geometry, V: Array) -> tuple[int, ...]:
+    K = request.kernel.weights
+    shapes = {"output": geometry.output_shape, "kernel": K.shape, "input": V.shape}
+    return shapes.get(of) or bias_shape(request.kernel.bias, K.shape)
+
+
+def _require_place(of: str, at: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    if len(at) != len(shape) or not all(0 <= index < size for index, size in zip(at, shape, strict=True)):
+        letters = ",".join(index_letters(of, len(shape))) if of != "output" else "i,j,k"
+        expected = f"{letters} with each from 0 and below these" if shape else "nothing, for it is one number"
+        given = ",".join(map(str, at)) or "nothing"
+        raise GeometryError(f"at: {SYMBOLS[of]} has shape {shape}: expected {expected}, given {given}")
+
+
+def _total(terms: Callable[[IntArray], Terms], size: int, bias: float) -> float:
+    chunks = (np.arange(start, min(start + CHUNK, size)) for start in range(0, size, CHUNK))
+    return fsum([*(fsum(terms(chunk).products) for chunk in chunks), bias])
+
+
+class _Words(NamedTuple):
+    """A sum, and what is said of it."""
+
+    sum: Sum
+    formula: str
+    equation: str
+    bias: float | None = None
+    padded: Padded | None = None
+
+
+def _of_output(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
+    geometry, bias = tensors.geometry, request.kernel.bias
+    place = dict(zip(tensors.output_letters, at, strict=True))
+    extents = {"l": geometry.in_channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
+    sum_ = Sum("VK", place, _axes(extents, place))
+    formula = _formulas(tensors, request).output(None if bias is None else bias.ndim)
+    added = None if bias is None else float(bias[at[: bias.ndim]])
+    return _Words(sum_, formula, _filled(formula, geometry, place), added)
+
+
+def _of_kernel(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
+    geometry = tensors.geometry
+    place = dict(zip(index_letters("kernel", len(at)), at, strict=True))
+    rows = np.arange(place.get("p", 0), geometry.rows.output, geometry.tiling[0])
+    columns = np.arange(place.get("q", 0), geometry.columns.output, geometry.tiling[1])
+    channels = _axes({"l": len(tensors.V)}, place)
+    fixed = {letter: index for letter, index in place.items() if letter not in "pq"}
+    sum_ = Sum("GV", fixed, (*channels, {"j": rows}, {"k": columns}))
+    formula = _formulas(tensors, request).of("kernel", len(at))
+    return _Words(sum_, formula, _filled(formula, geometry, place))
+
+
+def _of_input(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
+    geometry, (channel, row, column) = tensors.geometry, at
+    group, within = divmod(channel, geometry.in_channels)
+    place = {"l": channel if tensors.is_plane else within}
+    outputs = {"i": group * geometry.out_channels + np.arange(geometry.out_channels)}
+    reads = dict(zip("jm", tensors.reads(0, row), strict=True)), dict(zip("kn", tensors.reads(1, column), strict=True))
+    sum_ = Sum("GK", place, reads if tensors.is_plane else (outputs, *reads))
+    padded = tensors.copies(0, row), tensors.copies(1, column)
+    formulas = _formulas(tensors, request)
+    known: dict[str, int | str] = {**place, "a": _either(padded[0]), "c": _either(padded[1])}
+    equation = f"dV[{channel},{row},{column}] = {_filled(formulas.input_sum, geometry, known)}"
+    return _Words(sum_, formulas.of("input", len(at)), equation, padded=padded)
+
+
+def _of_bias(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
+    geometry, letters = tensors.geometry, tensors.output_letters
+    place = dict(zip(letters, at, strict=False))
+    sum_ = Sum("G", place, _axes(dict(zip(letters, geometry.output_shape, strict=True)), place))
+    formula = _formulas(tensors, request).of("bias", len(at))
+    return _Words(sum_, formula, _filled(formula, geometry, place))
+
+
+_SUMS: dict[str, Callable[[Tensors, Request, tuple[int, ...]], _Words]] = {
+    "output": _of_output,
+    "kernel": _of_kernel,
+    "input": _of_input,
+    "bias": _of_bias,
+}
+
+
+def _axes(extents: Mapping[str, int], place: Mapping[str, int]) -> tuple[dict[str, IntArray], ...]:
+    """An axis for each index that a place does not hold."""
+    return tuple({letter: np.arange(extent)} for letter, extent in extents.items() if letter not in place)
+
+
+def _formulas(tensors: Tensors, request: Request) -> Formulas:
+    return Formulas(tensors.V.ndim, tensors.K.ndim, tensors.geometry.groups, request.flip)
+
+
+def _filled(formula: str, geometry: Geometry, place: Mapping[str, int | str]) -> str:
+    """The formula with numbers for letters, but for those that the sum runs over."""
+    y, x = geometry.rows, geometry.columns
+    known: dict[str, int | str] = {"sy": y.stride, "sx": x.stride, "dy": y.dilation, "dx": x.dilation}
+    known |= {"kh": y.taps, "kw": x.taps, "tr": geometry.tiling[0], "tc": geometry.tiling[1], **place}
+    sum_, grouping, _ = formula.partition(GROUPING)
+    return re.sub(r"\b[a-z]{1,2}\b", lambda match: str(known.get(match[0], match[0])), sum_) + grouping
+
+
+def _either(numbers: Iterable[int]) -> str:
+    return " or ".join(map(str, numbers))

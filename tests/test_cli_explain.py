@@ -1,0 +1,134 @@
+"""``convcli explain``: the sum behind one number, as it is printed."""
+
+import json
+
+import numpy as np
+import pytest
+from command_line import SAMPLES, convcli, npy, pixels, succeed, with_samples
+
+from convcli import conv2d, conv2d_grad
+
+SMALL = "[[1,2],[3,4]]"
+K = "[[1,-2],[0,1]]"
+
+
+def explained(*arguments, cwd, stdin=b""):
+    return succeed("explain", *arguments, cwd=cwd, stdin=stdin).decode()
+
+
+def test_a_textbook_sum_on_one_line(tmp_path):
+    assert explained(SMALL, "-k", K, "--at", "0,0,1", "-e", "replicate", "--bias", "0.5", cwd=tmp_path) == (
+        "Z[l,j,k] = b + sum over m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[m,n]\n"
+        "Z[0,0,1] = b + sum over m,n of V'[0, 0*1 + m*1, 1*1 + n*1] * K[m,n]\n"
+        "\n"
+        "  m=0  n=0  V'[0,0,1] = 2  is V[0,0,1]                     * K[0,0] =  1  = 2\n"
+        "  m=0  n=1  V'[0,0,2] = 2  padding: replicate of V[0,0,1]  * K[0,1] = -2  = -4\n"
+        "  m=1  n=0  V'[0,1,1] = 4  is V[0,1,1]                     * K[1,0] =  0  = 0\n"
+        "  m=1  n=1  V'[0,1,2] = 4  padding: replicate of V[0,1,1]  * K[1,1] =  1  = 4\n"
+        "  b = 0.5\n"
+        "\n"
+        "Z[0,0,1] = 2.5  the sum of 4 terms and b\n"
+    )
+
+
+def test_a_pixel_tells_which_outputs_it_feeds(tmp_path):
+    arguments = ["--of", "input", "-G", "[[1,2],[3,4]]", "-e", "constant:7"]
+    assert explained(SMALL, "-k", K, "--at", "0,1,1", *arguments, cwd=tmp_path) == (
+        "dV = (adjoint of the padding)(dV'), dV'[l,a,c] = sum over j,k,m,n with j*sy + m*dy = a, k*sx + n*dx = c, "
+        "of G[l,j,k] * K[m,n]\n"
+        "dV[0,1,1] = sum over j,k,m,n with j*1 + m*1 = 1, k*1 + n*1 = 1, of G[0,j,k] * K[m,n]\n"
+        "V[0,1,1] stands at V'[0,1,1]\n"
+        "\n"
+        "  j=0  m=1  k=0  n=1  G[0,0,0] = 1  * K[1,1] =  1  = 1\n"
+        "  j=0  m=1  k=1  n=0  G[0,0,1] = 2  * K[1,0] =  0  = 0\n"
+        "  j=1  m=0  k=0  n=1  G[0,1,0] = 3  * K[0,1] = -2  = -6\n"
+        "  j=1  m=0  k=1  n=0  G[0,1,1] = 4  * K[0,0] =  1  = 4\n"
+        "\n"
+        "dV[0,1,1] = -1  the sum of 4 terms\n"
+    )
+
+
+def test_a_pixel_that_the_stride_leaves_over_says_so(tmp_path):
+    image = json.dumps(np.arange(12.0).reshape(3, 4).tolist())
+    out = explained(image, "-k", K, "-p", "valid", "-s", "2", "--of", "input", "--at", "0,2,1", cwd=tmp_path)
+    whereabouts, reading, _, total = out.splitlines()[2:]
+    assert whereabouts == "V[0,2,1] stands at V'[0,2,1]"
+    assert reading == "no window reads it: the stride and dilation pass it by, so that its gradient is 0"
+    assert total == "dV[0,2,1] = 0  the sum of 0 terms"
+
+
+def test_copies_of_a_pixel_are_counted(tmp_path):
+    out = explained("[[5]]", "-k", "box:3", "-e", "wrap", "--of", "input", "--at", "0,0,0", cwd=tmp_path)
+    places = ", ".join(f"V'[0,{row},{column}]" for row in (0, 1) for column in (0, 1, 2))
+    assert out.splitlines()[2] == f"V[0,0,0] stands at {places} and 3 more, copied by wrap"
+
+
+def test_the_default_padding_is_zero(tmp_path):
+    out = explained(SMALL, "-k", "box:3", "--at", "0,0,0", cwd=tmp_path)
+    assert "  m=0  n=0  V'[0,0,0] = 0  padding: zero  * K[0,0] = 0.1111111111  = 0\n" in out
+
+
+LONG = ["sample_images/camera.png", "-k", "sobel-x", "--of", "kernel", "--at", "0,2", "-G", "normal:1"]
+
+
+def test_a_long_sum_shows_its_ends(tmp_path):
+    lines = explained(*LONG, cwd=with_samples(tmp_path)).splitlines()
+    count = 512 * 512
+    assert len(lines) == 3 + 16 + 1 + 16 + 2
+    assert lines[3].startswith("  l=0  j=0  k=0   G[0,0,0]  =  0.3455841921  * V'[0,0,2]  = ")
+    assert lines[19] == f"  ... {count - 32:,} terms between, which --all prints"
+    assert lines[35].startswith("  l=0  j=511  k=511  G[0,511,511] = ")
+    assert lines[37].endswith(f"  the sum of {count:,} terms")
+
+
+def test_all_prints_every_term(tmp_path):
+    image = npy(np.random.default_rng(0).normal(size=(70, 80)))
+    lines = explained("-", "-k", "box", "--of", "bias", "--all", cwd=tmp_path, stdin=image).splitlines()
+    assert len(lines) == 3 + 70 * 80 + 2
+    assert lines[-3].split()[:4] == ["l=0", "j=69", "k=79", "G[0,69,79]"]
+
+
+def test_json_sums_to_what_the_library_returns(tmp_path):
+    folder = with_samples(tmp_path)
+    V = pixels(SAMPLES / "camera.png").astype(float)[None]
+    G = np.random.default_rng(1).standard_normal(V.shape)
+    sobel = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    dK = conv2d_grad(V, sobel, G, padding="same", wrt="kernel").kernel
+    found = json.loads(explained(*LONG, "--json", cwd=folder))
+    assert np.isclose(found["sum"], dK[0, 2], rtol=1e-12)
+    assert (len(found["terms"]), found["left_out"]) == (32, 512 * 512 - 32)
+    every = json.loads(explained(*LONG, "-s", "40", "--json", "--all", cwd=folder))
+    assert len(every["terms"]) == 13 * 13
+    assert np.isclose(sum(term["product"] for term in every["terms"]), every["sum"], rtol=1e-12)
+
+
+def test_a_layer_without_shared_weights(tmp_path):
+    V, K = np.arange(12.0).reshape(1, 3, 4), np.random.default_rng(0).integers(-5, 5, (2, 2, 3, 1, 2, 2)).astype(float)
+    np.save(tmp_path / "tiled.npy", K)
+    found = json.loads(explained("-", "-k", "tiled.npy", "--at", "1,2,3", "--json", cwd=tmp_path, stdin=npy(V)))
+    assert found["sum"] == conv2d(V, K, padding="same")[1, 2, 3]
+    assert found["equation"] == "Z[1,2,3] = sum over l,m,n of V'[l, 2*1 + m*1, 3*1 + n*1] * K[1,2%2,3%3,l,m,n]"
+    assert found["terms"][0]["K"]["at"] == [1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--at", "0,2,0"], "at: Z has shape (1, 2, 2): expected i,j,k with each from 0 and below these, given 0,2,0"),
+        ([], "at: Z has shape (1, 2, 2): expected i,j,k with each from 0 and below these, given nothing"),
+        (["--of", "loss"], "of: expected output, kernel, input, bias, given 'loss'"),
+        (["--of", "bias", "--at", "0"], "at: db has shape (): expected nothing, for it is one number, given 0"),
+        (["--at", "a"], "at: expected integers as in I,J,K, given 'a'"),
+    ],
+)
+def test_wrong_places(tmp_path, arguments, message):
+    result = convcli("explain", SMALL, "-k", K, *arguments, cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+
+def test_json_cannot_hold_nan(tmp_path):
+    result = convcli(
+        "explain", "-", "-k", K, "--at", "0,0,0", "--json", cwd=tmp_path, stdin=npy(np.full((2, 2), np.nan))
+    )
+    message = "the sum holds NaN or infinity, which JSON cannot: leave --json out"
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

@@ -1,0 +1,176 @@
+"""Each sum that is shown is the number that conv2d and conv2d_grad return, and its terms are what they say."""
+
+import json
+
+import numpy as np
+import pytest
+import reference
+from geometries import CASES, FILLS, Case, integers
+
+from convcli import conv2d, conv2d_grad
+from convcli.errors import GeometryError, OptionError
+from convcli.explanation import OF, ends, explain, explanation_to_json, parse_at
+from convcli.kernels import Kernel
+from convcli.request import Request
+from convcli.settings import parse_settings
+
+PLACES = 25
+TILED = [
+    Case(f"tiled-{edge}", (1, 4, 7, 8), (6, 3, 2, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge=edge)
+    for edge in FILLS
+]
+
+
+def prepared(case, *, plane=False, flip=False, bias=None):
+    """A request for one image of a case, V, G, and the numbers that it explains by the name of their tensor."""
+    groups = 1 if plane else case.groups
+    V, K = integers(case.V[1:], seed=1), integers(case.K[-2:] if plane else case.K, seed=2)
+    options = case.options | {"groups": groups, "flip": flip}
+    G = integers(conv2d(V, K, **options).shape, seed=3)
+    gradients = conv2d_grad(V, K, G, bias=bias, **options)
+    words = {name: value for name, value in options.items() if name != "flip"}
+    request = Request(Kernel("k", K, bias, groups), parse_settings(**words), flip)
+    return request, V, G, {"output": conv2d(V, K, bias, **options), **gradients._asdict()}
+
+
+def some_places(shape):
+    every = list(np.ndindex(*shape))
+    chosen = np.random.default_rng(0).permutation(len(every))[:PLACES]
+    return [every[number] for number in chosen]
+
+
+def assert_explained(request, V, G, tensors):
+    for of, tensor in tensors.items():
+        for at in some_places(tensor.shape):
+            assert explain(request, V, G, of, at).total == tensor[at], (of, at)
+
+
+@pytest.mark.parametrize("flip", [False, True], ids=["correlation", "convolution"])
+@pytest.mark.parametrize("case", [*CASES, *TILED], ids=str)
+def test_banks(case, flip):
+    assert_explained(*prepared(case, flip=flip, bias=integers(case.K[:1], seed=4)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_planes(case):
+    assert_explained(*prepared(case, plane=True, bias=np.array(2.5)))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (3, 4, 6)], ids=["number", "one a channel", "untied"])
+def test_biases(shape):
+    case = Case("plain", (1, 2, 5, 7), (3, 2, 2, 2))
+    assert_explained(*prepared(case, bias=integers(shape, seed=4)))
+
+
+@pytest.mark.parametrize("edge", FILLS)
+def test_terms_say_where_pixels_come_from(edge):
+    request, V, G, tensors = prepared(Case("padded", (1, 2, 4, 5), (3, 2, 3, 2), pads=(3, 2, 1, 4), edge=edge))
+    padded = reference.padded(V, (3, 2, 1, 4), edge)
+    for at in some_places(tensors["output"].shape):
+        found = explain(request, V, G, "output", at)
+        pixels, weights = found.terms(np.arange(found.size)).factors
+        assert np.array_equal(pixels.values, padded[tuple(pixels.places.T)])
+        assert np.array_equal(weights.values, request.kernel.weights[tuple(weights.places.T)])
+        sources, in_pads = pixels.pixels
+        known = sources[:, 0] >= 0
+        assert np.array_equal(pixels.values[known], V[tuple(sources[known].T)])
+        inside = (pixels.places[:, 1:] >= (3, 1)).all(axis=1) & (pixels.places[:, 1:] < (7, 6)).all(axis=1)
+        assert np.array_equal(in_pads, ~inside)
+
+
+def test_a_pixel_says_where_it_stands_in_the_padded_input():
+    request, V, G, _ = prepared(Case("wrap", (1, 2, 3, 4), (3, 2, 2, 2), pads=(3, 1, 0, 2), edge="wrap"))
+    assert explain(request, V, G, "input", (1, 0, 1)).padded == ((0, 3, 6), (1, 5))
+
+
+def test_a_pixel_that_no_window_reads_has_an_empty_sum():
+    request, V, G, _ = prepared(Case("remainder", (1, 1, 6, 7), (2, 1, 2, 2), stride=(3, 3)))
+    found = explain(request, V, G, "input", (0, 2, 2))
+    assert (found.size, found.total) == (0, 0)
+
+
+def test_equations_hold_numbers_for_letters():
+    case = Case("grouped", (1, 4, 7, 9), (6, 2, 2, 3), (2, 1), (1, 0, 2, 2), (2, 3), groups=2, edge="reflect")
+    request, V, G, _ = prepared(case, flip=True, bias=integers((6,), seed=4))
+    grouping = " (i and l in one group, l counted within it)"
+    equations = {
+        ("output", (5, 1, 2)): "Z[5,1,2] = b[5] + sum over l,m,n of "
+        f"V'[l, 1*2 + (2-1-m)*2, 2*1 + (3-1-n)*3] * K[5,l,m,n]{grouping}",
+        ("kernel", (0, 1, 0, 2)): "dK[0,1,0,2] = sum over j,k of "
+        f"G[0,j,k] * V'[1, j*2 + (2-1-0)*2, k*1 + (3-1-2)*3]{grouping}",
+        ("input", (3, 1, 1)): "dV[3,1,1] = sum over i,j,k,m,n with "
+        f"j*2 + (2-1-m)*2 = 0 or 2, k*1 + (3-1-n)*3 = 1 or 3, of G[i,j,k] * K[i,1,m,n]{grouping}",
+        ("bias", (4,)): "db[4] = sum over j,k of G[4,j,k]",
+    }
+    assert {key: explain(request, V, G, *key).equation for key in equations} == equations
+
+
+def test_long_sums_show_their_ends():
+    assert ends(5, 4).tolist() == [0, 1, 3, 4]
+    assert ends(4, 4).tolist() == [0, 1, 2, 3]
+    assert ends(0, 4).tolist() == []
+
+
+def test_json_holds_every_number_of_a_term():
+    request, V, G, _ = prepared(Case("row", (1, 1, 1, 3), (1, 1, 1, 2), pads=(0, 0, 1, 0), edge="replicate"))
+    found = explain(request, V, G, "kernel", (0, 0, 0, 1))
+    document = json.loads(json.dumps(explanation_to_json(found, ends(found.size, 2))))
+    assert document == {
+        "of": "kernel",
+        "at": [0, 0, 0, 1],
+        "formula": "dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]",
+        "equation": "dK[0,0,0,1] = sum over j,k of G[0,j,k] * V'[0, j*1 + 0*1, k*1 + 1*1]",
+        "terms": [
+            {
+                "indices": {"j": 0, "k": k},
+                "G": {"at": [0, 0, k], "value": G[0, 0, k]},
+                "V'": {"at": [0, 0, k + 1], "value": V[0, 0, k], "from": [0, 0, k], "padding": False},
+                "product": G[0, 0, k] * V[0, 0, k],
+            }
+            for k in (0, 2)
+        ],
+        "left_out": 1,
+        "bias": None,
+        "padded": None,
+        "sum": float(np.sum(G * V)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("of", "at", "error", "message"),
+    [
+        (
+            "output",
+            (3, 0, 0),
+            GeometryError,
+            r"^at: Z has shape \(3, 4, 6\): expected i,j,k with each .*, given 3,0,0$",
+        ),
+        ("output", (0, 0), GeometryError, r"^at: Z has shape .*: expected i,j,k with each from 0 and below these, "),
+        ("kernel", (0, 0, 0, -1), GeometryError, r"^at: dK has shape .*: expected i,l,m,n .*, given 0,0,0,-1$"),
+        ("input", (), GeometryError, r"^at: dV has shape .*: expected l,a,c .*, given nothing$"),
+        ("bias", (3,), GeometryError, r"^at: db has shape \(3,\): expected i with each from 0"),
+        ("loss", (), OptionError, r"^of: expected output, kernel, input, bias, given 'loss'$"),
+    ],
+)
+def test_places_that_are_not_there(of, at, error, message):
+    request, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
+    with pytest.raises(error, match=message):
+        explain(request, V, G, of, at)
+
+
+def test_an_upstream_gradient_of_another_shape_is_refused():
+    request, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
+    with pytest.raises(GeometryError, match=r"^upstream gradient G: expected the output's shape \(3, 4, 6\), given"):
+        explain(request, V, G[1:], "kernel", (0, 0, 0, 0))
+
+
+def test_a_batch_is_refused():
+    request, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
+    with pytest.raises(GeometryError, match=r"^input V: expected shape \(C_in, H, W\), given \(1, 2, 5, 7\)$"):
+        explain(request, V[None], G, OF[0], (0, 0, 0))
+
+
+def test_parse_at():
+    assert [parse_at(text) for text in ("", "3", " 1, 2,0")] == [(), (3,), (1, 2, 0)]
+    with pytest.raises(GeometryError, match=r"^at: expected integers as in I,J,K, given '1,x'$"):
+        parse_at("1,x")
