@@ -41,7 +41,8 @@ LAYERS = [
     {"gradients"},
     {"descent", "formulas", "images", "pixels", "outputs", "request"},
     {"filtering", "gradient_files", "tensors", "terms", "upstream"},
-    {"batch", "explanation", "gradient_batch", "planning"},
+    {"batch", "comparison", "explanation", "gradient_batch", "planning"},
+    {"checking"},
     {"cli"},
     {"__main__"},
 ]

@@ -14,6 +14,7 @@ import typer.core
 
 from convcli import __version__
 from convcli.cli.apply import apply
+from convcli.cli.check import check
 from convcli.cli.explain import explain
 from convcli.cli.grad import grad
 from convcli.cli.kernels import kernels
@@ -109,6 +110,6 @@ def convcli(
         typer.echo(context.get_help())
 
 
-for command in (apply, grad, explain, kernels, plan):
+for command in (apply, grad, explain, check, kernels, plan):
     # Rich takes square brackets for markup unless they are escaped.
     app.command(help=inspect.cleandoc(command.__doc__ or "").replace("[", r"\["))(command)

@@ -16,6 +16,8 @@ TERMS_SHOWN = 32
 # What one command shows is not imported for another: each is quick to start.
 if TYPE_CHECKING:
     from convcli.batch import Written
+    from convcli.checking import Check
+    from convcli.comparison import Comparison
     from convcli.explanation import Explanation
     from convcli.geometry import Geometry
     from convcli.gradient_files import GradientFile, GradientReport
@@ -61,6 +63,23 @@ def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_
     from convcli.cli.terms_text import explanation_text
 
     _save_text(explanation_text(found, edge, ordinals))
+
+
+def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
+    """Gradients held against what they must be."""
+    from convcli.checking import checks_to_json
+
+    _save_text(_json_line(checks_to_json(checks)) if as_json else _checks_text(checks))
+
+
+def show_comparisons(comparisons: "Collection[Comparison]", *, as_json: bool) -> None:
+    """Tensors from elsewhere held against ours."""
+    from convcli.comparison import comparison_to_json
+
+    if as_json:
+        _save_text(_json_line([comparison_to_json(comparison) for comparison in comparisons]))
+    else:
+        _save_text(_comparisons_text(comparisons))
 
 
 def save_gradients(report: "GradientReport", files: "Collection[GradientFile]", talk: Talk) -> None:
@@ -127,6 +146,18 @@ def _forecast_text(found: "Forecast") -> str:
     from convcli.cli.tables import forecast_text
 
     return forecast_text(found)
+
+
+def _checks_text(checks: "Collection[Check]") -> str:
+    from convcli.cli.checks_text import checks_text
+
+    return checks_text(checks)
+
+
+def _comparisons_text(comparisons: "Collection[Comparison]") -> str:
+    from convcli.cli.checks_text import comparisons_text
+
+    return comparisons_text(comparisons)
 
 
 def _json_line(value: Any) -> str:

@@ -1,0 +1,99 @@
+"""``convcli check``: gradients held against central differences and the adjoint identities, or tensors against ours."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convcli.cli import options
+from convcli.cli.streams import refuse_second_stdin
+from convcli.errors import OptionError
+
+if TYPE_CHECKING:
+    from convcli.arrays import Array
+    from convcli.request import Request
+
+THEIRS = "A tensor of yours to be held against ours: .npy, JSON (file or inline), or -."
+
+
+def _theirs(flag: str) -> object:
+    return typer.Option(flag, metavar="TENSOR", show_default=False, help=THEIRS)
+
+
+@options.spread
+def check(
+    image: options.Image,
+    kernel: options.KernelSource,
+    *,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            "--upstream",
+            "-G",
+            metavar="G",
+            show_default="normal:0; ones beside tensors of yours",
+            help="dJ/dZ, as in grad.",
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every entry, not a sample.")] = False,
+    output_map: Annotated[str | None, _theirs("--output-map")] = None,
+    kernel_grad: Annotated[str | None, _theirs("--kernel-grad")] = None,
+    input_grad: Annotated[str | None, _theirs("--input-grad")] = None,
+    bias_grad: Annotated[str | None, _theirs("--bias-grad")] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance", metavar="T", help="Largest difference of equals, as a part of our largest magnitude."
+        ),
+    ] = 1e-5,
+    words: options.Words,
+    engine: options.Engine,
+    gray: options.Gray = False,
+    unit: options.Unit = False,
+    json: options.Json = False,
+    talk: options.Talk,
+) -> None:
+    """Hold the gradients against central differences and the adjoint identities, in float64.
+
+    dJ/dx = (J(x+1) - J(x-1)) / 2,   <G, conv(V, K)> = <dV, V> = <dK, K>
+
+    With a tensor of yours, hold that against ours instead, and name the usual confusion that fits. Exit code 1 if
+    anything does not hold.
+
+    convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect
+
+    convcli check photo.png -k bank.json -G upstream.npy --kernel-grad mine.npy
+    """
+    from convcli.cli import sources
+    from convcli.filtering import Appearance
+
+    theirs = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
+    given = {name: source for name, source in theirs.items() if source is not None}
+    asked = upstream or ("ones" if given else "normal:0")
+    refuse_second_stdin([image, kernel, options.source_of(asked), *given.values()])
+    if not tolerance >= 0:
+        raise OptionError(f"tolerance: expected a number of at least 0, given {tolerance:g}")
+    request, appearance = sources.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
+    V = sources.read_input(image, appearance, talk)
+    G = sources.read_upstream(asked, request, V, appearance).G
+    held = _compared(request, V, G, given, tolerance, json) if given else _checked(request, V, G, every, json)
+    if not held:
+        raise typer.Exit(1)
+
+
+def _checked(request: "Request", V: "Array", G: "Array", every: bool, json: bool) -> bool:
+    from convcli.checking import check_gradients
+    from convcli.cli.render import show_checks
+
+    checks = list(check_gradients(request, V, G, every=every))
+    show_checks(checks, as_json=json)
+    return all(check.holds for check in checks)
+
+
+def _compared(request: "Request", V: "Array", G: "Array", given: dict[str, str], tolerance: float, json: bool) -> bool:
+    from convcli.cli.render import show_comparisons
+    from convcli.cli.sources import read_tensor
+    from convcli.comparison import compare
+
+    found = [compare(request, V, G, name, read_tensor(source), tolerance) for name, source in given.items()]
+    show_comparisons(found, as_json=json)
+    return all(comparison.holds for comparison in found)

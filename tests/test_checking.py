@@ -1,0 +1,125 @@
+"""The checker itself: right gradients hold, and planted errors do not."""
+
+import numpy as np
+import pytest
+from geometries import BY_NAME, FILLS, Case, integers
+
+from convcli import conv2d
+from convcli.checking import LIMIT, SAMPLE, check_gradients, checks_to_json
+from convcli.kernels import Kernel
+from convcli.request import Request
+from convcli.settings import parse_settings
+
+CASE = Case("check", (1, 4, 7, 8), (6, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge="reflect")
+CASES = [
+    *(BY_NAME[f"everything-{edge}"] for edge in FILLS),
+    BY_NAME["stride-remainder"],
+    Case("tiled", (1, 4, 7, 8), (6, 2, 3, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge="wrap"),
+]
+
+
+def prepared(case, *, plane=False, flip=False, bias=None):
+    """A request for one image of a case, V and a random G, all of them real numbers."""
+    draw = np.random.default_rng(0).standard_normal
+    V, K = draw(case.V[1:]), draw(case.K[-2:] if plane else case.K)
+    words = case.options | {"groups": 1 if plane else case.groups}
+    G = draw(conv2d(V, K, **words).shape)
+    return Request(Kernel("k", K, bias, words["groups"]), parse_settings(**words), flip), V, G
+
+
+def checked(request, V, G, **options):
+    return list(check_gradients(request, V, G, **({"every": True} | options)))
+
+
+@pytest.mark.parametrize("flip", [False, True], ids=["correlation", "convolution"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_right_gradients_hold(case, flip):
+    checks = checked(*prepared(case, flip=flip, bias=integers(case.K[:1], seed=4)))
+    assert [check.tensor for check in checks] == ["Z", "dK", "dV", "db", "dK", "dV"]
+    assert all(check.holds for check in checks), checks
+
+
+def test_a_plane_and_an_untied_bias_hold():
+    assert all(check.holds for check in checked(*prepared(CASE, plane=True, bias=np.array(2.0))))
+    untied = integers(prepared(CASE)[2].shape, seed=4)
+    assert all(check.holds for check in checked(*prepared(CASE, bias=untied)))
+
+
+def test_large_numbers_round_and_hold():
+    request, V, G = prepared(CASE)
+    assert all(check.holds for check in checked(request, 1e9 * V, 1e-6 * G))
+
+
+def planted(change):
+    """Gradients with an error."""
+
+    def differentiate(request, V, G):
+        gradients = request.differentiate(V, G)
+        return gradients._replace(**change(gradients))
+
+    return differentiate
+
+
+def one_entry_off(name, at, by=1e-5):
+    def change(gradients):
+        tensor = getattr(gradients, name).copy()
+        tensor[at] += by
+        return {name: tensor}
+
+    return change
+
+
+PLANTED = {
+    "an entry of dK": (one_entry_off("kernel", (3, 1, 2, 0)), {("dK", "central differences of J")}),
+    "an entry of dV": (one_entry_off("input", (2, 3, 4)), {("dV", "central differences of J")}),
+    "an entry of db": (one_entry_off("bias", 4), {("db", "central differences of J")}),
+    "NaN": (one_entry_off("kernel", (0, 0, 0, 0), np.nan), {("dK", "central differences of J")}),
+    "flipped": (lambda found: {"kernel": found.kernel[..., ::-1, ::-1]}, {("dK", "central differences of J")}),
+    "averaged": (lambda found: {"input": found.input / 30}, {("dV", "central differences of J")}),
+}
+
+
+@pytest.mark.parametrize(("change", "caught"), PLANTED.values(), ids=PLANTED)
+def test_planted_errors_are_caught(change, caught):
+    checks = checked(*prepared(CASE, bias=integers((6,), seed=4)), differentiate=planted(change))
+    failed = {(check.tensor, check.against) for check in checks if not check.holds}
+    letters = {"dK": "K", "dV": "V"}
+    identities = {
+        (symbol, f"<G, conv(V, K)> = <{symbol}, {letters[symbol]}>") for symbol, _ in caught if symbol in letters
+    }
+    assert failed == caught | identities
+
+
+def test_the_worst_entry_is_named():
+    request, V, G = prepared(CASE)
+    checks = checked(request, V, G, differentiate=planted(one_entry_off("kernel", (3, 1, 2, 0), by=0.25)))
+    (found,) = [check for check in checks if check.tensor == "dK" and check.places]
+    assert found.worst == (3, 1, 2, 0)
+    assert abs(found.absolute - 0.25) < 1e-12
+    assert found.relative > LIMIT
+
+
+def test_a_sample_is_named_and_holds_both_ends():
+    checks = checked(*prepared(CASE), every=False)
+    for check, shape in zip(checks[:3], [prepared(CASE)[2].shape, CASE.K, CASE.V[1:]], strict=True):
+        assert (check.looked_at, len(set(check.places)), check.size) == (SAMPLE, SAMPLE, np.prod(shape))
+        assert check.places[0] == (0,) * len(shape)
+        assert check.places[-1] == tuple(size - 1 for size in shape)
+
+
+def test_a_wrong_forward_convolution_is_caught():
+    request, V, G = prepared(CASE)
+
+    class Wrong(Request):
+        def convolve(self, V, dtype=None):
+            return super().convolve(V[..., ::-1, :], dtype)
+
+    checks = checked(Wrong(*request), V, G)
+    assert not next(check for check in checks if check.tensor == "Z").holds
+
+
+def test_json():
+    checks = checked(*prepared(CASE, bias=np.array(1.0)), every=False)
+    document = checks_to_json(checks)
+    assert (document["holds"], document["limit"], len(document["checks"])) == (True, LIMIT, 6)
+    assert document["checks"][3]["places"] == ((),)

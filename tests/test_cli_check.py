@@ -1,0 +1,96 @@
+"""``convcli check``: what it says, and its exit codes."""
+
+import json
+
+import numpy as np
+import pytest
+from command_line import convcli, npy, succeed, with_samples
+
+from convcli import conv2d, conv2d_grad
+
+IMAGE = "[[1,2,4],[3,5,-7]]"
+K = "[[1,-2],[0,3]]"
+V, WEIGHTS = np.array(json.loads(IMAGE), float)[None], np.array(json.loads(K), float)
+
+
+def test_a_photo_holds(tmp_path):
+    words = ["-k", "sobel-x", "-s", "2", "-e", "reflect", "--flip"]
+    out = succeed("check", "sample_images/camera.png", *words, cwd=with_samples(tmp_path)).decode()
+    head, *rows, blank, Z, dV = out.splitlines()
+    assert head.split() == ["against", "looked", "at", "worst", "error", "relative", "at"]
+    assert [row.split()[0] for row in rows] == ["Z", "dK", "dV", "db", "dK", "dV"]
+    assert {row.split()[-1] for row in rows} == {"holds"}
+    assert "12 of 262,144 entries" in rows[2]
+    assert blank == ""
+    assert Z.startswith("looked at Z[0,0,0] Z[0,")
+    assert dV.endswith(" dV[0,511,511]")
+
+
+def test_json(tmp_path):
+    document = json.loads(succeed("check", IMAGE, "-k", K, "--json", "--all", cwd=tmp_path))
+    assert document["holds"] is True
+    assert [check["looked_at"] for check in document["checks"]] == [6, 4, 6, 1, 2, 2]
+
+
+def test_every_algorithm_may_be_checked(tmp_path):
+    image = npy(np.random.default_rng(0).normal(size=(2, 20, 30)))
+    for algorithm in ("toeplitz", "im2col", "direct"):
+        out = succeed("check", "-", "-k", "laplacian", "--algorithm", algorithm, cwd=tmp_path, stdin=image)
+        assert b"DOES NOT HOLD" not in out
+
+
+def test_a_tensor_that_is_ours(tmp_path):
+    np.save(tmp_path / "dV.npy", conv2d_grad(V, WEIGHTS, np.ones(V.shape), padding="same").input.astype(np.float32))
+    out = succeed("check", IMAGE, "-k", K, "--input-grad", "dV.npy", cwd=tmp_path).decode()
+    assert out.startswith(
+        "your dV equals ours: they differ by 0 at most (0 of our largest), at dV[0,0,0], which is 1 in "
+    )
+
+
+def test_tensors_that_are_not_ours(tmp_path):
+    G = np.random.default_rng(3).standard_normal(V.shape)
+    np.save(tmp_path / "dK.npy", conv2d_grad(V, WEIGHTS, G, padding="same", flip=True).kernel)
+    Z = json.dumps(conv2d(V, WEIGHTS, padding="same").tolist())
+    result = convcli(
+        "check", IMAGE, "-k", K, "-G", "normal:3", "--kernel-grad", "dK.npy", "--output-map", Z, cwd=tmp_path
+    )
+    first, difference, confusion = result.out.decode().splitlines()
+    assert (result.code, result.err) == (1, "")
+    assert first.startswith("your Z equals ours: ")
+    assert difference.startswith("your dK is not ours: they differ by ")
+    assert confusion == "your dK equals ours for the flipped kernel"
+
+
+def test_a_tensor_of_another_shape(tmp_path):
+    result = convcli("check", IMAGE, "-k", K, "--kernel-grad", "-", cwd=tmp_path, stdin=npy(np.ones((3, 3))))
+    assert (result.code, result.err) == (1, "")
+    assert result.out.decode() == (
+        "your dK is not ours: its shape is (3, 3), ours is (2, 2)\nno usual confusion explains it\n"
+    )
+
+
+def test_comparisons_as_json(tmp_path):
+    result = convcli("check", IMAGE, "-k", K, "--bias-grad", "12", "--json", cwd=tmp_path)
+    (found,) = json.loads(result.out)
+    assert (result.code, found["holds"], found["confusion"], found["ours"], found["theirs"]) == (
+        1,
+        False,
+        "doubled",
+        6,
+        12,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--tolerance", "-1"], 2, "tolerance: expected a number of at least 0, given -1"),
+        (["--kernel-grad", "absent.npy"], 1, "cannot read absent.npy: No such file or directory"),
+        (["--kernel-grad", "-", "-G", "-"], 2, "'-' was given more than once: stdin can be one of the images, the "
+         "kernel or G, not two"),
+        (["-G", "[[1]]"], 2, "upstream gradient G: expected the output's shape (1, 2, 3), given (1, 1)"),
+    ],
+)  # fmt: skip
+def test_wrong_requests(tmp_path, arguments, code, message):
+    result = convcli("check", IMAGE, "-k", K, *arguments, cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (code, b"", f"convcli: error: {message}\n")

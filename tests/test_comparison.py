@@ -1,0 +1,144 @@
+"""Tensors made elsewhere: equals are equal, and each usual confusion is named."""
+
+import numpy as np
+import pytest
+
+from convcli import conv2d, conv2d_grad
+from convcli.comparison import compare, comparison_to_json
+from convcli.errors import GeometryError
+from convcli.kernels import Kernel
+from convcli.request import Request
+from convcli.settings import parse_settings
+
+RANDOM = np.random.default_rng(0)
+V = RANDOM.normal(size=(3, 9, 10))
+K = RANDOM.normal(size=(3, 3, 2, 2))
+B = RANDOM.normal(size=3)
+OPTIONS = {"stride": 2, "padding": (1, 0, 0, 1), "edge": "reflect"}
+Z = conv2d(V, K, B, **OPTIONS)
+G = RANDOM.normal(size=Z.shape)
+OURS = conv2d_grad(V, K, G, bias=B, **OPTIONS)
+FLIPPED = conv2d_grad(V, K, G, **OPTIONS, flip=True)
+TURNED = conv2d_grad(V, K, G, stride=2, padding=(0, 1, 1, 0), edge="reflect")
+ZEROS = conv2d_grad(V, K, G, stride=2, padding=(1, 0, 0, 1))
+SWAPPED = conv2d_grad(V, K.swapaxes(0, 1), G, **OPTIONS)
+
+
+def request(weights=K, bias=B, **options):
+    return Request(Kernel("k", weights, bias), parse_settings(**options), False)
+
+
+def compared(tensor, theirs, tolerance=1e-5):
+    return compare(request(**OPTIONS), V, G, tensor, theirs, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "ours"), [("output", Z), ("kernel", OURS.kernel), ("input", OURS.input), ("bias", OURS.bias)]
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_equals_are_equal(tensor, ours, dtype):
+    for theirs in (ours, ours[None]):
+        found = compared(tensor, theirs.astype(dtype))
+        assert (found.holds, found.confusion) == (True, "")
+        assert found.relative <= 1e-7
+
+
+CONFUSIONS = [
+    ("kernel", FLIPPED.kernel, "for the flipped kernel"),
+    ("kernel", OURS.kernel.swapaxes(-1, -2), "with rows and columns transposed"),
+    ("kernel", OURS.kernel.swapaxes(0, 1), "with in and out channels swapped"),
+    ("kernel", OURS.kernel.transpose(2, 3, 1, 0), "with channels last (kh, kw, C_in, C_out)"),
+    ("kernel", OURS.kernel.transpose(2, 3, 0, 1), "with channels last (kh, kw, C_out, C_in)"),
+    ("kernel", OURS.kernel.transpose(0, 2, 3, 1), "with channels last (C_out, kh, kw, C_in)"),
+    ("kernel", OURS.kernel[:, ::-1], "with the input's channels in reverse order"),
+    ("kernel", TURNED.kernel, "with the pads at the other end"),
+    ("kernel", ZEROS.kernel, "with zeros in the pads"),
+    ("kernel", OURS.kernel / 25, "averaged over the 5 x 5 outputs of a channel instead of summed"),
+    ("kernel", OURS.kernel / 75, "averaged over all 75 outputs instead of summed"),
+    ("kernel", -OURS.kernel, "negated"),
+    ("kernel", OURS.kernel / 255, "scaled by 1/255: pixel values in 0..1"),
+    ("kernel", OURS.kernel * 0.3, "multiplied by 0.3"),
+    ("kernel", np.pad(OURS.kernel, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=7), "with 1 rows and 1 columns "
+     "too many, which the stride's remainder left"),
+    ("kernel", FLIPPED.kernel.transpose(2, 3, 1, 0) / 25, "for the flipped kernel, with channels last (kh, kw, C_in, "
+     "C_out), averaged over the 5 x 5 outputs of a channel instead of summed"),
+    ("input", FLIPPED.input, "for the flipped kernel"),
+    ("input", SWAPPED.input, "for the kernel with its channels swapped"),
+    ("input", np.moveaxis(OURS.input, 0, -1), "with channels last (H, W, C)"),
+    ("input", OURS.input[::-1], "with its channels in reverse order"),
+    ("input", OURS.input * 255, "scaled by 255"),
+    ("output", Z - B[:, None, None], "without the bias"),
+    ("output", conv2d(V, K.swapaxes(-1, -2), B, **OPTIONS), "for the kernel with rows and columns transposed"),
+    ("output", conv2d(V, K, B, **OPTIONS, flip=True), "for the flipped kernel"),
+    ("bias", OURS.bias / 2, "halved"),
+    ("bias", OURS.bias * 2, "doubled"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tensor", "theirs", "words"), CONFUSIONS, ids=[f"{row[0]} {row[2]}" for row in CONFUSIONS])
+def test_usual_confusions_are_named(tensor, theirs, words):
+    found = compared(tensor, theirs.astype(np.float32))
+    assert (found.holds, found.confusion) == (False, words)
+
+
+def test_a_cropped_input_gradient():
+    """Rows and columns that a stride leaves over."""
+    options = {"stride": 3, "padding": 0}
+    G = RANDOM.normal(size=conv2d(V, K, **options).shape)
+    dV = conv2d_grad(V, K, G, **options).input
+    found = compare(request(bias=None, **options), V, G, "input", dV[:, :8, :8], 1e-5)
+    assert found.confusion == "without the last 1 rows and 2 columns, which no window reads (a stride remainder)"
+    assert (found.worst, found.their_shape, found.our_shape) == (None, (3, 8, 8), (3, 9, 10))
+
+
+def test_an_input_gradient_with_its_pads():
+    options = {"padding": (2, 1, 0, 3)}
+    G = RANDOM.normal(size=conv2d(V, K, **options).shape)
+    padded = conv2d_grad(np.pad(V, ((0, 0), (2, 1), (0, 3))), K, G).input
+    found = compare(request(bias=None, **options), V, G, "input", padded, 1e-5)
+    assert found.confusion == "with its pads still around it"
+
+
+def test_a_plane_kernel_whose_channels_were_not_summed():
+    plane, bank = K[0, 0], np.broadcast_to(K[0, 0], (3, 1, 2, 2))
+    G = RANDOM.normal(size=conv2d(V, plane).shape)
+    theirs = conv2d_grad(V, bank, G, groups=3).kernel
+    found = compare(request(plane, None), V, G, "kernel", theirs, 1e-5)
+    assert found.confusion == "not summed over channels"
+
+
+def test_what_is_simply_wrong_has_no_name():
+    found = compared("kernel", RANDOM.normal(size=K.shape))
+    assert (found.holds, found.confusion) == (False, None)
+    found = compared("kernel", np.zeros((2, 2)))
+    assert (found.holds, found.confusion, found.worst) == (False, None, None)
+    assert compared("kernel", np.full(K.shape, np.nan)).confusion is None
+    assert compared("kernel", np.zeros(K.shape)).confusion is None
+
+
+def test_one_number_is_no_multiple_of_another_unless_that_is_usual():
+    numbers = request(np.array([[2.0]]), None)
+    found = [compare(numbers, V, np.ones(V.shape), "kernel", [[V.sum() * times]], 1e-5).confusion for times in (0.7, 2)]
+    assert found == [None, "doubled"]
+
+
+def test_the_worst_entry_is_named():
+    theirs = OURS.kernel.copy()
+    theirs[1, 2, 0, 1] += 0.5
+    found = compared("kernel", theirs)
+    assert (found.worst, found.ours, found.theirs) == ((1, 2, 0, 1), OURS.kernel[1, 2, 0, 1], theirs[1, 2, 0, 1])
+    assert np.isclose(found.absolute, 0.5)
+    assert np.isclose(found.relative, 0.5 / np.abs(OURS.kernel).max())
+    assert comparison_to_json(found)["holds"] is False
+
+
+def test_tolerance():
+    theirs = OURS.kernel.copy()
+    theirs[0, 0, 0, 0] += 1e-3 * np.abs(theirs).max()
+    assert not compared("kernel", theirs).holds
+    assert compared("kernel", theirs, tolerance=2e-3).holds
+
+
+def test_text_is_no_tensor():
+    with pytest.raises(GeometryError, match=r"^your dK: expected real numbers, given an array of type <U1$"):
+        compared("kernel", np.array(["x"]))
