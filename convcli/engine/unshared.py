@@ -51,10 +51,10 @@ gradient_estimate = estimate
 
 
 def _floats(geometry: Geometry, extent: Extent) -> int:
-    """The tile, its windows twice (as columns, and their gradients), its outputs twice, and its weights."""
+    """The tile, its windows (or their gradients), its outputs twice and its weights twice (in another order)."""
     window = prod(geometry.kernel_blocks[-3:]) * geometry.groups
     weights = window * geometry.out_channels * _weights_of(geometry, extent)
-    return input_floats(geometry, extent) + 2 * window * extent.pixels + 2 * output_floats(geometry, extent) + weights
+    return input_floats(geometry, extent) + window * extent.pixels + 2 * (output_floats(geometry, extent) + weights)
 
 
 def _weights_of(geometry: Geometry, extent: Extent) -> int:
