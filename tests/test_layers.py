@@ -13,7 +13,7 @@ PACKAGE = Path(convcli.__file__).parent
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
     {"errors"},
-    {"arrays"},
+    {"arrays", "memory"},
     {"padding", "npy_files", "json_reading"},
     {"geometry"},
     {"settings"},
@@ -38,7 +38,7 @@ LAYERS = [
     {"engine"},
     {"operands"},
     {"convolution"},
-    {"gradients"},
+    {"gradients", "matrix"},
     {"formulas", "images", "pixels", "outputs", "request", "upstream"},
     {"filtering", "gradient_files", "tensors"},
     {"batch", "gradient_batch", "planning"},
