@@ -131,7 +131,8 @@ def _reads(axis: Axis, edge: EdgeFill, period: int) -> FloatArray:
         start = np.clip(-(first_pixels // axis.stride), 0, axis.output)
         stop = np.clip(-((first_pixels - axis.size) // axis.stride), start, axis.output)
     phase = np.arange(period)[:, np.newaxis]
-    return (-((phase - stop) // period) + (phase - start) // period).astype(float)
+    counts: IntArray = (phase - start) // period - (phase - stop) // period
+    return counts.astype(float)
 
 
 def _refuse_beyond_memory(geometry: Geometry, most: int) -> None:

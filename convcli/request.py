@@ -7,6 +7,7 @@ from convcli.convolution import convolve, convolve_and_store
 from convcli.engine import AUTOMATIC, Execution, Store
 from convcli.geometry import Geometry
 from convcli.kernels import Kernel
+from convcli.matrix import ConvolutionMatrix, assemble
 from convcli.settings import Settings
 
 
@@ -33,3 +34,8 @@ class Request(NamedTuple):
         convolve_and_store(
             V, kernel.weights, kernel.bias, self.settings, store, flip=self.flip, execution=self.execution
         )
+
+    def matrix(self, input_shape: tuple[int, ...]) -> ConvolutionMatrix:
+        """M with vec(Z) = M vec(V) + offset, for an input of that shape."""
+        kernel = self.kernel
+        return assemble(kernel.weights, input_shape, kernel.bias, self.settings, flip=self.flip)

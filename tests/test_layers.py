@@ -40,8 +40,8 @@ LAYERS = [
     {"convolution"},
     {"gradients", "matrix"},
     {"formulas", "images", "pixels", "outputs", "request", "upstream"},
-    {"filtering", "gradient_files", "tensors"},
-    {"batch", "gradient_batch", "planning"},
+    {"filtering", "gradient_files", "matrix_picture", "tensors"},
+    {"batch", "gradient_batch", "matrix_files", "planning"},
     {"cli"},
     {"__main__"},
 ]

@@ -16,6 +16,7 @@ from convcli import __version__
 from convcli.cli.apply import apply
 from convcli.cli.grad import grad
 from convcli.cli.kernels import kernels
+from convcli.cli.matrix import matrix
 from convcli.cli.plan import plan
 from convcli.cli.streams import say
 from convcli.errors import ConvcliError
@@ -108,6 +109,6 @@ def convcli(
         typer.echo(context.get_help())
 
 
-for command in (apply, grad, kernels, plan):
+for command in (apply, grad, kernels, plan, matrix):
     # Rich takes square brackets for markup unless they are escaped.
     app.command(help=inspect.cleandoc(command.__doc__ or "").replace("[", r"\["))(command)

@@ -6,7 +6,6 @@ import typer
 
 from convcli.cli import options
 from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin
-from convcli.errors import OptionError
 
 if TYPE_CHECKING:
     from convcli.images import Image
@@ -69,7 +68,7 @@ def grad(
 
     refuse_second_stdin([*images, kernel, upstream])
     request, names = sources.read_request(kernel, words, engine), parse_wrt(wrt)
-    chosen = gradient_format(_asked_format(format, json), output, terminal=is_terminal())
+    chosen = gradient_format(options.asked_format(format, json=json), output, terminal=is_terminal())
     image = sources.image_path(images[0])
     files = gradient_files(output, chosen, names, image, request.kernel.name, overwrite=overwrite)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
@@ -77,14 +76,6 @@ def grad(
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
     report = gradient_report(request, V, upstream, names, sources.read_tensor)
     render.save_gradients(report, files, talk)
-
-
-def _asked_format(format: str, json: bool) -> str:
-    if not json:
-        return format
-    if format not in ("auto", "json"):
-        raise OptionError(f"--json and -f {format} contradict each other: give one")
-    return "json"
 
 
 def _read(source: str, talk: options.Talk) -> "Image":
