@@ -14,9 +14,9 @@ COMFORTABLE_SIDE = 500
 LARGEST_MAGNIFICATION = 32
 
 WHITE = np.array([255.0, 255, 255])
-# The ends of ColorBrewer's RdBu, which readers blind to red or green tell apart.
-BELOW = np.array([5.0, 48, 97])
-ABOVE = np.array([103.0, 0, 31])
+# Of ColorBrewer's RdBu, which readers blind to red or green tell apart.
+BELOW = np.array([33.0, 102, 172])
+ABOVE = np.array([178.0, 24, 43])
 # The tint of the smallest number: next to white it would not be seen that it is there.
 FAINTEST = 0.25
 

@@ -28,8 +28,8 @@ def matrix(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket), png (a picture of the pattern); auto "
-            "goes by OUT (npz in a folder; text on a terminal, JSON in a pipe).",
+            help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket), png (a picture of the pattern); "
+            "auto goes by OUT (npz in a folder; text on a terminal, JSON in a pipe).",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
