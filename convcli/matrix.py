@@ -53,6 +53,11 @@ class ConvolutionMatrix(NamedTuple):
     kernel_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
 
+    @property
+    def largest(self) -> float:
+        """The largest magnitude in data; 0 where M has no entries."""
+        return max(float(self.data.max(initial=0)), -float(self.data.min(initial=0)))
+
 
 def conv2d_matrix(
     K: ArrayLike,

@@ -3,6 +3,7 @@ picture of its pattern."""
 
 import json
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -29,7 +30,7 @@ def write_json(M: ConvolutionMatrix, stream: BinaryIO) -> None:
 
     ``"offset": [...]`` comes after them, where it is not all 0.
     """
-    if not (np.isfinite(M.data).all() and np.isfinite(M.offset).all()):
+    if not (isfinite(M.largest) and np.isfinite(M.offset).all()):
         raise OptionError("the matrix holds NaN or infinity, which JSON cannot: use -f npz")
     for piece in _json_pieces(M):
         stream.write(piece.encode())

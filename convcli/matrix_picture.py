@@ -1,10 +1,11 @@
 """The pattern of a convolution's matrix as a picture: a pixel for each entry, or for each square box of entries."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, IntArray
+from convcli.arrays import Array, FloatArray
 from convcli.images import Metadata, encode_image, format_of
 from convcli.matrix import ConvolutionMatrix
 
@@ -13,7 +14,7 @@ LARGEST_SIDE = 2000
 COMFORTABLE_SIDE = 500
 LARGEST_MAGNIFICATION = 32
 
-WHITE = np.array([255.0, 255, 255])
+WHITE = 255.0
 # Of ColorBrewer's RdBu, which readers blind to red or green tell apart.
 BELOW = np.array([33.0, 102, 172])
 ABOVE = np.array([178.0, 24, 43])
@@ -34,10 +35,11 @@ def matrix_png(M: ConvolutionMatrix) -> bytes:
     A matrix of more than LARGEST_SIDE rows or columns is drawn in boxes, each in the colour of its entry of the
     largest magnitude; a small one is magnified by a whole factor.
     """
-    scale = _scale(M.shape)
-    colours = _signed_colours(_boxes(M, scale.box), float(np.abs(M.data).max(initial=0)))
-    pixels = colours.repeat(scale.magnification, axis=0).repeat(scale.magnification, axis=1)
-    return encode_image(np.ascontiguousarray(pixels.transpose(2, 0, 1)), None, format_of("png"), Metadata())
+    scale, limit = _scale(M.shape), M.largest
+    # Row by row: as floats the colours of a large picture would take a hundred megabytes.
+    boxes = np.stack([_signed_colours(row, limit) for row in _box_rows(M, scale.box)], axis=1)
+    pixels = boxes.repeat(scale.magnification, axis=1).repeat(scale.magnification, axis=2)
+    return encode_image(pixels, None, format_of("png"), Metadata())
 
 
 def _scale(shape: tuple[int, int]) -> _Scale:
@@ -45,22 +47,21 @@ def _scale(shape: tuple[int, int]) -> _Scale:
     return _Scale(-(-longest // LARGEST_SIDE), max(1, min(LARGEST_MAGNIFICATION, COMFORTABLE_SIDE // longest)))
 
 
-def _boxes(M: ConvolutionMatrix, box: int) -> FloatArray:
-    """The entry of the largest magnitude in each box, 0 where there is none."""
+def _box_rows(M: ConvolutionMatrix, box: int) -> Iterator[FloatArray]:
+    """For each row of boxes the entry of the largest magnitude in each, 0 where there is none."""
     rows, columns = (-(-extent // box) for extent in M.shape)
-    most, least = np.zeros((rows, columns)), np.zeros((rows, columns))
     for row in range(rows):
-        start, stop = M.indptr[row * box], M.indptr[min((row + 1) * box, M.shape[0])]
-        places: IntArray = M.indices[start:stop] // box
-        np.maximum.at(most[row], places, M.data[start:stop])
-        np.minimum.at(least[row], places, M.data[start:stop])
-    return np.where(most >= -least, most, least)
+        entries = slice(M.indptr[row * box], M.indptr[min((row + 1) * box, M.shape[0])])
+        most, least = np.zeros(columns), np.zeros(columns)
+        np.maximum.at(most, M.indices[entries] // box, M.data[entries])
+        np.minimum.at(least, M.indices[entries] // box, M.data[entries])
+        yield np.where(most >= -least, most, least)
 
 
 def _signed_colours(values: FloatArray, limit: float) -> Array:
-    """``(..., 3)`` uint8: white at 0, and from a faint tint to the full colour at -limit and at limit."""
-    strength = np.abs(values)[..., np.newaxis] / (limit or 1)
+    """``(3, ...)`` uint8: white at 0, and from a faint tint to the full colour at -limit and at limit."""
+    strength = np.abs(values) / (limit or 1)
     tint = np.where(strength > 0, FAINTEST + (1 - FAINTEST) * strength, 0)
-    ends = np.where(values[..., np.newaxis] < 0, BELOW, ABOVE)
+    ends = np.where(values < 0, BELOW[:, np.newaxis], ABOVE[:, np.newaxis])
     colours: FloatArray = np.rint(WHITE + tint * (ends - WHITE))
     return colours.astype(np.uint8)

@@ -250,7 +250,7 @@ def _pixel_lines(M: ConvolutionMatrix, columns: int) -> Iterator[_MatrixLine]:
 
 
 def _output_lines(M: ConvolutionMatrix, rows: int, columns: int) -> Iterator[_MatrixLine]:
-    scale = float(np.abs(M.data).max(initial=0))
+    scale = M.largest
     for row in range(rows):
         cells = [Text(".", style="dim") for _ in range(columns)]
         entries = slice(M.indptr[row], M.indptr[row + 1])
