@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from convcli.gradients import conv2d_grad as conv2d_grad
     from convcli.kernel_loading import load_kernel as load_kernel
     from convcli.kernels import Kernel as Kernel
+    from convcli.matrix import ConvolutionMatrix as ConvolutionMatrix
+    from convcli.matrix import conv2d_matrix as conv2d_matrix
     from convcli.presets import preset as preset
 
 _HOMES = {
@@ -24,6 +26,8 @@ _HOMES = {
     "Gradients": "convcli.gradients",
     "load_kernel": "convcli.kernel_loading",
     "Kernel": "convcli.kernels",
+    "ConvolutionMatrix": "convcli.matrix",
+    "conv2d_matrix": "convcli.matrix",
     "preset": "convcli.presets",
 }
 

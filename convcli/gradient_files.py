@@ -12,7 +12,7 @@ from convcli.errors import OptionError
 from convcli.formulas import Formulas, index_letters
 from convcli.geometry import Geometry
 from convcli.npy_files import save_npy
-from convcli.outputs import STREAM, expand, leaves_format_open, output_template, refuse_existing, safe_name
+from convcli.outputs import STREAM, data_format, expand, format_extension, output_template, refuse_existing, safe_name
 
 
 class GradientReport(NamedTuple):
@@ -109,25 +109,8 @@ ONE_TENSOR = ("npy", "csv")
 
 
 def gradient_format(asked: str, output: str, *, terminal: bool) -> str:
-    """The format that ``-f`` names, or under ``auto`` the one that suits the output's name or a stream."""
-    if asked in FORMATS:
-        return asked
-    if asked != "auto":
-        raise OptionError(f"unknown format {asked!r}: expected auto, {', '.join(FORMATS)}")
-    if output == STREAM:
-        return "text" if terminal else "json"
-    return "npz" if leaves_format_open(output) else _format_by_name(output)
-
-
-def _format_by_name(output: str) -> str:
-    extension = Path(output).suffix[1:].lower()
-    found = "text" if extension == "txt" else extension
-    if found not in FORMATS:
-        raise OptionError(
-            f"-o {output} does not tell the format: end it in .json, .npz, .npy, .csv or .txt, in / for a folder, "
-            "or use -f"
-        )
-    return found
+    """The format for gradients, as ``data_format`` chooses it."""
+    return data_format(asked, output, FORMATS, terminal=terminal)
 
 
 class GradientFile(NamedTuple):
@@ -157,7 +140,7 @@ def _name_files(output: str, format: str, wrt: tuple[str, ...], image: Path, ker
     values = {
         "stem": image.stem,
         "kernel": safe_name(kernel),
-        "ext": "txt" if format == "text" else format,
+        "ext": format_extension(format),
         "dir": str(image.parent),
     }
     files = {expand(template, {"wrt": name, **values}): name for name in wrt}

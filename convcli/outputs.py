@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from string import Formatter
@@ -64,13 +64,33 @@ def output_names(output: str | None, naming: Naming) -> list[Path]:
 
 
 def text_output(output: str, kernel: str, extension: str, overwrite: bool) -> str:
-    """The file for text about a kernel; in a folder it is called ``{kernel}.{ext}``.
+    """The one file for what is told about a kernel; in a folder it is called ``{kernel}.{ext}``.
 
     Raises OptionError for a template that cannot be used, and what ``refuse_existing`` raises.
     """
     path = expand(output_template(output, "{kernel}.{ext}"), {"kernel": safe_name(kernel), "ext": extension})
     refuse_existing([Path(path)], overwrite)
     return path
+
+
+def data_format(asked: str, output: str, formats: Sequence[str], *, terminal: bool) -> str:
+    """The format that ``-f`` names, or under ``auto`` the one that suits the output's name or a stream.
+
+    formats: ``text``, ``json``, ``npz`` and any others; each but text is its own extension.
+    Raises OptionError for others.
+    """
+    if asked in formats:
+        return asked
+    if asked != "auto":
+        raise OptionError(f"unknown format {asked!r}: expected auto, {', '.join(formats)}")
+    if output == STREAM:
+        return "text" if terminal else "json"
+    return "npz" if leaves_format_open(output) else _format_by_name(output, formats)
+
+
+def format_extension(format: str) -> str:
+    """The extension, without the dot, of one of the formats of ``data_format``."""
+    return "txt" if format == "text" else format
 
 
 def leaves_format_open(output: str) -> bool:
@@ -154,6 +174,17 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _format_by_name(output: str, formats: Sequence[str]) -> str:
+    extension = os.path.splitext(output)[1][1:].lower()
+    for format in formats:
+        if extension == format_extension(format):
+            return format
+    extensions = ", ".join(f".{format}" for format in formats if format != "text")
+    raise OptionError(
+        f"-o {output} does not tell the format: end it in {extensions} or .txt, in / for a folder, or use -f"
+    )
 
 
 def _is_folder(output: str) -> bool:

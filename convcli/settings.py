@@ -71,11 +71,11 @@ def parse_settings(
     )
 
 
-def parse_shape(text: str) -> tuple[int, ...]:
+def parse_shape(shape: Numbers) -> tuple[int, ...]:
     """An input's shape from ``H,W``, ``C,H,W`` or more axes; GeometryError for anything else."""
-    sizes = _integers("input shape", text, "C,H,W")
+    sizes = _integers("input shape", shape, "C,H,W")
     if len(sizes) < 2 or min(sizes) < 1:
-        raise GeometryError(f"input shape: expected integers of at least 1 as H,W or C,H,W, given {text!r}")
+        raise GeometryError(f"input shape: expected integers of at least 1 as H,W or C,H,W, given {_show(shape)}")
     return tuple(sizes)
 
 

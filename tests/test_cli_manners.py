@@ -51,6 +51,12 @@ FAILURES = [
         "upstream gradient G: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -, given 'absent.npy': "
         "cannot read absent.npy: No such file or directory",
     ),
+    (
+        "matrix in.npy -k box -o taken.json",
+        "taken.json exists: use --overwrite to replace it, or -o to write elsewhere",
+    ),
+    ("matrix in.npy -k box -o no/a.npz", "there is no folder no to write a.npz into: create it first"),
+    ("matrix absent.png -k box", "cannot read absent.png: No such file or directory"),
     ("grad in.npy -k box -o taken.json", "taken.json exists: use --overwrite to replace it, or -o to write elsewhere"),
 ]
 
@@ -123,6 +129,37 @@ WRONG_REQUESTS = [
     ("grad in.npy -k box -f xml", "unknown format 'xml': expected auto, text, json, npz, npy..., csv..."),
     ("grad in.npy -k box -o a.xml", "-o a.xml does not tell the format: end it in .json, ... or use -f"),
     ("grad in.npy -k box -o {map}.json", "unknown placeholder {map} in the output name '{map}.json': use {wrt}, ..."),
+    ("matrix in.npy -k box -f xml", "unknown format 'xml': expected auto, text, json, npz, mtx, png"),
+    (
+        "matrix in.npy -k box -o a.xml",
+        "-o a.xml does not tell the format: end it in .json, .npz, .mtx, .png or .txt, in / for a folder, or use -f",
+    ),
+    (
+        "matrix in.npy -k box -o {stem}.npz",
+        "unknown placeholder {stem} in the output name '{stem}.npz': use ...",
+    ),
+    ("matrix in.npy -k box -f npz --json", "--json and -f npz contradict each other: give one"),
+    ("matrix -k box", "expected an image or --input-shape, one of them"),
+    ("matrix in.npy -k box --input-shape 3,4", "expected an image or --input-shape, one of them"),
+    ("matrix --input-shape 3,x -k box", "input shape: expected C,H,W, given '3,x'"),
+    ("matrix --input-shape 3 -k box", "input shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
+    ("matrix --input-shape 2,4,5 -k [[[[1]]]]", "kernel (1, 1, 1, 1) with groups 1 takes 1 input channels, but ..."),
+    (
+        "matrix --input-shape 4,5 -k box -p valid -g 2",
+        "a 2-D kernel filters every channel alone: ...",
+    ),
+    (
+        "matrix --input-shape 4,5 -k box:7 -p 0",
+        "kernel larger than the padded input: the kernel reaches 7x7 ...",
+    ),
+    ("matrix --input-shape 4,5 -k box --bias 1,2", "...bias b: expected a number (2-D kernel), given shape (2,)"),
+    ("matrix - -k -", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
+    ("matrix --input-shape 4,5", "Missing option '--kernel' / '-k'..."),
+    (
+        "matrix --input-shape 3,900000,900000 -k sobel-x",
+        "the matrix would be 2,430,000,000,000 x 2,430,000,000,000 with up to 14,579,973,000,012 nonzeros, which take "
+        "...TB: there are ... (...); use a smaller input (--input-shape)",
+    ),
     ("kernels ridge", "expected the name of a preset, given 'ridge'; ...`convcli kernels` lists all"),
 ]
 
@@ -235,6 +272,7 @@ finally:
         ("apply --help", {"numpy", "PIL"}),
         ("grad --help", {"numpy", "PIL"}),
         ("kernels --help", {"numpy", "PIL"}),
+        ("matrix --help", {"numpy", "PIL"}),
     ],
 )
 def test_help_and_version_load_nothing_heavy(arguments, barred):
@@ -244,7 +282,7 @@ def test_help_and_version_load_nothing_heavy(arguments, barred):
     assert done.stdout
 
 
-COMMANDS = [program.convcli, program.apply, program.grad, program.kernels]
+COMMANDS = [program.convcli, program.apply, program.grad, program.kernels, program.matrix]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.__name__)
@@ -254,18 +292,29 @@ def test_the_invocation_in_the_help_runs(command, tmp_path):
     assert shell(invocation, with_samples(tmp_path)).code == 0
 
 
+def test_help_of_matrix_shows_its_formula_and_every_option(tmp_path):
+    out = " ".join(succeed("matrix", "--help", cwd=tmp_path).decode().split())
+    assert "vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G)" in out
+    letters = {"-k", "-s", "-p", "-d", "-e", "-g", "-o", "-f", "-q", "-v"}
+    assert letters | {"--input-shape", "--flip", "--bias", "--gray", "--overwrite", "--json"} <= options_in(out)
+
+
+def options_in(text):
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+
+
 @pytest.mark.parametrize("command", ["apply", "grad"])
 def test_help_shows_the_formula_and_every_option(command, tmp_path):
     out = succeed(command, "--help", cwd=tmp_path).decode()
     assert "V'[l, j*sy + m*dy, k*sx + n*dx]" in " ".join(out.split())
     letters = {"-k", "-s", "-p", "-d", "-e", "-g", "-o", "-f", "-q", "-v"}
     words = {"--flip", "--bias", "--gray", "--unit", "--overwrite", "--json"}
-    assert letters | words <= set(re.findall(r"(?<![\w-])--?\w+", out))
+    assert letters | words <= options_in(out)
 
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "kernels box", "grad in.npy -k box -f text", "apply in.npy -k sobel-x"],
+    ["--help", "kernels box", "grad in.npy -k box -f text", "apply in.npy -k sobel-x", "matrix in.npy -k box -f text"],
 )
 def test_a_pipe_gets_no_escapes(inputs, arguments):
     result = convcli(*arguments.split(), cwd=inputs)
@@ -301,7 +350,9 @@ def test_gradients_on_a_terminal_are_signed_by_colour(inputs):
     assert (blue, red) == ({"-3", "-4"}, {"3", "4"})
 
 
-@pytest.mark.parametrize("arguments", ["grad in.npy -k sobel-x", "kernels laplacian", "--help"])
+@pytest.mark.parametrize(
+    "arguments", ["grad in.npy -k sobel-x", "kernels laplacian", "matrix in.npy -k sobel-x", "--help"]
+)
 def test_no_color_is_heard(inputs, arguments):
     code, shown, err = terminal(*arguments.split(), cwd=inputs, NO_COLOR="1")
     assert (code, err) == (0, "")
@@ -310,7 +361,13 @@ def test_no_color_is_heard(inputs, arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    ["apply in.npy -k box -o -", "grad in.npy -k box -f npz", "grad in.npy -k box -f npy --wrt kernel"],
+    [
+        "apply in.npy -k box -o -",
+        "grad in.npy -k box -f npz",
+        "grad in.npy -k box -f npy --wrt kernel",
+        "matrix in.npy -k box -f npz",
+        "matrix in.npy -k box -f png",
+    ],
 )
 def test_a_terminal_gets_no_binary(inputs, arguments):
     code, shown, err = terminal(*arguments.split(), cwd=inputs)
@@ -327,6 +384,9 @@ def test_a_terminal_gets_no_binary(inputs, arguments):
         "apply in.npy -k box -o - -f npy",
         "apply in.npy -k box -o - -f png",
         "apply in.npy -k box --json",
+        "matrix rgb.npy -k box",
+        "matrix rgb.npy -k box -f npz",
+        "matrix rgb.npy -k box -f mtx",
         "kernels",
         "kernels box",
         "--help",
@@ -348,6 +408,8 @@ def test_a_reader_that_has_gone_ends_it_quietly(inputs, arguments):
         "apply in.npy -k box -o - -f npy",
         "apply in.npy -k box -o - -f png",
         "kernels box --json",
+        "matrix in.npy -k box -f json",
+        "matrix in.npy -k box -f npz",
         "--help",
     ],
 )
@@ -378,10 +440,11 @@ def run_into(descriptor, arguments, cwd):
     ("arguments", "start"),
     [
         ("grad {camera} -k box -f json", b'{"shape": '),
+        ("matrix {camera} -k box -f mtx", b"%%MatrixMa"),
         ("apply {camera} -k box -o - -f npy", b"\x93NUMPY\x01\0v\0"),
         ("apply {camera} -k box -o - -f png", b"\x89PNG\r\n\x1a\n\0\0"),
     ],
-    ids=["json", "npy", "png"],
+    ids=["json", "mtx", "npy", "png"],
 )
 def test_head_takes_what_it_wants(tmp_path, arguments, start):
     command = arguments.format(camera=shlex.quote(str(CAMERA)))

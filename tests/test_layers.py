@@ -13,7 +13,7 @@ PACKAGE = Path(convcli.__file__).parent
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
     {"errors"},
-    {"arrays"},
+    {"arrays", "memory"},
     {"padding", "npy_files", "json_reading"},
     {"geometry"},
     {"settings"},
@@ -38,10 +38,10 @@ LAYERS = [
     {"engine"},
     {"operands"},
     {"convolution"},
-    {"gradients"},
+    {"gradients", "matrix"},
     {"descent", "formulas", "images", "pixels", "outputs", "request"},
-    {"filtering", "gradient_files", "tensors", "terms", "upstream"},
-    {"batch", "comparison", "explanation", "gradient_batch", "planning"},
+    {"filtering", "gradient_files", "matrix_picture", "tensors", "terms", "upstream"},
+    {"batch", "comparison", "explanation", "gradient_batch", "matrix_files", "planning"},
     {"checking"},
     {"cli"},
     {"__main__"},

@@ -18,6 +18,7 @@ from convcli.cli.check import check
 from convcli.cli.explain import explain
 from convcli.cli.grad import grad
 from convcli.cli.kernels import kernels
+from convcli.cli.matrix import matrix
 from convcli.cli.plan import plan
 from convcli.cli.streams import say
 from convcli.errors import ConvcliError
@@ -110,6 +111,6 @@ def convcli(
         typer.echo(context.get_help())
 
 
-for command in (apply, grad, explain, check, kernels, plan):
+for command in (apply, grad, explain, check, matrix, plan, kernels):
     # Rich takes square brackets for markup unless they are escaped.
     app.command(help=inspect.cleandoc(command.__doc__ or "").replace("[", r"\["))(command)

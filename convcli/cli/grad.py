@@ -76,7 +76,7 @@ def grad(
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
     request, names = sources.read_request(kernel, words, engine), parse_wrt(wrt)
-    asked = _asked_format(format, json)
+    asked = options.asked_format(format, json=json)
     if step is None:
         save = _saving_gradients(request, names, output, asked, sources.image_path(images[0]), overwrite)
     else:
@@ -125,11 +125,3 @@ def _saving_step(
         save_kernel(kernel, target, talk, as_json=True)
 
     return save
-
-
-def _asked_format(format: str, json: bool) -> str:
-    if not json:
-        return format
-    if format not in ("auto", "json"):
-        raise OptionError(f"--json and -f {format} contradict each other: give one")
-    return "json"

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from convcli.cli.streams import say
+from convcli.errors import OptionError
 
 Images = Annotated[
     list[str],
@@ -42,6 +43,14 @@ Upstream = Annotated[
         metavar="G",
         help="dJ/dZ: ones, normal:SEED, mse:TARGET (Z - TARGET), a file (.npy, JSON, picture), inline JSON, or -.",
     ),
+]
+InputShape = Annotated[
+    str | None,
+    typer.Option("--input-shape", metavar="C,H,W", show_default=False, help="Instead of an image."),
+]
+HeaderOnly = Annotated[
+    str | None,
+    typer.Argument(metavar="[IMAGE]", show_default=False, help="A picture or .npy, of which the header is read."),
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
 Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
@@ -136,6 +145,15 @@ class Talk:
         """Something was done that need not be asked about."""
         if self.verbose and not self.quiet:
             say("note", message)
+
+
+def asked_format(format: str, *, json: bool) -> str:
+    """What ``-f`` and ``--json`` come to together; OptionError where they contradict each other."""
+    if not json:
+        return format
+    if format not in ("auto", "json"):
+        raise OptionError(f"--json and -f {format} contradict each other: give one")
+    return "json"
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,29 +1,19 @@
 """``convcli plan``: what a convolution would do and take; nothing is computed."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from convcli.cli import options
 from convcli.cli.streams import refuse_second_stdin
-from convcli.errors import OptionError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @options.spread
 def plan(
-    image: Annotated[
-        str | None,
-        typer.Argument(metavar="[IMAGE]", show_default=False, help="A picture or .npy, of which the header is read."),
-    ] = None,
+    image: options.HeaderOnly = None,
     *,
     kernel: options.KernelSource,
-    input_shape: Annotated[
-        str | None,
-        typer.Option("--input-shape", metavar="C,H,W", show_default=False, help="Instead of an image."),
-    ] = None,
+    input_shape: options.InputShape = None,
     dtype: Annotated[
         str | None,
         typer.Option(
@@ -49,28 +39,11 @@ def plan(
 
     convcli plan --input-shape 64,56,56 -k layer.npy --algorithm im2col
     """
+    from convcli.arrays import computing_type
     from convcli.cli import render, sources
     from convcli.planning import forecast
 
     refuse_second_stdin([image or "", kernel])
     request = sources.read_request(kernel, words, engine)
-    shape, computed = _input(image, input_shape, dtype, gray)
-    render.show_forecast(forecast(request, shape, computed), talk, as_json=json)
-
-
-def _input(
-    image: str | None, input_shape: str | None, dtype: str | None, gray: bool
-) -> "tuple[tuple[int, ...], np.dtype[Any]]":
-    """The shape of V, and the type to compute in."""
-    import numpy as np
-
-    from convcli.arrays import computing_type
-    from convcli.cli import sources
-    from convcli.settings import parse_shape
-
-    if (image is None) == (input_shape is None):
-        raise OptionError("expected an image or --input-shape, one of them")
-    if image is None:
-        return parse_shape(input_shape or ""), computing_type(np.dtype(np.float32), dtype)
-    header = sources.read_header(image)
-    return ((1, *header.shape[1:]) if gray else header.shape), computing_type(header.dtype, dtype)
+    V = sources.read_shape(image, input_shape, gray=gray)
+    render.show_forecast(forecast(request, V.shape, computing_type(V.dtype, dtype)), talk, as_json=json)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convcli.geometry import Geometry
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.kernels import Kernel
+    from convcli.matrix import ConvolutionMatrix
     from convcli.padding import EdgeFill
     from convcli.planning import Forecast
     from convcli.presets import Preset
@@ -114,6 +115,18 @@ def save_presets(presets: "Collection[Preset]", name: str, talk: Talk, *, as_jso
     _note_saved(f"{len(entries)} presets", name, talk)
 
 
+def save_matrix(M: "ConvolutionMatrix", name: str, format: str, talk: Talk) -> None:
+    """A convolution's matrix, in one of the formats of ``convcli.matrix_files``."""
+    from convcli.matrix_files import BINARY, WRITERS
+
+    if format == "text":
+        _save_text(_matrix_text(M, name), name)
+    else:
+        with _open(name, binary=format in BINARY) as stream:
+            WRITERS[format](M, stream)
+    _note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", name, talk)
+
+
 def _save_gradients(report: "GradientReport", file: "GradientFile") -> None:
     from convcli.gradient_files import BINARY, WRITERS
 
@@ -158,6 +171,12 @@ def _comparisons_text(comparisons: "Collection[Comparison]") -> str:
     from convcli.cli.checks_text import comparisons_text
 
     return comparisons_text(comparisons)
+
+
+def _matrix_text(M: "ConvolutionMatrix", name: str) -> str:
+    from convcli.cli.tables import matrix_text
+
+    return matrix_text(M, plain=name != STREAM)
 
 
 def _json_line(value: Any) -> str:

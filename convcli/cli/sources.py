@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from convcli.arrays import Array
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
@@ -13,7 +15,7 @@ from convcli.images import Header, Image, decode_header, decode_image, open_head
 from convcli.kernel_loading import load_kernel, parse_kernel
 from convcli.kernels import Kernel
 from convcli.request import Request
-from convcli.settings import parse_settings
+from convcli.settings import parse_settings, parse_shape
 from convcli.tensors import load_tensor, parse_tensor
 from convcli.upstream import Readers, Upstream, upstream_gradient
 
@@ -60,6 +62,16 @@ def _given(source: str) -> tuple[bytes | None, str]:
 
 def _is_inline(source: str) -> bool:
     return source.lstrip().startswith("[") and not os.path.lexists(source)
+
+
+def read_shape(image: str | None, input_shape: str | None, *, gray: bool) -> Header:
+    """V's shape and type: from an image's header, or the shape that was given instead, of float32."""
+    if image is not None and input_shape is None:
+        header = read_header(image)
+        return header._replace(shape=(1, *header.shape[1:])) if gray else header
+    if image is None and input_shape is not None:
+        return Header(parse_shape(input_shape), np.dtype(np.float32))
+    raise OptionError("expected an image or --input-shape, one of them")
 
 
 def read_tensor(source: str) -> Array:

@@ -1,0 +1,114 @@
+"""The matrix of a convolution as files: scipy's .npz, MatrixMarket and JSON, whose numbers read back exactly, and a
+picture of its pattern."""
+
+import json
+from collections.abc import Callable, Iterator
+from math import isfinite
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from convcli.arrays import Array, IntArray
+from convcli.errors import OptionError
+from convcli.matrix import ConvolutionMatrix
+from convcli.matrix_picture import matrix_png
+
+# Numbers that are text at once.
+NUMBERS_AT_ONCE = 1 << 16
+
+
+def write_npz(M: ConvolutionMatrix, stream: BinaryIO) -> None:
+    """What ``scipy.sparse.save_npz`` writes and ``load_npz`` reads; beside it ``offset``, where it is not all 0."""
+    arrays: dict[str, Any] = {"indices": M.indices, "indptr": M.indptr, "data": M.data}
+    if M.offset.any():
+        arrays["offset"] = M.offset
+    np.savez_compressed(stream, format=b"csr", shape=M.shape, **arrays)
+
+
+def write_json(M: ConvolutionMatrix, stream: BinaryIO) -> None:
+    """``{"shape": {...}, "nonzeros": N, "rows": [...], "columns": [...], "values": [...]}``, counted from 0.
+
+    ``"offset": [...]`` comes after them, where it is not all 0.
+    """
+    if not (isfinite(M.largest) and np.isfinite(M.offset).all()):
+        raise OptionError("the matrix holds NaN or infinity, which JSON cannot: use -f npz")
+    for piece in _json_pieces(M):
+        stream.write(piece.encode())
+
+
+def _json_pieces(M: ConvolutionMatrix) -> Iterator[str]:
+    shapes = {"matrix": M.shape, "input": M.input_shape, "kernel": M.kernel_shape, "output": M.output_shape}
+    yield f'{{"shape": {json.dumps(shapes)},\n"nonzeros": {len(M.data)}'
+    yield from _json_list("rows", (_rows(M, chunk) for chunk in _chunks(M.data)))
+    yield from _json_list("columns", (M.indices[chunk] for chunk in _chunks(M.data)))
+    yield from _json_list("values", (M.data[chunk] for chunk in _chunks(M.data)))
+    if M.offset.any():
+        yield from _json_list("offset", (M.offset[chunk] for chunk in _chunks(M.offset)))
+    yield "}\n"
+
+
+def _json_list(name: str, parts: Iterator[Array]) -> Iterator[str]:
+    yield f',\n"{name}": ['
+    for number, part in enumerate(parts):
+        yield ",\n" if number else ""
+        yield ", ".join(_numerals(part))
+    yield "]"
+
+
+def write_mtx(M: ConvolutionMatrix, stream: BinaryIO) -> None:
+    """MatrixMarket's coordinate format, counted from 1; comments hold the shapes, and offset where it is not 0."""
+    for piece in _mtx_pieces(M):
+        stream.write(piece.encode())
+
+
+def _mtx_pieces(M: ConvolutionMatrix) -> Iterator[str]:
+    yield "%%MatrixMarket matrix coordinate real general\n"
+    yield f"% vec(Z) = M vec(V){' + offset' * bool(M.offset.any())}, in row-major order\n"
+    yield f"% V {M.input_shape}  K {M.kernel_shape}  Z {M.output_shape}\n"
+    yield from _mtx_offset(M)
+    yield f"{M.shape[0]} {M.shape[1]} {len(M.data)}\n"
+    for chunk in _chunks(M.data):
+        rows, columns = _rows(M, chunk) + 1, M.indices[chunk].astype(np.intp) + 1
+        triplets = zip(rows.tolist(), columns.tolist(), _numerals(M.data[chunk]), strict=True)
+        yield "".join(f"{row} {column} {value}\n" for row, column, value in triplets)
+
+
+def _mtx_offset(M: ConvolutionMatrix) -> Iterator[str]:
+    rows = np.flatnonzero(M.offset)
+    if len(rows):
+        yield "% offset is 0 but for these rows:\n"
+    for chunk in _chunks(rows):
+        pairs = zip((rows[chunk] + 1).tolist(), _numerals(M.offset[rows[chunk]]), strict=True)
+        yield "".join(f"% {row} {value}\n" for row, value in pairs)
+
+
+def write_png(M: ConvolutionMatrix, stream: BinaryIO) -> None:
+    """A picture of the pattern."""
+    stream.write(matrix_png(M))
+
+
+def _chunks(numbers: Array) -> Iterator[slice]:
+    return (slice(start, start + NUMBERS_AT_ONCE) for start in range(0, len(numbers), NUMBERS_AT_ONCE))
+
+
+def _numerals(numbers: Array) -> list[str]:
+    """Each number as text that reads back exactly. A matrix repeats a few numbers, of which text is made once."""
+    distinct, which = np.unique(numbers, return_inverse=True)
+    texts = [repr(number) for number in distinct.tolist()]
+    return [texts[index] for index in which.tolist()]
+
+
+def _rows(M: ConvolutionMatrix, entries: slice) -> IntArray:
+    """The row of each of these entries."""
+    last = min(entries.stop, len(M.data))
+    return np.searchsorted(M.indptr, np.arange(entries.start, last, dtype=M.indptr.dtype), side="right") - 1
+
+
+WRITERS: dict[str, Callable[[ConvolutionMatrix, BinaryIO], None]] = {
+    "json": write_json,
+    "npz": write_npz,
+    "mtx": write_mtx,
+    "png": write_png,
+}
+FORMATS = ("text", *WRITERS)
+BINARY = ("npz", "png")

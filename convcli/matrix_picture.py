@@ -1,0 +1,67 @@
+"""The pattern of a convolution's matrix as a picture: a pixel for each entry, or for each square box of entries."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray
+from convcli.images import Metadata, encode_image, format_of
+from convcli.matrix import ConvolutionMatrix
+
+LARGEST_SIDE = 2000
+# A small matrix is magnified until its longer side is about this long.
+COMFORTABLE_SIDE = 500
+LARGEST_MAGNIFICATION = 32
+
+WHITE = 255.0
+# Of ColorBrewer's RdBu, which readers blind to red or green tell apart.
+BELOW = np.array([33.0, 102, 172])
+ABOVE = np.array([178.0, 24, 43])
+# The tint of the smallest number: next to white it would not be seen that it is there.
+FAINTEST = 0.25
+
+
+class _Scale(NamedTuple):
+    """How many entries of M, along each axis, are a box, and how many pixels of the picture a box is."""
+
+    box: int
+    magnification: int
+
+
+def matrix_png(M: ConvolutionMatrix) -> bytes:
+    """The bytes of a PNG: blue below zero, red above, stronger towards the largest magnitude; what M lacks is white.
+
+    A matrix of more than LARGEST_SIDE rows or columns is drawn in boxes, each in the colour of its entry of the
+    largest magnitude; a small one is magnified by a whole factor.
+    """
+    scale, limit = _scale(M.shape), M.largest
+    # Row by row: as floats the colours of a large picture would take a hundred megabytes.
+    boxes = np.stack([_signed_colours(row, limit) for row in _box_rows(M, scale.box)], axis=1)
+    pixels = boxes.repeat(scale.magnification, axis=1).repeat(scale.magnification, axis=2)
+    return encode_image(pixels, None, format_of("png"), Metadata())
+
+
+def _scale(shape: tuple[int, int]) -> _Scale:
+    longest = max(shape)
+    return _Scale(-(-longest // LARGEST_SIDE), max(1, min(LARGEST_MAGNIFICATION, COMFORTABLE_SIDE // longest)))
+
+
+def _box_rows(M: ConvolutionMatrix, box: int) -> Iterator[FloatArray]:
+    """For each row of boxes the entry of the largest magnitude in each, 0 where there is none."""
+    rows, columns = (-(-extent // box) for extent in M.shape)
+    for row in range(rows):
+        entries = slice(M.indptr[row * box], M.indptr[min((row + 1) * box, M.shape[0])])
+        most, least = np.zeros(columns), np.zeros(columns)
+        np.maximum.at(most, M.indices[entries] // box, M.data[entries])
+        np.minimum.at(least, M.indices[entries] // box, M.data[entries])
+        yield np.where(most >= -least, most, least)
+
+
+def _signed_colours(values: FloatArray, limit: float) -> Array:
+    """``(3, ...)`` uint8: white at 0, and from a faint tint to the full colour at -limit and at limit."""
+    strength = np.abs(values) / (limit or 1)
+    tint = np.where(strength > 0, FAINTEST + (1 - FAINTEST) * strength, 0)
+    ends = np.where(values < 0, BELOW[:, np.newaxis], ABOVE[:, np.newaxis])
+    colours: FloatArray = np.rint(WHITE + tint * (ends - WHITE))
+    return colours.astype(np.uint8)

@@ -1,0 +1,73 @@
+"""How much memory this process may take."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+PROC = Path("/proc/self")
+CGROUPS = Path("/sys/fs/cgroup")
+UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB", "EB")
+
+
+class Memory(NamedTuple):
+    """A number of bytes, and what bounds it."""
+
+    bytes: int
+    bound: str
+
+
+def available_memory() -> Memory:
+    """The least of the machine's memory, a cgroup's limit, and what is left of this process' address space.
+
+    A bound that cannot be read here is left out.
+    """
+    bounds = [*_physical(), *_cgroups(), *_address_space()]
+    return min(bounds, default=Memory(sys.maxsize, "addresses"))
+
+
+def size_in_words(count: int) -> str:
+    """A number of bytes in the largest unit of which it is at least one: 1 KB is 1024 bytes."""
+    power = min(max(count.bit_length() - 1, 0) // 10, len(UNITS) - 1)
+    return f"{count / 1024**power:.1f} {UNITS[power]}" if power else f"{count} bytes"
+
+
+def _physical() -> Iterator[Memory]:
+    with suppress(AttributeError, OSError, ValueError):
+        yield Memory(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "the machine's memory")
+
+
+def _cgroups() -> Iterator[Memory]:
+    for path in _limit_files():
+        # Version 2 says "max" where there is no limit.
+        with suppress(OSError, ValueError):
+            yield Memory(int(path.read_text()), f"the limit in {path}")
+
+
+def _limit_files() -> Iterator[Path]:
+    """The limits of this process' own cgroup and of every one around it; in a container only the root is there."""
+    yield from (CGROUPS / "memory.max", CGROUPS / "memory" / "memory.limit_in_bytes")
+    with suppress(OSError, ValueError):
+        for line in (PROC / "cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if not controllers:
+                yield from _with_parents(CGROUPS, group, "memory.max")
+            elif "memory" in controllers.split(","):
+                yield from _with_parents(CGROUPS / "memory", group, "memory.limit_in_bytes")
+
+
+def _with_parents(root: Path, group: str, name: str) -> Iterator[Path]:
+    folder = Path(group.strip("/"))
+    return (root / each / name for each in (folder, *folder.parents))
+
+
+def _address_space() -> Iterator[Memory]:
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            taken = int((PROC / "statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            yield Memory(max(0, limit - taken), "what is left of ulimit -v")

@@ -1,0 +1,227 @@
+"""The matrix of a convolution against the plain loops, the convolution itself, and its gradient."""
+
+import tracemalloc
+from math import prod
+
+import numpy as np
+import pytest
+import reference
+import scipy.sparse
+from geometries import BY_NAME, CASES, FILLS, geometry_of, integers, operands
+from reference import assert_same, block_diagonal
+
+from convcli import conv2d, conv2d_grad, conv2d_matrix, matrix
+from convcli.errors import GeometryError
+from convcli.memory import Memory
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_fill = pytest.mark.parametrize("edge", FILLS)
+
+
+def as_scipy(M):
+    return scipy.sparse.csr_array((M.data, M.indices, M.indptr), M.shape)
+
+
+def assert_well_formed(M):
+    """What a reader of compressed rows may rely on."""
+    sparse = as_scipy(M)
+    sparse.check_format(full_check=True)
+    assert sparse.has_canonical_format, "columns ascend in each row, and none is there twice"
+    assert M.shape == (prod(M.output_shape), prod(M.input_shape))
+    assert (M.data.dtype, M.indptr.dtype, M.indices.dtype) == (np.float64, np.int32, np.int32)
+    assert np.all(M.data)
+
+
+def forward(M, V):
+    return (as_scipy(M) @ V.ravel() + M.offset).reshape(M.output_shape)
+
+
+def backward(M, G):
+    return (as_scipy(M).T @ G.ravel()).reshape(M.input_shape)
+
+
+def assert_is_convolution(K, V_shape, bias=None, **options):
+    """M against ``conv2d`` and ``conv2d_grad``; M, for more of it to be asked."""
+    M = conv2d_matrix(K, V_shape, bias, **options)
+    assert_well_formed(M)
+    V = integers(V_shape, seed=5)
+    Z = conv2d(V, K, bias, algorithm="auto", **options)
+    G = integers(Z.shape, seed=6)
+    assert_same(forward(M, V), Z)
+    assert_same(backward(M, G), conv2d_grad(V, K, G, wrt="input", **options).input)
+    return M
+
+
+@each_case
+def test_bank_by_the_definition(case):
+    V, K, G = operands(case)
+    M = conv2d_matrix(K, case.V, **case.options)
+    assert_well_formed(M)
+    assert (M.input_shape, M.kernel_shape, M.output_shape) == (case.V, case.K, case.Z)
+    assert_same(forward(M, V), reference.conv2d(V, K, **case.plain))
+    assert_same(backward(M, G), reference.conv2d_grad(V, K, G, **case.plain)[1])
+
+
+@each_case
+def test_bank_by_the_convolution(case):
+    assert_is_convolution(operands(case)[1], case.V, **case.options)
+
+
+@each_case
+def test_plane_kernel(case):
+    K, options = operands(case)[1][0, 0], case.options | {"groups": 1}
+    M = assert_is_convolution(K, case.V, **options)
+    V, plain = integers(case.V, seed=5), case.plain | {"groups": 1}
+    assert_same(forward(M, V), reference.conv2d(V, block_diagonal(K, case.V[1]), **plain))
+
+
+@pytest.mark.parametrize("tiling", [(1, 2), (2, 3), "connected"], ids=str)
+@each_case
+def test_weights_that_are_not_shared(case, tiling):
+    tiling = case.Z[2:] if tiling == "connected" else tiling
+    V, K, G = integers(case.V, seed=1), integers((case.K[0], *tiling, *case.K[1:]), seed=2), integers(case.Z, seed=3)
+    M = assert_is_convolution(K, case.V, **case.options)
+    assert_same(forward(M, V), reference.conv2d(V, K, **case.plain))
+    assert_same(backward(M, G), reference.conv2d_grad(V, K, G, **case.plain)[1])
+
+
+@each_fill
+def test_flip(edge):
+    case = BY_NAME[f"everything-{edge}"]
+    V, K, _ = operands(case)
+    M = assert_is_convolution(K, case.V, flip=True, **case.options)
+    assert_same(forward(M, V), reference.conv2d(V, K[..., ::-1, ::-1], **case.plain))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "same-lower", "full", 2, (1, 3), "1,0,2,3"], ids=str)
+@each_fill
+def test_paddings(padding, edge):
+    assert_is_convolution(integers((3, 2, 2, 3), seed=1), (2, 4, 5), padding=padding, edge=edge, stride="2,1")
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (3, 5, 6), (2, 3, 5, 6), (2, 2, 3, 5, 6)], ids=str)
+def test_leading_axes_make_blocks(shape):
+    K = integers((2, 3), seed=1)
+    M = assert_is_convolution(K, shape, padding="same", edge="wrap")
+    one = as_scipy(conv2d_matrix(K, shape[-2:], padding="same", edge="wrap"))
+    blocks = scipy.sparse.block_diag([one] * prod(shape[:-2]))
+    assert (as_scipy(M) != blocks).nnz == 0
+
+
+@pytest.mark.parametrize("entries", [1, 7, 100])
+@each_fill
+def test_chunks_change_nothing(entries, edge, monkeypatch):
+    case = BY_NAME[f"everything-{edge}"]
+    K = operands(case)[1]
+    whole = conv2d_matrix(K, case.V, **case.options)
+    monkeypatch.setattr(matrix, "ENTRIES_AT_ONCE", entries)
+    for one, other in zip(whole, conv2d_matrix(K, case.V, **case.options), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_by_hand():
+    """[1, 2] over four pixels at stride 2, and one replicated: its weight is added to its pixel's."""
+    M = conv2d_matrix([[1, 2]], "1,4", stride=2, padding=(0, 0, 1, 0), edge="replicate")
+    assert (M.shape, M.indptr.tolist()) == ((2, 4), [0, 1, 3])
+    assert (M.indices.tolist(), M.data.tolist(), M.offset.tolist()) == ([0, 1, 2], [3, 1, 2], [0, 0])
+
+
+class TestWhatIsStored:
+    def test_weights_of_zero_are_not(self):
+        assert len(assert_is_convolution([[0, 1], [0, 0]], (4, 5)).data) == 12
+
+    def test_sums_of_zero_are_not(self):
+        """At the left edge the middle pixel's left neighbour is a copy of itself, and both weights meet."""
+        M = assert_is_convolution([[1, -1]], (1, 4), padding=(0, 0, 1, 0), edge="replicate")
+        assert M.indptr.tolist() == [0, 0, 2, 4, 6]
+
+    def test_the_count_beforehand_is_exact_where_taps_read_pixels_of_their_own(self):
+        for case in (each for each in CASES if each.edge in FILLS[:2]):
+            K, geometry = operands(case)[1], geometry_of(case.V, case.K, **case.options)
+            most = matrix._most_nonzeros(matrix._with_tiling(K, geometry), geometry)
+            assert most == len(conv2d_matrix(K, case.V, **case.options).data), case
+
+    @pytest.mark.parametrize("stored", ["uint8", "int32", "float32", "bool"])
+    def test_numbers_are_float64(self, stored):
+        K = np.array([[1, 0], [1, 1]], stored)
+        assert_same(conv2d_matrix(K, (3, 3)).data, np.ones(12))
+
+    def test_operands_are_left_alone(self):
+        K = integers((3, 2, 2, 3), seed=1)
+        K.flags.writeable = False
+        assert conv2d_matrix(K, (2, 4, 5), padding="same", edge="wrap", flip=True).data.flags.writeable
+
+
+class TestOffset:
+    @pytest.mark.parametrize("bias", [2.5, np.arange(6.0), integers((6, 3, 3), seed=9)], ids=["one", "channel", "unit"])
+    @each_fill
+    def test_is_what_remains_without_an_image(self, bias, edge):
+        case = BY_NAME[f"everything-{edge}"]
+        M = assert_is_convolution(operands(case)[1], case.V, bias, **case.options)
+        assert_same(M.offset.reshape(case.Z), conv2d(np.zeros(case.V), operands(case)[1], bias, **case.options))
+
+    def test_is_exactly_zero_where_no_constant_is_read(self):
+        M = conv2d_matrix(np.full((3, 3), 0.1), (5, 5), padding="same", edge="constant:0.3")
+        assert_same(M.offset.reshape(5, 5)[1:-1, 1:-1], np.zeros((3, 3)))
+        assert not conv2d_matrix(np.full((3, 3), 0.1), (5, 5), padding="same").offset.any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([[1]], (3,)), {}, r"^input shape: expected integers of at least 1 as H,W or C,H,W, given \(3,\)$"),
+        (([[1]], (3, -4)), {}, r"^input shape: expected integers of at least 1 as H,W or C,H,W, given \(3, -4\)$"),
+        (([[1]], "3,x"), {}, "^input shape: expected C,H,W, given '3,x'$"),
+        (([[[1]]], (3, 4)), {}, r"^kernel K: expected rank 2: .* given rank 3, shape \(1, 1, 1\)$"),
+        (([[1, 2], [3]], (3, 4)), {}, "^kernel K: expected a rectangular array of numbers, given a ragged one$"),
+        (([[1]], (3, 4)), {"edge": "mirror"}, "^edge 'mirror' means different things in different tools"),
+        ((np.ones((3, 5)), (3, 4)), {}, "^kernel larger than the padded input: the kernel reaches 3x5 pixels"),
+        (([[1]], (3, 4), [1, 2]), {}, r"^bias b: expected a number \(2-D kernel\), given shape \(2,\)$"),
+    ],
+)
+def test_wrong_requests(arguments, options, message):
+    with pytest.raises(GeometryError, match=message):
+        conv2d_matrix(*arguments, **options)
+
+
+class TestMemory:
+    """Refused before anything as large as M is made."""
+
+    def test_a_matrix_beyond_memory(self, monkeypatch):
+        monkeypatch.setattr(matrix, "available_memory", lambda: Memory(100 << 20, "the machine's memory"))
+        message = (
+            r"^the matrix would be 3,000,000 x 3,000,000 with up to 26,964,012 nonzeros, which take 412\.4 MB: "
+            r"there are 100\.0 MB \(the machine's memory\); use a smaller input \(--input-shape\)$"
+        )
+        with pytest.raises(GeometryError, match=message):
+            conv2d_matrix(np.ones((3, 3)), (3, 1000, 1000), padding=1)
+
+    @pytest.mark.parametrize(
+        ("K_shape", "V_shape", "options"),
+        [
+            ((3, 3), (1, 2_000_000_000), {"padding": "same"}),
+            ((3, 3), (10**9, 10**8), {"padding": "same", "edge": "wrap", "stride": 7}),
+            ((64, 2, 2, 3, 3, 3), (10**6, 3, 1000, 1000), {"padding": "full"}),
+            ((1, 1), (1000, 1), {"padding": (10**9, 10**6), "edge": "reflect"}),
+        ],
+        ids=str,
+    )
+    def test_astronomic_ones_are_refused_at_once(self, K_shape, V_shape, options):
+        with pytest.raises(GeometryError, match=r"^the matrix would be .* use a smaller input"):
+            conv2d_matrix(np.ones(K_shape), V_shape, **options)
+
+    @pytest.mark.parametrize("edge", ["zero", "wrap"])
+    @pytest.mark.parametrize(
+        ("K_shape", "V_shape"),
+        [((3, 3), (300, 300)), ((5, 8, 3, 3), (2, 8, 60, 70)), ((1, 5), (1, 60_000)), ((21, 21), (90, 90))],
+        ids=str,
+    )
+    def test_no_more_is_taken_than_was_counted(self, K_shape, V_shape, edge):
+        options = {"padding": "same", "edge": edge}
+        geometry, K = geometry_of(V_shape, K_shape, **options), np.ones(K_shape)
+        counted = matrix._bytes_needed(geometry, matrix._most_nonzeros(matrix._with_tiling(K, geometry), geometry))
+        tracemalloc.start()
+        conv2d_matrix(K, V_shape, **options)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert 0.3 * counted <= peak <= counted + (1 << 16)
