@@ -82,13 +82,28 @@ def write_npy(report: GradientReport, stream: BinaryIO) -> None:
 
 
 def write_csv(report: GradientReport, stream: BinaryIO) -> None:
-    """The one tensor of the report in long form: ``tensor``, its indices, ``value``."""
-    ((name, tensor),) = report.tensors.items()
-    stream.write(",".join(["tensor", *index_letters(name, tensor.ndim), "value"]).encode() + b"\n")
+    """Long form, a row for each number: ``tensor``, its indices under their letters, ``value``.
+
+    The columns are the letters of every tensor; a field is empty where a tensor lacks the letter.
+    """
+    letters = {name: index_letters(name, tensor.ndim) for name, tensor in report.tensors.items()}
+    columns = list(dict.fromkeys(letter for found in letters.values() for letter in found))
+    stream.write(f"{','.join(['tensor', *columns, 'value'])}\n".encode())
+    for name, tensor in report.tensors.items():
+        stream.writelines(rows.encode() for rows in _csv_rows(name, tensor, letters[name], columns))
+
+
+def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[str]) -> Iterator[str]:
+    """The text of one row of the tensor after the other: within it, its last index alone varies."""
+    if not letters:
+        yield f"{','.join([name, *('' for _ in columns), repr(tensor.item())])}\n"
+        return
+    last = columns.index(letters[-1])
+    tail = "," * (len(columns) - last)
     for position in np.ndindex(tensor.shape[:-1]):
-        for last, value in enumerate(np.atleast_1d(tensor[position]).tolist()):
-            indices = (*position, last) if tensor.ndim else ()
-            stream.write(",".join([name, *map(str, indices), repr(value)]).encode() + b"\n")
+        place = dict(zip(letters, map(str, position), strict=False))
+        head = ",".join([name, *(place.get(letter, "") for letter in columns[:last]), ""])
+        yield "".join(f"{head}{k}{tail}{value!r}\n" for k, value in enumerate(tensor[position].tolist()))
 
 
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
@@ -99,7 +114,7 @@ WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
 }
 FORMATS = ("text", *WRITERS)
 BINARY = ("npz", "npy")
-ONE_TENSOR = ("npy", "csv")
+ONE_TENSOR = ("npy",)
 
 
 def gradient_format(asked: str, output: str, *, terminal: bool) -> str:
@@ -159,8 +174,8 @@ def _name_files(output: str, format: str, wrt: tuple[str, ...], image: Path, ker
         return [GradientFile(path, (name,), format) for path, name in files.items()]
     if format in ONE_TENSOR:
         raise OptionError(
-            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz or json, ask "
-            f"for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
+            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz, json or csv, "
+            f"ask for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
         )
     return [GradientFile(path, wrt, format) for path in files]
 

@@ -291,10 +291,17 @@ def read_terminal(descriptor):
 
 
 def test_gradients_on_a_terminal_are_signed_by_colour(inputs):
-    code, shown, err = terminal("grad", "in.npy", "-k", "sobel-x", "--wrt", "input", cwd=inputs)
+    """Stronger towards the largest magnitude, in steps; what is zero recedes."""
+    G = "[-8,-5,-3,-1,0,1,3,5,8]"
+    np.save(inputs / "line.npy", np.zeros((1, 9)))
+    request = ["grad", "line.npy", "-k", "[[1]]", "--wrt", "input", "-G", f"[[{G}]]", "--full"]
+    code, shown, err = terminal(*request, cwd=inputs)
     assert (code, err) == (0, "")
-    blue, red = (set(re.findall(rf"\x1b\[(?:1;)?{colour}m *([-\d.e+]+)\x1b", shown)) for colour in (34, 31))
-    assert (blue, red) == ({"-3", "-4"}, {"3", "4"})
+    styled = {number: style for style, number in re.findall(r"\x1b\[([\d;]+)m +([-\d]+)\x1b", shown)}
+    assert styled == {
+        **{"-8": "1;38;5;33", "-5": "38;5;68", "-3": "38;5;61", "-1": "38;5;60", "0": "2"},
+        **{"8": "1;38;5;196", "5": "38;5;167", "3": "38;5;131", "1": "38;5;95"},
+    }
 
 
 @pytest.mark.parametrize("arguments", ["grad in.npy -k sobel-x", "kernels laplacian", "--help"])

@@ -49,6 +49,7 @@ def grad(
             help="text, json, npy, npz, csv; auto goes by OUT (npz in a folder; text on a terminal, JSON in a pipe).",
         ),
     ] = "auto",
+    full: Annotated[bool, typer.Option("--full", help="Text with every number, cut to no screen.")] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     talk: options.Talk,
@@ -76,7 +77,7 @@ def grad(
     V = stacked([(source, _read(source, talk)) for source in images], appearance)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
     report = gradient_report(request, V, upstream, names, sources.read_tensor)
-    render.save_gradients(report, files, talk)
+    render.save_gradients(report, files, talk, full=full)
 
 
 def _asked_format(format: str, json: bool) -> str:

@@ -1,7 +1,7 @@
 """The one place that writes results: to stdout or a file, as JSON, as text for people, or in a gradient's format."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -45,10 +45,12 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
     talk.note(f"estimates are by the rates of {MACHINE}")
 
 
-def save_gradients(report: "GradientReport", files: "Collection[GradientFile]", talk: Talk) -> None:
-    """Each file with its gradients."""
+def save_gradients(
+    report: "GradientReport", files: "Collection[GradientFile]", talk: Talk, *, full: bool = False
+) -> None:
+    """Each file with its gradients; text shows what fits, or is ``full`` of every number."""
     for file in files:
-        _save_gradients(report.only(file.wrt), file)
+        _save_gradients(report.only(file.wrt), file, full=full)
         _note_saved(", ".join(file.wrt), file.name, talk)
 
 
@@ -67,20 +69,20 @@ def save_presets(presets: "Collection[Preset]", name: str, talk: Talk, *, as_jso
     _note_saved(f"{len(entries)} presets", name, talk)
 
 
-def _save_gradients(report: "GradientReport", file: "GradientFile") -> None:
+def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: bool) -> None:
     from convcli.gradient_files import BINARY, WRITERS
 
-    if file.format == "text":
-        _save_text(_gradients_text(report, file.name), file.name)
-        return
     with _open(file.name, binary=file.format in BINARY) as stream:
-        WRITERS[file.format](report, stream)
+        if file.format == "text":
+            stream.writelines(line.encode() for line in _gradients_text(report, file.name, full=full))
+        else:
+            WRITERS[file.format](report, stream)
 
 
-def _gradients_text(report: "GradientReport", name: str) -> str:
+def _gradients_text(report: "GradientReport", name: str, *, full: bool) -> Iterator[str]:
     from convcli.cli.tables import gradients_text
 
-    return gradients_text(report, plain=name != STREAM)
+    return gradients_text(report, plain=name != STREAM, full=full)
 
 
 def _kernel_text(kernel: "Kernel", name: str) -> str:
