@@ -1,4 +1,4 @@
-"""Gradients as files: JSON, .npz, .npy and CSV. Numbers are written so that they read back exactly."""
+"""Gradients as files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,8 +9,9 @@ import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.errors import OptionError
-from convcli.formulas import Formulas, index_letters
+from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry import Geometry
+from convcli.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.npy_files import save_npy
 from convcli.outputs import STREAM, expand, leaves_format_open, output_template, refuse_existing, safe_name
 
@@ -106,14 +107,26 @@ def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[s
         yield "".join(f"{head}{k}{tail}{value!r}\n" for k, value in enumerate(tensor[position].tolist()))
 
 
+def write_png(report: GradientReport, stream: BinaryIO) -> None:
+    """Heatmaps, below one another, each on a scale of its own."""
+    pictures = [_heatmap(name, tensor) for name, tensor in report.tensors.items()]
+    stream.write(to_png(stack_heatmaps(pictures)))
+
+
+def _heatmap(name: str, tensor: FloatArray) -> Image:
+    title = f"{SYMBOLS[name]}  ({', '.join(map(str, tensor.shape))})"
+    return draw_heatmap(title, tensor, index_letters(name, tensor.ndim))
+
+
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
     "json": write_json,
     "npz": write_npz,
     "npy": write_npy,
     "csv": write_csv,
+    "png": write_png,
 }
 FORMATS = ("text", *WRITERS)
-BINARY = ("npz", "npy")
+BINARY = ("npz", "npy", "png")
 ONE_TENSOR = ("npy",)
 
 
@@ -133,8 +146,8 @@ def _format_by_name(output: str) -> str:
     found = "text" if extension == "txt" else extension
     if found not in FORMATS:
         raise OptionError(
-            f"-o {output} does not tell the format: end it in .json, .npz, .npy, .csv or .txt, in / for a folder, "
-            "or use -f"
+            f"-o {output} does not tell the format: end it in .json, .npz, .npy, .csv, .png or .txt, "
+            "in / for a folder, or use -f"
         )
     return found
 

@@ -174,6 +174,24 @@ def test_csv_of_infinities_and_nan_reads_back(tmp_path):
     assert out == b"tensor,m,n,value\nkernel,0,0,nan\n"
 
 
+def test_png_is_the_heatmaps_below_one_another(tmp_path):
+    whole = pixels(succeed(*REQUEST, "-f", "png", cwd=tmp_path, stdin=IMAGE))
+    succeed(*REQUEST, "-o", "{wrt}.png", cwd=tmp_path, stdin=IMAGE)
+    parts = [pixels(tmp_path / f"{name}.png") for name in WRT]
+    assert whole.shape[2] == max(part.shape[2] for part in parts)
+    top = 0
+    for part in parts:
+        _, height, width = part.shape
+        assert (whole[:, top : top + height, :width] == part).all()
+        top += height + 16
+    assert top - 16 == whole.shape[1]
+
+
+def test_png_is_drawn_of_nan_too(tmp_path):
+    out = succeed("grad", "-", "-k", "box", "-f", "png", cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
+    assert (pixels(out) == 128).all(axis=0).sum() >= 64 * 64 * 9 * 0.8
+
+
 def test_text_shows_shapes_and_numbers_without_escapes(tmp_path):
     out = succeed(*REQUEST, "--wrt", "bias,kernel", "-f", "text", cwd=tmp_path, stdin=IMAGE).decode()
     assert "\x1b" not in out
@@ -293,6 +311,8 @@ def test_names_are_made_of_image_kernel_and_parameter(tmp_path):
         ("-o out/", ["in.box-3.npz"]),
         ("-o out -f json", ["in.box-3.json"]),
         ("-o out -f text", ["in.box-3.txt"]),
+        ("-o out -f png", ["in.box-3.png"]),
+        ("-o out/{wrt}.png --wrt kernel,bias", ["bias.png", "kernel.png"]),
         ("-o out -f npy --wrt input", ["in.box-3.npy"]),
         ("-o out -f csv --wrt kernel,bias", ["in.box-3.csv"]),
         ("-o out -f npy --wrt kernel,bias", ["in.box-3.bias.npy", "in.box-3.kernel.npy"]),

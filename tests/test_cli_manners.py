@@ -313,7 +313,12 @@ def test_no_color_is_heard(inputs, arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    ["apply in.npy -k box -o -", "grad in.npy -k box -f npz", "grad in.npy -k box -f npy --wrt kernel"],
+    [
+        "apply in.npy -k box -o -",
+        "grad in.npy -k box -f npz",
+        "grad in.npy -k box -f npy --wrt kernel",
+        "grad in.npy -k box -f png",
+    ],
 )
 def test_a_terminal_gets_no_binary(inputs, arguments):
     code, shown, err = terminal(*arguments.split(), cwd=inputs)
@@ -326,7 +331,9 @@ def test_a_terminal_gets_no_binary(inputs, arguments):
     [
         "grad in.npy -k box -f json",
         "grad in.npy -k box -f npz",
-        "grad in.npy -k box -f text",
+        "grad in.npy -k box -f csv",
+        "grad in.npy -k box -f png",
+        "grad in.npy -k box -f text --full",
         "apply in.npy -k box -o - -f npy",
         "apply in.npy -k box -o - -f png",
         "apply in.npy -k box --json",

@@ -31,7 +31,7 @@ LAYERS = [
     {"operands"},
     {"convolution"},
     {"gradients"},
-    {"formulas", "images", "pixels", "outputs", "request", "upstream"},
+    {"formulas", "heatmaps", "images", "pixels", "outputs", "request", "upstream"},
     {"filtering", "gradient_files", "tensors"},
     {"batch", "gradient_batch", "planning"},
     {"cli"},
@@ -42,6 +42,7 @@ HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in la
 # What may be imported from outside, beside the standard library.
 OUTSIDE = {
     "cli": {"numpy", "typer", "rich"},
+    "heatmaps": {"numpy", "PIL"},
     "images": {"numpy", "PIL"},
     "engine.threads": {"numpy", "threadpoolctl"},
 }

@@ -46,7 +46,7 @@ def grad(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npy, npz, csv; auto goes by OUT (npz in a folder; text on a terminal, JSON in a pipe).",
+            help="text, json, npz, npy, csv, png (heatmaps); auto goes by OUT, or by stdout: text, or JSON in a pipe.",
         ),
     ] = "auto",
     full: Annotated[bool, typer.Option("--full", help="Text with every number, cut to no screen.")] = False,
