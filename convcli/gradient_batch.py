@@ -7,7 +7,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, network_input, prepared
-from convcli.gradient_files import GradientReport
+from convcli.gradient_files import GradientReport, Operands
 from convcli.gradients import Gradients, differentiate
 from convcli.images import Image
 from convcli.request import Request
@@ -37,7 +37,7 @@ def gradient_report(
     geometry = request.geometry(V.shape)
     G = upstream_gradient(upstream, geometry.output_shape, read)
     tensors = _by_name(_gradients(request, V, G, wrt), wrt)
-    return GradientReport(tensors, V.shape, request.kernel.weights.shape, geometry, request.flip)
+    return GradientReport(tensors, Operands(V, request.kernel.weights, G), geometry, request.flip)
 
 
 def _gradients(request: Request, V: Array, G: Array, wrt: Collection[str]) -> Gradients:

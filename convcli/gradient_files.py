@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
 from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry import Geometry
@@ -16,14 +16,31 @@ from convcli.npy_files import save_npy
 from convcli.outputs import STREAM, expand, leaves_format_open, output_template, refuse_existing, safe_name
 
 
+class Operands(NamedTuple):
+    """What gradients are of: the input, the kernel and the upstream gradient, as they were given."""
+
+    V: Array
+    K: Array
+    G: Array
+
+
 class GradientReport(NamedTuple):
-    """Gradients by the name of their parameter (kernel, input, bias), and the shapes they belong to."""
+    """Gradients by the name of their parameter (kernel, input, bias), and what they were computed from."""
 
     tensors: Mapping[str, FloatArray]
-    input_shape: tuple[int, ...]
-    kernel_shape: tuple[int, ...]
+    operands: Operands
     geometry: Geometry
     flip: bool = False
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of V."""
+        return self.operands.V.shape
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Of K."""
+        return self.operands.K.shape
 
     def only(self, names: Iterable[str]) -> "GradientReport":
         """The same with these gradients alone, in this order."""

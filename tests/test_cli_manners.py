@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import pty
 import re
 import shlex
 import shutil
@@ -16,7 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import CONVCLI, ENVIRONMENT, SAMPLES, TIMEOUT, convcli, shell, succeed, two_at_a_time, with_samples
+from command_line import (
+    CONVCLI,
+    ENVIRONMENT,
+    SAMPLES,
+    TIMEOUT,
+    convcli,
+    shell,
+    succeed,
+    terminal,
+    two_at_a_time,
+    with_samples,
+)
 from typer.testing import CliRunner
 
 from convcli.cli import app as program
@@ -266,28 +276,6 @@ def test_help_shows_the_formula_and_every_option(command, tmp_path):
 def test_a_pipe_gets_no_escapes(inputs, arguments):
     result = convcli(*arguments.split(), cwd=inputs)
     assert "\x1b" not in result.out.decode() + result.err
-
-
-def terminal(*arguments, cwd, **env):
-    """Exit code, what a terminal at stdout shows, and stderr."""
-    ours, theirs = pty.openpty()
-    command = [str(CONVCLI), *arguments]
-    with subprocess.Popen(
-        command, cwd=cwd, env=ENVIRONMENT | env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE
-    ) as process:
-        os.close(theirs)
-        shown = b"".join(iter(lambda: read_terminal(ours), b""))
-        err = process.stderr.read().decode()
-    os.close(ours)
-    return process.returncode, shown.decode(), err
-
-
-def read_terminal(descriptor):
-    """The next bytes; none when the other side has closed it, which Linux reports as an error."""
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:
-        return b""
 
 
 def test_gradients_on_a_terminal_are_signed_by_colour(inputs):

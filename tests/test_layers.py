@@ -32,7 +32,7 @@ LAYERS = [
     {"convolution"},
     {"gradients"},
     {"formulas", "heatmaps", "images", "pixels", "outputs", "request", "upstream"},
-    {"filtering", "gradient_files", "tensors"},
+    {"filtering", "gradient_files", "tensors", "thumbnails"},
     {"batch", "gradient_batch", "planning"},
     {"cli"},
     {"__main__"},
@@ -41,10 +41,11 @@ HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in la
 
 # What may be imported from outside, beside the standard library.
 OUTSIDE = {
-    "cli": {"numpy", "typer", "rich"},
+    "cli": {"numpy", "typer", "rich", "textual_image"},
     "heatmaps": {"numpy", "PIL"},
     "images": {"numpy", "PIL"},
     "engine.threads": {"numpy", "threadpoolctl"},
+    "thumbnails": {"numpy", "PIL"},
 }
 
 

@@ -50,6 +50,7 @@ def grad(
         ),
     ] = "auto",
     full: Annotated[bool, typer.Option("--full", help="Text with every number, cut to no screen.")] = False,
+    preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     talk: options.Talk,
@@ -77,6 +78,8 @@ def grad(
     V = stacked([(source, _read(source, talk)) for source in images], appearance)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
     report = gradient_report(request, V, upstream, names, sources.read_tensor)
+    if preview:
+        render.preview_gradients(report, talk)
     render.save_gradients(report, files, talk, full=full)
 
 

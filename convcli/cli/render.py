@@ -13,11 +13,14 @@ from convcli.outputs import write_atomically
 # What one command shows is not imported for another: each is quick to start.
 if TYPE_CHECKING:
     from convcli.batch import Written
+    from convcli.filtering import Filtered
     from convcli.geometry import Geometry
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.kernels import Kernel
     from convcli.planning import Forecast
     from convcli.presets import Preset
+    from convcli.request import Request
+    from convcli.thumbnails import Sight
 
 
 def geometry_in_words(geometry: "Geometry") -> str:
@@ -54,6 +57,20 @@ def save_gradients(
         _note_saved(", ".join(file.wrt), file.name, talk)
 
 
+def preview_filtered(talk: Talk, request: "Request", filtered: "Filtered") -> None:
+    """An image, a kernel and what it made of the image, as pictures."""
+    from convcli.cli.preview import filtered_sights
+
+    _preview(filtered_sights(request, filtered), talk)
+
+
+def preview_gradients(report: "GradientReport", talk: Talk) -> None:
+    """What gradients are of, and those that have rows and columns, as pictures."""
+    from convcli.cli.preview import gradient_sights
+
+    _preview(gradient_sights(report), talk)
+
+
 def save_kernel(kernel: "Kernel", name: str, talk: Talk, *, as_json: bool) -> None:
     """A kernel as kernel JSON or as a grid."""
     from convcli.kernel_json import kernel_to_json
@@ -77,6 +94,16 @@ def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: boo
             stream.writelines(line.encode() for line in _gradients_text(report, file.name, full=full))
         else:
             WRITERS[file.format](report, stream)
+
+
+def _preview(sights: "list[Sight]", talk: Talk) -> None:
+    from convcli.cli.preview import obstacle, preview_text
+
+    reason = obstacle()
+    if reason:
+        talk.note(f"no preview: {reason}")
+    else:
+        _save_text(preview_text(sights))
 
 
 def _gradients_text(report: "GradientReport", name: str, *, full: bool) -> Iterator[str]:
