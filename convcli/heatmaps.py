@@ -18,8 +18,9 @@ from convcli.arrays import Array, FloatArray, ends_of
 Image = PIL.Image.Image
 
 # ColorBrewer's RdBu (colorbrewer2.org), which readers blind to red or green tell apart: blue is below 0, red above.
+# The blue end is a little bluer, for in a terminal of 256 colours RdBu's own becomes teal.
 _STOPS = [
-    (5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (255, 255, 255),
+    (5, 40, 110), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (255, 255, 255),
     (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
 ]  # fmt: skip
 _STEPS = 255

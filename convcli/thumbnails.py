@@ -66,20 +66,20 @@ def _index(leading: tuple[int, ...]) -> str:
 
 
 def _in_colour(channels: Array, size: tuple[int, int]) -> Array:
-    gray_or_rgb = np.stack([_resized(channel, size) for channel in _levels(channels)], axis=-1)
-    return np.broadcast_to(np.clip(np.rint(gray_or_rgb), 0, 255).astype(np.uint8), (*size, 3))
-
-
-def _levels(channels: Array) -> Array:
-    """From 0 to 255; NaN is 0."""
-    if channels.dtype == np.uint8:
-        return channels
-    low, high, *_ = statistics(channels)
-    if channels.dtype == np.uint16:
-        low, high = 0, 65535
+    low, high = _black_and_white(channels)
     with np.errstate(invalid="ignore", over="ignore"):
-        shares = (channels.astype(np.float64) - low) / ((high - low) or 1)
-    return np.asarray(255 * np.clip(np.nan_to_num(shares, posinf=1, neginf=0), 0, 1))
+        numbers = np.stack([_resized(channel, size) for channel in channels], axis=-1).astype(np.float64)
+        shares = np.nan_to_num((numbers - low) / ((high - low) or 1), posinf=1, neginf=0)
+    levels = np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
+    return np.broadcast_to(levels, (*size, 3))
+
+
+def _black_and_white(channels: Array) -> tuple[float, float]:
+    """The numbers that are drawn black and white. NaN is drawn black."""
+    if channels.dtype in (np.uint8, np.uint16):
+        return 0, float(np.iinfo(channels.dtype).max)
+    low, high, *_ = statistics(channels)
+    return low, high
 
 
 def _in_signed_colours(plane: FloatArray, size: tuple[int, int]) -> Array:

@@ -71,14 +71,17 @@ def terminal(
     cwd: Path,
     size: tuple[int, int] = (24, 80),
     answer: Callable[[bytes], bytes] | None = None,
+    typed: bytes = b"",
     **env: str,
 ) -> tuple[int, str, str]:
     """Exit code, what a terminal at stdout, of so many lines and columns, is sent, and stderr.
 
     answer: what the terminal replies to what it is sent; it then is at stdin too, and the one that we are started from.
+    typed: what is typed ahead.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    os.write(ours, typed)
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL}
     if answer:
         given = {"stdin": theirs, "start_new_session": True, "preexec_fn": _take_terminal}

@@ -199,6 +199,13 @@ def test_a_terminal_that_is_not_at_stdin_is_not_asked(folder):
     assert "\x1b[c" not in shown
 
 
+def test_what_was_typed_ahead_is_left_to_the_shell(folder):
+    code, shown, err = terminal(*APPLY, cwd=folder, answer=sixel, typed=b"ls\n")
+    assert (code, err) == (0, "")
+    assert "▀" in shown
+    assert "\x1b[c" not in shown
+
+
 def test_piped_stdin_is_left_to_the_image(folder):
     """A shell's loop keeps its lines, and an image its bytes, with a terminal at stdout."""
     script = f"cat in.npy | {shlex.join(['convcli', 'apply', '-', *APPLY[2:]])} && ls a.png"

@@ -18,7 +18,7 @@ from convcli.heatmaps import (
 )
 
 RANDOM = np.random.default_rng(11)
-BLUE, WHITE, RED = (5, 48, 97), (255, 255, 255), (103, 0, 31)
+BLUE, WHITE, RED = (5, 40, 110), (255, 255, 255), (103, 0, 31)
 
 
 @pytest.mark.parametrize(

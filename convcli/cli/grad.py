@@ -46,7 +46,8 @@ def grad(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npz, npy, csv, png (heatmaps); auto goes by OUT, or by stdout: text, or JSON in a pipe.",
+            help="text, json, npz, npy, csv, png (heatmaps); auto goes by OUT: npz in a folder, on a terminal text, "
+            "in a pipe JSON.",
         ),
     ] = "auto",
     full: Annotated[bool, typer.Option("--full", help="Text with every number, cut to no screen.")] = False,

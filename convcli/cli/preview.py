@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from rich.color import Color
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.style import Style
 from rich.text import Text
 
@@ -53,49 +53,59 @@ def obstacle() -> str | None:
 def preview_text(sights: Sequence[Sight]) -> str:
     """The pictures side by side under their labels, in at most half of the terminal's height if one line holds them."""
     console, graphics = Console(), _graphics()
-    rows = max(4, console.height // 2 - 1)
-    across = max(1, (console.width + _GAP) // (_LEAST_WIDTH + _GAP))
+    width = min(console.width, _MOST_WIDTH)
+    rows = max(_LEAST_ROWS, console.height // 2 - 1)
+    across = max(1, (width + _GAP) // (_LEAST_WIDTH + _GAP))
     with console.capture() as captured:
         for first in range(0, len(sights), across):
-            _print_line(console, graphics, sights[first : first + across], rows)
+            for part in _line(sights[first : first + across], (rows, width), graphics):
+                console.print(part, soft_wrap=not graphics)
     return captured.get()
 
 
 _GAP = 2
 _LEAST_WIDTH = 12
+_LEAST_ROWS = 4
+# Kitty's protocol counts no further than 297.
+_MOST_WIDTH = 240
 # Pixels (rows, columns) that a character is drawn with: as halves, and by a graphics protocol.
 _HALVES = (2, 1)
 _CELL = (20, 10)
 
 
-def _print_line(console: Console, graphics: Any, sights: Sequence[Sight], rows: int) -> None:
-    height, width = _CELL if graphics else _HALVES
-    wanted = [max(_LEAST_WIDTH, -(-fitted(sight.shape, (rows * height, sys.maxsize))[1] // width)) for sight in sights]
-    room = _shares(wanted, console.width - _GAP * (len(sights) - 1))
+def _line(sights: Sequence[Sight], space: tuple[int, int], graphics: Any) -> Iterator[RenderableType]:
+    """Labels, and below them the pictures that as many rows and columns of characters hold."""
+    cell = _CELL if graphics else _HALVES
+    room = _room(sights, space, cell)
     pictures = [
-        sight.draw(fitted(sight.shape, (rows * height, share * width)))
-        for sight, share in zip(sights, room, strict=True)
+        sight.draw(fitted(sight.shape, (space[0] * cell[0], columns * cell[1])))
+        for sight, columns in zip(sights, room, strict=True)
     ]
+    labels = [Text(sight.label[:columns]) for sight, columns in zip(sights, room, strict=True)]
     # A label may be wider than its picture; the last has no gap after it.
     widths = [
-        _GAP + min(share, max(-(-picture.shape[1] // width), len(sight.label)))
-        for sight, share, picture in zip(sights, room, pictures, strict=True)
+        max(-(-picture.shape[1] // cell[1]), len(label)) + _GAP for picture, label in zip(pictures, labels, strict=True)
     ]
     widths[-1] -= _GAP
-    labels = [Text(sight.label[:share]) for sight, share in zip(sights, room, strict=True)]
-    console.print(_in_columns(labels, widths), soft_wrap=True)
+    yield _in_columns(labels, widths)
     if graphics:
-        strip = _strip(pictures, [columns * width for columns in widths], height)
-        console.print(graphics(as_picture(strip), strip.shape[1] // width, strip.shape[0] // height))
+        strip = _strip(pictures, [columns * cell[1] for columns in widths], cell[0])
+        yield graphics(as_picture(strip), strip.shape[1] // cell[1], strip.shape[0] // cell[0])
     else:
-        for line in zip_longest(*map(_half_blocks, pictures), fillvalue=Text()):
-            console.print(_in_columns(line, widths), soft_wrap=True)
+        for parts in zip_longest(*map(_half_blocks, pictures), fillvalue=Text()):
+            yield _in_columns(parts, widths)
 
 
 def _in_columns(parts: Sequence[Text], widths: Sequence[int]) -> Text:
-    return Text().join(
-        Text.assemble(part, " " * (width - len(part))) for part, width in zip(parts, widths, strict=True)
-    )
+    padded = (Text.assemble(part, " " * (width - len(part))) for part, width in zip(parts, widths, strict=True))
+    return Text().join(padded)
+
+
+def _room(sights: Sequence[Sight], space: tuple[int, int], cell: tuple[int, int]) -> list[int]:
+    """Columns for each picture: as many as it would fill at full height, or what there is."""
+    rows, columns = space
+    wanted = [-(-fitted(sight.shape, (rows * cell[0], sys.maxsize))[1] // cell[1]) for sight in sights]
+    return _shares([max(_LEAST_WIDTH, want) for want in wanted], columns - _GAP * (len(sights) - 1))
 
 
 def _shares(wanted: Sequence[int], total: int) -> list[int]:
