@@ -76,14 +76,22 @@ class Written(NamedTuple):
     warnings: tuple[str, ...]
 
 
+def _unseen(request: Request, filtered: Filtered) -> None:
+    """Nobody looks at what was made."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Every image through every kernel. ``open_stream`` gives the stream that ``-`` stands for."""
+    """Every image through every kernel.
+
+    open_stream: gives the stream that ``-`` stands for.  show: is given what each kernel made of an image, once saved.
+    """
 
     requests: Sequence[Request]
     appearance: Appearance
     target: Target
     open_stream: Callable[[], AbstractContextManager[BinaryIO]]
+    show: Callable[[Request, Filtered], None] = _unseen
 
     def refuse_clashes(self, images: Sequence[Path]) -> None:
         """Raise before any work where outputs share a name, exist already, are other inputs, or have no folder.
@@ -113,9 +121,9 @@ class Batch:
         seen = prepared(image, self.appearance)
         names = [self._names(path, request, seen) for request in self.requests]
         for request, found in zip(self.requests, names, strict=True):
-            yield from self._save(
-                path, request, found, filter_image(seen, request, self.appearance, self.target.format)
-            )
+            filtered = filter_image(seen, request, self.appearance, self.target.format)
+            yield from self._save(path, request, found, filtered)
+            self.show(request, filtered)
 
     def _names(self, path: Path, request: Request, image: Image) -> list[Path]:
         maps = request.geometry(image.pixels.shape).output_shape[0]

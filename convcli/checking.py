@@ -64,8 +64,8 @@ def check_gradients(
     """
     V, G = V.astype(np.float64), G.astype(np.float64)
     yield _definition(request, V, every)
-    gradients = differentiate(request, V, G)._asdict()
-    magnitudes = _magnitudes(request, V, G)._asdict()
+    gradients = vars(differentiate(request, V, G))
+    magnitudes = vars(_magnitudes(request, V, G))
     for parameter in _parameters(request, V):
         scale = magnitudes[parameter.name].max(initial=0) * (1 + np.abs(parameter.value).max(initial=0))
         yield _differences(parameter, gradients[parameter.name], G, scale, every)

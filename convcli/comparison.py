@@ -66,7 +66,7 @@ def comparison_to_json(comparison: Comparison) -> dict[str, Any]:
 def _tensor(request: Request, V: Array, G: Array, name: str) -> FloatArray:
     if name == "output":
         return request.convolve(V, dtype=np.float64)
-    found: FloatArray = request.differentiate(V, G, (name,))._asdict()[name]
+    found: FloatArray = vars(request.differentiate(V, G, (name,)))[name]
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from convcli.arrays import Array
 from convcli.errors import OptionError
-from convcli.gradient_files import GradientReport
+from convcli.gradient_files import GradientReport, Operands
 from convcli.request import Request
 from convcli.upstream import Upstream
 
@@ -25,7 +25,8 @@ def stacked(arrays: Sequence[Array], names: Sequence[str]) -> Array:
 
 def gradient_report(request: Request, V: Array, upstream: Upstream, wrt: Collection[str]) -> GradientReport:
     """The gradients named in ``wrt``, in that order."""
-    found = request.differentiate(V, upstream.G, wrt)._asdict()
+    found = vars(request.differentiate(V, upstream.G, wrt))
     tensors = {name: found[name] for name in wrt}
     geometry = request.geometry(V.shape)
-    return GradientReport(tensors, V.shape, request.kernel.weights.shape, geometry, request.flip, upstream.loss)
+    operands = Operands(V, request.kernel.weights, upstream.G)
+    return GradientReport(tensors, operands, geometry, request.flip, upstream.loss)

@@ -1,4 +1,4 @@
-"""Gradients as files: JSON, .npz, .npy and CSV. Numbers are written so that they read back exactly."""
+"""Gradients as files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,23 +7,41 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
-from convcli.formulas import Formulas, index_letters
+from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry import Geometry
+from convcli.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.npy_files import save_npy
 from convcli.outputs import STREAM, data_format, expand, format_extension, output_template, refuse_existing, safe_name
 
 
+class Operands(NamedTuple):
+    """What gradients are of: the input, the kernel and the upstream gradient, as they were given."""
+
+    V: Array
+    K: Array
+    G: Array
+
+
 class GradientReport(NamedTuple):
-    """Gradients by the name of their parameter (kernel, input, bias), the shapes they belong to, and J where known."""
+    """Gradients by the name of their parameter (kernel, input, bias), what they are of, and J where it is known."""
 
     tensors: Mapping[str, FloatArray]
-    input_shape: tuple[int, ...]
-    kernel_shape: tuple[int, ...]
+    operands: Operands
     geometry: Geometry
     flip: bool = False
     loss: float | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of V."""
+        return self.operands.V.shape
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Of K."""
+        return self.operands.K.shape
 
     def only(self, names: Iterable[str]) -> "GradientReport":
         """The same with these gradients alone, in this order."""
@@ -87,13 +105,39 @@ def write_npy(report: GradientReport, stream: BinaryIO) -> None:
 
 
 def write_csv(report: GradientReport, stream: BinaryIO) -> None:
-    """The one tensor of the report in long form: ``tensor``, its indices, ``value``."""
-    ((name, tensor),) = report.tensors.items()
-    stream.write(",".join(["tensor", *index_letters(name, tensor.ndim), "value"]).encode() + b"\n")
+    """Long form, a row for each number: ``tensor``, its indices under their letters, ``value``.
+
+    The columns are the letters of every tensor; a field is empty where a tensor lacks the letter.
+    """
+    letters = {name: index_letters(name, tensor.ndim) for name, tensor in report.tensors.items()}
+    columns = list(dict.fromkeys(letter for found in letters.values() for letter in found))
+    stream.write(f"{','.join(['tensor', *columns, 'value'])}\n".encode())
+    for name, tensor in report.tensors.items():
+        stream.writelines(rows.encode() for rows in _csv_rows(name, tensor, letters[name], columns))
+
+
+def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[str]) -> Iterator[str]:
+    """The text of one row of the tensor after the other: within it, its last index alone varies."""
+    if not letters:
+        yield f"{','.join([name, *('' for _ in columns), repr(tensor.item())])}\n"
+        return
+    last = columns.index(letters[-1])
+    tail = "," * (len(columns) - last)
     for position in np.ndindex(tensor.shape[:-1]):
-        for last, value in enumerate(np.atleast_1d(tensor[position]).tolist()):
-            indices = (*position, last) if tensor.ndim else ()
-            stream.write(",".join([name, *map(str, indices), repr(value)]).encode() + b"\n")
+        place = dict(zip(letters, map(str, position), strict=False))
+        head = ",".join([name, *(place.get(letter, "") for letter in columns[:last]), ""])
+        yield "".join(f"{head}{k}{tail}{value!r}\n" for k, value in enumerate(tensor[position].tolist()))
+
+
+def write_png(report: GradientReport, stream: BinaryIO) -> None:
+    """Heatmaps, below one another, each on a scale of its own."""
+    pictures = [_heatmap(name, tensor) for name, tensor in report.tensors.items()]
+    stream.write(to_png(stack_heatmaps(pictures)))
+
+
+def _heatmap(name: str, tensor: FloatArray) -> Image:
+    title = f"{SYMBOLS[name]}  ({', '.join(map(str, tensor.shape))})"
+    return draw_heatmap(title, tensor, index_letters(name, tensor.ndim))
 
 
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
@@ -101,11 +145,12 @@ WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
     "npz": write_npz,
     "npy": write_npy,
     "csv": write_csv,
+    "png": write_png,
 }
 FORMATS = ("text", *WRITERS)
 HOLDING_LOSS = ("text", "json")
-BINARY = ("npz", "npy")
-ONE_TENSOR = ("npy", "csv")
+BINARY = ("npz", "npy", "png")
+ONE_TENSOR = ("npy",)
 
 
 def gradient_format(asked: str, output: str, *, terminal: bool) -> str:
@@ -148,8 +193,8 @@ def _name_files(output: str, format: str, wrt: tuple[str, ...], image: Path, ker
         return [GradientFile(path, (name,), format) for path, name in files.items()]
     if format in ONE_TENSOR:
         raise OptionError(
-            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz or json, ask "
-            f"for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
+            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz, json or csv, "
+            f"ask for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
         )
     return [GradientFile(path, wrt, format) for path in files]
 

@@ -15,6 +15,7 @@ offset + (T-1)*d/g pads. No zeros are stuffed between G's pixels, and no tap is 
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from math import gcd
 from typing import NamedTuple, SupportsIndex
 
@@ -33,7 +34,8 @@ from convcli.settings import Numbers, Settings, parse_settings
 WRT = ("kernel", "input", "bias")
 
 
-class Gradients(NamedTuple):
+@dataclass(frozen=True)
+class Gradients:
     """dJ/dK, dJ/dV and dJ/db, each shaped like its parameter; None where not asked for."""
 
     kernel: FloatArray | None = None

@@ -4,10 +4,14 @@ What runs is the console script beside the interpreter, not the function that it
 ``convcli`` on its PATH, and the script's own declaration is tested along the way.
 """
 
+import fcntl
 import os
+import pty
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -60,6 +64,55 @@ def _run(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str, str])
     given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT | env, capture_output=True, timeout=TIMEOUT, **given)
     return Result(done.returncode, done.stdout, done.stderr.decode())
+
+
+def terminal(
+    *arguments: str | Path,
+    cwd: Path,
+    size: tuple[int, int] = (24, 80),
+    answer: Callable[[bytes], bytes] | None = None,
+    typed: bytes = b"",
+    **env: str,
+) -> tuple[int, str, str]:
+    """Exit code, what a terminal at stdout, of so many lines and columns, is sent, and stderr.
+
+    answer: what the terminal replies to what it is sent; it then is at stdin too, and the one that we are started from.
+    typed: what is typed ahead.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    os.write(ours, typed)
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL}
+    if answer:
+        given = {"stdin": theirs, "start_new_session": True, "preexec_fn": _take_terminal}
+    command = [str(CONVCLI), *map(str, arguments)]
+    with subprocess.Popen(
+        command, cwd=cwd, env=ENVIRONMENT | env, stdout=theirs, stderr=subprocess.PIPE, **given
+    ) as process:
+        os.close(theirs)
+        shown = b"".join(_sent(ours, answer))
+        err = process.stderr.read().decode() if process.stderr else ""
+    os.close(ours)
+    return process.returncode, shown.decode(), err
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _sent(descriptor: int, answer: Callable[[bytes], bytes] | None) -> Iterable[bytes]:
+    while data := _read_terminal(descriptor):
+        yield data
+        if answer:
+            os.write(descriptor, answer(data))
+
+
+def _read_terminal(descriptor: int) -> bytes:
+    """The next bytes; none when the other side has closed it, which Linux reports as an error."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""
 
 
 def two_at_a_time(run: Callable[[str], Any], items: Iterable[str]) -> dict[str, Any]:

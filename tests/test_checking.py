@@ -1,5 +1,7 @@
 """The checker itself: right gradients hold, and planted errors do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from geometries import BY_NAME, FILLS, Case, integers
@@ -55,7 +57,7 @@ def planted(change):
 
     def differentiate(request, V, G):
         gradients = request.differentiate(V, G)
-        return gradients._replace(**change(gradients))
+        return replace(gradients, **change(gradients))
 
     return differentiate
 

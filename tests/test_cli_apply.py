@@ -375,7 +375,8 @@ def test_one_unreadable_image_does_not_stop_the_others(tmp_path):
     result = convcli("apply", "a.png", "b.png", "c.png", "-k", "[[1]]", "-o", "{stem}-out.png", cwd=tmp_path)
     assert (result.code, result.out) == (1, b"")
     assert result.err == (
-        "convcli: error: cannot read b.png: it is neither a picture that Pillow knows nor an .npy array\n"
+        "convcli: error: cannot read b.png: "
+        "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor\n"
     )
     assert sorted(Path(path).name for path in tmp_path.glob("*-out.png")) == ["a-out.png", "c-out.png"]
     assert np.array_equal(pixels(tmp_path / "c-out.png"), V)

@@ -137,6 +137,61 @@ def test_csv_has_a_row_for_each_number(tmp_path, wrt, letters):
     assert_same(tensor, expected)
 
 
+def from_long_form(text, shapes):
+    """The tensors that a CSV in long form holds, found by its header; of a tensor's fields none may be missing."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    tensors = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
+    for row in rows:
+        name, value = row.pop("tensor"), row.pop("value")
+        tensors[name][tuple(int(index) for index in row.values() if index)] = float(value)
+    assert len(rows) == sum(tensor.size for tensor in tensors.values())
+    return tensors
+
+
+def test_csv_holds_them_all_under_the_letters_of_all(tmp_path):
+    out = succeed(*REQUEST, "-f", "csv", cwd=tmp_path, stdin=IMAGE).decode()
+    lines = out.splitlines()
+    assert lines[0] == "tensor,i,l,m,n,a,c,value"
+    assert lines[1].startswith("kernel,0,0,0,0,,,")
+    assert lines[1 + K.size].startswith("input,,0,,,0,0,")
+    assert lines[-1] == f"bias,2,,,,,,{float(GRADIENTS.bias[2])!r}"
+    assert_gradients(from_long_form(out, {"kernel": K.shape, "input": V.shape, "bias": (3,)}))
+
+
+def test_csv_of_a_batch_and_of_a_number(tmp_path):
+    np.save(tmp_path / "a.npy", V)
+    out = succeed("grad", "a.npy", "a.npy", "-k", "box", "--wrt", "bias,input,kernel", "-f", "csv", cwd=tmp_path)
+    lines = out.decode().splitlines()
+    assert lines[:2] == ["tensor,batch,l,a,c,m,n,value", "bias,,,,,,,140.0"]
+    assert lines[-1].startswith("kernel,,,,,2,2,")
+    assert lines[2].startswith("input,0,0,0,0,,,")
+
+
+def test_csv_of_infinities_and_nan_reads_back(tmp_path):
+    image = np.full((3, 3), np.inf)
+    image[2, 2] = np.nan
+    out = succeed("grad", "-", "-k", "[[1]]", "--wrt", "kernel", "-f", "csv", cwd=tmp_path, stdin=npy(image))
+    assert out == b"tensor,m,n,value\nkernel,0,0,nan\n"
+
+
+def test_png_is_the_heatmaps_below_one_another(tmp_path):
+    whole = pixels(succeed(*REQUEST, "-f", "png", cwd=tmp_path, stdin=IMAGE))
+    succeed(*REQUEST, "-o", "{wrt}.png", cwd=tmp_path, stdin=IMAGE)
+    parts = [pixels(tmp_path / f"{name}.png") for name in WRT]
+    assert whole.shape[2] == max(part.shape[2] for part in parts)
+    top = 0
+    for part in parts:
+        _, height, width = part.shape
+        assert (whole[:, top : top + height, :width] == part).all()
+        top += height + 16
+    assert top - 16 == whole.shape[1]
+
+
+def test_png_is_drawn_of_nan_too(tmp_path):
+    out = succeed("grad", "-", "-k", "box", "-f", "png", cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
+    assert (pixels(out) == 128).all(axis=0).sum() >= 64 * 64 * 9 * 0.8
+
+
 def test_text_shows_shapes_and_numbers_without_escapes(tmp_path):
     out = succeed(*REQUEST, "--wrt", "bias,kernel", "-f", "text", cwd=tmp_path, stdin=IMAGE).decode()
     assert "\x1b" not in out
@@ -144,6 +199,54 @@ def test_text_shows_shapes_and_numbers_without_escapes(tmp_path):
         assert shown in out
     for number in [*GRADIENTS.bias, *GRADIENTS.kernel[0, 0].ravel()]:
         assert f" {number:.6g}" in out
+
+
+WIDE = np.random.default_rng(9).normal(size=(2, 14, 11))
+
+
+@pytest.mark.parametrize(
+    ("wrt", "last"),
+    [
+        ("input", ["... left out: rows 12..13 of 14 and columns 9..10 of 11", "... left out: planes [1]..[1], 1 of 2"]),
+        ("kernel", []),
+    ],
+)
+def test_text_tells_what_it_leaves_out(tmp_path, wrt, last):
+    out = succeed("grad", "-", "-k", "box", "--wrt", wrt, "-f", "text", cwd=tmp_path, stdin=npy(WIDE)).decode()
+    assert [line.strip() for line in out.splitlines() if "left out" in line] == last
+    assert out.endswith("\n\n--full prints every number\n") == bool(last)
+    assert out.count("--full") == bool(last)
+
+
+def numbers_of(text):
+    """The numbers in the lines that hold nothing else."""
+    return [float(word) for line in text.splitlines() if re.fullmatch(r"[-+.e\d ]+", line) for word in line.split()]
+
+
+@pytest.mark.parametrize("output", ["-", "all.txt"])
+def test_full_text_has_every_number(tmp_path, output):
+    request = ["grad", "-", "-k", "box", "-f", "text", "--wrt", "kernel,input", "-G", "normal:1"]
+    out = succeed(*request, "--full", "-o", output, cwd=tmp_path, stdin=npy(WIDE)).decode()
+    text = out if output == "-" else (tmp_path / output).read_text()
+    found = conv2d_grad(
+        WIDE, np.full((3, 3), 1 / 9), np.random.default_rng(1).standard_normal(WIDE.shape), padding="same"
+    )
+    expected = [*found.kernel.ravel(), *found.input.ravel()]
+    assert numbers_of(text) == [float(f"{value:.6g}") for value in expected]
+    assert "left out" not in text
+    assert "--full" not in text
+
+
+def test_the_longest_numbers_stay_apart(tmp_path):
+    G = npy(np.full((1, 1, 3), -1.23456789e-308))
+    (tmp_path / "G.npy").write_bytes(G)
+    out = succeed("grad", "-", "-k", "[[1]]", "-G", "G.npy", "-f", "text", cwd=tmp_path, stdin=npy(np.ones((1, 3))))
+    assert numbers_of(out.decode())[1:4] == [-1.23457e-308] * 3
+
+
+def test_full_is_nothing_new_to_formats_that_hold_all_numbers(tmp_path):
+    plain = succeed(*REQUEST, "-f", "json", cwd=tmp_path, stdin=IMAGE)
+    assert succeed(*REQUEST, "-f", "json", "--full", cwd=tmp_path, stdin=IMAGE) == plain
 
 
 def formulas(text):
@@ -184,13 +287,13 @@ def test_the_extension_decides_the_format(tmp_path):
     assert "\x1b" not in (tmp_path / "all.txt").read_text()
 
 
-@pytest.mark.parametrize(("format", "output"), [("npy", "all"), ("csv", "-")])
-def test_a_format_for_one_tensor_refuses_several(tmp_path, format, output):
-    result = convcli(*REQUEST, "-f", format, "-o", output, "--wrt", "kernel,bias", cwd=tmp_path, stdin=IMAGE)
+@pytest.mark.parametrize("output", ["all", "-"])
+def test_a_format_for_one_tensor_refuses_several(tmp_path, output):
+    result = convcli(*REQUEST, "-f", "npy", "-o", output, "--wrt", "kernel,bias", cwd=tmp_path, stdin=IMAGE)
     assert (result.code, result.out, list(tmp_path.iterdir())) == (2, b"", [])
     assert result.err == (
-        f"convcli: error: {format} holds one tensor, and 2 were asked for (kernel, bias): use -f npz or json, "
-        f"ask for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'\n"
+        "convcli: error: npy holds one tensor, and 2 were asked for (kernel, bias): use -f npz, json or csv, "
+        "ask for one with --wrt, or name a file for each, as in -o 'grad-{wrt}.npy'\n"
     )
 
 
@@ -208,8 +311,11 @@ def test_names_are_made_of_image_kernel_and_parameter(tmp_path):
         ("-o out/", ["in.box-3.npz"]),
         ("-o out -f json", ["in.box-3.json"]),
         ("-o out -f text", ["in.box-3.txt"]),
+        ("-o out -f png", ["in.box-3.png"]),
+        ("-o out/{wrt}.png --wrt kernel,bias", ["bias.png", "kernel.png"]),
         ("-o out -f npy --wrt input", ["in.box-3.npy"]),
-        ("-o out -f csv --wrt kernel,bias", ["in.box-3.bias.csv", "in.box-3.kernel.csv"]),
+        ("-o out -f csv --wrt kernel,bias", ["in.box-3.csv"]),
+        ("-o out -f npy --wrt kernel,bias", ["in.box-3.bias.npy", "in.box-3.kernel.npy"]),
         ("-o {dir}/out/{kernel}.{ext}", ["box-3.npz"]),
     ],
 )

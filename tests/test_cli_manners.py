@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import pty
 import re
 import shlex
 import shutil
@@ -16,7 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import CONVCLI, ENVIRONMENT, SAMPLES, TIMEOUT, convcli, shell, succeed, two_at_a_time, with_samples
+from command_line import (
+    CONVCLI,
+    ENVIRONMENT,
+    SAMPLES,
+    TIMEOUT,
+    convcli,
+    shell,
+    succeed,
+    terminal,
+    two_at_a_time,
+    with_samples,
+)
 from typer.testing import CliRunner
 
 from convcli.cli import app as program
@@ -321,33 +331,18 @@ def test_a_pipe_gets_no_escapes(inputs, arguments):
     assert "\x1b" not in result.out.decode() + result.err
 
 
-def terminal(*arguments, cwd, **env):
-    """Exit code, what a terminal at stdout shows, and stderr."""
-    ours, theirs = pty.openpty()
-    command = [str(CONVCLI), *arguments]
-    with subprocess.Popen(
-        command, cwd=cwd, env=ENVIRONMENT | env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE
-    ) as process:
-        os.close(theirs)
-        shown = b"".join(iter(lambda: read_terminal(ours), b""))
-        err = process.stderr.read().decode()
-    os.close(ours)
-    return process.returncode, shown.decode(), err
-
-
-def read_terminal(descriptor):
-    """The next bytes; none when the other side has closed it, which Linux reports as an error."""
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:
-        return b""
-
-
 def test_gradients_on_a_terminal_are_signed_by_colour(inputs):
-    code, shown, err = terminal("grad", "in.npy", "-k", "sobel-x", "--wrt", "input", cwd=inputs)
+    """Stronger towards the largest magnitude, in steps; what is zero recedes."""
+    G = "[-8,-5,-3,-1,0,1,3,5,8]"
+    np.save(inputs / "line.npy", np.zeros((1, 9)))
+    request = ["grad", "line.npy", "-k", "[[1]]", "--wrt", "input", "-G", f"[[{G}]]", "--full"]
+    code, shown, err = terminal(*request, cwd=inputs)
     assert (code, err) == (0, "")
-    blue, red = (set(re.findall(rf"\x1b\[(?:1;)?{colour}m *([-\d.e+]+)\x1b", shown)) for colour in (34, 31))
-    assert (blue, red) == ({"-3", "-4"}, {"3", "4"})
+    styled = {number: style for style, number in re.findall(r"\x1b\[([\d;]+)m +([-\d]+)\x1b", shown)}
+    assert styled == {
+        **{"-8": "1;38;5;33", "-5": "38;5;68", "-3": "38;5;61", "-1": "38;5;60", "0": "2"},
+        **{"8": "1;38;5;196", "5": "38;5;167", "3": "38;5;131", "1": "38;5;95"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -367,6 +362,7 @@ def test_no_color_is_heard(inputs, arguments):
         "grad in.npy -k box -f npy --wrt kernel",
         "matrix in.npy -k box -f npz",
         "matrix in.npy -k box -f png",
+        "grad in.npy -k box -f png",
     ],
 )
 def test_a_terminal_gets_no_binary(inputs, arguments):
@@ -380,7 +376,9 @@ def test_a_terminal_gets_no_binary(inputs, arguments):
     [
         "grad in.npy -k box -f json",
         "grad in.npy -k box -f npz",
-        "grad in.npy -k box -f text",
+        "grad in.npy -k box -f csv",
+        "grad in.npy -k box -f png",
+        "grad in.npy -k box -f text --full",
         "apply in.npy -k box -o - -f npy",
         "apply in.npy -k box -o - -f png",
         "apply in.npy -k box --json",

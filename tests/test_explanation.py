@@ -30,7 +30,7 @@ def prepared(case, *, plane=False, flip=False, bias=None):
     gradients = conv2d_grad(V, K, G, bias=bias, **options)
     words = {name: value for name, value in options.items() if name != "flip"}
     request = Request(Kernel("k", K, bias, groups), parse_settings(**words), flip)
-    return request, V, G, {"output": conv2d(V, K, bias, **options), **gradients._asdict()}
+    return request, V, G, {"output": conv2d(V, K, bias, **options), **vars(gradients)}
 
 
 def some_places(shape):

@@ -39,8 +39,8 @@ LAYERS = [
     {"operands"},
     {"convolution"},
     {"gradients", "matrix"},
-    {"descent", "formulas", "images", "pixels", "outputs", "request"},
-    {"filtering", "gradient_files", "matrix_picture", "tensors", "terms", "upstream"},
+    {"descent", "formulas", "heatmaps", "images", "pixels", "outputs", "request"},
+    {"filtering", "gradient_files", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
     {"batch", "comparison", "explanation", "gradient_batch", "matrix_files", "planning"},
     {"checking"},
     {"cli"},
@@ -50,9 +50,11 @@ HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in la
 
 # What may be imported from outside, beside the standard library.
 OUTSIDE = {
-    "cli": {"numpy", "typer", "rich"},
+    "cli": {"numpy", "typer", "rich", "textual_image"},
+    "heatmaps": {"numpy", "PIL"},
     "images": {"numpy", "PIL"},
     "engine.threads": {"numpy", "threadpoolctl"},
+    "thumbnails": {"numpy", "PIL"},
 }
 
 

@@ -194,7 +194,7 @@ def test_from_the_shell(tmp_path):
     G = np.random.default_rng(5).standard_normal(Z.shape)
     found = json.loads(succeed("grad", "-", "-k", kernel, "-G", "normal:5", cwd=tmp_path, stdin=npy(V)))
     expected = conv2d_grad(V, K, G, bias=[1, 2, 3], padding="same")
-    for name, tensor in expected._asdict().items():
+    for name, tensor in vars(expected).items():
         assert_same(np.array(found["gradients"][name]["values"]), tensor)
     plan = json.loads(succeed("plan", "--input-shape", "2,5,6", "-k", "tiled.npy", "--json", cwd=tmp_path))
     assert {name: each["algorithm"] for name, each in plan["plans"].items()} == dict.fromkeys(

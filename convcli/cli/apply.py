@@ -1,5 +1,6 @@
 """``convcli apply``: images through kernels, output maps to files."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,6 +58,7 @@ def apply(
             help="PNG: zlib's level, where 9 is smallest.",
         ),
     ] = None,
+    preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     talk: options.Talk,
@@ -70,7 +72,7 @@ def apply(
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
     from convcli.batch import Batch, target_of
-    from convcli.cli import sources
+    from convcli.cli import render, sources
     from convcli.filtering import Appearance
 
     refuse_second_stdin([*images, *kernels])
@@ -81,6 +83,7 @@ def apply(
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
         target_of(output, format, overwrite=overwrite, compression=compression),
         binary_stdout,
+        *([partial(render.preview_filtered, talk)] if preview else []),
     )
     batch.refuse_clashes([sources.image_path(source) for source in images])
     failures = [source for source in images if not _done(source, batch, talk, json, alone=len(images) == 1)]

@@ -12,11 +12,10 @@ from convcli.errors import OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from convcli.arrays import Array
-    from convcli.request import Request
-    from convcli.upstream import Upstream
+    from convcli.gradient_files import GradientReport
+    from convcli.kernels import Kernel
 
-    Save = Callable[[Array, Upstream, options.Talk], None]
+    Save = Callable[[GradientReport, options.Talk], None]
 
 
 @options.spread
@@ -54,9 +53,12 @@ def grad(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npy, npz, csv; auto goes by OUT (npz in a folder; text on a terminal, JSON in a pipe).",
+            help="text, json, npz, npy, csv, png (heatmaps); auto goes by OUT: npz in a folder, on a terminal text, "
+            "in a pipe JSON.",
         ),
     ] = "auto",
+    full: Annotated[bool, typer.Option("--full", help="Text with every number, cut to no screen.")] = False,
+    preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     talk: options.Talk,
@@ -71,57 +73,62 @@ def grad(
     """
     from convcli.cli import render, sources
     from convcli.filtering import Appearance
-    from convcli.gradient_batch import stacked
-    from convcli.gradients import parse_wrt
+    from convcli.gradient_batch import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
-    request, names = sources.read_request(kernel, words, engine), parse_wrt(wrt)
-    asked = options.asked_format(format, json=json)
+    request, names = sources.read_request(kernel, words, engine), _names(wrt, step)
+    asked, first = options.asked_format(format, json=json), sources.image_path(images[0])
     if step is None:
-        save = _saving_gradients(request, names, output, asked, sources.image_path(images[0]), overwrite)
+        save = _saving_gradients(request.kernel, names, output, asked, first, overwrite, full)
     else:
-        save = _saving_step(request, names, step, output, asked, overwrite)
+        save = _saving_step(request.kernel, step, output, asked, overwrite)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = stacked([sources.read_input(source, appearance, talk) for source in images], images)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
-    save(V, sources.read_upstream(upstream, request, V, appearance), talk)
+    report = gradient_report(request, V, sources.read_upstream(upstream, request, V, appearance), names)
+    if preview:
+        render.preview_gradients(report, talk)
+    save(report, talk)
+
+
+def _names(wrt: str, step: float | None) -> tuple[str, ...]:
+    """The gradients to compute: those asked for, or for a step those of the kernel and its bias."""
+    from convcli.gradients import parse_wrt
+
+    names = parse_wrt(wrt)
+    if step is None:
+        return names
+    moved = tuple(name for name in names if name != "input")
+    if not moved:
+        raise OptionError("--step moves the kernel and its bias: expected one of them in --wrt, given only input")
+    return moved
 
 
 def _saving_gradients(
-    request: "Request", names: tuple[str, ...], output: str, format: str, image: "Path", overwrite: bool
+    kernel: "Kernel", names: tuple[str, ...], output: str, format: str, image: "Path", overwrite: bool, full: bool
 ) -> "Save":
-    """What computes the gradients and saves them, once it is known that the files can be written."""
+    """What saves the gradients, once it is known that the files can be written."""
     from convcli.cli.render import save_gradients
-    from convcli.gradient_batch import gradient_report
     from convcli.gradient_files import gradient_files, gradient_format
 
     chosen = gradient_format(format, output, terminal=is_terminal())
-    files = gradient_files(output, chosen, names, image, request.kernel.name, overwrite=overwrite)
-
-    def save(V: "Array", upstream: "Upstream", talk: options.Talk) -> None:
-        save_gradients(gradient_report(request, V, upstream, names), files, talk)
-
-    return save
+    files = gradient_files(output, chosen, names, image, kernel.name, overwrite=overwrite)
+    return lambda report, talk: save_gradients(report, files, talk, full=full)
 
 
-def _saving_step(
-    request: "Request", names: tuple[str, ...], rate: float, output: str, format: str, overwrite: bool
-) -> "Save":
-    """What computes the kernel after a step and saves it."""
+def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwrite: bool) -> "Save":
+    """What saves the kernel after a step, once it is known that the file can be written."""
     from convcli.cli.render import save_kernel, tell_loss
     from convcli.descent import stepped
+    from convcli.gradients import Gradients
     from convcli.outputs import text_output
 
-    wrt = [name for name in names if name != "input"]
-    if not wrt:
-        raise OptionError("--step moves the kernel and its bias: expected one of them in --wrt, given only input")
     if format not in ("auto", "json"):
         raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")
-    target = output if output == STREAM else text_output(output, request.kernel.name, "json", overwrite)
+    target = output if output == STREAM else text_output(output, kernel.name, "json", overwrite)
 
-    def save(V: "Array", upstream: "Upstream", talk: options.Talk) -> None:
-        tell_loss(upstream.loss, talk)
-        kernel = stepped(request.kernel, request.differentiate(V, upstream.G, wrt), rate)
-        save_kernel(kernel, target, talk, as_json=True)
+    def save(report: "GradientReport", talk: options.Talk) -> None:
+        tell_loss(report.loss, talk)
+        save_kernel(stepped(kernel, Gradients(**report.tensors), rate), target, talk, as_json=True)
 
     return save

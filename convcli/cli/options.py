@@ -55,6 +55,7 @@ HeaderOnly = Annotated[
 Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
 Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Preview = Annotated[bool, typer.Option("--preview", help="Show the arrays as pictures, if stdout is a terminal.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -1,7 +1,7 @@
 """The one place that writes results: to stdout or a file, as JSON, as text for people, or in a gradient's format."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from convcli.checking import Check
     from convcli.comparison import Comparison
     from convcli.explanation import Explanation
+    from convcli.filtering import Filtered
     from convcli.geometry import Geometry
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.kernels import Kernel
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from convcli.padding import EdgeFill
     from convcli.planning import Forecast
     from convcli.presets import Preset
+    from convcli.request import Request
+    from convcli.thumbnails import Sight
 
 
 def geometry_in_words(geometry: "Geometry") -> str:
@@ -83,14 +86,16 @@ def show_comparisons(comparisons: "Collection[Comparison]", *, as_json: bool) ->
         _save_text(_comparisons_text(comparisons))
 
 
-def save_gradients(report: "GradientReport", files: "Collection[GradientFile]", talk: Talk) -> None:
-    """Each file with its gradients; J beside those that do not hold it."""
+def save_gradients(
+    report: "GradientReport", files: "Collection[GradientFile]", talk: Talk, *, full: bool = False
+) -> None:
+    """Each file with its gradients, J beside those that do not hold it; text shows what fits, or every number."""
     from convcli.gradient_files import HOLDING_LOSS
 
     if not any(file.format in HOLDING_LOSS for file in files):
         tell_loss(report.loss, talk)
     for file in files:
-        _save_gradients(report.only(file.wrt), file)
+        _save_gradients(report.only(file.wrt), file, full=full)
         _note_saved(", ".join(file.wrt), file.name, talk)
 
 
@@ -98,6 +103,20 @@ def tell_loss(loss: float | None, talk: Talk) -> None:
     """J, where it is known, beside data that does not hold it."""
     if loss is not None:
         talk.tell("loss", f"J = {loss!r}")
+
+
+def preview_filtered(talk: Talk, request: "Request", filtered: "Filtered") -> None:
+    """An image, a kernel and what it made of the image, as pictures."""
+    from convcli.cli.preview import filtered_sights
+
+    _preview(filtered_sights(request, filtered), talk)
+
+
+def preview_gradients(report: "GradientReport", talk: Talk) -> None:
+    """What gradients are of, and those that have rows and columns, as pictures."""
+    from convcli.cli.preview import gradient_sights
+
+    _preview(gradient_sights(report), talk)
 
 
 def save_kernel(kernel: "Kernel", name: str, talk: Talk, *, as_json: bool) -> None:
@@ -127,20 +146,30 @@ def save_matrix(M: "ConvolutionMatrix", name: str, format: str, talk: Talk) -> N
     _note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", name, talk)
 
 
-def _save_gradients(report: "GradientReport", file: "GradientFile") -> None:
+def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: bool) -> None:
     from convcli.gradient_files import BINARY, WRITERS
 
-    if file.format == "text":
-        _save_text(_gradients_text(report, file.name), file.name)
-        return
     with _open(file.name, binary=file.format in BINARY) as stream:
-        WRITERS[file.format](report, stream)
+        if file.format == "text":
+            stream.writelines(line.encode() for line in _gradients_text(report, file.name, full=full))
+        else:
+            WRITERS[file.format](report, stream)
 
 
-def _gradients_text(report: "GradientReport", name: str) -> str:
+def _preview(sights: "list[Sight]", talk: Talk) -> None:
+    from convcli.cli.preview import obstacle, preview_text
+
+    reason = obstacle()
+    if reason:
+        talk.note(f"no preview: {reason}")
+    else:
+        _save_text(preview_text(sights))
+
+
+def _gradients_text(report: "GradientReport", name: str, *, full: bool) -> Iterator[str]:
     from convcli.cli.tables import gradients_text
 
-    return gradients_text(report, plain=name != STREAM)
+    return gradients_text(report, plain=name != STREAM, full=full)
 
 
 def _kernel_text(kernel: "Kernel", name: str) -> str:

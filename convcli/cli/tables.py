@@ -1,8 +1,9 @@
 """Presets, kernels and gradients as text for people: aligned grids, with signed colour on a terminal."""
 
 import io
+import sys
 from collections.abc import Iterable, Iterator
-from math import prod
+from math import isnan, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +21,33 @@ from convcli.planning import Forecast
 from convcli.presets import Preset
 
 ROWS_SHOWN = 12
+# The longest number, as -1.23457e-308, has 13 characters; most have 12 at most.
 CELL_WIDTH = 12
 WIDTH_OF_FILES = 120
 UNBOUNDED_WIDTH = 1 << 20
+
+
+class Extent(NamedTuple):
+    """How much of a tensor is shown: so many rows of all its grids together, and columns of each."""
+
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, width: int, rows: int = ROWS_SHOWN) -> "Extent":
+        """What fits into lines of this width."""
+        return cls(rows, max(1, (width - 1) // (CELL_WIDTH + 1)))
+
+    def planes(self, shape: tuple[int, ...]) -> int:
+        """How many grids ``(planes, rows, columns)`` keep: whole ones, and always one."""
+        return min(shape[0], max(1, self.rows // shape[1]))
+
+    def holds(self, shape: tuple[int, ...]) -> bool:
+        """Whether grids ``(planes, rows, columns)`` are shown whole."""
+        return self.planes(shape) == shape[0] and shape[1] <= self.rows and shape[2] <= self.columns
+
+
+EVERYTHING = Extent(sys.maxsize, sys.maxsize)
 
 
 def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
@@ -39,13 +64,16 @@ def kernel_text(kernel: Kernel, *, plain: bool) -> str:
     """A kernel's shape, sum, rank and separability, and its weights as a grid."""
     console = _console(UNBOUNDED_WIDTH, plain=plain)
     head = Text(f"{kernel.name}  {_shape(kernel.weights)}  {_facts(kernel)}")
-    return _text(console, [head, *_grids(kernel.weights, console.width, every_row=True)])
+    return _text(console, [head, *_grids(kernel.weights, Extent.of(console.width, rows=sys.maxsize))])
 
 
-def gradients_text(report: GradientReport, *, plain: bool) -> str:
-    """Every tensor with its statistics, its formula and its numbers."""
+def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:
+    """Every tensor with its statistics, its formula and its numbers, line by line: all of them, or what fits."""
     console = _console(WIDTH_OF_FILES, plain=plain)
-    return _text(console, _gradient_lines(report, console.width))
+    extent = EVERYTHING if full else Extent.of(console.width)
+    for line in _gradient_lines(report, extent):
+        # Where there are no colours, what rich would print is the text, a hundred times as soon.
+        yield _text(console, [line]) if console.color_system else f"{line.plain}\n"
 
 
 def forecast_text(found: Forecast) -> str:
@@ -154,14 +182,16 @@ def _span(values: list[int]) -> str:
     return str(values[0]) if len(values) == 1 else f"{values[0]}..{values[-1]}"
 
 
-def _gradient_lines(report: GradientReport, width: int) -> Iterator[Text]:
+def _gradient_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
     yield Text(f"V {report.input_shape}  K {report.kernel_shape}  Z {report.geometry.output_shape}")
     if report.loss is not None:
         yield Text(f"J {report.loss:.10g}")
     for name, tensor in report.tensors.items():
         yield Text(f"\n{SYMBOLS[name]}  {_statistics(tensor)}", style="bold")
         yield Text(report.formula(name), style="dim")
-        yield from _grids(tensor, width)
+        yield from _grids(tensor, extent)
+    if not all(extent.holds(_planes(tensor).shape) for tensor in report.tensors.values()):
+        yield Text("\n--full prints every number", style="dim")
 
 
 def _statistics(tensor: FloatArray) -> str:
@@ -179,31 +209,49 @@ def _shape(tensor: FloatArray) -> str:
     return f"({', '.join(map(str, tensor.shape))})"
 
 
-def _grids(tensor: FloatArray, width: int, *, every_row: bool = False) -> Iterator[Text]:
-    """A tensor as aligned grids, one for each index of its leading axes, cut to what a screen holds."""
-    rows = np.atleast_2d(tensor)
-    planes = rows.reshape(-1, *rows.shape[-2:])
-    shown = len(planes) if every_row else max(1, ROWS_SHOWN // planes.shape[1])
-    for index, plane in list(zip(np.ndindex(rows.shape[:-2]), planes, strict=True))[:shown]:
-        if index:
-            yield Text(f"[{', '.join(map(str, index))}]", style="dim")
-        yield from _grid(plane, width, plane.shape[0] if every_row else ROWS_SHOWN)
+def _grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
+    """A tensor as aligned grids, one for each index of its leading axes, and what of them is left out."""
+    planes, leading, scale = _planes(tensor), tensor.shape[:-2], _largest(tensor)
+    shown = extent.planes(planes.shape)
+    for number, plane in enumerate(planes[:shown]):
+        if leading:
+            yield Text(_index(number, leading), style="dim")
+        yield from _grid(plane, scale, extent)
     if shown < len(planes):
-        yield Text(f"... {len(planes) - shown} more of {len(planes)} planes", style="dim")
+        ends = f"{_index(shown, leading)}..{_index(len(planes) - 1, leading)}"
+        yield Text(f"... left out: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
 
 
-def _grid(plane: FloatArray, width: int, most_rows: int) -> Iterator[Text]:
-    most_columns = max(1, (width - 2) // CELL_WIDTH)
-    corner = plane[:most_rows, :most_columns]
-    scale = float(np.abs(plane).max(initial=0))
+def _planes(tensor: FloatArray) -> FloatArray:
+    """``(planes, rows, columns)``: a vector is one row, and a number one of one."""
+    rows = np.atleast_2d(tensor)
+    return rows.reshape(-1, *rows.shape[-2:])
+
+
+def _index(number: int, leading: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, np.unravel_index(number, leading)))}]"
+
+
+def _largest(tensor: FloatArray) -> float:
+    """The largest finite magnitude."""
+    finite = np.isfinite(tensor)
+    return float(max(tensor.max(initial=0, where=finite), -tensor.min(initial=0, where=finite)))
+
+
+def _grid(plane: FloatArray, scale: float, extent: Extent) -> Iterator[Text]:
+    corner = plane[: extent.rows, : extent.columns]
     for row in corner.tolist():
-        line = Text("  ")
+        line = Text(" ")
         for value in row:
-            line.append(_number(value).rjust(CELL_WIDTH), style=_sign_style(value, scale))
+            line.append(f" {_number(value):>{CELL_WIDTH}}", style=_sign_style(value, scale))
         yield line
-    hidden = prod(plane.shape) - prod(corner.shape)
-    if hidden:
-        yield Text(f"  ... {hidden:,} more of {plane.shape[0]} x {plane.shape[1]} numbers", style="dim")
+    if corner.size < plane.size:
+        left = [
+            f"{name} {shown}..{size - 1} of {size:,}"
+            for name, shown, size in zip(("rows", "columns"), corner.shape, plane.shape, strict=True)
+            if shown < size
+        ]
+        yield Text(f"  ... left out: {' and '.join(left)}", style="dim")
 
 
 def _matrix_lines(M: ConvolutionMatrix, width: int) -> Iterator[Text]:
@@ -274,9 +322,17 @@ def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
+# Eight bits, which every terminal with colours reduces well: as legible on black as on white.
+_BLUES = ("color(60)", "color(61)", "color(68)", "bold color(33)")
+_REDS = ("color(95)", "color(131)", "color(167)", "bold color(196)")
+
+
 def _sign_style(value: float, scale: float) -> str:
-    """Blue below zero, red above, stronger towards the largest magnitude; zero is dim."""
-    if value == 0 or scale == 0:
+    """Blue below zero, red above, stronger towards the largest magnitude; zero is dim, NaN is reversed."""
+    if isnan(value):
+        return "reverse"
+    if value == 0:
         return "dim"
-    hue = "red" if value > 0 else "blue"
-    return f"bold {hue}" if abs(value) > scale / 2 else hue
+    steps = _REDS if value > 0 else _BLUES
+    share = min(1.0, abs(value) / scale) if scale else 1.0
+    return steps[min(int(share * len(steps)), len(steps) - 1)]

@@ -1,0 +1,167 @@
+"""Pictures in the terminal: two pixels a character, or by a graphics protocol that the terminal speaks."""
+
+import logging
+import os
+import select
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from rich.color import Color
+from rich.console import Console, RenderableType
+from rich.style import Style
+from rich.text import Text
+
+from convcli.arrays import Array
+from convcli.cli.streams import is_terminal
+from convcli.filtering import Filtered
+from convcli.formulas import SYMBOLS
+from convcli.gradient_files import GradientReport
+from convcli.request import Request
+from convcli.thumbnails import Sight, as_picture, fitted, photograph, signed
+
+
+def filtered_sights(request: Request, filtered: Filtered) -> list[Sight]:
+    """V, K and Z: the image, the kernel and what it made, as it was saved."""
+    return [
+        photograph("V", filtered.image.pixels),
+        signed(f"K {request.kernel.name}", request.kernel.weights),
+        photograph("Z", filtered.maps.values),
+    ]
+
+
+def gradient_sights(report: GradientReport) -> list[Sight]:
+    """V, K and G, and the gradients that have rows and columns."""
+    V, K, G = report.operands
+    given = [photograph("V", V), signed("K", K), signed("G", G)]
+    return given + [
+        signed(SYMBOLS[name], tensor) for name, tensor in report.tensors.items() if min((0, 0, *tensor.shape)[-2:]) > 1
+    ]
+
+
+def obstacle() -> str | None:
+    """Why no picture can be shown on stdout; None if it can."""
+    if not is_terminal():
+        return "stdout is not a terminal"
+    if os.environ.get("NO_COLOR"):
+        return "NO_COLOR is set"
+    return None if Console().color_system else "the terminal has no colours"
+
+
+def preview_text(sights: Sequence[Sight]) -> str:
+    """The pictures side by side under their labels, in at most half of the terminal's height if one line holds them."""
+    console, graphics = Console(), _graphics()
+    width = min(console.width, _MOST_WIDTH)
+    rows = max(_LEAST_ROWS, console.height // 2 - 1)
+    across = max(1, (width + _GAP) // (_LEAST_WIDTH + _GAP))
+    with console.capture() as captured:
+        for first in range(0, len(sights), across):
+            for part in _line(sights[first : first + across], (rows, width), graphics):
+                console.print(part, soft_wrap=not graphics)
+    return captured.get()
+
+
+_GAP = 2
+_LEAST_WIDTH = 12
+_LEAST_ROWS = 4
+# Kitty's protocol counts no further than 297.
+_MOST_WIDTH = 240
+# Pixels (rows, columns) that a character is drawn with: as halves, and by a graphics protocol.
+_HALVES = (2, 1)
+_CELL = (20, 10)
+
+
+def _line(sights: Sequence[Sight], space: tuple[int, int], graphics: Any) -> Iterator[RenderableType]:
+    """Labels, and below them the pictures that as many rows and columns of characters hold."""
+    cell = _CELL if graphics else _HALVES
+    room = _room(sights, space, cell)
+    pictures = [
+        sight.draw(fitted(sight.shape, (space[0] * cell[0], columns * cell[1])))
+        for sight, columns in zip(sights, room, strict=True)
+    ]
+    labels = [Text(sight.label[:columns]) for sight, columns in zip(sights, room, strict=True)]
+    # A label may be wider than its picture; the last has no gap after it.
+    widths = [
+        max(-(-picture.shape[1] // cell[1]), len(label)) + _GAP for picture, label in zip(pictures, labels, strict=True)
+    ]
+    widths[-1] -= _GAP
+    yield _in_columns(labels, widths)
+    if graphics:
+        strip = _strip(pictures, [columns * cell[1] for columns in widths], cell[0])
+        yield graphics(as_picture(strip), strip.shape[1] // cell[1], strip.shape[0] // cell[0])
+    else:
+        for parts in zip_longest(*map(_half_blocks, pictures), fillvalue=Text()):
+            yield _in_columns(parts, widths)
+
+
+def _in_columns(parts: Sequence[Text], widths: Sequence[int]) -> Text:
+    padded = (Text.assemble(part, " " * (width - len(part))) for part, width in zip(parts, widths, strict=True))
+    return Text().join(padded)
+
+
+def _room(sights: Sequence[Sight], space: tuple[int, int], cell: tuple[int, int]) -> list[int]:
+    """Columns for each picture: as many as it would fill at full height, or what there is."""
+    rows, columns = space
+    wanted = [-(-fitted(sight.shape, (rows * cell[0], sys.maxsize))[1] // cell[1]) for sight in sights]
+    return _shares([max(_LEAST_WIDTH, want) for want in wanted], columns - _GAP * (len(sights) - 1))
+
+
+def _shares(wanted: Sequence[int], total: int) -> list[int]:
+    """Columns for each picture: what those that want little leave is shared by the others."""
+    most = next((most for most in range(total, 1, -1) if sum(min(most, want) for want in wanted) <= total), 1)
+    return [min(most, want) for want in wanted]
+
+
+def _half_blocks(picture: Array) -> Iterator[Text]:
+    """A line for two rows of pixels: the upper one's colour is the ink, the lower one's the paper."""
+    for upper, lower in zip_longest(picture[::2].tolist(), picture[1::2].tolist(), fillvalue=None):
+        line = Text()
+        for column, ink in enumerate(upper or []):
+            paper = Color.from_rgb(*lower[column]) if lower else None
+            line.append("▀", Style(color=Color.from_rgb(*ink), bgcolor=paper))
+        yield line
+
+
+def _strip(pictures: Sequence[Array], widths: Sequence[int], cell: int) -> Array:
+    """All pictures in one, a whole number of characters high, with alpha: transparent around them."""
+    height = max(-(-picture.shape[0] // cell) * cell for picture in pictures)
+    strip = np.zeros((height, sum(widths), 4), np.uint8)
+    for picture, right, width in zip(pictures, np.cumsum(widths), widths, strict=True):
+        rows, columns, _ = picture.shape
+        corner = strip[:rows, right - width : right - width + columns]
+        corner[..., :3], corner[..., 3] = picture, 255
+    return strip
+
+
+def _graphics() -> Any:
+    """The renderable of textual-image, if it is installed, for a protocol that the terminal answers to; else None."""
+    if not _may_be_asked():
+        return None
+    logging.getLogger("textual_image").addHandler(logging.NullHandler())
+    try:
+        from textual_image.renderable import Image, SixelImage, TGPImage
+    # The terminal is asked upon import; an answer that makes no sense raises as many kinds of error.
+    except Exception:
+        return None
+    return Image if Image in (SixelImage, TGPImage) else None
+
+
+def _may_be_asked() -> bool:
+    """Whether a question to the terminal comes back, to us, and takes nothing from stdin that is not its answer."""
+    if sys.stdin is None or not sys.stdin.isatty() or sys.platform == "win32":
+        return False
+    # Multiplexers answer for terminals that then show nothing.
+    if {"TMUX", "STY", "ZELLIJ"} & os.environ.keys() or os.environ.get("TERM", "").startswith(("tmux", "screen")):
+        return False
+    # In the background it would be stopped for asking, and what was typed ahead is the shell's.
+    return _in_front(sys.stdin.fileno()) and not select.select([sys.stdin], [], [], 0)[0]
+
+
+def _in_front(terminal: int) -> bool:
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    # It is a terminal, but not the one that we were started from.
+    except OSError:
+        return False

@@ -1,0 +1,145 @@
+"""Heatmaps: colours, the layout of panels, and what is drawn where."""
+
+import time
+
+import numpy as np
+import pytest
+
+from convcli.heatmaps import (
+    NAN_COLOUR,
+    Statistics,
+    draw_heatmap,
+    draw_panels,
+    lay_out,
+    signed_colours,
+    stack_heatmaps,
+    statistics,
+    to_png,
+)
+
+RANDOM = np.random.default_rng(11)
+BLUE, WHITE, RED = (5, 40, 110), (255, 255, 255), (103, 0, 31)
+
+
+@pytest.mark.parametrize(
+    ("value", "colour"),
+    [(-2, BLUE), (0, WHITE), (2, RED), (-9, BLUE), (9, RED), (-np.inf, BLUE), (np.inf, RED), (np.nan, NAN_COLOUR)],
+)
+def test_the_scale_is_centred_and_ends_at_its_limit(value, colour):
+    assert tuple(signed_colours(np.array([float(value)]), 2.0)[0]) == colour
+
+
+def test_colours_are_darker_the_further_from_zero():
+    luma = signed_colours(np.linspace(-1, 1, 101), 1.0) @ (0.299, 0.587, 0.114)
+    assert (np.diff(luma[:51]) > 0).all()
+    assert (np.diff(luma[50:]) < 0).all()
+
+
+@pytest.mark.parametrize("limit", [5e-324, 1e-300, 1.7e308])
+def test_scales_of_any_size(limit):
+    ends = signed_colours(np.array([-limit, 0, limit]), limit)
+    assert [tuple(colour) for colour in ends] == [BLUE, WHITE, RED]
+
+
+def test_nothing_but_zeros_is_white():
+    assert (signed_colours(np.zeros((2, 3)), 0.0) == 255).all()
+
+
+@pytest.mark.parametrize("shape", [(700, 800), (3, 500, 600), (1_000_000,), (2, 3, 400, 300), (90_000, 3, 3)])
+def test_large_arrays_are_coloured_as_small_ones(shape):
+    values = RANDOM.normal(size=shape)
+    picked = np.unravel_index(RANDOM.integers(0, values.size, 100), shape)
+    assert (signed_colours(values, 3.0)[picked] == signed_colours(values[picked], 3.0)).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([-3, 1, 2], Statistics(-3, 2)),
+        ([np.nan, 1, np.inf, -np.inf], Statistics(1, 1, 1, 2)),
+        ([np.nan, np.inf], Statistics(0, 0, 1, 1)),
+    ],
+)
+def test_statistics(values, expected):
+    assert statistics(np.array(values, float)) == expected
+
+
+# A tensor's shape: panels down and across, a cell's height and width, the block averaged into it.
+LAYOUTS = {
+    (): (1, 1, (64, 64), (1, 1)),
+    (4,): (1, 1, (64, 64), (1, 1)),
+    (512,): (1, 1, (24, 1), (1, 1)),
+    (100_000,): (1, 1, (24, 1), (1, 9)),
+    (3, 3): (1, 1, (64, 64), (1, 1)),
+    (512, 512): (1, 1, (1, 1), (1, 1)),
+    (3, 28, 28): (1, 3, (20, 20), (1, 1)),
+    (8, 3, 3, 3): (8, 3, (64, 64), (1, 1)),
+    (64, 1, 7, 7): (7, 10, (24, 24), (1, 1)),
+    (256, 256, 3, 3): (256, 256, (2, 2), (1, 1)),
+    (3, 3000, 4000): (1, 3, (1, 1), (2, 2)),
+}
+
+
+@pytest.mark.parametrize("shape", LAYOUTS, ids=str)
+def test_layout(shape):
+    layout = lay_out(shape)
+    assert (layout.down, layout.across, layout.cell, layout.block) == LAYOUTS[shape]
+
+
+def test_every_number_has_its_cell():
+    """The cells' corners, where no number is written, have the numbers' colours."""
+    K = RANDOM.normal(size=(2, 3, 3, 4))
+    layout = lay_out(K.shape)
+    picture = np.asarray(draw_panels(K.reshape(6, 3, 4), layout, 2.0))
+    assert (layout.down, layout.across, layout.cell, layout.gap, layout.label) == (2, 3, (64, 64), 10, 16)
+    for i, channel, m, n in np.ndindex(K.shape):
+        row, column = 1 + i * (3 * 64 + 16 + 10) + 16 + m * 64, 1 + channel * (4 * 64 + 10) + n * 64
+        colour = signed_colours(K[i, channel, m, n], 2.0)
+        for y, x in [(row, column), (row + 63, column), (row, column + 63), (row + 63, column + 63)]:
+            assert (picture[y, x] == colour).all()
+
+
+def test_an_atlas_of_small_kernels_has_every_number():
+    K = RANDOM.normal(size=(256, 256, 3, 3))
+    layout = lay_out(K.shape)
+    picture = np.asarray(draw_panels(K.reshape(-1, 3, 3), layout, 4.0))
+    assert picture.shape == (256 * 7 + 1, 256 * 7 + 1, 3)
+    tiles = picture[1:, 1:].reshape(256, 7, 256, 7, 3)
+    expected = signed_colours(K, 4.0).transpose(0, 2, 1, 3, 4)
+    for y, x in np.ndindex(2, 2):
+        assert (tiles[:, y:6:2, :, x:6:2] == expected).all()
+
+
+def test_what_is_too_large_is_averaged_in_blocks():
+    planes = RANDOM.normal(size=(2, 7, 8))
+    layout = lay_out((2, 7, 8))._replace(block=(3, 5))
+    expected = [
+        [[plane[m : m + 3, n : n + 5].mean() for n in range(0, 8, 5)] for m in range(0, 7, 3)] for plane in planes
+    ]
+    assert np.allclose(layout.shrink(planes), expected, rtol=1e-12)
+
+
+def test_a_photograph_takes_seconds():
+    dV = RANDOM.normal(size=(3, 3000, 4000)).astype(np.float32)
+    start = time.perf_counter()
+    picture = draw_heatmap("dV", dV, ["l", "a", "c"])
+    data = to_png(picture)
+    assert data.startswith(b"\x89PNG")
+    assert picture.size == (3 * 2000 + 2 * 10 + 2 + 32, picture.size[1])
+    assert time.perf_counter() - start < 30
+
+
+@pytest.mark.parametrize(
+    "values", [np.array(2.5), np.zeros((3, 3)), np.array([np.nan, np.inf, 1.0])], ids=["number", "zeros", "not finite"]
+)
+def test_every_tensor_has_a_picture(values):
+    picture = draw_heatmap("db", values)
+    assert picture.mode == "RGB"
+    assert picture.size[0] >= 64
+
+
+def test_pictures_are_stacked_at_the_left():
+    first, second = draw_heatmap("dK", np.eye(3)), draw_heatmap("db", np.ones(9))
+    whole = stack_heatmaps([first, second])
+    assert whole.size == (max(first.width, second.width), first.height + 16 + second.height)
+    assert (np.asarray(whole)[-second.height :, : second.width] == np.asarray(second)).all()
