@@ -5,19 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
 from convcli.images import Metadata, encode_image, format_of
 from convcli.matrix import ConvolutionMatrix
+from convcli.palette import signed_colours
 
 LARGEST_SIDE = 2000
 # A small matrix is magnified until its longer side is about this long.
 COMFORTABLE_SIDE = 500
 LARGEST_MAGNIFICATION = 32
 
-WHITE = 255.0
-# Of ColorBrewer's RdBu, which readers blind to red or green tell apart.
-BELOW = np.array([33.0, 102, 172])
-ABOVE = np.array([178.0, 24, 43])
 # The tint of the smallest number: next to white it would not be seen that it is there.
 FAINTEST = 0.25
 
@@ -37,7 +34,7 @@ def matrix_png(M: ConvolutionMatrix) -> bytes:
     """
     scale, limit = _scale(M.shape), M.largest
     # Row by row: as floats the colours of a large picture would take a hundred megabytes.
-    boxes = np.stack([_signed_colours(row, limit) for row in _box_rows(M, scale.box)], axis=1)
+    boxes = np.stack([signed_colours(_tinted(row, limit), limit).T for row in _box_rows(M, scale.box)], axis=1)
     pixels = boxes.repeat(scale.magnification, axis=1).repeat(scale.magnification, axis=2)
     return encode_image(pixels, None, format_of("png"), Metadata())
 
@@ -58,10 +55,6 @@ def _box_rows(M: ConvolutionMatrix, box: int) -> Iterator[FloatArray]:
         yield np.where(most >= -least, most, least)
 
 
-def _signed_colours(values: FloatArray, limit: float) -> Array:
-    """``(3, ...)`` uint8: white at 0, and from a faint tint to the full colour at -limit and at limit."""
-    strength = np.abs(values) / (limit or 1)
-    tint = np.where(strength > 0, FAINTEST + (1 - FAINTEST) * strength, 0)
-    ends = np.where(values < 0, BELOW[:, np.newaxis], ABOVE[:, np.newaxis])
-    colours: FloatArray = np.rint(WHITE + tint * (ends - WHITE))
-    return colours.astype(np.uint8)
+def _tinted(values: FloatArray, limit: float) -> FloatArray:
+    """The same, but for those whose colour would not be seen."""
+    return np.sign(values) * np.maximum(np.abs(values), np.where(values == 0, 0, FAINTEST * limit))

@@ -12,7 +12,8 @@ from command_line import SAMPLES, convcli, npy, pixels, save_picture, shell, suc
 from reference import assert_same
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
-from convcli.matrix_picture import ABOVE, BELOW, matrix_png
+from convcli.matrix_picture import matrix_png
+from convcli.palette import signed_colours
 
 RANDOM = np.random.default_rng(4)
 K = RANDOM.normal(size=(3, 2, 2, 3))
@@ -241,6 +242,9 @@ class TestText:
         out = succeed("matrix", "--input-shape", "1,2", "-k", "[[0]]", "-f", "text", cwd=tmp_path).decode()
         assert out.startswith("M (2, 2)  0 nonzeros  (0 %)\n")
         assert out.endswith("Z[0,0] . .\nZ[0,1] . .\n")
+
+
+BELOW, ABOVE = signed_colours(np.array([-1.0, 1.0]), 1.0)
 
 
 class TestPicture:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convcli.heatmaps import signed_colours
+from convcli.palette import signed_colours
 from convcli.thumbnails import fitted, photograph, signed
 
 RANDOM = np.random.default_rng(12)

@@ -1,7 +1,7 @@
 """The one place that writes results: to stdout or a file, as JSON, as text for people, or in a gradient's format."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -44,15 +44,21 @@ def show_written(written: "Written", talk: Talk, *, as_json: bool) -> None:
         talk.warn(f"{written.output}: {warning}")
     talk.note(f"{written.output}: {'x'.join(map(str, written.shape))} {written.dtype}, pads {written.pads}")
     if as_json:
-        _save_text(_json_line({name: value for name, value in written._asdict().items() if name != "warnings"}))
+        _save_json({name: value for name, value in written._asdict().items() if name != "warnings"})
 
 
 def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
     """What a convolution would take."""
     from convcli.engine import MACHINE
-    from convcli.planning import forecast_to_json
 
-    _save_text(_json_line(forecast_to_json(found)) if as_json else _forecast_text(found))
+    if as_json:
+        from convcli.planning import forecast_to_json
+
+        _save_json(forecast_to_json(found))
+    else:
+        from convcli.cli.plan_text import forecast_text
+
+        _save_text(forecast_text(found))
     talk.note(f"estimates are by the rates of {MACHINE}")
 
 
@@ -62,28 +68,35 @@ def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_
 
     ordinals = ends(found.size, found.size if every else TERMS_SHOWN)
     if as_json:
-        _save_text(_json_line(explanation_to_json(found, ordinals)))
-        return
-    from convcli.cli.terms_text import explanation_text
+        _save_json(explanation_to_json(found, ordinals))
+    else:
+        from convcli.cli.explain_text import explanation_text
 
-    _save_text(explanation_text(found, edge, ordinals))
+        _save_text(explanation_text(found, edge, ordinals))
 
 
 def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
     """Gradients held against what they must be."""
-    from convcli.checking import checks_to_json
+    if as_json:
+        from convcli.checking import checks_to_json
 
-    _save_text(_json_line(checks_to_json(checks)) if as_json else _checks_text(checks))
+        _save_json(checks_to_json(checks))
+    else:
+        from convcli.cli.check_text import checks_text
+
+        _save_text(checks_text(checks))
 
 
 def show_comparisons(comparisons: "Collection[Comparison]", *, as_json: bool) -> None:
     """Tensors from elsewhere held against ours."""
-    from convcli.comparison import comparison_to_json
-
     if as_json:
-        _save_text(_json_line([comparison_to_json(comparison) for comparison in comparisons]))
+        from convcli.comparison import comparison_to_json
+
+        _save_json([comparison_to_json(comparison) for comparison in comparisons])
     else:
-        _save_text(_comparisons_text(comparisons))
+        from convcli.cli.check_text import comparisons_text
+
+        _save_text(comparisons_text(comparisons))
 
 
 def save_gradients(
@@ -121,17 +134,27 @@ def preview_gradients(report: "GradientReport", talk: Talk) -> None:
 
 def save_kernel(kernel: "Kernel", name: str, talk: Talk, *, as_json: bool) -> None:
     """A kernel as kernel JSON or as a grid."""
-    from convcli.kernel_json import kernel_to_json
+    if as_json:
+        from convcli.kernel_json import kernel_to_json
 
-    _save_text(kernel_to_json(kernel) if as_json else _kernel_text(kernel, name), name)
+        _save_text(kernel_to_json(kernel), name)
+    else:
+        from convcli.cli.kernels_text import kernel_text
+
+        _save_text(kernel_text(kernel, plain=name != STREAM), name)
     _note_saved(kernel.name, name, talk)
 
 
 def save_presets(presets: "Collection[Preset]", name: str, talk: Talk, *, as_json: bool) -> None:
     """What presets there are, as JSON or as a table."""
-    entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
-    _save_text(_json_line(entries) if as_json else _presets_text(presets, name), name)
-    _note_saved(f"{len(entries)} presets", name, talk)
+    if as_json:
+        entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
+        _save_json(entries, name)
+    else:
+        from convcli.cli.kernels_text import presets_text
+
+        _save_text(presets_text(presets, plain=name != STREAM), name)
+    _note_saved(f"{len(presets)} presets", name, talk)
 
 
 def save_matrix(M: "ConvolutionMatrix", name: str, format: str, talk: Talk) -> None:
@@ -139,7 +162,9 @@ def save_matrix(M: "ConvolutionMatrix", name: str, format: str, talk: Talk) -> N
     from convcli.matrix_files import BINARY, WRITERS
 
     if format == "text":
-        _save_text(_matrix_text(M, name), name)
+        from convcli.cli.matrix_text import matrix_text
+
+        _save_text(matrix_text(M, plain=name != STREAM), name)
     else:
         with _open(name, binary=format in BINARY) as stream:
             WRITERS[format](M, stream)
@@ -151,7 +176,10 @@ def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: boo
 
     with _open(file.name, binary=file.format in BINARY) as stream:
         if file.format == "text":
-            stream.writelines(line.encode() for line in _gradients_text(report, file.name, full=full))
+            from convcli.cli.grad_text import gradients_text
+
+            lines = gradients_text(report, plain=file.name != STREAM, full=full)
+            stream.writelines(line.encode() for line in lines)
         else:
             WRITERS[file.format](report, stream)
 
@@ -166,50 +194,8 @@ def _preview(sights: "list[Sight]", talk: Talk) -> None:
         _save_text(preview_text(sights))
 
 
-def _gradients_text(report: "GradientReport", name: str, *, full: bool) -> Iterator[str]:
-    from convcli.cli.tables import gradients_text
-
-    return gradients_text(report, plain=name != STREAM, full=full)
-
-
-def _kernel_text(kernel: "Kernel", name: str) -> str:
-    from convcli.cli.tables import kernel_text
-
-    return kernel_text(kernel, plain=name != STREAM)
-
-
-def _presets_text(presets: "Collection[Preset]", name: str) -> str:
-    from convcli.cli.tables import presets_text
-
-    return presets_text(presets, plain=name != STREAM)
-
-
-def _forecast_text(found: "Forecast") -> str:
-    from convcli.cli.tables import forecast_text
-
-    return forecast_text(found)
-
-
-def _checks_text(checks: "Collection[Check]") -> str:
-    from convcli.cli.checks_text import checks_text
-
-    return checks_text(checks)
-
-
-def _comparisons_text(comparisons: "Collection[Comparison]") -> str:
-    from convcli.cli.checks_text import comparisons_text
-
-    return comparisons_text(comparisons)
-
-
-def _matrix_text(M: "ConvolutionMatrix", name: str) -> str:
-    from convcli.cli.tables import matrix_text
-
-    return matrix_text(M, plain=name != STREAM)
-
-
-def _json_line(value: Any) -> str:
-    return json.dumps(value) + "\n"
+def _save_json(value: Any, name: str = STREAM) -> None:
+    _save_text(json.dumps(value) + "\n", name)
 
 
 def _save_text(text: str, name: str = STREAM) -> None:

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convcli.checking import Check, Place
-from convcli.cli.tables import UNBOUNDED_WIDTH, _console, _text
+from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for
 from convcli.comparison import Comparison
 from convcli.formulas import SYMBOLS
 
@@ -21,7 +21,7 @@ def checks_text(checks: Iterable[Check]) -> str:
     checks = list(checks)
     for check in checks:
         table.add_row(*_check_cells(check))
-    return _text(_console(UNBOUNDED_WIDTH, plain=False), [table, Text(), *_samples(checks)], wrap=True)
+    return captured(console_for(UNBOUNDED_WIDTH, plain=False), [table, Text(), *_samples(checks)], wrap=True)
 
 
 def _check_cells(check: Check) -> Iterator[Text]:
@@ -46,7 +46,7 @@ def _samples(checks: Iterable[Check]) -> Iterator[Text]:
 def comparisons_text(comparisons: Iterable[Comparison]) -> str:
     """Of each tensor, whether it is ours, where it differs most, and what would make ours it."""
     lines = [Text(line) for comparison in comparisons for line in _comparison_lines(comparison)]
-    return _text(_console(UNBOUNDED_WIDTH, plain=False), lines)
+    return captured(console_for(UNBOUNDED_WIDTH, plain=False), lines)
 
 
 def _comparison_lines(found: Comparison) -> Iterator[str]:

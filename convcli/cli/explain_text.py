@@ -6,7 +6,7 @@ import numpy as np
 from rich.text import Text
 
 from convcli.arrays import IntArray
-from convcli.cli.tables import UNBOUNDED_WIDTH, _console, _text
+from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for
 from convcli.explanation import Explanation
 from convcli.formulas import SYMBOLS
 from convcli.padding import OUTSIDE, EdgeFill
@@ -18,7 +18,7 @@ LINES_AT_ONCE = 4096
 
 def explanation_text(found: Explanation, edge: EdgeFill, ordinals: IntArray) -> str:
     """The formula, the same with numbers, the terms that have these ordinals, and the sum."""
-    return _text(_console(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, ordinals))
+    return captured(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, ordinals))
 
 
 def _lines(found: Explanation, edge: EdgeFill, ordinals: IntArray) -> Iterator[Text]:

@@ -1,0 +1,44 @@
+"""Gradients as text for people: of each its statistics, its formula and its numbers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.text import Text
+
+from convcli.arrays import FloatArray
+from convcli.cli.grids import EVERYTHING, Extent, grids, planes_of, shape_in_words
+from convcli.cli.screen import WIDTH_OF_FILES, captured, console_for, short_number
+from convcli.formulas import SYMBOLS
+from convcli.gradient_files import GradientReport
+
+
+def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:
+    """Every tensor with its statistics, its formula and its numbers, line by line: all of them, or what fits."""
+    console = console_for(WIDTH_OF_FILES, plain=plain)
+    extent = EVERYTHING if full else Extent.of(console.width)
+    for line in _gradient_lines(report, extent):
+        # Where there are no colours, what rich would print is the text, a hundred times as soon.
+        yield captured(console, [line]) if console.color_system else f"{line.plain}\n"
+
+
+def _gradient_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
+    yield Text(f"V {report.input_shape}  K {report.kernel_shape}  Z {report.geometry.output_shape}")
+    if report.loss is not None:
+        yield Text(f"J {report.loss:.10g}")
+    for name, tensor in report.tensors.items():
+        yield Text(f"\n{SYMBOLS[name]}  {_statistics(tensor)}", style="bold")
+        yield Text(report.formula(name), style="dim")
+        yield from grids(tensor, extent)
+    if not all(extent.holds(planes_of(tensor).shape) for tensor in report.tensors.values()):
+        yield Text("\n--full prints every number", style="dim")
+
+
+def _statistics(tensor: FloatArray) -> str:
+    numbers = {
+        "min": tensor.min(),
+        "mean": tensor.mean(),
+        "max": tensor.max(),
+        "norm": np.linalg.norm(tensor),
+    }
+    shown = "  ".join(f"{name} {short_number(float(value))}" for name, value in numbers.items())
+    return f"{shape_in_words(tensor)}  {shown}"

@@ -1,0 +1,89 @@
+"""Tensors as aligned grids of numbers, with signed colour, cut to what a screen holds."""
+
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from rich.text import Text
+
+from convcli.arrays import FloatArray
+from convcli.cli.screen import short_number, sign_style
+
+ROWS_SHOWN = 12
+
+
+# The longest number, as -1.23457e-308, has 13 characters; most have 12 at most.
+CELL_WIDTH = 12
+
+
+class Extent(NamedTuple):
+    """How much of a tensor is shown: so many rows of all its grids together, and columns of each."""
+
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, width: int, rows: int = ROWS_SHOWN) -> "Extent":
+        """What fits into lines of this width."""
+        return cls(rows, max(1, (width - 1) // (CELL_WIDTH + 1)))
+
+    def planes(self, shape: tuple[int, ...]) -> int:
+        """How many grids ``(planes, rows, columns)`` keep: whole ones, and always one."""
+        return min(shape[0], max(1, self.rows // shape[1]))
+
+    def holds(self, shape: tuple[int, ...]) -> bool:
+        """Whether grids ``(planes, rows, columns)`` are shown whole."""
+        return self.planes(shape) == shape[0] and shape[1] <= self.rows and shape[2] <= self.columns
+
+
+EVERYTHING = Extent(sys.maxsize, sys.maxsize)
+
+
+def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
+    """A tensor as aligned grids, one for each index of its leading axes, and what of them is left out."""
+    planes, leading, scale = planes_of(tensor), tensor.shape[:-2], _largest(tensor)
+    shown = extent.planes(planes.shape)
+    for number, plane in enumerate(planes[:shown]):
+        if leading:
+            yield Text(_index(number, leading), style="dim")
+        yield from _grid(plane, scale, extent)
+    if shown < len(planes):
+        ends = f"{_index(shown, leading)}..{_index(len(planes) - 1, leading)}"
+        yield Text(f"... left out: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
+
+
+def shape_in_words(tensor: FloatArray) -> str:
+    return f"({', '.join(map(str, tensor.shape))})"
+
+
+def planes_of(tensor: FloatArray) -> FloatArray:
+    """``(planes, rows, columns)``: a vector is one row, and a number one of one."""
+    rows = np.atleast_2d(tensor)
+    return rows.reshape(-1, *rows.shape[-2:])
+
+
+def _index(number: int, leading: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, np.unravel_index(number, leading)))}]"
+
+
+def _largest(tensor: FloatArray) -> float:
+    """The largest finite magnitude."""
+    finite = np.isfinite(tensor)
+    return float(max(tensor.max(initial=0, where=finite), -tensor.min(initial=0, where=finite)))
+
+
+def _grid(plane: FloatArray, scale: float, extent: Extent) -> Iterator[Text]:
+    corner = plane[: extent.rows, : extent.columns]
+    for row in corner.tolist():
+        line = Text(" ")
+        for value in row:
+            line.append(f" {short_number(value):>{CELL_WIDTH}}", style=sign_style(value, scale))
+        yield line
+    if corner.size < plane.size:
+        left = [
+            f"{name} {shown}..{size - 1} of {size:,}"
+            for name, shown, size in zip(("rows", "columns"), corner.shape, plane.shape, strict=True)
+            if shown < size
+        ]
+        yield Text(f"  ... left out: {' and '.join(left)}", style="dim")

@@ -1,0 +1,45 @@
+"""Presets and kernels as text for people."""
+
+import sys
+from collections.abc import Iterable
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from convcli.cli.grids import Extent, grids, shape_in_words
+from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
+from convcli.kernels import Kernel
+from convcli.presets import Preset
+
+
+def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
+    """The presets, a line each."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("preset", overflow="fold")
+    table.add_column("what it does", ratio=1)
+    for preset in presets:
+        table.add_row(Text(preset.usage), Text(preset.summary))
+    return captured(console_for(UNBOUNDED_WIDTH, plain=plain), [table], wrap=True)
+
+
+def kernel_text(kernel: Kernel, *, plain: bool) -> str:
+    """A kernel's shape, sum, rank and separability, and its weights as a grid."""
+    console = console_for(UNBOUNDED_WIDTH, plain=plain)
+    head = Text(f"{kernel.name}  {shape_in_words(kernel.weights)}  {_facts(kernel)}")
+    return captured(console, [head, *grids(kernel.weights, Extent.of(console.width, rows=sys.maxsize))])
+
+
+def _facts(kernel: Kernel) -> str:
+    ranks = sorted({int(np.linalg.matrix_rank(matrix)) for matrix in kernel.weights.reshape(-1, *_plane(kernel))})
+    separable = "separable" if ranks[-1] <= 1 else "not separable"
+    return f"sum {short_number(float(kernel.weights.sum()))}  rank {_span(ranks)}  {separable}"
+
+
+def _plane(kernel: Kernel) -> tuple[int, int]:
+    rows, columns = kernel.weights.shape[-2:]
+    return rows, columns
+
+
+def _span(values: list[int]) -> str:
+    return str(values[0]) if len(values) == 1 else f"{values[0]}..{values[-1]}"

@@ -1,0 +1,81 @@
+"""What a convolution would take, as text for people."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+from rich.text import Text
+
+from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for
+from convcli.engine import Estimate, Plan, Refusal
+from convcli.planning import Forecast
+
+FORECAST_NAMES = {"output": "Z by", "kernel": "dK by", "input": "dV by"}
+
+
+RUNS_SHOWN = 4
+
+
+def forecast_text(found: Forecast) -> str:
+    """The numbers of a convolution, and a table of its algorithms."""
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(style="dim")
+    facts.add_column(overflow="fold")
+    for name, fact in _forecast_facts(found):
+        facts.add_row(name, Text(fact))
+    console = console_for(UNBOUNDED_WIDTH, plain=False)
+    text = captured(console, [facts, Text(), _algorithms(found.plans["output"])], wrap=True)
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
+    geometry, (top, bottom, left, right) = found.geometry, found.geometry.pads
+    y, x = geometry.rows, geometry.columns
+    yield "V", f"{found.input_shape}"
+    yield "K", f"{found.kernel_shape}"
+    yield "Z", f"{geometry.output_shape}, computed in {found.dtype}"
+    yield "pads", f"top {top}, bottom {bottom}, left {left}, right {right}, holding {geometry.edge}"
+    yield "receptive field", f"{y.reach} x {x.reach} pixels, {y.stride} x {x.stride} apart"
+    for name, runs in found.untouched.items():
+        yield f"untouched {name}", _runs(runs)
+    yield "multiplications", f"{found.multiplications:,} by the definition"
+    yield "gradients", f"dK {found.kernel_shape}, dV {found.input_shape}, db {found.bias_shape}"
+    for name, plan in found.plans.items():
+        yield FORECAST_NAMES[name], _chosen(plan, found.passes[name])
+
+
+def _runs(runs: tuple[range, ...]) -> str:
+    if not runs:
+        return "none"
+    shown = ", ".join(f"{run[0]}..{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs[:RUNS_SHOWN])
+    more = f" and {len(runs) - RUNS_SHOWN} more stretches" if len(runs) > RUNS_SHOWN else ""
+    return f"{shown}{more}: {sum(map(len, runs)):,} in all, where dV is 0"
+
+
+def _chosen(plan: Plan, passes: int) -> str:
+    extent, count = plan.estimate.extent, plan.estimate.extent.count(plan.work.geometry)
+    blocks = "".join(f", {name} {number}" for name, number in plan.estimate.blocks.items())
+    tiles = f"{count:,} tile{'s' * (count > 1)} of {extent.images} x {extent.rows} x {extent.columns}"
+    often = f", {passes} times" if passes > 1 else ""
+    return f"{plan.algorithm} ({plan.chosen_by}) in {plan.work.dtype}: {tiles}{blocks}{often}"
+
+
+def _algorithms(plan: Plan) -> Table:
+    """What each algorithm would take for Z, the chosen one first."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("algorithm", "ms", "multiplications", "moved", "workspace"):
+        table.add_column(heading, justify="left" if heading == "algorithm" else "right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for name, answer in [(plan.algorithm, plan.estimate), *plan.others.items()]:
+        table.add_row(*_algorithm(name, answer), style="bold" if name == plan.algorithm else "")
+    return table
+
+
+def _algorithm(name: str, answer: Estimate | Refusal) -> tuple[str, ...]:
+    if isinstance(answer, Refusal):
+        return name, "-", "-", "-", "-", f"refused: {answer.reason}"
+    numbers = (f"{answer.multiplications:,}", _megabytes(answer.moved), _megabytes(answer.workspace))
+    return name, f"{answer.seconds * 1e3:.3g}", *numbers, "" if answer.exact else "rounds"
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.3g} MB"

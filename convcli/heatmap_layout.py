@@ -1,0 +1,141 @@
+"""Where the panels of a heatmap lie, and how large a number is drawn."""
+
+from collections.abc import Iterator
+from itertools import count
+from math import ceil, prod, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array
+
+_CELLS = (64, 48, 40, 32, 24, 20, 16, 12, 10, 8, 6, 5, 4, 3, 2, 1)
+
+
+# Pixels: cells are as large as these leave them, and never below one.
+_PANEL_SIDE = 1000
+
+
+_PICTURE_SIDE = 2000
+
+
+_MOST_PIXELS = 24_000_000
+
+
+_LONGEST_SIDE = 12_000
+
+
+_ROW_HEIGHT = 24
+
+
+_ONE_LINE = 3
+
+
+_LABEL = 16
+
+
+_LABEL_WIDTH = 60
+
+
+class Layout(NamedTuple):
+    """Where panels lie, and how large a number is drawn.
+
+    leading: the axes that panels are numbered by.  across: panels in a line.  cell: ``(height, width)`` in pixels.
+    block: ``(rows, columns)`` of numbers averaged into a cell.  gap: pixels between panels.  label: pixels above each
+    for its index, 0 where that does not fit.
+    """
+
+    leading: tuple[int, ...]
+    plane: tuple[int, int]
+    across: int
+    cell: tuple[int, int]
+    block: tuple[int, int] = (1, 1)
+    label: int = 0
+
+    @property
+    def panels(self) -> int:
+        """How many there are."""
+        return prod(self.leading)
+
+    @property
+    def down(self) -> int:
+        """Lines of panels."""
+        return ceil(self.panels / self.across)
+
+    @property
+    def gap(self) -> int:
+        """Pixels between panels."""
+        return 1 if min(self._panel) < 40 else 10
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self._panel
+        return self.down * (height + self.label + self.gap) - self.gap, self.across * (width + self.gap) - self.gap
+
+    @property
+    def _panel(self) -> tuple[int, int]:
+        rows, columns = (ceil(n / b) for n, b in zip(self.plane, self.block, strict=True))
+        return rows * self.cell[0], columns * self.cell[1]
+
+    def shrink(self, planes: Array) -> Array:
+        """``(panels, rows, columns)`` with each block's mean in its place; at the edges, of what is there."""
+        if self.block == (1, 1):
+            return planes
+        (height, width), (_, rows, columns) = self.block, planes.shape
+        tops, lefts = np.arange(0, rows, height), np.arange(0, columns, width)
+        counts = np.outer(np.diff([*tops, rows]), np.diff([*lefts, columns]))
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = [np.add.reduceat(np.add.reduceat(plane, tops, axis=0), lefts, axis=1) for plane in planes]
+            means: Array = np.stack(sums) / counts
+        return means
+
+
+def lay_out(shape: tuple[int, ...]) -> Layout:
+    """The largest cells with which panels for a tensor of this shape, and all of them together, keep in bounds."""
+    leading, plane = shape[:-2], ((1, 1, *shape)[-2], (1, 1, *shape)[-1])
+    layout = next(filter(_in_bounds, _with_cells(leading, plane)), None)
+    return layout or next(filter(_holdable, _with_blocks(leading, plane)))
+
+
+def _with_cells(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[Layout]:
+    for cell in _CELLS:
+        yield _arranged(_with_cell(leading, plane, cell))
+
+
+def _with_blocks(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[Layout]:
+    """At one pixel a cell: each number, then means of ever larger blocks; at last a pixel a panel."""
+    finest = _with_cell(leading, plane, 1)
+    for side in count(1):
+        yield _arranged(finest._replace(block=(min(side, plane[0]), min(side, plane[1]))))
+
+
+def _with_cell(leading: tuple[int, ...], plane: tuple[int, int], side: int) -> Layout:
+    """One panel a line; a single row of narrow cells is still high enough to be seen."""
+    height = max(side, _ROW_HEIGHT) if prod(leading) * plane[0] == 1 else side
+    labelled = bool(leading) and plane[1] * side >= _LABEL_WIDTH
+    return Layout(leading, plane, 1, (height, side), label=_LABEL if labelled else 0)
+
+
+def _arranged(layout: Layout) -> Layout:
+    """The first half of the leading axes down, the others across; or in reading order if that is long and thin."""
+    if layout.panels <= _ONE_LINE:
+        return layout._replace(across=layout.panels)
+    axes = [n for n in layout.leading if n > 1]
+    natural = layout._replace(across=prod(axes[len(axes) // 2 :]))
+    height, width = natural.size
+    if len(axes) > 1 and max(height, width) <= 3 * min(height, width):
+        return natural
+    single_height, single_width = layout._replace(leading=()).size
+    across = round(sqrt(layout.panels * 1.3 * single_height / single_width))
+    return layout._replace(across=min(max(across, 1), layout.panels))
+
+
+def _in_bounds(layout: Layout) -> bool:
+    sides = [n * cell for n, cell in zip(layout.plane, layout.cell, strict=True)]
+    return max(sides) <= _PANEL_SIDE and max(layout.size) <= _PICTURE_SIDE
+
+
+def _holdable(layout: Layout) -> bool:
+    fits = prod(layout.size) <= _MOST_PIXELS and max(layout.size) <= _LONGEST_SIDE
+    return fits or layout.block == layout.plane

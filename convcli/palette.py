@@ -1,0 +1,88 @@
+"""The colours of signed numbers, on one scale centred at 0."""
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array, ends_of
+
+# ColorBrewer's RdBu (colorbrewer2.org), which readers blind to red or green tell apart: blue is below 0, red above.
+# The blue end is a little bluer, for in a terminal of 256 colours RdBu's own becomes teal.
+_STOPS = [
+    (5, 40, 110), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (255, 255, 255),
+    (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
+]  # fmt: skip
+
+
+_STEPS = 255
+
+
+NAN_COLOUR = (128, 128, 128)
+
+
+class Statistics(NamedTuple):
+    """The least and greatest finite number, and how many are NaN and infinite."""
+
+    low: float
+    high: float
+    nans: int = 0
+    infinities: int = 0
+
+    @property
+    def limit(self) -> float:
+        """The largest finite magnitude: the colours' scale goes from -limit to limit."""
+        return max(abs(self.low), abs(self.high))
+
+
+def statistics(values: Array) -> Statistics:
+    """Of an array; 0 and 0 where no number is finite."""
+    ends = ends_of(values)
+    if all(map(isfinite, ends)):
+        return Statistics(*ends)
+    finite = np.isfinite(values)
+    nans = int(np.count_nonzero(np.isnan(values)))
+    if not finite.any():
+        return Statistics(0.0, 0.0, nans, values.size - nans)
+    low, high = (float(values[finite].min()), float(values[finite].max()))
+    return Statistics(low, high, nans, values.size - nans - int(np.count_nonzero(finite)))
+
+
+def signed_colours(values: Array, limit: float) -> Array:
+    """``(..., 3)`` uint8: blue at -limit and below, white at 0, red at limit and above, gray for NaN."""
+    levels = np.empty(values.shape, np.uint16)
+    for source, target in zip(_blocks(values), _blocks(levels), strict=True):
+        target[...] = _levels(source, limit)
+    return _PALETTE[levels]
+
+
+def _levels(values: Array, limit: float) -> Array:
+    """Places in the palette."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        shares = np.clip(values / limit, -1, 1) if limit else np.sign(values).astype(float)
+        places = np.rint(shares * _STEPS) + _STEPS
+    return np.where(np.isnan(places), 2 * _STEPS + 1, places).astype(np.uint16)
+
+
+def _palette() -> Array:
+    """Colours from -1 to 1, and that of NaN."""
+    at = np.linspace(-_STEPS, _STEPS, len(_STOPS))
+    ramp = [np.interp(np.arange(-_STEPS, _STEPS + 1), at, channel) for channel in np.transpose(_STOPS)]
+    return np.vstack([np.rint(np.transpose(ramp)), NAN_COLOUR]).astype(np.uint8)
+
+
+_PALETTE = _palette()
+
+
+def _blocks(values: Array) -> Iterator[Array]:
+    """Views of an array, each of a size that keeps what is computed from it in cache."""
+    if values.ndim < 2 or values.size <= 1 << 18:
+        yield values
+    elif values[0].size > 1 << 18:
+        for part in values:
+            yield from _blocks(part)
+    else:
+        rows = (1 << 18) // values[0].size
+        for top in range(0, len(values), rows):
+            yield values[top : top + rows]
