@@ -28,8 +28,19 @@ SAMPLES = Path(__file__).parent.parent / "sample_images"
 TIMEOUT = 60
 
 # What the outside may say about colour and width, which tests say themselves.
-_TASTES = {"NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "PY_COLORS", "GITHUB_ACTIONS", "COLUMNS"}
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _TASTES} | {
+_TASTES = {
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "PY_COLORS",
+    "GITHUB_ACTIONS",
+}
+# As a user's does, the program keeps its bytecode: some hundred processes start a third sooner.
+_SLOWING = {"PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _TASTES | _SLOWING} | {
     "PATH": os.pathsep.join([str(SCRIPTS), os.environ.get("PATH", os.defpath)]),
     "TERM": "xterm-256color",
     # A warning inside the program is an error, as it is in the tests.

@@ -226,7 +226,7 @@ class TestRequest:
             ("kernel", {"kernel"}),
             ("input,bias", {"input", "bias"}),
         ],
-        ids=str,
+        ids=lambda names: str(sorted(names) if isinstance(names, set) else names),
     )
     def test_only_what_is_asked_for(self, wrt, names):
         V, K, G = operands(SQUARE)

@@ -110,7 +110,7 @@ def test_what_is_too_large_is_averaged_in_blocks():
 
 
 def test_a_photograph_is_averaged_into_a_picture():
-    dV = RANDOM.normal(size=(3, 1500, 9000)).astype(np.float32)
+    dV = RANDOM.normal(size=(3, 300, 9000)).astype(np.float32)
     picture = draw_heatmap("dV", dV, ["l", "a", "c"])
     data = to_png(picture)
     assert data.startswith(b"\x89PNG")
