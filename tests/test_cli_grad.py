@@ -11,7 +11,7 @@ import pytest
 from command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
 from reference import assert_same
 
-from convcli import conv2d_grad
+from convcli import conv2d, conv2d_grad
 
 WRT = ("kernel", "input", "bias")
 RANDOM = np.random.default_rng(4)
@@ -456,3 +456,108 @@ def test_json_contradicts_another_format(tmp_path):
     result = convcli(*REQUEST, "--json", "-f", "csv", "--wrt", "bias", cwd=tmp_path, stdin=IMAGE)
     assert (result.code, result.out) == (2, b"")
     assert result.err.startswith("convcli: error: --json ")
+
+
+TARGET = np.random.default_rng(8).normal(size=(3, 3, 6))
+
+
+class TestSquaredError:
+    def test_the_upstream_gradient_is_the_difference(self, tmp_path):
+        np.save(tmp_path / "T.npy", TARGET)
+        difference = conv2d(V, K, **OPTIONS) - TARGET
+        document = json.loads(succeed(*REQUEST[:-1], "mse:T.npy", cwd=tmp_path, stdin=IMAGE))
+        assert document["loss"] == 0.5 * np.vdot(difference, difference)
+        assert_gradients(values_of(json.dumps(document)), conv2d_grad(V, K, difference, **OPTIONS))
+
+    def test_text_tells_the_loss(self, tmp_path):
+        out = succeed("grad", "[[1,2]]", "-k", "[[3]]", "-G", "mse:[[1,4]]", "-f", "text", cwd=tmp_path).decode()
+        assert out.splitlines()[:2] == ["V (1, 1, 2)  K (1, 1)  Z (1, 1, 2)", "J 4"]
+
+    def test_what_does_not_hold_the_loss_has_it_told(self, tmp_path):
+        arguments = ["grad", "[[1,2]]", "-k", "[[3]]", "-G", "mse:[[1,4]]", "-o", "g.npz"]
+        result = convcli(*arguments, cwd=tmp_path)
+        assert (result.code, result.out, result.err) == (0, b"", "convcli: loss: J = 4.0\n")
+        assert succeed(*arguments, "--overwrite", "-q", cwd=tmp_path) == b""
+
+    def test_a_target_is_read_as_the_image_is(self, tmp_path):
+        """A picture in the same gray and the same unit."""
+        colours = RANDOM.integers(0, 256, (2, 3, 4, 5)).astype(np.uint8)
+        save_picture(tmp_path / "V.png", colours[0])
+        save_picture(tmp_path / "T.png", colours[1])
+        arguments = ["-k", "identity", "-G", "mse:T.png", "--gray", "--unit", "--wrt", "bias"]
+        document = json.loads(succeed("grad", "V.png", *arguments, cwd=tmp_path))
+        grays = []
+        for name in ("V.png", "T.png"):
+            with PIL.Image.open(tmp_path / name) as image:
+                grays.append(np.asarray(image.convert("L")) / np.float32(255))
+        difference = grays[0].astype(float) - grays[1]
+        assert np.isclose(document["loss"], 0.5 * np.vdot(difference, difference), rtol=1e-12)
+
+    def test_a_batch_has_a_target_each(self, tmp_path):
+        np.save(tmp_path / "a.npy", V)
+        np.save(tmp_path / "b.npy", 2 * V)
+        np.save(tmp_path / "T.npy", np.stack([TARGET, TARGET]))
+        request = ["grad", "a.npy", "b.npy", "-k", BANK, *WORDS, "-G", "mse:T.npy", "--wrt", "kernel"]
+        difference = np.stack([conv2d(V, K, **OPTIONS), conv2d(2 * V, K, **OPTIONS)]) - TARGET
+        expected = conv2d_grad(np.stack([V, 2 * V]), K, difference, **OPTIONS)
+        assert_gradients(values_of(succeed(*request, cwd=tmp_path)), expected, ["kernel"])
+
+    @pytest.mark.parametrize(
+        ("words", "code", "message"),
+        [
+            ("mse:[[1]]", 2, "target of mse: expected the output's shape (1, 1, 2), given (1, 1)"),
+            ("mse:absent.npy", 1, "upstream gradient G: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or "
+             "-, given 'mse:absent.npy': cannot read absent.npy: No such file or directory"),
+        ],
+    )  # fmt: skip
+    def test_a_target_that_does_not_fit(self, tmp_path, words, code, message):
+        result = convcli("grad", "[[1,2]]", "-k", "[[3]]", "-G", words, cwd=tmp_path)
+        assert (result.code, result.out, result.err) == (code, b"", f"convcli: error: {message}\n")
+
+
+class TestStep:
+    KERNEL = json.dumps({"name": "k", "weights": K.tolist(), "bias": [1.5, -2, 0]})
+
+    def test_the_kernel_and_its_bias_go_downhill(self, tmp_path):
+        kernel = json.loads(succeed("grad", "-", "-k", self.KERNEL, *WORDS, "-G", "normal:7", "--step", "0.25",
+                                    cwd=tmp_path, stdin=IMAGE))  # fmt: skip
+        assert kernel["name"] == "k"
+        assert_same(np.array(kernel["weights"]), K - 0.25 * GRADIENTS.kernel)
+        assert_same(np.array(kernel["bias"]), [1.5, -2, 0] - 0.25 * GRADIENTS.bias)
+
+    def test_what_wrt_leaves_out_stays(self, tmp_path):
+        request = ["grad", "-", "-k", self.KERNEL, *WORDS, "-G", "normal:7", "--step", "0.25", "--wrt", "bias,input"]
+        kernel = json.loads(succeed(*request, cwd=tmp_path, stdin=IMAGE))
+        assert_same(np.array(kernel["weights"]), K)
+        assert_same(np.array(kernel["bias"]), [1.5, -2, 0] - 0.25 * GRADIENTS.bias)
+
+    def test_steps_walk_through_a_pipe(self, tmp_path):
+        """What a step prints is a kernel that apply takes."""
+        image, target = "'[[1,2,0],[3,1,2]]'", "'mse:[[2,4,0],[6,2,4]]'"
+        step = f"convcli grad {image} -k '[[0]]' -G {target} --step 0.05 -q"
+        result = shell(f"{step} | convcli apply {image} -k - -f npy -o -", tmp_path)
+        assert (result.code, result.err) == (0, "")
+        assert np.allclose(array(result.out), [[[1.9, 3.8, 0], [5.7, 1.9, 3.8]]])
+
+    def test_a_file_and_its_name(self, tmp_path):
+        request = ["grad", "[[1,2]]", "-k", "box:1", "-G", "mse:[[1,4]]", "--step", "0.5"]
+        result = convcli(*request, "-o", ".", cwd=tmp_path)
+        assert (result.code, result.out, result.err) == (0, b"", "convcli: loss: J = 2.0\n")
+        assert json.loads((tmp_path / "box-1.json").read_text())["weights"] == [[3]]
+        again = convcli(*request, "-o", "box-1.json", cwd=tmp_path)
+        assert (again.code, again.out) == (1, b"")
+        assert again.err.startswith("convcli: error: box-1.json exists")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--step", "1", "--wrt", "input"], "--step moves the kernel and its bias: expected one of them in --wrt, "
+             "given only input"),
+            (["--step", "1", "-f", "npz"], "--step gives kernel JSON: expected no -f, or -f json, given npz"),
+            (["--step", "nan"], "step: expected a finite rate, given nan"),
+            (["--step", "1e308"], "step: the kernel is no longer finite after a step of 1e+308: use a smaller rate"),
+        ],
+    )  # fmt: skip
+    def test_steps_that_cannot_be_made(self, tmp_path, arguments, message):
+        result = convcli("grad", "[[100,200]]", "-k", "[[3]]", *arguments, cwd=tmp_path)
+        assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

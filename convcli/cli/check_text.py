@@ -21,7 +21,9 @@ def checks_text(checks: Iterable[Check]) -> str:
     checks = list(checks)
     for check in checks:
         table.add_row(*_check_cells(check))
-    return captured(console_for(UNBOUNDED_WIDTH, plain=False), [table, Text(), *_samples(checks)], wrap=True)
+    samples = list(_samples(checks))
+    blank = [Text()] if samples else []
+    return captured(console_for(UNBOUNDED_WIDTH, plain=False), [table, *blank, *samples], wrap=True)
 
 
 def _check_cells(check: Check) -> Iterator[Text]:

@@ -23,7 +23,8 @@ def explanation_text(found: Explanation, edge: EdgeFill, ordinals: IntArray) -> 
 
 def _lines(found: Explanation, edge: EdgeFill, ordinals: IntArray) -> Iterator[Text]:
     yield Text(found.formula, style="dim")
-    yield Text(found.equation, style="bold")
+    if found.equation != found.formula:
+        yield Text(found.equation, style="bold")
     yield from map(Text, _whereabouts(found, edge))
     yield Text()
     for part, left_out in _parts(found, ordinals):

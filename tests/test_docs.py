@@ -1,0 +1,73 @@
+"""What the documents print is what the program prints, and what they name is there."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import shell, two_at_a_time, with_samples
+
+from convcli import load_kernel
+
+DOCS = Path(__file__).parent.parent / "docs"
+MATHEMATICS = (DOCS / "mathematics.md").read_text()
+LEARNING = (DOCS / "learning.md").read_text()
+SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs")
+    return two_at_a_time(lambda command: shell(command, folder), SESSIONS)
+
+
+def test_there_are_sessions():
+    assert len(SESSIONS) >= 12
+
+
+@pytest.mark.parametrize("command", SESSIONS)
+def test_sessions_print_what_is_printed(printed, command):
+    result = printed[command]
+    assert result.err == ""
+    assert comparable(result.out.decode()) == comparable(SESSIONS[command])
+
+
+def comparable(text):
+    """With one word for what is nothing but rounding, and without the spaces that align it."""
+    return [re.sub(r"\b(0|[\d.]+e-1\d)\b", "~0", " ".join(line.split())) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(convcli(?:\.\w+)+)`", MATHEMATICS))))
+def test_functions_that_are_named_are_there(name):
+    module, _, last = name.rpartition(".")
+    assert hasattr(import_module(module), last) or import_module(name)
+
+
+@pytest.mark.parametrize(
+    ("edge", "sources"),
+    [("replicate", [0, 0, 0, 1, 2, 2, 2]), ("wrap", [1, 2, 0, 1, 2, 0, 1]), ("reflect", [2, 1, 0, 1, 2, 1, 0])],
+)
+def test_the_table_of_fills(edge, sources):
+    modes = {"replicate": "edge", "wrap": "wrap", "reflect": "reflect"}
+    assert np.pad(np.arange(3), 2, mode=modes[edge]).tolist() == sources
+    assert f"| `{edge}` | {' '.join(map(str, sources))} |" in MATHEMATICS
+
+
+@pytest.mark.parametrize(
+    ("copy", "steps", "least"), [("blurred.png", 5, 4.1), ("blurred.npy", 5, 1.3)], ids=["picture", "array"]
+)
+def test_a_kernel_is_learned(tmp_path, copy, steps, least):
+    """The document's own lines, for fewer steps, and also from a copy that was not rounded."""
+    (script,) = re.findall(r"^```sh\n(.*?)^```$", LEARNING, re.DOTALL | re.MULTILINE)
+    result = shell(script.replace("seq 20", f"seq {steps}").replace("blurred.png", copy), with_samples(tmp_path))
+    assert result.code == 0
+    losses = [float(line.removeprefix("convcli: loss: J = ")) for line in result.err.splitlines()]
+    told = [float(number) for number in re.findall(r"loss: J = (\S+)", LEARNING)]
+    assert len(losses) == steps
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < least
+    if copy.endswith("png"):
+        assert np.allclose(losses, told, rtol=1e-9)
+    learned, blur = load_kernel(tmp_path / "learned.json"), load_kernel("binomial:5")
+    assert np.abs(learned.weights - blur.weights).max() < 0.02
