@@ -1,6 +1,6 @@
 """The array types that signatures use, and arrays at the door: what is taken, and in what type it is computed."""
 
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,11 @@ def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> 
 def ends_of(numbers: FloatArray) -> tuple[float, float]:
     """The least and the greatest; NaN and NaN where one of them is NaN."""
     return float(numbers.min()), float(numbers.max())
+
+
+def finite_or_none(number: float | None) -> float | None:
+    """The number, or None for NaN and infinity, which JSON does not have."""
+    return number if number is not None and isfinite(number) else None
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

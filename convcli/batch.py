@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
-from math import isfinite
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from convcli.arrays import Array
+from convcli.arrays import Array, finite_or_none
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared
 from convcli.images import Format, Image, encode_image, format_of
@@ -148,8 +147,8 @@ class Batch:
                 pads=filtered.geometry.pads,
                 shape=values.shape,
                 dtype=str(values.dtype),
-                minimum=_finite(tally.low),
-                maximum=_finite(tally.high),
+                minimum=finite_or_none(tally.low),
+                maximum=finite_or_none(tally.high),
                 clipped=tally.clipped,
                 warnings=filtered.warnings if number == 0 else (),
             )
@@ -166,7 +165,3 @@ def _maps_known(request: Request) -> int:
     """How many maps a kernel makes, as far as it alone tells: a 2-D kernel is taken to make one picture."""
     weights = request.kernel.weights
     return len(weights) if weights.ndim > 2 else 1
-
-
-def _finite(number: float) -> float | None:
-    return number if isfinite(number) else None

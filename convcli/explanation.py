@@ -9,10 +9,11 @@ the rest:
     db  holds some of i, j, k and runs over the rest                                          G
 """
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from math import fsum
+from math import fsum, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from convcli.terms import Factor, Sum, Tensors, Terms
 OF = tuple(SYMBOLS)
 
 # Terms whose indices are held as arrays at once.
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 
 Padded = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -66,7 +67,7 @@ def explain(request: Request, V: Array, G: Array | None, of: str, at: tuple[int,
     geometry = request.geometry(V.shape)
     if G is not None:
         G = upstream_blocks(G, geometry).reshape(geometry.output_shape)
-    _require_place(of, at, _shape_of(of, request, geometry, V))
+    _require_place(of, at, _shape_of(of, request, geometry, V), request.kernel.weights.ndim)
     tensors = Tensors(V, request.kernel.weights, G, geometry, flip=request.flip)
     words = _SUMS[of](tensors, request, at)
     terms = partial(tensors.terms, words.sum)
@@ -82,31 +83,36 @@ def parse_at(text: str) -> tuple[int, ...]:
         raise GeometryError(f"at: expected integers as in I,J,K, given {text!r}") from None
 
 
-def ends(size: int, shown: int) -> IntArray:
+def ends(size: int, shown: int) -> tuple[range, ...]:
     """The ordinals of all terms, or where they are more than ``shown``, of the first and the last of them."""
-    return (
-        np.concatenate([np.arange(0, shown - shown // 2), np.arange(size - shown // 2, size)])
-        if size > shown
-        else np.arange(size)
-    )
+    half = shown // 2
+    return (range(size),) if size <= shown else (range(shown - half), range(size - half, size))
 
 
-def explanation_to_json(explanation: Explanation, ordinals: IntArray) -> dict[str, Any]:
-    """The sum with the terms that have these ordinals; OptionError where a number is not finite."""
-    terms = explanation.terms(ordinals)
-    if not np.isfinite([*terms.products, explanation.total]).all():
+def cut(spans: Iterable[range], length: int) -> Iterator[range]:
+    """The same ordinals, so many at a time at most."""
+    for span in spans:
+        for start in range(span.start, span.stop, length):
+            yield range(start, min(start + length, span.stop))
+
+
+def explanation_json(explanation: Explanation, spans: Iterable[range]) -> Iterator[str]:
+    """The sum as JSON, piece by piece, with the terms of these ordinals; OptionError where a number is not finite."""
+    # A term that is not finite leaves no finite sum.
+    if not isfinite(explanation.total):
         raise OptionError("the sum holds NaN or infinity, which JSON cannot: leave --json out")
-    return {
-        "of": explanation.of,
-        "at": explanation.at,
-        "formula": explanation.formula,
-        "equation": explanation.equation,
-        "terms": [_term_to_json(terms, number) for number in range(len(ordinals))],
-        "left_out": explanation.size - len(ordinals),
-        "bias": explanation.bias,
-        "padded": explanation.padded and dict(zip(("rows", "columns"), explanation.padded, strict=True)),
-        "sum": explanation.total,
-    }
+    fields = {"of": explanation.of, "at": explanation.at}
+    fields |= {"formula": explanation.formula, "equation": explanation.equation}
+    yield f'{json.dumps(fields)[:-1]}, "terms": ['
+    shown = 0
+    for span in cut(spans, CHUNK):
+        terms = explanation.terms(np.arange(span.start, span.stop))
+        pieces = (json.dumps(_term_to_json(terms, number)) for number in range(len(span)))
+        yield ", " * (shown > 0) + ",\n".join(pieces)
+        shown += len(span)
+    padded = explanation.padded and dict(zip(("rows", "columns"), explanation.padded, strict=True))
+    rest = {"left_out": explanation.size - shown, "bias": explanation.bias, "padded": padded, "sum": explanation.total}
+    yield f"], {json.dumps(rest)[1:]}\n"
 
 
 def _term_to_json(terms: Terms, number: int) -> dict[str, Any]:
@@ -130,17 +136,32 @@ def _shape_of(of: str, request: Request, geometry: Geometry, V: Array) -> tuple[
     return shapes.get(of) or bias_shape(request.kernel.bias, K.shape)
 
 
-def _require_place(of: str, at: tuple[int, ...], shape: tuple[int, ...]) -> None:
+def _require_place(of: str, at: tuple[int, ...], shape: tuple[int, ...], K_rank: int) -> None:
     if len(at) != len(shape) or not all(0 <= index < size for index, size in zip(at, shape, strict=True)):
-        letters = ",".join(index_letters(of, len(shape))) if of != "output" else "i,j,k"
-        expected = f"{letters} with each from 0 and below these" if shape else "nothing, for it is one number"
+        ends = [",".join(map(str, place)) for place in ([0] * len(shape), [size - 1 for size in shape])]
+        expected = f"{','.join(_letters(of, shape, K_rank))} from {' to '.join(ends)}" if shape else "nothing"
         given = ",".join(map(str, at)) or "nothing"
         raise GeometryError(f"at: {SYMBOLS[of]} has shape {shape}: expected {expected}, given {given}")
 
 
+def _letters(of: str, shape: tuple[int, ...], K_rank: int) -> list[str]:
+    if of != "output":
+        return index_letters(of, len(shape))
+    return list("ljk" if K_rank == 2 else "ijk")
+
+
 def _total(terms: Callable[[IntArray], Terms], size: int, bias: float) -> float:
-    chunks = (np.arange(start, min(start + CHUNK, size)) for start in range(0, size, CHUNK))
-    return fsum([*(fsum(terms(chunk).products) for chunk in chunks), bias])
+    spans = cut([range(size)], CHUNK)
+    return _added([*(_added(terms(np.arange(span.start, span.stop)).products.tolist()) for span in spans), bias])
+
+
+def _added(numbers: Iterable[float]) -> float:
+    """Rounded once; as floats add up where they are not finite."""
+    try:
+        return fsum(numbers)
+    # Infinities, or a sum beyond the largest float.
+    except (OverflowError, ValueError):
+        return sum(map(float, numbers))
 
 
 class _Words(NamedTuple):

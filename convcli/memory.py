@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROC = Path("/proc/self")
+MEMINFO = Path("/proc/meminfo")
 CGROUPS = Path("/sys/fs/cgroup")
 UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB", "EB")
 
@@ -20,7 +21,7 @@ class Memory(NamedTuple):
 
 
 def available_memory() -> Memory:
-    """The least of the machine's memory, a cgroup's limit, and what is left of this process' address space.
+    """The least of the machine's free memory, a cgroup's limit, and what is left of this process' address space.
 
     A bound that cannot be read here is left out.
     """
@@ -37,6 +38,11 @@ def size_in_words(count: int) -> str:
 def _physical() -> Iterator[Memory]:
     with suppress(AttributeError, OSError, ValueError):
         yield Memory(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "the machine's memory")
+    # What others have taken is not there; what they only cache is.
+    with suppress(OSError, ValueError, StopIteration):
+        lines = MEMINFO.read_text().splitlines()
+        free = next(line for line in lines if line.startswith("MemAvailable:"))
+        yield Memory(int(free.split()[1]) << 10, "what is free of the machine's memory")
 
 
 def _cgroups() -> Iterator[Memory]:

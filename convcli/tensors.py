@@ -4,7 +4,7 @@ from io import BytesIO
 from pathlib import Path
 
 from convcli.arrays import Array
-from convcli.errors import FileError
+from convcli.errors import FileError, OptionError
 from convcli.images import decode_image
 from convcli.json_reading import decoded, parse_array_json
 from convcli.npy_files import NPY_MAGIC, load_npy
@@ -17,6 +17,8 @@ def load_tensor(source: str) -> Array:
 
     Raises JsonError for JSON that is no tensor of numbers, FileError for a file that cannot be read.
     """
+    if not source:
+        raise OptionError("expected a number, inline JSON or a file, given nothing")
     if source.lstrip().startswith("[") or _is_number(source):
         return parse_array_json(source, "inline tensor")
     try:

@@ -51,7 +51,8 @@ class Terms(NamedTuple):
     @property
     def products(self) -> FloatArray:
         """One for each term."""
-        product: FloatArray = np.prod([factor.values for factor in self.factors], axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            product: FloatArray = np.prod([factor.values for factor in self.factors], axis=0)
         return product
 
 
@@ -137,7 +138,7 @@ class Tensors:
         outside = (sources == OUTSIDE).any(axis=-1)
         values = np.asarray(self.V[tuple(np.maximum(sources, 0).T)], np.float64)
         values[outside], sources[outside] = self.geometry.edge.value, OUTSIDE
-        in_pads = (rows - y.before != sources[:, 1]) | (columns - x.before != sources[:, 2])
+        in_pads = ~(_inside(rows, y) & _inside(columns, x))
         return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(sources, in_pads))
 
     def _read(self, axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
@@ -161,3 +162,8 @@ class Tensors:
             raise ValueError("these terms hold G, and there is none")
         places = np.stack([indices[letter] for letter in self.output_letters], axis=-1)
         return Factor("G", places, np.asarray(self.G[tuple(places.T)], np.float64))
+
+
+def _inside(padded: IntArray, axis: Axis) -> Array:
+    """Whether padded pixels of an axis are the image's own."""
+    return (axis.before <= padded) & (padded < axis.before + axis.size)

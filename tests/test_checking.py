@@ -8,6 +8,7 @@ from geometries import BY_NAME, FILLS, Case, integers
 
 from convcli import conv2d
 from convcli.checking import LIMIT, SAMPLE, check_gradients, checks_to_json
+from convcli.errors import OptionError
 from convcli.kernels import Kernel
 from convcli.request import Request
 from convcli.settings import parse_settings
@@ -37,7 +38,7 @@ def checked(request, V, G, **options):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_right_gradients_hold(case, flip):
     checks = checked(*prepared(case, flip=flip, bias=integers(case.K[:1], seed=4)))
-    assert [check.tensor for check in checks] == ["Z", "dK", "dV", "db", "dK", "dV"]
+    assert [check.tensor for check in checks] == ["output", "kernel", "input", "bias", "kernel", "input"]
     assert all(check.holds for check in checks), checks
 
 
@@ -50,6 +51,28 @@ def test_a_plane_and_an_untied_bias_hold():
 def test_large_numbers_round_and_hold():
     request, V, G = prepared(CASE)
     assert all(check.holds for check in checked(request, 1e9 * V, 1e-6 * G))
+
+
+@pytest.mark.parametrize("edge", ["constant:1e9", "constant:-1e15"])
+def test_large_constants_in_the_pads_round_and_hold(edge):
+    case = CASE._replace(edge=edge)
+    assert all(check.holds for check in checked(*prepared(case, bias=integers((6,), seed=4))))
+
+
+@pytest.mark.parametrize(("V_scale", "K_scale"), [(1e300, 1), (1e-300, 1), (0, 1), (1, 1e12), (1, 0)])
+def test_extreme_numbers_hold(V_scale, K_scale):
+    request, V, G = prepared(CASE)
+    kernel = request.kernel._replace(weights=K_scale * request.kernel.weights)
+    assert all(check.holds for check in checked(request._replace(kernel=kernel), V_scale * V, G))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused(number):
+    request, V, G = prepared(CASE)
+    V[1, 2, 3] = number
+    message = rf"^input V: expected finite numbers to take differences of, given {number} at \[1,2,3\]$"
+    with pytest.raises(OptionError, match=message):
+        checked(request, V, G)
 
 
 def planted(change):
@@ -72,12 +95,12 @@ def one_entry_off(name, at, by=1e-5):
 
 
 PLANTED = {
-    "an entry of dK": (one_entry_off("kernel", (3, 1, 2, 0)), {("dK", "central differences of J")}),
-    "an entry of dV": (one_entry_off("input", (2, 3, 4)), {("dV", "central differences of J")}),
-    "an entry of db": (one_entry_off("bias", 4), {("db", "central differences of J")}),
-    "NaN": (one_entry_off("kernel", (0, 0, 0, 0), np.nan), {("dK", "central differences of J")}),
-    "flipped": (lambda found: {"kernel": found.kernel[..., ::-1, ::-1]}, {("dK", "central differences of J")}),
-    "averaged": (lambda found: {"input": found.input / 30}, {("dV", "central differences of J")}),
+    "an entry of dK": (one_entry_off("kernel", (3, 1, 2, 0)), {("kernel", "central differences of J")}),
+    "an entry of dV": (one_entry_off("input", (2, 3, 4)), {("input", "central differences of J")}),
+    "an entry of db": (one_entry_off("bias", 4), {("bias", "central differences of J")}),
+    "NaN": (one_entry_off("kernel", (0, 0, 0, 0), np.nan), {("kernel", "central differences of J")}),
+    "flipped": (lambda found: {"kernel": found.kernel[..., ::-1, ::-1]}, {("kernel", "central differences of J")}),
+    "averaged": (lambda found: {"input": found.input / 30}, {("input", "central differences of J")}),
 }
 
 
@@ -85,17 +108,15 @@ PLANTED = {
 def test_planted_errors_are_caught(change, caught):
     checks = checked(*prepared(CASE, bias=integers((6,), seed=4)), differentiate=planted(change))
     failed = {(check.tensor, check.against) for check in checks if not check.holds}
-    letters = {"dK": "K", "dV": "V"}
-    identities = {
-        (symbol, f"<G, conv(V, K)> = <{symbol}, {letters[symbol]}>") for symbol, _ in caught if symbol in letters
-    }
+    sums = {"kernel": "<dK, K>", "input": "<dV, V>"}
+    identities = {(name, f"<G, conv(V, K)> = {sums[name]}") for name, _ in caught if name in sums}
     assert failed == caught | identities
 
 
 def test_the_worst_entry_is_named():
     request, V, G = prepared(CASE)
     checks = checked(request, V, G, differentiate=planted(one_entry_off("kernel", (3, 1, 2, 0), by=0.25)))
-    (found,) = [check for check in checks if check.tensor == "dK" and check.places]
+    (found,) = [check for check in checks if check.tensor == "kernel" and check.places]
     assert found.worst == (3, 1, 2, 0)
     assert abs(found.absolute - 0.25) < 1e-12
     assert found.relative > LIMIT
@@ -117,7 +138,7 @@ def test_a_wrong_forward_convolution_is_caught():
             return super().convolve(V[..., ::-1, :], dtype)
 
     checks = checked(Wrong(*request), V, G)
-    assert not next(check for check in checks if check.tensor == "Z").holds
+    assert not next(check for check in checks if check.tensor == "output").holds
 
 
 def test_json():

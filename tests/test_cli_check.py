@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from command_line import convcli, npy, succeed, with_samples
+from command_line import convcli, npy, succeed, terminal, with_samples
 
 from convcli import conv2d, conv2d_grad
 
@@ -16,14 +16,18 @@ V, WEIGHTS = np.array(json.loads(IMAGE), float)[None], np.array(json.loads(K), f
 def test_a_photo_holds(tmp_path):
     words = ["-k", "sobel-x", "-s", "2", "-e", "reflect", "--flip"]
     out = succeed("check", "sample_images/camera.png", *words, cwd=with_samples(tmp_path)).decode()
-    head, *rows, blank, Z, dV = out.splitlines()
+    head, *rows, Z, dV = out.splitlines()
     assert head.split() == ["against", "looked", "at", "worst", "error", "relative", "at"]
-    assert [row.split()[0] for row in rows] == ["Z", "dK", "dV", "db", "dK", "dV"]
-    assert {row.split()[-1] for row in rows} == {"holds"}
-    assert "12 of 262,144 entries" in rows[2]
-    assert blank == ""
-    assert Z.startswith("looked at Z[0,0,0] Z[0,")
-    assert dV.endswith(" dV[0,511,511]")
+    assert [row.split()[:2] for row in rows] == [[name, "holds"] for name in ("Z", "dK", "dV", "db", "dK", "dV")]
+    assert "12 of 262,144" in rows[2]
+    assert Z.startswith("looked at Z[0,0,0], Z[0,")
+    assert dV.endswith(", dV[0,511,511]")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_terminal_shows_all_of_it(tmp_path, columns):
+    code, shown, err = terminal("check", IMAGE, "-k", K, cwd=tmp_path, size=(24, columns))
+    assert (code, err, shown.count("holds"), shown.count("central differences of J")) == (0, "", 6, 3)
 
 
 def test_json(tmp_path):
@@ -71,20 +75,30 @@ def test_a_tensor_of_another_shape(tmp_path):
 
 def test_comparisons_as_json(tmp_path):
     result = convcli("check", IMAGE, "-k", K, "--bias-grad", "12", "--json", cwd=tmp_path)
-    (found,) = json.loads(result.out)
-    assert (result.code, found["holds"], found["confusion"], found["ours"], found["theirs"]) == (
-        1,
-        False,
-        "doubled",
-        6,
-        12,
-    )
+    document = json.loads(result.out)
+    (found,) = document["comparisons"]
+    assert (result.code, document["holds"], found["holds"], found["confusion"]) == (1, False, False, "doubled")
+    assert found["worst"] == {"at": [], "ours": 6, "theirs": 12, "absolute": 6, "relative": 1}
+
+
+def test_json_has_null_for_what_is_not_finite(tmp_path):
+    theirs = npy(np.full((2, 2), np.nan))
+    result = convcli("check", IMAGE, "-k", K, "--kernel-grad", "-", "--json", cwd=tmp_path, stdin=theirs)
+    (found,) = json.loads(result.out)["comparisons"]
+    assert (result.code, result.err, found["worst"]["theirs"], found["worst"]["relative"]) == (1, "", None, None)
+
+
+def test_nan_is_no_wrong_gradient(tmp_path):
+    result = convcli("check", "-", "-k", K, cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
+    message = "input V: expected finite numbers to take differences of, given nan at [0,0,0]"
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--tolerance", "-1"], 2, "tolerance: expected a number of at least 0, given -1"),
+        (["--kernel-grad", ""], 2, "expected a number, inline JSON or a file, given nothing"),
         (["--kernel-grad", "absent.npy"], 1, "cannot read absent.npy: No such file or directory"),
         (["--kernel-grad", "-", "-G", "-"], 2, "'-' was given more than once: stdin can be one of the images, the "
          "kernel or G, not two"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli import conv2d, conv2d_grad
-from convcli.comparison import compare, comparison_to_json
+from convcli.comparison import compare, comparisons_to_json
 from convcli.errors import GeometryError
 from convcli.kernels import Kernel
 from convcli.request import Request
@@ -39,8 +39,8 @@ def compared(tensor, theirs, tolerance=1e-5):
 def test_equals_are_equal(tensor, ours, dtype):
     for theirs in (ours, ours[None]):
         found = compared(tensor, theirs.astype(dtype))
-        assert (found.holds, found.confusion) == (True, "")
-        assert found.relative <= 1e-7
+        assert (found.holds, found.confusion) == (True, None)
+        assert found.worst.relative <= 1e-7
 
 
 CONFUSIONS = [
@@ -58,7 +58,7 @@ CONFUSIONS = [
     ("kernel", -OURS.kernel, "negated"),
     ("kernel", OURS.kernel / 255, "scaled by 1/255: pixel values in 0..1"),
     ("kernel", OURS.kernel * 0.3, "multiplied by 0.3"),
-    ("kernel", np.pad(OURS.kernel, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=7), "with 1 rows and 1 columns "
+    ("kernel", np.pad(OURS.kernel, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=7), "with 1 row and 1 column "
      "too many, which the stride's remainder left"),
     ("kernel", FLIPPED.kernel.transpose(2, 3, 1, 0) / 25, "for the flipped kernel, with channels last (kh, kw, C_in, "
      "C_out), averaged over the 5 x 5 outputs of a channel instead of summed"),
@@ -87,7 +87,7 @@ def test_a_cropped_input_gradient():
     G = RANDOM.normal(size=conv2d(V, K, **options).shape)
     dV = conv2d_grad(V, K, G, **options).input
     found = compare(request(bias=None, **options), V, G, "input", dV[:, :8, :8], 1e-5)
-    assert found.confusion == "without the last 1 rows and 2 columns, which no window reads (a stride remainder)"
+    assert found.confusion == "without the last 1 row and 2 columns, which no window reads (a stride remainder)"
     assert (found.worst, found.their_shape, found.our_shape) == (None, (3, 8, 8), (3, 9, 10))
 
 
@@ -126,10 +126,71 @@ def test_the_worst_entry_is_named():
     theirs = OURS.kernel.copy()
     theirs[1, 2, 0, 1] += 0.5
     found = compared("kernel", theirs)
-    assert (found.worst, found.ours, found.theirs) == ((1, 2, 0, 1), OURS.kernel[1, 2, 0, 1], theirs[1, 2, 0, 1])
-    assert np.isclose(found.absolute, 0.5)
-    assert np.isclose(found.relative, 0.5 / np.abs(OURS.kernel).max())
-    assert comparison_to_json(found)["holds"] is False
+    worst = found.worst
+    assert worst[:3] == ((1, 2, 0, 1), OURS.kernel[1, 2, 0, 1], theirs[1, 2, 0, 1])
+    assert np.isclose(worst.absolute, 0.5)
+    assert np.isclose(worst.relative, 0.5 / np.abs(OURS.kernel).max())
+    document = comparisons_to_json([found], 1e-5)
+    assert (document["holds"], document["tolerance"]) == (False, 1e-5)
+    assert document["comparisons"][0]["worst"] == dict(zip(worst._fields, worst, strict=True))
+
+
+@pytest.mark.parametrize(("off", "tolerance"), [(1e-9, 0), (9e-5, 1e-5), (2e-5, 1e-5)])
+def test_a_tensor_a_little_larger_is_not_ours(off, tolerance):
+    found = compared("kernel", OURS.kernel * (1 + off), tolerance)
+    assert not found.holds
+    assert found.confusion == (None if off < 1e-7 else f"multiplied by {1 + off:.7g}")
+
+
+def test_where_ours_is_zero_the_difference_itself_counts():
+    zeros = request(np.zeros((2, 2)), None)
+    Z = np.zeros((3, 8, 9))
+    near, far = Z.copy(), Z.copy()
+    near[1, 2, 3], far[1, 2, 3] = 1e-6, 1e-3
+    for theirs, holds in ((near, True), (far, False)):
+        found = compare(zeros, V, Z, "output", theirs, 1e-5)
+        assert (found.holds, found.worst.relative, found.confusion) == (holds, None, None)
+
+
+def test_other_numbers_for_pixels_beside_a_bias():
+    theirs = conv2d(V / 255, K, B, **OPTIONS)
+    assert compared("output", theirs).confusion == "for pixel values in 0..1, not 0..255"
+    theirs = conv2d(V[::-1], K, B, **OPTIONS)
+    assert compared("output", theirs).confusion == "with the input's channels in reverse order"
+
+
+@pytest.mark.parametrize("edge", ["replicate", "symmetric", "wrap"])
+def test_another_edge_fill(edge):
+    options = {"padding": (2, 3, 4, 2)}
+    G = RANDOM.normal(size=conv2d(V, K, **options).shape)
+    theirs = conv2d_grad(V, K, G, **options, edge=edge).kernel
+    assert compare(request(**options), V, G, "kernel", theirs, 1e-5).confusion == f"with the edge fill {edge}"
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "full"])
+def test_another_padding(padding):
+    theirs = conv2d(V, K, B, padding=padding)
+    found = compare(request(padding=(3, 1, 0, 2)), V, G, "output", theirs, 1e-5)
+    assert found.confusion == f"with padding {padding}"
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ((3, 1, 2, 0, 4, 5), "with in and out channels swapped"),
+        ((0, 2, 1, 3, 4, 5), "with rows and columns of the tiling transposed"),
+        ((1, 2, 4, 5, 3, 0), "with channels last (tr, tc, kh, kw, C_in, C_out)"),
+    ],
+)
+def test_layouts_of_weights_that_are_not_shared(axes, words):
+    tiled = RANDOM.normal(size=(3, 2, 2, 3, 2, 2))
+    dK = conv2d_grad(V, tiled, G, **OPTIONS).kernel
+    assert compare(request(tiled, None, **OPTIONS), V, G, "kernel", dK.transpose(axes), 1e-5).confusion == words
+
+
+def test_a_constant_bias_gradient_is_no_multiple_of_another():
+    ones = np.ones(Z.shape)
+    assert compare(request(**OPTIONS), V, ones, "bias", np.full(3, 7.0), 1e-5).confusion is None
 
 
 def test_tolerance():

@@ -9,7 +9,7 @@ from geometries import CASES, FILLS, Case, integers
 
 from convcli import conv2d, conv2d_grad
 from convcli.errors import GeometryError, OptionError
-from convcli.explanation import OF, ends, explain, explanation_to_json, parse_at
+from convcli.explanation import OF, cut, ends, explain, explanation_json, parse_at
 from convcli.kernels import Kernel
 from convcli.request import Request
 from convcli.settings import parse_settings
@@ -64,8 +64,8 @@ def test_biases(shape):
 
 @pytest.mark.parametrize("edge", FILLS)
 def test_terms_say_where_pixels_come_from(edge):
-    request, V, G, tensors = prepared(Case("padded", (1, 2, 4, 5), (3, 2, 3, 2), pads=(3, 2, 1, 4), edge=edge))
-    padded = reference.padded(V, (3, 2, 1, 4), edge)
+    request, V, G, tensors = prepared(Case("padded", (1, 2, 4, 5), (3, 2, 3, 2), pads=(3, 2, 2, 4), edge=edge))
+    padded = reference.padded(V, (3, 2, 2, 4), edge)
     for at in some_places(tensors["output"].shape):
         found = explain(request, V, G, "output", at)
         pixels, weights = found.terms(np.arange(found.size)).factors
@@ -74,7 +74,7 @@ def test_terms_say_where_pixels_come_from(edge):
         sources, in_pads = pixels.pixels
         known = sources[:, 0] >= 0
         assert np.array_equal(pixels.values[known], V[tuple(sources[known].T)])
-        inside = (pixels.places[:, 1:] >= (3, 1)).all(axis=1) & (pixels.places[:, 1:] < (7, 6)).all(axis=1)
+        inside = (pixels.places[:, 1:] >= (3, 2)).all(axis=1) & (pixels.places[:, 1:] < (7, 7)).all(axis=1)
         assert np.array_equal(in_pads, ~inside)
 
 
@@ -106,15 +106,16 @@ def test_equations_hold_numbers_for_letters():
 
 
 def test_long_sums_show_their_ends():
-    assert ends(5, 4).tolist() == [0, 1, 3, 4]
-    assert ends(4, 4).tolist() == [0, 1, 2, 3]
-    assert ends(0, 4).tolist() == []
+    assert ends(5, 4) == (range(2), range(3, 5))
+    assert ends(4, 4) == (range(4),)
+    assert ends(0, 4) == (range(0),)
+    assert list(cut(ends(9, 8), 3)) == [range(3), range(3, 4), range(5, 8), range(8, 9)]
 
 
 def test_json_holds_every_number_of_a_term():
     request, V, G, _ = prepared(Case("row", (1, 1, 1, 3), (1, 1, 1, 2), pads=(0, 0, 1, 0), edge="replicate"))
     found = explain(request, V, G, "kernel", (0, 0, 0, 1))
-    document = json.loads(json.dumps(explanation_to_json(found, ends(found.size, 2))))
+    document = json.loads("".join(explanation_json(found, ends(found.size, 2))))
     assert document == {
         "of": "kernel",
         "at": [0, 0, 0, 1],
@@ -143,12 +144,12 @@ def test_json_holds_every_number_of_a_term():
             "output",
             (3, 0, 0),
             GeometryError,
-            r"^at: Z has shape \(3, 4, 6\): expected i,j,k with each .*, given 3,0,0$",
+            r"^at: Z has shape \(3, 4, 6\): expected i,j,k from 0,0,0 to 2,3,5, given 3,0,0$",
         ),
-        ("output", (0, 0), GeometryError, r"^at: Z has shape .*: expected i,j,k with each from 0 and below these, "),
+        ("output", (0, 0), GeometryError, r"^at: Z has shape .*: expected i,j,k from 0,0,0 to 2,3,5, given 0,0$"),
         ("kernel", (0, 0, 0, -1), GeometryError, r"^at: dK has shape .*: expected i,l,m,n .*, given 0,0,0,-1$"),
         ("input", (), GeometryError, r"^at: dV has shape .*: expected l,a,c .*, given nothing$"),
-        ("bias", (3,), GeometryError, r"^at: db has shape \(3,\): expected i with each from 0"),
+        ("bias", (3,), GeometryError, r"^at: db has shape \(3,\): expected i from 0 to 2, given 3$"),
         ("loss", (), OptionError, r"^of: expected output, kernel, input, bias, given 'loss'$"),
     ],
 )
@@ -168,6 +169,18 @@ def test_a_batch_is_refused():
     request, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
     with pytest.raises(GeometryError, match=r"^input V: expected shape \(C_in, H, W\), given \(1, 2, 5, 7\)$"):
         explain(request, V[None], G, OF[0], (0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("values", "total"), [([np.inf, 1], np.inf), ([np.inf, -np.inf], np.nan), ([1e308, 1e308], np.inf)]
+)
+def test_sums_that_are_not_finite(values, total):
+    V = np.array([[values]], float)
+    request = Request(Kernel("k", np.ones((1, 2))), parse_settings(), False)
+    found = explain(request, V, None, "output", (0, 0, 0))
+    assert np.array_equal([found.total], [total], equal_nan=True)
+    with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot: leave --json out$"):
+        list(explanation_json(found, ends(found.size, 2)))
 
 
 def test_parse_at():

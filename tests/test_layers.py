@@ -41,8 +41,8 @@ LAYERS = [
     {"gradients", "matrix"},
     {"descent", "formulas", "heatmap_layout", "images", "pixels", "outputs", "request"},
     {"filtering", "heatmaps", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
-    {"batch", "comparison", "explanation", "gradient_files", "matrix_files", "planning"},
-    {"checking", "gradient_batch"},
+    {"batch", "confusions", "explanation", "gradient_files", "matrix_files", "planning"},
+    {"checking", "comparison", "gradient_batch"},
     {"cli"},
     {"__main__"},
 ]

@@ -34,7 +34,9 @@ def check(
             help="dJ/dZ, as in grad.",
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every entry, not a sample.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every entry, not a sample; each takes two convolutions.")
+    ] = False,
     output_map: Annotated[str | None, _theirs("--output-map")] = None,
     kernel_grad: Annotated[str | None, _theirs("--kernel-grad")] = None,
     input_grad: Annotated[str | None, _theirs("--input-grad")] = None,
@@ -84,7 +86,7 @@ def _checked(request: "Request", V: "Array", G: "Array", every: bool, json: bool
     from convcli.checking import check_gradients
     from convcli.cli.render import show_checks
 
-    checks = list(check_gradients(request, V, G, every=every))
+    checks = check_gradients(request, V, G, every=every)
     show_checks(checks, as_json=json)
     return all(check.holds for check in checks)
 
@@ -95,5 +97,5 @@ def _compared(request: "Request", V: "Array", G: "Array", given: dict[str, str],
     from convcli.comparison import compare
 
     found = [compare(request, V, G, name, read_tensor(source), tolerance) for name, source in given.items()]
-    show_comparisons(found, as_json=json)
+    show_comparisons(found, tolerance, as_json=json)
     return all(comparison.holds for comparison in found)

@@ -1,48 +1,48 @@
 """Checks and comparisons as text for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from rich.table import Table
 from rich.text import Text
 
 from convcli.checking import Check, Place
-from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for
+from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, captured, console_for
 from convcli.comparison import Comparison
 from convcli.formulas import SYMBOLS
 
 PLACES_SHOWN = 12
+HEADINGS = ("", "", "against", "looked at", "worst error", "relative", "at")
 
 
-def checks_text(checks: Iterable[Check]) -> str:
+def checks_text(checks: Collection[Check]) -> str:
     """A line a check, and then which entries were looked at."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "against", "looked at", "worst error", "relative", "at", ""):
-        table.add_column(heading, no_wrap=True)
-    checks = list(checks)
-    for check in checks:
-        table.add_row(*_check_cells(check))
-    samples = list(_samples(checks))
-    blank = [Text()] if samples else []
-    return captured(console_for(UNBOUNDED_WIDTH, plain=False), [table, *blank, *samples], wrap=True)
+    return captured(console_for(UNBOUNDED_WIDTH, plain=False), [*_table(checks), *_samples(checks)])
 
 
-def _check_cells(check: Check) -> Iterator[Text]:
-    yield Text(check.tensor, style="bold")
-    yield Text(check.against)
-    unit = "entries" if check.places else "random probes"
-    yield Text(f"{check.looked_at:,} of {check.size:,} {unit}" if check.places else f"{check.looked_at} {unit}")
-    yield Text(f"{check.absolute:.3g}" if check.places else "")
-    yield Text(f"{check.relative:.3g}")
-    yield Text("" if check.worst is None else _place(check.worst))
-    yield Text("holds", style="green") if check.holds else Text("DOES NOT HOLD", style="bold red")
+def _table(checks: Collection[Check]) -> Iterator[Text]:
+    """What fits no terminal goes on in its next line: nothing is left out."""
+    columns = zip(HEADINGS, *(_cells(check) for check in checks), strict=True)
+    head, *rows = zip(*(aligned(list(column)) for column in columns), strict=True)
+    yield Text("  ".join(head).rstrip(), style="dim")
+    for check, (tensor, verdict, *rest) in zip(checks, rows, strict=True):
+        line = Text(f"{tensor}  ").append(verdict, style="green" if check.holds else "bold red")
+        yield line.append(f"  {'  '.join(rest).rstrip()}")
+
+
+def _cells(check: Check) -> tuple[str, ...]:
+    looked_at = f"{check.looked_at:,} of {check.size:,}" if check.places else f"{check.looked_at} random probes"
+    absolute = "" if check.absolute is None else f"{check.absolute:.3g}"
+    at = "" if check.worst is None else _place(check.worst)
+    verdict = "holds" if check.holds else "DOES NOT HOLD"
+    return SYMBOLS[check.tensor], verdict, check.against, looked_at, absolute, f"{check.relative:.3g}", at
 
 
 def _samples(checks: Iterable[Check]) -> Iterator[Text]:
     for check in checks:
-        if 0 < check.looked_at < check.size:
-            places = " ".join(_place(place) for place in check.places[:PLACES_SHOWN])
+        if 0 < len(check.places) < check.size:
+            symbol = SYMBOLS[check.tensor]
+            places = ", ".join(f"{symbol}{_place(place)}" for place in check.places[:PLACES_SHOWN])
             more = f" and {len(check.places) - PLACES_SHOWN:,} more" if len(check.places) > PLACES_SHOWN else ""
-            yield Text(f"looked at {check.tensor}{places.replace(' ', f' {check.tensor}')}{more}", style="dim")
+            yield Text(f"looked at {places}{more}", style="dim")
 
 
 def comparisons_text(comparisons: Iterable[Comparison]) -> str:
@@ -65,12 +65,13 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
 
 
 def _difference(found: Comparison, symbol: str) -> str:
-    if found.worst is None:
+    worst = found.worst
+    if worst is None:
         return f"its shape is {found.their_shape}, ours is {found.our_shape}"
-    at = f"{symbol}{_place(found.worst)}"
+    share = "ours is 0 throughout" if worst.relative is None else f"{worst.relative:.3g} of our largest"
     return (
-        f"they differ by {found.absolute:.3g} at most ({found.relative:.3g} of our largest), at {at}, "
-        f"which is {found.theirs:.10g} in yours and {found.ours:.10g} in ours"
+        f"they differ by {worst.absolute:.3g} at most ({share}), at {symbol}{_place(worst.at)}, "
+        f"which is {worst.theirs:.10g} in yours and {worst.ours:.10g} in ours"
     )
 
 

@@ -1,13 +1,13 @@
 """The sum behind a number as text for people: a line a term, aligned, with signed colour on a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from math import isfinite
 
 import numpy as np
 from rich.text import Text
 
-from convcli.arrays import IntArray
-from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for
-from convcli.explanation import Explanation
+from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, console_for, printed_lines, sign_style
+from convcli.explanation import Explanation, cut
 from convcli.formulas import SYMBOLS
 from convcli.padding import OUTSIDE, EdgeFill
 from convcli.terms import Factor, Pixels, Terms
@@ -16,27 +16,29 @@ PLACES_SHOWN = 6
 LINES_AT_ONCE = 4096
 
 
-def explanation_text(found: Explanation, edge: EdgeFill, ordinals: IntArray) -> str:
-    """The formula, the same with numbers, the terms that have these ordinals, and the sum."""
-    return captured(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, ordinals))
+def explanation_text(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterator[str]:
+    """The formula, the same with numbers, the terms of these ordinals, and the sum, line by line."""
+    return printed_lines(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, spans))
 
 
-def _lines(found: Explanation, edge: EdgeFill, ordinals: IntArray) -> Iterator[Text]:
+def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterator[Text]:
     yield Text(found.formula, style="dim")
     if found.equation != found.formula:
         yield Text(found.equation, style="bold")
     yield from map(Text, _whereabouts(found, edge))
     yield Text()
-    for part, left_out in _parts(found, ordinals):
-        if left_out:
-            yield Text(f"  ... {left_out:,} terms between, which --all prints", style="dim")
-        yield from _rows(found.terms(part), edge)
+    following = 0
+    for span in cut(spans, LINES_AT_ONCE):
+        if span.start > following:
+            yield Text(f"  ... {span.start - following:,} terms between, which --all prints", style="dim")
+        yield from _rows(found.terms(np.arange(span.start, span.stop)), edge)
+        following = span.stop
     if found.bias is not None:
-        yield Text("  b = ").append(_number(found.bias), style=_style(found.bias))
+        yield Text("  b = ").append(_number(found.bias), style=sign_style(found.bias, abs(found.bias)))
     if found.size:
         yield Text()
     count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{' and b' * (found.bias is not None)}"
-    total = Text(_number(found.total), style=_style(found.total))
+    total = Text(_number(found.total), style=sign_style(found.total, abs(found.total)))
     yield Text(f"{SYMBOLS[found.of]}{_place(found.at)} = ", style="bold").append_text(total).append(count, style="dim")
 
 
@@ -53,40 +55,25 @@ def _whereabouts(found: Explanation, edge: EdgeFill) -> Iterator[str]:
         yield "no window reads it: the stride and dilation pass it by, so that its gradient is 0"
 
 
-def _parts(found: Explanation, ordinals: IntArray) -> Iterator[tuple[IntArray, int]]:
-    """The ordinals, in runs short enough to be laid out together, each with how many terms are left out before it."""
-    jumps = np.flatnonzero(np.diff(ordinals) > 1) + 1
-    cuts = np.union1d(jumps, np.arange(LINES_AT_ONCE, len(ordinals), LINES_AT_ONCE))
-    following = 0
-    for part in np.split(ordinals, cuts):
-        if len(part):
-            yield part, int(part[0]) - following
-            following = int(part[-1]) + 1
-
-
 def _rows(terms: Terms, edge: EdgeFill) -> Iterator[Text]:
     """A line a term: its indices, then factor * factor = product."""
     columns = [[f"{letter}={value}" for value in values.tolist()] for letter, values in terms.indices.items()]
     for number, factor in enumerate(terms.factors):
         columns += _factor_columns(factor, edge, times="* " if number else "")
     products = terms.products.tolist()
+    scale = max((abs(product) for product in products if isfinite(product)), default=0.0)
     if len(terms.factors) > 1:
         columns.append([f"= {_number(product)}" for product in products])
-    for product, line in zip(products, map("  ".join, zip(*map(_aligned, columns), strict=True)), strict=True):
-        yield Text(f"  {line.rstrip()}", style=_style(product))
+    for product, line in zip(products, map("  ".join, zip(*map(aligned, columns), strict=True)), strict=True):
+        yield Text(f"  {line.rstrip()}", style=sign_style(product, scale))
 
 
 def _factor_columns(factor: Factor, edge: EdgeFill, times: str) -> Iterator[list[str]]:
-    places = _aligned([f"{times}{factor.symbol}{_place(place)}" for place in factor.places.tolist()])
-    values = _aligned([_number(value) for value in factor.values.tolist()], right=True)
+    places = aligned([f"{times}{factor.symbol}{_place(place)}" for place in factor.places.tolist()])
+    values = aligned([_number(value) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
     if factor.pixels is not None:
         yield _origins(factor.pixels, edge)
-
-
-def _aligned(cells: list[str], *, right: bool = False) -> list[str]:
-    width = max(map(len, cells))
-    return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
 
 
 def _origins(pixels: Pixels, edge: EdgeFill) -> list[str]:
@@ -109,7 +96,3 @@ def _place(at: list[int] | tuple[int, ...]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:z.10g}"
-
-
-def _style(value: float) -> str:
-    return "dim" if value == 0 else "red" if value > 0 else "blue"

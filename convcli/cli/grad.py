@@ -82,6 +82,8 @@ def grad(
         save = _saving_gradients(request.kernel, names, output, asked, first, overwrite, full)
     else:
         save = _saving_step(request.kernel, step, output, asked, overwrite)
+    if full and step is not None:
+        raise OptionError("--full is for gradients as text, and --step gives a kernel: leave one out")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = stacked([sources.read_input(source, appearance, talk) for source in images], images)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))

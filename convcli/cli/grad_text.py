@@ -7,7 +7,7 @@ from rich.text import Text
 
 from convcli.arrays import FloatArray
 from convcli.cli.grids import EVERYTHING, Extent, grids, planes_of, shape_in_words
-from convcli.cli.screen import WIDTH_OF_FILES, captured, console_for, short_number
+from convcli.cli.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
 from convcli.formulas import SYMBOLS
 from convcli.gradient_files import GradientReport
 
@@ -16,9 +16,7 @@ def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterat
     """Every tensor with its statistics, its formula and its numbers, line by line: all of them, or what fits."""
     console = console_for(WIDTH_OF_FILES, plain=plain)
     extent = EVERYTHING if full else Extent.of(console.width)
-    for line in _gradient_lines(report, extent):
-        # Where there are no colours, what rich would print is the text, a hundred times as soon.
-        yield captured(console, [line]) if console.color_system else f"{line.plain}\n"
+    return printed_lines(console, _gradient_lines(report, extent))
 
 
 def _gradient_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:

@@ -1,7 +1,7 @@
 """The one place that writes results: to stdout or a file, as JSON, as text for people, or in a gradient's format."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -64,15 +64,15 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
 
 def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_json: bool) -> None:
     """A sum: its terms, or the first and last of them."""
-    from convcli.explanation import ends, explanation_to_json
+    from convcli.explanation import ends, explanation_json
 
-    ordinals = ends(found.size, found.size if every else TERMS_SHOWN)
+    spans = ends(found.size, found.size if every else TERMS_SHOWN)
     if as_json:
-        _save_json(explanation_to_json(found, ordinals))
+        _save_lines(explanation_json(found, spans))
     else:
         from convcli.cli.explain_text import explanation_text
 
-        _save_text(explanation_text(found, edge, ordinals))
+        _save_lines(explanation_text(found, edge, spans))
 
 
 def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
@@ -87,12 +87,12 @@ def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
         _save_text(checks_text(checks))
 
 
-def show_comparisons(comparisons: "Collection[Comparison]", *, as_json: bool) -> None:
+def show_comparisons(comparisons: "list[Comparison]", tolerance: float, *, as_json: bool) -> None:
     """Tensors from elsewhere held against ours."""
     if as_json:
-        from convcli.comparison import comparison_to_json
+        from convcli.comparison import comparisons_to_json
 
-        _save_json([comparison_to_json(comparison) for comparison in comparisons])
+        _save_json(comparisons_to_json(comparisons, tolerance))
     else:
         from convcli.cli.check_text import comparisons_text
 
@@ -174,13 +174,12 @@ def save_matrix(M: "ConvolutionMatrix", name: str, format: str, talk: Talk) -> N
 def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: bool) -> None:
     from convcli.gradient_files import BINARY, WRITERS
 
-    with _open(file.name, binary=file.format in BINARY) as stream:
-        if file.format == "text":
-            from convcli.cli.grad_text import gradients_text
+    if file.format == "text":
+        from convcli.cli.grad_text import gradients_text
 
-            lines = gradients_text(report, plain=file.name != STREAM, full=full)
-            stream.writelines(line.encode() for line in lines)
-        else:
+        _save_lines(gradients_text(report, plain=file.name != STREAM, full=full), file.name)
+    else:
+        with _open(file.name, binary=file.format in BINARY) as stream:
             WRITERS[file.format](report, stream)
 
 
@@ -195,12 +194,16 @@ def _preview(sights: "list[Sight]", talk: Talk) -> None:
 
 
 def _save_json(value: Any, name: str = STREAM) -> None:
-    _save_text(json.dumps(value) + "\n", name)
+    _save_text(json.dumps(value, allow_nan=False) + "\n", name)
 
 
 def _save_text(text: str, name: str = STREAM) -> None:
+    _save_lines([text], name)
+
+
+def _save_lines(lines: Iterable[str], name: str = STREAM) -> None:
     with _open(name, binary=False) as stream:
-        stream.write(text.encode())
+        stream.writelines(line.encode() for line in lines)
 
 
 def _open(name: str, *, binary: bool) -> AbstractContextManager[BinaryIO]:

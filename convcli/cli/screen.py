@@ -1,10 +1,11 @@
 """What text for people is made with: a console, numbers, and colour by sign."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import isnan
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 WIDTH_OF_FILES = 120
 
@@ -25,6 +26,19 @@ def captured(console: Console, parts: Iterable[RenderableType], *, wrap: bool = 
         for part in parts:
             console.print(part, soft_wrap=not wrap)
     return captured.get()
+
+
+def printed_lines(console: Console, lines: Iterable[Text]) -> Iterator[str]:
+    """Each line as the console prints it."""
+    for line in lines:
+        # Where there are no colours, what rich would print is the text, a hundred times as soon.
+        yield captured(console, [line]) if console.color_system else f"{line.plain}\n"
+
+
+def aligned(cells: list[str], *, right: bool = False) -> list[str]:
+    """The cells of a column, as wide as the widest."""
+    width = max(map(len, cells))
+    return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
 
 
 def short_number(value: float) -> str:
