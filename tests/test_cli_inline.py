@@ -13,6 +13,7 @@ SMALL = "[[1,2],[3,4]]"
 K = [[0, 1, 2], [4, 8, 16]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "V"),
     [

@@ -25,6 +25,7 @@ def printed(tmp_path_factory):
     return two_at_a_time(lambda name: convcli("kernels", PARAMETERS.get(name, name), "--json", cwd=folder), PRESETS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_json_that_reads_back(printed, name):
     result = printed[name]

@@ -165,6 +165,7 @@ class TestInput:
         assert (result.code, result.err) == (0, "")
 
 
+@pytest.mark.slow
 class TestNames:
     @pytest.mark.parametrize(
         ("arguments", "name"),

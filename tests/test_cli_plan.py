@@ -62,6 +62,7 @@ def test_the_table_names_every_algorithm_and_has_no_escapes_in_a_pipe(tmp_path):
         assert any(line.startswith(f"{name} ") for line in text.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(7, 5), (5, 7)], ids=str)
 def test_headers_give_what_decoding_gives(tmp_path, size):
     rng = np.random.default_rng(0)

@@ -101,6 +101,7 @@ def test_each_kernel_and_image_is_shown(folder):
     assert [text_of(line).split() for line in heads] == 2 * [["V", "K", "box", "Z"], ["V", "K", "identity", "Z"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "most"), [((24, 80), 12), ((50, 200), 25), ((8, 40), 5), ((24, 20), 36)])
 def test_pictures_keep_within_the_terminal(tmp_path, size, most):
     """In half its lines, unless it is too low to see anything, or too narrow for them to stand side by side."""
@@ -167,6 +168,7 @@ MARKS = {"sixel": "\x1bP", "kitty": "f=100", "halves": "▀"}
 APPLY = ["apply", "in.npy", "-k", "box", "-o", "a.png", "-q", "--preview"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "mark", "environment"),
     [

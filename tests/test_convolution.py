@@ -448,6 +448,7 @@ class TestMemory:
         assert_same(Z, sum(taps).astype(np.float32))
         assert peak - Z.nbytes < 64 * MEGABYTES
 
+    @pytest.mark.slow
     @each_convolution
     def test_large_kernel_over_large_image(self, algorithm):
         V, K = large_image(), integers((127, 127), seed=2)
@@ -456,6 +457,7 @@ class TestMemory:
         assert_agrees(Z, np.einsum("jkmn,mn->jk", windows, K).astype(np.float32), "any")
         assert peak - Z.nbytes < 64 * MEGABYTES
 
+    @pytest.mark.slow
     @each_kernel_gradient
     def test_gradient_of_a_large_kernel(self, algorithm):
         V, K, G = large_image(), integers((127, 127), seed=2), integers((8, 8), seed=3)

@@ -54,6 +54,7 @@ def test_the_table_of_fills(edge, sources):
     assert f"| `{edge}` | {' '.join(map(str, sources))} |" in MATHEMATICS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("copy", "steps", "least"), [("blurred.png", 5, 4.1), ("blurred.npy", 5, 1.3)], ids=["picture", "array"]
 )
