@@ -72,6 +72,12 @@ def ends_of(numbers: FloatArray) -> tuple[float, float]:
     return float(numbers.min()), float(numbers.max())
 
 
+def planes_of(tensor: Array) -> Array:
+    """``(planes, rows, columns)``: a vector is one row, and a number one of one."""
+    rows = np.atleast_2d(tensor)
+    return rows.reshape(-1, *rows.shape[-2:])
+
+
 def finite_or_none(number: float | None) -> float | None:
     """The number, or None for NaN and infinity, which JSON does not have."""
     return number if number is not None and isfinite(number) else None

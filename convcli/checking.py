@@ -105,7 +105,7 @@ def _definition(request: Request, V: Array, every: bool) -> Check:
     errors, scale = [], 0.0
     for place in places:
         found = explain(request, V, None, "output", place)
-        magnitude = float(np.abs(found.terms(np.arange(found.size)).products).sum()) + abs(found.bias or 0)
+        magnitude = float(np.abs(found.terms(range(found.size)).products).sum()) + abs(found.bias or 0)
         errors.append(abs(float(Z[place]) - found.total))
         scale = max(scale, magnitude)
     return _worst("output", "the definition, term by term", places, Z.size, np.array(errors), scale)

@@ -14,7 +14,7 @@ from convcli.errors import GeometryError
 from convcli.geometry import Geometry
 from convcli.padding import RULES, EdgeFill
 from convcli.request import Request
-from convcli.settings import parse_settings
+from convcli.settings import PADDING_RULES
 
 # Two numbers are a multiple of two others too often.
 LEAST_DISTINCT = 3
@@ -116,14 +116,9 @@ def _other_pads(geometry: Geometry) -> Iterator[tuple[str, tuple[int, int, int, 
         "with the pads of rows at the other end": (bottom, top, left, right),
         "with the pads of columns at the other end": (top, bottom, right, left),
     }
-    named = {f"with padding {word}": _pads(word, geometry) for word in ("valid", "same", "full")}
+    rules = {word: PADDING_RULES[word] for word in ("valid", "same", "full")}
+    named = {f"with padding {word}": (*rule(geometry.rows), *rule(geometry.columns)) for word, rule in rules.items()}
     yield from ((words, pads) for words, pads in {**turned, **named}.items() if pads != geometry.pads)
-
-
-def _pads(word: str, geometry: Geometry) -> tuple[int, int, int, int]:
-    rule = parse_settings(padding=word).padding
-    assert callable(rule)
-    return (*rule(geometry.rows), *rule(geometry.columns))
 
 
 def _other_fills(edge: EdgeFill) -> Iterator[EdgeFill]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from convcli.arrays import Array, IntArray
 from convcli.errors import GeometryError, OptionError
-from convcli.formulas import GROUPING, SYMBOLS, Formulas, index_letters
+from convcli.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
 from convcli.geometry import Geometry
 from convcli.operands import bias_shape, upstream_blocks
 from convcli.padding import OUTSIDE
@@ -48,7 +48,7 @@ class Explanation(NamedTuple):
     formula: str
     equation: str
     size: int
-    terms: Callable[[IntArray], Terms]
+    terms: Callable[[range], Terms]
     total: float
     bias: float | None
     padded: Padded | None
@@ -106,7 +106,7 @@ def explanation_json(explanation: Explanation, spans: Iterable[range]) -> Iterat
     yield f'{json.dumps(fields)[:-1]}, "terms": ['
     shown = 0
     for span in cut(spans, CHUNK):
-        terms = explanation.terms(np.arange(span.start, span.stop))
+        terms = explanation.terms(span)
         pieces = (json.dumps(_term_to_json(terms, number)) for number in range(len(span)))
         yield ", " * (shown > 0) + ",\n".join(pieces)
         shown += len(span)
@@ -147,12 +147,12 @@ def _require_place(of: str, at: tuple[int, ...], shape: tuple[int, ...], K_rank:
 def _letters(of: str, shape: tuple[int, ...], K_rank: int) -> list[str]:
     if of != "output":
         return index_letters(of, len(shape))
-    return list("ljk" if K_rank == 2 else "ijk")
+    return list(output_letters(K_rank))
 
 
-def _total(terms: Callable[[IntArray], Terms], size: int, bias: float) -> float:
+def _total(terms: Callable[[range], Terms], size: int, bias: float) -> float:
     spans = cut([range(size)], CHUNK)
-    return _added([*(_added(terms(np.arange(span.start, span.stop)).products.tolist()) for span in spans), bias])
+    return _added([*(_added(terms(span).products.tolist()) for span in spans), bias])
 
 
 def _added(numbers: Iterable[float]) -> float:

@@ -17,6 +17,11 @@ def index_letters(name: str, rank: int) -> list[str]:
     return [*batch, *"lac"[max(0, 3 - rank) :]]
 
 
+def output_letters(kernel_rank: int) -> str:
+    """The letters of Z's axes after those of a batch: a 2-D kernel makes of channel l channel l."""
+    return "ljk" if kernel_rank == 2 else "ijk"
+
+
 class Formulas(NamedTuple):
     """What tells the formulas of two convolutions apart."""
 
@@ -75,7 +80,7 @@ class Formulas(NamedTuple):
     @property
     def _output(self) -> list[str]:
         """The letters of Z's axes: a 2-D kernel makes one channel of each."""
-        return [*self._batch, "l" if self.kernel_rank == 2 else "i", "j", "k"]
+        return [*self._batch, *output_letters(self.kernel_rank)]
 
     @property
     def _weights(self) -> list[str]:

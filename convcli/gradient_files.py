@@ -13,7 +13,7 @@ from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry import Geometry
 from convcli.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.npy_files import save_npy
-from convcli.outputs import STREAM, data_format, expand, format_extension, output_template, refuse_existing, safe_name
+from convcli.outputs import STREAM, expand, format_extension, output_template, refuse_existing, safe_name
 
 
 class Operands(NamedTuple):
@@ -151,11 +151,6 @@ FORMATS = ("text", *WRITERS)
 HOLDING_LOSS = ("text", "json")
 BINARY = ("npz", "npy", "png")
 ONE_TENSOR = ("npy",)
-
-
-def gradient_format(asked: str, output: str, *, terminal: bool) -> str:
-    """The format for gradients, as ``data_format`` chooses it."""
-    return data_format(asked, output, FORMATS, terminal=terminal)
 
 
 class GradientFile(NamedTuple):

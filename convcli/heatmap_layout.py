@@ -10,30 +10,14 @@ import numpy as np
 from convcli.arrays import Array
 
 _CELLS = (64, 48, 40, 32, 24, 20, 16, 12, 10, 8, 6, 5, 4, 3, 2, 1)
-
-
 # Pixels: cells are as large as these leave them, and never below one.
 _PANEL_SIDE = 1000
-
-
 _PICTURE_SIDE = 2000
-
-
 _MOST_PIXELS = 24_000_000
-
-
 _LONGEST_SIDE = 12_000
-
-
 _ROW_HEIGHT = 24
-
-
 _ONE_LINE = 3
-
-
 _LABEL = 16
-
-
 _LABEL_WIDTH = 60
 
 

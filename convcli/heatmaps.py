@@ -11,28 +11,17 @@ import PIL.ImageDraw
 import PIL.ImageFont
 import PIL.ImageOps
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, planes_of
 from convcli.heatmap_layout import Layout, lay_out
 from convcli.palette import Statistics, signed_colours, statistics
 
 Image = PIL.Image.Image
 
-
 PAPER = (255, 255, 255)
-
-
 INK = (32, 32, 32)
-
-
 FAINT = (110, 110, 110)
-
-
 _FRAME = (200, 200, 200)
-
-
 _MARGIN = 16
-
-
 _SIZES = (16, 14, 12, 11, 10)
 
 
@@ -44,7 +33,7 @@ def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) ->
     """
     found = statistics(tensor)
     layout = lay_out(tensor.shape)
-    panels = draw_panels(layout.shrink(_as_planes(tensor)), layout, found.limit)
+    panels = draw_panels(layout.shrink(planes_of(tensor)), layout, found.limit)
     lines = [f"min {found.low:.6g}   max {found.high:.6g}", *_remarks(found, layout, tensor.shape, letters)]
     bar = draw_scale(found.limit)
     return _stack([_words(title, 20), *(_words(line, 13, FAINT) for line in lines), panels, bar], 8, _MARGIN)
@@ -89,11 +78,6 @@ def draw_scale(limit: float) -> Image:
     for x, words in marks.items():
         draw.text((x, height + 4), words, FAINT, _font(12), anchor="ma")
     return picture
-
-
-def _as_planes(tensor: Array) -> Array:
-    rows = np.atleast_2d(tensor)
-    return rows.reshape(-1, *rows.shape[-2:])
 
 
 def _mosaic(tiles: Array, layout: Layout) -> Array:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
-from convcli.formulas import index_letters
+from convcli.formulas import index_letters, output_letters
 from convcli.geometry import Axis, Geometry
 from convcli.padding import OUTSIDE
 
@@ -106,11 +106,11 @@ class Tensors:
     @property
     def output_letters(self) -> str:
         """The indices of Z and G."""
-        return "ljk" if self.is_plane else "ijk"
+        return output_letters(self.K.ndim)
 
-    def terms(self, sum_: Sum, ordinals: IntArray) -> Terms:
+    def terms(self, sum_: Sum, ordinals: range) -> Terms:
         """The terms of a sum that have these ordinals."""
-        indices = sum_.indices(ordinals)
+        indices = sum_.indices(np.arange(ordinals.start, ordinals.stop))
         find = {"V": self._pixels, "K": self._weights, "G": self._upstream}
         found = tuple(find[letter](indices) for letter in sum_.factors)
         return Terms({letter: indices[letter] for letter in sum_.running}, found)

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 from rich.text import Text
 
-from convcli.checking import Check, Place
-from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, captured, console_for
+from convcli.checking import Check
+from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_in_words
 from convcli.comparison import Comparison
 from convcli.formulas import SYMBOLS
 
@@ -31,7 +31,7 @@ def _table(checks: Collection[Check]) -> Iterator[Text]:
 def _cells(check: Check) -> tuple[str, ...]:
     looked_at = f"{check.looked_at:,} of {check.size:,}" if check.places else f"{check.looked_at} random probes"
     absolute = "" if check.absolute is None else f"{check.absolute:.3g}"
-    at = "" if check.worst is None else _place(check.worst)
+    at = "" if check.worst is None else place_in_words(check.worst)
     verdict = "holds" if check.holds else "DOES NOT HOLD"
     return SYMBOLS[check.tensor], verdict, check.against, looked_at, absolute, f"{check.relative:.3g}", at
 
@@ -40,7 +40,7 @@ def _samples(checks: Iterable[Check]) -> Iterator[Text]:
     for check in checks:
         if 0 < len(check.places) < check.size:
             symbol = SYMBOLS[check.tensor]
-            places = ", ".join(f"{symbol}{_place(place)}" for place in check.places[:PLACES_SHOWN])
+            places = ", ".join(f"{symbol}{place_in_words(place)}" for place in check.places[:PLACES_SHOWN])
             more = f" and {len(check.places) - PLACES_SHOWN:,} more" if len(check.places) > PLACES_SHOWN else ""
             yield Text(f"looked at {places}{more}", style="dim")
 
@@ -70,10 +70,6 @@ def _difference(found: Comparison, symbol: str) -> str:
         return f"its shape is {found.their_shape}, ours is {found.our_shape}"
     share = "ours is 0 throughout" if worst.relative is None else f"{worst.relative:.3g} of our largest"
     return (
-        f"they differ by {worst.absolute:.3g} at most ({share}), at {symbol}{_place(worst.at)}, "
+        f"they differ by {worst.absolute:.3g} at most ({share}), at {symbol}{place_in_words(worst.at)}, "
         f"which is {worst.theirs:.10g} in yours and {worst.ours:.10g} in ours"
     )
-
-
-def _place(at: Place) -> str:
-    return f"[{','.join(map(str, at))}]" if at else ""

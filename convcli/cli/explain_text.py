@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator
 from math import isfinite
 
-import numpy as np
 from rich.text import Text
 
-from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, console_for, printed_lines, sign_style
+from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
 from convcli.explanation import Explanation, cut
 from convcli.formulas import SYMBOLS
 from convcli.padding import OUTSIDE, EdgeFill
@@ -31,7 +30,7 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
     for span in cut(spans, LINES_AT_ONCE):
         if span.start > following:
             yield Text(f"  ... {span.start - following:,} terms between, which --all prints", style="dim")
-        yield from _rows(found.terms(np.arange(span.start, span.stop)), edge)
+        yield from _rows(found.terms(span), edge)
         following = span.stop
     if found.bias is not None:
         yield Text("  b = ").append(_number(found.bias), style=sign_style(found.bias, abs(found.bias)))
@@ -39,7 +38,8 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
         yield Text()
     count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{' and b' * (found.bias is not None)}"
     total = Text(_number(found.total), style=sign_style(found.total, abs(found.total)))
-    yield Text(f"{SYMBOLS[found.of]}{_place(found.at)} = ", style="bold").append_text(total).append(count, style="dim")
+    head = Text(f"{SYMBOLS[found.of]}{place_in_words(found.at)} = ", style="bold")
+    yield head.append_text(total).append(count, style="dim")
 
 
 def _whereabouts(found: Explanation, edge: EdgeFill) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _whereabouts(found: Explanation, edge: EdgeFill) -> Iterator[str]:
     places = [f"V'[{found.at[0]},{row},{column}]" for row in rows for column in columns]
     more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
     copied = f", copied by {edge}" if len(places) > 1 else ""
-    yield f"V{_place(found.at)} stands at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
+    yield f"V{place_in_words(found.at)} stands at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
     if not found.size:
         yield "no window reads it: the stride and dilation pass it by, so that its gradient is 0"
 
@@ -69,7 +69,7 @@ def _rows(terms: Terms, edge: EdgeFill) -> Iterator[Text]:
 
 
 def _factor_columns(factor: Factor, edge: EdgeFill, times: str) -> Iterator[list[str]]:
-    places = aligned([f"{times}{factor.symbol}{_place(place)}" for place in factor.places.tolist()])
+    places = aligned([f"{times}{factor.symbol}{place_in_words(place)}" for place in factor.places.tolist()])
     values = aligned([_number(value) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
     if factor.pixels is not None:
@@ -87,11 +87,7 @@ def _origins(pixels: Pixels, edge: EdgeFill) -> list[str]:
 def _origin(source: list[int], in_pads: bool, edge: EdgeFill) -> str:
     if OUTSIDE in source:
         return f"padding: {edge}"
-    return f"padding: {edge} of V{_place(source)}" if in_pads else f"is V{_place(source)}"
-
-
-def _place(at: list[int] | tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, at))}]" if at else ""
+    return f"padding: {edge} of V{place_in_words(source)}" if in_pads else f"is V{place_in_words(source)}"
 
 
 def _number(value: float) -> str:

@@ -111,9 +111,10 @@ def _saving_gradients(
 ) -> "Save":
     """What saves the gradients, once it is known that the files can be written."""
     from convcli.cli.render import save_gradients
-    from convcli.gradient_files import gradient_files, gradient_format
+    from convcli.gradient_files import FORMATS, gradient_files
+    from convcli.outputs import data_format
 
-    chosen = gradient_format(format, output, terminal=is_terminal())
+    chosen = data_format(format, output, FORMATS, terminal=is_terminal())
     files = gradient_files(output, chosen, names, image, kernel.name, overwrite=overwrite)
     return lambda report, talk: save_gradients(report, files, talk, full=full)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from rich.text import Text
 
-from convcli.arrays import FloatArray
-from convcli.cli.grids import EVERYTHING, Extent, grids, planes_of, shape_in_words
+from convcli.arrays import FloatArray, planes_of
+from convcli.cli.grids import EVERYTHING, Extent, grids, shape_in_words
 from convcli.cli.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
 from convcli.formulas import SYMBOLS
 from convcli.gradient_files import GradientReport

@@ -7,12 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 
-from convcli.arrays import FloatArray
+from convcli.arrays import FloatArray, planes_of
 from convcli.cli.screen import short_number, sign_style
+from convcli.palette import statistics
 
 ROWS_SHOWN = 12
-
-
 # The longest number, as -1.23457e-308, has 13 characters; most have 12 at most.
 CELL_WIDTH = 12
 
@@ -42,7 +41,7 @@ EVERYTHING = Extent(sys.maxsize, sys.maxsize)
 
 def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
     """A tensor as aligned grids, one for each index of its leading axes, and what of them is left out."""
-    planes, leading, scale = planes_of(tensor), tensor.shape[:-2], _largest(tensor)
+    planes, leading, scale = planes_of(tensor), tensor.shape[:-2], statistics(tensor).limit
     shown = extent.planes(planes.shape)
     for number, plane in enumerate(planes[:shown]):
         if leading:
@@ -54,23 +53,12 @@ def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
 
 
 def shape_in_words(tensor: FloatArray) -> str:
+    """Its shape in parentheses."""
     return f"({', '.join(map(str, tensor.shape))})"
-
-
-def planes_of(tensor: FloatArray) -> FloatArray:
-    """``(planes, rows, columns)``: a vector is one row, and a number one of one."""
-    rows = np.atleast_2d(tensor)
-    return rows.reshape(-1, *rows.shape[-2:])
 
 
 def _index(number: int, leading: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, np.unravel_index(number, leading)))}]"
-
-
-def _largest(tensor: FloatArray) -> float:
-    """The largest finite magnitude."""
-    finite = np.isfinite(tensor)
-    return float(max(tensor.max(initial=0, where=finite), -tensor.min(initial=0, where=finite)))
 
 
 def _grid(plane: FloatArray, scale: float, extent: Extent) -> Iterator[Text]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 
-from convcli.cli.screen import WIDTH_OF_FILES, captured, console_for, short_number, sign_style
+from convcli.cli.screen import WIDTH_OF_FILES, captured, console_for, place_in_words, short_number, sign_style
 from convcli.formulas import index_letters
 from convcli.matrix import ConvolutionMatrix
 
@@ -70,8 +70,8 @@ def _output_lines(M: ConvolutionMatrix, rows: int, columns: int) -> Iterator[_Ma
         for column, value in zip(M.indices[entries].tolist(), M.data[entries].tolist(), strict=True):
             if column < columns:
                 cells[column] = Text(short_number(value), style=sign_style(value, scale))
-        place = ",".join(str(index) for index in np.unravel_index(row, M.output_shape))
-        yield _MatrixLine(f"Z[{place}]", cells, f"{M.offset[row]:+.6g}" if M.offset.any() else "")
+        place = place_in_words(np.unravel_index(row, M.output_shape))
+        yield _MatrixLine(f"Z{place}", cells, f"{M.offset[row]:+.6g}" if M.offset.any() else "")
 
 
 def _more_of_matrix(shape: tuple[int, int], shown: tuple[int, int]) -> Iterator[Text]:

@@ -10,8 +10,6 @@ from convcli.engine import Estimate, Plan, Refusal
 from convcli.planning import Forecast
 
 FORECAST_NAMES = {"output": "Z by", "kernel": "dK by", "input": "dV by"}
-
-
 RUNS_SHOWN = 4
 
 

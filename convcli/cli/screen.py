@@ -1,15 +1,14 @@
 """What text for people is made with: a console, numbers, and colour by sign."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import isnan
+from typing import SupportsIndex
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 WIDTH_OF_FILES = 120
-
-
 UNBOUNDED_WIDTH = 1 << 20
 
 
@@ -22,10 +21,11 @@ def console_for(width: int, *, plain: bool) -> Console:
 
 
 def captured(console: Console, parts: Iterable[RenderableType], *, wrap: bool = False) -> str:
-    with console.capture() as captured:
+    """What the console prints of these; lines are not broken, unless they are to ``wrap``."""
+    with console.capture() as output:
         for part in parts:
             console.print(part, soft_wrap=not wrap)
-    return captured.get()
+    return output.get()
 
 
 def printed_lines(console: Console, lines: Iterable[Text]) -> Iterator[str]:
@@ -41,14 +41,18 @@ def aligned(cells: list[str], *, right: bool = False) -> list[str]:
     return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
 
 
+def place_in_words(at: Sequence[SupportsIndex]) -> str:
+    """The indices of a number as they stand behind its tensor's letter; nothing for a tensor of one number."""
+    return f"[{','.join(map(str, at))}]" if at else ""
+
+
 def short_number(value: float) -> str:
+    """Six digits."""
     return f"{value:.6g}"
 
 
 # Eight bits, which every terminal with colours reduces well: as legible on black as on white.
 _BLUES = ("color(60)", "color(61)", "color(68)", "bold color(33)")
-
-
 _REDS = ("color(95)", "color(131)", "color(167)", "bold color(196)")
 
 

@@ -213,14 +213,14 @@ def _input_gradient(G: Array, K: Array, geometry: Geometry, out: FloatArray, exe
 
     def unload(part: tuple[Tile, FloatArray]) -> None:
         tile, gradient = part
-        rows, columns = _runs(geometry, tile)
-        pad_adjoint(gradient, rows, columns, out[tile.images.start : tile.images.stop])
+        runs = _runs(geometry, *_window(geometry, tile))
+        pad_adjoint(gradient, *runs, out[tile.images.start : tile.images.stop])
 
     sum_ = InOrder(unload)
 
     def part_of(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered
-        rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
+        rows, columns = _window(geometry, tile)
         gradient = np.zeros((len(tile.images), *out.shape[1:3], len(rows), len(columns)), out.dtype)
         run = unshared.adjoint_runner(_weights_at(tile, K, geometry), plan.work, plan.estimate)
         run(np.ascontiguousarray(G[_part(tile)], dtype=out.dtype), gradient, scratch)
@@ -234,9 +234,13 @@ def _weights_at(tile: Tile, K: Array, geometry: Geometry) -> Array:
     return K[:, :, rows, columns]
 
 
-def _runs(geometry: Geometry, tile: Tile) -> tuple[Runs, Runs]:
-    """Which pixels of V the padded rows and columns of a tile hold."""
-    rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
+def _window(geometry: Geometry, tile: Tile) -> tuple[range, range]:
+    """The padded rows and columns that a tile's outputs read."""
+    return geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
+
+
+def _runs(geometry: Geometry, rows: range, columns: range) -> tuple[Runs, Runs]:
+    """Which pixels of V these padded rows and columns hold."""
     return geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
 
 
@@ -249,8 +253,8 @@ def _part(tile: Tile) -> tuple[slice, ...]:
 def _load(V: Array, geometry: Geometry, tile: Tile, dtype: np.dtype[Any], scratch: Scratch) -> FloatArray:
     """The padded input that a tile's windows cover, as floats; a view of V where that is what V holds already."""
     images = V[tile.images.start : tile.images.stop]
-    rows, columns = geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
-    row_runs, column_runs = _runs(geometry, tile)
+    rows, columns = _window(geometry, tile)
+    row_runs, column_runs = _runs(geometry, rows, columns)
     inside = geometry.rows.is_inside(rows) and geometry.columns.is_inside(columns)
     if inside and V.dtype == dtype and _fits_blas(V):
         return images[..., row_runs[0].source, column_runs[0].source]
