@@ -14,7 +14,7 @@ PACKAGE = Path(convcli.__file__).parent
 LAYERS = [
     {"errors"},
     {"arrays", "memory"},
-    {"padding", "npy_files", "json_reading"},
+    {"large_arrays", "padding", "npy_files", "json_reading"},
     {"geometry"},
     {"settings"},
     {"kernels"},

@@ -1,0 +1,43 @@
+"""Arrays that may be larger than memory."""
+
+import os
+import tempfile
+from math import prod
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from convcli.arrays import Array
+from convcli.errors import FileError
+from convcli.memory import available_memory, size_in_words
+
+# Not worth asking how much memory is free.
+SMALL = 16 << 20
+
+
+def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """An array whose numbers are yet to be written: in memory, or, where it would take over a quarter of what is
+    free, in a file without a name, which goes when the array does.
+
+    Raises FileError if the disk has no room for it.
+    """
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if size <= SMALL or size <= available_memory().bytes // 4:
+        return np.empty(shape, dtype)
+    try:
+        with tempfile.TemporaryFile(prefix="convcli-") as file:
+            reserve(file.fileno(), size)
+            return np.memmap(file, dtype, "r+", shape=shape)
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise FileError(
+            f"cannot keep {size_in_words(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with room"
+        ) from error
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Give a file so many bytes now: a disk that fills up later would kill the process that writes through a map."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)

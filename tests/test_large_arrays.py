@@ -1,0 +1,31 @@
+"""Arrays that are kept in memory, or on disk where they would not fit."""
+
+import numpy as np
+import pytest
+
+from convcli import large_arrays
+from convcli.errors import FileError
+from convcli.large_arrays import large_empty
+from convcli.memory import Memory
+
+
+def test_a_small_array_is_in_memory() -> None:
+    array = large_empty((2, 3), np.float32)
+    assert (array.shape, array.dtype, type(array)) == ((2, 3), np.float32, np.ndarray)
+
+
+def test_a_large_array_is_in_a_file_without_a_name(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(large_arrays, "available_memory", lambda: Memory(4000, "a test"))
+    monkeypatch.setattr(large_arrays, "SMALL", 0)
+    monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
+    array = large_empty((10, 101), np.uint8)
+    assert (array.shape, array.dtype, type(array)) == ((10, 101), np.uint8, np.memmap)
+    array[:] = 7
+    assert array.sum() == 7070
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_an_error_and_not_a_crash(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(FileError, match=r"cannot keep 1\.0 EB in .*; set TMPDIR to a folder with room"):
+        large_empty((1 << 30, 1 << 30), np.uint8)
