@@ -1,16 +1,21 @@
 """Image files through kernels, to files: names first, then every image through every kernel."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum
 from functools import reduce
+from math import prod
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from time import perf_counter
+from typing import Any, BinaryIO, NamedTuple
 
-from convcli.arrays import Array, finite_or_none
-from convcli.errors import OptionError
-from convcli.filtering import Appearance, Filtered, filter_image, prepared
+from convcli.arrays import Array, computing_type, finite_or_none
+from convcli.errors import ConvcliError, FileError, OptionError
+from convcli.filtering import Appearance, Filtered, filter_image, network_input, prepared
 from convcli.images import Format, Image, encode_image, format_of
+from convcli.inputs import Source
 from convcli.npy_files import save_npy
 from convcli.outputs import (
     STREAM,
@@ -20,10 +25,19 @@ from convcli.outputs import (
     refuse_collisions,
     refuse_existing,
     refuse_inputs,
+    refuse_missing_folder,
     write_atomically,
 )
 from convcli.pixels import Tally
 from convcli.request import Request
+
+
+class Existing(Enum):
+    """What becomes of an output whose file is there already."""
+
+    REFUSED = "refused"
+    REPLACED = "replaced"
+    SKIPPED = "skipped"
 
 
 class Target(NamedTuple):
@@ -32,7 +46,7 @@ class Target(NamedTuple):
     output: str | None
     format: Format
     extension: str
-    overwrite: bool
+    existing: Existing
     compression: int | None = None
 
     @property
@@ -49,19 +63,31 @@ class Target(NamedTuple):
             raise OptionError(f"{maps} maps take a file each, and '-' is one stream: use -f npy, which holds any count")
         return [Path(STREAM)]
 
+    def skips(self, names: Sequence[Path]) -> bool:
+        """Whether these outputs need not be made."""
+        return self.existing is Existing.SKIPPED and all(map(os.path.isfile, names))
 
-def target_of(output: str | None, format: str | None, *, overwrite: bool, compression: int | None = None) -> Target:
+    def refuse_existing(self, names: Sequence[Path]) -> None:
+        """Raise FileError for a file that may not be replaced."""
+        if not self.is_stream:
+            refuse_existing(names, overwrite=self.existing is not Existing.REFUSED)
+
+
+def target_of(output: str | None, format: str | None, *, existing: Existing, compression: int | None = None) -> Target:
     """The target that ``-o`` and ``-f`` ask for; without ``-f`` the name's extension decides."""
     wanted = format or output_extension(None if output == STREAM else output)
     found = format_of(wanted)
     extension = wanted if wanted in found.extensions else found.extensions[0]
     if compression is not None and (found.name != "png" or not 0 <= compression <= 9):
         raise OptionError(f"compression: expected 0 to 9 and output as png, given {compression} and {found.name}")
-    return Target(output, found, extension, overwrite, compression)
+    return Target(output, found, extension, existing, compression)
 
 
 class Written(NamedTuple):
-    """One output file, and the span of its finite numbers before they became pixels; None if there were none."""
+    """One output file, and the span of its finite numbers before they became pixels; None if there were none.
+
+    milliseconds: since the output before it, or since reading began.
+    """
 
     input: str
     output: str
@@ -72,7 +98,35 @@ class Written(NamedTuple):
     minimum: float | None
     maximum: float | None
     clipped: int
+    milliseconds: float
+    algorithm: str
     warnings: tuple[str, ...]
+
+
+class Outcome(NamedTuple):
+    """What became of one image: what was written, and what went wrong after that, if anything did.
+
+    pixels: of the image, in one channel.  warnings, notes: of reading it.
+    skipped: whether every output was there already.
+    """
+
+    source: Source
+    written: tuple[Written, ...] = ()
+    error: ConvcliError | None = None
+    pixels: int = 0
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    skipped: bool = False
+
+
+def outcome_to_json(outcome: Outcome) -> list[dict[str, Any]]:
+    """An object for each output, and for an image that failed or was skipped one without an output; all of one form."""
+    form = {name: None for name in Written._fields if name != "warnings"} | {"skipped": False, "error": None}
+    entries = [{name: value for name, value in each._asdict().items() if name in form} for each in outcome.written]
+    if outcome.error or outcome.skipped:
+        error = str(outcome.error) if outcome.error else None
+        entries.append({"input": outcome.source.word, "skipped": outcome.skipped, "error": error})
+    return [form | entry for entry in entries]
 
 
 def _unseen(request: Request, filtered: Filtered) -> None:
@@ -92,46 +146,77 @@ class Batch:
     open_stream: Callable[[], AbstractContextManager[BinaryIO]]
     show: Callable[[Request, Filtered], None] = _unseen
 
-    def refuse_clashes(self, images: Sequence[Path]) -> None:
+    def refuse_clashes(self, sources: Sequence[Source]) -> None:
         """Raise before any work where outputs share a name, exist already, are other inputs, or have no folder.
 
         How many files an array's maps take is known once it is read; names that follow from that are
         checked then.
         """
         names = {
-            image: [n for request in self.requests for n in self.target.names(image, request, _maps_known(request))]
-            for image in images
+            source.path: [
+                n for request in self.requests for n in self.target.names(source.path, request, _maps_known(request))
+            ]
+            for source in sources
         }
-        every = [name for image in images for name in names[image]]
+        every = [name for source in sources for name in names[source.path]]
         if self.target.is_stream:
             if len(every) > 1:
                 raise OptionError(f"{len(every)} outputs, and '-' is one stream: give -o a folder or a template")
             return
         refuse_collisions(every)
-        refuse_existing(every, self.target.overwrite)
-        for image, found in names.items():
-            refuse_inputs(found, [other for other in images if other != image])
+        refuse_missing_folder(self.target.output, every)
+        self.target.refuse_existing(every)
+        refuse_inputs(names)
 
-    def run(self, path: Path, image: Image) -> Iterator[Written]:
-        """Filter one image, saving each kernel's maps and telling what was saved.
+    def process(self, source: Source) -> Outcome:
+        """Filter one image, saving each kernel's maps.
 
-        Nothing is saved before every kernel is known to fit the image.
+        Nothing is saved before every kernel is known to fit the image. May be called by several threads.
         """
+        written: list[Written] = []
+        image = None
+        try:
+            if self._is_done(source):
+                return Outcome(source, skipped=True)
+            watch = _Watch()
+            image = source.image()
+            for each in self._outputs(source, image, watch):
+                written.append(each)
+            error = None
+        except ConvcliError as raised:
+            error = raised
+        except MemoryError as raised:
+            error = FileError(f"not enough memory for {source.word}: {raised}")
+        if image is None:
+            return Outcome(source, error=error)
+        return Outcome(source, tuple(written), error, prod(image.pixels.shape[-2:]), image.warnings, image.notes)
+
+    def _is_done(self, source: Source) -> bool:
+        if self.target.existing is not Existing.SKIPPED:
+            return False
+        shape = source.header().shape
+        seen = (1, *shape[1:]) if self.appearance.gray else shape
+        return all(self.target.skips(self._names(source.path, request, seen)) for request in self.requests)
+
+    def _outputs(self, source: Source, image: Image, watch: "_Watch") -> Iterator[Written]:
         seen = prepared(image, self.appearance)
-        names = [self._names(path, request, seen) for request in self.requests]
+        names = [self._names(source.path, request, seen.pixels.shape) for request in self.requests]
+        for found in names:
+            self.target.refuse_existing(found)
         for request, found in zip(self.requests, names, strict=True):
-            filtered = filter_image(seen, request, self.appearance, self.target.format)
-            yield from self._save(path, request, found, filtered)
-            self.show(request, filtered)
+            if not self.target.skips(found):
+                filtered = filter_image(seen, request, self.appearance, self.target.format)
+                yield from self._save(source, request, found, filtered, watch)
+                self.show(request, filtered)
 
-    def _names(self, path: Path, request: Request, image: Image) -> list[Path]:
-        maps = request.geometry(image.pixels.shape).output_shape[0]
-        names = self.target.names(path, request, maps)
-        if not self.target.is_stream:
-            refuse_existing(names, self.target.overwrite)
-        return names
+    def _names(self, path: Path, request: Request, input_shape: tuple[int, ...]) -> list[Path]:
+        return self.target.names(path, request, request.geometry(input_shape).output_shape[0])
 
-    def _save(self, path: Path, request: Request, names: list[Path], filtered: Filtered) -> Iterator[Written]:
+    def _save(
+        self, source: Source, request: Request, names: list[Path], filtered: Filtered, watch: "_Watch"
+    ) -> Iterator[Written]:
+        V = network_input(filtered.image, self.appearance)
+        algorithm = request.plan(V.shape, computing_type(V.dtype, None)).algorithm
         for number, name in enumerate(names):
             part = slice(None) if len(names) == 1 else slice(number, number + 1)
             values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
@@ -141,7 +226,7 @@ class Batch:
                 else:
                     stream.write(self._encoded(values, filtered))
             yield Written(
-                input=str(path),
+                input=source.word,
                 output=str(name),
                 kernel=request.kernel.name,
                 pads=filtered.geometry.pads,
@@ -150,6 +235,8 @@ class Batch:
                 minimum=finite_or_none(tally.low),
                 maximum=finite_or_none(tally.high),
                 clipped=tally.clipped,
+                milliseconds=watch.lap(),
+                algorithm=algorithm,
                 warnings=filtered.warnings if number == 0 else (),
             )
 
@@ -159,6 +246,18 @@ class Batch:
 
     def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:
         return self.open_stream() if self.target.is_stream else write_atomically(name)
+
+
+class _Watch:
+    """Tells how long it is since it was last asked."""
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
+
+    def lap(self) -> float:
+        """In milliseconds, to a microsecond."""
+        last, self._last = self._last, perf_counter()
+        return round(1e3 * (self._last - last), 3)
 
 
 def _maps_known(request: Request) -> int:

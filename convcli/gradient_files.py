@@ -13,7 +13,15 @@ from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry import Geometry
 from convcli.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.npy_files import save_npy
-from convcli.outputs import STREAM, expand, format_extension, output_template, refuse_existing, safe_name
+from convcli.outputs import (
+    STREAM,
+    expand,
+    format_extension,
+    output_template,
+    refuse_existing,
+    refuse_missing_folder,
+    safe_name,
+)
 
 
 class Operands(NamedTuple):
@@ -168,10 +176,12 @@ def gradient_files(
 
     In a folder it is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension where every gradient
     has its own. Raises OptionError where a format that holds one tensor is asked to hold several in one file,
-    and what ``refuse_existing`` raises.
+    and what ``refuse_missing_folder`` and ``refuse_existing`` raise.
     """
     files = _name_files(output, format, wrt, image, kernel)
-    refuse_existing((Path(file.name) for file in files if file.name != STREAM), overwrite)
+    paths = [Path(file.name) for file in files if file.name != STREAM]
+    refuse_missing_folder(output, paths)
+    refuse_existing(paths, overwrite)
     return files
 
 

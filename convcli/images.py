@@ -135,6 +135,13 @@ def decode_header(data: bytes, source: str) -> Header:
     return _decode_header(BytesIO(data), source)
 
 
+def readable_extensions() -> set[str]:
+    """The extensions, in lower case with the dot, of files that can be read: pictures and ``.npy``."""
+    # Pillow takes MPEG films for pictures, to refuse them once they are loaded.
+    pictures = {name for name, format in PIL.Image.registered_extensions().items() if format in PIL.Image.OPEN}
+    return (pictures - {".mpg", ".mpeg"}) | {".npy"}
+
+
 def to_gray(image: Image) -> Image:
     """The image with one channel, its ITU-R BT.601 luma: 0.299 R + 0.587 G + 0.114 B, in its own type.
 

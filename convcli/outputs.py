@@ -18,7 +18,7 @@ class Naming(NamedTuple):
 
     stem: the image's name without folder and extension.  folder: the image's folder, ``.`` for none.
     kernel: the kernel's name, any text.  extension: of the output, without the dot.
-    maps: how many there are.
+    maps: how many there are.  frame: the number of this one, of so many frames in the image's file.
     """
 
     stem: str
@@ -26,11 +26,19 @@ class Naming(NamedTuple):
     maps: int
     extension: str = "png"
     folder: str = "."
+    frame: int = 0
+    frames: int = 1
 
     @property
     def files(self) -> int:
         """One for a gray or an RGB picture, and for ``.npy``, which holds any count; else one a map."""
         return 1 if self.maps in (1, 3) or self.extension.lower() == "npy" else self.maps
+
+    @property
+    def default(self) -> str:
+        """The template of a name in a folder."""
+        frame, map_ = ".{frame}" * (self.frames > 1), ".{map}" * (self.files > 1)
+        return f"{{stem}}{frame}.{{kernel}}{map_}.{{ext}}"
 
 
 def output_extension(output: str | None) -> str:
@@ -51,15 +59,18 @@ def output_names(output: str | None, naming: Naming) -> list[Path]:
 
     output: a path, a template with placeholders, an existing folder, a folder with a slash at its end, or
     None for the current folder. In a folder the files are called ``{stem}.{kernel}.{ext}``, with ``.{map}``
-    before the extension where every map has its own file; maps are numbered from 0, with leading zeros.
+    before the extension where every map has its own file, and ``.{frame}`` after the stem where every frame has;
+    both are numbered from 0, with leading zeros.
     Raises OptionError for a template that cannot be used, or several files with one name.
     """
-    template = output_template(output, "{stem}.{kernel}.{map}.{ext}" if naming.files > 1 else "{stem}.{kernel}.{ext}")
+    template = output_template(output, naming.default)
     if naming.files > 1 and "map" not in _fields(template):
         raise OptionError(
             f"{naming.maps} maps take a file each, and {template!r} names one: "
             "add {map} to the name, or write .npy, which holds any count"
         )
+    if naming.frames > 1 and "frame" not in _fields(template):
+        raise OptionError(f"{naming.frames} frames take a file each, and {template!r} names one: add {{frame}} to it")
     return [Path(expand(template, _values(naming, number))) for number in range(naming.files)]
 
 
@@ -69,6 +80,7 @@ def text_output(output: str, kernel: str, extension: str, overwrite: bool) -> st
     Raises OptionError for a template that cannot be used, and what ``refuse_existing`` raises.
     """
     path = expand(output_template(output, "{kernel}.{ext}"), {"kernel": safe_name(kernel), "ext": extension})
+    refuse_missing_folder(output, [Path(path)])
     refuse_existing([Path(path)], overwrite)
     return path
 
@@ -128,8 +140,9 @@ def safe_name(name: str) -> str:
 def refuse_collisions(paths: Iterable[Path]) -> None:
     """Raises OptionError if two outputs would be one file; a device or FIFO may be written to repeatedly."""
     seen = set()
+    real = RealPaths()
     for path in paths:
-        name = os.path.realpath(path)
+        name = real.of(path)
         if name in seen and not _is_special(path):
             raise OptionError(
                 f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in -o"
@@ -138,31 +151,60 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
 
 
 def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
-    """Raises FileError if an output's folder is missing, or an output is there already and no ``overwrite``.
+    """Raises FileError if an output is there already and no ``overwrite``.
 
     A folder with an output's name is never replaced; a device or FIFO may always be written to.
     """
     for path in paths:
-        if not os.path.isdir(path.parent):
-            raise FileError(f"there is no folder {path.parent} to write {path.name} into: create it first")
         if os.path.isdir(path):
             raise FileError(f"{path} is a folder: use -o to give the output another name")
         if os.path.isfile(path) and not overwrite:
             raise FileError(f"{path} exists: use --overwrite to replace it, or -o to write elsewhere")
 
 
-def refuse_inputs(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raises OptionError if an output would replace a file that is still to be read."""
-    waiting = {os.path.realpath(path) for path in inputs}
+def refuse_missing_folder(output: str | None, paths: Iterable[Path]) -> None:
+    """Raises FileError if the folder of an output that was named in full is missing.
+
+    Folders that are named as such, and those of a template, are made when they are written into.
+    """
+    if output is None or _is_folder(output) or _fields(output) != {None}:
+        return
     for path in paths:
-        if os.path.realpath(path) in waiting:
-            raise OptionError(f"the output {path} is also an input: use -o to write elsewhere")
+        if not os.path.isdir(path.parent):
+            raise FileError(f"there is no folder {path.parent} to write {path.name} into: create it first")
+
+
+def refuse_inputs(outputs: Mapping[Path, Sequence[Path]]) -> None:
+    """Raises OptionError if what is made of one input would replace another, which is still to be read."""
+    real = RealPaths()
+    inputs = {real.of(image): image for image in outputs}
+    for image, paths in outputs.items():
+        for path in paths:
+            if inputs.get(real.of(path), image) != image:
+                raise OptionError(f"the output {path} is also an input: use -o to write elsewhere")
+
+
+class RealPaths:
+    """Paths with every link followed, each folder looked up once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: Path) -> str:
+        """Like ``os.path.realpath``."""
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or os.path.islink(path):
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)
 
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails.
 
+    A missing folder is made.
     A link is followed, and a file that is replaced hands on its permissions. What is there and is no regular
     file, such as a FIFO or ``/dev/null``, is written into directly. Raises FileError if writing fails, and
     BrokenPipeError if the reader of a pipe has gone.
@@ -221,6 +263,7 @@ def _values(naming: Naming, number: int) -> dict[str, str]:
         "stem": naming.stem,
         "kernel": safe_name(naming.kernel),
         "map": str(number).zfill(len(str(naming.maps - 1))),
+        "frame": str(naming.frame).zfill(len(str(naming.frames - 1))),
         "ext": naming.extension,
         "dir": naming.folder,
     }
@@ -233,7 +276,9 @@ def _is_special(path: Path) -> bool:
 @contextmanager
 def _replacement(target: str) -> Iterator[BinaryIO]:
     """A new file, beside the target so that renaming it over the target is one step."""
-    temporary = os.path.join(os.path.dirname(target), f".convcli-{os.urandom(8).hex()}.tmp")
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f".convcli-{os.urandom(8).hex()}.tmp")
     try:
         # Exclusive, and with the permissions that the umask leaves.
         with open(temporary, "xb") as stream:

@@ -56,12 +56,11 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
     kernel, execution = request.kernel, request.execution
     geometry = request.geometry(input_shape)
     K = kernel_blocks(kernel.weights, geometry, flip=request.flip)
-    first, *others = parts(geometry)
     narrow, *narrower = gradient_parts(geometry, execution.memory)
     automatic = replace(execution, algorithm="auto")
     input_plan, phases = _input_gradient_plan(K, geometry, automatic)
     plans = {
-        "output": plan_for(K[..., first.rows, first.columns], first.geometry, dtype, execution),
+        "output": request.plan(input_shape, dtype),
         "kernel": plan_for_kernel_gradient(narrow.geometry, GRADIENTS_IN, automatic),
         "input": input_plan,
     }
@@ -73,7 +72,7 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
         dtype,
         execution.threads_for(plans["output"].estimate),
         plans,
-        {"output": 1 + len(others), "kernel": 1 + len(narrower), "input": phases},
+        {"output": sum(1 for _ in parts(geometry)), "kernel": 1 + len(narrower), "input": phases},
     )
 
 

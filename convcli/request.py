@@ -1,16 +1,18 @@
 """A convolution as it was asked for: a kernel, and settings that wait for an image."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution import convolve, convolve_and_store
-from convcli.engine import AUTOMATIC, Execution, Store
+from convcli.engine import AUTOMATIC, Execution, Plan, Store, parts, plan_for
 from convcli.geometry import Geometry
 from convcli.gradients import WRT, Gradients, differentiate
 from convcli.kernels import Kernel
+from convcli.operands import kernel_blocks
 from convcli.settings import Settings
 
 
@@ -25,6 +27,13 @@ class Request(NamedTuple):
     def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
         """The geometry for an input ``(..., C_in, H, W)``."""
         return self.settings.geometry(input_shape, self.kernel.weights.shape)
+
+    def plan(self, input_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Plan:
+        """How Z is computed in ``dtype``: of the first of the kernel's parts, if it is done in parts."""
+        geometry = self.geometry(input_shape)
+        K = kernel_blocks(self.kernel.weights, geometry, flip=self.flip)
+        first = next(parts(geometry))
+        return plan_for(K[..., first.rows, first.columns], first.geometry, dtype, self.execution)
 
     def convolve(self, V: Array, dtype: DTypeLike | None = None) -> FloatArray:
         """Z for V; dtype as in ``conv2d``."""

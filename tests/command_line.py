@@ -107,6 +107,24 @@ def terminal(
     return process.returncode, shown.decode(), err
 
 
+def terminal_at_stderr(*arguments: str | Path, cwd: Path) -> tuple[int, str]:
+    """Exit code, and what a terminal at stderr is sent."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    with subprocess.Popen(
+        [str(CONVCLI), *map(str, arguments)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b"".join(_sent(ours, None))
+    os.close(ours)
+    return process.returncode, shown.decode()
+
+
 def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

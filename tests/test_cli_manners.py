@@ -41,7 +41,7 @@ RANKS = (
 # Arguments, and the line on stderr; "..." stands for anything, such as the words of a library.
 FAILURES = [
     ("apply absent.png -k box", "cannot read absent.png: No such file or directory"),
-    ("apply folder -k box", "cannot read folder: Is a directory"),
+    ("apply folder -k box", "no images in the folder folder: name files or a pattern, as in ..."),
     ("apply truncated.png -k box", "cannot read truncated.png: ...truncated..."),
     (
         "apply words.png -k box",
@@ -54,7 +54,6 @@ FAILURES = [
     ("apply - -k box", "cannot read <stdin>: it is empty"),
     ("apply in.npy -k box -o taken.png", "taken.png exists: use --overwrite to replace it, or -o to write elsewhere"),
     ("apply in.npy -k box -o no/a.png", "there is no folder no to write a.png into: create it first"),
-    ("apply in.npy -k box -o no/", "there is no folder no to write in.box.png into: create it first"),
     ("grad absent.png -k box", "cannot read absent.png: No such file or directory"),
     (
         "grad in.npy -k box -G absent.npy",
@@ -129,7 +128,7 @@ WRONG_REQUESTS = [
     ("apply - -k -", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
     ("grad - -k box -G -", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
     ("apply in.npy", "Missing option '--kernel' / '-k'..."),
-    ("apply -k box", "Missing argument 'IMAGE..."),
+    ("apply -k box", "expected images: files, folders or patterns, or --files-from"),
     ("apply in.npy -k box --padd 1", "No such option: --padd..."),
     ("apply in.npy -k", "Option '-k' requires an argument..."),
     ("aply in.npy -k box", "No such command 'aply'. Did you mean 'apply'?"),

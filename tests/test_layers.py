@@ -14,7 +14,7 @@ PACKAGE = Path(convcli.__file__).parent
 LAYERS = [
     {"errors"},
     {"arrays", "memory"},
-    {"large_arrays", "padding", "npy_files", "json_reading"},
+    {"concurrency", "large_arrays", "padding", "npy_files", "json_reading"},
     {"geometry"},
     {"settings"},
     {"kernels"},
@@ -40,7 +40,7 @@ LAYERS = [
     {"convolution", "palette"},
     {"gradients", "matrix"},
     {"descent", "formulas", "heatmap_layout", "images", "pixels", "outputs", "request"},
-    {"filtering", "heatmaps", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
+    {"filtering", "heatmaps", "inputs", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
     {"batch", "confusions", "explanation", "gradient_files", "matrix_files", "planning"},
     {"checking", "comparison", "gradient_batch"},
     {"cli"},

@@ -16,6 +16,8 @@ from convcli.outputs import (
     output_names,
     refuse_collisions,
     refuse_existing,
+    refuse_inputs,
+    refuse_missing_folder,
     write_atomically,
 )
 
@@ -71,6 +73,8 @@ def test_a_lone_brace_is_refused(template: str) -> None:
         (None, Naming("coffee", "gaussian:2", 3, "tiff"), ["coffee.gaussian-2.tiff"]),
         (None, Naming("a", "bank", 2), ["a.bank.0.png", "a.bank.1.png"]),
         (None, Naming("a", "bank", 5, "npy"), ["a.bank.npy"]),
+        (None, Naming("a", "box", 3, frame=2, frames=11), ["a.02.box.png"]),
+        ("{frame}/{map}.png", Naming("a", "box", 2, frame=2, frames=3), ["2/0.png", "2/1.png"]),
         ("z.NPY", Naming("a", "bank", 5, "NPY"), ["z.NPY"]),
         ("out.jpg", Naming("a", "box", 3, "jpg"), ["out.jpg"]),
         ("new/", Naming("a", "box", 1), ["new/a.box.png"]),
@@ -164,7 +168,24 @@ def test_an_existing_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"there is no folder .*absent to write a.png into: create it first"):
-        refuse_existing([tmp_path / "absent" / "a.png"], overwrite=True)
+        refuse_missing_folder(str(tmp_path / "absent" / "a.png"), [tmp_path / "absent" / "a.png"])
+
+
+@pytest.mark.parametrize("output", [None, "absent/", "absent/{stem}.png", "{dir}/a.png"])
+def test_a_folder_that_is_named_as_such_is_made(tmp_path: Path, output: str | None) -> None:
+    path = tmp_path / "absent" / "deeper" / "a.png"
+    refuse_missing_folder(output, [path])
+    with write_atomically(path) as stream:
+        stream.write(b"abc")
+    assert path.read_bytes() == b"abc"
+
+
+def test_an_output_may_replace_its_own_input_but_no_other(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.png", tmp_path / "b.png"
+    (tmp_path / "link").symlink_to(tmp_path)
+    refuse_inputs({a: [a], b: [tmp_path / "link" / "b.png"]})
+    with pytest.raises(OptionError, match=r"the output .*link/a.png is also an input: use -o to write elsewhere"):
+        refuse_inputs({a: [a], b: [tmp_path / "link" / "a.png"]})
 
 
 def test_a_folder_is_no_output(tmp_path: Path) -> None:
@@ -265,8 +286,9 @@ def test_a_full_device_is_reported() -> None:
 
 
 def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
-    message = r"^cannot write .*absent/a.bin: No such file or directory$"
-    with pytest.raises(FileError, match=message), write_atomically(tmp_path / "absent" / "a.bin"):
+    (tmp_path / "file").touch()
+    message = r"^cannot write .*file/a.bin: File exists$"
+    with pytest.raises(FileError, match=message), write_atomically(tmp_path / "file" / "a.bin"):
         pass
 
 

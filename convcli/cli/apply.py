@@ -1,23 +1,20 @@
 """``convcli apply``: images through kernels, output maps to files."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from convcli.cli import options
-from convcli.cli.streams import STREAM, binary_stdout, refuse_second_stdin, refuse_terminal, say
-from convcli.errors import ConvcliError, FileError, OptionError
-
-if TYPE_CHECKING:
-    from convcli.batch import Batch
+from convcli.cli.streams import STREAM, binary_stdout, refuse_second_stdin, refuse_terminal
+from convcli.errors import OptionError
 
 
 @options.spread
 def apply(
-    images: options.Images,
-    kernels: options.KernelSources,
+    images: options.ManyImages = None,
     *,
+    kernels: options.KernelSources,
     words: options.Words,
     engine: options.Engine,
     gray: options.Gray = False,
@@ -42,7 +39,7 @@ def apply(
             "-o",
             metavar="OUT",
             show_default="{stem}.{kernel}.png",
-            help="File, folder, template of {stem} {kernel} {map} {ext} {dir}, or - for stdout.",
+            help="File, folder, template of {stem} {kernel} {map} {frame} {ext} {dir}, or - for stdout.",
         ),
     ] = None,
     format: Annotated[
@@ -58,6 +55,7 @@ def apply(
             help="PNG: zlib's level, where 9 is smallest.",
         ),
     ] = None,
+    files: options.Files,
     preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -72,41 +70,32 @@ def apply(
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
     from convcli.batch import Batch, target_of
-    from convcli.cli import render, sources
+    from convcli.cli import batches, render, sources
     from convcli.filtering import Appearance
 
-    refuse_second_stdin([*images, *kernels])
+    pictures = images or []
+    refuse_second_stdin([*pictures, *kernels, files.listed or ""])
     if output == STREAM:
         _refuse_stdout(json)
+    found = sources.image_sources(pictures, files.listed, null=files.null)
+    # A preview shows one image after the other.
+    jobs = batches.jobs_for(1 if preview else files.jobs, len(found))
+    requests = [sources.read_request(source, words, engine) for source in kernels]
     batch = Batch(
-        [sources.read_request(source, words, engine) for source in kernels],
+        [batches.sharing_threads(request, jobs) for request in requests],
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
-        target_of(output, format, overwrite=overwrite, compression=compression),
+        target_of(output, format, existing=files.existing(overwrite=overwrite), compression=compression),
         binary_stdout,
         *([partial(render.preview_filtered, talk)] if preview else []),
     )
-    batch.refuse_clashes([sources.image_path(source) for source in images])
-    failures = [source for source in images if not _done(source, batch, talk, json, alone=len(images) == 1)]
-    if failures:
-        raise typer.Exit(1)
+    batch.refuse_clashes(found)
+    if len(found) == 1:
+        batches.run_one(batch, found[0], talk, as_json=json)
+    else:
+        batches.run_all(batch, found, jobs, talk, as_json=json, fail_fast=files.fail_fast)
 
 
 def _refuse_stdout(json: bool) -> None:
     refuse_terminal()
     if json:
         raise OptionError("--json and -o - both want stdout: save the output to a file")
-
-
-def _done(source: str, batch: "Batch", talk: options.Talk, json: bool, *, alone: bool) -> bool:
-    """Whether one image went through every kernel; among several, one that fails is named and the rest go on."""
-    from convcli.cli import render, sources
-
-    try:
-        for written in batch.run(sources.image_path(source), sources.read_image(source, talk)):
-            render.show_written(written, talk, as_json=json)
-    except ConvcliError as error:
-        if alone:
-            raise
-        say("error", str(error) if isinstance(error, FileError) else f"{source}: {error}")
-        return False
-    return True

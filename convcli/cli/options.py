@@ -8,12 +8,15 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from convcli.cli.streams import say
 from convcli.errors import OptionError
+
+if TYPE_CHECKING:
+    from convcli.batch import Existing
 
 Images = Annotated[
     list[str],
@@ -21,6 +24,15 @@ Images = Annotated[
         metavar="IMAGE...",
         show_default=False,
         help="Pictures, .npy or JSON arrays (H,W), (C,H,W); inline [[1,2],[3,4]]; - is stdin.",
+    ),
+]
+ManyImages = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="IMAGE...",
+        show_default=False,
+        help="Pictures, .npy or JSON arrays (H,W), (C,H,W), folders of them, quoted patterns 'photos/**/*.jpg'; inline "
+        "[[1,2],[3,4]]; - is stdin.",
     ),
 ]
 KERNEL_HELP = "Preset name:params, kernel JSON (file or inline), .npy of weights, or - for stdin."
@@ -121,6 +133,41 @@ class Engine:
     memory: Annotated[
         str, typer.Option("--memory", metavar="BYTES", help="What a thread may take beside images, as in 500K or 64M.")
     ] = "16M"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Which files beside those that are named, and how they are gone through."""
+
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", show_default="0, one a processor", help="Files at once.")
+    ] = 0
+    listed: Annotated[
+        str | None,
+        typer.Option(
+            "--files-from",
+            metavar="LIST",
+            show_default=False,
+            help="Images that a file, or - for stdin, names, one a line.",
+        ),
+    ] = None
+    null: Annotated[bool, typer.Option("--null", "-0", help="Names in LIST end in NUL, as find -print0 has it.")] = (
+        False
+    )
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out images whose outputs are there: go on where it stopped.")
+    ] = False
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no further file once one has failed.")] = False
+
+    def existing(self, *, overwrite: bool) -> "Existing":
+        """What these and ``--overwrite`` say of outputs that are there already."""
+        from convcli.batch import Existing
+
+        if overwrite and self.skip_existing:
+            raise OptionError("--overwrite and --skip-existing contradict each other: give one")
+        if overwrite:
+            return Existing.REPLACED
+        return Existing.SKIPPED if self.skip_existing else Existing.REFUSED
 
 
 @dataclass(frozen=True)

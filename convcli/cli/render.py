@@ -15,7 +15,7 @@ TERMS_SHOWN = 32
 
 # What one command shows is not imported for another: each is quick to start.
 if TYPE_CHECKING:
-    from convcli.batch import Written
+    from convcli.batch import Outcome, Written
     from convcli.checking import Check
     from convcli.comparison import Comparison
     from convcli.explanation import Explanation
@@ -38,13 +38,33 @@ def geometry_in_words(geometry: "Geometry") -> str:
     return f"pads: top {top}, bottom {bottom}, left {left}, right {right}; output {shape}"
 
 
-def show_written(written: "Written", talk: Talk, *, as_json: bool) -> None:
-    """One output of apply: its warnings, and a line of JSON if that was asked for."""
+def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
+    """What apply made of one image: warnings and notes, and a line of JSON for each output if that was asked for."""
+    word = outcome.source.word
+    for warning in outcome.warnings:
+        talk.warn(f"{word}: {warning}")
+    for note in outcome.notes:
+        talk.note(f"{word}: {note}")
+    for written in outcome.written:
+        _say_written(written, talk)
+    if outcome.skipped:
+        talk.note(f"{word}: skipped, for its outputs are there")
+    if as_json:
+        from convcli.batch import outcome_to_json
+
+        _save_lines(json.dumps(entry, allow_nan=False) + "\n" for entry in outcome_to_json(outcome))
+
+
+def failure_in_words(outcome: "Outcome") -> str:
+    """What was wrong, naming the image."""
+    return str(outcome.error) if isinstance(outcome.error, OSError) else f"{outcome.source.word}: {outcome.error}"
+
+
+def _say_written(written: "Written", talk: Talk) -> None:
     for warning in written.warnings:
         talk.warn(f"{written.output}: {warning}")
-    talk.note(f"{written.output}: {'x'.join(map(str, written.shape))} {written.dtype}, pads {written.pads}")
-    if as_json:
-        _save_json({name: value for name, value in written._asdict().items() if name != "warnings"})
+    shape = "x".join(map(str, written.shape))
+    talk.note(f"{written.output}: {shape} {written.dtype}, pads {written.pads}, by {written.algorithm}")
 
 
 def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:

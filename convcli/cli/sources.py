@@ -1,6 +1,7 @@
 """Kernels, images and tensors from the words of a command line, where ``-`` is stdin."""
 
-import os
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from convcli.arrays import Array
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
 from convcli.engine import Execution
-from convcli.errors import ConvcliError, OptionError
+from convcli.errors import ConvcliError, FileError, OptionError
 from convcli.filtering import Appearance, network_input, prepared
-from convcli.images import Header, Image, decode_header, decode_image, open_header, open_image
+from convcli.images import Header, Image
+from convcli.inputs import STDIN, Source, listed, source_of, sources_of
 from convcli.kernel_loading import load_kernel, parse_kernel
 from convcli.kernels import Kernel
 from convcli.request import Request
@@ -19,19 +21,38 @@ from convcli.settings import parse_settings, parse_shape
 from convcli.tensors import load_tensor, parse_tensor
 from convcli.upstream import Readers, Upstream, upstream_gradient
 
-STDIN = "<stdin>"
-INLINE = "inline image"
-
 
 def read_kernel(source: str) -> Kernel:
     """A kernel from a preset's name, a file, JSON, or stdin."""
     return parse_kernel(read_stdin(), STDIN, "stdin") if source == STREAM else load_kernel(source)
 
 
+def image_sources(words: Sequence[str], list_: str | None, *, null: bool) -> list[Source]:
+    """The images that words stand for, and those that a list in a file or stdin names."""
+    if not words and list_ is None:
+        raise OptionError("expected images: files, folders or patterns, or --files-from")
+    if null and list_ is None:
+        raise OptionError("-0 says how names end in a list: expected --files-from too")
+    found = sources_of(words, _stdin)
+    return found if list_ is None else found + listed(_read_list(list_), null=null)
+
+
+def _read_list(source: str) -> bytes:
+    try:
+        return _stdin() if source == STREAM else Path(source).read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {source}: {error.strerror}") from error
+
+
+@cache
+def _stdin() -> bytes:
+    """What there is to read, however often it is asked for: headers first, then the image."""
+    return read_stdin()
+
+
 def read_image(source: str, talk: Talk) -> Image:
     """A picture or array from a file, inline JSON or stdin; what was lost or converted in reading it is said."""
-    data, name = _given(source)
-    image = open_image(Path(source)) if data is None else decode_image(data, name)
+    image = source_of(source, _stdin).image()
     for warning in image.warnings:
         talk.warn(f"{source}: {warning}")
     for note in image.notes:
@@ -49,19 +70,7 @@ def read_input(source: str, appearance: Appearance, talk: Talk) -> Array:
 
 def read_header(source: str) -> Header:
     """The shape and type of a picture or array from a file, inline JSON or stdin."""
-    data, name = _given(source)
-    return open_header(Path(source)) if data is None else decode_header(data, name)
-
-
-def _given(source: str) -> tuple[bytes | None, str]:
-    """The bytes that an image's words stand for and what to call them; no bytes for a file's name."""
-    if source == STREAM:
-        return read_stdin(), STDIN
-    return (source.encode(), INLINE) if _is_inline(source) else (None, source)
-
-
-def _is_inline(source: str) -> bool:
-    return source.lstrip().startswith("[") and not os.path.lexists(source)
+    return source_of(source, _stdin).header()
 
 
 def read_shape(image: str | None, input_shape: str | None, *, gray: bool) -> Header:
@@ -90,9 +99,7 @@ def read_upstream(words: str, request: Request, V: Array, appearance: Appearance
 
 def image_path(source: str) -> Path:
     """The path that outputs are named after."""
-    if source == STREAM:
-        return Path("stdin")
-    return Path("inline" if _is_inline(source) else source)
+    return source_of(source, _stdin).path
 
 
 def read_request(source: str, words: Words, engine: Engine) -> Request:

@@ -1,0 +1,244 @@
+"""``convcli apply`` on many files: which, how many at once, and what becomes of those that fail."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from command_line import (
+    CONVCLI,
+    ENVIRONMENT,
+    TIMEOUT,
+    convcli,
+    pixels,
+    save_picture,
+    shell,
+    succeed,
+    terminal_at_stderr,
+)
+
+from convcli.cli.options import Talk
+from convcli.cli.progress import progress
+
+BROKEN = "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
+MIXING = json.dumps(np.eye(3)[:, :, np.newaxis, np.newaxis].tolist())
+
+
+def picture(seed, channels=1, shape=(6, 7)):
+    return np.random.default_rng(seed).integers(0, 256, (channels, *shape), np.uint8)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Twelve pictures of three sizes in two folders."""
+    for number in range(12):
+        folder = tmp_path / "photos" / ("sub" if number % 2 else "")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_picture(folder / f"p{number:02}.png", picture(number, shape=(20 + number % 3, 30)))
+    return tmp_path
+
+
+def files_in(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def json_lines(out):
+    return [json.loads(line) for line in out.decode().splitlines()]
+
+
+def test_a_pattern_and_the_same_files_whatever_the_jobs(photos):
+    common = ["apply", "photos/**/*.png", "-k", "box", "-k", "gaussian:1", "-e", "reflect", "--json"]
+    lines = {}
+    for jobs in ("0", "1", "2", "5"):
+        out = succeed(*common, "-o", f"out{jobs}/{{stem}}.{{kernel}}.png", "-j", jobs, cwd=photos)
+        lines[jobs] = [
+            {**line, "output": line["output"].removeprefix(f"out{jobs}/"), "milliseconds": 0}
+            for line in json_lines(out)
+        ]
+    assert len(files_in(photos / "out0")) == 24
+    assert lines["0"] == lines["1"] == lines["2"] == lines["5"]
+    assert [line["input"] for line in lines["0"][::2]] == sorted(
+        f"photos/{name}" for name in files_in(photos / "photos")
+    )
+    one, *others = (files_in(photos / f"out{jobs}") for jobs in lines)
+    assert all(one == other for other in others)
+
+
+def test_folders_are_made_as_a_template_names_them(photos):
+    succeed("apply", "photos", "photos/sub", "-k", "[[1]]", "-o", "new/{dir}/", cwd=photos)
+    assert list(files_in(photos / "new" / "photos" / "sub")) == [f"p{n:02}.inline.png" for n in range(1, 12, 2)]
+    assert len(files_in(photos / "new" / "photos")) == 12
+
+
+def test_names_from_a_pipe(photos):
+    shutil.copy(photos / "photos" / "p00.png", photos / "photos" / "two words\nand lines.png")
+    result = shell("find photos -name '*.png' -print0 | convcli apply --files-from - -0 -k '[[1]]' -o out/", photos)
+    assert (result.code, result.out, result.err) == (0, b"", "")
+    assert len(files_in(photos / "out")) == 13
+    assert "two words\nand lines.inline.png" in files_in(photos / "out")
+    (photos / "list.txt").write_text("photos/p02.png\nphotos/p04.png\n")
+    succeed("apply", "photos/p00.png", "--files-from", "list.txt", "-k", "[[1]]", "-o", "three/", cwd=photos)
+    assert list(files_in(photos / "three")) == ["p00.inline.png", "p02.inline.png", "p04.inline.png"]
+
+
+def test_an_empty_list_is_no_work(tmp_path):
+    assert succeed("apply", "--files-from", "-", "-k", "box", cwd=tmp_path, stdin=b"") == b""
+
+
+def test_one_unreadable_image_does_not_stop_the_others(tmp_path):
+    V = save_picture(tmp_path / "a.png", picture(1))
+    (tmp_path / "b.png").write_text("no picture")
+    save_picture(tmp_path / "c.png", V)
+    result = convcli("apply", "a.png", "b.png", "c.png", "-k", "[[1]]", "-o", "out/", "--json", cwd=tmp_path)
+    assert result.code == 1
+    assert result.err == f"convcli: error: cannot read b.png: {BROKEN}\nconvcli: error: 1 of 3 files failed\n"
+    assert np.array_equal(pixels(tmp_path / "out" / "c.inline.png"), V[0])
+    lines = json_lines(result.out)
+    assert [(line["output"], line["error"]) for line in lines] == [
+        ("out/a.inline.png", None),
+        (None, f"cannot read b.png: {BROKEN}"),
+        ("out/c.inline.png", None),
+    ]
+    assert len({tuple(line) for line in lines}) == 1
+
+
+def test_one_image_that_does_not_fit_is_named_and_does_not_stop_the_others(tmp_path):
+    for stem, channels in {"a": 3, "b": 1, "c": 3}.items():
+        save_picture(tmp_path / f"{stem}.png", picture(1, channels))
+    result = convcli("apply", "a.png", "b.png", "c.png", "-k", MIXING, "-o", "out/", cwd=tmp_path)
+    assert (result.code, result.err.count("\n")) == (1, 2)
+    assert result.err.startswith("convcli: error: b.png: ")
+    assert list(files_in(tmp_path / "out")) == ["a.inline.png", "c.inline.png"]
+
+
+def test_fail_fast_begins_no_other(photos):
+    (photos / "photos" / "a.png").write_text("no picture")
+    result = convcli("apply", "photos/*.png", "-k", "[[1]]", "-o", "out/", "--fail-fast", "-j", "1", cwd=photos)
+    assert (result.code, result.out) == (1, b"")
+    assert result.err == (
+        f"convcli: error: cannot read photos/a.png: {BROKEN}\nconvcli: error: 1 of 7 files failed; 6 were not begun\n"
+    )
+    assert not (photos / "out").exists()
+
+
+def test_skip_existing_does_the_rest_and_touches_nothing_else(photos):
+    common = ["apply", "photos/*.png", "-k", "box", "-k", "[[2]]", "-q", "-o", "out/"]
+    succeed(*common, cwd=photos)
+    whole = files_in(photos / "out")
+    (photos / "out" / "p02.box.png").unlink()
+    (photos / "out" / "p04.box.png").write_bytes(b"somebody's own")
+    out = succeed(*common, "--skip-existing", "--json", cwd=photos)
+    assert files_in(photos / "out") == {**whole, "p04.box.png": b"somebody's own"}
+    lines = json_lines(out)
+    assert [(line["input"], line["output"], line["skipped"]) for line in lines if not line["skipped"]] == [
+        ("photos/p02.png", "out/p02.box.png", False)
+    ]
+    assert len(lines) == 6
+
+
+def test_what_is_lost_in_one_of_many_is_said_of_it(photos):
+    result = convcli("apply", "photos/*.png", "-k", "[[2]]", "-o", "out/", "-j", "3", cwd=photos)
+    assert [line.split(": ")[:3] for line in result.err.splitlines()] == [
+        ["convcli", "warning", f"out/p{number:02}.inline.png"] for number in range(0, 12, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-k", "box"], "expected images: files, folders or patterns, or --files-from"),
+        (["a.png", "-0", "-k", "box"], "-0 says how names end in a list: expected --files-from too"),
+        (["-", "--files-from", "-", "-k", "box"], "'-' was given more than once: stdin can be one of"),
+        (["a.png", "-k", "box", "-j", "-2"], "jobs: expected a number of files at once, or 0 for one a processor, "),
+        (["a.png", "-k", "box", "--overwrite", "--skip-existing"], "--overwrite and --skip-existing contradict each"),
+    ],
+)
+def test_wrong_requests(tmp_path, arguments, message):
+    result = convcli("apply", *arguments, cwd=tmp_path)
+    assert (result.code, result.out, result.err.count("\n")) == (2, b"", 1)
+    assert result.err.startswith(f"convcli: error: {message}")
+
+
+def test_lists_and_patterns_that_name_nothing(tmp_path):
+    for arguments, message in (
+        (["--files-from", "absent.txt"], "cannot read absent.txt: No such file or directory"),
+        (["*.jpg"], "no file matches *.jpg"),
+    ):
+        result = convcli("apply", *arguments, "-k", "box", cwd=tmp_path)
+        assert (result.code, result.err) == (1, f"convcli: error: {message}\n")
+
+
+def many(folder, count, shape):
+    save_picture(folder / "one.png", picture(1, 3, shape))
+    (folder / "photos").mkdir()
+    for number in range(count):
+        os.link(folder / "one.png", folder / "photos" / f"{number:04}.png")
+
+
+def test_a_bar_on_a_terminal(tmp_path):
+    many(tmp_path, 12, (600, 600))
+    arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "-j", "2", "--overwrite"]
+    code, bar = terminal_at_stderr(*arguments, cwd=tmp_path)
+    assert code == 0
+    assert re.search(r"[1-9]\d?/12\S* files +\d+\.\d megapixels a second +\d:\d\d left", bar)
+    assert terminal_at_stderr(*arguments, "-q", cwd=tmp_path) == (0, "")
+
+
+def test_lines_where_there_is_no_terminal(capsys, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("convcli.cli.progress.monotonic", lambda: now)
+    with progress(40, Talk()) as shown:
+        for _ in range(40):
+            now += 0.3
+            shown.advance(500_000)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"convcli: progress: {done} of 40 files, 1.7 megapixels a second, {left} left"
+        for done, left in ((4, "0:11"), (11, "0:09"), (25, "0:04"), (40, "0:00"))
+    ]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_finishes_what_is_under_way(tmp_path, jobs):
+    many(tmp_path, 200, (300, 300))
+    arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "-j", jobs]
+    with subprocess.Popen(
+        [str(CONVCLI), *arguments], cwd=tmp_path, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + TIMEOUT
+        while len(os.listdir(tmp_path / "out") if (tmp_path / "out").exists() else []) < 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=TIMEOUT)
+    done = files_in(tmp_path / "out")
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == (
+        f"convcli: interrupted: {len(done)} of 200 files are done; --skip-existing goes on with the others"
+    )
+    assert 5 <= len(done) < 200
+    assert len(set(done.values())) == 1
+    assert all(name.endswith(".box.png") for name in done)
+    succeed("apply", "one.png", "-k", "box", cwd=tmp_path)
+    assert set(done.values()) == {(tmp_path / "one.box.png").read_bytes()}
+
+
+def test_what_is_killed_leaves_no_partial_file_under_a_final_name(tmp_path):
+    many(tmp_path, 100, (100, 300))
+    arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/"]
+    with subprocess.Popen([str(CONVCLI), *arguments], cwd=tmp_path, env=ENVIRONMENT) as process:
+        while len(os.listdir(tmp_path / "out") if (tmp_path / "out").exists() else []) < 5:
+            time.sleep(0.001)
+        process.kill()
+    done = {name: data for name, data in files_in(tmp_path / "out").items() if name.endswith(".png")}
+    assert len(set(done.values())) == 1
+    succeed(*arguments, "--skip-existing", "-q", cwd=tmp_path)
+    finished = {name: data for name, data in files_in(tmp_path / "out").items() if name.endswith(".png")}
+    assert len(finished) == 100
+    assert set(finished.values()) == set(done.values())
