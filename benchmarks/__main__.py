@@ -6,7 +6,6 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import date
 from itertools import chain
 from pathlib import Path
 from statistics import geometric_mean, median
@@ -19,11 +18,9 @@ from benchmarks import peers
 from benchmarks.commands import command_rows
 from benchmarks.race import race
 from benchmarks.rows import Row, rows
-from convcli.engine import MACHINE
-from convcli.engine.threads import available_threads
+from benchmarks.tables import measured_on, replace_table
 
 ROOT = Path(__file__).parent.parent
-START, END = "<!-- benchmarks: written by python -m benchmarks --write -->", "<!-- end of benchmarks -->"
 HEADING = (
     "| row | ours, ms | peers, ms | peer's time / ours | of sgemm | of copying |\n| --- | --- | --- | --- | --- | --- |"
 )
@@ -64,15 +61,14 @@ def main(words: list[str]) -> None:
         lines.append(f"| layers: dV and dK, geometric mean | - | - | {geometric_mean(gradients):.2f} | - | - |")
         print(lines[-1])
     if write:
-        _replace(ROOT / "docs" / "performance.md", [head, "", HEADING, *lines])
+        replace_table(ROOT / "docs" / "performance.md", "benchmarks", [head, "", HEADING, *lines])
         chosen = [line for line in lines if any(word in line for word in README_ROWS)]
-        _replace(ROOT / "README.md", [HEADING, *chosen])
+        replace_table(ROOT / "README.md", "benchmarks", [HEADING, *chosen])
 
 
 def _head(found: Rates) -> str:
     return (
-        f"Measured on {date.today()}: {MACHINE.rpartition(',')[0]}; {available_threads()} threads for everybody; "
-        f"{peers.versions()}. Not installed: {', '.join(peers.MISSING) or 'none'}. sgemm does "
+        f"{measured_on(peers.versions())} Not installed: {', '.join(peers.MISSING) or 'none'}. sgemm does "
         f"{found.products / 1e9:.0f} thousand million multiply-adds a second, copying {found.copied / 1e9:.1f} GB/s "
         "(read and written)."
     )
@@ -112,13 +108,6 @@ def _line(row: Row, times: Mapping[str, float], found: Rates) -> str:
 def _share(least: float, seconds: float) -> str:
     """How near a time comes to the least possible."""
     return f"{least / seconds:.0%}" if least else "-"
-
-
-def _replace(path: Path, lines: list[str]) -> None:
-    text = path.read_text()
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    path.write_text("\n".join([f"{before}{START}", "", *lines, "", f"{END}{after}"]))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def command_rows(folder: str) -> Iterator[Row]:
     small = [str(SAMPLES / "astronaut.png"), "-k", "sobel-x", "--range", "abs", "-o", f"{folder}/small.png"]
     imports = _python("import numpy, PIL.Image, typer")
     yield Row("apply, 512x512 PNG to PNG", _apply(small), {"its imports alone": imports})
-    photo = _photograph(folder)
+    photo = photograph(folder)
     K = np.full((5, 5), -1.0)
     K[1:4, 1:4], K[2, 2] = 2.0, 1.0
     for extension in ("jpg", "png"):
@@ -33,7 +33,7 @@ def command_rows(folder: str) -> Iterator[Row]:
         yield Row(name, ours, {peer: _process(command) for peer, command in others.items()})
 
 
-def _photograph(folder: str) -> str:
+def photograph(folder: str) -> str:
     """A sample image enlarged, with grain, so that it is as hard to encode as a photograph."""
     with PIL.Image.open(SAMPLES / "coffee.png") as sample:
         large = np.asarray(sample.convert("RGB").resize((4000, 3000)), np.int16)

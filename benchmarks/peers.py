@@ -1,6 +1,7 @@
 """Other people's convolutions, where they are installed, each on as many threads as ours."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -113,10 +114,7 @@ OPENCV_SCRIPT = (
 def commands(image: str, K: FloatArray, folder: str, extension: str) -> dict[str, list[str]]:
     """Command lines that filter an image file with K, by the program that runs them."""
     weights = ",".join(f"{weight:g}" for weight in K.ravel())
-    matrix = os.path.join(folder, "kernel.mat")
-    rows = [" ".join(f"{weight:g}" for weight in row) for row in K]
-    with open(matrix, "w") as stream:
-        print("{1} {0}".format(*K.shape), *rows, sep="\n", file=stream)
+    matrix = write_mask(K, os.path.join(folder, "kernel.mat"))
     out = {name: os.path.join(folder, f"{name}.{extension}") for name in ("OpenCV script", *COMMANDS)}
     found = {
         "ImageMagick": ["convert", image, "-define", "convolve:scale=1", "-convolve", weights, out["ImageMagick"]],
@@ -127,3 +125,22 @@ def commands(image: str, K: FloatArray, folder: str, extension: str) -> dict[str
         script = [sys.executable, "-c", OPENCV_SCRIPT, image, out["OpenCV script"], repr(K.tolist())]
         found = {"OpenCV script": script, **found}
     return {name: command for name, command in found.items() if name not in MISSING}
+
+
+def write_mask(K: FloatArray, path: str) -> str:
+    """The file of a kernel as libvips reads it."""
+    rows = [" ".join(f"{weight:g}" for weight in row) for row in K]
+    with open(path, "w") as stream:
+        print("{1} {0}".format(*K.shape), *rows, sep="\n", file=stream)
+    return path
+
+
+def command_versions() -> str:
+    """What the programs say that they are."""
+    asked = {
+        "ImageMagick": ["convert", "-version"],
+        "GraphicsMagick": ["gm", "-version"],
+        "libvips": ["vips", "--version"],
+    }
+    found = {name: _output(command).decode().splitlines()[0] for name, command in asked.items() if name not in MISSING}
+    return ", ".join(f"{name} {re.findall(r'[0-9][0-9.]+(?:-[0-9]+)?', line)[0]}" for name, line in found.items())
