@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from convcli.arrays import Array, finite_or_none
+from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared
 from convcli.images import Format, Image, encode_image, format_of
@@ -23,7 +24,6 @@ from convcli.outputs import (
     write_atomically,
 )
 from convcli.pixels import Tally
-from convcli.request import Request
 
 
 class Target(NamedTuple):
@@ -40,9 +40,9 @@ class Target(NamedTuple):
         """Whether there is one output, and it is a stream."""
         return self.output == STREAM
 
-    def names(self, image: Path, request: Request, maps: int) -> list[Path]:
+    def names(self, image: Path, request: Filter, maps: int) -> list[Path]:
         """The files for so many maps of an image."""
-        naming = Naming(image.stem, request.kernel.name, maps, self.extension, str(image.parent))
+        naming = Naming(image.stem, request.name, maps, self.extension, str(image.parent))
         if not self.is_stream:
             return output_names(self.output, naming)
         if naming.files > 1:
@@ -75,7 +75,7 @@ class Written(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def _unseen(request: Request, filtered: Filtered) -> None:
+def _unseen(request: Filter, filtered: Filtered) -> None:
     """Nobody looks at what was made."""
 
 
@@ -86,11 +86,11 @@ class Batch:
     open_stream: gives the stream that ``-`` stands for.  show: is given what each kernel made of an image, once saved.
     """
 
-    requests: Sequence[Request]
+    requests: Sequence[Filter]
     appearance: Appearance
     target: Target
     open_stream: Callable[[], AbstractContextManager[BinaryIO]]
-    show: Callable[[Request, Filtered], None] = _unseen
+    show: Callable[[Filter, Filtered], None] = _unseen
 
     def refuse_clashes(self, images: Sequence[Path]) -> None:
         """Raise before any work where outputs share a name, exist already, are other inputs, or have no folder.
@@ -124,14 +124,14 @@ class Batch:
             yield from self._save(path, request, found, filtered)
             self.show(request, filtered)
 
-    def _names(self, path: Path, request: Request, image: Image) -> list[Path]:
+    def _names(self, path: Path, request: Filter, image: Image) -> list[Path]:
         maps = request.geometry(image.pixels.shape).output_shape[0]
         names = self.target.names(path, request, maps)
         if not self.target.is_stream:
             refuse_existing(names, self.target.overwrite)
         return names
 
-    def _save(self, path: Path, request: Request, names: list[Path], filtered: Filtered) -> Iterator[Written]:
+    def _save(self, path: Path, request: Filter, names: list[Path], filtered: Filtered) -> Iterator[Written]:
         for number, name in enumerate(names):
             part = slice(None) if len(names) == 1 else slice(number, number + 1)
             values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
@@ -143,7 +143,7 @@ class Batch:
             yield Written(
                 input=str(path),
                 output=str(name),
-                kernel=request.kernel.name,
+                kernel=request.name,
                 pads=filtered.geometry.pads,
                 shape=values.shape,
                 dtype=str(values.dtype),
@@ -161,7 +161,7 @@ class Batch:
         return self.open_stream() if self.target.is_stream else write_atomically(name)
 
 
-def _maps_known(request: Request) -> int:
+def _maps_known(request: Filter) -> int:
     """How many maps a kernel makes, as far as it alone tells: a 2-D kernel is taken to make one picture."""
-    weights = request.kernel.weights
+    weights = request.kernels[0].weights
     return len(weights) if weights.ndim > 2 else 1

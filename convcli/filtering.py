@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, IntArray
+from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.geometry import Axis, Geometry
 from convcli.images import Format, Image, to_gray
 from convcli.pixels import Put, Tally, clipping_warning, require_mode, tally_maps, to_pixels
-from convcli.request import Request
 
 ALPHA = ("keep", "drop")
 LEVELS = {8: 255, 16: 65535}
@@ -75,7 +75,7 @@ def _depth(image: Image) -> int:
     return 16 if image.pixels.dtype == np.uint16 else 8
 
 
-def filter_image(image: Image, request: Request, appearance: Appearance, format: Format) -> Filtered:
+def filter_image(image: Image, request: Filter, appearance: Appearance, format: Format) -> Filtered:
     """A prepared image's maps, as ``format`` will hold them."""
     V = network_input(image, appearance)
     geometry = request.geometry(V.shape)
@@ -115,7 +115,7 @@ def _count(maps: int) -> str:
     return f"{maps} map{'s' * (maps != 1)}"
 
 
-def _floats(V: Array, request: Request, geometry: Geometry, format: Format) -> Maps:
+def _floats(V: Array, request: Filter, geometry: Geometry, format: Format) -> Maps:
     count = _maps_count(geometry)
     if not format.is_array and not format.holds_float(_picture_channels(count)):
         raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
@@ -139,7 +139,7 @@ class _Levels(NamedTuple):
         return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]))
 
 
-def _pixels(V: Array, request: Request, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
+def _pixels(V: Array, request: Filter, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
     def produce(put: Put) -> None:
         request.convolve_and_store(V, put)
 

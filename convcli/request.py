@@ -22,6 +22,16 @@ class Request(NamedTuple):
     flip: bool
     execution: Execution = AUTOMATIC
 
+    @property
+    def name(self) -> str:
+        """The kernel's."""
+        return self.kernel.name
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The one kernel."""
+        return (self.kernel,)
+
     def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
         """The geometry for an input ``(..., C_in, H, W)``."""
         return self.settings.geometry(input_shape, self.kernel.weights.shape)

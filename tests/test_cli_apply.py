@@ -209,6 +209,14 @@ def test_every_image_through_every_kernel(tmp_path):
             assert_rounded(pixels(tmp_path / f"{stem}.{name}.png"), each_channel(V, K)[0])
 
 
+def test_kernels_are_combined(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
+    arguments = ["-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude", "-q"]
+    succeed("apply", "in.png", *arguments, cwd=tmp_path)
+    Z = np.hypot(each_channel(V, SOBEL_X), each_channel(V, SOBEL_X.T))
+    assert_rounded(pixels(tmp_path / "in.sobel-x+sobel-y.png"), Z)
+
+
 def test_gray_is_pillows_luma(tmp_path):
     save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
     out = succeed("apply", "in.png", "-k", "identity", "--gray", "-o", "-", cwd=tmp_path)

@@ -40,6 +40,7 @@ LAYERS = [
     {"convolution", "palette"},
     {"gradients", "matrix"},
     {"descent", "formulas", "heatmap_layout", "images", "pixels", "outputs", "request"},
+    {"combining"},
     {"filtering", "heatmaps", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
     {"batch", "confusions", "explanation", "gradient_files", "matrix_files", "planning"},
     {"checking", "comparison", "gradient_batch"},

@@ -35,6 +35,15 @@ def apply(
             help="How maps become pixels: clip, abs, offset (adds half the range), minmax, or raw floats.",
         ),
     ] = None,
+    combine: Annotated[
+        str | None,
+        typer.Option(
+            "--combine",
+            metavar="RULE",
+            show_default="an output a kernel",
+            help="Make one output of several kernels: their maps' magnitude, max, sum or mean.",
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -73,13 +82,15 @@ def apply(
     """
     from convcli.batch import Batch, target_of
     from convcli.cli import render, sources
+    from convcli.combining import Combination
     from convcli.filtering import Appearance
 
     refuse_second_stdin([*images, *kernels])
     if output == STREAM:
         _refuse_stdout(json)
+    requests = [sources.read_request(source, words, engine) for source in kernels]
     batch = Batch(
-        [sources.read_request(source, words, engine) for source in kernels],
+        [Combination(requests, combine)] if combine is not None else requests,
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
         target_of(output, format, overwrite=overwrite, compression=compression),
         binary_stdout,
