@@ -9,7 +9,7 @@ directions, the largest response is also that of largest magnitude.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -79,6 +79,18 @@ class Combination:
     def kernels(self) -> tuple[Kernel, ...]:
         """In the order in which they were asked for."""
         return tuple(request.kernel for request in self.requests)
+
+    @property
+    def gain(self) -> float:
+        """What 2-D kernels make of a constant 1, combined; biases left out."""
+        term, join, finish = RULES[self.rule]
+        joined = join.reduce(term([request.gain for request in self.requests]), keepdims=True)
+        finish(joined, len(self.requests))
+        return float(joined[0])
+
+    def each(self, change: Callable[[Request], Request]) -> "Combination":
+        """The combination of requests that are changed."""
+        return replace(self, requests=[change(request) for request in self.requests])
 
     def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
         """The first kernel's geometry for an input ``(..., C_in, H, W)``.

@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, IntArray
+from convcli import transparency
+from convcli.arrays import Array
 from convcli.combining import Filter
 from convcli.errors import OptionError
-from convcli.geometry import Axis, Geometry
+from convcli.geometry import Geometry
 from convcli.images import Format, Image, to_gray
-from convcli.pixels import Put, Tally, clipping_warning, require_mode, tally_maps, to_pixels
+from convcli.pixels import Tally, clipping_warning, require_mode, tally_maps, to_pixels
+from convcli.transparency import Passage
 
-ALPHA = ("keep", "drop")
+ALPHA = (*transparency.RULES, "drop")
 LEVELS = {8: 255, 16: 65535}
 
 
@@ -22,7 +24,7 @@ class Appearance:
     """How pixels become numbers and numbers become pixels.
 
     gray: convert colour first.  unit: scale pixel values to 0..1 first.
-    alpha: ``keep`` samples it where each output pixel's window is centred, ``drop`` leaves it out.
+    alpha: a rule of ``convcli.transparency``, or ``drop``, which leaves it out.
     mode: how maps become levels (``convcli.pixels``), ``raw`` for floats as they are, or None for what the
     format takes best: floats for ``.npy``, ``clip`` for pictures.
     """
@@ -34,7 +36,7 @@ class Appearance:
 
     def __post_init__(self) -> None:
         if self.alpha not in ALPHA:
-            raise OptionError(f"unknown alpha {self.alpha!r}: use {' or '.join(ALPHA)}")
+            raise OptionError(f"unknown alpha {self.alpha!r}: use {', '.join(ALPHA[:-1])} or {ALPHA[-1]}")
         if self.mode not in (None, "raw"):
             require_mode(self.mode)
 
@@ -59,7 +61,7 @@ class Filtered(NamedTuple):
 
 def prepared(image: Image, appearance: Appearance) -> Image:
     """The image as the kernels will see it: gray if asked for, alpha dropped if asked for."""
-    kept = image if appearance.alpha == "keep" else replace(image, alpha=None)
+    kept = replace(image, alpha=None) if appearance.alpha == "drop" else image
     return to_gray(kept) if appearance.gray else kept
 
 
@@ -79,27 +81,14 @@ def filter_image(image: Image, request: Filter, appearance: Appearance, format: 
     """A prepared image's maps, as ``format`` will hold them."""
     V = network_input(image, appearance)
     geometry = request.geometry(V.shape)
+    passage = transparency.passage(appearance.alpha, request, V, image.alpha)
     mode = appearance.mode or ("raw" if format.is_array else "clip")
     levels = _Levels.of(image, geometry, format, appearance)
-    maps = (
-        _floats(V, request, geometry, format) if mode == "raw" else _pixels(V, request, geometry, mode, levels, format)
-    )
-    if image.alpha is None:
-        return Filtered(image, geometry, maps, None, maps.warnings)
-    if mode == "raw" or not format.holds_alpha:
+    maps = _floats(passage, geometry, format) if mode == "raw" else _pixels(passage, geometry, mode, levels, format)
+    if passage.alpha is not None and (mode == "raw" or not format.holds_alpha):
         loss = f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out"
         return Filtered(image, geometry, maps, None, (loss, *maps.warnings))
-    return Filtered(image, geometry, maps, sample_alpha(image.alpha, geometry), maps.warnings)
-
-
-def sample_alpha(alpha: Array, geometry: Geometry) -> Array:
-    """Alpha ``(H, W)`` where each output's window is centred; beyond the image, the nearest pixel's."""
-    return alpha[np.ix_(_centres(geometry.rows), _centres(geometry.columns))]
-
-
-def _centres(axis: Axis) -> IntArray:
-    centres = np.arange(axis.output) * axis.stride + (axis.reach - 1) // 2 - axis.before
-    return np.clip(centres, 0, axis.size - 1)
+    return Filtered(image, geometry, maps, passage.alpha, maps.warnings)
 
 
 def _maps_count(geometry: Geometry) -> int:
@@ -115,11 +104,11 @@ def _count(maps: int) -> str:
     return f"{maps} map{'s' * (maps != 1)}"
 
 
-def _floats(V: Array, request: Filter, geometry: Geometry, format: Format) -> Maps:
+def _floats(passage: Passage, geometry: Geometry, format: Format) -> Maps:
     count = _maps_count(geometry)
     if not format.is_array and not format.holds_float(_picture_channels(count)):
         raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
-    Z = request.convolve(V)
+    Z = passage.convolve()
     return Maps(Z if format.is_array else Z.astype(np.float32, copy=False), tally_maps(Z))
 
 
@@ -139,11 +128,8 @@ class _Levels(NamedTuple):
         return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]))
 
 
-def _pixels(V: Array, request: Filter, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
-    def produce(put: Put) -> None:
-        request.convolve_and_store(V, put)
-
-    pixels = to_pixels(produce, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale)
+def _pixels(passage: Passage, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
+    pixels = to_pixels(passage.convolve_and_store, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale)
     lost = [_depth_loss(geometry, format, levels), clipping_warning(pixels, mode)]
     return Maps(pixels.values, pixels.tallies, tuple(filter(None, lost)))
 

@@ -272,6 +272,18 @@ def test_alpha_stays_out_of_the_sum(tmp_path):
     assert np.array_equal(out[3], V[3])
 
 
+def test_hidden_colours_stay_hidden(tmp_path):
+    """A red disc on pixels that are transparent, and green."""
+    rows, columns = np.mgrid[:40, :50]
+    disc = (np.hypot(rows - 20, columns - 25) < 12).astype(np.uint8)
+    save_picture(tmp_path / "in.png", 255 * np.stack([disc, 1 - disc, 0 * disc, disc]))
+    arguments = ["apply", "in.png", "-k", "gaussian:4", "-o", "-", "--alpha"]
+    fringed, clean = (pixels(succeed(*arguments, rule, cwd=tmp_path)) for rule in ("filter", "premultiply"))
+    assert fringed[1].max() > 200
+    assert np.array_equal(clean[:3], np.stack([255 * (clean[3] > 0), 0 * disc, 0 * disc]))
+    assert_rounded(clean[3], ndimage.gaussian_filter(255.0 * disc, 4, mode="constant"))
+
+
 def test_alpha_can_be_dropped(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     out = pixels(succeed("apply", "in.png", "-k", "identity", "--alpha", "drop", "-o", "-", cwd=tmp_path))

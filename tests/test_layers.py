@@ -41,6 +41,7 @@ LAYERS = [
     {"gradients", "matrix"},
     {"descent", "formulas", "heatmap_layout", "images", "pixels", "outputs", "request"},
     {"combining"},
+    {"transparency"},
     {"filtering", "heatmaps", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
     {"batch", "confusions", "explanation", "gradient_files", "matrix_files", "planning"},
     {"checking", "comparison", "gradient_batch"},

@@ -24,7 +24,12 @@ def apply(
     unit: options.Unit = False,
     alpha: Annotated[
         str,
-        typer.Option("--alpha", metavar="keep|drop", help="keep: colour is filtered alone and alpha put back."),
+        typer.Option(
+            "--alpha",
+            metavar="RULE",
+            help="keep: colour is filtered alone and alpha put back; premultiply: alpha weighs colour, and is filtered "
+            "too; filter: alpha is filtered as a channel of its own; drop.",
+        ),
     ] = "keep",
     range: Annotated[
         str | None,
