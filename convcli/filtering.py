@@ -1,6 +1,8 @@
 """A picture through a kernel: colours convolved, maps turned into pixels, alpha put back."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -12,7 +14,9 @@ from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
 from convcli.images import Format, Image, to_gray
-from convcli.pixels import Tally, clipping_warning, require_mode, tally_maps, to_pixels
+from convcli.light import luminance, to_codes, to_light
+from convcli.pixels import Levels, Tally, as_they_are, clipping_warning, require_mode, tally_maps, to_pixels
+from convcli.profiles import is_like_srgb
 from convcli.transparency import Passage
 
 ALPHA = (*transparency.RULES, "drop")
@@ -24,6 +28,7 @@ class Appearance:
     """How pixels become numbers and numbers become pixels.
 
     gray: convert colour first.  unit: scale pixel values to 0..1 first.
+    linear: undo sRGB's curve first, and apply it when maps become pixels; gray is then luminance, not luma.
     alpha: a rule of ``convcli.transparency``, or ``drop``, which leaves it out.
     mode: how maps become levels (``convcli.pixels``), ``raw`` for floats as they are, or None for what the
     format takes best: floats for ``.npy``, ``clip`` for pictures.
@@ -33,6 +38,7 @@ class Appearance:
     unit: bool = False
     alpha: str = "keep"
     mode: str | None = None
+    linear: bool = False
 
     def __post_init__(self) -> None:
         if self.alpha not in ALPHA:
@@ -62,14 +68,26 @@ class Filtered(NamedTuple):
 def prepared(image: Image, appearance: Appearance) -> Image:
     """The image as the kernels will see it: gray if asked for, alpha dropped if asked for."""
     kept = replace(image, alpha=None) if appearance.alpha == "drop" else image
-    return to_gray(kept) if appearance.gray else kept
+    return _gray(kept, appearance) if appearance.gray else kept
 
 
 def network_input(image: Image, appearance: Appearance) -> Array:
-    """V ``(C_in, H, W)``: pixel values in their own units, or in 0..1."""
-    if appearance.unit and image.pixels.dtype.kind in "iu":
-        return image.pixels / np.float32(LEVELS[_depth(image)])
-    return image.pixels
+    """V ``(C_in, H, W)``: pixel values in their own units, or in 0..1; or the light that they stand for."""
+    white, brightest = _white(image, appearance), 1 if appearance.unit else LEVELS[_depth(image)]
+    if appearance.linear:
+        return to_light(image.pixels, white, brightest)
+    return image.pixels if white == brightest else image.pixels / np.float32(white)
+
+
+def _gray(image: Image, appearance: Appearance) -> Image:
+    if appearance.linear and len(image.pixels) == 3:
+        return replace(image, pixels=luminance(image.pixels, _white(image, appearance)))
+    return to_gray(image)
+
+
+def _white(image: Image, appearance: Appearance) -> int:
+    """The pixel value that is white: with ``unit``, floats are in 0..1 already."""
+    return 1 if appearance.unit and image.pixels.dtype.kind not in "iu" else LEVELS[_depth(image)]
 
 
 def _depth(image: Image) -> int:
@@ -85,10 +103,16 @@ def filter_image(image: Image, request: Filter, appearance: Appearance, format: 
     mode = appearance.mode or ("raw" if format.is_array else "clip")
     levels = _Levels.of(image, geometry, format, appearance)
     maps = _floats(passage, geometry, format) if mode == "raw" else _pixels(passage, geometry, mode, levels, format)
-    if passage.alpha is not None and (mode == "raw" or not format.holds_alpha):
-        loss = f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out"
-        return Filtered(image, geometry, maps, None, (loss, *maps.warnings))
-    return Filtered(image, geometry, maps, passage.alpha, maps.warnings)
+    holds_alpha = format.holds_alpha and mode != "raw"
+    lost = [*_light_doubts(image, appearance)]
+    if passage.alpha is not None and not holds_alpha:
+        lost.append(f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out")
+    return Filtered(image, geometry, maps, passage.alpha if holds_alpha else None, (*lost, *maps.warnings))
+
+
+def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
+    if appearance.linear and not is_like_srgb(image.metadata.icc):
+        yield "its colour profile has another curve than sRGB's, which --linear undid: convert it to sRGB first"
 
 
 def _maps_count(geometry: Geometry) -> int:
@@ -113,11 +137,15 @@ def _floats(passage: Passage, geometry: Geometry, format: Format) -> Maps:
 
 
 class _Levels(NamedTuple):
-    """The bits of a pixel, in the image and in the file, and what numbers are multiplied by to be the file's levels."""
+    """The bits of a pixel, in the image and in the file, and what makes the maps' numbers the file's levels.
+
+    scale: what they are multiplied by.  encode: as in ``to_pixels``.
+    """
 
     depth: int
     held: int
     scale: float
+    encode: Levels
 
     @classmethod
     def of(cls, image: Image, geometry: Geometry, format: Format, appearance: Appearance) -> "_Levels":
@@ -125,11 +153,14 @@ class _Levels(NamedTuple):
         depth = _depth(image)
         most = depth if format.is_array else format.max_depth(_picture_channels(_maps_count(geometry)))
         held = min(depth, most)
-        return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]))
+        encode = partial(to_codes, white=LEVELS[held]) if appearance.linear else as_they_are
+        return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]), encode)
 
 
 def _pixels(passage: Passage, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
-    pixels = to_pixels(passage.convolve_and_store, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale)
+    pixels = to_pixels(
+        passage.convolve_and_store, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale, levels.encode
+    )
     lost = [_depth_loss(geometry, format, levels), clipping_warning(pixels, mode)]
     return Maps(pixels.values, pixels.tallies, tuple(filter(None, lost)))
 

@@ -1,6 +1,7 @@
 """``convcli apply`` against scipy, numpy and Pillow."""
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,28 @@ def test_kernels_are_combined(tmp_path):
     succeed("apply", "in.png", *arguments, cwd=tmp_path)
     Z = np.hypot(each_channel(V, SOBEL_X), each_channel(V, SOBEL_X.T))
     assert_rounded(pixels(tmp_path / "in.sobel-x+sobel-y.png"), Z)
+
+
+def test_light_is_what_is_mixed(tmp_path):
+    """Black and white, half of each, is a gray that sends out half of the light."""
+    columns = np.tile([0, 255], (HEIGHT, 4)).astype(np.uint8)
+    save_picture(tmp_path / "in.png", [columns])
+    arguments = ["apply", "in.png", "-k", "[[0.5,0.5]]", "-p", "valid", "-o", "-"]
+    assert set(pixels(succeed(*arguments, cwd=tmp_path)).flat) == {128}
+    assert set(pixels(succeed(*arguments, "--linear", cwd=tmp_path)).flat) == {188}
+
+
+def test_a_profile_with_another_curve_is_named(tmp_path):
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    at = profile.index(b"para")
+    profile[at + 12 : at + 16] = struct.pack(">i", int(1.4 * 65536))
+    save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH), icc_profile=bytes(profile))
+    result = convcli("apply", "in.png", "-k", "identity", "--linear", "-o", "out.png", cwd=tmp_path)
+    assert (result.code, result.err) == (
+        0,
+        "convcli: warning: out.png: its colour profile has another curve than sRGB's, which --linear undid: "
+        "convert it to sRGB first\n",
+    )
 
 
 def test_gray_is_pillows_luma(tmp_path):

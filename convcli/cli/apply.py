@@ -22,6 +22,13 @@ def apply(
     engine: options.Engine,
     gray: options.Gray = False,
     unit: options.Unit = False,
+    linear: Annotated[
+        bool,
+        typer.Option(
+            "--linear",
+            help="Filter in linear light: undo sRGB's curve first, apply it to the maps; those of floats stay linear.",
+        ),
+    ] = False,
     alpha: Annotated[
         str,
         typer.Option(
@@ -96,7 +103,7 @@ def apply(
     requests = [sources.read_request(source, words, engine) for source in kernels]
     batch = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
-        Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
+        Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
         target_of(output, format, overwrite=overwrite, compression=compression),
         binary_stdout,
         *([partial(render.preview_filtered, talk)] if preview else []),
