@@ -24,6 +24,7 @@ from convcli.outputs import (
     write_atomically,
 )
 from convcli.pixels import Tally
+from convcli.transparency import require_fit
 
 
 class Target(NamedTuple):
@@ -125,6 +126,7 @@ class Batch:
             self.show(request, filtered)
 
     def _names(self, path: Path, request: Filter, image: Image) -> list[Path]:
+        require_fit(self.appearance.alpha, request, image.alpha)
         maps = request.geometry(image.pixels.shape).output_shape[0]
         names = self.target.names(path, request, maps)
         if not self.target.is_stream:

@@ -62,12 +62,34 @@ class Passage(NamedTuple):
         self.request.convolve_and_store(self.V, finish_and_store)
 
 
+def require_fit(rule: str, request: Filter, alpha: Array | None) -> None:
+    """Raise OptionError where a rule needs kernels of another kind for an image with this alpha."""
+    if alpha is None or rule == "keep":
+        return
+    for kernel in request.kernels:
+        if kernel.weights.ndim > 2:
+            raise OptionError(
+                f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: {kernel.name} has "
+                f"shape {kernel.weights.shape}; use --alpha keep or drop"
+            )
+    if rule == "premultiply" and request.gain and len(request.kernels) > 1 and _biases(request):
+        raise OptionError(
+            "--alpha premultiply adds a bias after dividing by alpha, and --combine needs it before: leave the bias "
+            "out, or use --alpha keep or drop"
+        )
+
+
 def passage(rule: str, request: Filter, V: Array, alpha: Array | None) -> Passage:
     """V ``(C_in, H, W)`` through kernels under a rule of ``RULES``; without alpha, ``(H, W)``, all do the same.
 
-    Raises OptionError where a rule needs kernels of another kind.
+    Raises what ``require_fit`` raises.
     """
+    require_fit(rule, request, alpha)
     return Passage(request, V) if alpha is None else RULES[rule](request, V, alpha)
+
+
+def _biases(request: Filter) -> list[FloatArray]:
+    return [kernel.bias for kernel in request.kernels if kernel.bias is not None]
 
 
 def _keep(request: Filter, V: Array, alpha: Array) -> Passage:
@@ -75,12 +97,10 @@ def _keep(request: Filter, V: Array, alpha: Array) -> Passage:
 
 
 def _filter(request: Filter, V: Array, alpha: Array) -> Passage:
-    _refuse_banks("filter", request)
     return Passage(request, V, _as_alpha(_convolved(request, alpha), alpha))
 
 
 def _premultiply(request: Filter, V: Array, alpha: Array) -> Passage:
-    _refuse_banks("premultiply", request)
     weighted = large_empty(V.shape, computing_type(V.dtype, None))
     np.multiply(V, alpha / np.float32(_full(alpha)), out=weighted)
     if request.gain == 0:
@@ -93,15 +113,6 @@ def _premultiply(request: Filter, V: Array, alpha: Array) -> Passage:
 
 # Beside these there is ``drop``, which leaves no alpha to have a rule for.
 RULES = {"keep": _keep, "premultiply": _premultiply, "filter": _filter}
-
-
-def _refuse_banks(rule: str, request: Filter) -> None:
-    for kernel in request.kernels:
-        if kernel.weights.ndim > 2:
-            raise OptionError(
-                f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: {kernel.name} has "
-                f"shape {kernel.weights.shape}; use --alpha keep or drop"
-            )
 
 
 def _convolved(request: Filter, alpha: Array) -> FloatArray:
@@ -123,13 +134,8 @@ def _without_bias(request: Request) -> Request:
 
 
 def _lone_bias(request: Filter, V: Array) -> FloatArray:
-    """The bias of a lone kernel; in a combination it has its part in the rule, and cannot wait for the division."""
-    biases = [kernel.bias for kernel in request.kernels if kernel.bias is not None]
-    if biases and len(request.kernels) > 1:
-        raise OptionError(
-            "--alpha premultiply adds a bias after dividing by alpha, and --combine needs it before: leave the bias "
-            "out, or use --alpha keep or drop"
-        )
+    """The bias of a lone kernel, or 0."""
+    biases = _biases(request)
     bias = biases[0] if biases else 0.0
     return bias_blocks(bias, request.kernels[0].weights, request.geometry(V.shape), computing_type(V.dtype, None))
 

@@ -307,6 +307,17 @@ def test_hidden_colours_stay_hidden(tmp_path):
     assert_rounded(clean[3], ndimage.gaussian_filter(255.0 * disc, 4, mode="constant"))
 
 
+def test_nothing_is_saved_before_every_kernel_is_known_to_suit_alpha(tmp_path):
+    save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
+    result = convcli("apply", "in.png", "-k", "box", "-k", MIXING_BANK, "--alpha", "premultiply", cwd=tmp_path)
+    assert (result.code, result.err) == (
+        2,
+        "convcli: error: --alpha premultiply takes 2-D kernels, which can filter alpha as they do each channel: "
+        "inline has shape (3, 3, 1, 1); use --alpha keep or drop\n",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
 def test_alpha_can_be_dropped(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     out = pixels(succeed("apply", "in.png", "-k", "identity", "--alpha", "drop", "-o", "-", cwd=tmp_path))

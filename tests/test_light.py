@@ -128,6 +128,19 @@ def test_the_mode_comes_first_then_the_curve(dtype, mode):
     assert ("lay outside" in "".join(found.warnings)) == (tally.clipped > 0)
 
 
+@pytest.mark.parametrize("spread", [0.4, 1, 4])
+def test_the_advice_of_a_warning_holds(spread):
+    """Of light, too: the modes that are named lose nothing, and the others something."""
+    pixels = random_pixels(np.uint8, 1, 9, 14)
+    clipped = {
+        mode: filtered(pixels, np.array([[-spread, 0, spread]]), Appearance(linear=True, mode=mode)) for mode in MODES
+    }
+    lossless = {mode for mode, found in clipped.items() if not found.warnings}
+    for found in clipped.values():
+        for warning in found.warnings:
+            assert set(warning.partition("--range")[2].split()) & set(MODES) == lossless
+
+
 def test_16_bits_are_halved_after_the_curve():
     levels = every_level(np.uint16)
     found = filtered(levels, [[1]], format="bmp")
