@@ -11,9 +11,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
 
-from convcli.arrays import Array, computing_type, finite_or_none
+from convcli.arrays import Array, finite_or_none
+from convcli.combining import Filter
 from convcli.errors import ConvcliError, FileError, OptionError
-from convcli.filtering import Appearance, Filtered, filter_image, network_input, prepared
+from convcli.filtering import Appearance, Filtered, filter_image, prepared
 from convcli.images import Format, Image, encode_image, format_of
 from convcli.inputs import Source
 from convcli.npy_files import save_npy
@@ -29,7 +30,7 @@ from convcli.outputs import (
     write_atomically,
 )
 from convcli.pixels import Tally
-from convcli.request import Request
+from convcli.transparency import require_fit
 
 
 class Existing(Enum):
@@ -54,9 +55,9 @@ class Target(NamedTuple):
         """Whether there is one output, and it is a stream."""
         return self.output == STREAM
 
-    def names(self, image: Path, request: Request, maps: int) -> list[Path]:
+    def names(self, image: Path, request: Filter, maps: int) -> list[Path]:
         """The files for so many maps of an image."""
-        naming = Naming(image.stem, request.kernel.name, maps, self.extension, str(image.parent))
+        naming = Naming(image.stem, request.name, maps, self.extension, str(image.parent))
         if not self.is_stream:
             return output_names(self.output, naming)
         if naming.files > 1:
@@ -129,7 +130,7 @@ def outcome_to_json(outcome: Outcome) -> list[dict[str, Any]]:
     return [form | entry for entry in entries]
 
 
-def _unseen(request: Request, filtered: Filtered) -> None:
+def _unseen(request: Filter, filtered: Filtered) -> None:
     """Nobody looks at what was made."""
 
 
@@ -140,11 +141,11 @@ class Batch:
     open_stream: gives the stream that ``-`` stands for.  show: is given what each kernel made of an image, once saved.
     """
 
-    requests: Sequence[Request]
+    requests: Sequence[Filter]
     appearance: Appearance
     target: Target
     open_stream: Callable[[], AbstractContextManager[BinaryIO]]
-    show: Callable[[Request, Filtered], None] = _unseen
+    show: Callable[[Filter, Filtered], None] = _unseen
 
     def refuse_clashes(self, sources: Sequence[Source]) -> None:
         """Raise before any work where outputs share a name, exist already, are other inputs, or have no folder.
@@ -201,7 +202,8 @@ class Batch:
     def _outputs(self, source: Source, image: Image, watch: "_Watch") -> Iterator[Written]:
         seen = prepared(image, self.appearance)
         names = [self._names(source.path, request, seen.pixels.shape) for request in self.requests]
-        for found in names:
+        for request, found in zip(self.requests, names, strict=True):
+            require_fit(self.appearance.alpha, request, seen.alpha)
             self.target.refuse_existing(found)
         for request, found in zip(self.requests, names, strict=True):
             if not self.target.skips(found):
@@ -209,14 +211,12 @@ class Batch:
                 yield from self._save(source, request, found, filtered, watch)
                 self.show(request, filtered)
 
-    def _names(self, path: Path, request: Request, input_shape: tuple[int, ...]) -> list[Path]:
+    def _names(self, path: Path, request: Filter, input_shape: tuple[int, ...]) -> list[Path]:
         return self.target.names(path, request, request.geometry(input_shape).output_shape[0])
 
     def _save(
-        self, source: Source, request: Request, names: list[Path], filtered: Filtered, watch: "_Watch"
+        self, source: Source, request: Filter, names: list[Path], filtered: Filtered, watch: "_Watch"
     ) -> Iterator[Written]:
-        V = network_input(filtered.image, self.appearance)
-        algorithm = request.plan(V.shape, computing_type(V.dtype, None)).algorithm
         for number, name in enumerate(names):
             part = slice(None) if len(names) == 1 else slice(number, number + 1)
             values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
@@ -228,7 +228,7 @@ class Batch:
             yield Written(
                 input=source.word,
                 output=str(name),
-                kernel=request.kernel.name,
+                kernel=request.name,
                 pads=filtered.geometry.pads,
                 shape=values.shape,
                 dtype=str(values.dtype),
@@ -236,7 +236,7 @@ class Batch:
                 maximum=finite_or_none(tally.high),
                 clipped=tally.clipped,
                 milliseconds=watch.lap(),
-                algorithm=algorithm,
+                algorithm=filtered.algorithm,
                 warnings=filtered.warnings if number == 0 else (),
             )
 
@@ -260,7 +260,7 @@ class _Watch:
         return round(1e3 * (self._last - last), 3)
 
 
-def _maps_known(request: Request) -> int:
+def _maps_known(request: Filter) -> int:
     """How many maps a kernel makes, as far as it alone tells: a 2-D kernel is taken to make one picture."""
-    weights = request.kernel.weights
+    weights = request.kernels[0].weights
     return len(weights) if weights.ndim > 2 else 1

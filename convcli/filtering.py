@@ -1,19 +1,25 @@
 """A picture through a kernel: colours convolved, maps turned into pixels, alpha put back."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, IntArray
+from convcli import transparency
+from convcli.arrays import Array
+from convcli.combining import Filter
 from convcli.errors import OptionError
-from convcli.geometry import Axis, Geometry
+from convcli.geometry import Geometry
 from convcli.images import Format, Image, to_gray
-from convcli.pixels import Put, Tally, clipping_warning, require_mode, tally_maps, to_pixels
-from convcli.request import Request
+from convcli.light import luminance, to_codes, to_light
+from convcli.pixels import Levels, Tally, as_they_are, clipping_warning, require_mode, tally_maps, to_pixels
+from convcli.profiles import is_like_srgb
+from convcli.transparency import Passage
 
-ALPHA = ("keep", "drop")
+ALPHA = (*transparency.RULES, "drop")
 LEVELS = {8: 255, 16: 65535}
 
 
@@ -22,7 +28,8 @@ class Appearance:
     """How pixels become numbers and numbers become pixels.
 
     gray: convert colour first.  unit: scale pixel values to 0..1 first.
-    alpha: ``keep`` samples it where each output pixel's window is centred, ``drop`` leaves it out.
+    linear: undo sRGB's curve first, and apply it when maps become pixels; gray is then luminance, not luma.
+    alpha: a rule of ``convcli.transparency``, or ``drop``, which leaves it out.
     mode: how maps become levels (``convcli.pixels``), ``raw`` for floats as they are, or None for what the
     format takes best: floats for ``.npy``, ``clip`` for pictures.
     """
@@ -31,10 +38,11 @@ class Appearance:
     unit: bool = False
     alpha: str = "keep"
     mode: str | None = None
+    linear: bool = False
 
     def __post_init__(self) -> None:
         if self.alpha not in ALPHA:
-            raise OptionError(f"unknown alpha {self.alpha!r}: use {' or '.join(ALPHA)}")
+            raise OptionError(f"unknown alpha {self.alpha!r}: use {', '.join(ALPHA[:-1])} or {ALPHA[-1]}")
         if self.mode not in (None, "raw"):
             require_mode(self.mode)
 
@@ -52,6 +60,7 @@ class Filtered(NamedTuple):
 
     image: Image
     geometry: Geometry
+    algorithm: str
     maps: Maps
     alpha: Array | None
     warnings: tuple[str, ...]
@@ -59,15 +68,27 @@ class Filtered(NamedTuple):
 
 def prepared(image: Image, appearance: Appearance) -> Image:
     """The image as the kernels will see it: gray if asked for, alpha dropped if asked for."""
-    kept = image if appearance.alpha == "keep" else replace(image, alpha=None)
-    return to_gray(kept) if appearance.gray else kept
+    kept = replace(image, alpha=None) if appearance.alpha == "drop" else image
+    return _gray(kept, appearance) if appearance.gray else kept
 
 
 def network_input(image: Image, appearance: Appearance) -> Array:
-    """V ``(C_in, H, W)``: pixel values in their own units, or in 0..1."""
-    if appearance.unit and image.pixels.dtype.kind in "iu":
-        return image.pixels / np.float32(LEVELS[_depth(image)])
-    return image.pixels
+    """V ``(C_in, H, W)``: pixel values in their own units, or in 0..1; or the light that they stand for."""
+    white, brightest = _white(image, appearance), 1 if appearance.unit else LEVELS[_depth(image)]
+    if appearance.linear:
+        return to_light(image.pixels, white, brightest)
+    return image.pixels if white == brightest else image.pixels / np.float32(white)
+
+
+def _gray(image: Image, appearance: Appearance) -> Image:
+    if appearance.linear and len(image.pixels) == 3:
+        return replace(image, pixels=luminance(image.pixels, _white(image, appearance)))
+    return to_gray(image)
+
+
+def _white(image: Image, appearance: Appearance) -> int:
+    """The pixel value that is white: with ``unit``, floats are in 0..1 already."""
+    return 1 if appearance.unit and image.pixels.dtype.kind not in "iu" else LEVELS[_depth(image)]
 
 
 def _depth(image: Image) -> int:
@@ -75,31 +96,25 @@ def _depth(image: Image) -> int:
     return 16 if image.pixels.dtype == np.uint16 else 8
 
 
-def filter_image(image: Image, request: Request, appearance: Appearance, format: Format) -> Filtered:
+def filter_image(image: Image, request: Filter, appearance: Appearance, format: Format) -> Filtered:
     """A prepared image's maps, as ``format`` will hold them."""
     V = network_input(image, appearance)
     geometry = request.geometry(V.shape)
+    passage = transparency.passage(appearance.alpha, request, V, image.alpha)
     mode = appearance.mode or ("raw" if format.is_array else "clip")
     levels = _Levels.of(image, geometry, format, appearance)
-    maps = (
-        _floats(V, request, geometry, format) if mode == "raw" else _pixels(V, request, geometry, mode, levels, format)
-    )
-    if image.alpha is None:
-        return Filtered(image, geometry, maps, None, maps.warnings)
-    if mode == "raw" or not format.holds_alpha:
-        loss = f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out"
-        return Filtered(image, geometry, maps, None, (loss, *maps.warnings))
-    return Filtered(image, geometry, maps, sample_alpha(image.alpha, geometry), maps.warnings)
+    maps = _floats(passage, geometry, format) if mode == "raw" else _pixels(passage, geometry, mode, levels, format)
+    holds_alpha = format.holds_alpha and mode != "raw"
+    lost = [*_light_doubts(image, appearance)]
+    if passage.alpha is not None and not holds_alpha:
+        lost.append(f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out")
+    alpha = passage.alpha if holds_alpha else None
+    return Filtered(image, geometry, request.algorithm(V), maps, alpha, (*lost, *maps.warnings))
 
 
-def sample_alpha(alpha: Array, geometry: Geometry) -> Array:
-    """Alpha ``(H, W)`` where each output's window is centred; beyond the image, the nearest pixel's."""
-    return alpha[np.ix_(_centres(geometry.rows), _centres(geometry.columns))]
-
-
-def _centres(axis: Axis) -> IntArray:
-    centres = np.arange(axis.output) * axis.stride + (axis.reach - 1) // 2 - axis.before
-    return np.clip(centres, 0, axis.size - 1)
+def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
+    if appearance.linear and not is_like_srgb(image.metadata.icc):
+        yield "its colour profile has another curve than sRGB's, which --linear undid: convert it to sRGB first"
 
 
 def _maps_count(geometry: Geometry) -> int:
@@ -115,20 +130,24 @@ def _count(maps: int) -> str:
     return f"{maps} map{'s' * (maps != 1)}"
 
 
-def _floats(V: Array, request: Request, geometry: Geometry, format: Format) -> Maps:
+def _floats(passage: Passage, geometry: Geometry, format: Format) -> Maps:
     count = _maps_count(geometry)
     if not format.is_array and not format.holds_float(_picture_channels(count)):
         raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
-    Z = request.convolve(V)
+    Z = passage.convolve()
     return Maps(Z if format.is_array else Z.astype(np.float32, copy=False), tally_maps(Z))
 
 
 class _Levels(NamedTuple):
-    """The bits of a pixel, in the image and in the file, and what numbers are multiplied by to be the file's levels."""
+    """The bits of a pixel, in the image and in the file, and what makes the maps' numbers the file's levels.
+
+    scale: what they are multiplied by.  encode: as in ``to_pixels``.
+    """
 
     depth: int
     held: int
     scale: float
+    encode: Levels
 
     @classmethod
     def of(cls, image: Image, geometry: Geometry, format: Format, appearance: Appearance) -> "_Levels":
@@ -136,14 +155,14 @@ class _Levels(NamedTuple):
         depth = _depth(image)
         most = depth if format.is_array else format.max_depth(_picture_channels(_maps_count(geometry)))
         held = min(depth, most)
-        return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]))
+        encode = partial(to_codes, white=LEVELS[held]) if appearance.linear else as_they_are
+        return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]), encode)
 
 
-def _pixels(V: Array, request: Request, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
-    def produce(put: Put) -> None:
-        request.convolve_and_store(V, put)
-
-    pixels = to_pixels(produce, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale)
+def _pixels(passage: Passage, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
+    pixels = to_pixels(
+        passage.convolve_and_store, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale, levels.encode
+    )
     lost = [_depth_loss(geometry, format, levels), clipping_warning(pixels, mode)]
     return Maps(pixels.values, pixels.tallies, tuple(filter(None, lost)))
 

@@ -55,8 +55,18 @@ class Pixels(NamedTuple):
         return reduce(Tally.merged, self.tallies)
 
 
+def as_they_are(levels: FloatArray) -> FloatArray:
+    """Levels that stand for themselves."""
+    return levels
+
+
 def to_pixels(
-    produce: Callable[[Put], None], shape: tuple[int, ...], mode: str, full: int, scale: float = 1.0
+    produce: Callable[[Put], None],
+    shape: tuple[int, ...],
+    mode: str,
+    full: int,
+    scale: float = 1.0,
+    encode: Levels = as_they_are,
 ) -> Pixels:
     """Maps turned into whole levels from 0 to ``full``, rounded half to even.
 
@@ -65,6 +75,8 @@ def to_pixels(
     full: 255 gives uint8, 65535 uint16.  scale: what the maps are multiplied by first.
     mode: ``clip`` takes the maps as they are, ``abs`` their magnitude, ``offset`` adds ``(full + 1) / 2``, and
     ``minmax`` maps the span of all maps together onto 0..full (a span of one value onto 0).
+    encode: what levels go through when they have been counted, and before they are rounded: a curve from 0..full onto
+    itself.
     What lies outside is clipped, an infinity too; NaN becomes 0. Raises OptionError for another mode.
     """
     require_mode(mode)
@@ -74,7 +86,7 @@ def to_pixels(
         spans = _each_map(produce, values, lambda _, Z: Tally(0, 0, *_finite_span(Z, ends_of(Z))))
         low, high = (scale * end for end in reduce(Tally.merged, spans).span)
     to_levels = _to_levels(mode, full, low, high, scale)
-    tallies = _each_map(produce, values, lambda pixels, Z: _fill(pixels, Z, to_levels, full))
+    tallies = _each_map(produce, values, lambda pixels, Z: _fill(pixels, Z, to_levels, full, encode))
     return Pixels(values.reshape(-1, *shape[-2:]), tallies, scale)
 
 
@@ -142,7 +154,7 @@ def _finite_span(block: FloatArray, ends: tuple[float, float]) -> tuple[float, f
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
 
-def _fill(pixels: Array, Z: FloatArray, to_levels: Levels, full: int) -> Tally:
+def _fill(pixels: Array, Z: FloatArray, to_levels: Levels, full: int, encode: Levels) -> Tally:
     """Fill a block of one map's pixels, and tally its numbers."""
     ends = ends_of(Z)
     span, levels = _finite_span(Z, ends), to_levels(Z)
@@ -151,7 +163,8 @@ def _fill(pixels: Array, Z: FloatArray, to_levels: Levels, full: int) -> Tally:
     if not _fitting(np.array(ends), full).all():
         clipped = levels.size - int(np.count_nonzero(_fitting(levels, full)))
         nans = int(np.count_nonzero(np.isnan(levels)))
-    fill_rounded(levels, ends, pixels)
+    codes = encode(levels)
+    fill_rounded(codes, ends if codes is levels else ends_of(codes), pixels)
     return Tally(clipped, nans, *span)
 
 

@@ -1,12 +1,12 @@
 """A convolution as it was asked for: a kernel, and settings that wait for an image."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, computing_type
 from convcli.convolution import convolve, convolve_and_store
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, parts, plan_for
 from convcli.geometry import Geometry
@@ -14,6 +14,9 @@ from convcli.gradients import WRT, Gradients, differentiate
 from convcli.kernels import Kernel
 from convcli.operands import kernel_blocks
 from convcli.settings import Settings
+
+# Of the weights' magnitude: what is left of a sum of 0 where weights were typed, or computed in float32.
+ROUNDING = 1e-6
 
 
 class Request(NamedTuple):
@@ -23,6 +26,31 @@ class Request(NamedTuple):
     settings: Settings
     flip: bool
     execution: Execution = AUTOMATIC
+
+    @property
+    def name(self) -> str:
+        """The kernel's."""
+        return self.kernel.name
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The one kernel."""
+        return (self.kernel,)
+
+    @property
+    def gain(self) -> float:
+        """What a 2-D kernel makes of a constant 1: the sum of its weights, or 0 where that is nothing but rounding."""
+        weights = self.kernel.weights
+        total = float(weights.sum())
+        return total if abs(total) > ROUNDING * np.abs(weights).sum() else 0.0
+
+    def each(self, change: Callable[["Request"], "Request"]) -> "Request":
+        """The request, changed."""
+        return change(self)
+
+    def algorithm(self, V: Array) -> str:
+        """The name of the one that convolves V."""
+        return self.plan(V.shape, computing_type(V.dtype, None)).algorithm
 
     def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
         """The geometry for an input ``(..., C_in, H, W)``."""

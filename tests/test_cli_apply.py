@@ -1,6 +1,7 @@
 """``convcli apply`` against scipy, numpy and Pillow."""
 
 import json
+import struct
 
 import numpy as np
 import PIL.Image
@@ -208,6 +209,36 @@ def test_every_image_through_every_kernel(tmp_path):
             assert_rounded(pixels(tmp_path / f"{stem}.{name}.png"), each_channel(V, K)[0])
 
 
+def test_kernels_are_combined(tmp_path):
+    V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
+    arguments = ["-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude", "-q"]
+    succeed("apply", "in.png", *arguments, cwd=tmp_path)
+    Z = np.hypot(each_channel(V, SOBEL_X), each_channel(V, SOBEL_X.T))
+    assert_rounded(pixels(tmp_path / "in.sobel-x+sobel-y.png"), Z)
+
+
+def test_light_is_what_is_mixed(tmp_path):
+    """Black and white, half of each, is a gray that sends out half of the light."""
+    columns = np.tile([0, 255], (HEIGHT, 4)).astype(np.uint8)
+    save_picture(tmp_path / "in.png", [columns])
+    arguments = ["apply", "in.png", "-k", "[[0.5,0.5]]", "-p", "valid", "-o", "-"]
+    assert set(pixels(succeed(*arguments, cwd=tmp_path)).flat) == {128}
+    assert set(pixels(succeed(*arguments, "--linear", cwd=tmp_path)).flat) == {188}
+
+
+def test_a_profile_with_another_curve_is_named(tmp_path):
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    at = profile.index(b"para")
+    profile[at + 12 : at + 16] = struct.pack(">i", int(1.4 * 65536))
+    save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH), icc_profile=bytes(profile))
+    result = convcli("apply", "in.png", "-k", "identity", "--linear", "-o", "out.png", cwd=tmp_path)
+    assert (result.code, result.err) == (
+        0,
+        "convcli: warning: out.png: its colour profile has another curve than sRGB's, which --linear undid: "
+        "convert it to sRGB first\n",
+    )
+
+
 def test_gray_is_pillows_luma(tmp_path):
     save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
     out = succeed("apply", "in.png", "-k", "identity", "--gray", "-o", "-", cwd=tmp_path)
@@ -261,6 +292,29 @@ def test_alpha_stays_out_of_the_sum(tmp_path):
     out = pixels(succeed("apply", "in.png", "-k", "box", "-o", "-", cwd=tmp_path))
     assert_rounded(out[:3], each_channel(V[:3], np.full((3, 3), 1 / 9)))
     assert np.array_equal(out[3], V[3])
+
+
+def test_hidden_colours_stay_hidden(tmp_path):
+    """A red disc on pixels that are transparent, and green."""
+    rows, columns = np.mgrid[:40, :50]
+    disc = (np.hypot(rows - 20, columns - 25) < 12).astype(np.uint8)
+    save_picture(tmp_path / "in.png", 255 * np.stack([disc, 1 - disc, 0 * disc, disc]))
+    arguments = ["apply", "in.png", "-k", "gaussian:4", "-o", "-", "--alpha"]
+    fringed, clean = (pixels(succeed(*arguments, rule, cwd=tmp_path)) for rule in ("filter", "premultiply"))
+    assert fringed[1].max() > 200
+    assert np.array_equal(clean[:3], np.stack([255 * (clean[3] > 0), 0 * disc, 0 * disc]))
+    assert_rounded(clean[3], ndimage.gaussian_filter(255.0 * disc, 4, mode="constant"))
+
+
+def test_nothing_is_saved_before_every_kernel_is_known_to_suit_alpha(tmp_path):
+    save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
+    result = convcli("apply", "in.png", "-k", "box", "-k", MIXING_BANK, "--alpha", "premultiply", cwd=tmp_path)
+    assert (result.code, result.err) == (
+        2,
+        "convcli: error: --alpha premultiply takes 2-D kernels, which can filter alpha as they do each channel: "
+        "inline has shape (3, 3, 1, 1); use --alpha keep or drop\n",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
 
 
 def test_alpha_can_be_dropped(tmp_path):

@@ -112,7 +112,7 @@ WRONG_REQUESTS = [
     ),
     ("apply in.npy -k box --range full", "unknown range 'full': use clip, abs, offset, minmax or raw"),
     ("apply in.npy -k box --range raw", "--range raw writes floats, which png cannot hold...: use .npy"),
-    ("apply in.npy -k box --alpha no", "unknown alpha 'no': use keep or drop"),
+    ("apply in.npy -k box --alpha no", "unknown alpha 'no': use keep, premultiply, filter or drop"),
     ("apply in.npy -k box -f pgn", "unknown image format 'pgn': use png, jpeg, tiff, ... or npy"),
     ("apply in.npy -k box -o a.pgn", "unknown image format 'pgn': use png, jpeg, tiff, ... or npy"),
     ("apply in.npy -k box --bias x", "...bias..."),

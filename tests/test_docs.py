@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import shell, two_at_a_time, with_samples
+from command_line import pixels, shell, two_at_a_time, with_samples
 
 from convcli import load_kernel
 
 DOCS = Path(__file__).parent.parent / "docs"
 MATHEMATICS = (DOCS / "mathematics.md").read_text()
+COLOURS = (DOCS / "colours.md").read_text()
 LEARNING = (DOCS / "learning.md").read_text()
+COLOUR_COMMANDS = re.findall(r"^convcli .*", COLOURS, re.MULTILINE)
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
 
@@ -52,6 +54,30 @@ def test_the_table_of_fills(edge, sources):
     modes = {"replicate": "edge", "wrap": "wrap", "reflect": "reflect"}
     assert np.pad(np.arange(3), 2, mode=modes[edge]).tolist() == sources
     assert f"| `{edge}` | {' '.join(map(str, sources))} |" in MATHEMATICS
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    folder = with_samples(tmp_path_factory.mktemp("colours"))
+    return folder, two_at_a_time(lambda command: shell(command, folder), COLOUR_COMMANDS)
+
+
+def test_there_are_commands_for_every_option_of_colours():
+    options = {"--alpha", "--linear", "--gray", "--combine", "--range"}
+    assert options <= set(" ".join(COLOUR_COMMANDS).split())
+
+
+@pytest.mark.parametrize("command", COLOUR_COMMANDS)
+def test_commands_for_colours_make_pictures(colours, command):
+    folder, results = colours
+    assert results[command].code == 0, results[command].err
+    name = command.rpartition(" ")[2].strip("'").format(stem="astronaut", kernel="sobel-x+sobel-y")
+    assert pixels(folder / name).dtype == np.uint8
+
+
+@pytest.mark.parametrize("picture", re.findall(r"\]\((pictures/.*?)\)", COLOURS))
+def test_pictures_of_colours_are_there_and_small(picture):
+    assert (DOCS / picture).stat().st_size < 100_000
 
 
 @pytest.mark.slow

@@ -19,9 +19,21 @@ def apply(
     engine: options.Engine,
     gray: options.Gray = False,
     unit: options.Unit = False,
+    linear: Annotated[
+        bool,
+        typer.Option(
+            "--linear",
+            help="Filter in linear light: undo sRGB's curve first, apply it to the maps; those of floats stay linear.",
+        ),
+    ] = False,
     alpha: Annotated[
         str,
-        typer.Option("--alpha", metavar="keep|drop", help="keep: colour is filtered alone and alpha put back."),
+        typer.Option(
+            "--alpha",
+            metavar="RULE",
+            help="keep: colour is filtered alone and alpha put back; premultiply: alpha weighs colour, and is filtered "
+            "too; filter: alpha is filtered as a channel of its own; drop.",
+        ),
     ] = "keep",
     range: Annotated[
         str | None,
@@ -30,6 +42,15 @@ def apply(
             metavar="MODE",
             show_default="clip; raw for .npy",
             help="How maps become pixels: clip, abs, offset (adds half the range), minmax, or raw floats.",
+        ),
+    ] = None,
+    combine: Annotated[
+        str | None,
+        typer.Option(
+            "--combine",
+            metavar="RULE",
+            show_default="an output a kernel",
+            help="Make one output of several kernels: their maps' magnitude, max, sum or mean.",
         ),
     ] = None,
     output: Annotated[
@@ -71,6 +92,7 @@ def apply(
     """
     from convcli.batch import Batch, target_of
     from convcli.cli import batches, render, sources
+    from convcli.combining import Combination
     from convcli.filtering import Appearance
 
     pictures = images or []
@@ -80,10 +102,10 @@ def apply(
     found = sources.image_sources(pictures, files.listed, null=files.null)
     # A preview shows one image after the other.
     jobs = batches.jobs_for(1 if preview else files.jobs, len(found))
-    requests = [sources.read_request(source, words, engine) for source in kernels]
+    requests = [batches.sharing_threads(sources.read_request(source, words, engine), jobs) for source in kernels]
     batch = Batch(
-        [batches.sharing_threads(request, jobs) for request in requests],
-        Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
+        [Combination(requests, combine)] if combine is not None else requests,
+        Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
         target_of(output, format, existing=files.existing(overwrite=overwrite), compression=compression),
         binary_stdout,
         *([partial(render.preview_filtered, talk)] if preview else []),

@@ -16,18 +16,18 @@ from rich.text import Text
 
 from convcli.arrays import Array
 from convcli.cli.streams import is_terminal
+from convcli.combining import Filter
 from convcli.filtering import Filtered
 from convcli.formulas import SYMBOLS
 from convcli.gradient_files import GradientReport
-from convcli.request import Request
 from convcli.thumbnails import Sight, as_picture, fitted, photograph, signed
 
 
-def filtered_sights(request: Request, filtered: Filtered) -> list[Sight]:
-    """V, K and Z: the image, the kernel and what it made, as it was saved."""
+def filtered_sights(request: Filter, filtered: Filtered) -> list[Sight]:
+    """V, K and Z: the image, the kernel, or each that was combined, and what was made, as it was saved."""
     return [
         photograph("V", filtered.image.pixels),
-        signed(f"K {request.kernel.name}", request.kernel.weights),
+        *(signed(f"K {kernel.name}", kernel.weights) for kernel in request.kernels),
         photograph("Z", filtered.maps.values),
     ]
 

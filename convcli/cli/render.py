@@ -17,6 +17,7 @@ TERMS_SHOWN = 32
 if TYPE_CHECKING:
     from convcli.batch import Outcome, Written
     from convcli.checking import Check
+    from convcli.combining import Filter
     from convcli.comparison import Comparison
     from convcli.explanation import Explanation
     from convcli.filtering import Filtered
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from convcli.padding import EdgeFill
     from convcli.planning import Forecast
     from convcli.presets import Preset
-    from convcli.request import Request
     from convcli.thumbnails import Sight
 
 
@@ -138,7 +138,7 @@ def tell_loss(loss: float | None, talk: Talk) -> None:
         talk.tell("loss", f"J = {loss!r}")
 
 
-def preview_filtered(talk: Talk, request: "Request", filtered: "Filtered") -> None:
+def preview_filtered(talk: Talk, request: "Filter", filtered: "Filtered") -> None:
     """An image, a kernel and what it made of the image, as pictures."""
     from convcli.cli.preview import filtered_sights
 

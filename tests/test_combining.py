@@ -1,0 +1,139 @@
+"""Several kernels' maps made into one output, against numpy and the plain loops of the definition."""
+
+import re
+
+import numpy as np
+import pytest
+from reference import assert_same, block_diagonal, conv2d
+
+from convcli.combining import RULES, Combination
+from convcli.engine import Execution
+from convcli.errors import GeometryError, OptionError
+from convcli.kernels import Kernel
+from convcli.request import Request
+from convcli.settings import parse_settings
+
+# No flip, transpose or shift of one is the same kernel.
+FIRST = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])
+SECOND = np.array([[-7, 1, 0], [2, 9, -3], [4, -6, 2.0]])
+THIRD = np.array([[0, 5, -1], [3, -2, 8], [-9, 1, 6.0]])
+SETTINGS = parse_settings(padding="same", edge="reflect", stride=(2, 1))
+
+
+def request(weights, name="kernel", bias=None, settings=SETTINGS, execution=None):
+    kernel = Kernel(name, weights, None if bias is None else np.array(bias, float))
+    return Request(kernel, settings, False, execution or Execution())
+
+
+def image(*shape, dtype=np.float64):
+    return np.random.default_rng(3).integers(0, 256, shape).astype(dtype)
+
+
+def maps_of(V, weights, bias=0.0):
+    """Of a 2-D kernel at stride (2, 1) with ``same`` pads of an input with an odd number of rows."""
+    bank = block_diagonal(weights, len(V))
+    return conv2d(V[np.newaxis], bank, (2, 1), (1, 1, 1, 1), (1, 1), 1, "reflect")[0] + bias
+
+
+def stored(combination, V):
+    """What the parts come to."""
+    Z = np.full(combination.geometry(V.shape).output_blocks, np.nan)
+
+    def store(part, tile):
+        assert np.isnan(Z[part]).all()
+        Z[part] = tile
+
+    combination.convolve_and_store(V, store)
+    return Z.reshape(combination.geometry(V.shape).output_shape)
+
+
+EXPECTED = {
+    "magnitude": lambda maps: np.sqrt((maps**2).sum(0)),
+    "max": lambda maps: maps.max(0),
+    "sum": lambda maps: maps.sum(0),
+    "mean": lambda maps: maps.sum(0) / len(maps),
+}
+
+
+def test_every_rule_has_its_formula():
+    assert EXPECTED.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("rule", RULES)
+def test_rules(rule, count):
+    V, kernels = image(3, 7, 9), (FIRST, SECOND, THIRD)[:count]
+    combination = Combination([request(weights) for weights in kernels], rule)
+    expected = EXPECTED[rule](np.stack([maps_of(V, weights) for weights in kernels]))
+    assert_same(combination.convolve(V), expected)
+    assert_same(stored(combination, V), expected)
+
+
+def test_each_kernel_has_its_bias():
+    V = image(1, 5, 8)
+    combination = Combination([request(FIRST, bias=1000), request(SECOND, bias=-30)], "max")
+    assert_same(combination.convolve(V), np.maximum(maps_of(V, FIRST, 1000), maps_of(V, SECOND, -30)))
+
+
+def test_signs_decide_which_is_largest():
+    Z = Combination([request(np.array([[-1.0]])), request(np.array([[-2.0]]))], "max").convolve(image(1, 5, 8))
+    assert_same(Z, -image(1, 5, 8)[:, ::2])
+
+
+def test_a_bank_and_a_kernel_of_every_channel():
+    """Their maps are one shape, though parts of them lie on other axes."""
+    V = image(3, 7, 9)
+    both = [request(block_diagonal(FIRST, 3)), request(SECOND)]
+    expected = maps_of(V, FIRST) + maps_of(V, SECOND)
+    for requests in (both, both[::-1]):
+        assert_same(Combination(requests, "sum").convolve(V), expected)
+        assert_same(stored(Combination(requests, "sum"), V), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_float32_where_the_maps_are(dtype):
+    combination = Combination([request(FIRST), request(SECOND)], "magnitude")
+    Z = combination.convolve(image(1, 5, 8, dtype=dtype))
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z, combination.convolve(image(1, 5, 8)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_same_numbers_from_any_number_of_threads(rule):
+    V = np.random.default_rng(4).normal(size=(3, 301, 203)).astype(np.float32)
+
+    def combined(**options):
+        execution = Execution(**options)
+        requests = [request(weights, execution=execution) for weights in (FIRST, SECOND, THIRD)]
+        return Combination(requests, rule).convolve(V)
+
+    alone = combined(threads=1, memory=1 << 17)
+    for threads in (2, 5):
+        assert_same(combined(threads=threads, memory=1 << 17), alone)
+
+
+def test_names_and_kernels_stay_in_order():
+    combination = Combination([request(FIRST, "sobel-x"), request(SECOND, "sobel-y")], "sum")
+    assert combination.name == "sobel-x+sobel-y"
+    assert [kernel.name for kernel in combination.kernels] == ["sobel-x", "sobel-y"]
+
+
+def test_maps_of_two_shapes_are_refused():
+    settings = parse_settings(padding="valid")
+    requests = [request(FIRST, "small", settings=settings), request(np.ones((5, 3)), "tall", settings=settings)]
+    message = (
+        "--combine takes kernels whose maps have one shape: small makes (3, 5, 7) and tall (3, 3, 7); "
+        "use kernels of one size, or --padding same"
+    )
+    with pytest.raises(GeometryError, match=f"^{re.escape(message)}$"):
+        Combination(requests, "sum").geometry((3, 7, 9))
+
+
+def test_one_kernel_is_refused():
+    with pytest.raises(OptionError, match=r"^--combine mean takes at least 2 kernels, given 1: repeat -k$"):
+        Combination([request(FIRST)], "mean")
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(OptionError, match=r"^unknown combine 'product': use magnitude, max, sum or mean$"):
+        Combination([request(FIRST)] * 2, "product")
