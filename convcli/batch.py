@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from functools import reduce
+from functools import partial, reduce
 from math import prod
 from pathlib import Path
 from time import perf_counter
@@ -17,10 +17,11 @@ from convcli.errors import ConvcliError, FileError, OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared
 from convcli.images import Format, Image, encode_image, format_of
 from convcli.inputs import Source
-from convcli.npy_files import save_npy
+from convcli.npy_files import map_npy, save_npy
 from convcli.outputs import (
     STREAM,
     Naming,
+    is_special,
     output_extension,
     output_names,
     refuse_collisions,
@@ -207,24 +208,37 @@ class Batch:
             self.target.refuse_existing(found)
         for request, found in zip(self.requests, names, strict=True):
             if not self.target.skips(found):
-                filtered = filter_image(seen, request, self.appearance, self.target.format)
-                yield from self._save(source, request, found, filtered, watch)
+                filtered = self._filter_into(found, seen, request)
+                yield from self._tell(source, request, found, filtered, watch)
                 self.show(request, filtered)
 
     def _names(self, path: Path, request: Filter, input_shape: tuple[int, ...]) -> list[Path]:
         return self.target.names(path, request, request.geometry(input_shape).output_shape[0])
 
-    def _save(
+    def _filter_into(self, names: list[Path], image: Image, request: Filter) -> Filtered:
+        """What a kernel makes of an image, saved: an array as it is computed, in the file itself."""
+        format = self.target.format
+        if format.is_array and not self.target.is_stream and not is_special(names[0]):
+            with write_atomically(names[0]) as stream:
+                return filter_image(image, request, self.appearance, format, partial(map_npy, stream))
+        filtered = filter_image(image, request, self.appearance, format)
+        for name, part in zip(names, _parts(names), strict=True):
+            with self._open(name) as stream:
+                self._write(stream, filtered.maps.values[part], filtered)
+        return filtered
+
+    def _write(self, stream: BinaryIO, values: Array, filtered: Filtered) -> None:
+        metadata, target = filtered.image.metadata, self.target
+        if target.format.is_array:
+            save_npy(stream, values)
+        else:
+            stream.write(encode_image(values, filtered.alpha, target.format, metadata, target.compression))
+
+    def _tell(
         self, source: Source, request: Filter, names: list[Path], filtered: Filtered, watch: "_Watch"
     ) -> Iterator[Written]:
-        for number, name in enumerate(names):
-            part = slice(None) if len(names) == 1 else slice(number, number + 1)
+        for number, (name, part) in enumerate(zip(names, _parts(names), strict=True)):
             values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
-            with self._open(name) as stream:
-                if self.target.format.is_array:
-                    save_npy(stream, values)
-                else:
-                    stream.write(self._encoded(values, filtered))
             yield Written(
                 input=source.word,
                 output=str(name),
@@ -240,10 +254,6 @@ class Batch:
                 warnings=filtered.warnings if number == 0 else (),
             )
 
-    def _encoded(self, values: Array, filtered: Filtered) -> bytes:
-        metadata, target = filtered.image.metadata, self.target
-        return encode_image(values, filtered.alpha, target.format, metadata, target.compression)
-
     def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:
         return self.open_stream() if self.target.is_stream else write_atomically(name)
 
@@ -258,6 +268,11 @@ class _Watch:
         """In milliseconds, to a microsecond."""
         last, self._last = self._last, perf_counter()
         return round(1e3 * (self._last - last), 3)
+
+
+def _parts(names: Sequence[Path]) -> list[slice]:
+    """Which of the maps each file holds: all of them, or one."""
+    return [slice(None)] if len(names) == 1 else [slice(number, number + 1) for number in range(len(names))]
 
 
 def _maps_known(request: Filter) -> int:

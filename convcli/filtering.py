@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli import transparency
-from convcli.arrays import Array
+from convcli.arrays import Array, computing_type
 from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
 from convcli.images import Format, Image, to_gray
+from convcli.large_arrays import Empty, large_empty
 from convcli.light import luminance, to_codes, to_light
-from convcli.pixels import Levels, Tally, as_they_are, clipping_warning, require_mode, tally_maps, to_pixels
+from convcli.pixels import Levels, Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
 from convcli.profiles import is_like_srgb
 from convcli.transparency import Passage
 
@@ -77,7 +78,11 @@ def network_input(image: Image, appearance: Appearance) -> Array:
     white, brightest = _white(image, appearance), 1 if appearance.unit else LEVELS[_depth(image)]
     if appearance.linear:
         return to_light(image.pixels, white, brightest)
-    return image.pixels if white == brightest else image.pixels / np.float32(white)
+    if white == brightest:
+        return image.pixels
+    V = large_empty(image.pixels.shape, computing_type(image.pixels.dtype, None))
+    np.divide(image.pixels, V.dtype.type(white), out=V)
+    return V
 
 
 def _gray(image: Image, appearance: Appearance) -> Image:
@@ -96,14 +101,19 @@ def _depth(image: Image) -> int:
     return 16 if image.pixels.dtype == np.uint16 else 8
 
 
-def filter_image(image: Image, request: Filter, appearance: Appearance, format: Format) -> Filtered:
-    """A prepared image's maps, as ``format`` will hold them."""
+def filter_image(
+    image: Image, request: Filter, appearance: Appearance, format: Format, empty: Empty = large_empty
+) -> Filtered:
+    """A prepared image's maps, as ``format`` will hold them, in the array that ``empty`` gives."""
     V = network_input(image, appearance)
     geometry = request.geometry(V.shape)
     passage = transparency.passage(appearance.alpha, request, V, image.alpha)
     mode = appearance.mode or ("raw" if format.is_array else "clip")
     levels = _Levels.of(image, geometry, format, appearance)
-    maps = _floats(passage, geometry, format) if mode == "raw" else _pixels(passage, geometry, mode, levels, format)
+    if mode == "raw":
+        maps = _floats(passage, geometry, format, empty)
+    else:
+        maps = _pixels(passage, geometry, mode, levels, format, empty)
     holds_alpha = format.holds_alpha and mode != "raw"
     lost = [*_light_doubts(image, appearance)]
     if passage.alpha is not None and not holds_alpha:
@@ -130,12 +140,13 @@ def _count(maps: int) -> str:
     return f"{maps} map{'s' * (maps != 1)}"
 
 
-def _floats(passage: Passage, geometry: Geometry, format: Format) -> Maps:
+def _floats(passage: Passage, geometry: Geometry, format: Format, empty: Empty) -> Maps:
     count = _maps_count(geometry)
     if not format.is_array and not format.holds_float(_picture_channels(count)):
         raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
-    Z = passage.convolve()
-    return Maps(Z if format.is_array else Z.astype(np.float32, copy=False), tally_maps(Z))
+    dtype = computing_type(passage.V.dtype, None) if format.is_array else np.dtype(np.float32)
+    values = empty((count, *geometry.output_shape[-2:]), dtype)
+    return Maps(values, to_floats(passage.convolve_and_store, values.reshape(geometry.output_blocks)))
 
 
 class _Levels(NamedTuple):
@@ -159,9 +170,15 @@ class _Levels(NamedTuple):
         return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]), encode)
 
 
-def _pixels(passage: Passage, geometry: Geometry, mode: str, levels: _Levels, format: Format) -> Maps:
+def _pixels(passage: Passage, geometry: Geometry, mode: str, levels: _Levels, format: Format, empty: Empty) -> Maps:
     pixels = to_pixels(
-        passage.convolve_and_store, geometry.output_blocks, mode, LEVELS[levels.held], levels.scale, levels.encode
+        passage.convolve_and_store,
+        geometry.output_blocks,
+        mode,
+        LEVELS[levels.held],
+        levels.scale,
+        levels.encode,
+        empty,
     )
     lost = [_depth_loss(geometry, format, levels), clipping_warning(pixels, mode)]
     return Maps(pixels.values, pixels.tallies, tuple(filter(None, lost)))

@@ -2,7 +2,9 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,6 +12,9 @@ from numpy.typing import DTypeLike
 from convcli.arrays import Array
 from convcli.errors import FileError
 from convcli.memory import available_memory, size_in_words
+
+# Gives an array of a shape and type, whose numbers are yet to be written.
+Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], Array]
 
 # Not worth asking how much memory is free.
 SMALL = 16 << 20

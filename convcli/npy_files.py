@@ -1,13 +1,16 @@
 """Arrays in NumPy's own file format."""
 
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from types import SimpleNamespace
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
+from convcli.large_arrays import reserve
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -18,6 +21,19 @@ def save_npy(stream: BinaryIO, array: Array) -> None:
     Into a file numpy would write past the stream, and its error does not tell a full disk from a closed pipe.
     """
     np.save(SimpleNamespace(write=stream.write), array, allow_pickle=False)
+
+
+def map_npy(stream: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """An array that is the contents of an ``.npy``, whose numbers are yet to be written.
+
+    stream: a regular file, new, opened to be read and written.  Raises OSError where the disk has no room for it.
+    """
+    descr, size = np.lib.format.dtype_to_descr(np.dtype(dtype)), prod(shape) * np.dtype(dtype).itemsize
+    np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
+    stream.flush()
+    start = stream.tell()
+    reserve(stream.fileno(), start + size)
+    return np.memmap(stream, dtype, "r+", start, shape)
 
 
 def load_npy(file: Path | BytesIO) -> Array:

@@ -143,7 +143,7 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
     real = RealPaths()
     for path in paths:
         name = real.of(path)
-        if name in seen and not _is_special(path):
+        if name in seen and not is_special(path):
             raise OptionError(
                 f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in -o"
             )
@@ -200,9 +200,14 @@ class RealPaths:
         return os.path.join(self._folders[folder], name)
 
 
+def is_special(path: Path) -> bool:
+    """Whether what is there is no regular file: a device, a FIFO, a folder."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails.
+    """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails. It can be mapped.
 
     A missing folder is made.
     A link is followed, and a file that is replaced hands on its permissions. What is there and is no regular
@@ -210,7 +215,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     BrokenPipeError if the reader of a pipe has gone.
     """
     try:
-        with path.open("wb") if _is_special(path) else _replacement(os.path.realpath(path)) as stream:
+        with path.open("wb") if is_special(path) else _replacement(os.path.realpath(path)) as stream:
             yield stream
     except (FileError, BrokenPipeError):
         raise
@@ -269,10 +274,6 @@ def _values(naming: Naming, number: int) -> dict[str, str]:
     }
 
 
-def _is_special(path: Path) -> bool:
-    return os.path.exists(path) and not os.path.isfile(path)
-
-
 @contextmanager
 def _replacement(target: str) -> Iterator[BinaryIO]:
     """A new file, beside the target so that renaming it over the target is one step."""
@@ -281,7 +282,7 @@ def _replacement(target: str) -> Iterator[BinaryIO]:
     temporary = os.path.join(folder, f".convcli-{os.urandom(8).hex()}.tmp")
     try:
         # Exclusive, and with the permissions that the umask leaves.
-        with open(temporary, "xb") as stream:
+        with open(temporary, "x+b") as stream:
             yield stream
         if os.path.exists(target):
             shutil.copymode(target, temporary)

@@ -10,6 +10,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, ends_of, fill_rounded
 from convcli.errors import OptionError
+from convcli.large_arrays import Empty
 
 # Takes a part of the maps, given where it lies; the array is the taker's to overwrite.
 Put = Callable[[tuple[slice, ...], FloatArray], None]
@@ -67,6 +68,7 @@ def to_pixels(
     full: int,
     scale: float = 1.0,
     encode: Levels = as_they_are,
+    empty: Empty = np.empty,
 ) -> Pixels:
     """Maps turned into whole levels from 0 to ``full``, rounded half to even.
 
@@ -77,22 +79,24 @@ def to_pixels(
     ``minmax`` maps the span of all maps together onto 0..full (a span of one value onto 0).
     encode: what levels go through when they have been counted, and before they are rounded: a curve from 0..full onto
     itself.
+    empty: gives the array ``(maps, OH, OW)`` of the pixels.
     What lies outside is clipped, an infinity too; NaN becomes 0. Raises OptionError for another mode.
     """
     require_mode(mode)
-    values = np.empty(shape, np.uint8 if full == 255 else np.uint16)
+    found = empty((prod(shape[:-2]), *shape[-2:]), np.dtype(np.uint8 if full == 255 else np.uint16))
+    values = found.reshape(shape)
     low, high = 0.0, 0.0
     if mode == "minmax":
         spans = _each_map(produce, values, lambda _, Z: Tally(0, 0, *_finite_span(Z, ends_of(Z))))
         low, high = (scale * end for end in reduce(Tally.merged, spans).span)
     to_levels = _to_levels(mode, full, low, high, scale)
     tallies = _each_map(produce, values, lambda pixels, Z: _fill(pixels, Z, to_levels, full, encode))
-    return Pixels(values.reshape(-1, *shape[-2:]), tallies, scale)
+    return Pixels(found, tallies, scale)
 
 
-def tally_maps(maps: FloatArray) -> tuple[Tally, ...]:
-    """One tally for each of ``(maps, OH, OW)``; nothing is clipped."""
-    return tuple(Tally(0, int(np.count_nonzero(np.isnan(Z))), *_finite_span(Z, ends_of(Z))) for Z in maps)
+def to_floats(produce: Callable[[Put], None], values: FloatArray) -> tuple[Tally, ...]:
+    """Maps ``(..., OH, OW)`` as they are, put into ``values``; one tally for each, and nothing is clipped."""
+    return _each_map(produce, values, _keep)
 
 
 def require_mode(mode: str) -> None:
@@ -135,6 +139,13 @@ def _each_map(
 
     produce(put)
     return tuple(tallies)
+
+
+def _keep(out: Array, Z: FloatArray) -> Tally:
+    out[...] = Z
+    ends = ends_of(Z)
+    nans = 0 if ends[0] == ends[0] else int(np.count_nonzero(np.isnan(Z)))
+    return Tally(0, nans, *_finite_span(Z, ends))
 
 
 # Blocks of this many numbers stay in a core's cache through all the steps.

@@ -46,12 +46,6 @@ class Passage(NamedTuple):
     alpha: Array | None = None
     finish: Callable[[Part, FloatArray], None] = _leave
 
-    def convolve(self) -> FloatArray:
-        """Z ``(C_out, OH, OW)``."""
-        Z = self.request.convolve(self.V)
-        self.finish((slice(None),) * Z.ndim, Z)
-        return Z
-
     def convolve_and_store(self, store: Store) -> None:
         """Z, part by part (``convcli.convolution.convolve_and_store``)."""
 

@@ -14,8 +14,8 @@ PACKAGE = Path(convcli.__file__).parent
 LAYERS = [
     {"errors"},
     {"arrays", "memory"},
-    {"concurrency", "large_arrays", "padding", "npy_files", "json_reading"},
-    {"geometry", "light"},
+    {"concurrency", "large_arrays", "padding", "json_reading"},
+    {"geometry", "light", "npy_files"},
     {"settings", "profiles"},
     {"kernels"},
     {"presets", "kernel_json"},

@@ -7,7 +7,7 @@ import pytest
 
 from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
-from convcli.pixels import MODES, Pixels, Tally, clipping_warning, tally_maps
+from convcli.pixels import MODES, Pixels, Tally, clipping_warning, to_floats
 from convcli.pixels import to_pixels as pixels_of_parts
 
 
@@ -118,7 +118,9 @@ def test_maps_without_a_finite_number(mode: str) -> None:
 def test_a_tally_for_each_map() -> None:
     Z: FloatArray = np.array([[[1, 300.0]], [[-4, np.nan]]])
     assert to_pixels(Z, "clip", 255).tallies == ((1, 0, 1, 300), (2, 1, -4, -4))
-    assert tally_maps(Z) == ((0, 0, 1, 300), (0, 1, -4, -4))
+    values = np.zeros_like(Z)
+    assert to_floats(lambda put: put((slice(None),), Z), values) == ((0, 0, 1, 300), (0, 1, -4, -4))
+    assert np.array_equal(values, Z, equal_nan=True)
 
 
 def test_a_scale_is_applied_first_and_tallies_keep_the_maps_units() -> None:
