@@ -24,6 +24,7 @@ from convcli.arrays import (
 )
 from convcli.engine import AUTOMATIC, MEMORY, Execution, Store
 from convcli.geometry import Geometry
+from convcli.large_arrays import Empty
 from convcli.operands import bias_blocks, kernel_blocks
 from convcli.settings import Numbers, Settings, parse_settings
 
@@ -72,10 +73,11 @@ def convolve(
     flip: bool,
     dtype: DTypeLike | None = None,
     execution: Execution = AUTOMATIC,
+    empty: Empty = np.empty,
 ) -> Array:
-    """``conv2d``, its options parsed."""
+    """``conv2d``, its options parsed; ``empty`` gives the array for Z."""
     call = _prepare(V, K, bias, settings, flip=flip, dtype=dtype)
-    Z = np.empty(call.geometry.output_blocks, stored_type(call.V.dtype, dtype))
+    Z = empty(call.geometry.output_blocks, stored_type(call.V.dtype, dtype))
     if Z.dtype == call.dtype:
         engine.convolve(call.V, call.K, call.geometry, Z, call.bias, execution)
     else:

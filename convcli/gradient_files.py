@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, planes_of
 from convcli.errors import OptionError
 from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry import Geometry
@@ -67,7 +67,7 @@ def write_json(report: GradientReport, stream: BinaryIO) -> None:
     ``"loss": J`` stands before the gradients where it is known.
     """
     for name, tensor in report.tensors.items():
-        if not np.isfinite(tensor).all():
+        if not all(np.isfinite(plane).all() for plane in planes_of(tensor)):
             raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use -f npz")
     for piece in _json_pieces(report):
         stream.write(piece.encode())

@@ -27,6 +27,7 @@ from convcli.arrays import Array, FloatArray, computing_type, real_array
 from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.errors import OptionError
 from convcli.geometry import Axis, Geometry
+from convcli.large_arrays import Empty
 from convcli.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
 from convcli.padding import EdgeFill, pad_adjoint
 from convcli.settings import Numbers, Settings, parse_settings
@@ -85,8 +86,9 @@ def differentiate(
     dtype: DTypeLike | None = np.float64,
     execution: Execution = AUTOMATIC,
     wrt: Collection[str] | str = WRT,
+    zeros: Empty = np.zeros,
 ) -> Gradients:
-    """``conv2d_grad``, its options parsed."""
+    """``conv2d_grad``, its options parsed; ``zeros`` gives the array for dV."""
     V, K = real_array("input V", V), real_array("kernel K", K)
     geometry = settings.geometry(V.shape, K.shape)
     computed = computing_type(V.dtype, dtype)
@@ -98,7 +100,9 @@ def differentiate(
         blocks = _kernel_gradient(V.reshape(geometry.input_blocks), upstream, geometry, computed, execution)
         kernel = flipped(blocks.reshape(K.shape), flip=flip)
     if "input" in names:
-        input_ = _input_gradient(upstream, weights, geometry, computed, execution).reshape(V.shape)
+        dV = zeros(geometry.input_blocks, computed)
+        _input_gradient(upstream, weights, geometry, dV, execution)
+        input_ = dV.reshape(V.shape)
     if "bias" in names:
         bias_ = _bias_gradient(upstream, bias, K, geometry, computed)
     return Gradients(kernel, input_, bias_)
@@ -122,21 +126,19 @@ def _kernel_gradient(
     return dK.astype(dtype, copy=False)
 
 
-def _input_gradient(
-    G: Array, K: Array, geometry: Geometry, dtype: np.dtype[np.floating], execution: Execution
-) -> FloatArray:
-    """dV' over the image itself, and then over each strip of pads, folded back onto what its pixels copied."""
+def _input_gradient(G: Array, K: Array, geometry: Geometry, dV: FloatArray, execution: Execution) -> None:
+    """Fill ``dV``, zeros before: dV' over the image itself, and then over each strip of pads, folded back onto what its
+    pixels copied.
+    """
     y, x = geometry.rows, geometry.columns
-    dV = np.zeros(geometry.input_blocks, dtype)
     if not geometry.shares_weights:
         engine.input_gradient(G, K, geometry, dV, execution)
-        return dV
+        return
     _padded_input_gradient(G, K, geometry, _inside(y), _inside(x), dV, execution)
     for rows, columns in _pad_strips(geometry):
-        strip = np.zeros((*dV.shape[:3], len(rows), len(columns)), dtype)
+        strip = np.zeros((*dV.shape[:3], len(rows), len(columns)), dV.dtype)
         _padded_input_gradient(G, K, geometry, rows, columns, strip, execution)
         pad_adjoint(strip, y.runs(rows, geometry.edge), x.runs(columns, geometry.edge), dV)
-    return dV
 
 
 def _inside(axis: Axis) -> range:

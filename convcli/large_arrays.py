@@ -26,9 +26,34 @@ def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
     Raises FileError if the disk has no room for it.
     """
-    size = prod(shape) * np.dtype(dtype).itemsize
-    if size <= SMALL or size <= available_memory().bytes // 4:
-        return np.empty(shape, dtype)
+    return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.empty(shape, dtype)
+
+
+def large_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """The same, of zeros."""
+    # What a file holds that nobody has written is zeros.
+    return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.zeros(shape, dtype)
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Give a file so many bytes now: a disk that fills up later would kill the process that writes through a map."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)
+
+
+def _size(shape: tuple[int, ...], dtype: DTypeLike) -> int:
+    return prod(shape) * np.dtype(dtype).itemsize
+
+
+def _is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
+    size = _size(shape, dtype)
+    return size > SMALL and size > available_memory().bytes // 4
+
+
+def _on_disk(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    size = _size(shape, dtype)
     try:
         with tempfile.TemporaryFile(prefix="convcli-") as file:
             reserve(file.fileno(), size)
@@ -38,11 +63,3 @@ def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         raise FileError(
             f"cannot keep {size_in_words(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with room"
         ) from error
-
-
-def reserve(descriptor: int, size: int) -> None:
-    """Give a file so many bytes now: a disk that fills up later would kill the process that writes through a map."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.truncate(descriptor, size)

@@ -12,6 +12,7 @@ from convcli.engine import AUTOMATIC, Execution, Plan, Store, parts, plan_for
 from convcli.geometry import Geometry
 from convcli.gradients import WRT, Gradients, differentiate
 from convcli.kernels import Kernel
+from convcli.large_arrays import large_empty, large_zeros
 from convcli.operands import kernel_blocks
 from convcli.settings import Settings
 
@@ -67,14 +68,29 @@ class Request(NamedTuple):
         """Z for V; dtype as in ``conv2d``."""
         kernel = self.kernel
         return convolve(
-            V, kernel.weights, kernel.bias, self.settings, flip=self.flip, dtype=dtype, execution=self.execution
+            V,
+            kernel.weights,
+            kernel.bias,
+            self.settings,
+            flip=self.flip,
+            dtype=dtype,
+            execution=self.execution,
+            empty=large_empty,
         )
 
     def differentiate(self, V: Array, G: Array, wrt: Collection[str] = WRT) -> Gradients:
         """The gradients named in ``wrt``, in float64."""
         kernel = self.kernel
         return differentiate(
-            V, kernel.weights, G, kernel.bias, self.settings, flip=self.flip, execution=self.execution, wrt=wrt
+            V,
+            kernel.weights,
+            G,
+            kernel.bias,
+            self.settings,
+            flip=self.flip,
+            execution=self.execution,
+            wrt=wrt,
+            zeros=large_zeros,
         )
 
     def convolve_and_store(self, V: Array, store: Store) -> None:

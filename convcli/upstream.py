@@ -7,6 +7,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.errors import ConvcliError, GeometryError, OptionError
+from convcli.large_arrays import large_empty
 from convcli.request import Request
 
 EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"
@@ -36,7 +37,7 @@ def upstream_gradient(words: str, request: Request, V: Array, readers: Readers) 
     name, colon, rest = words.partition(":")
     shape = request.geometry(V.shape).output_shape
     if words == "ones":
-        return Upstream(np.ones(shape))
+        return Upstream(np.broadcast_to(1.0, shape))
     if name == "normal":
         return Upstream(_normal(words, rest, shape))
     if name == "mse" and colon:
@@ -47,13 +48,13 @@ def upstream_gradient(words: str, request: Request, V: Array, readers: Readers) 
 def _normal(words: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
     if not seed.isdecimal():
         raise OptionError(f"upstream gradient: expected normal:SEED with a whole number, given {words!r}")
-    return np.random.default_rng(int(seed)).standard_normal(shape)
+    return np.random.default_rng(int(seed)).standard_normal(out=large_empty(shape, np.float64))
 
 
 def _squared_error(Z: FloatArray, target: Array) -> Upstream:
     if target.shape != Z.shape:
         raise GeometryError(f"target of mse: expected the output's shape {Z.shape}, given {target.shape}")
-    G = Z - target
+    G = np.subtract(Z, target, out=Z)
     return Upstream(G, 0.5 * float(np.vdot(G, G)))
 
 
