@@ -1,5 +1,6 @@
 """Tensors of any rank, from wherever they are: inline JSON, ``.npy``, JSON and picture files, or bytes."""
 
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -15,14 +16,19 @@ _JSON_STARTS = tuple("[-0123456789")
 def load_tensor(source: str) -> Array:
     """The tensor that ``source`` holds, if it is a number or starts with ``[``; else the one in the file it names.
 
+    An ``.npy`` is memory-mapped.
+
     Raises JsonError for JSON that is no tensor of numbers, FileError for a file that cannot be read.
     """
     if not source:
         raise OptionError("expected a number, inline JSON or a file, given nothing")
     if source.lstrip().startswith("[") or _is_number(source):
         return parse_array_json(source, "inline tensor")
+    path = Path(source)
+    if _is_npy_file(path):
+        return _load_npy(path, source)
     try:
-        data = Path(source).read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise FileError(f"cannot read {source}: {error.strerror}") from None
     return parse_tensor(data, source)
@@ -31,13 +37,25 @@ def load_tensor(source: str) -> Array:
 def parse_tensor(data: bytes, source: str) -> Array:
     """The tensor in the bytes of an ``.npy``, of JSON, or of a picture, whose colours are ``(C, H, W)``."""
     if data.startswith(NPY_MAGIC):
-        try:
-            return load_npy(BytesIO(data))
-        except ValueError as error:
-            raise FileError(f"cannot read {source}: {error}") from None
+        return _load_npy(BytesIO(data), source)
     if data.lstrip()[:1].decode("latin-1").startswith(_JSON_STARTS):
         return parse_array_json(decoded(data, source, "JSON in UTF-8"), source)
     return decode_image(data, source).pixels
+
+
+def _is_npy_file(path: Path) -> bool:
+    """Of a FIFO or a device nothing is read; what cannot be read is not asked about here."""
+    if not path.is_file() or not os.access(path, os.R_OK):
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(NPY_MAGIC)) == NPY_MAGIC
+
+
+def _load_npy(file: Path | BytesIO, source: str) -> Array:
+    try:
+        return load_npy(file)
+    except ValueError as error:
+        raise FileError(f"cannot read {source}: {error}") from None
 
 
 def _is_number(text: str) -> bool:
