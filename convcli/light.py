@@ -19,8 +19,8 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 def light_of(codes: FloatArray) -> FloatArray:
     """The light, in 0..1, that numbers in 0..1 stand for."""
-    # Of a negative number there is no such power; the other piece holds there.
-    with np.errstate(invalid="ignore"):
+    # Of a negative number there is no such power; the other piece holds there. Infinities are counted later.
+    with np.errstate(invalid="ignore", over="ignore"):
         light = ((codes + 0.055) / 1.055) ** 2.4
     np.copyto(light, codes / 12.92, where=codes <= 0.04045)
     return np.asarray(light)
@@ -37,7 +37,7 @@ def to_light(pixels: Array, white: float, brightest: float) -> FloatArray:
 def to_codes(light: FloatArray, white: float) -> FloatArray:
     """Pixels in 0..white, not yet rounded, that stand for light in 0..white."""
     v = light / light.dtype.type(white)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         codes = v ** (1 / 2.4)
     codes *= 1.055
     codes -= 0.055

@@ -99,9 +99,11 @@ def _premultiply(request: Filter, V: Array, alpha: Array) -> Passage:
     np.multiply(V, alpha / np.float32(_full(alpha)), out=weighted)
     if request.gain == 0:
         return Passage(request, weighted, _sampled(alpha, request.geometry(V.shape)))
-    levels = _convolved(request, alpha) / request.gain
+    levels = _convolved(request, alpha)
+    levels /= request.gain
+    opacity = (levels / _full(alpha)).astype(np.float32)
     seen = _as_alpha(levels, alpha)
-    opacity = np.where(seen > 0, levels / _full(alpha), np.inf).astype(np.float32)
+    opacity[seen == 0] = np.inf
     return Passage(request.each(_without_bias), weighted, seen, partial(_divide, opacity, _lone_bias(request, V)))
 
 
@@ -145,9 +147,9 @@ def _full(alpha: Array) -> float:
 
 
 def _as_alpha(levels: FloatArray, alpha: Array) -> Array:
-    """Levels rounded and clipped to those that the image's alpha has."""
+    """Levels rounded and clipped to those that the image's alpha has; they are used up."""
     rounded = np.empty(levels.shape, alpha.dtype)
-    fill_rounded(levels.copy(), ends_of(levels), rounded)
+    fill_rounded(levels, ends_of(levels), rounded)
     return rounded
 
 

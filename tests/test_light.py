@@ -90,6 +90,15 @@ def test_both_pieces_go_on_outside():
     np.testing.assert_allclose(to_codes(v, 1), codes / 255, rtol=1e-12)
 
 
+def test_light_beyond_floats_is_infinite_and_counted():
+    found = filtered(np.array([[[1e30, np.nan, -5, 300, 20]]], np.float32), [[1]])
+    assert found.maps.values.ravel().tolist() == [255, 0, 0, 255, 20]
+    (warning,) = found.warnings
+    assert warning.startswith(
+        "3 of 5 values (60.0 %) lay outside 0..255 and were clipped (1 of them NaN, which became 0)"
+    )
+
+
 def test_half_of_the_light_is_188_and_not_128():
     pixels = np.zeros((1, 6, 8), np.uint8)
     pixels[..., ::2] = 255
