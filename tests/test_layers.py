@@ -37,8 +37,9 @@ LAYERS = [
     {"engine.bands"},
     {"engine"},
     {"operands"},
-    {"convolution", "palette"},
-    {"gradients", "matrix"},
+    {"convolution", "formats", "image_types", "palette", "picture_bands"},
+    {"gradients", "matrix", "picture_metadata"},
+    {"picture_reading", "picture_writing"},
     {"descent", "formulas", "heatmap_layout", "images", "pixels", "outputs", "request"},
     {"filtering", "heatmaps", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
     {"batch", "confusions", "explanation", "gradient_files", "matrix_files", "planning"},
@@ -54,6 +55,9 @@ OUTSIDE = {
     "heatmaps": {"numpy", "PIL"},
     "images": {"numpy", "PIL"},
     "engine.threads": {"numpy", "threadpoolctl"},
+    "picture_bands": {"numpy", "PIL"},
+    "picture_metadata": {"numpy", "PIL"},
+    "picture_reading": {"numpy", "PIL"},
     "thumbnails": {"numpy", "PIL"},
 }
 

@@ -1,0 +1,88 @@
+"""Pictures in, through Pillow."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+from PIL.ExifTags import Base
+from PIL.ImageFile import ImageFile
+
+from convcli.errors import reason_of
+from convcli.image_types import Header, Image, Metadata
+from convcli.picture_bands import channels_of, pixel_type
+from convcli.picture_metadata import read_metadata
+
+
+def read_picture(file: Path | BytesIO) -> Image:
+    """The picture, upright, in L or RGB, or in its own single channel if that is deeper than 8 bits."""
+    with PIL.Image.open(file) as picture:
+        losses = [*_frame_warnings(picture), *_depth_warnings(picture)]
+        picture.load()
+        try:
+            PIL.ImageOps.exif_transpose(picture, in_place=True)
+            metadata = read_metadata(picture)
+        # Metadata that cannot be parsed raises as many kinds of error as a broken picture.
+        except Exception as error:
+            metadata = Metadata()
+            losses.append(f"EXIF, ICC profile and DPI are left out, for they are damaged: {reason_of(error)}")
+        mode = _mode(picture)
+        notes = () if mode == picture.mode else (f"{_WORDS.get(picture.mode, picture.mode)} converted to {mode}",)
+        pixels, alpha = channels_of(picture if mode == picture.mode else picture.convert(mode), picture.format)
+    return Image(pixels, alpha, metadata, notes, tuple(losses))
+
+
+_WORDS = {
+    "1": "1-bit",
+    "P": "palette",
+    "PA": "palette with alpha",
+    "L": "L with a transparent level",
+    "RGB": "RGB with a transparent colour",
+}
+
+
+def _frame_warnings(picture: ImageFile) -> Iterator[str]:
+    frames = getattr(picture, "n_frames", 1)
+    # The other frames of an MPO, which is what many phones write as .jpg, are previews and depth maps.
+    if frames > 1 and picture.format != "MPO":
+        yield f"{frames} frames: only the first is read"
+
+
+def _depth_warnings(picture: ImageFile) -> Iterator[str]:
+    """A warning if the file holds 16 bits in several channels, which Pillow opens at 8 and says nothing."""
+    layout = picture.tile[0].args if picture.tile else None
+    raw_mode, *rest = layout if isinstance(layout, tuple) else (layout,)
+    cut = ";16" in str(raw_mode) or (picture.format == "PPM" and rest and rest[0] > 255)
+    if cut and len(picture.getbands()) > 1:
+        kind = "gray and alpha" if str(raw_mode).startswith("LA") else picture.mode
+        yield (
+            f"16-bit {kind} {picture.format} read at 8 bits: Pillow keeps 16 in a single channel only "
+            "(an .npy array would keep them all)"
+        )
+
+
+def read_picture_header(file: Path | BytesIO) -> Header:
+    """What ``read_picture`` would give, from the header."""
+    with PIL.Image.open(file) as picture:
+        mode = _mode(picture)
+        channels = PIL.Image.getmodebands(mode) - mode.endswith("A")
+        sideways = picture.getexif().get(Base.Orientation, 1) >= 5
+        width, height = picture.size[::-1] if sideways else picture.size
+        return Header((channels, height, width), pixel_type(mode, picture.format))
+
+
+def _mode(picture: ImageFile) -> str:
+    """The mode to work in: L, LA, RGB or RGBA, or the picture's own if its channel is deeper than 8 bits."""
+    if picture.mode[0] in "IF":
+        return picture.mode
+    color = "L" if _is_gray(picture) else "RGB"
+    return color + "A" if picture.has_transparency_data else color
+
+
+def _is_gray(picture: ImageFile) -> bool:
+    if picture.mode not in ("P", "PA"):
+        return picture.mode in ("1", "L", "LA", "La")
+    red, green, blue = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).T
+    return bool((red == green).all() and (green == blue).all())
