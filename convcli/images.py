@@ -1,6 +1,5 @@
 """Images in and out: pictures, ``.npy`` arrays and JSON tensors, told apart by content."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -11,6 +10,7 @@ import numpy as np
 import PIL.Image
 
 from convcli.arrays import Array, in_native_order
+from convcli.caught_warnings import caught_warnings
 from convcli.errors import FileError, JsonError, OptionError, reason_of
 from convcli.formats import FORMATS, Format, format_of
 from convcli.image_types import Header, Image, Metadata
@@ -92,17 +92,13 @@ def _start(file: Path | BytesIO) -> bytes:
 
 
 def _decode(file: Path | BytesIO, source: str) -> Image:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        warnings.simplefilter("always", RuntimeWarning)
+    with caught_warnings() as messages:
         image = _read(file, source, _array_image, read_picture)
-    messages = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
-    return replace(image, warnings=(*image.warnings, *messages))
+    return replace(image, warnings=(*image.warnings, *dict.fromkeys(messages)))
 
 
 def _decode_header(file: Path | BytesIO, source: str) -> Header:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with caught_warnings():
         return _read(file, source, _array_header, read_picture_header)
 
 

@@ -18,7 +18,7 @@ from convcli.picture_metadata import read_metadata
 
 def read_picture(file: Path | BytesIO) -> Image:
     """The picture, upright, in L or RGB, or in its own single channel if that is deeper than 8 bits."""
-    with PIL.Image.open(file) as picture:
+    with open_picture(file) as picture:
         losses = [*_frame_warnings(picture), *_depth_warnings(picture)]
         picture.load()
         try:
@@ -63,9 +63,18 @@ def _depth_warnings(picture: ImageFile) -> Iterator[str]:
         )
 
 
+def open_picture(file: Path | BytesIO) -> ImageFile:
+    """The picture with its header read; a file that is none is an error of Pillow's."""
+    try:
+        return PIL.Image.open(file)
+    except PIL.UnidentifiedImageError:
+        # Pillow tries its formats as it loads them, and skips one that another thread is loading: now all are loaded.
+        return PIL.Image.open(file)
+
+
 def read_picture_header(file: Path | BytesIO) -> Header:
     """What ``read_picture`` would give, from the header."""
-    with PIL.Image.open(file) as picture:
+    with open_picture(file) as picture:
         mode = _mode(picture)
         channels = PIL.Image.getmodebands(mode) - mode.endswith("A")
         sideways = picture.getexif().get(Base.Orientation, 1) >= 5

@@ -13,7 +13,7 @@ PACKAGE = Path(convcli.__file__).parent
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
     {"errors"},
-    {"arrays", "memory"},
+    {"arrays", "caught_warnings", "memory"},
     {"large_arrays", "padding", "npy_files", "json_reading"},
     {"geometry"},
     {"settings"},
