@@ -36,7 +36,13 @@ class Image:
 
 
 class Header(NamedTuple):
-    """What a picture's pixels will be once decoded: ``(C, H, W)`` upright, without alpha, and their type."""
+    """What a picture will be once decoded.
+
+    shape: ``(C, H, W)`` of its pixels, upright, without alpha; of the first frame if there are several.
+    dtype: theirs.  alpha: whether it has one beside them.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    frames: int = 1
+    alpha: bool = False

@@ -1,8 +1,10 @@
 """Images in and out: pictures, ``.npy`` arrays and JSON tensors, told apart by content."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +19,7 @@ from convcli.image_types import Header, Image, Metadata
 from convcli.json_reading import decoded, parse_array_json
 from convcli.npy_files import NPY_MAGIC, load_npy
 from convcli.picture_bands import picture_of
-from convcli.picture_reading import read_picture, read_picture_header
+from convcli.picture_reading import read_frames, read_picture, read_picture_header
 from convcli.picture_writing import encode_image
 
 __all__ = [
@@ -26,10 +28,12 @@ __all__ = [
     "Header",
     "Image",
     "Metadata",
+    "decode_frames",
     "decode_header",
     "decode_image",
     "encode_image",
     "format_of",
+    "open_frames",
     "open_header",
     "open_image",
     "to_gray",
@@ -44,6 +48,14 @@ def open_image(path: Path) -> Image:
     return _decode(path, str(path))
 
 
+def open_frames(path: Path) -> Iterator[Image]:
+    """Every frame or page of a picture in order, each read when it is asked for; what has no frames is one.
+
+    Errors as those of ``open_image``, the first when the first frame is asked for.
+    """
+    return _decode_frames(path, str(path))
+
+
 def open_header(path: Path) -> Header:
     """The header alone; errors as those of ``open_image``."""
     return _decode_header(path, str(path))
@@ -55,6 +67,11 @@ def decode_image(data: bytes, source: str) -> Image:
     Raises FileError if the data is broken or none of them, JsonError for JSON that is no tensor.
     """
     return _decode(BytesIO(data), source)
+
+
+def decode_frames(data: bytes, source: str) -> Iterator[Image]:
+    """Every frame in order; errors as those of ``decode_image``, the first when the first frame is asked for."""
+    return _decode_frames(BytesIO(data), source)
 
 
 def decode_header(data: bytes, source: str) -> Header:
@@ -75,54 +92,42 @@ def to_gray(image: Image) -> Image:
     return replace(image, pixels=_luma(image.pixels)[np.newaxis])
 
 
-def _seekable(file: Path | BytesIO) -> Path | BytesIO:
-    """A file as it is; a FIFO or device read whole. A missing file or a folder fails here, with its reason."""
-    return BytesIO(file.read_bytes()) if isinstance(file, Path) and not file.is_file() else file
-
-
-def _contents(file: Path | BytesIO) -> bytes:
-    return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
-
-
-def _start(file: Path | BytesIO) -> bytes:
-    if isinstance(file, BytesIO):
-        return file.getvalue()[: len(NPY_MAGIC)]
-    with file.open("rb") as stream:
-        return stream.read(len(NPY_MAGIC))
-
-
 def _decode(file: Path | BytesIO, source: str) -> Image:
-    with caught_warnings() as messages:
+    with _reading(source) as messages:
         image = _read(file, source, _array_image, read_picture)
-    return replace(image, warnings=(*image.warnings, *dict.fromkeys(messages)))
+    return _with_warnings(image, messages)
+
+
+def _decode_frames(file: Path | BytesIO, source: str) -> Iterator[Image]:
+    frames = _frames(file, source)
+    for number in count(1):
+        with _reading(source if number == 1 else f"frame {number} of {source}") as messages:
+            image = next(frames, None)
+        if image is None:
+            return
+        yield _with_warnings(image, messages)
+
+
+def _frames(file: Path | BytesIO, source: str) -> Iterator[Image]:
+    yield from _read(file, source, lambda array: iter([_array_image(array)]), read_frames)
 
 
 def _decode_header(file: Path | BytesIO, source: str) -> Header:
-    with caught_warnings():
+    with _reading(source):
         return _read(file, source, _array_header, read_picture_header)
 
 
-Decoded = TypeVar("Decoded")
-Decoder = Callable[[Path | BytesIO], Decoded]
+def _with_warnings(image: Image, messages: list[str]) -> Image:
+    return replace(image, warnings=(*image.warnings, *dict.fromkeys(messages)))
 
 
-def _read(
-    file: Path | BytesIO, source: str, of_array: Callable[[Array], Decoded], of_picture: Decoder[Decoded]
-) -> Decoded:
+@contextmanager
+def _reading(source: str) -> Iterator[list[str]]:
+    """Within, the list gets what libraries warn of, and what goes wrong is a FileError, or a JsonError."""
     try:
-        file = _seekable(file)
-        start = _start(file)
-    except OSError as error:
-        raise FileError(f"cannot read {source}: {error.strerror}") from error
-    if not start:
-        raise FileError(f"cannot read {source}: it is empty")
-    try:
-        if start == NPY_MAGIC:
-            return of_array(load_npy(file))
-        if start.lstrip().startswith(b"["):
-            return of_array(parse_array_json(decoded(_contents(file), source, "JSON in UTF-8"), source))
-        return of_picture(file)
-    except JsonError:
+        with caught_warnings() as messages:
+            yield messages
+    except (FileError, JsonError):
         raise
     # A broken file makes Pillow and NumPy raise OSError, ValueError, SyntaxError, EOFError, MemoryError,
     # struct.error, zlib.error and others: whichever it is, the file cannot be read.
@@ -133,7 +138,41 @@ def _read(
 def _reason(error: Exception) -> str:
     if isinstance(error, PIL.UnidentifiedImageError):
         return "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
-    return reason_of(error)
+    return (isinstance(error, OSError) and error.strerror) or reason_of(error)
+
+
+Decoded = TypeVar("Decoded")
+Decoder = Callable[[Path | BytesIO], Decoded]
+
+
+def _read(
+    file: Path | BytesIO, source: str, of_array: Callable[[Array], Decoded], of_picture: Decoder[Decoded]
+) -> Decoded:
+    file = _seekable(file)
+    start = _start(file)
+    if not start:
+        raise ValueError("it is empty")
+    if start == NPY_MAGIC:
+        return of_array(load_npy(file))
+    if start.lstrip().startswith(b"["):
+        return of_array(parse_array_json(decoded(_contents(file), source, "JSON in UTF-8"), source))
+    return of_picture(file)
+
+
+def _seekable(file: Path | BytesIO) -> Path | BytesIO:
+    """A file as it is; a FIFO or device read whole. A missing file or a folder fails here, with its reason."""
+    return BytesIO(file.read_bytes()) if isinstance(file, Path) and not file.is_file() else file
+
+
+def _start(file: Path | BytesIO) -> bytes:
+    if isinstance(file, BytesIO):
+        return file.getvalue()[: len(NPY_MAGIC)]
+    with file.open("rb") as stream:
+        return stream.read(len(NPY_MAGIC))
+
+
+def _contents(file: Path | BytesIO) -> bytes:
+    return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
 
 
 def _array_image(array: Array) -> Image:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import PIL.Image
 from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
@@ -16,13 +17,24 @@ _KEPT_TAGS = {
 }  # fmt: skip
 
 
+def read_orientation(picture: ImageFile) -> int:
+    """EXIF's, 1 where there is none."""
+    orientation = picture.getexif().get(Base.Orientation)
+    return orientation if isinstance(orientation, int) else 1
+
+
 def read_metadata(picture: ImageFile) -> Metadata:
     """Whatever of it the picture has; errors as many as there are ways in which EXIF can be broken."""
-    exif = picture.getexif()
-    for tag in set(exif) - _KEPT_TAGS:
-        del exif[tag]
+    return Metadata(picture.info.get("icc_profile") or None, _kept_exif(picture.getexif()), _dpi(picture))
+
+
+def _kept_exif(exif: PIL.Image.Exif) -> bytes | None:
+    others = {tag: exif.pop(tag) for tag in set(exif) - _KEPT_TAGS}
     # Writing tags imports what writes TIFF.
-    return Metadata(picture.info.get("icc_profile") or None, exif.tobytes() if exif else None, _dpi(picture))
+    kept = exif.tobytes() if exif else None
+    # The next frame may have the same EXIF.
+    exif.update(others)
+    return kept
 
 
 def _dpi(picture: ImageFile) -> tuple[float, float] | None:

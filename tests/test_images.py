@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
+import PIL.ImageSequence
 import pytest
 from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
@@ -22,12 +24,16 @@ from convcli.images import (
     Format,
     Image,
     Metadata,
+    decode_frames,
+    decode_header,
     decode_image,
     encode_image,
     format_of,
+    open_frames,
     open_image,
     to_gray,
 )
+from convcli.orientation import upright_array, upright_picture
 
 HEIGHT, WIDTH = 5, 7
 SAMPLES = Path(__file__).parent.parent / "sample_images"
@@ -219,12 +225,122 @@ def test_frames(format: str) -> None:
     data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
     image = decode_image(data, "a")
     assert np.array_equal(image.pixels, planes(PIL.Image.open(BytesIO(data)).convert("RGB")))
-    assert image.warnings == ("3 frames: only the first is read",)
+    assert image.warnings == ("3 frames: only the first is read (apply --all-frames reads each)",)
+    header = decode_header(data, "a")
+    assert (header.shape, header.dtype, header.frames) == (image.pixels.shape, image.pixels.dtype, 3)
+
+
+def frames_of(data: bytes) -> list[Array]:
+    """What Pillow makes of each, in RGB."""
+    with PIL.Image.open(BytesIO(data)) as picture:
+        return [planes(frame.convert("RGB")) for frame in PIL.ImageSequence.Iterator(picture)]
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_every_frame(tmp_path: Path, format: str) -> None:
+    gray = PIL.Image.new("RGB", (WIDTH, HEIGHT), "gray")
+    patched = gray.copy()
+    patched.paste("red", (1, 1, 3, 3))
+    data = encoded(gray, format, save_all=True, append_images=[patched, gray, picture("RGB")])
+    path = tmp_path / "a.pic"
+    path.write_bytes(data)
+    for images in (decode_frames(data, "a"), open_frames(path)):
+        found = list(images)
+        assert [image.warnings for image in found] == [()] * 4
+        assert np.array_equal([image.pixels for image in found], frames_of(data))
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "TIFF"])
+def test_frames_are_read_when_they_are_asked_for(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    genuine = PIL.ImageFile.ImageFile.load
+
+    def load(self: PIL.ImageFile.ImageFile) -> Any:
+        read.append(self.tell())
+        return genuine(self)
+
+    blank = PIL.Image.new("L", (WIDTH, HEIGHT))
+    others = [PIL.Image.new("L", (WIDTH, HEIGHT), level) for level in (1, 2, 3)]
+    frames = decode_frames(encoded(blank, format, save_all=True, append_images=others), "a")
+    monkeypatch.setattr(PIL.ImageFile.ImageFile, "load", load)
+    assert read == []
+    next(frames)
+    assert set(read) == {0}
+    next(frames)
+    assert set(read) <= {0, 1}
+
+
+def test_pages_have_sizes_modes_and_metadata_of_their_own() -> None:
+    pages = [picture("RGB"), PIL.Image.fromarray(random_pixels(1, np.uint16)[0]), picture("RGBA").resize((3, 2))]
+    for page, orientation in zip(pages, (1, 6, 3), strict=True):
+        page.encoderinfo = {"tiffinfo": {Base.Orientation: orientation, Base.Make: f"Maker {orientation}"}}
+    found = list(decode_frames(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "a.tif"))
+    assert [image.pixels.shape for image in found] == [(3, HEIGHT, WIDTH), (1, WIDTH, HEIGHT), (3, 2, 3)]
+    assert [image.pixels.dtype for image in found] == [np.uint8, np.uint16, np.uint8]
+    assert np.array_equal(found[1].pixels[0], np.rot90(np.asarray(pages[1]), -1))
+    assert np.array_equal(found[2].alpha, np.rot90(np.asarray(pages[2])[..., 3], 2))
+    makers = [parsed(image.metadata.exif)[Base.Make] for image in found]
+    assert makers == ["Maker 1", "Maker 6", "Maker 3"]
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_exif_is_every_frames(format: str) -> None:
+    exif = exif_of(orientation=6).tobytes()
+    data = encoded(
+        picture("RGB"), format, save_all=True, append_images=[PIL.Image.new("RGB", (WIDTH, HEIGHT))], exif=exif
+    )
+    for image in decode_frames(data, "a"):
+        assert image.pixels.shape == (3, WIDTH, HEIGHT)
+        assert parsed(image.metadata.exif)[Base.Make] == "Maker"
+
+
+def test_frames_of_an_animated_gif_have_three_channels() -> None:
+    """Its first frame is gray, and Pillow composes the others in RGB."""
+    frames = [PIL.Image.new("L", (WIDTH, HEIGHT), level) for level in (9, 99, 199)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert [image.pixels[:, 0, 0].tolist() for image in decode_frames(data, "a.gif")] == [[9] * 3, [99] * 3, [199] * 3]
+    assert decode_header(data, "a.gif").shape == (3, HEIGHT, WIDTH)
+
+
+def test_what_has_no_frames_is_one(tmp_path: Path) -> None:
+    array = random_pixels(3)
+    for data in (saved(array), encoded(picture("RGB"), "PNG"), b"[[1, 2, 3]]"):
+        (image,) = decode_frames(data, "a")
+        assert np.array_equal(image.pixels, decode_image(data, "a").pixels)
+        assert decode_header(data, "a").frames == 1
+
+
+def test_errors_of_frames(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"^cannot read .*absent\.gif: No such file or directory$"):
+        next(open_frames(tmp_path / "absent.gif"))
+    noise = PIL.Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 110, 3), np.uint8))
+    data = encoded(noise, "TIFF", save_all=True, append_images=[noise])
+    with PIL.Image.open(BytesIO(data)) as tiff:
+        tiff.seek(1)
+        offset = tiff.tile[0].offset
+    frames = decode_frames(data[:offset] + bytes(8), "a.tif")
+    with pytest.raises(FileError, match=r"^cannot read (frame 2 of )?a\.tif: \S[^\n]*$"):
+        list(frames)
+
+
+@pytest.mark.parametrize(
+    ("mode", "format", "alpha"), [("RGBA", "PNG", True), ("LA", "TIFF", True), ("RGB", "JPEG", False)]
+)
+def test_headers_tell_of_alpha(mode: str, format: str, alpha: bool) -> None:
+    assert decode_header(encoded(picture(mode), format), "a").alpha == alpha
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_arrays_are_turned_as_pictures_are(orientation: int) -> None:
+    array = random_pixels(1)[0]
+    turned = np.asarray(upright_picture(PIL.Image.fromarray(array), orientation))
+    assert np.array_equal(upright_array(array, orientation), turned)
 
 
 def test_previews_inside_a_photograph_are_not_frames() -> None:
     data = encoded(picture("RGB"), "MPO", save_all=True, append_images=[picture("RGB")])
     assert_plain(decode_image(data, "a.jpg"))
+    assert len(list(decode_frames(data, "a.jpg"))) == decode_header(data, "a.jpg").frames == 1
 
 
 def exif_of(orientation: int | None = None) -> PIL.Image.Exif:
