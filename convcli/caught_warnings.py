@@ -1,5 +1,6 @@
 """What picture libraries warn of, caught for the picture that it is about, with several decoded at once."""
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -54,11 +55,29 @@ class _Catcher:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        messages: list[str] | None = getattr(self._own, "messages", None)
-        if messages is None:
+        if not self.take(str(message)):
             self._show_others(message, category, filename, lineno, file, line)
-        else:
-            messages.append(" ".join(str(message).split()))
+
+    def take(self, message: str) -> bool:
+        """Whether this thread catches."""
+        messages: list[str] | None = getattr(self._own, "messages", None)
+        if messages is not None:
+            messages.append(" ".join(message.split()))
+        return messages is not None
 
 
-caught_warnings = _Catcher().caught
+_CATCHER = _Catcher()
+caught_warnings = _CATCHER.caught
+
+
+class _LogCatcher(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _CATCHER.take(record.getMessage())
+
+
+_LOG_CATCHER = _LogCatcher(logging.WARNING)
+
+
+def catch_logged(library: str) -> None:
+    """From now on, take what a library logs for a warning."""
+    logging.getLogger(library).addHandler(_LOG_CATCHER)

@@ -20,7 +20,7 @@ from convcli.json_reading import decoded, parse_array_json
 from convcli.npy_files import NPY_MAGIC, load_npy
 from convcli.picture_bands import picture_of
 from convcli.picture_reading import read_frames, read_picture, read_picture_header
-from convcli.picture_writing import encode_image
+from convcli.picture_writing import encode_image, write_image
 
 __all__ = [
     "FORMATS",
@@ -37,6 +37,7 @@ __all__ = [
     "open_header",
     "open_image",
     "to_gray",
+    "write_image",
 ]
 
 

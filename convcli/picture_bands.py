@@ -11,9 +11,15 @@ from convcli.arrays import Array, in_native_order
 def channels_of(picture: PIL.Image.Image, file_format: str | None) -> tuple[Array, Array | None]:
     """Channels ``(C, H, W)`` and alpha: views of Pillow's interleaved pixels, which are not copied once more."""
     pixels = in_native_order(np.asarray(picture))
-    dtype = pixel_type(picture.mode, file_format)
-    channels = np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), -1, 0).astype(dtype, copy=False)
-    return (channels[:-1], channels[-1]) if picture.mode.endswith("A") else (channels, None)
+    channels = np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), -1, 0)
+    if picture.mode.endswith("A"):
+        return split_alpha(channels)
+    return channels.astype(pixel_type(picture.mode, file_format), copy=False), None
+
+
+def split_alpha(bands: Array) -> tuple[Array, Array | None]:
+    """Of ``(bands, H, W)``; 2 and 4 bands end in alpha."""
+    return (bands[:-1], bands[-1]) if len(bands) in (2, 4) else (bands, None)
 
 
 def pixel_type(mode: str, file_format: str | None) -> np.dtype[Any]:
