@@ -19,6 +19,7 @@ from convcli.image_types import Header, Image, Metadata
 from convcli.json_reading import decoded, parse_array_json
 from convcli.npy_files import NPY_MAGIC, load_npy
 from convcli.picture_bands import picture_of
+from convcli.picture_metadata import metadata_losses
 from convcli.picture_reading import read_frames, read_picture, read_picture_header
 from convcli.picture_writing import encode_image, write_image
 
@@ -33,6 +34,7 @@ __all__ = [
     "decode_image",
     "encode_image",
     "format_of",
+    "metadata_losses",
     "open_frames",
     "open_header",
     "open_image",

@@ -92,7 +92,7 @@ def _refused(metadata: Metadata, format: Format, channels: int) -> Iterator[tupl
     for field, value in metadata._asdict().items():
         if value and field not in format.metadata:
             yield field, f"{format.name} holds none"
-    if metadata.icc and metadata.icc[16:20] != _ICC_SPACES[channels]:
+    if metadata.icc and "icc" in format.metadata and metadata.icc[16:20] != _ICC_SPACES[channels]:
         space = metadata.icc[16:20].decode("latin-1").strip()
         yield "icc", f"it is for {space}, and the output is {'gray' if channels == 1 else 'RGB'}"
     if metadata.exif and format.name == "jpeg" and len(metadata.exif) > _JPEG_EXIF_LIMIT:
