@@ -105,7 +105,7 @@ def _to_jpeg2000(levels: Array, options: dict[str, Any], compression: int | None
 def _to_ppm(levels: Array, options: dict[str, Any], compression: int | None) -> Iterator[bytes | memoryview]:
     height, width, _ = levels.shape
     yield b"P6\n%d %d\n65535\n" % (width, height)
-    yield levels.astype(">u2").data
+    yield levels.astype(">u2").view(np.uint8).data.cast("B")
 
 
 _ENCODERS = {"png": _to_png, "jpeg2000": _to_jpeg2000, "ppm": _to_ppm}

@@ -24,7 +24,7 @@ class Metadata(NamedTuple):
 class Image:
     """A decoded picture, upright.
 
-    pixels: ``(C, H, W)`` in the file's own type.  alpha: ``(H, W)`` uint8, 0 is transparent.
+    pixels: ``(C, H, W)`` in the file's own type.  alpha: ``(H, W)`` of the pixels' type, 0 is transparent.
     notes: what was done to read it.  warnings: what was lost in reading it.
     """
 

@@ -1,13 +1,14 @@
 """Colour profile, EXIF and resolution, from one file to the next."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from os import SEEK_CUR
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import PIL.Image
 from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
+from convcli.errors import reason_of
 from convcli.formats import Format
 from convcli.image_types import Metadata
 
@@ -17,6 +18,23 @@ _KEPT_TAGS = {
     Base.HostComputer, Base.Copyright, Base.Rating, Base.RatingPercent, Base.XPTitle, Base.XPComment,
     Base.XPAuthor, Base.XPKeywords, Base.XPSubject, Base.ExifOffset, Base.GPSInfo,
 }  # fmt: skip
+
+
+class Description(NamedTuple):
+    """What a file says of its picture; a warning, and nothing else, if that is damaged."""
+
+    orientation: int = 1
+    metadata: Metadata = Metadata()
+    warnings: tuple[str, ...] = ()
+
+
+def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
+    """What ``read`` gives. Tags that cannot be parsed raise as many kinds of error as a broken picture."""
+    try:
+        return Description(*read())
+    except Exception as error:
+        loss = f"EXIF, ICC profile and DPI are left out, for they are damaged: {reason_of(error)}"
+        return Description(warnings=(loss,))
 
 
 def read_orientation(picture: ImageFile) -> int:
@@ -31,7 +49,7 @@ def orientation_in(exif: PIL.Image.Exif) -> int:
 
 
 def read_metadata(picture: ImageFile) -> Metadata:
-    """Whatever of it the picture has; errors as many as there are ways in which EXIF can be broken."""
+    """Whatever of it the picture has."""
     return Metadata(picture.info.get("icc_profile") or None, kept_exif(_exif_of(picture)), _dpi(picture))
 
 

@@ -13,12 +13,11 @@ from PIL.ImageFile import ImageFile
 from convcli import deep_extra
 from convcli.colour_modes import in_working_mode, working_mode
 from convcli.deep_pictures import Decoder, decoder_for
-from convcli.errors import reason_of
-from convcli.image_types import Header, Image, Metadata
+from convcli.image_types import Header, Image
 from convcli.orientation import is_sideways, upright_array, upright_picture
 from convcli.picture_bands import channels_of, pixel_type, split_alpha
 from convcli.picture_depth import stored_bits, stores_gray_and_alpha
-from convcli.picture_metadata import read_metadata, read_orientation
+from convcli.picture_metadata import Description, description, read_metadata, read_orientation
 
 # An MPO, which is what many phones write as .jpg, holds previews and depth maps; a PSD holds the layers of one picture.
 _PARTS_OF_ONE = ("MPO", "PSD")
@@ -121,11 +120,5 @@ def _remedy(picture: ImageFile) -> str:
     return "an .npy array would hold them all"
 
 
-def _described(picture: ImageFile) -> tuple[int, Metadata, tuple[str, ...]]:
-    """Orientation and metadata, and a warning if the latter is damaged."""
-    try:
-        return read_orientation(picture), read_metadata(picture), ()
-    # Metadata that cannot be parsed raises as many kinds of error as a broken picture.
-    except Exception as error:
-        loss = f"EXIF, ICC profile and DPI are left out, for they are damaged: {reason_of(error)}"
-        return 1, Metadata(), (loss,)
+def _described(picture: ImageFile) -> Description:
+    return description(lambda: (read_orientation(picture), read_metadata(picture)))

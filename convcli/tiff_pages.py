@@ -13,11 +13,10 @@ from PIL.ExifTags import Base
 from convcli import deep_extra
 from convcli.arrays import Array
 from convcli.caught_warnings import catch_logged
-from convcli.errors import reason_of
 from convcli.image_types import Header, Image, Metadata
 from convcli.large_arrays import large_empty
 from convcli.orientation import is_sideways, upright_array
-from convcli.picture_metadata import kept_exif, orientation_in, sensible_dpi
+from convcli.picture_metadata import description, kept_exif, orientation_in, sensible_dpi
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -86,22 +85,22 @@ class TiffPageFrame(NamedTuple):
 
     def decode(self) -> Image:
         """Upright, in the page's own type: a view of the file where that can be, of what was decoded otherwise."""
-        page, layout = self.page, _Layout.of(self.page)
-        orientation, metadata, losses = _described(page)
-        bands = upright_array(_bands(page), orientation)
-        pixels, notes = bands[: layout.channels], list[str]()
-        if page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
-            pixels = _by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels)
-            notes.append("white-is-zero inverted")
+        layout = _Layout.of(self.page)
+        orientation, metadata, losses = description(lambda: _described(self.page))
+        bands = upright_array(_bands(self.page), orientation)
+        alpha = None if layout.alpha is None else bands[layout.alpha]
+        pixels, notes = self._plain(bands[: layout.channels], alpha)
         if layout.dropped:
-            losses = (*losses, f"{layout.dropped} channels of unknown meaning are left out")
-        if layout.alpha is None:
-            return Image(pixels, None, metadata, tuple(notes), losses)
-        alpha = bands[layout.alpha]
-        if layout.multiplied:
-            pixels = _divided(pixels, alpha)
-            notes.append("premultiplied colours divided by alpha")
-        return Image(pixels, alpha, metadata, tuple(notes), losses)
+            losses = (*losses, f"{layout.dropped} of {len(bands)} channels, of unknown meaning, left out")
+        return Image(pixels, alpha, metadata, notes, losses)
+
+    def _plain(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
+        """Levels of which the highest is white, and that are not multiplied by alpha; and what was done."""
+        if self.page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
+            return _by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels), ("white-is-zero inverted",)
+        if alpha is not None and _MULTIPLIED in self.page.extrasamples:
+            return _divided(pixels, alpha), ("premultiplied colours divided by alpha",)
+        return pixels, ()
 
 
 class _Layout(NamedTuple):
@@ -109,7 +108,6 @@ class _Layout(NamedTuple):
 
     channels: int
     alpha: int | None
-    multiplied: bool
     dropped: int
 
     @classmethod
@@ -120,8 +118,7 @@ class _Layout(NamedTuple):
         alpha = alphas[0] if alphas else None
         # Of black is zero, channels beyond the first are a spectrum.
         channels = 3 if page.photometric == _RGB else samples if alpha is None else alpha
-        multiplied = alpha is not None and extra[alpha - first] == _MULTIPLIED
-        return cls(channels, alpha, multiplied, samples - channels - (alpha is not None))
+        return cls(channels, alpha, samples - channels - (alpha is not None))
 
 
 def _type(page: "TiffPage") -> np.dtype[Any]:
@@ -129,15 +126,10 @@ def _type(page: "TiffPage") -> np.dtype[Any]:
     return page.dtype.newbyteorder("=")
 
 
-def _described(page: "TiffPage") -> tuple[int, Metadata, tuple[str, ...]]:
-    """Orientation and metadata, and a warning if they are damaged."""
-    try:
-        exif = _exif(page)
-        orientation, dpi = orientation_in(exif), _dpi(exif)
-        return orientation, Metadata(exif.get(_PROFILE), kept_exif(exif), dpi), ()
-    # Tags that cannot be parsed raise as many kinds of error as a broken picture.
-    except Exception as error:
-        return 1, Metadata(), (f"EXIF, ICC profile and DPI are left out, for they are damaged: {reason_of(error)}",)
+def _described(page: "TiffPage") -> tuple[int, Metadata]:
+    exif = _exif(page)
+    orientation, dpi = orientation_in(exif), _dpi(exif)
+    return orientation, Metadata(exif.get(_PROFILE), kept_exif(exif), dpi)
 
 
 def _exif(page: "TiffPage") -> PIL.Image.Exif:
@@ -161,8 +153,7 @@ def _bands(page: "TiffPage") -> Array:
         pixels = page.asarray(out="memmap")
     else:
         pixels = page.asarray(out=large_empty(page.shape, _type(page)), buffersize=_PASS)
-    bands = pixels if page.axes.startswith("S") else pixels.reshape(*page.shape[:2], -1)
-    return bands if page.axes.startswith("S") else np.moveaxis(bands, -1, 0)
+    return pixels if page.axes.startswith("S") else np.moveaxis(pixels.reshape(*page.shape[:2], -1), -1, 0)
 
 
 def _divided(pixels: Array, alpha: Array) -> Array:

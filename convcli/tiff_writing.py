@@ -42,7 +42,7 @@ def tiff_parts(pixels: Array, alpha: Array | None, metadata: Metadata) -> Iterat
     yield _directory(tags | _metadata_tags(metadata), big)
     for top in tops:
         strip = np.stack([plane[top : top + rows] for plane in planes], axis=-1)
-        yield np.ascontiguousarray(strip).data
+        yield np.ascontiguousarray(strip).data.cast("B")
 
 
 def _layout_tags(pixels: Array, alpha: Array | None) -> dict[int, Any]:

@@ -255,7 +255,7 @@ def test_a_channel_of_unknown_meaning_beside_colours() -> None:
     levels = random_levels(4)
     image = decode_image(tiff(levels, extrasamples=["unspecified"]), "a.tif")
     assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels[..., :3])
-    assert image.warnings == ("1 channels of unknown meaning are left out",)
+    assert image.warnings == ("1 of 4 channels, of unknown meaning, left out",)
 
 
 def test_premultiplied_colours_are_divided() -> None:
