@@ -72,6 +72,11 @@ def ends_of(numbers: FloatArray) -> tuple[float, float]:
     return float(numbers.min()), float(numbers.max())
 
 
+def in_native_order(array: Array) -> Array:
+    """The array, in this machine's byte order; a copy only if it was in the other."""
+    return np.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+
+
 def planes_of(tensor: Array) -> Array:
     """``(planes, rows, columns)``: a vector is one row, and a number one of one."""
     rows = np.atleast_2d(tensor)

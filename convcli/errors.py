@@ -1,4 +1,4 @@
-"""The errors a user can cause, and nothing else.
+"""The errors a user can cause, and the reason of any other in one line.
 
 Each says in one line what was expected, what came, and what to do. A request that cannot be right (an
 option, a kernel, a shape) is a ``ValueError``; a file that could not be read or written is an ``OSError``.
@@ -27,3 +27,8 @@ class OptionError(ConvcliError, ValueError):
 
 class FileError(ConvcliError, OSError):
     """A file that could not be read or written."""
+
+
+def reason_of(error: Exception) -> str:
+    """What another library's error says, in one line; its type if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

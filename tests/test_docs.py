@@ -9,12 +9,14 @@ import pytest
 from command_line import pixels, shell, two_at_a_time, with_samples
 
 from convcli import load_kernel
+from convcli.formats import FORMATS
 
 DOCS = Path(__file__).parent.parent / "docs"
 MATHEMATICS = (DOCS / "mathematics.md").read_text()
 COLOURS = (DOCS / "colours.md").read_text()
 LEARNING = (DOCS / "learning.md").read_text()
 COLOUR_COMMANDS = re.findall(r"^convcli .*", COLOURS, re.MULTILINE)
+PICTURES = (DOCS / "pictures.md").read_text()
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
 
@@ -78,6 +80,18 @@ def test_commands_for_colours_make_pictures(colours, command):
 @pytest.mark.parametrize("picture", re.findall(r"\]\((pictures/.*?)\)", COLOURS))
 def test_pictures_of_colours_are_there_and_small(picture):
     assert (DOCS / picture).stat().st_size < 100_000
+
+
+WORDS = {"icc": "profile", "exif": "EXIF", "dpi": "resolution"}
+DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, colour"}
+
+
+@pytest.mark.parametrize("format", [format for format in FORMATS if not format.is_array], ids=lambda each: each.name)
+def test_the_table_of_formats(format):
+    depth = DEPTHS[format.deep_colour] if format.deep else "no"
+    yes_or_no = ("yes" if holds else "no" for holds in (format.floating, format.holds_alpha))
+    metadata = ", ".join(WORDS[field] for field in format.metadata) or "none"
+    assert f"| {' | '.join([format.name, depth, *yes_or_no, metadata])} |" in PICTURES
 
 
 @pytest.mark.slow

@@ -1,16 +1,15 @@
 """Pictures in and out, from files that the tests make."""
 
 import os
-import struct
 import threading
-import zlib
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
+import PIL.ImageSequence
 import pytest
 from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
@@ -22,12 +21,17 @@ from convcli.images import (
     Format,
     Image,
     Metadata,
+    decode_frames,
+    decode_header,
     decode_image,
     encode_image,
     format_of,
+    metadata_losses,
+    open_frames,
     open_image,
     to_gray,
 )
+from convcli.orientation import upright_array, upright_picture
 
 HEIGHT, WIDTH = 5, 7
 SAMPLES = Path(__file__).parent.parent / "sample_images"
@@ -61,43 +65,6 @@ def saved(array: Array, allow_pickle: bool = False) -> bytes:
     return stream.getvalue()
 
 
-def png_of_16_bits(samples: Array, color_type: int) -> bytes:
-    """samples: (H, W, C) uint16."""
-    height, width, _ = samples.shape
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
-    )
-
-
-def ppm_of_16_bits(samples: Array) -> bytes:
-    """samples: (H, W, 3) uint16."""
-    height, width, _ = samples.shape
-    return b"P6 %d %d 65535\n" % (width, height) + samples.astype(">u2").tobytes()
-
-
-def tiff_of_16_bits(samples: Array) -> bytes:
-    """samples: (H, W, 3) uint16. An uncompressed little-endian TIFF of one strip."""
-    height, width, channels = samples.shape
-    data = samples.astype("<u2").tobytes()
-    bits = 8 + 2 + 9 * 12 + 4
-    entries = [
-        (256, 4, 1, width),
-        (257, 4, 1, height),
-        (258, 3, 3, bits),
-        (259, 3, 1, 1),
-        (262, 3, 1, 2),
-        (273, 4, 1, bits + 6),
-        (277, 3, 1, channels),
-        (278, 4, 1, height),
-        (279, 4, 1, len(data)),
-    ]
-    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + struct.pack("<3H", 16, 16, 16) + data
-
-
 def assert_plain(image: Image) -> None:
     assert (image.alpha, image.notes, image.warnings) == (None, (), ())
 
@@ -119,24 +86,6 @@ def test_alpha_is_kept_apart(mode: str) -> None:
     assert image.alpha is not None
     assert np.array_equal(np.stack([*image.pixels, image.alpha]), planes(source))
     assert (image.notes, image.warnings) == ((), ())
-
-
-@pytest.mark.parametrize(
-    ("source", "format", "mode", "note"),
-    [
-        (picture("RGB").quantize(16), "PNG", "RGB", "palette converted to RGB"),
-        (picture("L").convert("1"), "PNG", "L", "1-bit converted to L"),
-        (picture("L").convert("1"), "TIFF", "L", "1-bit converted to L"),
-        (picture("CMYK"), "JPEG", "RGB", "CMYK converted to RGB"),
-        (picture("LAB"), "TIFF", "RGB", "LAB converted to RGB"),
-        (picture("L"), "GIF", "L", "palette converted to L"),
-    ],
-)
-def test_other_modes_are_converted_with_a_note(source: PIL.Image.Image, format: str, mode: str, note: str) -> None:
-    data = encoded(source, format)
-    image = decode_image(data, "a")
-    assert np.array_equal(image.pixels, planes(PIL.Image.open(BytesIO(data)).convert(mode)))
-    assert (image.notes, image.warnings, image.alpha) == ((note,), (), None)
 
 
 def test_palette_with_transparency() -> None:
@@ -188,27 +137,6 @@ def test_32_bit_tiff_keeps_its_type(dtype: type) -> None:
     assert_plain(image)
 
 
-@pytest.mark.parametrize(
-    ("channels", "color_type", "kind"),
-    [(3, 2, "RGB PNG"), (4, 6, "RGBA PNG"), (2, 4, "gray and alpha PNG")],
-)
-def test_16_bits_in_several_channels_are_warned_about(channels: int, color_type: int, kind: str) -> None:
-    samples = np.moveaxis(random_pixels(channels, np.uint16), 0, 2)
-    image = decode_image(png_of_16_bits(samples, color_type), "a.png")
-    assert image.pixels.dtype == np.uint8
-    assert image.warnings == (
-        f"16-bit {kind} read at 8 bits: Pillow keeps 16 in a single channel only (an .npy array would keep them all)",
-    )
-
-
-@pytest.mark.parametrize(("encode", "kind"), [(ppm_of_16_bits, "PPM"), (tiff_of_16_bits, "TIFF")])
-def test_16_bit_rgb_in_other_formats_is_warned_about(encode: Callable[[Array], bytes], kind: str) -> None:
-    pixels = random_pixels(3, np.uint16)
-    image = decode_image(encode(np.moveaxis(pixels, 0, 2)), "a")
-    assert [warning.partition(":")[0] for warning in image.warnings] == [f"16-bit RGB {kind} read at 8 bits"]
-    assert abs(image.pixels - pixels / 257).max() < 1
-
-
 def test_8_bit_ppm_is_not_warned_about() -> None:
     assert_plain(decode_image(encoded(picture("RGB"), "PPM"), "a.ppm"))
 
@@ -219,12 +147,122 @@ def test_frames(format: str) -> None:
     data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
     image = decode_image(data, "a")
     assert np.array_equal(image.pixels, planes(PIL.Image.open(BytesIO(data)).convert("RGB")))
-    assert image.warnings == ("3 frames: only the first is read",)
+    assert image.warnings == ("3 frames: only the first is read (apply --all-frames reads each)",)
+    header = decode_header(data, "a")
+    assert (header.shape, header.dtype, header.frames) == (image.pixels.shape, image.pixels.dtype, 3)
+
+
+def frames_of(data: bytes) -> list[Array]:
+    """What Pillow makes of each, in RGB."""
+    with PIL.Image.open(BytesIO(data)) as picture:
+        return [planes(frame.convert("RGB")) for frame in PIL.ImageSequence.Iterator(picture)]
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_every_frame(tmp_path: Path, format: str) -> None:
+    gray = PIL.Image.new("RGB", (WIDTH, HEIGHT), "gray")
+    patched = gray.copy()
+    patched.paste("red", (1, 1, 3, 3))
+    data = encoded(gray, format, save_all=True, append_images=[patched, gray, picture("RGB")])
+    path = tmp_path / "a.pic"
+    path.write_bytes(data)
+    for images in (decode_frames(data, "a"), open_frames(path)):
+        found = list(images)
+        assert [image.warnings for image in found] == [()] * 4
+        assert np.array_equal([image.pixels for image in found], frames_of(data))
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "TIFF"])
+def test_frames_are_read_when_they_are_asked_for(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    genuine = PIL.ImageFile.ImageFile.load
+
+    def load(self: PIL.ImageFile.ImageFile) -> Any:
+        read.append(self.tell())
+        return genuine(self)
+
+    blank = PIL.Image.new("L", (WIDTH, HEIGHT))
+    others = [PIL.Image.new("L", (WIDTH, HEIGHT), level) for level in (1, 2, 3)]
+    frames = decode_frames(encoded(blank, format, save_all=True, append_images=others), "a")
+    monkeypatch.setattr(PIL.ImageFile.ImageFile, "load", load)
+    assert read == []
+    next(frames)
+    assert set(read) == {0}
+    next(frames)
+    assert set(read) <= {0, 1}
+
+
+def test_pages_have_sizes_modes_and_metadata_of_their_own() -> None:
+    pages = [picture("RGB"), PIL.Image.fromarray(random_pixels(1, np.uint16)[0]), picture("RGBA").resize((3, 2))]
+    for page, orientation in zip(pages, (1, 6, 3), strict=True):
+        page.encoderinfo = {"tiffinfo": {Base.Orientation: orientation, Base.Make: f"Maker {orientation}"}}
+    found = list(decode_frames(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "a.tif"))
+    assert [image.pixels.shape for image in found] == [(3, HEIGHT, WIDTH), (1, WIDTH, HEIGHT), (3, 2, 3)]
+    assert [image.pixels.dtype for image in found] == [np.uint8, np.uint16, np.uint8]
+    assert np.array_equal(found[1].pixels[0], np.rot90(np.asarray(pages[1]), -1))
+    assert np.array_equal(found[2].alpha, np.rot90(np.asarray(pages[2])[..., 3], 2))
+    makers = [parsed(image.metadata.exif)[Base.Make] for image in found]
+    assert makers == ["Maker 1", "Maker 6", "Maker 3"]
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_exif_is_every_frames(format: str) -> None:
+    exif = exif_of(orientation=6).tobytes()
+    data = encoded(
+        picture("RGB"), format, save_all=True, append_images=[PIL.Image.new("RGB", (WIDTH, HEIGHT))], exif=exif
+    )
+    for image in decode_frames(data, "a"):
+        assert image.pixels.shape == (3, WIDTH, HEIGHT)
+        assert parsed(image.metadata.exif)[Base.Make] == "Maker"
+
+
+def test_frames_of_an_animated_gif_have_three_channels() -> None:
+    """Its first frame is gray, and Pillow composes the others in RGB."""
+    frames = [PIL.Image.new("L", (WIDTH, HEIGHT), level) for level in (9, 99, 199)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert [image.pixels[:, 0, 0].tolist() for image in decode_frames(data, "a.gif")] == [[9] * 3, [99] * 3, [199] * 3]
+    assert decode_header(data, "a.gif").shape == (3, HEIGHT, WIDTH)
+
+
+def test_what_has_no_frames_is_one(tmp_path: Path) -> None:
+    array = random_pixels(3)
+    for data in (saved(array), encoded(picture("RGB"), "PNG"), b"[[1, 2, 3]]"):
+        (image,) = decode_frames(data, "a")
+        assert np.array_equal(image.pixels, decode_image(data, "a").pixels)
+        assert decode_header(data, "a").frames == 1
+
+
+def test_errors_of_frames(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"^cannot read .*absent\.gif: No such file or directory$"):
+        next(open_frames(tmp_path / "absent.gif"))
+    noise = PIL.Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 110, 3), np.uint8))
+    data = encoded(noise, "TIFF", save_all=True, append_images=[noise])
+    with PIL.Image.open(BytesIO(data)) as tiff:
+        tiff.seek(1)
+        offset = tiff.tile[0].offset
+    frames = decode_frames(data[:offset] + bytes(8), "a.tif")
+    with pytest.raises(FileError, match=r"^cannot read (frame 2 of )?a\.tif: \S[^\n]*$"):
+        list(frames)
+
+
+@pytest.mark.parametrize(
+    ("mode", "format", "alpha"), [("RGBA", "PNG", True), ("LA", "TIFF", True), ("RGB", "JPEG", False)]
+)
+def test_headers_tell_of_alpha(mode: str, format: str, alpha: bool) -> None:
+    assert decode_header(encoded(picture(mode), format), "a").alpha == alpha
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_arrays_are_turned_as_pictures_are(orientation: int) -> None:
+    array = random_pixels(1)[0]
+    turned = np.asarray(upright_picture(PIL.Image.fromarray(array), orientation))
+    assert np.array_equal(upright_array(array, orientation), turned)
 
 
 def test_previews_inside_a_photograph_are_not_frames() -> None:
     data = encoded(picture("RGB"), "MPO", save_all=True, append_images=[picture("RGB")])
     assert_plain(decode_image(data, "a.jpg"))
+    assert len(list(decode_frames(data, "a.jpg"))) == decode_header(data, "a.jpg").frames == 1
 
 
 def exif_of(orientation: int | None = None) -> PIL.Image.Exif:
@@ -488,8 +526,7 @@ def test_alpha_in_every_format_that_holds_it(format: Format, channels: int) -> N
 
 
 @pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
-def test_depth_and_floats(format: Format) -> None:
-    assert (format.max_depth(3), format.holds_float(3)) == (8, False)
+def test_depth_and_floats_of_one_channel(format: Format) -> None:
     if format.max_depth(1) == 16:
         pixels = random_pixels(1, np.uint16)
         assert np.array_equal(decode_image(encode_image(pixels, None, format, Metadata()), "a").pixels, pixels)
@@ -503,14 +540,42 @@ def test_formats_of_16_bits_and_floats() -> None:
     assert [format.name for format in PICTURES if format.floating] == ["tiff"]
 
 
-@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp", "avif"])
-def test_metadata_goes_round(name: str) -> None:
+@pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
+def test_each_format_keeps_what_it_is_said_to_keep(format: Format) -> None:
     metadata = Metadata(SRGB, exif_of().tobytes(), (300.0, 150.0))
-    again = decode_image(encode_image(random_pixels(3), None, format_of(name), metadata), "a").metadata
-    assert again.icc == SRGB
-    assert parsed(again.exif)[Base.Make] == "Maker"
-    if name in ("png", "jpeg", "tiff"):
-        assert again.dpi == pytest.approx((300, 150), abs=0.02)  # PNG stores whole dots per metre
+    again = decode_image(encode_image(random_pixels(3), None, format, metadata), "a").metadata
+    assert tuple(field for field, value in again._asdict().items() if value) == format.metadata
+    if again.icc:
+        assert again.icc == SRGB
+    if again.exif:
+        assert parsed(again.exif)[Base.Make] == "Maker"
+        assert parsed(again.exif).get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
+    if again.dpi:
+        assert again.dpi == pytest.approx((300, 150), abs=0.02)  # PNG and BMP store whole dots per metre
+
+
+@pytest.mark.parametrize("format", [f for f in PICTURES if "exif" in f.metadata], ids=lambda format: format.name)
+def test_a_picture_that_was_turned_upright_is_not_turned_again(format: Format) -> None:
+    sideways = decode_image(encoded(picture("RGB"), "PNG", exif=exif_of(orientation=6)), "a.png")
+    again = decode_image(encode_image(sideways.pixels, None, format, sideways.metadata), "a")
+    assert again.pixels.shape == sideways.pixels.shape
+    assert format.name not in EXACT or np.array_equal(again.pixels, sideways.pixels)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name", "channels", "losses"),
+    [
+        (Metadata(SRGB, b"Exif", (300, 300)), "png", 3, ()),
+        (Metadata(SRGB), "png", 1, ("the colour profile is left out: it is for RGB, and the output is gray",)),
+        (Metadata(SRGB, b"Exif"), "gif", 1, (
+            "the colour profile is left out: gif holds none", "EXIF is left out: gif holds none")),
+        (Metadata(dpi=(72, 72)), "webp", 3, ("the resolution is left out: webp holds none",)),
+        (Metadata(exif=bytes(70_000)), "jpeg", 3,
+         ("EXIF is left out: jpeg holds 65,533 bytes of it, and these are 70,000",)),
+    ],
+)  # fmt: skip
+def test_what_metadata_is_lost_is_said(metadata: Metadata, name: str, channels: int, losses: tuple[str, ...]) -> None:
+    assert metadata_losses(metadata, format_of(name), channels) == losses
 
 
 def test_exif_of_a_photograph_goes_into_a_tiff() -> None:

@@ -1,0 +1,86 @@
+"""Pillow's many modes as the few that are computed with: L and RGB, with and without A, and one deeper channel."""
+
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+from PIL.ImageFile import ImageFile
+
+from convcli.errors import reason_of
+
+_WORDS = {
+    "1": "1-bit",
+    "P": "palette",
+    "PA": "palette with alpha",
+    "La": "premultiplied gray",
+    "RGBa": "premultiplied RGB",
+    "LAB": "Lab",
+}
+
+
+class Converted(NamedTuple):
+    """A picture in a mode to work in, and what was done.
+
+    keeps_profile: whether its colour profile still speaks of its colours.
+    """
+
+    picture: PIL.Image.Image
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    keeps_profile: bool = True
+
+
+def working_mode(picture: ImageFile) -> str:
+    """L, LA, RGB or RGBA, or the picture's own if its channel is deeper than 8 bits."""
+    if picture.mode[0] in "IF":
+        return picture.mode
+    color = "L" if _is_gray(picture) else "RGB"
+    return color + "A" if picture.has_transparency_data else color
+
+
+def in_working_mode(picture: ImageFile) -> Converted:
+    """The picture itself if its mode is one; CMYK by its colour profile, if it has one that can be used."""
+    mode = working_mode(picture)
+    if mode == picture.mode:
+        return Converted(picture)
+    if picture.mode == "CMYK" and picture.info.get("icc_profile"):
+        return _by_profile(picture)
+    return Converted(picture.convert(mode), (f"{_name(picture)} converted to {mode}",))
+
+
+def _by_profile(picture: ImageFile) -> Converted:
+    from PIL import ImageCms
+
+    try:
+        converted = ImageCms.profileToProfile(
+            picture,
+            BytesIO(picture.info["icc_profile"]),
+            ImageCms.createProfile("sRGB"),
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    # Whatever is wrong with a profile, colours without it are better than none.
+    except Exception as error:
+        loss = f"the CMYK profile is not used, for it is damaged: {reason_of(error)}"
+        return Converted(picture.convert("RGB"), ("CMYK converted to RGB",), (loss,), keeps_profile=False)
+    assert converted is not None
+    return Converted(converted, ("CMYK converted to sRGB by its colour profile",), keeps_profile=False)
+
+
+def _name(picture: ImageFile) -> str:
+    if picture.mode in ("L", "RGB"):
+        kind = "a transparent level" if picture.mode == "L" else "a transparent colour"
+        return f"{picture.mode} with {kind}" if picture.has_transparency_data else "gray"
+    return _WORDS.get(picture.mode, picture.mode)
+
+
+def _is_gray(picture: ImageFile) -> bool:
+    # Pillow composes all frames but the first in RGB; no frame is to have other channels than the next.
+    if picture.format == "GIF" and getattr(picture, "n_frames", 1) > 1:
+        return False
+    if picture.mode not in ("P", "PA"):
+        return picture.mode in ("1", "L", "LA", "La")
+    red, green, blue = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).T
+    return bool((red == green).all() and (green == blue).all())

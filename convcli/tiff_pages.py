@@ -1,0 +1,177 @@
+"""Pages of a TIFF that are read past Pillow: for their depth, which it would cut, or for their size."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+import PIL.Image
+from PIL.ExifTags import Base
+
+from convcli import deep_extra
+from convcli.arrays import Array
+from convcli.caught_warnings import catch_logged
+from convcli.image_types import Header, Image, Metadata
+from convcli.large_arrays import large_empty
+from convcli.orientation import is_sideways, upright_array
+from convcli.picture_metadata import description, kept_exif, orientation_in, sensible_dpi
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+# Of pixels: Pillow would hold them all in memory.
+LARGE = 64 << 20
+# What is read of the file at a time.
+_PASS = 16 << 20
+_ROWS = 256
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_MULTIPLIED, _ALPHA = 1, 2
+_PROFILE = 34675
+
+# Channels and types that Pillow holds as they are.
+_HELD = {(count, "uint8") for count in (1, 2, 3, 4)} | {(1, name) for name in ("uint16", "int16", "int32", "float32")}
+
+
+@contextmanager
+def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
+    """The pages of a TIFF, None for one that is Pillow's to read; none of what is no TIFF, or without the extra."""
+    if not deep_extra.is_installed() or _start(file) not in _MAGIC:
+        yield []
+        return
+    from tifffile import TiffFile, TiffFileError
+
+    catch_logged("tifffile")
+    try:
+        tiff = TiffFile(file)
+    except TiffFileError:
+        # Pillow says why, or reads it.
+        yield []
+        return
+    with tiff:
+        yield [TiffPageFrame(page) if _is_ours(page) else None for page in cast("Iterable[TiffPage]", tiff.pages)]
+
+
+def _start(file: Path | BytesIO) -> bytes:
+    if isinstance(file, BytesIO):
+        file.seek(0)
+        return file.getvalue()[:4]
+    with file.open("rb") as stream:
+        return stream.read(4)
+
+
+def _is_ours(page: Any) -> bool:
+    if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) or page.dtype is None or page.imagedepth > 1:
+        return False
+    whole = page.dtype.kind in "uif" and page.bitspersample == 8 * page.dtype.itemsize
+    held = (page.samplesperpixel, page.dtype.name) in _HELD
+    return whole and (page.nbytes > LARGE or not held)
+
+
+class TiffPageFrame(NamedTuple):
+    """A page, whose pixels may be larger than memory."""
+
+    page: "TiffPage"
+
+    def header(self) -> Header:
+        """What ``decode`` would give, from the tags."""
+        page, layout = self.page, _Layout.of(self.page)
+        extent = (page.imagelength, page.imagewidth)
+        upright = extent[::-1] if is_sideways(orientation_in(_exif(page))) else extent
+        return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
+
+    def decode(self) -> Image:
+        """Upright, in the page's own type: a view of the file where that can be, of what was decoded otherwise."""
+        layout = _Layout.of(self.page)
+        orientation, metadata, losses = description(lambda: _described(self.page))
+        bands = upright_array(_bands(self.page), orientation)
+        alpha = None if layout.alpha is None else bands[layout.alpha]
+        pixels, notes = self._plain(bands[: layout.channels], alpha)
+        if layout.dropped:
+            losses = (*losses, f"{layout.dropped} of {len(bands)} channels, of unknown meaning, left out")
+        return Image(pixels, alpha, metadata, notes, losses)
+
+    def _plain(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
+        """Levels of which the highest is white, and that are not multiplied by alpha; and what was done."""
+        if self.page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
+            return _by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels), ("white-is-zero inverted",)
+        if alpha is not None and _MULTIPLIED in self.page.extrasamples:
+            return _divided(pixels, alpha), ("premultiplied colours divided by alpha",)
+        return pixels, ()
+
+
+class _Layout(NamedTuple):
+    """How many of a page's samples are channels, from the first, which is alpha, and how many are neither."""
+
+    channels: int
+    alpha: int | None
+    dropped: int
+
+    @classmethod
+    def of(cls, page: "TiffPage") -> "_Layout":
+        samples, extra = page.samplesperpixel, page.extrasamples
+        first = samples - len(extra)
+        alphas = [number for number, kind in enumerate(extra, first) if kind in (_MULTIPLIED, _ALPHA)]
+        alpha = alphas[0] if alphas else None
+        # Of black is zero, channels beyond the first are a spectrum.
+        channels = 3 if page.photometric == _RGB else samples if alpha is None else alpha
+        return cls(channels, alpha, samples - channels - (alpha is not None))
+
+
+def _type(page: "TiffPage") -> np.dtype[Any]:
+    assert page.dtype is not None
+    return page.dtype.newbyteorder("=")
+
+
+def _described(page: "TiffPage") -> tuple[int, Metadata]:
+    exif = _exif(page)
+    orientation, dpi = orientation_in(exif), _dpi(exif)
+    return orientation, Metadata(exif.get(_PROFILE), kept_exif(exif), dpi)
+
+
+def _exif(page: "TiffPage") -> PIL.Image.Exif:
+    exif = PIL.Image.Exif()
+    exif.endian, exif.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
+    stream: Any = page.parent.filehandle
+    exif.load_from_fp(stream, page.offset)
+    return exif
+
+
+def _dpi(exif: PIL.Image.Exif) -> tuple[float, float] | None:
+    per_inch = {2: 1.0, 3: 2.54}.get(exif.get(Base.ResolutionUnit, 2), 0.0)
+    x, y = (float(exif.get(tag, 0)) * per_inch for tag in (Base.XResolution, Base.YResolution))
+    return sensible_dpi(x, y)
+
+
+def _bands(page: "TiffPage") -> Array:
+    """``(samples, H, W)``."""
+    native = np.dtype(f"{page.parent.byteorder}u2").isnative
+    if page.is_memmappable and native and page.nbytes > LARGE:
+        pixels = page.asarray(out="memmap")
+    else:
+        pixels = page.asarray(out=large_empty(page.shape, _type(page)), buffersize=_PASS)
+    return pixels if page.axes.startswith("S") else np.moveaxis(pixels.reshape(*page.shape[:2], -1), -1, 0)
+
+
+def _divided(pixels: Array, alpha: Array) -> Array:
+    """Colours that were multiplied by alpha; 0 where that is 0."""
+    most = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
+
+    def divided(rows: Array, opacity: Array) -> Array:
+        factors = np.divide(most, opacity, out=np.zeros(opacity.shape), where=opacity > 0)
+        colours = rows * factors
+        return colours if rows.dtype.kind == "f" else np.rint(np.minimum(colours, most))
+
+    return _by_rows(divided, pixels, alpha)
+
+
+def _by_rows(function: Callable[..., Array], pixels: Array, *others: Array) -> Array:
+    """What the function makes of pixels ``(C, H, W)`` and others ``(H, W)``, in the pixels' type, row by row."""
+    made = large_empty(pixels.shape, pixels.dtype)
+    for top in range(0, pixels.shape[1], _ROWS):
+        rows = slice(top, top + _ROWS)
+        made[:, rows] = function(pixels[:, rows], *(other[rows] for other in others))
+    return made

@@ -1,0 +1,149 @@
+"""Warnings of pictures that are decoded at the same time."""
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from convcli.caught_warnings import caught_warnings
+from convcli.formats import FORMATS
+from convcli.images import Metadata, decode_image, encode_image, open_image
+
+THREADS = 8
+
+
+def warn_as(library: str, message: str, category: type[Warning] = UserWarning) -> None:
+    """As a function in a module of that name would."""
+    exec(
+        "warnings.warn(message, category)",
+        {"__name__": library, "warnings": warnings, "message": message, "category": category},
+    )
+
+
+def state() -> tuple[Any, ...]:
+    return warnings.showwarning, list(warnings.filters)
+
+
+def in_threads(work: Callable[[int], Any], items: Sequence[int]) -> list[Any]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, items))
+
+
+def test_each_warning_is_its_own_threads() -> None:
+    before = state()
+    together = threading.Barrier(THREADS)
+
+    def work(number: int) -> list[str]:
+        together.wait()
+        with caught_warnings() as messages:
+            for part in range(50):
+                warn_as("PIL.TiffImagePlugin", f"{number}.{part}")
+        return messages
+
+    for number, messages in enumerate(in_threads(work, range(THREADS))):
+        assert messages == [f"{number}.{part}" for part in range(50)]
+    assert state() == before
+
+
+def test_catching_that_ends_in_another_order_than_it_began() -> None:
+    before = state()
+    began, ended = threading.Event(), threading.Event()
+
+    def first() -> list[str]:
+        with caught_warnings() as messages:
+            began.set()
+            ended.wait()
+            warn_as("PIL.Image", "late")
+        return messages
+
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(first)
+        began.wait()
+        with caught_warnings() as messages:
+            warn_as("PIL.Image", "early")
+        ended.set()
+    assert (messages, late.result()) == (["early"], ["late"])
+    assert state() == before
+
+
+def test_an_error_within_puts_the_filters_back() -> None:
+    before = state()
+    with pytest.raises(ZeroDivisionError), caught_warnings():
+        raise ZeroDivisionError
+    assert state() == before
+
+
+def test_what_other_threads_warn_of_goes_where_it_would_have() -> None:
+    with warnings.catch_warnings(record=True) as elsewhere:
+        warnings.simplefilter("always")
+        with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
+            pool.submit(warn_as, "PIL.Image", "of another thread").result()
+    assert (messages, [str(warning.message) for warning in elsewhere]) == ([], ["of another thread"])
+
+
+@pytest.mark.parametrize(
+    ("library", "category"), [("numpy", RuntimeWarning), ("PIL.Image", DeprecationWarning), ("PILOT", UserWarning)]
+)
+def test_what_is_not_about_a_picture_is_not_caught(library: str, category: type[Warning]) -> None:
+    with pytest.raises(category, match=r"^of something else$"), caught_warnings():
+        warn_as(library, "of something else", category)
+
+
+def test_messages_are_single_lines() -> None:
+    with caught_warnings() as messages:
+        warn_as("PIL.Image", "two\n  lines")
+    assert messages == ["two lines"]
+
+
+def test_many_pictures_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
+    before = state()
+    widths = range(101, 141)
+    pictures = [encode_image(np.zeros((1, 1, width), np.uint8), None, FORMATS[0], Metadata()) for width in widths]
+    images = in_threads(lambda number: decode_image(pictures[number], "a.png"), range(len(widths)))
+    sizes = [warning.partition(" exceeds")[0] for image in images for warning in image.warnings]
+    assert sizes == [f"Image size ({width} pixels)" for width in widths]
+    assert state() == before
+
+
+def test_every_format_goes_round_in_many_threads(tmp_path: Path) -> None:
+    """The same bytes as from one thread, and the same picture again."""
+    formats = [format for format in FORMATS if not format.is_array] * 6
+    pixels = np.random.default_rng(5).integers(0, 255, (len(formats), 3, 30, 40), dtype=np.uint8)
+    metadata = Metadata(exif=b"Exif\0\0" + PIL.Image.Exif().tobytes()[6:], dpi=(300, 300))
+
+    def encoded(number: int) -> bytes:
+        return encode_image(pixels[number], None, formats[number], metadata)
+
+    def decoded(number: int) -> Any:
+        path = tmp_path / f"{number}.picture"
+        path.write_bytes(expected[number])
+        return open_image(path).pixels
+
+    expected = [encoded(number) for number in range(len(formats))]
+    assert in_threads(encoded, range(len(formats))) == expected
+    alone = [decode_image(data, "a").pixels for data in expected]
+    together = in_threads(decoded, range(len(formats)))
+    assert all(map(np.array_equal, alone, together))
+
+
+def test_a_format_that_another_thread_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow then takes the file for none that it knows; it does so once."""
+    tries: list[object] = []
+    genuine = PIL.Image.open
+
+    def unlucky(file: Any) -> Any:
+        tries.append(file)
+        if len(tries) == 1:
+            raise PIL.UnidentifiedImageError
+        return genuine(file)
+
+    monkeypatch.setattr(PIL.Image, "open", unlucky)
+    image = decode_image(encode_image(np.zeros((1, 4, 5), np.uint8), None, FORMATS[0], Metadata()), "a.png")
+    assert (image.pixels.shape, len(tries)) == ((1, 4, 5), 2)

@@ -1,0 +1,482 @@
+"""Colours of more than 8 bits, with and without the extra that reads them."""
+
+import importlib.util
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+from PIL import ImageCms
+from PIL.ExifTags import IFD, Base
+
+from convcli import tiff_pages, tiff_writing
+from convcli.arrays import Array
+from convcli.errors import FileError
+from convcli.formats import FORMATS, format_of
+from convcli.images import Metadata, decode_frames, decode_header, decode_image, encode_image, open_image, write_image
+
+HEIGHT, WIDTH = 5, 7
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def random_levels(channels: int, dtype: Any = np.uint16, seed: int = 3) -> Array:
+    """(H, W, C)."""
+    levels = np.random.default_rng(seed).integers(0, 65536, (HEIGHT, WIDTH, channels))
+    return levels.astype(dtype) if np.dtype(dtype).kind == "u" else (levels / 1000).astype(dtype)
+
+
+def png_of_16_bits(samples: Array, color_type: int) -> bytes:
+    """samples: (H, W, C) uint16."""
+    height, width, _ = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+
+
+def ppm_of_16_bits(samples: Array) -> bytes:
+    """samples: (H, W, 3) uint16."""
+    height, width, _ = samples.shape
+    return b"P6 %d %d 65535\n" % (width, height) + samples.astype(">u2").tobytes()
+
+
+def tiff_of_16_bits(samples: Array) -> bytes:
+    """samples: (H, W, 3) uint16. An uncompressed little-endian TIFF of one strip, by no library."""
+    height, width, channels = samples.shape
+    data = samples.astype("<u2").tobytes()
+    bits = 8 + 2 + 9 * 12 + 4
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 3, bits),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, bits + 6),
+        (277, 3, 1, channels),
+        (278, 4, 1, height),
+        (279, 4, 1, len(data)),
+    ]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + struct.pack("<3H", 16, 16, 16) + data
+
+
+def tiff(samples: Array, **options: Any) -> bytes:
+    stream = BytesIO()
+    tifffile.imwrite(stream, samples, **({"photometric": "rgb", "metadata": None} | options))
+    return stream.getvalue()
+
+
+def exif_of(orientation: int | None = None) -> bytes:
+    exif = PIL.Image.Exif()
+    exif[Base.Make] = "Maker"
+    exif.get_ifd(IFD.Exif)[Base.LensModel] = "Lens"
+    exif.get_ifd(IFD.GPSInfo)[1] = "N"
+    if orientation is not None:
+        exif[Base.Orientation] = orientation
+    return exif.tobytes()
+
+
+def parsed(exif: bytes | None) -> PIL.Image.Exif:
+    assert exif is not None
+    tags = PIL.Image.Exif()
+    tags.load(exif)
+    return tags
+
+
+@pytest.fixture
+def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = importlib.util.find_spec
+    absent = ("imagecodecs", "tifffile")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else genuine(name))
+
+
+def test_the_extra_is_looked_for_and_not_imported() -> None:
+    script = (
+        "import sys, convcli.images, convcli.formats as f; print(f.format_of('png').max_depth(3));"
+        "print({'imagecodecs', 'tifffile'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "16\nset()\n"
+
+
+COLOURS = {
+    "RGB PNG": (3, lambda levels: png_of_16_bits(levels, 2)),
+    "RGBA PNG": (4, lambda levels: png_of_16_bits(levels, 6)),
+    "gray and alpha PNG": (2, lambda levels: png_of_16_bits(levels, 4)),
+    "RGB TIFF": (3, tiff_of_16_bits),
+    "RGBA TIFF": (4, lambda levels: tiff(levels, extrasamples=["unassalpha"])),
+    "RGB JPEG2000": (3, lambda levels: bytes(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2"))),
+}
+
+
+@pytest.mark.parametrize("kind", COLOURS)
+def test_colours_are_read_at_16_bits(kind: str) -> None:
+    channels, encode = COLOURS[kind]
+    levels = random_levels(channels)
+    data = encode(levels)
+    image = decode_image(data, "a")
+    bands = image.pixels if image.alpha is None else np.concatenate([image.pixels, image.alpha[np.newaxis]])
+    assert np.array_equal(np.moveaxis(bands, 0, -1), levels)
+    assert (image.pixels.dtype, image.notes, image.warnings) == (np.uint16, (), ())
+    header = decode_header(data, "a")
+    assert header == (image.pixels.shape, image.pixels.dtype, 1, image.alpha is not None)
+    assert image.alpha is None or image.alpha.dtype == np.uint16
+
+
+@pytest.mark.usefixtures("without_extra")
+@pytest.mark.parametrize("kind", COLOURS)
+def test_without_the_extra_they_are_read_at_8_bits_with_the_remedy(kind: str) -> None:
+    channels, encode = COLOURS[kind]
+    levels = random_levels(channels)
+    data = encode(levels)
+    image = decode_image(data, "a")
+    assert abs(np.moveaxis(image.pixels, 0, -1) - levels[..., : len(image.pixels)] / 257).max() < 1.4
+    assert image.warnings == (
+        f"16-bit {kind} read at 8 bits: pip install 'convcli[deep]' reads them all, and an .npy array holds them",
+    )
+    assert decode_header(data, "a").dtype == image.pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("most", [65535, 4095])
+def test_ppm_needs_no_extra(without_extra: None, most: int) -> None:
+    levels = random_levels(3) // (65536 // (most + 1))
+    data = ppm_of_16_bits(levels).replace(b"65535", str(most).encode(), 1)
+    image = decode_image(data, "a.ppm")
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), np.rint(levels * (65535 / most)))
+    assert (image.pixels.dtype, image.warnings) == (np.uint16, ())
+
+
+def test_ppm_in_words_is_cut_with_a_warning() -> None:
+    data = b"P3 2 1 65535 0 1000 65535 257 514 771"
+    assert decode_image(data, "a.ppm").warnings == ("16-bit RGB PPM read at 8 bits: an .npy array would hold them all",)
+
+
+def test_levels_of_12_bits_are_scaled() -> None:
+    levels = random_levels(3) >> 4
+    data = bytes(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2", bitspersample=12))
+    image = decode_image(data, "a.jp2")
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), np.rint(levels * (65535 / 4095)))
+    assert image.notes == ("12 bits scaled to 16",)
+
+
+def avif(bits: int) -> tuple[Array, bytes]:
+    levels = np.broadcast_to(np.linspace(0, (1 << bits) - 1, 64)[:, np.newaxis], (64, 64, 3)).astype(np.uint16)
+    return levels, bytes(imagecodecs.avif_encode(np.ascontiguousarray(levels), level=100, bitspersample=bits))
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_avif(bits: int) -> None:
+    levels, data = avif(bits)
+    image = decode_image(data, "a.avif")
+    assert abs(np.moveaxis(image.pixels, 0, -1) - levels * (65535 / ((1 << bits) - 1))).max() < 400
+    assert image.notes == (f"{bits} bits scaled to 16",)
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_avif_without_the_extra() -> None:
+    (warning,) = decode_image(avif(10)[1], "a.avif").warnings
+    assert warning.startswith("10-bit RGB AVIF read at 8 bits: pip install")
+
+
+def with_chunk(png: bytes, kind: bytes, body: bytes, before: bytes) -> bytes:
+    at = png.index(before) - 4
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return png[:at] + chunk + png[at:]
+
+
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+def test_metadata_of_a_deep_png_before_and_behind_its_pixels(before: bytes) -> None:
+    levels = random_levels(3)
+    data = with_chunk(png_of_16_bits(levels, 2), b"eXIf", exif_of(orientation=6)[6:], before)
+    image = decode_image(data, "a.png")
+    assert np.array_equal(image.pixels, np.rot90(np.moveaxis(levels, -1, 0), -1, axes=(1, 2)))
+    assert parsed(image.metadata.exif)[Base.Make] == "Maker"
+    assert decode_header(data, "a.png").shape == (3, WIDTH, HEIGHT)
+
+
+def test_a_transparent_colour_and_level_of_16_bits() -> None:
+    colour = random_levels(3)
+    image = decode_image(
+        with_chunk(png_of_16_bits(colour, 2), b"tRNS", colour[1, 2].astype(">u2").tobytes(), b"IDAT"), "a.png"
+    )
+    assert image.alpha is not None
+    assert np.argwhere(image.alpha == 0).tolist() == [[1, 2]]
+    gray = random_levels(1)
+    data = with_chunk(png_of_16_bits(gray, 0), b"tRNS", gray[3, 4].astype(">u2").tobytes(), b"IDAT")
+    image = decode_image(data, "a.png")
+    assert image.alpha is not None
+    assert (image.pixels.dtype, image.alpha.dtype) == (np.uint16, np.uint16)
+    assert np.argwhere(image.alpha == 0).tolist() == [[3, 4]]
+    assert decode_header(data, "a.png").alpha
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("options", [
+    {}, {"planarconfig": "separate"}, {"compression": "zlib", "predictor": True}, {"tile": (16, 16)},
+    {"byteorder": ">"}, {"bigtiff": True}, {"compression": "lzw", "rowsperstrip": 2},
+], ids=str)  # fmt: skip
+def test_tiffs(dtype: Any, options: dict[str, Any]) -> None:
+    levels = random_levels(3, dtype)
+    stored = np.moveaxis(levels, -1, 0) if "planarconfig" in options else levels
+    data = tiff(stored, **options)
+    image = decode_image(data, "a.tif")
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels)
+    assert image.pixels.dtype == dtype
+    assert (image.alpha, image.notes, image.warnings) == (None, (), ())
+    assert decode_header(data, "a.tif") == (image.pixels.shape, image.pixels.dtype, 1, False)
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.float64])
+def test_gray_tiffs_that_pillow_would_change(dtype: Any) -> None:
+    levels = random_levels(1, dtype)[..., 0] * 60000 + 7
+    image = decode_image(tiff(levels.astype(dtype), photometric="minisblack"), "a.tif")
+    assert np.array_equal(image.pixels[0], levels)
+    assert image.pixels.dtype == dtype
+
+
+def test_a_spectrum_has_as_many_channels_as_it_has() -> None:
+    levels = random_levels(6)
+    image = decode_image(tiff(np.moveaxis(levels, -1, 0), photometric="minisblack", planarconfig="separate"), "a.tif")
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels)
+
+
+def test_a_channel_of_unknown_meaning_beside_colours() -> None:
+    levels = random_levels(4)
+    image = decode_image(tiff(levels, extrasamples=["unspecified"]), "a.tif")
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels[..., :3])
+    assert image.warnings == ("1 of 4 channels, of unknown meaning, left out",)
+
+
+def test_premultiplied_colours_are_divided() -> None:
+    levels = random_levels(3)
+    alpha = np.full((HEIGHT, WIDTH, 1), 65535 // 3, np.uint16)
+    alpha[0, 0] = 0
+    multiplied = np.rint(levels * (alpha / 65535)).astype(np.uint16)
+    image = decode_image(tiff(np.concatenate([multiplied, alpha], -1), extrasamples=["assocalpha"]), "a.tif")
+    expected = np.where(alpha > 0, levels, 0)
+    assert abs(np.moveaxis(image.pixels, 0, -1).astype(int) - expected).max() <= 2
+    assert image.notes == ("premultiplied colours divided by alpha",)
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_white_is_zero(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if large:
+        monkeypatch.setattr(tiff_pages, "LARGE", 1)
+    levels = random_levels(1)[..., 0]
+    image = decode_image(tiff(levels, photometric="miniswhite"), "a.tif")
+    assert np.array_equal(image.pixels[0], 65535 - levels)
+    assert image.notes == ("white-is-zero inverted",)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_metadata_of_a_deep_tiff(orientation: int, bigtiff: bool) -> None:
+    levels = random_levels(3)
+    tags = [
+        (274, "H", 1, orientation, True),
+        (271, "s", 0, "Maker", True),
+        (34675, 7, len(SRGB), SRGB, True),
+    ]
+    data = tiff(levels, resolution=(118.11, 59.055), resolutionunit="CENTIMETER", extratags=tags,
+                bigtiff=bigtiff)  # fmt: skip
+    image = decode_image(data, "a.tif")
+    expected = np.moveaxis(levels, -1, 0)
+    assert np.array_equal(image.pixels, expected if orientation == 1 else np.rot90(expected, -1, axes=(1, 2)))
+    assert image.metadata.icc == SRGB
+    assert image.metadata.dpi == pytest.approx((300, 150), abs=0.01)
+    assert image.metadata.exif is not None
+    assert image.metadata.exif[6:10] in (b"II*\0", b"MM\0*")
+    assert parsed(image.metadata.exif)[Base.Make] == "Maker"
+    assert decode_header(data, "a.tif").shape == image.pixels.shape
+
+
+def test_exif_of_a_big_tiff_of_8_bits_fits_other_files() -> None:
+    data = tiff(random_levels(3).astype(np.uint8), bigtiff=True, extratags=[(271, "s", 0, "Maker", True)])
+    exif = decode_image(data, "a.tif").metadata.exif
+    assert exif is not None
+    assert exif[6:10] in (b"II*\0", b"MM\0*")
+
+
+def test_pages_of_which_one_is_deep() -> None:
+    stream = BytesIO()
+    pages = [random_levels(3).astype(np.uint8), random_levels(3), random_levels(3, np.float32)]
+    with tifffile.TiffWriter(stream) as writer:
+        for page in pages:
+            writer.write(page, photometric="rgb", metadata=None)
+    images = list(decode_frames(stream.getvalue(), "a.tif"))
+    for image, page in zip(images, pages, strict=True):
+        assert np.array_equal(np.moveaxis(image.pixels, 0, -1), page)
+        assert image.pixels.dtype == page.dtype
+    assert decode_header(stream.getvalue(), "a.tif").frames == 3
+    assert decode_image(stream.getvalue(), "a.tif").warnings[0].startswith("3 frames: only the first is read")
+
+
+DEEP = [format for format in FORMATS if not format.is_array and format.max_depth(3) == 16]
+
+
+@pytest.mark.parametrize("format", DEEP, ids=lambda format: format.name)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("with_alpha", [False, True])
+def test_16_bits_go_round(channels: int, with_alpha: bool, format: Any) -> None:
+    if with_alpha and not format.holds_alpha:
+        pytest.skip("it holds no alpha")
+    levels = np.moveaxis(random_levels(channels + 1), -1, 0)
+    alpha = levels[-1] if with_alpha else None
+    image = decode_image(encode_image(levels[:-1], alpha, format, Metadata()), "a")
+    assert np.array_equal(image.pixels, levels[:-1])
+    assert (image.alpha is None) if alpha is None else np.array_equal(image.alpha, alpha)
+
+
+def test_floats_go_round() -> None:
+    for channels in (1, 3):
+        pixels = np.moveaxis(random_levels(channels, np.float32), -1, 0) - np.float32(30)
+        image = decode_image(encode_image(pixels, None, format_of("tiff"), Metadata()), "a.tif")
+        assert np.array_equal(image.pixels, pixels)
+        assert image.pixels.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["png", "tiff"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_metadata_goes_into_deep_files(name: str, channels: int) -> None:
+    icc = SRGB if channels == 3 else SRGB[:16] + b"GRAY" + SRGB[20:]
+    levels = np.moveaxis(random_levels(channels), -1, 0)
+    alpha = random_levels(1, seed=4)[..., 0]
+    data = encode_image(levels, alpha, format_of(name), Metadata(icc, exif_of(), (300.0, 150.0)))
+    image = decode_image(data, "a")
+    assert np.array_equal(image.pixels, levels)
+    assert image.metadata.icc == icc
+    assert image.metadata.dpi == pytest.approx((300, 150), abs=0.02)  # PNG stores whole dots per metre
+    exif = parsed(image.metadata.exif)
+    assert exif[Base.Make] == "Maker"
+    assert exif.get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
+    assert exif.get_ifd(IFD.GPSInfo)[1] == "N"
+
+
+def test_formats_without_the_extra(without_extra: None) -> None:
+    assert {format.name: format.max_depth(3) for format in FORMATS if format.deep} == {
+        "png": 8, "tiff": 16, "ppm": 16, "jpeg2000": 8,
+    }  # fmt: skip
+    assert [format.max_depth(1) for format in FORMATS if format.deep] == [16] * 4
+    assert [format.max_depth(1, alpha=True) for format in FORMATS if format.deep] == [8, 16, 16, 8]
+
+
+def test_with_the_extra_more_hold_16_bits() -> None:
+    assert [format.name for format in FORMATS if format.max_depth(3) == 16] == ["png", "tiff", "ppm", "jpeg2000"]
+    assert [format.name for format in FORMATS if format.holds_float(3)] == ["tiff"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_gets_the_depth_of_the_pixels(channels: int) -> None:
+    levels = np.moveaxis(random_levels(channels), -1, 0)
+    deep_alpha = np.linspace(0, 65535, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint16)
+    shallow = np.rint(deep_alpha / 257).astype(np.uint8)
+    image = decode_image(encode_image(levels, shallow, format_of("png"), Metadata()), "a.png")
+    assert np.array_equal(image.alpha, shallow * np.uint16(257))
+    image = decode_image(encode_image((levels >> 8).astype(np.uint8), deep_alpha, format_of("png"), Metadata()), "a")
+    assert np.array_equal(image.alpha, shallow)
+
+
+def test_deep_gray_with_alpha_without_the_extra(without_extra: None) -> None:
+    levels = np.moveaxis(random_levels(2), -1, 0)
+    image = decode_image(encode_image(levels[:1], levels[1], format_of("png"), Metadata()), "a.png")
+    assert np.array_equal(image.pixels, np.rint(levels[:1] / 257))
+    assert np.array_equal(image.alpha, np.rint(levels[1] / 257))
+
+
+def test_other_programs_read_our_tiffs(tmp_path: Path) -> None:
+    """Pillow reads the tags of its own kind; tifffile looks at them anew."""
+    levels = np.moveaxis(random_levels(4), -1, 0)
+    data = encode_image(levels[:3], levels[3], format_of("tiff"), Metadata(SRGB, exif_of(), (300, 150)))
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        (page,) = file.pages
+        assert np.array_equal(page.asarray(), np.moveaxis(levels, 0, -1))
+        assert (page.photometric, page.extrasamples) == (2, (2,))
+        assert page.tags["ExifTag"].value["LensModel"] == "Lens"
+        assert page.get_resolution("INCH") == (300, 150)
+
+
+def test_strips_and_big_tiff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiff_writing, "STRIP", 100)
+    monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT", 150)
+    levels = np.moveaxis(random_levels(3), -1, 0)
+    data = encode_image(levels, None, format_of("tiff"), Metadata(SRGB, exif_of(), (300, 150)))
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        assert file.is_bigtiff
+        assert len(file.pages[0].dataoffsets) == 3
+        assert np.array_equal(np.moveaxis(file.asarray(), -1, 0), levels)
+    again = decode_image(data, "a.tif")
+    assert np.array_equal(again.pixels, levels)
+    assert parsed(again.metadata.exif).get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
+
+
+def test_a_large_tiff_is_written_without_being_held() -> None:
+    """What is written at a time is a strip."""
+
+    class Stream:
+        longest = total = 0
+
+        def write(self, part: Any) -> int:
+            size = memoryview(part).nbytes
+            self.longest, self.total = max(self.longest, size), self.total + size
+            return size
+
+    stream: Any = Stream()
+    write_image(stream, np.zeros((3, 4000, 1000), np.uint16), None, format_of("tiff"), Metadata())
+    assert stream.total > 24_000_000
+    assert stream.longest <= tiff_writing.STRIP
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"byteorder": ">"}], ids=str)
+def test_large_tiffs_are_read_past_pillow(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff_pages, "LARGE", 100)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
+    levels = random_levels(3).astype(np.uint16)
+    path = tmp_path / "large.tif"
+    path.write_bytes(tiff(levels, **options))
+    image = open_image(path)
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels)
+    assert image.warnings == ()
+
+
+def test_a_large_uncompressed_tiff_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiff_pages, "LARGE", 100)
+    path = tmp_path / "large.tif"
+    path.write_bytes(tiff(random_levels(3)))
+    pixels: Any = open_image(path).pixels
+    while pixels.base is not None and not isinstance(pixels, np.memmap):
+        pixels = pixels.base
+    assert isinstance(pixels, np.memmap)
+
+
+@pytest.mark.parametrize("encode", [
+    lambda levels: bytes(imagecodecs.png_encode(levels)), ppm_of_16_bits, tiff_of_16_bits,
+    lambda levels: tiff(levels, compression="zlib"), lambda levels: tiff(levels, tile=(64, 64)),
+    lambda levels: bytes(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2")),
+])  # fmt: skip
+def test_truncated_deep_pictures_are_errors(encode: Callable[[Array], bytes], tmp_path: Path) -> None:
+    data = encode(np.random.default_rng(1).integers(0, 65536, (90, 110, 3), np.uint16, endpoint=False))
+    path = tmp_path / "half.pic"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(FileError, match=r"^cannot read half\.pic: \S[^\n]*$"):
+        decode_image(path.read_bytes(), "half.pic")
+    with pytest.raises(FileError, match=r"^cannot read .*half\.pic: \S[^\n]*$"):
+        open_image(path)
+
+
+def test_the_bomb_limit_is_for_deep_pngs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(FileError, match=r"^cannot read a.png: Image size \(35 pixels\) exceeds limit of 20 pixels"):
+        decode_image(png_of_16_bits(random_levels(3), 2), "a.png")
