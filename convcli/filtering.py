@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from convcli.arrays import Array, computing_type
 from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
-from convcli.images import Format, Image, to_gray
+from convcli.images import Format, Header, Image, metadata_losses, to_gray
 from convcli.large_arrays import Empty, large_empty
 from convcli.light import luminance, to_codes, to_light
-from convcli.pixels import Levels, Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
+from convcli.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
 from convcli.profiles import is_like_srgb
 from convcli.transparency import Passage
 
@@ -57,7 +57,10 @@ class Maps(NamedTuple):
 
 
 class Filtered(NamedTuple):
-    """Maps of an image, its alpha ``(OH, OW)`` where they are centred or None, and what was lost."""
+    """Maps of an image, its alpha ``(OH, OW)`` where they are centred or None, and what was lost.
+
+    notes: of what only came with the picture.
+    """
 
     image: Image
     geometry: Geometry
@@ -65,6 +68,7 @@ class Filtered(NamedTuple):
     maps: Maps
     alpha: Array | None
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def prepared(image: Image, appearance: Appearance) -> Image:
@@ -73,9 +77,14 @@ def prepared(image: Image, appearance: Appearance) -> Image:
     return _gray(kept, appearance) if appearance.gray else kept
 
 
+def prepared_shape(header: Header, appearance: Appearance) -> tuple[int, ...]:
+    """The shape of its pixels."""
+    return (1, *header.shape[1:]) if appearance.gray else header.shape
+
+
 def network_input(image: Image, appearance: Appearance) -> Array:
     """V ``(C_in, H, W)``: pixel values in their own units, or in 0..1; or the light that they stand for."""
-    white, brightest = _white(image, appearance), 1 if appearance.unit else LEVELS[_depth(image)]
+    white, brightest = _white(image, appearance), 1 if appearance.unit else LEVELS[_depth(image.pixels.dtype)]
     if appearance.linear:
         return to_light(image.pixels, white, brightest)
     if white == brightest:
@@ -93,42 +102,46 @@ def _gray(image: Image, appearance: Appearance) -> Image:
 
 def _white(image: Image, appearance: Appearance) -> int:
     """The pixel value that is white: with ``unit``, floats are in 0..1 already."""
-    return 1 if appearance.unit and image.pixels.dtype.kind not in "iu" else LEVELS[_depth(image)]
+    return 1 if appearance.unit and image.pixels.dtype.kind not in "iu" else LEVELS[_depth(image.pixels.dtype)]
 
 
-def _depth(image: Image) -> int:
+def _depth(pixels: np.dtype[Any]) -> int:
     """The bits whose largest level stands for white."""
-    return 16 if image.pixels.dtype == np.uint16 else 8
+    return 16 if pixels == np.uint16 else 8
 
 
-def filter_image(
-    image: Image, request: Filter, appearance: Appearance, format: Format, empty: Empty = large_empty
-) -> Filtered:
-    """A prepared image's maps, as ``format`` will hold them, in the array that ``empty`` gives."""
-    V = network_input(image, appearance)
-    geometry = request.geometry(V.shape)
-    passage = transparency.passage(appearance.alpha, request, V, image.alpha)
+class Intended(NamedTuple):
+    """What an output will be: maps ``(C_out, OH, OW)``, their type, and whether alpha is beside them.
+
+    mode: how numbers become levels (``convcli.pixels``), or ``raw``.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    mode: str
+    alpha: bool
+
+
+def intended(
+    pixels: np.dtype[Any], alpha: bool, geometry: Geometry, appearance: Appearance, format: Format
+) -> Intended:
+    """What is made of an image with pixels of that type, and alpha or none.
+
+    Raises OptionError where the format holds no floats and those are asked for.
+    """
+    count = prod(geometry.output_shape[:-2])
+    shape = (count, *geometry.output_shape[-2:])
     mode = appearance.mode or ("raw" if format.is_array else "clip")
-    levels = _Levels.of(image, geometry, format, appearance)
-    if mode == "raw":
-        maps = _floats(passage, geometry, format, empty)
-    else:
-        maps = _pixels(passage, geometry, mode, levels, format, empty)
-    holds_alpha = format.holds_alpha and mode != "raw"
-    lost = [*_light_doubts(image, appearance)]
-    if passage.alpha is not None and not holds_alpha:
-        lost.append(f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out")
-    alpha = passage.alpha if holds_alpha else None
-    return Filtered(image, geometry, request.algorithm(V), maps, alpha, (*lost, *maps.warnings))
-
-
-def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
-    if appearance.linear and not is_like_srgb(image.metadata.icc):
-        yield "its colour profile has another curve than sRGB's, which --linear undid: convert it to sRGB first"
-
-
-def _maps_count(geometry: Geometry) -> int:
-    return prod(geometry.output_shape[:-2])
+    if mode != "raw":
+        holds_alpha = alpha and format.holds_alpha
+        depth = _depth(pixels)
+        most = depth if format.is_array else format.max_depth(_picture_channels(count), alpha=holds_alpha)
+        return Intended(shape, np.dtype(np.uint16 if min(depth, most) == 16 else np.uint8), mode, holds_alpha)
+    if format.is_array:
+        return Intended(shape, computing_type(pixels, None), mode, False)
+    if format.holds_float(_picture_channels(count)):
+        return Intended(shape, np.dtype(np.float32), mode, False)
+    raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
 
 
 def _picture_channels(maps: int) -> int:
@@ -140,52 +153,43 @@ def _count(maps: int) -> str:
     return f"{maps} map{'s' * (maps != 1)}"
 
 
-def _floats(passage: Passage, geometry: Geometry, format: Format, empty: Empty) -> Maps:
-    count = _maps_count(geometry)
-    if not format.is_array and not format.holds_float(_picture_channels(count)):
-        raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
-    dtype = computing_type(passage.V.dtype, None) if format.is_array else np.dtype(np.float32)
-    values = empty((count, *geometry.output_shape[-2:]), dtype)
-    return Maps(values, to_floats(passage.convolve_and_store, values.reshape(geometry.output_blocks)))
+def filter_image(
+    image: Image, request: Filter, appearance: Appearance, format: Format, empty: Empty = large_empty
+) -> Filtered:
+    """A prepared image's maps, as ``format`` will hold them, in the array that ``empty`` gives."""
+    V = network_input(image, appearance)
+    geometry = request.geometry(V.shape)
+    output = intended(image.pixels.dtype, image.alpha is not None, geometry, appearance, format)
+    passage = transparency.passage(appearance.alpha, request, V, image.alpha)
+    values = empty(output.shape, output.dtype)
+    maps = _maps(passage, values.reshape(geometry.output_blocks), image, output.mode, appearance)
+    lost = (*_light_doubts(image, appearance), *_losses(image, output, format), *maps.warnings)
+    kept = () if format.is_array else metadata_losses(image.metadata, format, _picture_channels(len(values)))
+    maps = Maps(values, maps.tallies)
+    return Filtered(image, geometry, request.algorithm(V), maps, passage.alpha if output.alpha else None, lost, kept)
 
 
-class _Levels(NamedTuple):
-    """The bits of a pixel, in the image and in the file, and what makes the maps' numbers the file's levels.
-
-    scale: what they are multiplied by.  encode: as in ``to_pixels``.
-    """
-
-    depth: int
-    held: int
-    scale: float
-    encode: Levels
-
-    @classmethod
-    def of(cls, image: Image, geometry: Geometry, format: Format, appearance: Appearance) -> "_Levels":
-        """The image's own depth, or the most that the format holds."""
-        depth = _depth(image)
-        most = depth if format.is_array else format.max_depth(_picture_channels(_maps_count(geometry)))
-        held = min(depth, most)
-        encode = partial(to_codes, white=LEVELS[held]) if appearance.linear else as_they_are
-        return cls(depth, held, LEVELS[held] / (1 if appearance.unit else LEVELS[depth]), encode)
+def _maps(passage: Passage, values: Array, image: Image, mode: str, appearance: Appearance) -> Maps:
+    """Fill values ``(..., OH, OW)``."""
+    if mode == "raw":
+        return Maps(values, to_floats(passage.convolve_and_store, values))
+    white = int(np.iinfo(values.dtype).max)
+    scale = white / (1 if appearance.unit else LEVELS[_depth(image.pixels.dtype)])
+    encode = partial(to_codes, white=white) if appearance.linear else as_they_are
+    pixels = to_pixels(passage.convolve_and_store, values, mode, scale, encode)
+    clipping = clipping_warning(pixels, mode)
+    return Maps(values, pixels.tallies, (clipping,) if clipping else ())
 
 
-def _pixels(passage: Passage, geometry: Geometry, mode: str, levels: _Levels, format: Format, empty: Empty) -> Maps:
-    pixels = to_pixels(
-        passage.convolve_and_store,
-        geometry.output_blocks,
-        mode,
-        LEVELS[levels.held],
-        levels.scale,
-        levels.encode,
-        empty,
-    )
-    lost = [_depth_loss(geometry, format, levels), clipping_warning(pixels, mode)]
-    return Maps(pixels.values, pixels.tallies, tuple(filter(None, lost)))
+def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
+    if appearance.linear and not is_like_srgb(image.metadata.icc):
+        yield "its colour profile has another curve than sRGB's, which --linear undid: convert it to sRGB first"
 
 
-def _depth_loss(geometry: Geometry, format: Format, levels: _Levels) -> str | None:
-    if levels.held == levels.depth:
-        return None
-    count = _count(_maps_count(geometry))
-    return f"{levels.depth} bits reduced to {levels.held}: {format.name} holds no more for {count}"
+def _losses(image: Image, output: Intended, format: Format) -> Iterator[str]:
+    if image.alpha is not None and not output.alpha:
+        yield f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out"
+    depth, held = _depth(image.pixels.dtype), 8 * output.dtype.itemsize
+    if held < depth:
+        beside = " and alpha" * output.alpha
+        yield f"{depth} bits reduced to {held}: {format.name} holds no more for {_count(output.shape[0])}{beside}"

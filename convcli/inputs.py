@@ -1,13 +1,23 @@
 """Which images are meant: by names, folders, patterns, JSON on the command line, stdin, or a list of names."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
 from convcli.errors import FileError
-from convcli.images import Header, Image, decode_header, decode_image, open_header, open_image, readable_extensions
+from convcli.images import (
+    Header,
+    Image,
+    decode_frames,
+    decode_header,
+    decode_image,
+    open_frames,
+    open_header,
+    open_image,
+    readable_extensions,
+)
 from convcli.outputs import STREAM
 
 STDIN = "<stdin>"
@@ -34,6 +44,10 @@ class Source(NamedTuple):
     def image(self) -> Image:
         """The image, decoded; errors as those of ``convcli.images``."""
         return decode_image(self.read(), self.label) if self.read else open_image(self.path)
+
+    def frames(self) -> Iterator[Image]:
+        """Every frame or page of it, each decoded when it is asked for."""
+        return decode_frames(self.read(), self.label) if self.read else open_frames(self.path)
 
     def header(self) -> Header:
         """Its header alone."""

@@ -3,14 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator
 from functools import reduce
-from math import inf, isfinite, prod
+from math import inf, isfinite, isnan, prod
 from typing import NamedTuple
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, ends_of, fill_rounded
 from convcli.errors import OptionError
-from convcli.large_arrays import Empty
 
 # Takes a part of the maps, given where it lies; the array is the taker's to overwrite.
 Put = Callable[[tuple[slice, ...], FloatArray], None]
@@ -63,35 +62,31 @@ def as_they_are(levels: FloatArray) -> FloatArray:
 
 def to_pixels(
     produce: Callable[[Put], None],
-    shape: tuple[int, ...],
+    values: Array,
     mode: str,
-    full: int,
     scale: float = 1.0,
     encode: Levels = as_they_are,
-    empty: Empty = np.empty,
 ) -> Pixels:
-    """Maps turned into whole levels from 0 to ``full``, rounded half to even.
+    """Maps turned into whole levels from 0 to ``full``, the greatest of the type of ``values``, rounded half to even.
 
     produce: gives each part of the maps ``(..., OH, OW)`` once to the function that it is called with, in any order
     and from any thread. For ``minmax`` it is called twice: the span must be known first.
-    full: 255 gives uint8, 65535 uint16.  scale: what the maps are multiplied by first.
+    values: the array to fill, ``(..., OH, OW)``, uint8 or uint16.  scale: what the maps are multiplied by first.
     mode: ``clip`` takes the maps as they are, ``abs`` their magnitude, ``offset`` adds ``(full + 1) / 2``, and
     ``minmax`` maps the span of all maps together onto 0..full (a span of one value onto 0).
     encode: what levels go through when they have been counted, and before they are rounded: a curve from 0..full onto
     itself.
-    empty: gives the array ``(maps, OH, OW)`` of the pixels.
     What lies outside is clipped, an infinity too; NaN becomes 0. Raises OptionError for another mode.
     """
     require_mode(mode)
-    found = empty((prod(shape[:-2]), *shape[-2:]), np.dtype(np.uint8 if full == 255 else np.uint16))
-    values = found.reshape(shape)
+    full = int(np.iinfo(values.dtype).max)
     low, high = 0.0, 0.0
     if mode == "minmax":
         spans = _each_map(produce, values, lambda _, Z: Tally(0, 0, *_finite_span(Z, ends_of(Z))))
         low, high = (scale * end for end in reduce(Tally.merged, spans).span)
     to_levels = _to_levels(mode, full, low, high, scale)
     tallies = _each_map(produce, values, lambda pixels, Z: _fill(pixels, Z, to_levels, full, encode))
-    return Pixels(found, tallies, scale)
+    return Pixels(values.reshape(-1, *values.shape[-2:]), tallies, scale)
 
 
 def to_floats(produce: Callable[[Put], None], values: FloatArray) -> tuple[Tally, ...]:
@@ -170,10 +165,7 @@ def _fill(pixels: Array, Z: FloatArray, to_levels: Levels, full: int, encode: Le
     ends = ends_of(Z)
     span, levels = _finite_span(Z, ends), to_levels(Z)
     ends = ends if levels is Z else ends_of(levels)
-    clipped = nans = 0
-    if not _fitting(np.array(ends), full).all():
-        clipped = levels.size - int(np.count_nonzero(_fitting(levels, full)))
-        nans = int(np.count_nonzero(np.isnan(levels)))
+    clipped, nans = _misfits(levels, ends, full)
     codes = encode(levels)
     fill_rounded(codes, ends if codes is levels else ends_of(codes), pixels)
     return Tally(clipped, nans, *span)
@@ -197,6 +189,16 @@ def _to_levels(mode: str, full: int, low: float, high: float, scale: float = 1.0
 
 def _half(full: int) -> float:
     return (full + 1) / 2
+
+
+def _misfits(levels: FloatArray, ends: tuple[float, float], full: int) -> tuple[int, int]:
+    """How many levels are clipped, and how many of them are NaN. The ends tell what need not be counted."""
+    low, high = ends
+    if isnan(low):
+        return levels.size - int(np.count_nonzero(_fitting(levels, full))), int(np.count_nonzero(np.isnan(levels)))
+    below = int(np.count_nonzero(levels < -0.5)) if low < -0.5 else 0
+    above = int(np.count_nonzero(levels > full + 0.5)) if high > full + 0.5 else 0
+    return below + above, 0
 
 
 def _fitting(levels: FloatArray, full: int) -> Array:

@@ -401,6 +401,7 @@ def test_json_has_a_line_for_every_file(tmp_path):
     assert inline.pop("milliseconds") > 0
     assert inline == {
         "input": "sub/in.npy",
+        "frame": 0,
         "output": "in.inline.png",
         "kernel": "inline",
         "pads": [2, 0, 1, 0],

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import numpy as np
+import PIL.Image
 import pytest
 from command_line import (
     CONVCLI,
@@ -24,6 +25,7 @@ from command_line import (
 
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
+from convcli.memory import size_in_words
 
 BROKEN = "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
 MIXING = json.dumps(np.eye(3)[:, :, np.newaxis, np.newaxis].tolist())
@@ -242,3 +244,72 @@ def test_what_is_killed_leaves_no_partial_file_under_a_final_name(tmp_path):
     finished = {name: data for name, data in files_in(tmp_path / "out").items() if name.endswith(".png")}
     assert len(finished) == 100
     assert set(finished.values()) == set(done.values())
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Three frames as a GIF, and as pages of a TIFF that differ in size; what the frames hold."""
+    frames = [PIL.Image.fromarray(picture(seed)[0]) for seed in range(3)]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    frames[1] = frames[1].resize((9, 4))
+    frames[0].save(tmp_path / "pages.tif", save_all=True, append_images=frames[1:])
+    return tmp_path, [np.asarray(frame) for frame in frames]
+
+
+def test_every_frame_goes_to_a_file_of_its_own(film):
+    folder, frames = film
+    out = succeed("apply", "pages.tif", "film.gif", "-k", "[[1]]", "-o", "out/", "--all-frames", "--json", cwd=folder)
+    assert list(files_in(folder / "out")) == [f"{stem}.{n}.inline.png" for stem in ("film", "pages") for n in range(3)]
+    for number, frame in enumerate(frames):
+        assert np.array_equal(pixels(folder / "out" / f"pages.{number}.inline.png"), frame)
+    assert [line["frame"] for line in json_lines(out)] == [0, 1, 2] * 2
+
+
+def test_frames_need_names(film):
+    folder, _ = film
+    result = convcli("apply", "film.gif", "-k", "[[1]]", "-o", "out.png", "--all-frames", cwd=folder)
+    message = "3 frames take a file each, and 'out.png' names one: add {frame} to it"
+    assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
+    alone = convcli("apply", "film.gif", "-k", "[[1]]", "-o", "out.png", cwd=folder)
+    message = "3 frames: only the first is read (apply --all-frames reads each)"
+    assert (alone.code, alone.err) == (0, f"convcli: warning: film.gif: {message}\n")
+
+
+def test_a_dry_run_writes_nothing_and_foresees_what_is_written(film):
+    folder, _ = film
+    save_picture(folder / "deep.png", np.arange(42, dtype=np.uint16).reshape(1, 6, 7))
+    save_picture(folder / "clear.png", picture(1, 4))
+    np.save(folder / "maps.npy", np.ones((2, 6, 7), np.float64))
+    bank = json.dumps(np.ones((2, 2, 3, 3)).tolist())
+    for arguments in (
+        ["*.png", "film.gif", "-k", "box:4", "-s", "2", "--all-frames"],
+        ["clear.png", "-k", "box", "-f", "npy"],
+        ["maps.npy", "-k", bank],
+    ):
+        common = ["apply", *arguments, "-o", "out/", "--json"]
+        before = files_in(folder)
+        dry = convcli(*common, "--dry-run", cwd=folder)
+        assert (dry.code, files_in(folder)) == (0, before)
+        wet = json_lines(succeed(*common, "-q", cwd=folder))
+        foreseen = json_lines(dry.out)
+        keys = ("input", "frame", "output", "kernel", "shape", "dtype", "skipped")
+        assert [{key: line[key] for key in keys} for line in foreseen] == [
+            {key: line[key] for key in keys} for line in wet
+        ]
+        size = sum(line["bytes"] for line in foreseen)
+        assert (
+            dry.err
+            == f"convcli: dry run: {len(wet)} outputs, {size_in_words(size)} before compression; nothing was written\n"
+        )
+        shutil.rmtree(folder / "out")
+
+
+def test_a_dry_run_for_people(photos):
+    succeed("apply", "photos/p02.png", "-k", "box", "-o", "out/", cwd=photos)
+    arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "--skip-existing", "--dry-run"]
+    result = convcli(*arguments, cwd=photos)
+    assert result.out.decode().splitlines()[:2] == [
+        "photos/p00.png -> out/p00.box.png: 1x20x30 uint8, 600 bytes",
+        "photos/p02.png -> out/p02.box.png: 1x22x30 uint8, 660 bytes, skipped",
+    ]
+    assert result.err == "convcli: dry run: 5 outputs, 3.0 KB before compression; nothing was written\n"

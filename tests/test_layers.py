@@ -47,8 +47,9 @@ LAYERS = [
     {"combining"},
     {"transparency"},
     {"filtering", "heatmaps", "inputs", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
-    {"batch", "confusions", "explanation", "gradient_files", "matrix_files", "planning"},
-    {"checking", "comparison", "gradient_batch"},
+    {"confusions", "explanation", "gradient_files", "matrix_files", "outcomes", "planning", "targets"},
+    {"batch", "checking", "comparison", "gradient_batch"},
+    {"dry_run"},
     {"cli"},
     {"__main__"},
 ]

@@ -25,7 +25,8 @@ def to_pixels(Z: FloatArray, mode: str, full: int, scale: float = 1.0) -> Pixels
             if Z[part].size:
                 put(part, Z[part].copy())
 
-    return pixels_of_parts(produce, Z.shape, mode, full, scale)
+    values = np.empty(Z.shape, np.uint8 if full == 255 else np.uint16)
+    return pixels_of_parts(produce, values, mode, scale)
 
 
 def levels(Z: FloatArray, mode: str, full: int = 255) -> list[int]:

@@ -90,10 +90,11 @@ def apply(
 
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
-    from convcli.batch import Batch, target_of
+    from convcli.batch import Batch
     from convcli.cli import batches, render, sources
     from convcli.combining import Combination
     from convcli.filtering import Appearance
+    from convcli.targets import target_of
 
     pictures = images or []
     refuse_second_stdin([*pictures, *kernels, files.listed or ""])
@@ -108,10 +109,13 @@ def apply(
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
         target_of(output, format, existing=files.existing(overwrite=overwrite), compression=compression),
         binary_stdout,
-        *([partial(render.preview_filtered, talk)] if preview else []),
+        **({"show": partial(render.preview_filtered, talk)} if preview else {}),
+        all_frames=files.all_frames,
     )
     batch.refuse_clashes(found)
-    if len(found) == 1:
+    if files.dry_run:
+        batches.run_dry(batch, found, talk, as_json=json)
+    elif len(found) == 1:
         batches.run_one(batch, found[0], talk, as_json=json)
     else:
         batches.run_all(batch, found, jobs, talk, as_json=json, fail_fast=files.fail_fast)

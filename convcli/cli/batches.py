@@ -15,9 +15,11 @@ from convcli.cli.options import Talk
 from convcli.cli.progress import progress
 from convcli.cli.streams import say
 from convcli.concurrency import in_order
+from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
-from convcli.errors import OptionError
+from convcli.errors import ConvcliError, OptionError
 from convcli.inputs import Source
+from convcli.memory import size_in_words
 from convcli.request import Request
 
 
@@ -45,25 +47,45 @@ def run_one(batch: Batch, source: Source, talk: Talk, *, as_json: bool) -> None:
 def run_all(batch: Batch, sources: Sequence[Source], jobs: int, talk: Talk, *, as_json: bool, fail_fast: bool) -> None:
     """Each of many images; one that fails is named, and the rest go on."""
     done = failed = 0
-    failed_fast = False
     with stopping_on_interrupt() as stop, progress(len(sources), talk) as bar:
         for outcome in in_order(batch.process, sources, jobs, stop):
             render.show_outcome(outcome, talk, as_json=as_json)
             if outcome.error:
-                say("error", render.failure_in_words(outcome))
-                failed_fast |= fail_fast
-            if failed_fast:
-                stop.set()
-            failed += outcome.error is not None
-            done += outcome.error is None
+                say("error", render.failure_in_words(outcome.source, outcome.error))
+                failed += 1
+                if fail_fast:
+                    stop.set()
+            else:
+                done += 1
             bar.advance(outcome.pixels)
-    if failed:
-        begun = f"; {len(sources) - done - failed} were not begun" if failed_fast else ""
-        say("error", f"{failed} of {len(sources)} files failed{begun}")
+    failed_fast = fail_fast and failed > 0
     if done + failed < len(sources) and not failed_fast:
         talk.tell("interrupted", f"{done} of {len(sources)} files are done; --skip-existing goes on with the others")
         raise KeyboardInterrupt
+    _conclude(failed, len(sources), not_begun=len(sources) - done - failed)
+
+
+def run_dry(batch: Batch, sources: Sequence[Source], talk: Talk, *, as_json: bool) -> None:
+    """What would be written of each image, and how much it comes to."""
+    failed = outputs = size = 0
+    for source in sources:
+        try:
+            found = foresee(batch, source)
+        except ConvcliError as error:
+            say("error", render.failure_in_words(source, error))
+            failed += 1
+            continue
+        render.show_foreseen(found, as_json=as_json)
+        outputs += sum(not each.skipped for each in found)
+        size += sum(each.bytes for each in found if not each.skipped)
+    talk.tell("dry run", f"{outputs} outputs, {size_in_words(size)} before compression; nothing was written")
+    _conclude(failed, len(sources))
+
+
+def _conclude(failed: int, files: int, not_begun: int = 0) -> None:
     if failed:
+        rest = f"; {not_begun} were not begun" if not_begun else ""
+        say("error", f"{failed} of {files} files failed{rest}")
         raise typer.Exit(1)
 
 

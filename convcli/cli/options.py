@@ -16,7 +16,7 @@ from convcli.cli.streams import say
 from convcli.errors import OptionError
 
 if TYPE_CHECKING:
-    from convcli.batch import Existing
+    from convcli.targets import Existing
 
 Images = Annotated[
     list[str],
@@ -158,10 +158,16 @@ class Files:
         bool, typer.Option("--skip-existing", help="Leave out images whose outputs are there: go on where it stopped.")
     ] = False
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no further file once one has failed.")] = False
+    all_frames: Annotated[
+        bool, typer.Option("--all-frames", help="Every frame or page of an image, each to a file of its own.")
+    ] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read headers alone; print outputs, their shapes and bytes of pixels.")
+    ] = False
 
     def existing(self, *, overwrite: bool) -> "Existing":
         """What these and ``--overwrite`` say of outputs that are there already."""
-        from convcli.batch import Existing
+        from convcli.targets import Existing
 
         if overwrite and self.skip_existing:
             raise OptionError("--overwrite and --skip-existing contradict each other: give one")

@@ -15,16 +15,19 @@ TERMS_SHOWN = 32
 
 # What one command shows is not imported for another: each is quick to start.
 if TYPE_CHECKING:
-    from convcli.batch import Outcome, Written
     from convcli.checking import Check
     from convcli.combining import Filter
     from convcli.comparison import Comparison
+    from convcli.dry_run import Foreseen
+    from convcli.errors import ConvcliError
     from convcli.explanation import Explanation
     from convcli.filtering import Filtered
     from convcli.geometry import Geometry
     from convcli.gradient_files import GradientFile, GradientReport
+    from convcli.inputs import Source
     from convcli.kernels import Kernel
     from convcli.matrix import ConvolutionMatrix
+    from convcli.outcomes import Outcome, Written
     from convcli.padding import EdgeFill
     from convcli.planning import Forecast
     from convcli.presets import Preset
@@ -50,14 +53,28 @@ def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
     if outcome.skipped:
         talk.note(f"{word}: skipped, for its outputs are there")
     if as_json:
-        from convcli.batch import outcome_to_json
+        from convcli.outcomes import outcome_to_json
 
         _save_lines(json.dumps(entry, allow_nan=False) + "\n" for entry in outcome_to_json(outcome))
 
 
-def failure_in_words(outcome: "Outcome") -> str:
+def failure_in_words(source: "Source", error: "ConvcliError") -> str:
     """What was wrong, naming the image."""
-    return str(outcome.error) if isinstance(outcome.error, OSError) else f"{outcome.source.word}: {outcome.error}"
+    return str(error) if isinstance(error, OSError) else f"{source.word}: {error}"
+
+
+def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:
+    """The outputs that would be made of one image."""
+    if as_json:
+        _save_lines(json.dumps(each._asdict()) + "\n" for each in foreseen)
+    else:
+        from convcli.memory import size_in_words
+
+        _save_lines(
+            f"{each.input} -> {each.output}: {'x'.join(map(str, each.shape))} {each.dtype}, "
+            f"{size_in_words(each.bytes)}{', skipped' * each.skipped}\n"
+            for each in foreseen
+        )
 
 
 def _say_written(written: "Written", talk: Talk) -> None:
@@ -65,6 +82,8 @@ def _say_written(written: "Written", talk: Talk) -> None:
         talk.warn(f"{written.output}: {warning}")
     shape = "x".join(map(str, written.shape))
     talk.note(f"{written.output}: {shape} {written.dtype}, pads {written.pads}, by {written.algorithm}")
+    for note in written.notes:
+        talk.note(f"{written.output}: {note}")
 
 
 def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:

@@ -1,0 +1,51 @@
+"""What a batch would write, from headers alone."""
+
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.batch import Batch
+from convcli.filtering import intended, prepared_shape
+from convcli.inputs import Source
+
+
+class Foreseen(NamedTuple):
+    """One output file.
+
+    shape: of its maps.  bytes: of its pixels, alpha among them, before compression.
+    skipped: whether it is there already, and would be left as it is.
+    """
+
+    input: str
+    frame: int
+    output: str
+    kernel: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    skipped: bool
+
+
+def foresee(batch: Batch, source: Source) -> list[Foreseen]:
+    """What would be made of one image; the later frames of a picture are taken to be as its first.
+
+    Raises what reading the header and naming the outputs can raise.
+    """
+    header = source.header()
+    shape = prepared_shape(header, batch.appearance)
+    has_alpha = header.alpha and batch.appearance.alpha != "drop"
+    found = []
+    for place in batch.places(source):
+        for request in batch.requests:
+            geometry = request.geometry(shape)
+            output = intended(header.dtype, has_alpha, geometry, batch.appearance, batch.target.format)
+            names = batch.names(place, request, shape)
+            maps = (output.shape[0] // len(names), *output.shape[1:])
+            size = prod(maps[1:]) * (maps[0] + output.alpha) * np.dtype(output.dtype).itemsize
+            skipped = batch.target.skips(names)
+            found += [
+                Foreseen(source.word, place.frame, str(name), request.name, maps, str(output.dtype), size, skipped)
+                for name in names
+            ]
+    return found
