@@ -18,6 +18,7 @@ from convcli.orientation import is_sideways, upright_array, upright_picture
 from convcli.picture_bands import channels_of, pixel_type, split_alpha
 from convcli.picture_depth import stored_bits, stores_gray_and_alpha
 from convcli.picture_metadata import Description, description, read_metadata, read_orientation
+from convcli.tiff_pages import is_tiff
 
 # An MPO, which is what many phones write as .jpg, holds previews and depth maps; a PSD holds the layers of one picture.
 _PARTS_OF_ONE = ("MPO", "PSD")
@@ -25,6 +26,15 @@ _PARTS_OF_ONE = ("MPO", "PSD")
 
 def open_picture(file: Path | BytesIO) -> ImageFile:
     """The picture with its header read; a file that is none is an error of Pillow's."""
+    try:
+        return _opened(file)
+    except PIL.UnidentifiedImageError:
+        if is_tiff(file) and not deep_extra.is_installed():
+            raise ValueError("Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more") from None
+        raise
+
+
+def _opened(file: Path | BytesIO) -> ImageFile:
     try:
         return PIL.Image.open(file)
     except PIL.UnidentifiedImageError:
@@ -49,7 +59,7 @@ class PillowFrame(NamedTuple):
         picture = self._sought()
         mode = "LA" if stores_gray_and_alpha(picture) else working_mode(picture)
         alpha = mode.endswith("A")
-        width, height = picture.size[::-1] if is_sideways(read_orientation(picture)) else picture.size
+        width, height = picture.size[::-1] if is_sideways(_described(picture).orientation) else picture.size
         dtype = np.dtype(np.uint16) if self._decoder() else pixel_type(mode, picture.format)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)

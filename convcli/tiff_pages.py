@@ -39,28 +39,29 @@ _HELD = {(count, "uint8") for count in (1, 2, 3, 4)} | {(1, name) for name in ("
 @contextmanager
 def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
     """The pages of a TIFF, None for one that is Pillow's to read; none of what is no TIFF, or without the extra."""
-    if not deep_extra.is_installed() or _start(file) not in _MAGIC:
+    if not deep_extra.is_installed() or not is_tiff(file):
         yield []
         return
-    from tifffile import TiffFile, TiffFileError
+    from tifffile import TiffFile
 
     catch_logged("tifffile")
     try:
         tiff = TiffFile(file)
-    except TiffFileError:
-        # Pillow says why, or reads it.
+    # Whatever is wrong, Pillow says it in other words, or reads it.
+    except Exception:
         yield []
         return
     with tiff:
         yield [TiffPageFrame(page) if _is_ours(page) else None for page in cast("Iterable[TiffPage]", tiff.pages)]
 
 
-def _start(file: Path | BytesIO) -> bytes:
+def is_tiff(file: Path | BytesIO) -> bool:
+    """By its first bytes; a file in memory is left at its start."""
     if isinstance(file, BytesIO):
         file.seek(0)
-        return file.getvalue()[:4]
+        return file.getvalue()[:4] in _MAGIC
     with file.open("rb") as stream:
-        return stream.read(4)
+        return stream.read(4) in _MAGIC
 
 
 def _is_ours(page: Any) -> bool:
@@ -80,7 +81,7 @@ class TiffPageFrame(NamedTuple):
         """What ``decode`` would give, from the tags."""
         page, layout = self.page, _Layout.of(self.page)
         extent = (page.imagelength, page.imagewidth)
-        upright = extent[::-1] if is_sideways(orientation_in(_exif(page))) else extent
+        upright = extent[::-1] if is_sideways(description(lambda: _described(page)).orientation) else extent
         return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
