@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -13,6 +14,8 @@ from convcli.memory import available_memory, size_in_words
 
 # Not worth asking how much memory is free.
 SMALL = 16 << 20
+# Rows that are worked on at a time.
+ROWS = 256
 
 
 def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -33,6 +36,15 @@ def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         raise FileError(
             f"cannot keep {size_in_words(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with room"
         ) from error
+
+
+def by_rows(function: Callable[..., Array], shape: tuple[int, ...], dtype: DTypeLike, *arrays: Array) -> Array:
+    """What the function makes of arrays ``(..., H, W)``, some rows at a time, in a ``large_empty`` of that shape."""
+    made = large_empty(shape, dtype)
+    for top in range(0, shape[-2], ROWS):
+        part = (..., slice(top, top + ROWS), slice(None))
+        made[part] = function(*(array[part] for array in arrays))
+    return made
 
 
 def reserve(descriptor: int, size: int) -> None:

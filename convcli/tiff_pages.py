@@ -1,6 +1,6 @@
 """Pages of a TIFF that are read past Pillow: for their depth, which it would cut, or for their size."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,7 @@ from convcli import deep_extra
 from convcli.arrays import Array
 from convcli.caught_warnings import catch_logged
 from convcli.image_types import Header, Image, Metadata
-from convcli.large_arrays import large_empty
+from convcli.large_arrays import by_rows, large_empty
 from convcli.orientation import is_sideways, upright_array
 from convcli.picture_metadata import description, kept_exif, orientation_in, sensible_dpi
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LARGE = 64 << 20
 # What is read of the file at a time.
 _PASS = 16 << 20
-_ROWS = 256
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
@@ -98,7 +97,8 @@ class TiffPageFrame(NamedTuple):
     def _plain(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
         """Levels of which the highest is white, and that are not multiplied by alpha; and what was done."""
         if self.page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
-            return _by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels), ("white-is-zero inverted",)
+            inverted = by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels.shape, pixels.dtype, pixels)
+            return inverted, ("white-is-zero inverted",)
         if alpha is not None and _MULTIPLIED in self.page.extrasamples:
             return _divided(pixels, alpha), ("premultiplied colours divided by alpha",)
         return pixels, ()
@@ -166,13 +166,4 @@ def _divided(pixels: Array, alpha: Array) -> Array:
         colours = rows * factors
         return colours if rows.dtype.kind == "f" else np.rint(np.minimum(colours, most))
 
-    return _by_rows(divided, pixels, alpha)
-
-
-def _by_rows(function: Callable[..., Array], pixels: Array, *others: Array) -> Array:
-    """What the function makes of pixels ``(C, H, W)`` and others ``(H, W)``, in the pixels' type, row by row."""
-    made = large_empty(pixels.shape, pixels.dtype)
-    for top in range(0, pixels.shape[1], _ROWS):
-        rows = slice(top, top + _ROWS)
-        made[:, rows] = function(pixels[:, rows], *(other[rows] for other in others))
-    return made
+    return by_rows(divided, pixels.shape, pixels.dtype, pixels, alpha)
