@@ -246,6 +246,17 @@ def test_gray_tiffs_that_pillow_would_change(dtype: Any) -> None:
     assert image.pixels.dtype == dtype
 
 
+@pytest.mark.usefixtures("without_extra")
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.int16])
+def test_gray_integers_without_the_extra(dtype: Any) -> None:
+    levels = (random_levels(1, np.uint16)[..., 0].astype(np.int64) * 65537).astype(dtype)
+    data = tiff(levels, photometric="minisblack")
+    image = decode_image(data, "a.tif")
+    assert np.array_equal(image.pixels[0], levels)
+    assert decode_header(data, "a.tif").dtype == image.pixels.dtype
+    assert image.pixels.dtype == (np.uint32 if dtype == np.uint32 else np.int32)
+
+
 def test_a_spectrum_has_as_many_channels_as_it_has() -> None:
     levels = random_levels(6)
     image = decode_image(tiff(np.moveaxis(levels, -1, 0), photometric="minisblack", planarconfig="separate"), "a.tif")
