@@ -17,6 +17,7 @@ from convcli.errors import FileError, JsonError, OptionError, reason_of
 from convcli.formats import FORMATS, Format, format_of
 from convcli.image_types import Header, Image, Metadata
 from convcli.json_reading import decoded, parse_array_json
+from convcli.large_arrays import by_rows
 from convcli.npy_files import NPY_MAGIC, load_npy
 from convcli.picture_bands import picture_of
 from convcli.picture_metadata import metadata_losses
@@ -99,7 +100,8 @@ def to_gray(image: Image) -> Image:
         return image
     if channels != 3:
         raise OptionError(f"gray is made of 3 channels (red, green, blue), and this image has {channels}")
-    return replace(image, pixels=_luma(image.pixels)[np.newaxis])
+    shape = (1, *image.pixels.shape[1:])
+    return replace(image, pixels=by_rows(_luma, shape, image.pixels.dtype, image.pixels))
 
 
 def _decode(file: Path | BytesIO, source: str) -> Image:

@@ -18,6 +18,8 @@ Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], Array]
 
 # Not worth asking how much memory is free.
 SMALL = 16 << 20
+# Rows that are worked on at a time.
+ROWS = 256
 
 
 def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -33,6 +35,15 @@ def large_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """The same, of zeros."""
     # What a file holds that nobody has written is zeros.
     return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.zeros(shape, dtype)
+
+
+def by_rows(function: Callable[..., Array], shape: tuple[int, ...], dtype: DTypeLike, *arrays: Array) -> Array:
+    """What the function makes of arrays ``(..., H, W)``, some rows at a time, in a ``large_empty`` of that shape."""
+    made = large_empty(shape, dtype)
+    for top in range(0, shape[-2], ROWS):
+        part = (..., slice(top, top + ROWS), slice(None))
+        made[part] = function(*(array[part] for array in arrays))
+    return made
 
 
 def reserve(descriptor: int, size: int) -> None:

@@ -72,7 +72,7 @@ def _is_behind_pixels(chunk: bytes, stream: IO[bytes]) -> bool:
 
 def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
     """What is not of the old file's layout; None if nothing is."""
-    others = {tag: exif.pop(tag) for tag in set(exif) - _KEPT_TAGS}
+    others = {tag: exif.pop(tag) for tag in set(exif) if not _is_kept(tag, exif[tag])}
     # Other files take no offsets of 64 bits.
     exif.bigtiff = False
     # Writing tags imports what writes TIFF.
@@ -84,6 +84,14 @@ def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
 
 def _dpi(picture: ImageFile) -> tuple[float, float] | None:
     return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))
+
+
+def _is_kept(tag: int, value: Any) -> bool:
+    return tag in _KEPT_TAGS and not (tag == Base.ImageDescription and str(value).startswith(_LAYOUTS))
+
+
+# Descriptions in which ImageJ, OME and tifffile keep how many pages there are, and which is which.
+_LAYOUTS = ("ImageJ=", "<?xml", "<OME", '{"shape":')
 
 
 def sensible_dpi(x: float, y: float) -> tuple[float, float] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -18,6 +18,7 @@ from convcli.orientation import is_sideways, upright_array, upright_picture
 from convcli.picture_bands import channels_of, pixel_type, split_alpha
 from convcli.picture_depth import stored_bits, stores_gray_and_alpha
 from convcli.picture_metadata import Description, description, read_metadata, read_orientation
+from convcli.tiff_pages import is_tiff
 
 # An MPO, which is what many phones write as .jpg, holds previews and depth maps; a PSD holds the layers of one picture.
 _PARTS_OF_ONE = ("MPO", "PSD")
@@ -25,6 +26,15 @@ _PARTS_OF_ONE = ("MPO", "PSD")
 
 def open_picture(file: Path | BytesIO) -> ImageFile:
     """The picture with its header read; a file that is none is an error of Pillow's."""
+    try:
+        return _opened(file)
+    except PIL.UnidentifiedImageError:
+        if is_tiff(file) and not deep_extra.is_installed():
+            raise ValueError("Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more") from None
+        raise
+
+
+def _opened(file: Path | BytesIO) -> ImageFile:
     try:
         return PIL.Image.open(file)
     except PIL.UnidentifiedImageError:
@@ -49,8 +59,8 @@ class PillowFrame(NamedTuple):
         picture = self._sought()
         mode = "LA" if stores_gray_and_alpha(picture) else working_mode(picture)
         alpha = mode.endswith("A")
-        width, height = picture.size[::-1] if is_sideways(read_orientation(picture)) else picture.size
-        dtype = np.dtype(np.uint16) if self._decoder() else pixel_type(mode, picture.format)
+        width, height = picture.size[::-1] if is_sideways(_described(picture).orientation) else picture.size
+        dtype = np.dtype(np.uint16) if self._decoder() else _unsigned(picture, pixel_type(mode, picture.format))
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)
 
@@ -89,6 +99,7 @@ class PillowFrame(NamedTuple):
         notes = converted.notes
         if not converted.keeps_profile:
             metadata = metadata._replace(icc=None)
+        pixels = pixels.view(_unsigned(picture, pixels.dtype))
         if _is_white_zero(picture):
             pixels, notes = 65535 - pixels, (*notes, "white-is-zero inverted")
         if (level := _transparent_level(picture)) is not None:
@@ -99,6 +110,17 @@ class PillowFrame(NamedTuple):
 def _transparent_level(picture: ImageFile) -> int | None:
     """That of 16-bit gray; Pillow makes alpha of others."""
     return picture.info.get("transparency") if picture.mode.startswith("I;16") else None
+
+
+def _unsigned(picture: ImageFile, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """uint32 for a TIFF of those, of which Pillow makes int32, bit by bit."""
+    tags = getattr(picture, "tag_v2", None)
+    unsigned = dtype == np.int32 and tags is not None and tags.get(_SAMPLE_FORMAT, (1,)) == (1,)
+    return np.dtype(np.uint32) if unsigned else dtype
+
+
+# 1: unsigned, which it is if nothing is said.
+_SAMPLE_FORMAT = 339
 
 
 def _is_white_zero(picture: ImageFile) -> bool:

@@ -1,6 +1,6 @@
 """Pages of a TIFF that are read past Pillow: for their depth, which it would cut, or for their size."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,7 @@ from convcli import deep_extra
 from convcli.arrays import Array
 from convcli.caught_warnings import catch_logged
 from convcli.image_types import Header, Image, Metadata
-from convcli.large_arrays import large_empty
+from convcli.large_arrays import by_rows, large_empty
 from convcli.orientation import is_sideways, upright_array
 from convcli.picture_metadata import description, kept_exif, orientation_in, sensible_dpi
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LARGE = 64 << 20
 # What is read of the file at a time.
 _PASS = 16 << 20
-_ROWS = 256
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
@@ -39,28 +38,29 @@ _HELD = {(count, "uint8") for count in (1, 2, 3, 4)} | {(1, name) for name in ("
 @contextmanager
 def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
     """The pages of a TIFF, None for one that is Pillow's to read; none of what is no TIFF, or without the extra."""
-    if not deep_extra.is_installed() or _start(file) not in _MAGIC:
+    if not deep_extra.is_installed() or not is_tiff(file):
         yield []
         return
-    from tifffile import TiffFile, TiffFileError
+    from tifffile import TiffFile
 
     catch_logged("tifffile")
     try:
         tiff = TiffFile(file)
-    except TiffFileError:
-        # Pillow says why, or reads it.
+    # Whatever is wrong, Pillow says it in other words, or reads it.
+    except Exception:
         yield []
         return
     with tiff:
         yield [TiffPageFrame(page) if _is_ours(page) else None for page in cast("Iterable[TiffPage]", tiff.pages)]
 
 
-def _start(file: Path | BytesIO) -> bytes:
+def is_tiff(file: Path | BytesIO) -> bool:
+    """By its first bytes; a file in memory is left at its start."""
     if isinstance(file, BytesIO):
         file.seek(0)
-        return file.getvalue()[:4]
+        return file.getvalue()[:4] in _MAGIC
     with file.open("rb") as stream:
-        return stream.read(4)
+        return stream.read(4) in _MAGIC
 
 
 def _is_ours(page: Any) -> bool:
@@ -80,7 +80,7 @@ class TiffPageFrame(NamedTuple):
         """What ``decode`` would give, from the tags."""
         page, layout = self.page, _Layout.of(self.page)
         extent = (page.imagelength, page.imagewidth)
-        upright = extent[::-1] if is_sideways(orientation_in(_exif(page))) else extent
+        upright = extent[::-1] if is_sideways(description(lambda: _described(page)).orientation) else extent
         return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
@@ -97,7 +97,8 @@ class TiffPageFrame(NamedTuple):
     def _plain(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
         """Levels of which the highest is white, and that are not multiplied by alpha; and what was done."""
         if self.page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
-            return _by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels), ("white-is-zero inverted",)
+            inverted = by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels.shape, pixels.dtype, pixels)
+            return inverted, ("white-is-zero inverted",)
         if alpha is not None and _MULTIPLIED in self.page.extrasamples:
             return _divided(pixels, alpha), ("premultiplied colours divided by alpha",)
         return pixels, ()
@@ -165,13 +166,4 @@ def _divided(pixels: Array, alpha: Array) -> Array:
         colours = rows * factors
         return colours if rows.dtype.kind == "f" else np.rint(np.minimum(colours, most))
 
-    return _by_rows(divided, pixels, alpha)
-
-
-def _by_rows(function: Callable[..., Array], pixels: Array, *others: Array) -> Array:
-    """What the function makes of pixels ``(C, H, W)`` and others ``(H, W)``, in the pixels' type, row by row."""
-    made = large_empty(pixels.shape, pixels.dtype)
-    for top in range(0, pixels.shape[1], _ROWS):
-        rows = slice(top, top + _ROWS)
-        made[:, rows] = function(pixels[:, rows], *(other[rows] for other in others))
-    return made
+    return by_rows(divided, pixels.shape, pixels.dtype, pixels, alpha)

@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tifffile
+from command_line import ENVIRONMENT, convcli, npy
 from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
 
@@ -245,6 +246,17 @@ def test_gray_tiffs_that_pillow_would_change(dtype: Any) -> None:
     assert image.pixels.dtype == dtype
 
 
+@pytest.mark.usefixtures("without_extra")
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.int16])
+def test_gray_integers_without_the_extra(dtype: Any) -> None:
+    levels = (random_levels(1, np.uint16)[..., 0].astype(np.int64) * 65537).astype(dtype)
+    data = tiff(levels, photometric="minisblack")
+    image = decode_image(data, "a.tif")
+    assert np.array_equal(image.pixels[0], levels)
+    assert decode_header(data, "a.tif").dtype == image.pixels.dtype
+    assert image.pixels.dtype == (np.uint32 if dtype == np.uint32 else np.int32)
+
+
 def test_a_spectrum_has_as_many_channels_as_it_has() -> None:
     levels = random_levels(6)
     image = decode_image(tiff(np.moveaxis(levels, -1, 0), photometric="minisblack", planarconfig="separate"), "a.tif")
@@ -327,15 +339,20 @@ DEEP = [format for format in FORMATS if not format.is_array and format.max_depth
 
 @pytest.mark.parametrize("format", DEEP, ids=lambda format: format.name)
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("with_alpha", [False, True])
-def test_16_bits_go_round(channels: int, with_alpha: bool, format: Any) -> None:
-    if with_alpha and not format.holds_alpha:
-        pytest.skip("it holds no alpha")
+def test_16_bits_go_round(channels: int, format: Any) -> None:
+    levels = np.moveaxis(random_levels(channels), -1, 0)
+    image = decode_image(encode_image(levels, None, format, Metadata()), "a")
+    assert np.array_equal(image.pixels, levels)
+    assert image.alpha is None
+
+
+@pytest.mark.parametrize("format", [format for format in DEEP if format.holds_alpha], ids=lambda format: format.name)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_of_16_bits_goes_round(channels: int, format: Any) -> None:
     levels = np.moveaxis(random_levels(channels + 1), -1, 0)
-    alpha = levels[-1] if with_alpha else None
-    image = decode_image(encode_image(levels[:-1], alpha, format, Metadata()), "a")
+    image = decode_image(encode_image(levels[:-1], levels[-1], format, Metadata()), "a")
     assert np.array_equal(image.pixels, levels[:-1])
-    assert (image.alpha is None) if alpha is None else np.array_equal(image.alpha, alpha)
+    assert np.array_equal(image.alpha, levels[-1])
 
 
 def test_floats_go_round() -> None:
@@ -480,3 +497,70 @@ def test_the_bomb_limit_is_for_deep_pngs_too(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(FileError, match=r"^cannot read a.png: Image size \(35 pixels\) exceeds limit of 20 pixels"):
         decode_image(png_of_16_bits(random_levels(3), 2), "a.png")
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_a_tiff_that_only_the_extra_reads_names_it() -> None:
+    with pytest.raises(FileError) as caught:
+        decode_image(tiff(random_levels(3, np.float32)), "a.tif")
+    assert str(caught.value) == (
+        "cannot read a.tif: Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more"
+    )
+
+
+@pytest.mark.parametrize("data", [b"II*\0", b"MM\0*garbage", b"II+\0" + bytes(30), tiff(random_levels(3))[:60]])
+def test_what_only_starts_like_a_tiff(data: bytes) -> None:
+    with pytest.raises(FileError, match=r"^cannot read a\.tif: it is neither a picture that Pillow knows, nor an .npy"):
+        decode_image(data, "a.tif")
+
+
+def test_a_damaged_tag_is_warned_about() -> None:
+    """By the library that reads the pixels, in a log, and by the one that reads the tags."""
+    data = bytearray(tiff(random_levels(3)))
+    place = data.index((305).to_bytes(2, "little") + b"\x02\0")
+    data[place + 4 : place + 8] = (1 << 28).to_bytes(4, "little")
+    image = decode_image(bytes(data), "a.tif")
+    assert any("305" in warning for warning in image.warnings)
+    assert image.pixels.shape == (3, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("text", ["ImageJ=1.54\nimages=500", '{"shape": [500, 5, 7]}', "<?xml version='1.0'?><OME/>"])
+def test_a_description_of_the_old_files_pages_stays_behind(text: str) -> None:
+    data = tiff(random_levels(3), description=text, software="Scanner")
+    exif = parsed(decode_image(data, "a.tif").metadata.exif)
+    assert Base.ImageDescription not in exif
+    assert exif[Base.Software] == "Scanner"
+
+
+def test_deep_pictures_through_the_program(tmp_path: Path) -> None:
+    levels = random_levels(4)
+    (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(levels))
+    for name in ("out.png", "out.tif"):
+        result = convcli("apply", "deep.png", "-k", "identity", "-o", name, cwd=tmp_path)
+        assert (result.code, result.err) == (0, "")
+        image = open_image(tmp_path / name)
+        assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels[..., :3])
+        assert np.array_equal(image.alpha, levels[..., 3])
+    floats = convcli("apply", "-", "-k", "identity", "--range", "raw", "-f", "tiff", "-o", "-", cwd=tmp_path,
+                     stdin=npy(np.moveaxis(levels[..., :3], -1, 0) - 0.5))  # fmt: skip
+    assert np.array_equal(tifffile.imread(BytesIO(floats.out)), (levels[..., :3] - 0.5).astype(np.float32))
+
+
+def test_the_program_without_the_extra(tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    blocker = "import sys\nsys.modules['tifffile'] = sys.modules['imagecodecs'] = None\n"
+    (blocked / "sitecustomize.py").write_text(blocker)
+    (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(random_levels(3)))
+    paths = {"PYTHONPATH": f"{blocked}:{ENVIRONMENT.get('PYTHONPATH', '')}"}
+    result = convcli("apply", "deep.png", "-k", "identity", "-o", "out.png", cwd=tmp_path, env=paths)
+    assert (result.code, result.err) == (
+        0,
+        "convcli: warning: deep.png: 16-bit RGB PNG read at 8 bits: pip install 'convcli[deep]' reads them all, "
+        "and an .npy array holds them\n",
+    )
+    deep = npy(np.moveaxis(random_levels(3), -1, 0))
+    result = convcli(
+        "apply", "-", "-k", "identity", "--range", "clip", "-o", "low.png", cwd=tmp_path, stdin=deep, env=paths
+    )
+    assert result.err == "convcli: warning: low.png: 16 bits reduced to 8: png holds no more for 3 maps\n"

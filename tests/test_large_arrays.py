@@ -5,7 +5,7 @@ import pytest
 
 from convcli import large_arrays
 from convcli.errors import FileError
-from convcli.large_arrays import large_empty
+from convcli.large_arrays import by_rows, large_empty
 from convcli.memory import Memory
 
 
@@ -29,3 +29,16 @@ def test_a_full_disk_is_an_error_and_not_a_crash(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(FileError, match=r"cannot keep 1\.0 EB in .*; set TMPDIR to a folder with room"):
         large_empty((1 << 30, 1 << 30), np.uint8)
+
+
+def test_some_rows_at_a_time() -> None:
+    seen = []
+
+    def summed(colours, alpha):
+        seen.append(alpha.shape)
+        return colours.sum(axis=0) * alpha
+
+    colours, alpha = np.arange(3 * 600 * 2).reshape(3, 600, 2), np.arange(1200).reshape(600, 2)
+    made = by_rows(summed, (1, 600, 2), np.int64, colours, alpha)
+    assert np.array_equal(made[0], colours.sum(axis=0) * alpha)
+    assert seen == [(256, 2), (256, 2), (88, 2)]
