@@ -27,3 +27,7 @@ class OptionError(ConvcliError, ValueError):
 
 class FileError(ConvcliError, OSError):
     """A file that could not be read or written."""
+
+
+class ClusterError(ConvcliError, OSError):
+    """A cluster that cannot be reached, or was lost."""
