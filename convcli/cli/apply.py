@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 @options.spread
 def apply(
+    context: typer.Context,
     images: options.Images,
     kernels: options.KernelSources,
     *,
     words: options.Words,
     engine: options.Engine,
+    cluster: options.Cluster = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
     alpha: Annotated[
@@ -78,8 +80,9 @@ def apply(
     refuse_second_stdin([*images, *kernels])
     if output == STREAM:
         _refuse_stdout(json)
+    computers = sources.cluster_of(context, cluster)
     batch = Batch(
-        [sources.read_request(source, words, engine) for source in kernels],
+        [sources.read_request(source, words, engine, computers) for source in kernels],
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range),
         target_of(output, format, overwrite=overwrite, compression=compression),
         binary_stdout,
