@@ -29,6 +29,10 @@ class FileError(ConvcliError, OSError):
     """A file that could not be read or written."""
 
 
+class ClusterError(ConvcliError, OSError):
+    """A cluster that cannot be reached, or was lost."""
+
+
 def reason_of(error: Exception) -> str:
     """What another library's error says, in one line; its type if it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -13,7 +13,7 @@ PACKAGE = Path(convcli.__file__).parent
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
     {"errors"},
-    {"arrays", "memory"},
+    {"arrays", "cluster", "memory"},
     {"concurrency", "large_arrays", "padding", "json_reading"},
     {"geometry", "light", "npy_files"},
     {"settings", "profiles"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"engine.calibration", "engine.scratch", "engine.tiles"},
     {"engine.costs"},
     {"engine.interface"},
-    {"engine.factors", "engine.partition", "engine.threads", "engine.vertical"},
+    {"engine.factors", "engine.partition", "engine.slabs", "engine.threads", "engine.vertical"},
     {
         "engine.direct",
         "engine.fft",
@@ -34,6 +34,7 @@ LAYERS = [
         "engine.winograd",
     },
     {"engine.plan"},
+    {"engine.tasks"},
     {"engine.bands"},
     {"engine"},
     {"operands"},
@@ -57,6 +58,7 @@ HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in la
 
 # What may be imported from outside, beside the standard library.
 OUTSIDE = {
+    "cluster": {"dask", "distributed"},
     "cli": {"numpy", "typer", "rich", "textual_image"},
     "heatmaps": {"numpy", "PIL"},
     "images": {"numpy", "PIL"},

@@ -19,6 +19,7 @@ from convcli.cli.explain import explain
 from convcli.cli.grad import grad
 from convcli.cli.kernels import kernels
 from convcli.cli.matrix import matrix
+from convcli.cli.options import OptionalAddress
 from convcli.cli.plan import plan
 from convcli.cli.streams import say
 from convcli.errors import ConvcliError
@@ -113,4 +114,5 @@ def convcli(
 
 for command in (apply, grad, explain, check, matrix, plan, kernels):
     # Rich takes square brackets for markup unless they are escaped.
-    app.command(help=inspect.cleandoc(command.__doc__ or "").replace("[", r"\["))(command)
+    words = inspect.cleandoc(command.__doc__ or "").replace("[", r"\[")
+    app.command(cls=OptionalAddress, help=words)(command)

@@ -12,11 +12,13 @@ from convcli.errors import OptionError
 
 @options.spread
 def apply(
+    context: typer.Context,
     images: options.ManyImages = None,
     *,
     kernels: options.KernelSources,
     words: options.Words,
     engine: options.Engine,
+    cluster: options.Cluster = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
     linear: Annotated[
@@ -103,7 +105,9 @@ def apply(
     found = sources.image_sources(pictures, files.listed, null=files.null)
     # A preview shows one image after the other.
     jobs = batches.jobs_for(1 if preview else files.jobs, len(found))
-    requests = [batches.sharing_threads(sources.read_request(source, words, engine), jobs) for source in kernels]
+    computers = sources.cluster_of(context, cluster)
+    asked = [sources.read_request(source, words, engine, computers) for source in kernels]
+    requests = [batches.sharing_threads(request, jobs) for request in asked]
     batch = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 @options.spread
 def grad(
+    context: typer.Context,
     images: options.Images,
     kernel: options.KernelSource,
     *,
     words: options.Words,
     engine: options.Engine,
+    cluster: options.Cluster = None,
     upstream: options.Upstream = "ones",
     wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="Which gradients.")] = "kernel,input,bias",
     step: Annotated[
@@ -76,7 +78,8 @@ def grad(
     from convcli.gradient_batch import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
-    request, names = sources.read_request(kernel, words, engine), _names(wrt, step)
+    names, computers = _names(wrt, step), sources.cluster_of(context, cluster)
+    request = sources.read_request(kernel, words, engine, computers)
     asked, first = options.asked_format(format, json=json), sources.image_path(images[0])
     if step is None:
         save = _saving_gradients(request.kernel, names, output, asked, first, overwrite, full)

@@ -11,6 +11,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from convcli.cli.streams import say
 from convcli.errors import OptionError
@@ -66,9 +67,29 @@ HeaderOnly = Annotated[
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
 Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="[ADDRESS]",
+        show_default=False,
+        help="Compute on a Dask cluster: tcp://HOST:PORT, file:SCHEDULER.json, or local:N for N processes here; "
+        "without an address, that in DASK_SCHEDULER_ADDRESS.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Show the arrays as pictures, if stdout is a terminal.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class OptionalAddress(typer.core.TyperCommand):
+    """A command whose ``--cluster`` may stand alone, which typer's options cannot: it then has an empty value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse a command line."""
+        following = [*args[1:], "-"]
+        alone = [word == "--cluster" and after.startswith("-") for word, after in zip(args, following, strict=True)]
+        return super().parse_args(ctx, [f"{word}=" if bare else word for word, bare in zip(args, alone, strict=True)])
 
 
 def source_of(upstream: str) -> str:

@@ -5,10 +5,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import typer
 
 from convcli.arrays import Array
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
+from convcli.cluster import Cluster, open_cluster
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, FileError, OptionError
 from convcli.filtering import Appearance, network_input, prepared
@@ -102,7 +104,12 @@ def image_path(source: str) -> Path:
     return source_of(source, _stdin).path
 
 
-def read_request(source: str, words: Words, engine: Engine) -> Request:
+def cluster_of(context: typer.Context, words: str | None) -> Cluster | None:
+    """The cluster that the words of ``--cluster`` stand for, until the command ends; None without any."""
+    return None if words is None else context.with_resource(open_cluster(words))
+
+
+def read_request(source: str, words: Words, engine: Engine, cluster: Cluster | None = None) -> Request:
     """A convolution from a kernel's source and the options' words."""
     kernel = read_kernel(source)
     if words.bias is not None:
@@ -114,7 +121,8 @@ def read_request(source: str, words: Words, engine: Engine) -> Request:
         groups=kernel.groups if words.groups is None else words.groups,
         edge=words.edge,
     )
-    return Request(kernel, settings, words.flip, Execution(engine.algorithm, engine.threads, _bytes(engine.memory)))
+    execution = Execution(engine.algorithm, engine.threads, _bytes(engine.memory), cluster)
+    return Request(kernel, settings, words.flip, execution)
 
 
 # With less, tiles are a few pixels, and take hours.

@@ -1,39 +1,40 @@
-"""The executor: for each tile of the plan, load a padded float tile, compute, store.
-
-It decides nothing, but that a tile of infinities or NaN is done by the definition.
+"""The executor: every tile of the plan computed, here or on a cluster, and stored or added up.
 
 V, K, Z, G and dK come with the five axes that ``Geometry`` gives them, in any real type.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine import unshared
+from convcli.cluster import Cluster
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Workload
 from convcli.engine.partition import gradient_parts, parts
 from convcli.engine.plan import (
     AUTO,
     CONVOLUTIONS,
-    DEFINITION,
-    KERNEL_GRADIENTS,
     Plan,
     plan_convolution,
     plan_kernel_gradient,
 )
 from convcli.engine.scratch import Scratch
+from convcli.engine.slabs import Slab, Weights, bands
+from convcli.engine.tasks import Convolution, InputGradient, KernelGradient, Task, compute
 from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, each
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
-from convcli.padding import Runs, pad, pad_adjoint
+from convcli.padding import pad_adjoint
 
 # Bytes of workspace for each thread.
 MEMORY = 16 << 20
+# Bytes of input and output that a cluster's worker is sent and sends back at a time: more keep a worker waiting for
+# them, and fewer take longer to hand out than to compute.
+BAND = 8 << 20
 
 # Takes a finished part of Z, given where it lies; called by several threads at once.
 Store = Callable[[tuple[slice, ...], FloatArray], None]
@@ -41,11 +42,15 @@ Store = Callable[[tuple[slice, ...], FloatArray], None]
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a call is to be computed: by which algorithm, on how many threads, in how many bytes a thread."""
+    """How a call is to be computed: by which algorithm, on how many threads, in how many bytes a thread.
+
+    cluster: whose workers compute the tiles, one thread each; the result is the same to the last bit.
+    """
 
     algorithm: str = AUTO
     threads: int | None = None
     memory: int = MEMORY
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         if self.algorithm not in (AUTO, *CONVOLUTIONS):
@@ -112,6 +117,13 @@ class _Output:
         if self._bias is not None:
             np.add(tile, self._bias[part], out=self._out[part])
 
+    def take(self, part: tuple[slice, ...], tile: FloatArray) -> None:
+        """Finish a tile that was computed somewhere else."""
+        if self._bias is None:
+            self._out[part] = tile
+        else:
+            self.finish(part, tile)
+
 
 class _Stored:
     """Z handed on tile by tile, computed in a thread's scratch."""
@@ -131,6 +143,8 @@ class _Stored:
             np.add(tile, self._bias[part], out=tile)
         self._store(part, tile)
 
+    take = finish
+
 
 def plan_for(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Execution = AUTOMATIC) -> Plan:
     """The plan of a convolution with K, which is looked at only for its rank."""
@@ -138,21 +152,22 @@ def plan_for(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Exec
 
 
 def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored, execution: Execution) -> None:
-    plan = plan_for(K, geometry, output.dtype, execution)
-    algorithm = CONVOLUTIONS[plan.algorithm]
-    shared = algorithm.runner(K, plan.work, plan.estimate) if geometry.shares_weights else None
-    may_spread = V.dtype.kind == "f" and plan.estimate.spreads
+    # BLAS rounds in another order where numbers lie apart, as they do in a kernel turned round.
+    K = np.ascontiguousarray(K)
+    task = Convolution(plan_for(K, geometry, output.dtype, execution), Slab.whole(V), Weights(K))
+    if execution.cluster:
+        for tile, made in _elsewhere(task, execution.cluster):
+            output.take(tile.place, made)
+        return
+    fill = task.filler()
 
-    def fill(tile: Tile, scratch: Scratch) -> None:
-        part = _part(tile)
-        filled, loaded = output.tile(part, scratch), _load(V, geometry, tile, plan.work.dtype, scratch)
-        run = shared or algorithm.runner(_weights_at(tile, K, geometry), plan.work, plan.estimate)
-        run(loaded, filled, scratch)
-        if may_spread and not np.isfinite(filled.sum()) and not np.isfinite(loaded).all():
-            CONVOLUTIONS[DEFINITION].runner(K, plan.work, plan.estimate)(loaded, filled, scratch)
+    def fill_in_place(tile: Tile, scratch: Scratch) -> None:
+        part = tile.place
+        filled = output.tile(part, scratch)
+        fill(tile, filled, scratch)
         output.finish(part, filled)
 
-    each(list(plan.estimate.extent.tiles(geometry)), fill, threads=execution.threads_for(plan.estimate))
+    each(task.plan.tiles, fill_in_place, threads=execution.threads_for(task.plan.estimate))
 
 
 def kernel_gradient(
@@ -180,23 +195,12 @@ def plan_for_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution
 def _kernel_gradient(
     V: Array, G: Array, geometry: Geometry, dtype: np.dtype[Any], out: FloatArray, execution: Execution
 ) -> None:
-    plan = plan_for_kernel_gradient(geometry, dtype, execution)
-    run = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(plan.work, plan.estimate)
-
-    def add(part: tuple[Tile, FloatArray]) -> None:
-        tile, gradient = part
-        to = out if geometry.shares_weights else _weights_at(tile, out, geometry)
+    def add(tile: Tile, gradient: FloatArray) -> None:
+        to = out if geometry.shares_weights else Weights(out).at(tile, geometry)
         np.add(to, gradient, out=to)
 
-    # The same sum whichever thread is first.
-    sum_ = InOrder(add)
-
-    def part_of(numbered: tuple[int, Tile], scratch: Scratch) -> None:
-        number, tile = numbered
-        upstream = np.ascontiguousarray(G[_part(tile)], dtype=dtype)
-        sum_.bring(number, (tile, run(_load(V, geometry, tile, dtype, scratch), upstream, scratch)))
-
-    each(list(enumerate(plan.estimate.extent.tiles(geometry))), part_of, threads=execution.threads_for(plan.estimate))
+    plan = plan_for_kernel_gradient(geometry, dtype, execution)
+    _in_order(KernelGradient(plan, Slab.whole(V), Slab.whole(G)), add, execution)
 
 
 def input_gradient(G: Array, K: Array, geometry: Geometry, out: FloatArray, execution: Execution = AUTOMATIC) -> None:
@@ -209,61 +213,38 @@ def input_gradient(G: Array, K: Array, geometry: Geometry, out: FloatArray, exec
 
 
 def _input_gradient(G: Array, K: Array, geometry: Geometry, out: FloatArray, execution: Execution) -> None:
+    def unload(tile: Tile, gradient: FloatArray) -> None:
+        pad_adjoint(gradient, *tile.runs(geometry), out[tile.images.start : tile.images.stop])
+
     plan = plan_for_kernel_gradient(geometry, out.dtype, execution)
+    _in_order(InputGradient(plan, Weights(K), Slab.whole(G)), unload, execution)
 
-    def unload(part: tuple[Tile, FloatArray]) -> None:
-        tile, gradient = part
-        runs = _runs(geometry, *_window(geometry, tile))
-        pad_adjoint(gradient, *runs, out[tile.images.start : tile.images.stop])
 
-    sum_ = InOrder(unload)
+def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
+    """Give ``take`` what the task makes of each tile, one after the other: the same sum whoever is first."""
+    if execution.cluster:
+        for tile, made in _elsewhere(task, execution.cluster):
+            take(tile, made)
+        return
+    queue: InOrder[tuple[Tile, FloatArray]] = InOrder(lambda made: take(*made))
+    run = task.runner()
 
-    def part_of(numbered: tuple[int, Tile], scratch: Scratch) -> None:
+    def bring(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered
-        rows, columns = _window(geometry, tile)
-        gradient = np.zeros((len(tile.images), *out.shape[1:3], len(rows), len(columns)), out.dtype)
-        run = unshared.adjoint_runner(_weights_at(tile, K, geometry), plan.work, plan.estimate)
-        run(np.ascontiguousarray(G[_part(tile)], dtype=out.dtype), gradient, scratch)
-        sum_.bring(number, (tile, gradient))
+        queue.bring(number, (tile, run(tile, scratch)))
 
-    each(list(enumerate(plan.estimate.extent.tiles(geometry))), part_of, threads=execution.threads_for(plan.estimate))
+    each(list(enumerate(task.plan.tiles)), bring, threads=execution.threads_for(task.plan.estimate))
 
 
-def _weights_at(tile: Tile, K: Array, geometry: Geometry) -> Array:
-    rows, columns = geometry.weights_at(tile.rows, tile.columns)
-    return K[:, :, rows, columns]
+def _elsewhere(task: Task, cluster: Cluster) -> Iterator[tuple[Tile, FloatArray]]:
+    """Each tile with what the task makes of it on a cluster's workers, in their order."""
+    plan = task.plan
+    in_bands = list(bands(plan.tiles, plan.work.geometry, BAND // plan.work.itemsize))
+    made = cluster.map(_compute_band, ((task.only(band.hull), band.tiles) for band in in_bands))
+    for band, arrays in zip(in_bands, made, strict=True):
+        yield from zip(band.tiles, arrays, strict=True)
 
 
-def _window(geometry: Geometry, tile: Tile) -> tuple[range, range]:
-    """The padded rows and columns that a tile's outputs read."""
-    return geometry.rows.window(tile.rows), geometry.columns.window(tile.columns)
-
-
-def _runs(geometry: Geometry, rows: range, columns: range) -> tuple[Runs, Runs]:
-    """Which pixels of V these padded rows and columns hold."""
-    return geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
-
-
-def _part(tile: Tile) -> tuple[slice, ...]:
-    """Where a tile lies in Z."""
-    images, rows, columns = (slice(span.start, span.stop) for span in tile)
-    return (images, slice(None), slice(None), rows, columns)
-
-
-def _load(V: Array, geometry: Geometry, tile: Tile, dtype: np.dtype[Any], scratch: Scratch) -> FloatArray:
-    """The padded input that a tile's windows cover, as floats; a view of V where that is what V holds already."""
-    images = V[tile.images.start : tile.images.stop]
-    rows, columns = _window(geometry, tile)
-    row_runs, column_runs = _runs(geometry, rows, columns)
-    inside = geometry.rows.is_inside(rows) and geometry.columns.is_inside(columns)
-    if inside and V.dtype == dtype and _fits_blas(V):
-        return images[..., row_runs[0].source, column_runs[0].source]
-    padded: FloatArray = scratch.array((*images.shape[:3], len(rows), len(columns)), dtype)
-    pad(images, row_runs, column_runs, geometry.edge.value, padded)
-    return padded
-
-
-def _fits_blas(V: Array) -> bool:
-    """Whether rows are as BLAS takes them: whole, and one after the other."""
-    row, column = V.strides[-2:]
-    return column == V.itemsize and row >= V.shape[-1] * V.itemsize
+def _compute_band(band: tuple[Task, Sequence[Tile]]) -> list[FloatArray]:
+    task, tiles = band
+    return compute(task, tiles)

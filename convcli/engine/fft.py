@@ -78,7 +78,8 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     y, x = geometry.rows.stride, geometry.columns.stride
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-        means = tile.mean(axis=(-1, -2), keepdims=True, dtype=work.dtype)
+        # Row by row: over both axes at once the order of the sum would follow how the tile lies in memory.
+        means = tile.mean(axis=-1, keepdims=True).mean(axis=-2, keepdims=True)
         centred = np.subtract(tile, means, out=scratch.array(tile.shape, tile.dtype))
         everything = _back(_multiply(_forth(centred, side, scratch), spectra, scratch), scratch)
         kept = everything[..., : (out.shape[-2] - 1) * y + 1 : y, : (out.shape[-1] - 1) * x + 1 : x]

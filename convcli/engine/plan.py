@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from convcli.arrays import Array
 from convcli.engine import direct, fft, im2col, separable, toeplitz, unshared, winograd
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
+from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 
 
@@ -66,6 +67,11 @@ class Plan(NamedTuple):
     chosen_by: str
     estimate: Estimate
     others: Mapping[str, Estimate | Refusal]
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """All that is to be computed."""
+        return list(self.estimate.extent.tiles(self.work.geometry))
 
 
 @lru_cache(maxsize=128)

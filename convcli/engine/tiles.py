@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import FloatArray
 from convcli.geometry import Axis, Geometry
+from convcli.padding import Runs
 
 # Tiles at the edges are more calls, which the copies saved within must be worth; so are their windows' pixels.
 LEAST_TILES = 8
@@ -32,6 +33,25 @@ class Tile(NamedTuple):
     images: range
     rows: range
     columns: range
+
+    @property
+    def place(self) -> tuple[slice, ...]:
+        """Where it lies in Z, which has five axes."""
+        images, rows, columns = (slice(span.start, span.stop) for span in self)
+        return (images, slice(None), slice(None), rows, columns)
+
+    def shape(self, geometry: Geometry) -> tuple[int, int, int, int, int]:
+        """The shape of that part of Z."""
+        return (len(self.images), geometry.groups, geometry.out_channels, len(self.rows), len(self.columns))
+
+    def window(self, geometry: Geometry) -> tuple[range, range]:
+        """The padded rows and columns that its outputs read."""
+        return geometry.rows.window(self.rows), geometry.columns.window(self.columns)
+
+    def runs(self, geometry: Geometry) -> tuple[Runs, Runs]:
+        """Which pixels of V those rows and columns hold."""
+        rows, columns = self.window(geometry)
+        return geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
 
 
 @dataclass(frozen=True, slots=True)

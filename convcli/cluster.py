@@ -1,0 +1,208 @@
+"""Work on the machines of a Dask cluster.
+
+Workers only compute. A task carries all that it reads, and what it returns is all that it does: one that is lost with
+its worker is done again by another, and no machine needs another's files.
+"""
+
+import json
+import logging
+import os
+import pickle
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from convcli import __version__
+from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
+FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
+# Seconds for a scheduler to answer, and for a first worker to come.
+PATIENCE = 5
+# Seconds without workers after which no more are waited for.
+WITHOUT_WORKERS = 15
+# Tasks for each thread: one at work, and others on their way to it and back.
+TASKS_OF_A_THREAD = 3
+
+
+class Cluster:
+    """The workers of a scheduler."""
+
+    def __init__(self, client: "Client", address: str) -> None:
+        self._client, self._address = client, address
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """``work`` of each item, in their order; few items more are taken than results are given.
+
+        Work, items and results are pickled. A ConvcliError that work raises is raised here.
+        Raises ClusterError where the scheduler is lost, or one worker after the other.
+        """
+        running: deque[Future[Any]] = deque()
+        most = TASKS_OF_A_THREAD * max(1, self._threads())
+        for item in items:
+            # Pickled here, for Dask would look into it for tasks of its own.
+            running.append(self._client.submit(_run, pickle.dumps((work, item), pickle.HIGHEST_PROTOCOL), pure=False))
+            if len(running) >= most:
+                yield self._result(running.popleft())
+        while running:
+            yield self._result(running.popleft())
+
+    def _threads(self) -> int:
+        with self._lost_scheduler():
+            return sum(self._client.nthreads().values())
+
+    def _result(self, future: "Future[Any]") -> Any:
+        from distributed import KilledWorker
+
+        with self._lost_scheduler():
+            error = self._error(future)
+            if error is None:
+                return future.result()
+        if isinstance(error, KilledWorker):
+            raise ClusterError(
+                f"{error.allowed_failures + 1} workers of {self._address} died of the same task, the last at "
+                f"{error.last_worker.address}: their logs say why; give them more memory, or use a smaller --memory"
+            )
+        raise error
+
+    def _error(self, future: "Future[Any]") -> Exception | None:
+        """What its work raised, once that is done; it is waited for as long as there is somebody to do it."""
+        while True:
+            try:
+                error: Exception | None = future.exception(timeout=WITHOUT_WORKERS)
+                return error
+            except TimeoutError:
+                if not self._threads():
+                    raise ClusterError(f"{self._address} has no workers left: {_how_to_start(self._address)}") from None
+
+    @contextmanager
+    def _lost_scheduler(self) -> Iterator[None]:
+        from distributed import CancelledError
+
+        try:
+            yield
+        except ConvcliError:
+            raise
+        except (OSError, CancelledError):
+            raise ClusterError(f"lost the scheduler at {self._address}: see its log, and run this again") from None
+
+
+def _run(pickled: bytes) -> Any:
+    work, item = pickle.loads(pickled)
+    return work(item)
+
+
+@contextmanager
+def open_cluster(words: str) -> Iterator[Cluster]:
+    """The cluster that ``tcp://HOST:PORT``, ``file:SCHEDULER.json`` or ``local:N`` stand for, closed in the end.
+
+    ``local:N`` starts N worker processes on this machine. No words: the address in DASK_SCHEDULER_ADDRESS.
+    Raises OptionError for other words, and ClusterError where no scheduler or no worker answers, or where one has
+    another version of convcli.
+    """
+    local = re.fullmatch(r"local:([1-9]\d*)", words)
+    address = "" if local else _address(words)
+    _quieten()
+    with _local_cluster(int(local[1])) if local else _client(address) as client:
+        _require_workers(client, address)
+        yield Cluster(client, words or address)
+
+
+def _address(words: str) -> str:
+    """The scheduler's own address, ``tcp://HOST:PORT``."""
+    if words.startswith("file:"):
+        return _address_in(Path(words.removeprefix("file:")))
+    named = words or os.environ.get(ADDRESS_VARIABLE, "")
+    if not named:
+        raise OptionError(f"--cluster: expected {FORMS}, or such an address in {ADDRESS_VARIABLE}, which is not set")
+    if not re.fullmatch(r"((tcp|tls)://)?(\[[\da-fA-F:.]+\]|[^\s:/\[\]]+):[1-9]\d*", named):
+        source = "" if words else f" in {ADDRESS_VARIABLE}"
+        raise OptionError(f"--cluster: expected {FORMS}, given {named!r}{source}")
+    return named
+
+
+def _address_in(path: Path) -> str:
+    """The address in a file that ``dask scheduler --scheduler-file`` writes."""
+    try:
+        return str(json.loads(path.read_bytes())["address"])
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError):
+        expected = "expected what dask scheduler --scheduler-file writes, JSON with an address"
+        raise FileError(f"{path}: {expected}") from None
+
+
+def _quieten() -> None:
+    """Import Dask, and keep what it logs off stderr: what goes wrong is raised here, in one line."""
+    try:
+        import dask
+        import distributed  # noqa: F401
+    except ImportError:
+        raise OptionError("--cluster needs Dask: pip install 'convcli[dask]'") from None
+    for name in ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # Tasks carry their bands, so that they outlive the worker that had them.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
+
+
+@contextmanager
+def _local_cluster(workers: int) -> "Iterator[Client]":
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL + 1,
+            memory_limit=0,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _client(address: str) -> "Iterator[Client]":
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ImportError, TypeError, RuntimeError, ValueError) as error:
+        start = "is it running? start one with: dask scheduler"
+        raise ClusterError(f"cannot reach a Dask scheduler at {address}: {_first_line(error)}; {start}") from None
+    with client:
+        yield client
+
+
+def _require_workers(client: "Client", address: str) -> None:
+    """Raise unless there is a worker, and scheduler and workers have this version of convcli."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise ClusterError(f"{address} has no workers: {_how_to_start(address)}") from None
+    asked = "convcli:__version__"
+    for worker, version in client.run(resolve_name, asked, on_error="return").items():
+        if isinstance(version, Exception):
+            raise ClusterError(f"the worker {worker} cannot import convcli ({version}): install {__version__}")
+        if version != __version__:
+            raise ClusterError(f"the worker {worker} has convcli {version}, and this is {__version__}: install that")
+
+
+def _how_to_start(address: str) -> str:
+    return f"start one with: dask worker {address}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0]

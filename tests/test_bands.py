@@ -1,0 +1,183 @@
+"""Bands of tiles computed elsewhere, from no more than they read: the same bytes as those of the whole, here."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from algorithms import each_convolution, each_kernel_gradient, unless_refused
+from geometries import CASES, TILED, TILED_SQUARE, geometry_of, random_case
+from test_unshared import CASES as UNSHARED_CASES
+from test_unshared import LOCAL
+
+from convcli.engine import Execution, bands
+from convcli.engine.scratch import Scratch
+from convcli.engine.slabs import Slab
+from convcli.engine.slabs import bands as cut
+from convcli.engine.tiles import Extent
+from convcli.kernels import Kernel
+from convcli.request import Request
+from convcli.settings import parse_settings
+
+TYPES = (np.uint8, np.uint16, np.float32, np.float64)
+# Of the widths of rows and of columns below, none divides another.
+EXTENT = Extent(2, 3, 5)
+
+
+class Elsewhere:
+    """A cluster of one process, to which everything travels as bytes; it counts what was sent."""
+
+    def __init__(self):
+        self.sent = []
+
+    def map(self, work, items):
+        for item in items:
+            self.sent.append(pickle.dumps((work, item)))
+            function, argument = pickle.loads(self.sent[-1])
+            yield pickle.loads(pickle.dumps(function(argument)))
+
+
+def numbers(shape, dtype, seed):
+    """Numbers that round: an order of summation other than the whole's shows."""
+    draw = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "u":
+        return draw.integers(0, np.iinfo(dtype).max, shape, dtype)
+    return draw.normal(size=shape).astype(dtype)
+
+
+def request_for(case, execution, seed):
+    K = numbers(case.K, np.float64, seed=seed + 1)
+    unit = seed % 2 and case.Z[-2:]
+    bias = numbers((case.K[0], *(unit or ())), np.float64, seed=seed + 2)
+    return Request(Kernel("k", K, bias), parse_settings(**case.options), bool(seed % 3), execution)
+
+
+def assert_same_bytes(case, monkeypatch, band, *, algorithm="auto", memory=20_000, seed=0):
+    """Z, Z part by part, dK and dV."""
+    monkeypatch.setattr(bands, "BAND", band)
+    here = request_for(case, Execution(algorithm, 2, memory), seed)
+    there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
+    V = numbers(case.V, TYPES[seed % len(TYPES)], seed)
+    G = numbers(case.Z, np.float64, seed + 3)
+    for compute in (
+        Request.convolve,
+        stored,
+        lambda *operands: Request.differentiate(*operands, G, ("kernel", "input")),
+    ):
+        expected = unless_refused(lambda compute=compute: compute(here, V), algorithm)
+        assert as_bytes(compute(there, V)) == as_bytes(expected)
+    return there.execution.cluster
+
+
+def stored(request, V):
+    Z = np.full(request.geometry(V.shape).output_blocks, np.nan)
+
+    def put(part, tile):
+        assert np.isnan(Z[part]).all()
+        Z[part] = tile
+
+    request.convolve_and_store(V, put)
+    assert not np.isnan(Z).any()
+    return Z
+
+
+def as_bytes(result):
+    if isinstance(result, np.ndarray):
+        return result.dtype, result.tobytes()
+    return result.kernel.tobytes(), result.input.tobytes()
+
+
+@pytest.mark.parametrize("case", [*CASES, *UNSHARED_CASES], ids=str)
+def test_every_geometry_in_the_smallest_bands(case, monkeypatch):
+    # Of a few pixels, but not of one each: some of these have a hundred thousand.
+    memory = 5000 if np.prod(case.Z) < 10_000 else 1 << 20
+    assert_same_bytes(case, monkeypatch, band=1, memory=memory, seed=len(case.name))
+
+
+@each_convolution
+@pytest.mark.parametrize("case", [TILED, TILED_SQUARE], ids=str)
+@pytest.mark.parametrize("band", [1, 30_000])
+def test_every_algorithm(case, algorithm, band, monkeypatch):
+    if algorithm in ("separable", "winograd", "fft"):
+        monkeypatch.setattr("convcli.engine.winograd.LEAST_CHANNELS", 1)
+        monkeypatch.setattr("convcli.engine.fft.LEAST_TAPS", 1)
+        case = case._replace(groups=4, K=(case.K[0] // 6 * 4, 1, *case.K[2:]))
+    assert_forward(case, algorithm, band, monkeypatch)
+
+
+def assert_forward(case, algorithm, band, monkeypatch):
+    monkeypatch.setattr(bands, "BAND", band)
+    here = request_for(case, Execution(algorithm, 2, 200_000), seed=7)
+    there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
+    V = numbers(case.V, np.float32, seed=1)
+    expected = unless_refused(lambda: here.convolve(V), algorithm)
+    assert there.convolve(V).tobytes() == expected.tobytes()
+
+
+@each_kernel_gradient
+@pytest.mark.parametrize("band", [1, 30_000])
+def test_every_kernel_gradient(algorithm, band, monkeypatch):
+    assert_same_bytes(TILED, monkeypatch, band, algorithm=algorithm, seed=2)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_geometries_in_bands_of_some_tiles(seed, monkeypatch):
+    assert_same_bytes(random_case(seed), monkeypatch, band=(1, 20_000, 200_000)[seed % 3], memory=30_000, seed=seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12, 300))
+def test_many_random_geometries(seed, monkeypatch):
+    assert_same_bytes(random_case(seed), monkeypatch, band=(1, 20_000, 200_000)[seed % 3], memory=30_000, seed=seed)
+
+
+@pytest.mark.parametrize("band", [1, 10_000, 1 << 30])
+def test_weights_of_their_own_travel_with_their_outputs(band, monkeypatch):
+    cluster = assert_same_bytes(LOCAL, monkeypatch, band, memory=20_000)
+    whole = pickle.dumps(numbers(LOCAL.K, np.float64, 1))
+    assert (max(map(len, cluster.sent)) < len(whole)) == (band < 1 << 30)
+
+
+@pytest.mark.parametrize("case", [*CASES, TILED], ids=str)
+@pytest.mark.parametrize("floats", [1, 500, 1 << 30])
+def test_bands_hold_every_tile_once_in_order(case, floats):
+    geometry = geometry_of(case.V, case.K, **case.options)
+    tiles = list(EXTENT.tiles(geometry))
+    found = list(cut(tiles, geometry, floats))
+    assert [tile for band in found for tile in band.tiles] == tiles
+    assert len(found) <= (len(tiles) if floats < 1 << 30 else 1)
+
+
+@pytest.mark.parametrize("case", [*CASES, TILED], ids=str)
+def test_a_slab_loads_what_the_whole_does(case):
+    geometry = geometry_of(case.V, case.K, **case.options)
+    V = np.arange(np.prod(case.V), dtype=float).reshape(geometry.input_blocks)
+    whole, scratch = Slab.whole(V), Scratch()
+    for band in cut(EXTENT.tiles(geometry), geometry, 400):
+        slab = whole.read_by(band.hull, geometry)
+        for tile in band.tiles:
+            expected = whole.load(tile, geometry, V.dtype, scratch)
+            assert np.array_equal(slab.load(tile, geometry, V.dtype, scratch), expected)
+
+
+def test_a_slab_holds_what_is_copied_once():
+    geometry = geometry_of((1, 3, 4), (1, 1, 2, 1), padding=(5, 6, 0, 0), edge="wrap")
+    (tile,) = Extent(1, 100, 100).tiles(geometry)
+    assert Slab.whole(np.zeros(geometry.input_blocks)).read_by(tile, geometry).pixels.shape == (1, 1, 1, 3, 4)
+
+
+def test_a_slab_of_pads_alone_is_empty():
+    geometry = geometry_of((1, 3, 4), (1, 1, 2, 1), padding=(5, 6, 0, 0), edge="constant:7.5")
+    first, *_ = Extent(1, 2, 100).tiles(geometry)
+    slab = Slab.whole(np.zeros(geometry.input_blocks, np.uint8)).read_by(first, geometry)
+    assert slab.pixels.size == 0
+    assert (slab.load(first, geometry, np.dtype(float), Scratch()) == 7.5).all()
+
+
+def test_infinities_stay_where_they_are(monkeypatch):
+    monkeypatch.setattr(bands, "BAND", 1)
+    V = numbers((40, 50), np.float64, 0)
+    V[20, 25] = np.inf
+    here = Request(Kernel("k", numbers((5, 5), np.float64, 1)), parse_settings(), False, Execution("toeplitz", 2, 4000))
+    there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
+    assert there.convolve(V).tobytes() == here.convolve(V).tobytes()
