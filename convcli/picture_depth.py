@@ -4,11 +4,11 @@ from typing import Any
 
 from PIL.ImageFile import ImageFile
 
-# A JPEG 2000 codestream starts with its size: 36 bytes on there is the depth of the first channel, less one.
+# A JPEG 2000 codestream starts so; some bytes on there is the depth of its first channel, less one.
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _CODESTREAM_DEPTH = 42
 
-# AV1's settings: the two highest bits but one of the third byte say more than 8 bits, and 12.
+# AV1's settings: two bits of the third byte say that there are more than 8 bits, and that there are 12.
 _AVIF_SETTINGS = b"av1C"
 
 

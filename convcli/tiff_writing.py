@@ -4,14 +4,14 @@ Pillow holds no colours of more than 8 bits and makes the file in memory; it len
 EXIF's own directories nest.
 """
 
+import struct
 import sys
 from collections.abc import Iterator
-from math import prod
 from typing import Any
 
 import numpy as np
 import PIL.Image
-from PIL.ExifTags import IFD
+from PIL.ExifTags import IFD, Base
 from PIL.TiffTags import LONG, LONG8, UNDEFINED
 
 from convcli.arrays import Array
@@ -23,6 +23,7 @@ CLASSIC_LIMIT = (1 << 32) - (1 << 24)
 
 _PREFIX = {"little": b"II", "big": b"MM"}[sys.byteorder]
 _SAMPLE_FORMATS = {"u": 1, "f": 3}
+_UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _PLAIN_ALPHA, _INCH = 1, 1, 2, 2, 2
 
 
 def tiff_parts(pixels: Array, alpha: Array | None, metadata: Metadata) -> Iterator[bytes | memoryview]:
@@ -32,12 +33,16 @@ def tiff_parts(pixels: Array, alpha: Array | None, metadata: Metadata) -> Iterat
     """
     planes = [*pixels] if alpha is None else [*pixels, alpha]
     height, width = planes[0].shape
-    row = prod((len(planes), width, pixels.itemsize))
+    row = len(planes) * width * pixels.itemsize
     rows = min(height, max(1, STRIP // row))
     tops = range(0, height, rows)
-    sizes = [row * (min(top + rows, height) - top) for top in tops]
-    big = sum(sizes) > CLASSIC_LIMIT
-    tags = _layout_tags(pixels, alpha) | {278: rows, 279: tuple(sizes), 273: tuple(row * top for top in tops)}
+    big = row * height > CLASSIC_LIMIT
+    tags = {
+        **_layout_tags(pixels, alpha),
+        Base.RowsPerStrip: rows,
+        Base.StripOffsets: tuple(row * top for top in tops),
+        Base.StripByteCounts: tuple(row * (min(top + rows, height) - top) for top in tops),
+    }
     yield _header(big)
     yield _directory(tags | _metadata_tags(metadata), big)
     for top in tops:
@@ -48,17 +53,16 @@ def tiff_parts(pixels: Array, alpha: Array | None, metadata: Metadata) -> Iterat
 def _layout_tags(pixels: Array, alpha: Array | None) -> dict[int, Any]:
     channels, height, width = pixels.shape
     samples = channels + (alpha is not None)
-    tags = {
-        256: width,
-        257: height,
-        258: (8 * pixels.itemsize,) * samples,
-        259: 1,
-        262: 2 if channels == 3 else 1,
-        277: samples,
-        339: (_SAMPLE_FORMATS[pixels.dtype.kind],) * samples,
+    tags: dict[int, Any] = {
+        Base.ImageWidth: width,
+        Base.ImageLength: height,
+        Base.BitsPerSample: (8 * pixels.itemsize,) * samples,
+        Base.Compression: _UNCOMPRESSED,
+        Base.PhotometricInterpretation: _RGB if channels == 3 else _BLACK_IS_ZERO,
+        Base.SamplesPerPixel: samples,
+        Base.SampleFormat: (_SAMPLE_FORMATS[pixels.dtype.kind],) * samples,
     }
-    # 2: colours are not multiplied by it.
-    return tags if alpha is None else tags | {338: 2}
+    return tags if alpha is None else tags | {Base.ExtraSamples: _PLAIN_ALPHA}
 
 
 def _metadata_tags(metadata: Metadata) -> dict[int, Any]:
@@ -68,9 +72,10 @@ def _metadata_tags(metadata: Metadata) -> dict[int, Any]:
         exif.load(metadata.exif)
         tags |= {tag: _directory_of(exif, tag) if tag in (IFD.Exif, IFD.GPSInfo) else exif[tag] for tag in exif}
     if metadata.dpi:
-        tags |= {282: metadata.dpi[0], 283: metadata.dpi[1], 296: 2}
+        x, y = metadata.dpi
+        tags |= {Base.XResolution: x, Base.YResolution: y, Base.ResolutionUnit: _INCH}
     if metadata.icc:
-        tags[34675] = metadata.icc
+        tags[Base.InterColorProfile] = metadata.icc
     return tags
 
 
@@ -82,20 +87,20 @@ def _directory_of(exif: PIL.Image.Exif, tag: int) -> dict[int, Any]:
 
 
 def _header(big: bool) -> bytes:
-    after = {True: (43, 8, 0), False: (42,)}[big]
-    return _PREFIX + b"".join(number.to_bytes(2, sys.byteorder) for number in after) + _first_directory(big)
-
-
-def _first_directory(big: bool) -> bytes:
-    return (16).to_bytes(8, sys.byteorder) if big else (8).to_bytes(4, sys.byteorder)
+    """Up to the directory of tags, which follows."""
+    return struct.pack("=2sHHHQ", _PREFIX, 43, 8, 0, 16) if big else struct.pack("=2sHI", _PREFIX, 42, 8)
 
 
 def _directory(tags: dict[int, Any], big: bool) -> bytes:
-    """The tags, which follow the header; offsets of strips are made to count from their end."""
+    """The tags; it is made to follow the header, and the strips to follow it."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     directory = ImageFileDirectory_v2(_header(big))
-    directory.tagtype |= {273: LONG8 if big else LONG, 279: LONG, 34675: UNDEFINED}
+    directory.tagtype |= {
+        Base.StripOffsets: LONG8 if big else LONG,
+        Base.StripByteCounts: LONG,
+        Base.InterColorProfile: UNDEFINED,
+    }
     for tag, value in tags.items():
         directory[tag] = value
     return directory.tobytes(len(_header(big)))
