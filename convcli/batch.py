@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from convcli.arrays import Array
 from convcli.combining import Filter
-from convcli.errors import ConvcliError, FileError, OptionError
+from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
 from convcli.images import Image, write_image
 from convcli.inputs import Source
-from convcli.npy_files import map_npy, save_npy
+from convcli.large_arrays import large_empty
+from convcli.npy_files import is_mappable, map_npy, save_npy
 from convcli.outcomes import Outcome, Report
-from convcli.outputs import is_special, refuse_collisions, refuse_inputs, refuse_missing_folder, write_atomically
+from convcli.outputs import refuse_collisions, refuse_inputs, refuse_missing_folder, write_atomically
 from convcli.targets import Existing, Place, Target
 from convcli.transparency import require_fit
 
@@ -28,14 +28,14 @@ def _unseen(request: Filter, filtered: Filtered) -> None:
 class Batch:
     """Every image through every kernel.
 
-    open_stream: gives the stream that ``-`` stands for.  show: is given what each kernel made of an image, once saved.
+    open_output: gives the stream for an output.  show: is given what each kernel made of an image, once saved.
     all_frames: filter every frame or page of an image, and not the first alone.
     """
 
     requests: Sequence[Filter]
     appearance: Appearance
     target: Target
-    open_stream: Callable[[], AbstractContextManager[BinaryIO]]
+    open_output: Callable[[Path], AbstractContextManager[BinaryIO]] = write_atomically
     show: Callable[[Filter, Filtered], None] = _unseen
     all_frames: bool = False
 
@@ -69,24 +69,25 @@ class Batch:
         """Filter one image, saving each kernel's maps; what goes wrong is told in the outcome.
 
         Nothing is saved before every kernel is known to fit the frame. May be called by several threads.
+        Raises ClusterError where a cluster that computes is lost, which is no image's fault.
         """
         report = Report(source)
         try:
-            if self._is_done(source):
+            if self.is_done(source):
                 return report.outcome(skipped=True)
             for place, image in zip(self.places(source), self._frames(source), strict=False):
                 report.read(image)
                 self._filter(place, prepared(image, self.appearance), report)
+        except ClusterError:
+            raise
         except ConvcliError as error:
             return report.outcome(error)
         except MemoryError as error:
             return report.outcome(FileError(f"not enough memory for {source.word}: {error}"))
         return report.outcome()
 
-    def _likely_names(self, path: Path) -> list[Path]:
-        return [name for request in self.requests for name in self.target.likely_names(path, request)]
-
-    def _is_done(self, source: Source) -> bool:
+    def is_done(self, source: Source) -> bool:
+        """Whether every output is there already, and is to be left."""
         if self.target.existing is not Existing.SKIPPED:
             return False
         shape = prepared_shape(source.header(), self.appearance)
@@ -95,6 +96,9 @@ class Batch:
             for place in self.places(source)
             for request in self.requests
         )
+
+    def _likely_names(self, path: Path) -> list[Path]:
+        return [name for request in self.requests for name in self.target.likely_names(path, request)]
 
     def _frames(self, source: Source) -> Iterator[Image]:
         if self.all_frames:
@@ -116,26 +120,24 @@ class Batch:
 
     def _save(self, files: dict[Path, slice], image: Image, request: Filter) -> Filtered:
         """What a kernel makes of an image, saved: an array as it is computed, in the file itself."""
-        format, (first, *_) = self.target.format, files
-        if format.is_array and not self.target.is_stream and not is_special(first):
-            with write_atomically(first) as stream:
-                return filter_image(image, request, self.appearance, format, partial(map_npy, stream))
-        filtered = filter_image(image, request, self.appearance, format)
+        if self.target.format.is_array:
+            (name,) = files
+            with self.open_output(name) as stream:
+                return self._save_array(stream, image, request)
+        target, filtered = self.target, filter_image(image, request, self.appearance, self.target.format)
         for name, part in files.items():
-            with self._open(name) as stream:
-                self._write(stream, filtered.maps.values[part], filtered)
+            with self.open_output(name) as stream:
+                pixels, metadata = filtered.maps.values[part], filtered.image.metadata
+                write_image(stream, pixels, filtered.alpha, target.format, metadata, target.compression)
         return filtered
 
-    def _open(self, name: Path) -> AbstractContextManager[BinaryIO]:
-        return self.open_stream() if self.target.is_stream else write_atomically(name)
-
-    def _write(self, stream: BinaryIO, values: Array, filtered: Filtered) -> None:
-        target = self.target
-        if target.format.is_array:
-            save_npy(stream, values)
-        else:
-            metadata = filtered.image.metadata
-            write_image(stream, values, filtered.alpha, target.format, metadata, target.compression)
+    def _save_array(self, stream: BinaryIO, image: Image, request: Filter) -> Filtered:
+        into_file = is_mappable(stream)
+        empty = partial(map_npy, stream) if into_file else large_empty
+        filtered = filter_image(image, request, self.appearance, self.target.format, empty)
+        if not into_file:
+            save_npy(stream, filtered.maps.values)
+        return filtered
 
 
 def _parts(files: int) -> list[slice]:

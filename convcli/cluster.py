@@ -48,7 +48,7 @@ class Cluster:
         Raises ClusterError where the scheduler is lost, or one worker after the other.
         """
         running: deque[Future[Any]] = deque()
-        most = TASKS_OF_A_THREAD * max(1, self._threads())
+        most = self.tasks_at_once
         for item in items:
             # Pickled here, for Dask would look into it for tasks of its own.
             running.append(self._client.submit(_run, pickle.dumps((work, item), pickle.HIGHEST_PROTOCOL), pure=False))
@@ -56,6 +56,16 @@ class Cluster:
                 yield self._result(running.popleft())
         while running:
             yield self._result(running.popleft())
+
+    def call(self, work: Callable[[Item], Result], item: Item) -> Result:
+        """``work`` of one item, as ``map`` does it. May be called by several threads."""
+        (result,) = self.map(work, [item])
+        return result
+
+    @property
+    def tasks_at_once(self) -> int:
+        """As many as keep every worker busy."""
+        return TASKS_OF_A_THREAD * max(1, self._threads())
 
     def _threads(self) -> int:
         with self._lost_scheduler():
@@ -164,7 +174,7 @@ def _local_cluster(workers: int) -> "Iterator[Client]":
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=logging.CRITICAL + 1,
             memory_limit=0,
         ) as cluster,

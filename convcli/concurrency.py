@@ -24,11 +24,19 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int, s
         return
     with ThreadPoolExecutor(jobs, thread_name_prefix="convcli-file") as pool:
         waiting: deque[Future[Result]] = deque()
-        for item in begun:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) == AHEAD * jobs:
-                yield waiting.popleft().result()
-        yield from _finished(waiting, stop)
+        try:
+            for item in begun:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) == AHEAD * jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                future = waiting.popleft()
+                if not (stop.is_set() and future.cancel()):
+                    yield future.result()
+        finally:
+            # After an error, or when nobody asks for more, nothing is begun either.
+            for future in waiting:
+                future.cancel()
 
 
 def _until(stop: Event, items: Iterable[Item]) -> Iterator[Item]:
@@ -36,9 +44,3 @@ def _until(stop: Event, items: Iterable[Item]) -> Iterator[Item]:
         if stop.is_set():
             return
         yield item
-
-
-def _finished(waiting: Iterable["Future[Result]"], stop: Event) -> Iterator[Result]:
-    for future in waiting:
-        if not (stop.is_set() and future.cancel()):
-            yield future.result()

@@ -1,5 +1,7 @@
 """Arrays in NumPy's own file format."""
 
+import os
+import stat
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -23,10 +25,18 @@ def save_npy(stream: BinaryIO, array: Array) -> None:
     np.save(SimpleNamespace(write=stream.write), array, allow_pickle=False)
 
 
+def is_mappable(stream: BinaryIO) -> bool:
+    """Whether it is a regular file, opened to be read and written."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode) and stream.readable()
+    except OSError:
+        return False
+
+
 def map_npy(stream: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """An array that is the contents of an ``.npy``, whose numbers are yet to be written.
 
-    stream: a regular file, new, opened to be read and written.  Raises OSError where the disk has no room for it.
+    stream: new, and mappable.  Raises OSError where the disk has no room for it.
     """
     descr, size = np.lib.format.dtype_to_descr(np.dtype(dtype)), prod(shape) * np.dtype(dtype).itemsize
     np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})

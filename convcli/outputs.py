@@ -143,7 +143,7 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
     real = RealPaths()
     for path in paths:
         name = real.of(path)
-        if name in seen and not is_special(path):
+        if name in seen and not _is_special(path):
             raise OptionError(
                 f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in -o"
             )
@@ -200,11 +200,6 @@ class RealPaths:
         return os.path.join(self._folders[folder], name)
 
 
-def is_special(path: Path) -> bool:
-    """Whether what is there is no regular file: a device, a FIFO, a folder."""
-    return os.path.exists(path) and not os.path.isfile(path)
-
-
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails. It can be mapped.
@@ -215,7 +210,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     BrokenPipeError if the reader of a pipe has gone.
     """
     try:
-        with path.open("wb") if is_special(path) else _replacement(os.path.realpath(path)) as stream:
+        with path.open("wb") if _is_special(path) else _replacement(os.path.realpath(path)) as stream:
             yield stream
     except (FileError, BrokenPipeError):
         raise
@@ -272,6 +267,10 @@ def _values(naming: Naming, number: int) -> dict[str, str]:
         "ext": naming.extension,
         "dir": naming.folder,
     }
+
+
+def _is_special(path: Path) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 @contextmanager

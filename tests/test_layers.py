@@ -50,7 +50,7 @@ LAYERS = [
     {"filtering", "heatmaps", "inputs", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
     {"confusions", "explanation", "gradient_files", "matrix_files", "outcomes", "planning", "targets"},
     {"batch", "checking", "comparison", "gradient_batch"},
-    {"dry_run"},
+    {"dry_run", "remote_batch"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,13 +1,17 @@
 """``convcli apply``: images through kernels, output maps to files."""
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from convcli.cli import options
 from convcli.cli.streams import STREAM, binary_stdout, refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 
 @options.spread
@@ -96,6 +100,8 @@ def apply(
     from convcli.cli import batches, render, sources
     from convcli.combining import Combination
     from convcli.filtering import Appearance
+    from convcli.outputs import write_atomically
+    from convcli.remote_batch import process_remotely
     from convcli.targets import target_of
 
     pictures = images or []
@@ -104,25 +110,31 @@ def apply(
         _refuse_stdout(json)
     found = sources.image_sources(pictures, files.listed, null=files.null)
     # A preview shows one image after the other.
-    jobs = batches.jobs_for(1 if preview else files.jobs, len(found))
     computers = sources.cluster_of(context, cluster)
+    jobs = batches.jobs_for(1 if preview else files.jobs, len(found), computers)
     asked = [sources.read_request(source, words, engine, computers) for source in kernels]
     requests = [batches.sharing_threads(request, jobs) for request in asked]
     batch = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
         target_of(output, format, existing=files.existing(overwrite=overwrite), compression=compression),
-        binary_stdout,
+        _open_stdout if output == STREAM else write_atomically,
         **({"show": partial(render.preview_filtered, talk)} if preview else {}),
         all_frames=files.all_frames,
     )
     batch.refuse_clashes(found)
     if files.dry_run:
         batches.run_dry(batch, found, talk, as_json=json)
-    elif len(found) == 1:
-        batches.run_one(batch, found[0], talk, as_json=json)
+        return
+    process = partial(process_remotely, computers, batch) if computers and not preview else batch.process
+    if len(found) == 1:
+        batches.run_one(process, found[0], talk, as_json=json)
     else:
-        batches.run_all(batch, found, jobs, talk, as_json=json, fail_fast=files.fail_fast)
+        batches.run_all(process, found, jobs, talk, as_json=json, fail_fast=files.fail_fast)
+
+
+def _open_stdout(name: "Path") -> "AbstractContextManager[BinaryIO]":
+    return binary_stdout()
 
 
 def _refuse_stdout(json: bool) -> None:

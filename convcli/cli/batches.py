@@ -1,7 +1,7 @@
 """Images through a batch, one or thousands: what is said of each, and what they come to."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
@@ -14,20 +14,26 @@ from convcli.cli import render
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
 from convcli.cli.streams import say
+from convcli.cluster import Cluster
 from convcli.concurrency import in_order
 from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
 from convcli.inputs import Source
 from convcli.memory import size_in_words
+from convcli.outcomes import Outcome
 from convcli.request import Request
 
+# What is done with each image.
+Process = Callable[[Source], Outcome]
 
-def jobs_for(asked: int, files: int) -> int:
-    """Files at once: as many as were asked for, 0 for one a processor, and no more than there are."""
+
+def jobs_for(asked: int, files: int, cluster: Cluster | None = None) -> int:
+    """Files at once: as many as were asked for, 0 for one a processor, here or on a cluster; no more than there are."""
     if asked < 0:
         raise OptionError(f"jobs: expected a number of files at once, or 0 for one a processor, given {asked}")
-    return max(1, min(asked or available_threads(), files))
+    processors = cluster.tasks_at_once if cluster else available_threads()
+    return max(1, min(asked or processors, files))
 
 
 def sharing_threads(request: Request, jobs: int) -> Request:
@@ -36,19 +42,21 @@ def sharing_threads(request: Request, jobs: int) -> Request:
     return request._replace(execution=replace(request.execution, threads=max(1, threads // jobs)))
 
 
-def run_one(batch: Batch, source: Source, talk: Talk, *, as_json: bool) -> None:
+def run_one(process: Process, source: Source, talk: Talk, *, as_json: bool) -> None:
     """An image alone: what is wrong with it is what is wrong with the request."""
-    outcome = batch.process(source)
+    outcome = process(source)
     render.show_outcome(outcome, talk, as_json=as_json)
     if outcome.error:
         raise outcome.error
 
 
-def run_all(batch: Batch, sources: Sequence[Source], jobs: int, talk: Talk, *, as_json: bool, fail_fast: bool) -> None:
+def run_all(
+    process: Process, sources: Sequence[Source], jobs: int, talk: Talk, *, as_json: bool, fail_fast: bool
+) -> None:
     """Each of many images; one that fails is named, and the rest go on."""
     done = failed = 0
     with stopping_on_interrupt() as stop, progress(len(sources), talk) as bar:
-        for outcome in in_order(batch.process, sources, jobs, stop):
+        for outcome in in_order(process, sources, jobs, stop):
             render.show_outcome(outcome, talk, as_json=as_json)
             if outcome.error:
                 say("error", render.failure_in_words(outcome.source, outcome.error))

@@ -1,0 +1,103 @@
+"""A batch whose files are decoded, filtered and encoded by a cluster's workers; they are read and saved here."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from convcli.batch import Batch
+from convcli.cluster import Cluster
+from convcli.errors import ConvcliError
+from convcli.inputs import Source
+from convcli.npy_files import NPY_MAGIC
+from convcli.outcomes import Outcome
+from convcli.request import Request
+from convcli.targets import Existing
+
+# Of a larger file the bands are sent, and not the file: schedulers hold their tasks.
+MOST_SENT = 256 << 20
+
+
+class Sent(NamedTuple):
+    """What a worker needs to process one file."""
+
+    batch: Batch
+    word: str
+    data: bytes
+
+
+class Made(NamedTuple):
+    """What it made of the file: the outputs, as bytes by name."""
+
+    outcome: Outcome
+    outputs: dict[Path, bytes]
+
+
+def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
+    """What ``batch.process`` does, by a worker; of an array, and of what is no file or a huge one, by bands.
+
+    Raises ClusterError where the cluster is lost.
+    """
+    data = _contents(source)
+    if data is None:
+        return batch.process(source)
+    try:
+        if batch.is_done(source):
+            return Outcome(source, skipped=True)
+    except ConvcliError as error:
+        return Outcome(source, error=error)
+    made = cluster.call(_process, Sent(_for_worker(batch), source.word, data))
+    return _save(batch, made._replace(outcome=made.outcome._replace(source=source)))
+
+
+def _contents(source: Source) -> bytes | None:
+    """A picture's file; None where it is not to be sent, or cannot be read: why is then found out here."""
+    if source.read or not os.path.isfile(source.path) or os.path.getsize(source.path) > MOST_SENT:
+        return None
+    try:
+        data = source.path.read_bytes()
+    except OSError:
+        return None
+    return None if data.startswith(NPY_MAGIC) else data
+
+
+def _for_worker(batch: Batch) -> Batch:
+    requests = [request.each(_on_one_thread) for request in batch.requests]
+    return replace(batch, requests=requests, target=batch.target._replace(existing=Existing.REPLACED))
+
+
+def _on_one_thread(request: Request) -> Request:
+    return request._replace(execution=replace(request.execution, threads=1, cluster=None))
+
+
+def _process(sent: Sent) -> Made:
+    outputs: dict[Path, bytes] = {}
+    batch = replace(sent.batch, open_output=partial(_collected, outputs))
+    source = Source(sent.word, partial(bytes, sent.data), label=sent.word, stem=sent.word)
+    return Made(batch.process(source)._replace(source=Source(sent.word)), outputs)
+
+
+@contextmanager
+def _collected(outputs: dict[Path, bytes], name: Path) -> Iterator[BinaryIO]:
+    stream = BytesIO()
+    yield stream
+    outputs[name] = stream.getvalue()
+
+
+def _save(batch: Batch, made: Made) -> Outcome:
+    """Save what was made, but what is there already and may be left."""
+    outcome, saved = made.outcome, set()
+    try:
+        batch.target.refuse_existing(list(made.outputs))
+        for name, data in made.outputs.items():
+            if not batch.target.skips([name]):
+                with batch.open_output(name) as stream:
+                    stream.write(data)
+                saved.add(str(name))
+    except ConvcliError as error:
+        outcome = outcome._replace(error=error)
+    return outcome._replace(written=tuple(each for each in outcome.written if each.output in saved))

@@ -1,0 +1,105 @@
+"""Batches whose files are filtered elsewhere: here by what is pickled, unpickled and called."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from command_line import pixels, save_picture
+
+from convcli.batch import Batch
+from convcli.errors import ClusterError
+from convcli.filtering import Appearance
+from convcli.inputs import Source
+from convcli.kernel_loading import load_kernel
+from convcli.outputs import write_atomically
+from convcli.remote_batch import process_remotely
+from convcli.request import Request
+from convcli.settings import parse_settings
+from convcli.targets import Existing, target_of
+
+
+class Worker:
+    """Does what a cluster's worker does, and counts."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def call(self, work, item):
+        self.calls += 1
+        work, item = pickle.loads(pickle.dumps((work, item)))
+        return pickle.loads(pickle.dumps(work(item)))
+
+
+class Lost:
+    def call(self, work, item):
+        raise ClusterError("lost the scheduler")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        save_picture(tmp_path / f"{number}.png", np.random.default_rng(number).integers(0, 256, (3, 9, 8), np.uint8))
+    (tmp_path / "broken.png").write_text("no picture")
+    np.save(tmp_path / "array.npy", np.ones((4, 5), np.float32))
+    return tmp_path
+
+
+def batch(output, kernels=("box",), existing=Existing.REFUSED, **options):
+    settings = parse_settings(stride=1, padding="same", dilation=1, groups=1, edge="zero")
+    requests = [Request(load_kernel(kernel), settings, False) for kernel in kernels]
+    return Batch(requests, Appearance(**options), target_of(output, None, existing=existing), write_atomically)
+
+
+def files_in(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def without_times(outcome):
+    return replace_error(outcome)._replace(written=tuple(each._replace(milliseconds=0) for each in outcome.written))
+
+
+def replace_error(outcome):
+    return outcome._replace(error=outcome.error and str(outcome.error))
+
+
+@pytest.mark.parametrize("word", ["1.png", "broken.png", "absent.png", "array.npy"])
+def test_the_outcome_and_the_files_are_those_of_a_local_batch(folder, word):
+    worker, kernels = Worker(), ("[[2]]", "gaussian:1")
+    local = batch("local/{stem}.{kernel}.png", kernels)
+    remote = replace(local, target=local.target._replace(output="remote/{stem}.{kernel}.png"))
+    expected, found = local.process(Source(word)), process_remotely(worker, remote, Source(word))
+    moved = [each._replace(output=each.output.replace("remote/", "local/")) for each in found.written]
+    assert without_times(found._replace(written=moved)) == without_times(expected)
+    assert worker.calls == (word in ("1.png", "broken.png"))
+    if expected.written:
+        assert files_in(folder / "local") == files_in(folder / "remote")
+
+
+def test_what_is_there_is_left(folder):
+    worker = Worker()
+    some = batch("out/", ("box",))
+    assert not process_remotely(worker, some, Source("0.png")).error
+    refused = process_remotely(worker, some, Source("0.png"))
+    assert str(refused.error).startswith("out/0.box.png exists: use --overwrite")
+    assert refused.written == ()
+    both = batch("out/", ("box", "[[1]]"), Existing.SKIPPED)
+    (folder / "out" / "0.box.png").write_bytes(b"somebody's own")
+    assert [each.output for each in process_remotely(worker, both, Source("0.png")).written] == ["out/0.inline.png"]
+    assert (folder / "out" / "0.box.png").read_bytes() == b"somebody's own"
+    calls = worker.calls
+    assert process_remotely(worker, both, Source("0.png")).skipped
+    assert worker.calls == calls
+
+
+def test_arrays_come_back_whole(folder):
+    found = process_remotely(Worker(), batch("out/{stem}.npy", ("[[1]]",)), Source("2.png"))
+    assert found.written[0].dtype == "float32"
+    assert np.array_equal(np.load(folder / "out" / "2.npy"), pixels(folder / "2.png").astype(np.float32))
+
+
+def test_a_lost_cluster_is_no_fault_of_the_image(folder):
+    with pytest.raises(ClusterError, match="lost the scheduler"):
+        process_remotely(Lost(), batch("out/"), Source("0.png"))
+    assert not (folder / "out").exists()
