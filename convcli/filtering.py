@@ -16,8 +16,8 @@ from convcli.geometry import Geometry
 from convcli.images import Format, Header, Image, metadata_losses, to_gray
 from convcli.large_arrays import Empty, large_empty
 from convcli.light import luminance, to_codes, to_light
+from convcli.pictures.profiles import is_like_srgb
 from convcli.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
-from convcli.profiles import is_like_srgb
 from convcli.transparency import Passage
 
 ALPHA = (*transparency.RULES, "drop")

@@ -12,17 +12,17 @@ import numpy as np
 import PIL.Image
 
 from convcli.arrays import Array, in_native_order
-from convcli.caught_warnings import caught_warnings
 from convcli.errors import FileError, JsonError, OptionError, reason_of
-from convcli.formats import FORMATS, Format, format_of
-from convcli.image_types import Header, Image, Metadata
 from convcli.json_reading import decoded, parse_array_json
 from convcli.large_arrays import by_rows
 from convcli.npy_files import NPY_MAGIC, load_npy
-from convcli.picture_bands import picture_of
-from convcli.picture_metadata import metadata_losses
-from convcli.picture_reading import read_frames, read_picture, read_picture_header
-from convcli.picture_writing import encode_image, write_image
+from convcli.pictures.caught_warnings import caught_warnings
+from convcli.pictures.channels import picture_of
+from convcli.pictures.formats import FORMATS, Format, format_of
+from convcli.pictures.metadata import metadata_losses
+from convcli.pictures.reading import read_frames, read_picture, read_picture_header
+from convcli.pictures.types import Header, Image, Metadata
+from convcli.pictures.writing import encode_image, write_image
 
 __all__ = [
     "FORMATS",

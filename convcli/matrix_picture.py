@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.formats import format_of
-from convcli.image_types import Metadata
 from convcli.matrix import ConvolutionMatrix
 from convcli.palette import signed_colours
-from convcli.picture_writing import encode_image
+from convcli.pictures.formats import format_of
+from convcli.pictures.types import Metadata
+from convcli.pictures.writing import encode_image
 
 LARGEST_SIDE = 2000
 # A small matrix is magnified until its longer side is about this long.

@@ -11,9 +11,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from convcli.caught_warnings import caught_warnings
-from convcli.formats import FORMATS
 from convcli.images import Metadata, decode_image, encode_image, open_image
+from convcli.pictures.caught_warnings import caught_warnings
+from convcli.pictures.formats import FORMATS
 
 THREADS = 8
 

@@ -19,11 +19,11 @@ from command_line import ENVIRONMENT, convcli, npy
 from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
 
-from convcli import tiff_pages, tiff_writing
 from convcli.arrays import Array
 from convcli.errors import FileError
-from convcli.formats import FORMATS, format_of
 from convcli.images import Metadata, decode_frames, decode_header, decode_image, encode_image, open_image, write_image
+from convcli.pictures import tiff_pages, tiff_writing
+from convcli.pictures.formats import FORMATS, format_of
 
 HEIGHT, WIDTH = 5, 7
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -104,7 +104,7 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_extra_is_looked_for_and_not_imported() -> None:
     script = (
-        "import sys, convcli.images, convcli.formats as f; print(f.format_of('png').max_depth(3));"
+        "import sys, convcli.images, convcli.pictures.formats as f; print(f.format_of('png').max_depth(3));"
         "print({'imagecodecs', 'tifffile'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

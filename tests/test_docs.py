@@ -9,7 +9,7 @@ import pytest
 from command_line import pixels, shell, two_at_a_time, with_samples
 
 from convcli import load_kernel
-from convcli.formats import FORMATS
+from convcli.pictures.formats import FORMATS
 
 DOCS = Path(__file__).parent.parent / "docs"
 MATHEMATICS = (DOCS / "mathematics.md").read_text()

@@ -31,7 +31,7 @@ from convcli.images import (
     open_image,
     to_gray,
 )
-from convcli.orientation import upright_array, upright_picture
+from convcli.pictures.orientation import upright_array, upright_picture
 
 HEIGHT, WIDTH = 5, 7
 SAMPLES = Path(__file__).parent.parent / "sample_images"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ImageCms
 
-from convcli.profiles import is_like_srgb
+from convcli.pictures.profiles import is_like_srgb
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GAMMA, LINEAR_PIECE = 2.4, (1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)

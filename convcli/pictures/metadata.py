@@ -9,8 +9,8 @@ from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
 from convcli.errors import reason_of
-from convcli.formats import Format
-from convcli.image_types import Metadata
+from convcli.pictures.formats import Format
+from convcli.pictures.types import Metadata
 
 # Sizes, strips, thumbnails and the like are of the old file, and a TIFF writer would obey them.
 _KEPT_TAGS = {

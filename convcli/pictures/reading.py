@@ -6,9 +6,9 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from convcli.image_types import Header, Image
-from convcli.pillow_frames import PillowFrame, frame_count, open_picture
-from convcli.tiff_pages import TiffPageFrame, tiff_pages
+from convcli.pictures.pillow_frames import PillowFrame, frame_count, open_picture
+from convcli.pictures.tiff_pages import TiffPageFrame, tiff_pages
+from convcli.pictures.types import Header, Image
 
 
 def read_picture(file: Path | BytesIO) -> Image:

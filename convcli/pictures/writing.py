@@ -8,13 +8,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.deep_pictures import encode_deep
 from convcli.errors import OptionError, reason_of
-from convcli.formats import Format
-from convcli.image_types import Metadata
-from convcli.picture_bands import picture_of
-from convcli.picture_metadata import held_metadata, metadata_options
-from convcli.tiff_writing import tiff_parts
+from convcli.pictures.channels import picture_of
+from convcli.pictures.deep import encode_deep
+from convcli.pictures.formats import Format
+from convcli.pictures.metadata import held_metadata, metadata_options
+from convcli.pictures.tiff_writing import tiff_parts
+from convcli.pictures.types import Metadata
 
 
 def write_image(

@@ -10,15 +10,15 @@ import PIL.Image
 from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
-from convcli import deep_extra
-from convcli.colour_modes import in_working_mode, working_mode
-from convcli.deep_pictures import Decoder, decoder_for
-from convcli.image_types import Header, Image
-from convcli.orientation import is_sideways, upright_array, upright_picture
-from convcli.picture_bands import channels_of, pixel_type, split_alpha
-from convcli.picture_depth import stored_bits, stores_gray_and_alpha
-from convcli.picture_metadata import Description, description, read_metadata, read_orientation
-from convcli.tiff_pages import is_tiff
+from convcli.pictures import deep_extra
+from convcli.pictures.channels import channels_of, pixel_type, split_alpha
+from convcli.pictures.colour_modes import in_working_mode, working_mode
+from convcli.pictures.deep import Decoder, decoder_for
+from convcli.pictures.depth import stored_bits, stores_gray_and_alpha
+from convcli.pictures.metadata import Description, description, read_metadata, read_orientation
+from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
+from convcli.pictures.tiff_pages import is_tiff
+from convcli.pictures.types import Header, Image
 
 # An MPO, which is what many phones write as .jpg, holds previews and depth maps; a PSD holds the layers of one picture.
 _PARTS_OF_ONE = ("MPO", "PSD")

@@ -10,11 +10,11 @@ import numpy as np
 import PIL.Image
 from PIL.ImageFile import ImageFile
 
-from convcli import deep_extra
 from convcli.arrays import Array, in_native_order
-from convcli.image_types import Metadata
-from convcli.picture_depth import stored_bits
-from convcli.picture_metadata import metadata_options
+from convcli.pictures import deep_extra
+from convcli.pictures.depth import stored_bits
+from convcli.pictures.metadata import metadata_options
+from convcli.pictures.types import Metadata
 
 Decoder = Callable[[bytes, ImageFile], Array]
 

@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-from convcli import deep_extra
 from convcli.errors import OptionError
+from convcli.pictures import deep_extra
 
 
 class Format(NamedTuple):

@@ -10,13 +10,13 @@ import numpy as np
 import PIL.Image
 from PIL.ExifTags import Base
 
-from convcli import deep_extra
 from convcli.arrays import Array
-from convcli.caught_warnings import catch_logged
-from convcli.image_types import Header, Image, Metadata
 from convcli.large_arrays import by_rows, large_empty
-from convcli.orientation import is_sideways, upright_array
-from convcli.picture_metadata import description, kept_exif, orientation_in, sensible_dpi
+from convcli.pictures import deep_extra
+from convcli.pictures.caught_warnings import catch_logged
+from convcli.pictures.metadata import description, kept_exif, orientation_in, sensible_dpi
+from convcli.pictures.orientation import is_sideways, upright_array
+from convcli.pictures.types import Header, Image, Metadata
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
