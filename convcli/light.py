@@ -8,10 +8,13 @@ With c a coded value and v the light that it stands for, both in 0..1:
 Outside 0..1 each piece goes on as it is.
 """
 
+from functools import lru_cache, partial
+from typing import Any
+
 import numpy as np
 
 from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type, ends_of, fill_rounded
-from convcli.large_arrays import large_empty
+from convcli.large_arrays import by_rows, large_empty
 
 # How much of the light that is seen each primary gives: the middle row of sRGB's matrix.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -48,6 +51,10 @@ def to_codes(light: FloatArray, white: float) -> FloatArray:
 
 def luminance(pixels: Array, white: float) -> Array:
     """The gray ``(1, H, W)`` as bright as red, green and blue ``(3, H, W)`` in 0..white, in their own type."""
+    return by_rows(partial(_luminance, white), (1, *pixels.shape[1:]), pixels.dtype, pixels)
+
+
+def _luminance(white: float, pixels: Array) -> Array:
     Y = np.zeros(pixels.shape[1:], computing_type(pixels.dtype, None))
     plane = np.empty_like(Y)
     for weight, channel in zip(LUMINANCE, pixels, strict=True):
@@ -58,11 +65,17 @@ def luminance(pixels: Array, white: float) -> Array:
 
 def _fill_light(plane: Array, white: float, brightest: float, out: FloatArray) -> None:
     if plane.dtype in ROUNDED_TO:
-        table = brightest * light_of(np.arange(np.iinfo(plane.dtype).max + 1) / white)
         # No level lies outside the table, and wrapping is the quickest way not to ask.
-        np.take(table.astype(out.dtype), plane, out=out, mode="wrap")
+        np.take(_table(plane.dtype, white, brightest, out.dtype), plane, out=out, mode="wrap")
     else:
         np.multiply(light_of(plane.astype(out.dtype) / white), brightest, out=out)
+
+
+@lru_cache(maxsize=8)
+def _table(levels: np.dtype[Any], white: float, brightest: float, dtype: np.dtype[Any]) -> FloatArray:
+    """The light that each level stands for."""
+    light: FloatArray = brightest * light_of(np.arange(np.iinfo(levels).max + 1) / white)
+    return light.astype(dtype)
 
 
 def _in_type(codes: FloatArray, dtype: np.dtype[np.generic]) -> Array:

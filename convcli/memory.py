@@ -21,11 +21,11 @@ class Memory(NamedTuple):
 
 
 def available_memory() -> Memory:
-    """The least of the machine's free memory, a cgroup's limit, and what is left of this process' address space.
+    """The least of the machine's free memory, a cgroup's limit, and what is left of this process' own limits.
 
     A bound that cannot be read here is left out.
     """
-    bounds = [*_physical(), *_cgroups(), *_address_space()]
+    bounds = [*_physical(), *_cgroups(), *_own_limits()]
     return min(bounds, default=Memory(sys.maxsize, "addresses"))
 
 
@@ -69,11 +69,14 @@ def _with_parents(root: Path, group: str, name: str) -> Iterator[Path]:
     return (root / each / name for each in (folder, *folder.parents))
 
 
-def _address_space() -> Iterator[Memory]:
+def _own_limits() -> Iterator[Memory]:
+    """Of addresses, and of data, in which mapped files do not count."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if limit != resource.RLIM_INFINITY:
-            taken = int((PROC / "statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-            yield Memory(max(0, limit - taken), "what is left of ulimit -v")
+        pages = (PROC / "statm").read_text().split()
+        for limited, taken, option in ((resource.RLIMIT_AS, pages[0], "-v"), (resource.RLIMIT_DATA, pages[5], "-d")):
+            limit, _ = resource.getrlimit(limited)
+            if limit != resource.RLIM_INFINITY:
+                left = max(0, limit - int(taken) * os.sysconf("SC_PAGE_SIZE"))
+                yield Memory(left, f"what is left of ulimit {option}")
