@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type, ends_of, fill_rounded
-from convcli.large_arrays import by_rows, large_empty
+from convcli.large_arrays import by_rows
 
 # How much of the light that is seen each primary gives: the middle row of sRGB's matrix.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -31,10 +31,7 @@ def light_of(codes: FloatArray) -> FloatArray:
 
 def to_light(pixels: Array, white: float, brightest: float) -> FloatArray:
     """V ``(C, H, W)``: the light, in 0..brightest, that pixels in 0..white stand for; float32 of 8 and 16 bits."""
-    light = large_empty(pixels.shape, computing_type(pixels.dtype, None))
-    for plane, out in zip(pixels, light, strict=True):
-        _fill_light(plane, white, brightest, out)
-    return light
+    return by_rows(partial(_light, white, brightest), pixels.shape, computing_type(pixels.dtype, None), pixels)
 
 
 def to_codes(light: FloatArray, white: float) -> FloatArray:
@@ -55,20 +52,16 @@ def luminance(pixels: Array, white: float) -> Array:
 
 
 def _luminance(white: float, pixels: Array) -> Array:
-    Y = np.zeros(pixels.shape[1:], computing_type(pixels.dtype, None))
-    plane = np.empty_like(Y)
-    for weight, channel in zip(LUMINANCE, pixels, strict=True):
-        _fill_light(channel, white, white * weight, plane)
-        Y += plane
-    return _in_type(to_codes(Y, white), pixels.dtype)[np.newaxis]
+    Y = sum(_light(white, white * weight, channel) for weight, channel in zip(LUMINANCE, pixels, strict=True))
+    return _in_type(to_codes(np.asarray(Y), white), pixels.dtype)[np.newaxis]
 
 
-def _fill_light(plane: Array, white: float, brightest: float, out: FloatArray) -> None:
-    if plane.dtype in ROUNDED_TO:
-        # No level lies outside the table, and wrapping is the quickest way not to ask.
-        np.take(_table(plane.dtype, white, brightest, out.dtype), plane, out=out, mode="wrap")
-    else:
-        np.multiply(light_of(plane.astype(out.dtype) / white), brightest, out=out)
+def _light(white: float, brightest: float, pixels: Array) -> FloatArray:
+    dtype = computing_type(pixels.dtype, None)
+    if pixels.dtype not in ROUNDED_TO:
+        return np.asarray(brightest * light_of(pixels.astype(dtype) / white))
+    # No level lies outside the table, and wrapping is the quickest way not to ask.
+    return np.take(_table(pixels.dtype, white, brightest, dtype), pixels, mode="wrap")
 
 
 @lru_cache(maxsize=8)
