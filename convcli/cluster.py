@@ -164,7 +164,8 @@ def _local_cluster(workers: int) -> "Iterator[Client]":
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            # Dask's own port may be taken, and would be open to others.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL + 1,
             memory_limit=0,
         ) as cluster,
