@@ -30,7 +30,7 @@ FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
 # Seconds for a scheduler to answer, and for a first worker to come.
 PATIENCE = 5
 # Seconds without workers after which no more are waited for.
-WITHOUT_WORKERS = 15
+WITHOUT_WORKERS = 20
 # Tasks for each thread: one at work, and others on their way to it and back.
 TASKS_OF_A_THREAD = 3
 
@@ -44,7 +44,7 @@ class Cluster:
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """``work`` of each item, in their order; few items more are taken than results are given.
 
-        Work, items and results are pickled. A ConvcliError that work raises is raised here.
+        Work, items and results are pickled. A ConvcliError, as all that work should raise, is raised here.
         Raises ClusterError where the scheduler is lost, or one worker after the other.
         """
         running: deque[Future[Any]] = deque()
@@ -72,28 +72,21 @@ class Cluster:
             return sum(self._client.nthreads().values())
 
     def _result(self, future: "Future[Any]") -> Any:
+        """What it comes to, waited for as long as there is somebody to compute it."""
         from distributed import KilledWorker
 
-        with self._lost_scheduler():
-            error = self._error(future)
-            if error is None:
-                return future.result()
-        if isinstance(error, KilledWorker):
-            raise ClusterError(
-                f"{error.allowed_failures + 1} workers of {self._address} died of the same task, the last at "
-                f"{error.last_worker.address}: their logs say why; give them more memory, or use a smaller --memory"
-            )
-        raise error
-
-    def _error(self, future: "Future[Any]") -> Exception | None:
-        """What its work raised, once that is done; it is waited for as long as there is somebody to do it."""
         while True:
             try:
-                error: Exception | None = future.exception(timeout=WITHOUT_WORKERS)
-                return error
+                with self._lost_scheduler():
+                    return future.result(timeout=WITHOUT_WORKERS)
             except TimeoutError:
                 if not self._threads():
                     raise ClusterError(f"{self._address} has no workers left: {_how_to_start(self._address)}") from None
+            except KilledWorker as error:
+                raise ClusterError(
+                    f"{error.allowed_failures + 1} workers of {self._address} died of the same task, the last at "
+                    f"{error.last_worker.address}: their logs say why; give them more memory, or use a smaller --memory"
+                ) from None
 
     @contextmanager
     def _lost_scheduler(self) -> Iterator[None]:
@@ -101,7 +94,7 @@ class Cluster:
 
         try:
             yield
-        except ConvcliError:
+        except (ConvcliError, TimeoutError):
             raise
         except (OSError, CancelledError):
             raise ClusterError(f"lost the scheduler at {self._address}: see its log, and run this again") from None
@@ -174,7 +167,8 @@ def _local_cluster(workers: int) -> "Iterator[Client]":
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=":0",
+            # Dask's own port may be taken, and would be open to others.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL + 1,
             memory_limit=0,
         ) as cluster,

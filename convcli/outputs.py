@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Formatter
 from typing import BinaryIO, NamedTuple
 
-from convcli.errors import FileError, OptionError
+from convcli.errors import ConvcliError, FileError, OptionError
 
 STREAM = "-"
 
@@ -212,7 +212,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("wb") if _is_special(path) else _replacement(os.path.realpath(path)) as stream:
             yield stream
-    except (FileError, BrokenPipeError):
+    except (ConvcliError, BrokenPipeError):
         raise
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error
