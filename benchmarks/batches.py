@@ -6,7 +6,7 @@ It takes some minutes. ``--write`` puts the table into docs/batches.md.
 import argparse
 import os
 import subprocess
-import time
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -121,15 +121,19 @@ def _lines(contest: Contest, rounds: int) -> list[str]:
     ]
 
 
+# A process starts with the memory of its parent, which here is a small one.
+LAUNCHER = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def _spent(command: Sequence[str], folder: str) -> Spent:
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command} ended with exit code {process.returncode}")
-    # Linux counts in units of 1024 bytes.
-    return Spent(time.perf_counter() - start, usage.ru_maxrss * 1024)
+    launcher = [sys.executable, "-c", LAUNCHER, *command]
+    seconds, kilobytes = subprocess.run(launcher, cwd=folder, check=True, capture_output=True).stdout.split()
+    return Spent(float(seconds), int(kilobytes) * 1024)
 
 
 if __name__ == "__main__":
