@@ -5,7 +5,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from PIL.ExifTags import IFD, Base
 from convcli.arrays import Array
 from convcli.errors import FileError
 from convcli.images import Metadata, decode_frames, decode_header, decode_image, encode_image, open_image, write_image
-from convcli.pictures import tiff_pages, tiff_writing
+from convcli.pictures import deep_extra, tiff_pages, tiff_writing
 from convcli.pictures.formats import FORMATS, format_of
 
 HEIGHT, WIDTH = 5, 7
@@ -96,10 +96,13 @@ def parsed(exif: bytes | None) -> PIL.Image.Exif:
 
 
 @pytest.fixture
-def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_extra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     genuine = importlib.util.find_spec
     absent = ("imagecodecs", "tifffile")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else genuine(name))
+    deep_extra.is_installed.cache_clear()
+    yield
+    deep_extra.is_installed.cache_clear()
 
 
 def test_the_extra_is_looked_for_and_not_imported() -> None:
