@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,8 +88,7 @@ class OptionalAddress(typer.core.TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line."""
-        following = [*args[1:], "-"]
-        alone = [word == "--cluster" and after.startswith("-") for word, after in zip(args, following, strict=True)]
+        alone = (word == "--cluster" and after.startswith("-") for word, after in pairwise([*args, "-"]))
         return super().parse_args(ctx, [f"{word}=" if bare else word for word, bare in zip(args, alone, strict=True)])
 
 
