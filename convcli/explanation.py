@@ -107,7 +107,8 @@ def explanation_json(explanation: Explanation, spans: Iterable[range]) -> Iterat
     shown = 0
     for span in cut(spans, CHUNK):
         terms = explanation.terms(span)
-        pieces = (json.dumps(_term_to_json(terms, number)) for number in range(len(span)))
+        products = enumerate(terms.products.tolist())
+        pieces = (json.dumps(_term_to_json(terms, number, product)) for number, product in products)
         yield ", " * (shown > 0) + ",\n".join(pieces)
         shown += len(span)
     padded = explanation.padded and dict(zip(("rows", "columns"), explanation.padded, strict=True))
@@ -115,10 +116,10 @@ def explanation_json(explanation: Explanation, spans: Iterable[range]) -> Iterat
     yield f"], {json.dumps(rest)[1:]}\n"
 
 
-def _term_to_json(terms: Terms, number: int) -> dict[str, Any]:
+def _term_to_json(terms: Terms, number: int, product: float) -> dict[str, Any]:
     indices = {letter: int(values[number]) for letter, values in terms.indices.items()}
     factors = {factor.symbol: _factor_to_json(factor, number) for factor in terms.factors}
-    return {"indices": indices, **factors, "product": float(terms.products[number])}
+    return {"indices": indices, **factors, "product": product}
 
 
 def _factor_to_json(factor: Factor, number: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from algorithms import each_convolution
-from command_line import ENVIRONMENT, SCRIPTS, convcli, npy
+from command_line import CONVCLI, ENVIRONMENT, SCRIPTS, TIMEOUT, convcli, npy, save_picture
 from geometries import BY_NAME, FILLS, TILED
 from test_bands import THREE_BY_THREE, WIDE, as_bytes, numbers, request_for
 from test_unshared import LOCAL
@@ -134,6 +134,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(folder, monkeypatch):
         assert Z.astype(np.float32).reshape(-1).tobytes() == here.convolve(V).reshape(-1).tobytes()
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_lost_midway(tmp_path):
     with scheduler(tmp_path, workers=1) as (process, _), open_cluster(address(tmp_path)) as cluster:
         results = cluster.map(abs, iter(range(100)))
@@ -145,6 +146,7 @@ def test_a_scheduler_that_is_lost_midway(tmp_path):
             list(results)
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_workers(tmp_path, monkeypatch):
     monkeypatch.setattr("convcli.cluster.PATIENCE", 1)
     with (
@@ -155,6 +157,7 @@ def test_a_scheduler_without_workers(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.slow
 def test_workers_that_all_die(tmp_path, monkeypatch):
     monkeypatch.setattr("convcli.cluster.WITHOUT_WORKERS", 0.5)
     with scheduler(tmp_path, workers=1) as (_, workers), open_cluster(address(tmp_path)) as cluster:
@@ -247,6 +250,7 @@ def test_without_dask(monkeypatch):
         pass
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_lost_leaves_no_file(tmp_path):
     (tmp_path / "V.npy").write_bytes(npy(numbers((3, 1500, 2000), np.float32, 0)))
     with scheduler(tmp_path, workers=1) as (process, _):
@@ -268,3 +272,29 @@ def await_client(log):
     while "Receive client connection" not in log.read_text():
         time.sleep(0.05)
     time.sleep(1.5)
+
+
+def test_pictures_travel_whole_and_outlive_their_worker(folder, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(40):
+        V = np.random.default_rng(number).integers(0, 256, (3, 200, 300), np.uint8)
+        save_picture(tmp_path / "photos" / f"{number:02}.png", V)
+    (tmp_path / "photos" / "broken.png").write_text("no picture")
+    command = ["apply", "photos", "-k", "gaussian:2", "-k", "log:1", "--range", "offset", "-q"]
+    here = convcli(*command, "-o", "here/", cwd=tmp_path)
+    there = [CONVCLI, *command, "-o", "there/", "--cluster", address(folder)]
+    with (tmp_path / "log").open("w") as log:
+        doomed = worker(folder / "scheduler.json", log)
+        while "Starting established connection" not in (tmp_path / "log").read_text():
+            time.sleep(0.05)
+        process = subprocess.Popen(there, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+        while not (tmp_path / "there").exists():
+            time.sleep(0.01)
+        doomed.kill()
+        _, err = process.communicate(timeout=TIMEOUT)
+        doomed.wait()
+    assert (process.returncode, err) == (here.code, here.err)
+    assert err.endswith("convcli: error: 1 of 41 files failed\n")
+    found, expected = ({path.name: path.read_bytes() for path in (tmp_path / at).iterdir()} for at in ("there", "here"))
+    assert len(expected) == 80
+    assert found == expected

@@ -101,7 +101,6 @@ def apply(
     from convcli.combining import Combination
     from convcli.filtering import Appearance
     from convcli.outputs import write_atomically
-    from convcli.remote_batch import process_remotely
     from convcli.targets import target_of
 
     pictures = images or []
@@ -126,7 +125,11 @@ def apply(
     if files.dry_run:
         batches.run_dry(batch, found, talk, as_json=json)
         return
-    process = partial(process_remotely, computers, batch) if computers and not preview else batch.process
+    process = batch.process
+    if computers and not preview:
+        from convcli.remote_batch import process_remotely
+
+        process = partial(process_remotely, computers, batch)
     if len(found) == 1:
         batches.run_one(process, found[0], talk, as_json=json)
     else:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,7 +15,6 @@ from convcli.cli import render
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
 from convcli.cli.streams import say
-from convcli.cluster import Cluster
 from convcli.concurrency import in_order
 from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
@@ -24,11 +24,14 @@ from convcli.memory import size_in_words
 from convcli.outcomes import Outcome
 from convcli.request import Request
 
+if TYPE_CHECKING:
+    from convcli.cluster import Cluster
+
 # What is done with each image.
 Process = Callable[[Source], Outcome]
 
 
-def jobs_for(asked: int, files: int, cluster: Cluster | None = None) -> int:
+def jobs_for(asked: int, files: int, cluster: "Cluster | None" = None) -> int:
     """Files at once: as many as were asked for, 0 for one a processor, here or on a cluster; no more than there are."""
     if asked < 0:
         raise OptionError(f"jobs: expected a number of files at once, or 0 for one a processor, given {asked}")

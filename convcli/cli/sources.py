@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
@@ -10,7 +11,6 @@ import typer
 from convcli.arrays import Array
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
-from convcli.cluster import Cluster, open_cluster
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, FileError, OptionError
 from convcli.filtering import Appearance, network_input, prepared
@@ -22,6 +22,9 @@ from convcli.request import Request
 from convcli.settings import parse_settings, parse_shape
 from convcli.tensors import load_tensor, parse_tensor
 from convcli.upstream import Readers, Upstream, upstream_gradient
+
+if TYPE_CHECKING:
+    from convcli.cluster import Cluster
 
 
 def read_kernel(source: str) -> Kernel:
@@ -104,12 +107,16 @@ def image_path(source: str) -> Path:
     return source_of(source, _stdin).path
 
 
-def cluster_of(context: typer.Context, words: str | None) -> Cluster | None:
+def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":
     """The cluster that the words of ``--cluster`` stand for, until the command ends; None without any."""
-    return None if words is None else context.with_resource(open_cluster(words))
+    if words is None:
+        return None
+    from convcli.cluster import open_cluster
+
+    return context.with_resource(open_cluster(words))
 
 
-def read_request(source: str, words: Words, engine: Engine, cluster: Cluster | None = None) -> Request:
+def read_request(source: str, words: Words, engine: Engine, cluster: "Cluster | None" = None) -> Request:
     """A convolution from a kernel's source and the options' words."""
     kernel = read_kernel(source)
     if words.bias is not None:

@@ -5,12 +5,11 @@ V, K, Z, G and dK come with the five axes that ``Geometry`` gives them, in any r
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.cluster import Cluster
 from convcli.engine.factors import rank_of
 from convcli.engine.interface import Estimate, Workload
 from convcli.engine.partition import gradient_parts, parts
@@ -29,6 +28,9 @@ from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
 from convcli.padding import pad_adjoint
+
+if TYPE_CHECKING:
+    from convcli.cluster import Cluster
 
 # Bytes of workspace for each thread.
 MEMORY = 16 << 20
@@ -50,7 +52,7 @@ class Execution:
     algorithm: str = AUTO
     threads: int | None = None
     memory: int = MEMORY
-    cluster: Cluster | None = None
+    cluster: "Cluster | None" = None
 
     def __post_init__(self) -> None:
         if self.algorithm not in (AUTO, *CONVOLUTIONS):
@@ -236,7 +238,7 @@ def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: E
     each(list(enumerate(task.plan.tiles)), bring, threads=execution.threads_for(task.plan.estimate))
 
 
-def _elsewhere(task: Task, cluster: Cluster) -> Iterator[tuple[Tile, FloatArray]]:
+def _elsewhere(task: Task, cluster: "Cluster") -> Iterator[tuple[Tile, FloatArray]]:
     """Each tile with what the task makes of it on a cluster's workers, in their order."""
     plan = task.plan
     in_bands = list(bands(plan.tiles, plan.work.geometry, BAND // plan.work.itemsize))
