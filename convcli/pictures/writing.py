@@ -1,5 +1,6 @@
 """Pictures out: by Pillow, or past it where it would lose depth or need the whole file in memory."""
 
+import os
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -89,9 +90,15 @@ def _by_pillow(
     if format.name == "gif" and picture.mode == "LA":
         picture = picture.convert("RGBA")
     options = _ENCODING.get(format.name, {}) | metadata_options(metadata)
-    stream = BytesIO()
-    picture.save(stream, format.name, **(options if compression is None else _at_level(options, compression)))
-    return stream.getvalue()
+    with _file_in_memory() as stream:
+        picture.save(stream, format.name, **(options if compression is None else _at_level(options, compression)))
+        stream.seek(0)
+        return stream.read()
+
+
+def _file_in_memory() -> BinaryIO:
+    """With a descriptor, where the system has such files: Pillow then lets other threads run while it encodes."""
+    return os.fdopen(os.memfd_create("convcli"), "w+b") if hasattr(os, "memfd_create") else BytesIO()
 
 
 _ENCODING: dict[str, dict[str, Any]] = {
