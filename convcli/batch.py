@@ -20,7 +20,7 @@ from convcli.targets import Existing, Place, Target
 from convcli.transparency import require_fit
 
 
-def _unseen(request: Filter, filtered: Filtered) -> None:
+def unseen(request: Filter, filtered: Filtered) -> None:
     """Nobody looks at what was made."""
 
 
@@ -36,7 +36,7 @@ class Batch:
     appearance: Appearance
     target: Target
     open_output: Callable[[Path], AbstractContextManager[BinaryIO]] = write_atomically
-    show: Callable[[Filter, Filtered], None] = _unseen
+    show: Callable[[Filter, Filtered], None] = unseen
     all_frames: bool = False
 
     def refuse_clashes(self, sources: Sequence[Source]) -> None:

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from command_line import pixels, shell, two_at_a_time, with_samples
 
@@ -16,6 +17,10 @@ MATHEMATICS = (DOCS / "mathematics.md").read_text()
 COLOURS = (DOCS / "colours.md").read_text()
 LEARNING = (DOCS / "learning.md").read_text()
 COLOUR_COMMANDS = re.findall(r"^convcli .*", COLOURS, re.MULTILINE)
+BATCHES = (DOCS / "batches.md").read_text()
+BATCH_COMMANDS = [
+    line for line in re.search(r"```sh\n(.*?)```", BATCHES, re.DOTALL)[1].splitlines() if not line.startswith("jq")
+]
 PICTURES = (DOCS / "pictures.md").read_text()
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
@@ -80,6 +85,21 @@ def test_commands_for_colours_make_pictures(colours, command):
 @pytest.mark.parametrize("picture", re.findall(r"\]\((pictures/.*?)\)", COLOURS))
 def test_pictures_of_colours_are_there_and_small(picture):
     assert (DOCS / picture).stat().st_size < 100_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", BATCH_COMMANDS)
+def test_commands_for_batches(tmp_path, command):
+    (tmp_path / "photos" / "july").mkdir(parents=True)
+    (tmp_path / "last").touch()
+    frames = [PIL.Image.fromarray(np.full((30, 40, 3), shade, np.uint8)) for shade in (50, 90)]
+    for name in ("photos/a.jpg", "photos/july/b.jpg"):
+        frames[0].save(tmp_path / name)
+    frames[0].save(tmp_path / "scan.tif", save_all=True, append_images=frames[1:])
+    before = sorted(tmp_path.rglob("*.*"))
+    result = shell(command, tmp_path)
+    assert result.code == 0, result.err
+    assert (sorted(tmp_path.rglob("*.*")) == before) == ("--dry-run" in command)
 
 
 WORDS = {"icc": "profile", "exif": "EXIF", "dpi": "resolution"}

@@ -96,7 +96,7 @@ def apply(
 
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
-    from convcli.batch import Batch
+    from convcli.batch import Batch, unseen
     from convcli.cli import batches, render, sources
     from convcli.combining import Combination
     from convcli.filtering import Appearance
@@ -108,8 +108,8 @@ def apply(
     if output == STREAM:
         _refuse_stdout(json)
     found = sources.image_sources(pictures, files.listed, null=files.null)
-    # A preview shows one image after the other.
     computers = sources.cluster_of(context, cluster)
+    # A preview shows one image after the other.
     jobs = batches.jobs_for(1 if preview else files.jobs, len(found), computers)
     asked = [sources.read_request(source, words, engine, computers) for source in kernels]
     requests = [batches.sharing_threads(request, jobs) for request in asked]
@@ -118,8 +118,8 @@ def apply(
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
         target_of(output, format, existing=files.existing(overwrite=overwrite), compression=compression),
         _open_stdout if output == STREAM else write_atomically,
-        **({"show": partial(render.preview_filtered, talk)} if preview else {}),
-        all_frames=files.all_frames,
+        partial(render.preview_filtered, talk) if preview else unseen,
+        files.all_frames,
     )
     batch.refuse_clashes(found)
     if files.dry_run:

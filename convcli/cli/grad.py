@@ -78,9 +78,10 @@ def grad(
     from convcli.gradient_batch import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
+    names_of_images = [source.word for source in sources.image_sources(images, None, null=False)]
     names, computers = _names(wrt, step), sources.cluster_of(context, cluster)
     request = sources.read_request(kernel, words, engine, computers)
-    asked, first = options.asked_format(format, json=json), sources.image_path(images[0])
+    asked, first = options.asked_format(format, json=json), sources.image_path(names_of_images[0])
     if step is None:
         save = _saving_gradients(request.kernel, names, output, asked, first, overwrite, full)
     else:
@@ -88,7 +89,7 @@ def grad(
     if full and step is not None:
         raise OptionError("--full is for gradients as text, and --step gives a kernel: leave one out")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = stacked([sources.read_input(source, appearance, talk) for source in images], images)
+    V = stacked([sources.read_input(name, appearance, talk) for name in names_of_images], names_of_images)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
     report = gradient_report(request, V, sources.read_upstream(upstream, request, V, appearance), names)
     if preview:

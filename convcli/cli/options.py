@@ -20,23 +20,12 @@ from convcli.errors import OptionError
 if TYPE_CHECKING:
     from convcli.targets import Existing
 
-Images = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="IMAGE...",
-        show_default=False,
-        help="Pictures, .npy or JSON arrays (H,W), (C,H,W); inline [[1,2],[3,4]]; - is stdin.",
-    ),
-]
-ManyImages = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="IMAGE...",
-        show_default=False,
-        help="Pictures, .npy or JSON arrays (H,W), (C,H,W), folders of them, quoted patterns 'photos/**/*.jpg'; inline "
-        "[[1,2],[3,4]]; - is stdin.",
-    ),
-]
+IMAGES_HELP = (
+    "Pictures, .npy or JSON arrays (H,W), (C,H,W), folders of them, quoted patterns 'photos/**/*.jpg'; inline "
+    "[[1,2],[3,4]]; - is stdin."
+)
+Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
+ManyImages = Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
 KERNEL_HELP = "Preset name:params, kernel JSON (file or inline), .npy of weights, or - for stdin."
 KernelSource = Annotated[str, typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=KERNEL_HELP)]
 KernelSources = Annotated[
