@@ -13,7 +13,7 @@ from convcli.engine import unshared
 from convcli.engine.plan import CONVOLUTIONS, DEFINITION, KERNEL_GRADIENTS, Plan
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab, Weights
-from convcli.engine.threads import each
+from convcli.engine.threads import BLAS, each
 from convcli.engine.tiles import Tile
 
 Compute = Callable[[Tile, Scratch], FloatArray]
@@ -30,13 +30,17 @@ class Task(Protocol):
         """The task for the tiles within this one."""
 
     def runner(self) -> Compute:
-        """The function that computes a tile."""
+        """The function that computes a tile.
+
+        Made under ``BLAS.held()``: what it makes of the kernel must be the same wherever there are more threads.
+        """
 
 
 def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
     """What the task makes of each tile, on one thread."""
     made: list[FloatArray] = []
-    run = task.runner()
+    with BLAS.held():
+        run = task.runner()
     each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
     return made
 
