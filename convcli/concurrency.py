@@ -18,29 +18,27 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int, s
 
     Once ``stop`` is set nothing more is begun, and what is under way is still finished and given.
     """
-    begun = _until(stop, items)
     if jobs == 1:
-        yield from map(work, begun)
+        for item in items:
+            yield from _unless(stop, work, item)
         return
     with ThreadPoolExecutor(jobs, thread_name_prefix="convcli-file") as pool:
-        waiting: deque[Future[Result]] = deque()
+        waiting: deque[Future[list[Result]]] = deque()
         try:
-            for item in begun:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) == AHEAD * jobs:
-                    yield waiting.popleft().result()
+            for item in items:
+                if stop.is_set():
+                    break
+                waiting.append(pool.submit(_unless, stop, work, item))
+                while waiting and (waiting[0].done() or len(waiting) == AHEAD * jobs):
+                    yield from waiting.popleft().result()
             while waiting:
-                future = waiting.popleft()
-                if not (stop.is_set() and future.cancel()):
-                    yield future.result()
+                yield from waiting.popleft().result()
         finally:
             # After an error, or when nobody asks for more, nothing is begun either.
             for future in waiting:
                 future.cancel()
 
 
-def _until(stop: Event, items: Iterable[Item]) -> Iterator[Item]:
-    for item in items:
-        if stop.is_set():
-            return
-        yield item
+def _unless(stop: Event, work: Callable[[Item], Result], item: Item) -> list[Result]:
+    """The result, or nothing."""
+    return [] if stop.is_set() else [work(item)]

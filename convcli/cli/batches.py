@@ -59,15 +59,19 @@ def run_all(
     """Each of many images; one that fails is named, and the rest go on."""
     done = failed = 0
     with stopping_on_interrupt() as stop, progress(len(sources), talk) as bar:
-        for outcome in in_order(process, sources, jobs, stop):
+
+        def process_or_stop(source: Source) -> Outcome:
+            outcome = process(source)
+            if fail_fast and outcome.error:
+                stop.set()
+            return outcome
+
+        for outcome in in_order(process_or_stop, sources, jobs, stop):
             render.show_outcome(outcome, talk, as_json=as_json)
             if outcome.error:
                 say("error", render.failure_in_words(outcome.source, outcome.error))
-                failed += 1
-                if fail_fast:
-                    stop.set()
-            else:
-                done += 1
+            failed += outcome.error is not None
+            done += outcome.error is None
             bar.advance(outcome.pixels)
     failed_fast = fail_fast and failed > 0
     if done + failed < len(sources) and not failed_fast:
