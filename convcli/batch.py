@@ -1,7 +1,7 @@
 """Image files through kernels, to files: names first, then every image through every kernel."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,9 @@ from convcli.outcomes import Outcome, Report
 from convcli.outputs import refuse_collisions, refuse_inputs, refuse_missing_folder, write_atomically
 from convcli.targets import Existing, Place, Target
 from convcli.transparency import require_fit
+
+# Files that may hold other channels than a picture's one or three, of which a 2-D kernel makes as many maps.
+MANY_CHANNELS = {".npy", ".tif", ".tiff"}
 
 
 def unseen(request: Filter, filtered: Filtered) -> None:
@@ -42,10 +45,10 @@ class Batch:
     def refuse_clashes(self, sources: Sequence[Source]) -> None:
         """Raise before any work where outputs share a name, exist already, are other inputs, or have no folder.
 
-        How many files an array's maps take, and how many frames an image has, is known once it is read; names that
-        follow from that are checked then.
+        Headers are read where names depend on them. Of an image whose header cannot be read it is told why when it is
+        its turn.
         """
-        names = {source.path: self._likely_names(source.path) for source in sources}
+        names = {source.path: self._expected_names(source) for source in sources}
         every = [name for source in sources for name in names[source.path]]
         if self.target.is_stream:
             if len(every) > 1:
@@ -97,8 +100,13 @@ class Batch:
             for request in self.requests
         )
 
-    def _likely_names(self, path: Path) -> list[Path]:
-        return [name for request in self.requests for name in self.target.likely_names(path, request)]
+    def _expected_names(self, source: Source) -> list[Path]:
+        if self.all_frames or source.path.suffix.lower() in MANY_CHANNELS:
+            with suppress(ConvcliError):
+                shape = prepared_shape(source.header(), self.appearance)
+                places = self.places(source)
+                return [n for place in places for request in self.requests for n in self.names(place, request, shape)]
+        return [name for request in self.requests for name in self.target.likely_names(source.path, request)]
 
     def _frames(self, source: Source) -> Iterator[Image]:
         if self.all_frames:

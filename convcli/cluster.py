@@ -10,7 +10,6 @@ import os
 import pickle
 import re
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -180,15 +179,15 @@ def _local_cluster(workers: int) -> "Iterator[Client]":
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started within ignore Ctrl-C, which a terminal sends to them too: they are ours to stop."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Processes that are started within never get a Ctrl-C, which a terminal sends to them too: they are ours to stop.
+
+    One that comes meanwhile waits for us.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -163,10 +163,12 @@ def filter_image(
     passage = transparency.passage(appearance.alpha, request, V, image.alpha)
     values = empty(output.shape, output.dtype)
     maps = _maps(passage, values.reshape(geometry.output_blocks), image, output.mode, appearance)
-    lost = (*_light_doubts(image, appearance), *_losses(image, output, format), *maps.warnings)
-    kept = () if format.is_array else metadata_losses(image.metadata, format, _picture_channels(len(values)))
-    maps = Maps(values, maps.tallies)
-    return Filtered(image, geometry, request.algorithm(V), maps, passage.alpha if output.alpha else None, lost, kept)
+    left_out = {} if format.is_array else metadata_losses(image.metadata, format, _picture_channels(len(values)))
+    # Without its profile a picture's colours are others; that one of colours is none of gray is no loss.
+    profile = [left_out.pop("icc")] if "icc" in left_out and "icc" not in format.metadata else []
+    lost = (*_light_doubts(image, appearance), *_losses(image, output, format), *profile, *maps.warnings)
+    alpha, maps = passage.alpha if output.alpha else None, Maps(values, maps.tallies)
+    return Filtered(image, geometry, request.algorithm(V), maps, alpha, lost, tuple(left_out.values()))
 
 
 def _maps(passage: Passage, values: Array, image: Image, mode: str, appearance: Appearance) -> Maps:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +61,7 @@ def source_of(word: str, read_stdin: Callable[[], bytes]) -> Source:
         return Source(word, read_stdin, STDIN, "stdin")
     if word.lstrip().startswith("[") and not os.path.lexists(word):
         return Source(word, word.encode, INLINE, "inline")
-    return Source(word)
+    return _named(word)
 
 
 def sources_of(words: Iterable[str], read_stdin: Callable[[], bytes]) -> list[Source]:
@@ -73,7 +74,22 @@ def sources_of(words: Iterable[str], read_stdin: Callable[[], bytes]) -> list[So
 
 def listed(names: bytes, *, null: bool) -> list[Source]:
     """The files that a list names, one a line, or with ``null`` each ended by a NUL byte; every name as it is."""
-    return [Source(os.fsdecode(name)) for name in names.split(b"\0" if null else b"\n") if name]
+    each = names.split(b"\0") if null else (name.removesuffix(b"\r") for name in names.split(b"\n"))
+    return [_named(os.fsdecode(name)) for name in each if name]
+
+
+def _named(name: str) -> Source:
+    """A file; what is there and is no regular one, as a FIFO, is read once however often it is looked at."""
+    if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
+        return Source(name, cache(partial(_contents, name)), name, name)
+    return Source(name)
+
+
+def _contents(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _sources_of(word: str, read_stdin: Callable[[], bytes]) -> list[Source]:

@@ -313,3 +313,28 @@ def test_a_dry_run_for_people(photos):
         "photos/p02.png -> out/p02.box.png: 1x22x30 uint8, 660 bytes, skipped",
     ]
     assert result.err == "convcli: dry run: 5 outputs, 3.0 KB before compression; nothing was written\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "output", "complaint"),
+    [
+        (["pages.tif", "pages1.tif"], "{stem}{frame}.tif", "the output pages1.tif is also an input: use -o to write"),
+        (["pages.tif", "pages.1.png"], "out/", "two outputs would be named out/pages.1.inline.png: tell them apart"),
+    ],
+)
+def test_frames_that_clash_with_others_are_refused_before_any_work(film, names, output, complaint):
+    folder, _ = film
+    save_picture(folder / names[1], picture(5))
+    before = files_in(folder)
+    arguments = [*names, "-k", "[[1]]", "-o", output, "--all-frames", "--overwrite"]
+    result = convcli("apply", *arguments, cwd=folder)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith(f"convcli: error: {complaint}")
+    assert files_in(folder) == before
+
+
+def test_what_can_be_read_once_is_looked_at_twice(film):
+    folder, frames = film
+    result = shell("convcli apply <(cat film.gif) --all-frames -k '[[1]]' -o 'out/{frame}.png'", folder)
+    assert (result.code, result.err) == (0, "")
+    assert len(files_in(folder / "out")) == len(frames)

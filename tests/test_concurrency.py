@@ -1,6 +1,7 @@
 """Work on many items at once."""
 
 import threading
+import time
 from threading import Event
 
 import pytest
@@ -49,6 +50,21 @@ def test_what_is_under_way_is_finished_and_nothing_more_begun(jobs):
     assert given == sorted(worked)
     assert given[:6] == [0, 1, 2, 3, 4, 5]
     assert len(given) < 6 + 2 * jobs
+
+
+@pytest.mark.parametrize("jobs", [2, 4])
+def test_what_only_waits_is_not_begun(jobs):
+    stop, begun = Event(), []
+
+    def work(item):
+        begun.append(item)
+        time.sleep(0.01)
+        return item
+
+    for item in in_order(work, range(1000), jobs, stop):
+        if item == 4:
+            stop.set()
+    assert 5 <= len(begun) <= 5 + 2 * jobs
 
 
 @pytest.mark.parametrize("jobs", [1, 3])

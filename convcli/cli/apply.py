@@ -108,11 +108,7 @@ def apply(
     if output == STREAM:
         _refuse_stdout(json)
     found = sources.image_sources(pictures, files.listed, null=files.null)
-    computers = sources.cluster_of(context, cluster)
-    # A preview shows one image after the other.
-    jobs = batches.jobs_for(1 if preview else files.jobs, len(found), computers)
-    asked = [sources.read_request(source, words, engine, computers) for source in kernels]
-    requests = [batches.sharing_threads(request, jobs) for request in asked]
+    requests = [sources.read_request(source, words, engine) for source in kernels]
     batch = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
@@ -125,11 +121,9 @@ def apply(
     if files.dry_run:
         batches.run_dry(batch, found, talk, as_json=json)
         return
-    process = batch.process
-    if computers and not preview:
-        from convcli.remote_batch import process_remotely
-
-        process = partial(process_remotely, computers, batch)
+    # A preview shows one image after the other.
+    asked = 1 if preview else files.jobs
+    process, jobs = batches.worker(batch, sources.cluster_of(context, cluster), asked, len(found))
     if len(found) == 1:
         batches.run_one(process, found[0], talk, as_json=json)
     else:

@@ -4,17 +4,18 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
 
-from convcli.batch import Batch
+from convcli.batch import Batch, unseen
 from convcli.cli import render
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
-from convcli.cli.streams import say
+from convcli.cli.streams import is_terminal, say
 from convcli.concurrency import in_order
 from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
@@ -39,10 +40,22 @@ def jobs_for(asked: int, files: int, cluster: "Cluster | None" = None) -> int:
     return max(1, min(asked or processors, files))
 
 
-def sharing_threads(request: Request, jobs: int) -> Request:
+def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> tuple[Process, int]:
+    """What processes each of so many files, and how many at once: here, or on a cluster."""
+    jobs = jobs_for(asked, files, cluster)
+    requests = [request.each(partial(_shared, cluster, jobs)) for request in batch.requests]
+    ours = replace(batch, requests=requests)
+    if cluster is None or batch.show is not unseen:
+        return ours.process, jobs
+    from convcli.remote_batch import process_remotely
+
+    return partial(process_remotely, cluster, ours), jobs
+
+
+def _shared(cluster: "Cluster | None", jobs: int, request: Request) -> Request:
     """The request with its share of the threads, when so many files are filtered at once."""
-    threads = request.execution.threads or available_threads()
-    return request._replace(execution=replace(request.execution, threads=max(1, threads // jobs)))
+    threads = max(1, (request.execution.threads or available_threads()) // jobs)
+    return request._replace(execution=replace(request.execution, threads=threads, cluster=cluster))
 
 
 def run_one(process: Process, source: Source, talk: Talk, *, as_json: bool) -> None:
@@ -58,7 +71,7 @@ def run_all(
 ) -> None:
     """Each of many images; one that fails is named, and the rest go on."""
     done = failed = 0
-    with stopping_on_interrupt() as stop, progress(len(sources), talk) as bar:
+    with stopping_on_interrupt() as stop, progress(len(sources), talk, crowded=as_json and is_terminal()) as bar:
 
         def process_or_stop(source: Source) -> Outcome:
             outcome = process(source)

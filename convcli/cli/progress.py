@@ -1,5 +1,6 @@
 """How far a batch is, on stderr: a bar on a terminal, a line now and then elsewhere."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +22,14 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress(files: int, talk: Talk) -> Iterator[Progress]:
-    """Shows how many of so many files are done; of a single file, and when all is quiet, nothing."""
+def progress(files: int, talk: Talk, *, crowded: bool = False) -> Iterator[Progress]:
+    """Shows how many of so many files are done; of a single file, and when all is quiet, nothing.
+
+    crowded: whether data goes to the terminal too, which a bar would garble.
+    """
     if files == 1 or talk.quiet or sys.stderr is None:
         yield _Silence()
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and not crowded and os.environ.get("TERM") != "dumb":
         with _Bar(files) as bar:
             yield bar
     else:

@@ -5,11 +5,12 @@ from os import SEEK_CUR
 from typing import IO, Any, NamedTuple
 
 import PIL.Image
-from PIL.ExifTags import Base
+from PIL.ExifTags import IFD, Base
 from PIL.ImageFile import ImageFile
 
 from convcli.errors import reason_of
 from convcli.pictures.formats import Format
+from convcli.pictures.orientation import is_sideways
 from convcli.pictures.types import Metadata
 
 # Sizes, strips, thumbnails and the like are of the old file, and a TIFF writer would obey them.
@@ -18,6 +19,8 @@ _KEPT_TAGS = {
     Base.HostComputer, Base.Copyright, Base.Rating, Base.RatingPercent, Base.XPTitle, Base.XPComment,
     Base.XPAuthor, Base.XPKeywords, Base.XPSubject, Base.ExifOffset, Base.GPSInfo,
 }  # fmt: skip
+
+_SIZES = (Base.ExifImageWidth, Base.ExifImageHeight)
 
 
 class Description(NamedTuple):
@@ -31,10 +34,13 @@ class Description(NamedTuple):
 def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
     """What ``read`` gives. Tags that cannot be parsed raise as many kinds of error as a broken picture."""
     try:
-        return Description(*read())
+        orientation, metadata = read()
     except Exception as error:
         loss = f"EXIF, ICC profile and DPI are left out, for they are damaged: {reason_of(error)}"
         return Description(warnings=(loss,))
+    if metadata.dpi and is_sideways(orientation):
+        metadata = metadata._replace(dpi=metadata.dpi[::-1])
+    return Description(orientation, metadata)
 
 
 def read_orientation(picture: ImageFile) -> int:
@@ -73,16 +79,22 @@ def _is_behind_pixels(chunk: bytes, stream: IO[bytes]) -> bool:
 def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
     """What is not of the old file's layout; None if nothing is."""
     others = {tag: exif.pop(tag) for tag in set(exif) if not _is_kept(tag, exif[tag])}
+    details = exif.get_ifd(IFD.Exif) if IFD.Exif in exif else {}
+    sizes: dict[int, Any] = {tag: details.pop(tag) for tag in _SIZES if tag in details}
     # Other files take no offsets of 64 bits.
     exif.bigtiff = False
     # Writing tags imports what writes TIFF.
     kept = exif.tobytes() if exif else None
     # The next frame may have the same EXIF.
     exif.update(others)
+    details.update(sizes)
     return kept
 
 
 def _dpi(picture: ImageFile) -> tuple[float, float] | None:
+    # Pillow takes 1 for a TIFF that says nothing.
+    if picture.format == "TIFF" and Base.XResolution not in getattr(picture, "tag_v2", ()):
+        return None
     return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))
 
 
@@ -109,9 +121,9 @@ def held_metadata(metadata: Metadata, format: Format, channels: int) -> Metadata
     return metadata._replace(**{field: None for field, _ in _refused(metadata, format, channels)})
 
 
-def metadata_losses(metadata: Metadata, format: Format, channels: int) -> tuple[str, ...]:
-    """What it will not keep, and why, each in a sentence."""
-    return tuple(f"{_WORDS[field]} is left out: {reason}" for field, reason in _refused(metadata, format, channels))
+def metadata_losses(metadata: Metadata, format: Format, channels: int) -> dict[str, str]:
+    """What it will not keep, and why: a sentence for each field."""
+    return {field: f"{_WORDS[field]} is left out: {reason}" for field, reason in _refused(metadata, format, channels)}
 
 
 def _refused(metadata: Metadata, format: Format, channels: int) -> Iterator[tuple[str, str]]:

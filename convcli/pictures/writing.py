@@ -61,6 +61,8 @@ def _parts(
             yield from encode_deep(np.ascontiguousarray(np.moveaxis(bands, 0, -1)), format.name, metadata, compression)
         else:
             yield _by_pillow(pixels, alpha, format, metadata, compression)
+    except MemoryError:
+        raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.
     except Exception as error:
         message = f"cannot write the image as {format.name}: {reason_of(error)}; choose another format"
