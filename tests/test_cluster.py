@@ -229,7 +229,8 @@ def test_words_that_are_no_cluster(words, code, complaint, work, monkeypatch):
 
 
 def test_a_variable_that_holds_no_address(work):
-    result = convcli("apply", "V.npy", *COMMAND, "--cluster", cwd=work, env={"DASK_SCHEDULER_ADDRESS": "nobody"})
+    command = ("apply", "V.npy", *COMMAND, "--overwrite", "--cluster")
+    result = convcli(*command, cwd=work, env={"DASK_SCHEDULER_ADDRESS": "nobody"})
     expected = f"convcli: error: --cluster: expected {FORMS}, given 'nobody' in DASK_SCHEDULER_ADDRESS\n"
     assert (result.code, result.err) == (2, expected)
 
