@@ -13,12 +13,12 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convcli import __version__
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
+from convcli.file_bytes import read_file
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -125,7 +125,7 @@ def open_cluster(words: str) -> Iterator[Cluster]:
 def _address(words: str) -> str:
     """The scheduler's own address, ``tcp://HOST:PORT``."""
     if words.startswith("file:"):
-        return _address_in(Path(words.removeprefix("file:")))
+        return _address_in(words.removeprefix("file:"))
     named = words or os.environ.get(ADDRESS_VARIABLE, "")
     if not named:
         raise OptionError(f"--cluster: expected {FORMS}, or such an address in {ADDRESS_VARIABLE}, which is not set")
@@ -135,15 +135,13 @@ def _address(words: str) -> str:
     return named
 
 
-def _address_in(path: Path) -> str:
+def _address_in(name: str) -> str:
     """The address in a file that ``dask scheduler --scheduler-file`` writes."""
     try:
-        return str(json.loads(path.read_bytes())["address"])
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
+        return str(json.loads(read_file(name))["address"])
     except (ValueError, TypeError, KeyError):
         expected = "expected what dask scheduler --scheduler-file writes, JSON with an address"
-        raise FileError(f"{path}: {expected}") from None
+        raise FileError(f"{name}: {expected}") from None
 
 
 def _quieten() -> None:

@@ -13,6 +13,7 @@ import PIL.Image
 
 from convcli.arrays import Array, in_native_order
 from convcli.errors import FileError, JsonError, OptionError, reason_of
+from convcli.file_bytes import contents, first_bytes
 from convcli.json_reading import decoded, parse_array_json
 from convcli.large_arrays import by_rows
 from convcli.npy_files import NPY_MAGIC, load_npy
@@ -161,30 +162,19 @@ def _read(
     file: Path | BytesIO, source: str, of_array: Callable[[Array], Decoded], of_picture: Decoder[Decoded]
 ) -> Decoded:
     file = _seekable(file)
-    start = _start(file)
+    start = first_bytes(file, len(NPY_MAGIC))
     if not start:
         raise ValueError("it is empty")
     if start == NPY_MAGIC:
         return of_array(load_npy(file))
     if start.lstrip().startswith(b"["):
-        return of_array(parse_array_json(decoded(_contents(file), source, "JSON in UTF-8"), source))
+        return of_array(parse_array_json(decoded(contents(file), source, "JSON in UTF-8"), source))
     return of_picture(file)
 
 
 def _seekable(file: Path | BytesIO) -> Path | BytesIO:
     """A file as it is; a FIFO or device read whole. A missing file or a folder fails here, with its reason."""
     return BytesIO(file.read_bytes()) if isinstance(file, Path) and not file.is_file() else file
-
-
-def _start(file: Path | BytesIO) -> bytes:
-    if isinstance(file, BytesIO):
-        return file.getvalue()[: len(NPY_MAGIC)]
-    with file.open("rb") as stream:
-        return stream.read(len(NPY_MAGIC))
-
-
-def _contents(file: Path | BytesIO) -> bytes:
-    return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
 
 
 def _array_image(array: Array) -> Image:

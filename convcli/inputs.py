@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcli.errors import FileError
+from convcli.file_bytes import read_file
 from convcli.images import (
     Header,
     Image,
@@ -80,16 +81,9 @@ def listed(names: bytes, *, null: bool) -> list[Source]:
 
 def _named(name: str) -> Source:
     """A file; what is there and is no regular one, as a FIFO, is read once however often it is looked at."""
-    if os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name):
-        return Source(name, cache(partial(_contents, name)), name, name)
+    if not os.path.isfile(name) and os.path.exists(name) and not os.path.isdir(name):
+        return Source(name, cache(partial(read_file, name)), name, name)
     return Source(name)
-
-
-def _contents(name: str) -> bytes:
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _sources_of(word: str, read_stdin: Callable[[], bytes]) -> list[Source]:

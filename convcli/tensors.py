@@ -6,6 +6,7 @@ from pathlib import Path
 
 from convcli.arrays import Array
 from convcli.errors import FileError, OptionError
+from convcli.file_bytes import first_bytes, read_file
 from convcli.images import decode_image
 from convcli.json_reading import decoded, parse_array_json
 from convcli.npy_files import NPY_MAGIC, load_npy
@@ -27,11 +28,7 @@ def load_tensor(source: str) -> Array:
     path = Path(source)
     if _is_npy_file(path):
         return _load_npy(path, source)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {source}: {error.strerror}") from None
-    return parse_tensor(data, source)
+    return parse_tensor(read_file(source), source)
 
 
 def parse_tensor(data: bytes, source: str) -> Array:
@@ -45,10 +42,8 @@ def parse_tensor(data: bytes, source: str) -> Array:
 
 def _is_npy_file(path: Path) -> bool:
     """Of a FIFO or a device nothing is read; what cannot be read is not asked about here."""
-    if not path.is_file() or not os.access(path, os.R_OK):
-        return False
-    with path.open("rb") as stream:
-        return stream.read(len(NPY_MAGIC)) == NPY_MAGIC
+    readable = path.is_file() and os.access(path, os.R_OK)
+    return readable and first_bytes(path, len(NPY_MAGIC)) == NPY_MAGIC
 
 
 def _load_npy(file: Path | BytesIO, source: str) -> Array:

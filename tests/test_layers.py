@@ -13,8 +13,8 @@ PACKAGE = Path(convcli.__file__).parent
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
     {"errors", "pictures"},
-    {"arrays", "cluster", "memory"},
-    {"concurrency", "large_arrays", "padding", "json_reading"},
+    {"arrays", "file_bytes", "memory"},
+    {"cluster", "concurrency", "large_arrays", "padding", "json_reading"},
     {"geometry", "light", "npy_files"},
     {"settings", "pictures.profiles"},
     {"kernels"},

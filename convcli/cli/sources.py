@@ -12,7 +12,8 @@ from convcli.arrays import Array
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
 from convcli.engine import Execution
-from convcli.errors import ConvcliError, FileError, OptionError
+from convcli.errors import ConvcliError, OptionError
+from convcli.file_bytes import read_file
 from convcli.filtering import Appearance, network_input, prepared
 from convcli.images import Header, Image
 from convcli.inputs import STDIN, Source, listed, source_of, sources_of
@@ -39,14 +40,9 @@ def image_sources(words: Sequence[str], list_: str | None, *, null: bool) -> lis
     if null and list_ is None:
         raise OptionError("-0 says how names end in a list: expected --files-from too")
     found = sources_of(words, _stdin)
-    return found if list_ is None else found + listed(_read_list(list_), null=null)
-
-
-def _read_list(source: str) -> bytes:
-    try:
-        return _stdin() if source == STREAM else Path(source).read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {source}: {error.strerror}") from error
+    if list_ is None:
+        return found
+    return found + listed(_stdin() if list_ == STREAM else read_file(list_), null=null)
 
 
 @cache

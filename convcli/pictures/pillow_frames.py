@@ -10,6 +10,7 @@ import PIL.Image
 from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
+from convcli.file_bytes import contents
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import channels_of, pixel_type, split_alpha
 from convcli.pictures.colour_modes import in_working_mode, working_mode
@@ -81,9 +82,8 @@ class PillowFrame(NamedTuple):
         return decoder_for(self.picture) if alone else None
 
     def _deep(self, decoder: Decoder) -> Image:
-        data = self.file.getvalue() if isinstance(self.file, BytesIO) else self.file.read_bytes()
         orientation, metadata, losses = _described(self.picture)
-        levels = decoder(data, self.picture)
+        levels = decoder(contents(self.file), self.picture)
         pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), orientation))
         bits = stored_bits(self.picture)
         return Image(pixels, alpha, metadata, () if bits == 16 else (f"{bits} bits scaled to 16",), losses)

@@ -11,6 +11,7 @@ import PIL.Image
 from PIL.ExifTags import Base
 
 from convcli.arrays import Array
+from convcli.file_bytes import first_bytes
 from convcli.large_arrays import by_rows, large_empty
 from convcli.pictures import deep_extra
 from convcli.pictures.caught_warnings import catch_logged
@@ -58,9 +59,7 @@ def is_tiff(file: Path | BytesIO) -> bool:
     """By its first bytes; a file in memory is left at its start."""
     if isinstance(file, BytesIO):
         file.seek(0)
-        return file.getvalue()[:4] in _MAGIC
-    with file.open("rb") as stream:
-        return stream.read(4) in _MAGIC
+    return first_bytes(file, 4) in _MAGIC
 
 
 def _is_ours(page: Any) -> bool:
