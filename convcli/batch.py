@@ -5,12 +5,13 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from convcli.combining import Filter
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
 from convcli.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
-from convcli.images import Image, write_image
+from convcli.geometry import Geometry
+from convcli.images import Header, Image, write_image
 from convcli.inputs import Source
 from convcli.large_arrays import large_empty
 from convcli.npy_files import is_mappable, map_npy, save_npy
@@ -25,6 +26,15 @@ MANY_CHANNELS = {".npy", ".tif", ".tiff"}
 
 def unseen(request: Filter, filtered: Filtered) -> None:
     """Nobody looks at what was made."""
+
+
+class Expected(NamedTuple):
+    """What a kernel is to make of a frame, and the files for it."""
+
+    place: Place
+    request: Filter
+    geometry: Geometry
+    names: list[Path]
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Batch:
         Headers are read where names depend on them. Of an image whose header cannot be read it is told why when it is
         its turn.
         """
-        names = {source.path: self._expected_names(source) for source in sources}
+        names = {source.path: self._likely_names(source) for source in sources}
         every = [name for source in sources for name in names[source.path]]
         if self.target.is_stream:
             if len(every) > 1:
@@ -59,14 +69,14 @@ class Batch:
         self.target.refuse_existing(every)
         refuse_inputs(names)
 
-    def names(self, place: Place, request: Filter, input_shape: tuple[int, ...]) -> list[Path]:
-        """The files for what a kernel makes of an input of that shape."""
-        return self.target.names(place, request, request.geometry(input_shape).output_shape[0])
+    def expected(self, source: Source, header: Header) -> list[Expected]:
+        """What each kernel is to make of each frame; the later frames of a picture are taken to be as its first.
 
-    def places(self, source: Source) -> list[Place]:
-        """Of each frame to be filtered."""
-        frames = source.header().frames if self.all_frames else 1
-        return [Place(source.path, frame, frames) for frame in range(frames)]
+        Raises what fitting the kernels and naming the outputs can raise.
+        """
+        shape = prepared_shape(header, self.appearance)
+        places = self._places(source, header.frames)
+        return [self._expected(place, request, shape) for place in places for request in self.requests]
 
     def process(self, source: Source) -> Outcome:
         """Filter one image, saving each kernel's maps; what goes wrong is told in the outcome.
@@ -78,7 +88,8 @@ class Batch:
         try:
             if self.is_done(source):
                 return report.outcome(skipped=True)
-            for place, image in zip(self.places(source), self._frames(source), strict=False):
+            frames = source.header().frames if self.all_frames else 1
+            for place, image in zip(self._places(source, frames), self._frames(source), strict=False):
                 report.read(image)
                 self._filter(place, prepared(image, self.appearance), report)
         except ClusterError:
@@ -93,20 +104,22 @@ class Batch:
         """Whether every output is there already, and is to be left."""
         if self.target.existing is not Existing.SKIPPED:
             return False
-        shape = prepared_shape(source.header(), self.appearance)
-        return all(
-            self.target.skips(self.names(place, request, shape))
-            for place in self.places(source)
-            for request in self.requests
-        )
+        return all(self.target.skips(each.names) for each in self.expected(source, source.header()))
 
-    def _expected_names(self, source: Source) -> list[Path]:
+    def _likely_names(self, source: Source) -> list[Path]:
         if self.all_frames or source.path.suffix.lower() in MANY_CHANNELS:
             with suppress(ConvcliError):
-                shape = prepared_shape(source.header(), self.appearance)
-                places = self.places(source)
-                return [n for place in places for request in self.requests for n in self.names(place, request, shape)]
+                return [name for each in self.expected(source, source.header()) for name in each.names]
         return [name for request in self.requests for name in self.target.likely_names(source.path, request)]
+
+    def _places(self, source: Source, frames: int) -> list[Place]:
+        """Of each frame to be filtered."""
+        count = frames if self.all_frames else 1
+        return [Place(source.path, frame, count) for frame in range(count)]
+
+    def _expected(self, place: Place, request: Filter, input_shape: tuple[int, ...]) -> Expected:
+        geometry = request.geometry(input_shape)
+        return Expected(place, request, geometry, self.target.names(place, request, geometry.output_shape[0]))
 
     def _frames(self, source: Source) -> Iterator[Image]:
         if self.all_frames:
@@ -115,13 +128,13 @@ class Batch:
             yield source.image()
 
     def _filter(self, place: Place, image: Image, report: Report) -> None:
-        names = [self.names(place, request, image.pixels.shape) for request in self.requests]
-        for request, found in zip(self.requests, names, strict=True):
+        expected = [self._expected(place, request, image.pixels.shape) for request in self.requests]
+        for _, request, _, names in expected:
             require_fit(self.appearance.alpha, request, image.alpha)
-            self.target.refuse_existing(found)
-        for request, found in zip(self.requests, names, strict=True):
-            if not self.target.skips(found):
-                files = dict(zip(found, _parts(len(found)), strict=True))
+            self.target.refuse_existing(names)
+        for _, request, _, names in expected:
+            if not self.target.skips(names):
+                files = dict(zip(names, _parts(len(names)), strict=True))
                 filtered = self._save(files, image, request)
                 report.wrote(place.frame, request.name, filtered, files)
                 self.show(request, filtered)

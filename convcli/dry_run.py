@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.batch import Batch
-from convcli.filtering import intended, prepared_shape
+from convcli.filtering import intended
 from convcli.inputs import Source
 
 
@@ -33,19 +33,15 @@ def foresee(batch: Batch, source: Source) -> list[Foreseen]:
     Raises what reading the header and naming the outputs can raise.
     """
     header = source.header()
-    shape = prepared_shape(header, batch.appearance)
     has_alpha = header.alpha and batch.appearance.alpha != "drop"
     found = []
-    for place in batch.places(source):
-        for request in batch.requests:
-            geometry = request.geometry(shape)
-            output = intended(header.dtype, has_alpha, geometry, batch.appearance, batch.target.format)
-            names = batch.names(place, request, shape)
-            maps = (output.shape[0] // len(names), *output.shape[1:])
-            size = prod(maps[1:]) * (maps[0] + output.alpha) * np.dtype(output.dtype).itemsize
-            skipped = batch.target.skips(names)
-            found += [
-                Foreseen(source.word, place.frame, str(name), request.name, maps, str(output.dtype), size, skipped)
-                for name in names
-            ]
+    for place, request, geometry, names in batch.expected(source, header):
+        output = intended(header.dtype, has_alpha, geometry, batch.appearance, batch.target.format)
+        maps = (output.shape[0] // len(names), *output.shape[1:])
+        size = prod(maps[1:]) * (maps[0] + output.alpha) * np.dtype(output.dtype).itemsize
+        skipped = batch.target.skips(names)
+        found += [
+            Foreseen(source.word, place.frame, str(name), request.name, maps, str(output.dtype), size, skipped)
+            for name in names
+        ]
     return found

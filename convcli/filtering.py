@@ -49,11 +49,10 @@ class Appearance:
 
 
 class Maps(NamedTuple):
-    """Maps ``(C_out, OH, OW)`` as a file will hold them, a tally of each one's numbers, and what was lost."""
+    """Maps ``(C_out, OH, OW)`` as a file will hold them, and a tally of each one's numbers."""
 
     values: Array
     tallies: tuple[Tally, ...]
-    warnings: tuple[str, ...] = ()
 
 
 class Filtered(NamedTuple):
@@ -162,25 +161,27 @@ def filter_image(
     output = intended(image.pixels.dtype, image.alpha is not None, geometry, appearance, format)
     passage = transparency.passage(appearance.alpha, request, V, image.alpha)
     values = empty(output.shape, output.dtype)
-    maps = _maps(passage, values.reshape(geometry.output_blocks), image, output.mode, appearance)
+    tallies, clipping = _fill(values.reshape(geometry.output_blocks), passage, image, output.mode, appearance)
     left_out = {} if format.is_array else metadata_losses(image.metadata, format, _picture_channels(len(values)))
     # Without its profile a picture's colours are others; that one of colours is none of gray is no loss.
     profile = [left_out.pop("icc")] if "icc" in left_out and "icc" not in format.metadata else []
-    lost = (*_light_doubts(image, appearance), *_losses(image, output, format), *profile, *maps.warnings)
-    alpha, maps = passage.alpha if output.alpha else None, Maps(values, maps.tallies)
-    return Filtered(image, geometry, request.algorithm(V), maps, alpha, lost, tuple(left_out.values()))
+    lost = (*_light_doubts(image, appearance), *_losses(image, output, format), *profile, *clipping)
+    alpha, notes = passage.alpha if output.alpha else None, tuple(left_out.values())
+    return Filtered(image, geometry, request.algorithm(V), Maps(values, tallies), alpha, lost, notes)
 
 
-def _maps(passage: Passage, values: Array, image: Image, mode: str, appearance: Appearance) -> Maps:
-    """Fill values ``(..., OH, OW)``."""
+def _fill(
+    values: Array, passage: Passage, image: Image, mode: str, appearance: Appearance
+) -> tuple[tuple[Tally, ...], list[str]]:
+    """Fill the maps ``(..., OH, OW)``; each one's tally, and a warning where numbers were clipped."""
     if mode == "raw":
-        return Maps(values, to_floats(passage.convolve_and_store, values))
+        return to_floats(passage.convolve_and_store, values), []
     white = int(np.iinfo(values.dtype).max)
     scale = white / (1 if appearance.unit else LEVELS[_depth(image.pixels.dtype)])
     encode = partial(to_codes, white=white) if appearance.linear else as_they_are
     pixels = to_pixels(passage.convolve_and_store, values, mode, scale, encode)
     clipping = clipping_warning(pixels, mode)
-    return Maps(values, pixels.tallies, (clipping,) if clipping else ())
+    return pixels.tallies, [clipping] if clipping else []
 
 
 def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:

@@ -15,7 +15,6 @@ from convcli.errors import ConvcliError
 from convcli.inputs import Source
 from convcli.npy_files import NPY_MAGIC
 from convcli.outcomes import Outcome
-from convcli.request import Request
 from convcli.targets import Existing
 
 # Of a larger file the bands are sent, and not the file: schedulers hold their tasks.
@@ -66,12 +65,8 @@ def _contents(source: Source) -> bytes | None:
 
 
 def _for_worker(batch: Batch) -> Batch:
-    requests = [request.each(_on_one_thread) for request in batch.requests]
+    requests = [request.each(lambda one: one.computed(threads=1, cluster=None)) for request in batch.requests]
     return replace(batch, requests=requests, target=batch.target._replace(existing=Existing.REPLACED))
-
-
-def _on_one_thread(request: Request) -> Request:
-    return request._replace(execution=replace(request.execution, threads=1, cluster=None))
 
 
 def _process(sent: Sent) -> Made:

@@ -1,6 +1,7 @@
 """A convolution as it was asked for: a kernel, and settings that wait for an image."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,10 @@ class Request(NamedTuple):
         weights = self.kernel.weights
         total = float(weights.sum())
         return total if abs(total) > ROUNDING * np.abs(weights).sum() else 0.0
+
+    def computed(self, **execution: Any) -> "Request":
+        """The request, with some of its ``Execution`` changed."""
+        return self._replace(execution=replace(self.execution, **execution))
 
     def each(self, change: Callable[["Request"], "Request"]) -> "Request":
         """The request, changed."""

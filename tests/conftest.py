@@ -11,7 +11,9 @@ FIXED_SEED = 20250301
 
 def pytest_addoption(parser):
     group = parser.getgroup("random inputs")
-    group.addoption("--fresh-seed", type=int, help="what the fresh seed is, to repeat a run (default: another each run)")
+    group.addoption(
+        "--fresh-seed", type=int, help="what the fresh seed is, to repeat a run (default: another each run)"
+    )
     group.addoption("--soak", type=int, default=1, metavar="N", help="try N times as many random inputs (default: 1)")
 
 

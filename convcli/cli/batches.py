@@ -32,19 +32,15 @@ if TYPE_CHECKING:
 Process = Callable[[Source], Outcome]
 
 
-def jobs_for(asked: int, files: int, cluster: "Cluster | None" = None) -> int:
-    """Files at once: as many as were asked for, 0 for one a processor, here or on a cluster; no more than there are."""
-    if asked < 0:
-        raise OptionError(f"jobs: expected a number of files at once, or 0 for one a processor, given {asked}")
-    processors = cluster.tasks_at_once if cluster else available_threads()
-    return max(1, min(asked or processors, files))
-
-
 def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> tuple[Process, int]:
     """What processes each of so many files, and how many at once: here, or on a cluster."""
-    jobs = jobs_for(asked, files, cluster)
-    requests = [request.each(partial(_shared, cluster, jobs)) for request in batch.requests]
-    ours = replace(batch, requests=requests)
+    jobs = _jobs(asked, files, cluster)
+
+    def with_its_share(request: Request) -> Request:
+        threads = request.execution.threads or available_threads()
+        return request.computed(threads=max(1, threads // jobs), cluster=cluster)
+
+    ours = replace(batch, requests=[request.each(with_its_share) for request in batch.requests])
     if cluster is None or batch.show is not unseen:
         return ours.process, jobs
     from convcli.remote_batch import process_remotely
@@ -52,10 +48,12 @@ def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> t
     return partial(process_remotely, cluster, ours), jobs
 
 
-def _shared(cluster: "Cluster | None", jobs: int, request: Request) -> Request:
-    """The request with its share of the threads, when so many files are filtered at once."""
-    threads = max(1, (request.execution.threads or available_threads()) // jobs)
-    return request._replace(execution=replace(request.execution, threads=threads, cluster=cluster))
+def _jobs(asked: int, files: int, cluster: "Cluster | None") -> int:
+    """Files at once: as many as were asked for, 0 for one a processor, here or on a cluster; no more than there are."""
+    if asked < 0:
+        raise OptionError(f"jobs: expected a number of files at once, or 0 for one a processor, given {asked}")
+    processors = cluster.tasks_at_once if cluster else available_threads()
+    return max(1, min(asked or processors, files))
 
 
 def run_one(process: Process, source: Source, talk: Talk, *, as_json: bool) -> None:

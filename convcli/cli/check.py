@@ -75,7 +75,7 @@ def check(
     if not tolerance >= 0:
         raise OptionError(f"tolerance: expected a number of at least 0, given {tolerance:g}")
     request, appearance = sources.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
-    V = sources.read_input(image, appearance, talk)
+    V = sources.read_input(sources.image_source(image), appearance, talk)
     G = sources.read_upstream(asked, request, V, appearance).G
     held = _compared(request, V, G, given, tolerance, json) if given else _checked(request, V, G, every, json)
     if not held:

@@ -51,7 +51,7 @@ def explain(
     refuse_second_stdin([image, kernel, options.source_of(upstream)])
     request, place = sources.read_request(kernel, words, options.Engine()), parse_at(at)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = sources.read_input(image, appearance, talk)
+    V = sources.read_input(sources.image_source(image), appearance, talk)
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
     G = None if of == "output" else sources.read_upstream(upstream, request, V, appearance).G
     found = explained(request, V, G, of, place)

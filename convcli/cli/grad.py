@@ -78,20 +78,19 @@ def grad(
     from convcli.gradient_batch import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
-    names_of_images = [source.word for source in sources.image_sources(images, None, null=False)]
-    names, computers = _names(wrt, step), sources.cluster_of(context, cluster)
-    request = sources.read_request(kernel, words, engine, computers)
-    asked, first = options.asked_format(format, json=json), sources.image_path(names_of_images[0])
+    found, names = sources.image_sources(images, None, null=False), _names(wrt, step)
+    request, asked = sources.read_request(kernel, words, engine), options.asked_format(format, json=json)
     if step is None:
-        save = _saving_gradients(request.kernel, names, output, asked, first, overwrite, full)
+        save = _saving_gradients(request.kernel, names, output, asked, found[0].path, overwrite, full)
     else:
         save = _saving_step(request.kernel, step, output, asked, overwrite)
     if full and step is not None:
         raise OptionError("--full is for gradients as text, and --step gives a kernel: leave one out")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = stacked([sources.read_input(name, appearance, talk) for name in names_of_images], names_of_images)
+    V = stacked([sources.read_input(each, appearance, talk) for each in found], [each.word for each in found])
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
-    report = gradient_report(request, V, sources.read_upstream(upstream, request, V, appearance), names)
+    G = sources.read_upstream(upstream, request, V, appearance)
+    report = gradient_report(request.computed(cluster=sources.cluster_of(context, cluster)), V, G, names)
     if preview:
         render.preview_gradients(report, talk)
     save(report, talk)

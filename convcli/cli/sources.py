@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ from convcli.cli.streams import STREAM, read_stdin
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.file_bytes import read_file
-from convcli.filtering import Appearance, network_input, prepared
+from convcli.filtering import Appearance, network_input, prepared, prepared_shape
 from convcli.images import Header, Image
 from convcli.inputs import STDIN, Source, listed, source_of, sources_of
 from convcli.kernel_loading import load_kernel, parse_kernel
@@ -51,34 +50,28 @@ def _stdin() -> bytes:
     return read_stdin()
 
 
-def read_image(source: str, talk: Talk) -> Image:
-    """A picture or array from a file, inline JSON or stdin; what was lost or converted in reading it is said."""
-    image = source_of(source, _stdin).image()
+def image_source(word: str) -> Source:
+    """The one image that a word stands for."""
+    return source_of(word, _stdin)
+
+
+def read_input(source: Source, appearance: Appearance, talk: Talk) -> Array:
+    """V ``(C_in, H, W)``: an image as a network sees it, without alpha; what was lost or converted is said."""
+    image = source.image()
     for warning in image.warnings:
-        talk.warn(f"{source}: {warning}")
+        talk.warn(f"{source.word}: {warning}")
     for note in image.notes:
-        talk.note(f"{source}: {note}")
-    return image
-
-
-def read_input(source: str, appearance: Appearance, talk: Talk) -> Array:
-    """V ``(C_in, H, W)``: an image as a network sees it, without alpha."""
-    image = read_image(source, talk)
+        talk.note(f"{source.word}: {note}")
     if image.alpha is not None:
-        talk.note(f"{source}: alpha is left out of the gradients")
+        talk.note(f"{source.word}: alpha is left out of the gradients")
     return network_input(prepared(image, appearance), appearance)
-
-
-def read_header(source: str) -> Header:
-    """The shape and type of a picture or array from a file, inline JSON or stdin."""
-    return source_of(source, _stdin).header()
 
 
 def read_shape(image: str | None, input_shape: str | None, *, gray: bool) -> Header:
     """V's shape and type: from an image's header, or the shape that was given instead, of float32."""
     if image is not None and input_shape is None:
-        header = read_header(image)
-        return header._replace(shape=(1, *header.shape[1:])) if gray else header
+        header = image_source(image).header()
+        return header._replace(shape=prepared_shape(header, Appearance(gray=gray)))
     if image is None and input_shape is not None:
         return Header(parse_shape(input_shape), np.dtype(np.float32))
     raise OptionError("expected an image or --input-shape, one of them")
@@ -98,11 +91,6 @@ def read_upstream(words: str, request: Request, V: Array, appearance: Appearance
     return upstream_gradient(words, request, V, Readers(read_tensor, read_target))
 
 
-def image_path(source: str) -> Path:
-    """The path that outputs are named after."""
-    return source_of(source, _stdin).path
-
-
 def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":
     """The cluster that the words of ``--cluster`` stand for, until the command ends; None without any."""
     if words is None:
@@ -112,7 +100,7 @@ def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":
     return context.with_resource(open_cluster(words))
 
 
-def read_request(source: str, words: Words, engine: Engine, cluster: "Cluster | None" = None) -> Request:
+def read_request(source: str, words: Words, engine: Engine) -> Request:
     """A convolution from a kernel's source and the options' words."""
     kernel = read_kernel(source)
     if words.bias is not None:
@@ -124,7 +112,7 @@ def read_request(source: str, words: Words, engine: Engine, cluster: "Cluster | 
         groups=kernel.groups if words.groups is None else words.groups,
         edge=words.edge,
     )
-    execution = Execution(engine.algorithm, engine.threads, _bytes(engine.memory), cluster)
+    execution = Execution(engine.algorithm, engine.threads, _bytes(engine.memory))
     return Request(kernel, settings, words.flip, execution)
 
 

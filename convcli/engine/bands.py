@@ -23,7 +23,7 @@ from convcli.engine.plan import (
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab, Weights, bands
 from convcli.engine.tasks import Convolution, InputGradient, KernelGradient, Task, compute
-from convcli.engine.threads import BLAS, WORTH_THREADS, InOrder, available_threads, each
+from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, each
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry import Geometry
@@ -161,8 +161,7 @@ def _convolve(V: Array, K: Array, geometry: Geometry, output: _Output | _Stored,
         for tile, made in _elsewhere(task, execution.cluster):
             output.take(tile.place, made)
         return
-    with BLAS.held():
-        fill = task.filler()
+    fill = task.filler()
 
     def fill_in_place(tile: Tile, scratch: Scratch) -> None:
         part = tile.place
@@ -230,8 +229,7 @@ def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: E
             take(tile, made)
         return
     queue: InOrder[tuple[Tile, FloatArray]] = InOrder(lambda made: take(*made))
-    with BLAS.held():
-        run = task.runner()
+    run = task.runner()
 
     def bring(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered

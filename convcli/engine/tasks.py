@@ -30,17 +30,13 @@ class Task(Protocol):
         """The task for the tiles within this one."""
 
     def runner(self) -> Compute:
-        """The function that computes a tile.
-
-        Made under ``BLAS.held()``: what it makes of the kernel must be the same wherever there are more threads.
-        """
+        """The function that computes a tile."""
 
 
 def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
     """What the task makes of each tile, on one thread."""
     made: list[FloatArray] = []
-    with BLAS.held():
-        run = task.runner()
+    run = task.runner()
     each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
     return made
 
@@ -66,6 +62,8 @@ class Convolution(NamedTuple):
 
         return run
 
+    # What is made of the kernel must be the same wherever BLAS has more threads.
+    @BLAS.held()
     def filler(self) -> Callable[[Tile, FloatArray, Scratch], None]:
         """The function that fills a tile of Z."""
         plan, geometry = self.plan, self.plan.work.geometry
