@@ -139,7 +139,7 @@ def _each_map(
 def _keep(out: Array, Z: FloatArray) -> Tally:
     out[...] = Z
     ends = ends_of(Z)
-    nans = 0 if ends[0] == ends[0] else int(np.count_nonzero(np.isnan(Z)))
+    nans = int(np.count_nonzero(np.isnan(Z))) if isnan(ends[0]) else 0
     return Tally(0, nans, *_finite_span(Z, ends))
 
 

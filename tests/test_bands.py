@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from algorithms import each_convolution, each_kernel_gradient, unless_refused
 from geometries import CASES, TILED, Case, geometry_of, random_case
+from storing import together
 from test_unshared import CASES as UNSHARED_CASES
 from test_unshared import LOCAL
 
@@ -68,15 +69,7 @@ def assert_same_bytes(case, monkeypatch, band, *, algorithm="auto", memory=20_00
 
 
 def stored(request, V):
-    Z = np.full(request.geometry(V.shape).output_blocks, np.nan)
-
-    def put(part, tile):
-        assert np.isnan(Z[part]).all()
-        Z[part] = tile
-
-    request.convolve_and_store(V, put)
-    assert not np.isnan(Z).any()
-    return Z
+    return together(partial(request.convolve_and_store, V), request.geometry(V.shape))
 
 
 def as_bytes(result):

@@ -1,10 +1,12 @@
 """Several kernels' maps made into one output, against numpy and the plain loops of the definition."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 from reference import assert_same, block_diagonal, conv2d
+from storing import together
 
 from convcli.combining import RULES, Combination
 from convcli.engine import Execution
@@ -36,15 +38,7 @@ def maps_of(V, weights, bias=0.0):
 
 
 def stored(combination, V):
-    """What the parts come to."""
-    Z = np.full(combination.geometry(V.shape).output_blocks, np.nan)
-
-    def store(part, tile):
-        assert np.isnan(Z[part]).all()
-        Z[part] = tile
-
-    combination.convolve_and_store(V, store)
-    return Z.reshape(combination.geometry(V.shape).output_shape)
+    return together(partial(combination.convolve_and_store, V), combination.geometry(V.shape))
 
 
 EXPECTED = {

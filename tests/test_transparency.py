@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from reference import assert_same
 from scipy.ndimage import correlate
+from storing import together
 
 from convcli.combining import Combination
 from convcli.errors import OptionError
@@ -45,15 +46,7 @@ def as_levels(numbers, dtype):
 
 
 def stored(passed):
-    """What the parts come to."""
-    geometry = passed.request.geometry(passed.V.shape)
-    Z = np.full(geometry.output_blocks, np.nan, np.float32)
-
-    def store(part, tile):
-        Z[part] = tile
-
-    passed.convolve_and_store(store)
-    return Z.reshape(geometry.output_shape)
+    return together(passed.convolve_and_store, passed.request.geometry(passed.V.shape), np.float32)
 
 
 DEPTHS = pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
