@@ -1,0 +1,124 @@
+"""The same bytes from any number of threads, from tiles and bands of any size, from a cluster, and from year to year.
+
+On integers small enough that every sum of products is exact the checksums are pinned: whatever cuts the work, and
+whatever adds it up, has to come to them. On numbers that round, threads and bands must not show.
+"""
+
+import hashlib
+
+import numpy as np
+import pytest
+from algorithms import EXACT, each_convolution, each_kernel_gradient, unless_refused
+from command_line import npy, succeed
+from test_bands import Elsewhere, as_bytes, numbers
+
+from convcli.engine import Execution, bands
+from convcli.kernels import Kernel
+from convcli.request import Request
+from convcli.settings import parse_settings
+
+LAYERS = {
+    "filter": ((3, 61, 83), (5, 4), {"padding": "same", "edge": "reflect"}),
+    "bank": ((3, 57, 74), (6, 3, 3, 3), {"stride": (2, 1), "padding": (1, 2, 0, 3), "dilation": (1, 2)}),
+    "groups": ((2, 4, 40, 53), (6, 2, 3, 2), {"groups": 2, "padding": "full", "edge": "wrap"}),
+    "dense": ((16, 41, 38), (8, 16, 3, 3), {"padding": "same-lower"}),
+    "tiled": ((4, 33, 46), (3, 2, 3, 4, 3, 2), {"padding": "valid", "stride": (1, 3)}),
+}
+# Of Z, dK, dV and db in float64, little-endian, one after the other.
+CHECKSUMS = {
+    "filter": "8fd11c9a361d3e8d48273a40ad4e4894eb43e70c9106b0d8824556ec455179fa",
+    "bank": "74834f291a9bf7382ef5c56bf41260fa01a4e380f83712124c23f7d3b1e65f06",
+    "groups": "3f991d93d4be43f060e8e326d464252257b4fe50e27b1abfcc338ec373553d7c",
+    "dense": "71cbb5cceaa2b3b4528cfc23b3aeaf6ecf77f3f62844c455d5d7505d97501317",
+    "tiled": "6a0396118fd8eb5d3214eb903981837d90dfde7b1addbdbc98883532a42d32b6",
+}
+SHARED = [layer for layer in LAYERS if layer != "tiled"]
+each_layer = pytest.mark.parametrize("layer", LAYERS)
+SETTINGS = [(1, 64 << 20), (2, 64 << 20), (8, 64 << 20), (1, 100_000), (2, 300_000), (8, 1 << 20)]
+
+
+@pytest.fixture(autouse=True)
+def threads_for_all(monkeypatch):
+    """Threads are used for work as small as this too."""
+    monkeypatch.setattr(bands, "WORTH_THREADS", 0)
+
+
+def integers(shape, step):
+    """From -9 to 9, the same in every version of numpy."""
+    return (np.arange(np.prod(shape)) * step % 19 - 9.0).reshape(shape)
+
+
+def request(layer, execution):
+    _, K_shape, options = LAYERS[layer]
+    bias = integers(K_shape[:1], 5) if len(K_shape) > 2 else np.array(4.0)
+    return Request(Kernel("k", integers(K_shape, 11), bias), parse_settings(**options), False, execution)
+
+
+def checksum(asked, layer):
+    """Of all that is computed for a layer on integers."""
+    V = integers(LAYERS[layer][0], 7)
+    Z = asked.convolve(V)
+    gradients = asked.differentiate(V, integers(Z.shape, 13))
+    tensors = (Z, gradients.kernel, gradients.input, gradients.bias)
+    return hashlib.sha256(b"".join(tensor.astype("<f8").tobytes() for tensor in tensors)).hexdigest()
+
+
+@each_layer
+@pytest.mark.parametrize(("threads", "memory"), SETTINGS)
+def test_checksums(layer, threads, memory):
+    assert checksum(request(layer, Execution("auto", threads, memory)), layer) == CHECKSUMS[layer]
+
+
+@each_layer
+@pytest.mark.parametrize("band", [1, 3_000, 1 << 30])
+def test_checksums_from_elsewhere(layer, band, monkeypatch):
+    monkeypatch.setattr(bands, "BAND", band)
+    execution = Execution("auto", 1, 300_000, cluster=Elsewhere())
+    assert checksum(request(layer, execution), layer) == CHECKSUMS[layer]
+
+
+@pytest.mark.parametrize("layer", SHARED)
+@pytest.mark.parametrize("algorithm", sorted(EXACT - {"auto"}))
+def test_checksums_of_every_algorithm_that_is_exact(layer, algorithm):
+    assert checksum(request(layer, Execution(algorithm, 2, 300_000)), layer) == CHECKSUMS[layer]
+
+
+@pytest.mark.slow
+def test_the_program_and_its_cluster_come_to_the_same(tmp_path):
+    V_shape, K_shape, options = LAYERS["bank"]
+    (tmp_path / "V.npy").write_bytes(npy(integers(V_shape, 7)))
+    (tmp_path / "K.npy").write_bytes(npy(integers(K_shape, 11)))
+    words = [f"--{name}={','.join(map(str, np.atleast_1d(value)))}" for name, value in options.items()]
+    commands = [
+        succeed("apply", "V.npy", "-k", "K.npy", *words, *more, "-o", "-", "-f", "npy", cwd=tmp_path)
+        for more in (["--threads", "1"], ["--threads", "2", "--memory", "100K"], ["--cluster", "local:2"])
+    ]
+    asked = request("bank", Execution("auto", 8))
+    without_bias = asked._replace(kernel=asked.kernel._replace(bias=None))
+    assert set(commands) == {npy(without_bias.convolve(integers(V_shape, 7)))}
+
+
+@pytest.mark.usefixtures("transforms_of_small_kernels")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("layer", SHARED)
+class TestThreadsDoNotShow:
+    @each_convolution
+    def test_in_maps(self, layer, algorithm, dtype):
+        assert_threads_do_not_show(layer, algorithm, dtype, Request.convolve)
+
+    @each_kernel_gradient
+    def test_in_gradients(self, layer, algorithm, dtype):
+        def differentiate(asked, V):
+            G = numbers(asked.geometry(V.shape).output_shape, np.float64, 3)
+            return asked.differentiate(V, G, ("kernel", "input"))
+
+        assert_threads_do_not_show(layer, algorithm, dtype, differentiate)
+
+
+def assert_threads_do_not_show(layer, algorithm, dtype, compute):
+    V_shape, K_shape, _ = LAYERS[layer]
+    asked = request(layer, Execution(algorithm, 1, 1 << 20))
+    asked, V = asked._replace(kernel=Kernel("k", numbers(K_shape, np.float64, 1))), numbers(V_shape, dtype, 2)
+    alone = as_bytes(unless_refused(lambda: compute(asked, V), algorithm))
+    assert as_bytes(compute(asked.computed(threads=2), V)) == alone
+    assert as_bytes(compute(asked.computed(threads=8), V)) == alone
