@@ -1,0 +1,81 @@
+"""Nothing that comes from outside is unpickled, evaluated, run or fetched."""
+
+import ast
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import convcli, npy
+
+import convcli as package
+from convcli.errors import ConvcliError
+from convcli.images import decode_image
+from convcli.kernel_loading import load_kernel
+from convcli.tensors import parse_tensor
+
+# What runs what it is given, or talks to others; and who may: bands of our own go to workers as bytes.
+SUSPECTS = {
+    *("eval", "exec", "compile", "__import__", "system", "popen"),
+    *("pickle", "marshal", "shelve", "subprocess", "socket", "urllib", "http", "ftplib"),
+}
+ALLOWED = {("cluster.py", "pickle")}
+
+
+def test_no_module_runs_or_fetches():
+    found = {
+        (path.name, name)
+        for path in Path(package.__file__).parent.rglob("*.py")
+        for name in imported_and_called(ast.parse(path.read_text()))
+    }
+    assert {(module, name) for module, name in found if name in SUSPECTS} == ALLOWED
+
+
+def imported_and_called(tree):
+    """Top-level names of imported modules, and names of called functions; of methods only where they are of ``os``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.partition(".")[0]
+        elif isinstance(node, ast.Call):
+            yield ast.unparse(node.func).removeprefix("os.")
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return (Path.touch, (self.file,))
+
+
+@pytest.mark.parametrize("read", [decode_image, parse_tensor])
+@pytest.mark.parametrize("pack", [lambda trap: npy(np.array([[trap]], object)), pickle.dumps], ids=["npy", "pickle"])
+def test_nothing_is_unpickled(read, pack, tmp_path):
+    data, sprung = pack(Trap(tmp_path / "sprung")), tmp_path / "sprung"
+    with pytest.raises(ConvcliError):
+        read(data, "trap.npy")
+    (tmp_path / "trap.npy").write_bytes(data)
+    with pytest.raises(ConvcliError):
+        load_kernel(str(tmp_path / "trap.npy"))
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize(
+    "word", ["__import__('os').mkdir('sprung')", "[[__import__('os').mkdir('sprung')]]", "$(mkdir sprung)"]
+)
+def test_no_word_is_evaluated(word, tmp_path):
+    (tmp_path / "V.npy").write_bytes(npy(np.ones((3, 4))))
+    for arguments in (["-k", word], ["-k", "box", "-s", word], ["-k", "box", "-o", f"{word}.npy"]):
+        convcli("apply", "V.npy", *arguments, cwd=tmp_path)
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "file:///etc/hostname", "https://127.0.0.1:9/k.json"])
+def test_no_address_is_fetched(address, tmp_path):
+    result = convcli("apply", address, "-k", "box", cwd=tmp_path)
+    assert result.code == 1
+    assert "No such file" in result.err
