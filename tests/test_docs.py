@@ -21,6 +21,7 @@ BATCHES = (DOCS / "batches.md").read_text()
 BATCH_COMMANDS = [
     line for line in re.search(r"```sh\n(.*?)```", BATCHES, re.DOTALL)[1].splitlines() if not line.startswith("jq")
 ]
+RELIABILITY = (DOCS / "reliability.md").read_text()
 PICTURES = (DOCS / "pictures.md").read_text()
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
@@ -132,3 +133,16 @@ def test_a_kernel_is_learned(tmp_path, copy, steps, least):
         assert np.allclose(losses, told, rtol=1e-9)
     learned, blur = load_kernel(tmp_path / "learned.json"), load_kernel("binomial:5")
     assert np.abs(learned.weights - blur.weights).max() < 0.02
+
+
+TESTS_NAMED = sorted(set(re.findall(r"`tests/([\w/]+\.py)::(\w+)`", RELIABILITY)))
+
+
+@pytest.mark.parametrize(("file", "name"), TESTS_NAMED)
+def test_what_is_said_to_be_shown_has_a_test(file, name):
+    assert re.search(rf"^(def|class) {name}\b", (Path(__file__).parent / file).read_text(), re.MULTILINE)
+
+
+def test_every_row_of_reliability_names_a_test():
+    rows = [row for row in RELIABILITY.splitlines() if row.startswith("| ") and not row.startswith(("| ---", "| what"))]
+    assert [row for row in rows if "`tests/" not in row] == []

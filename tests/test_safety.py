@@ -5,12 +5,13 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from command_line import convcli, npy
 
 import convcli as package
-from convcli.errors import ConvcliError
-from convcli.images import decode_image
+from convcli.errors import ConvcliError, FileError
+from convcli.images import decode_image, open_image, readable_extensions
 from convcli.kernel_loading import load_kernel
 from convcli.tensors import parse_tensor
 
@@ -72,6 +73,14 @@ def test_no_word_is_evaluated(word, tmp_path):
     for arguments in (["-k", word], ["-k", "box", "-s", word], ["-k", "box", "-o", f"{word}.npy"]):
         convcli("apply", "V.npy", *arguments, cwd=tmp_path)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_programs_are_not_run(tmp_path):
+    """Pillow would have Ghostscript run it."""
+    PIL.Image.new("L", (8, 8)).save(tmp_path / "a.eps")
+    with pytest.raises(FileError, match="EPS is a program that draws, and is not run"):
+        open_image(tmp_path / "a.eps")
+    assert ".eps" not in readable_extensions()
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "file:///etc/hostname", "https://127.0.0.1:9/k.json"])

@@ -28,11 +28,15 @@ _PARTS_OF_ONE = ("MPO", "PSD")
 def open_picture(file: Path | BytesIO) -> ImageFile:
     """The picture with its header read; a file that is none is an error of Pillow's."""
     try:
-        return _opened(file)
+        picture = _opened(file)
     except PIL.UnidentifiedImageError:
         if is_tiff(file) and not deep_extra.is_installed():
             raise ValueError("Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more") from None
         raise
+    if picture.format == "EPS":
+        picture.close()
+        raise ValueError("EPS is a program that draws, and is not run: expected a picture, as Ghostscript makes of it")
+    return picture
 
 
 def _opened(file: Path | BytesIO) -> ImageFile:
