@@ -161,7 +161,7 @@ def _quieten() -> None:
 def _local_cluster(workers: int) -> "Iterator[Client]":
     from distributed import Client, LocalCluster
 
-    with _deaf_to_interrupts():
+    with _deaf_to_signals():
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -176,12 +176,12 @@ def _local_cluster(workers: int) -> "Iterator[Client]":
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started within never get a Ctrl-C, which a terminal sends to them too: they are ours to stop.
+def _deaf_to_signals() -> Iterator[None]:
+    """Processes that are started within do not get what a terminal sends to all of them: they are ours to stop.
 
-    One that comes meanwhile waits for us.
+    A signal that comes meanwhile waits for us.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:
