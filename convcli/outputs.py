@@ -207,7 +207,13 @@ class RealPaths:
         self._folders: dict[str, str] = {}
 
     def of(self, path: Path) -> str:
-        """Like ``os.path.realpath``."""
+        """Like ``os.path.realpath``; FileError where the current folder, which it starts from, has been removed."""
+        try:
+            return self._of(path)
+        except FileNotFoundError:
+            raise FileError(f"cannot find the folder of {path}: the current one has been removed") from None
+
+    def _of(self, path: Path) -> str:
         folder, name = os.path.split(path)
         if name in ("", ".", "..") or os.path.islink(path):
             return os.path.realpath(path)
