@@ -67,6 +67,12 @@ class Commands(typer.core.TyperGroup):
             raise typer.Exit(_refuse(str(error), code)) from None
         except MemoryError as error:
             raise typer.Exit(_refuse(f"not enough memory: {error}", ExitCode.FAILED)) from None
+        except RuntimeError as error:
+            # Python has no class of its own for it.
+            if str(error) != "can't start new thread":
+                raise
+            message = "cannot start a thread: use a smaller --jobs and --threads, or raise the limit (ulimit -u)"
+            raise typer.Exit(_refuse(message, ExitCode.FAILED)) from None
 
 
 def _refuse(message: str, code: ExitCode) -> ExitCode:
