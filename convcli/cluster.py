@@ -190,10 +190,10 @@ def _starting(workers: int) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        message = (
-            f"cannot start {workers} worker processes: {_first_line(error)}; use fewer, or raise the limit (ulimit -u)"
-        )
-        raise ClusterError(message) from None
+        reason = _first_line(error).rstrip(".")
+        raise ClusterError(
+            f"cannot start {workers} worker processes: {reason}; use fewer, or raise the limit (ulimit -u)"
+        ) from None
 
 
 @contextmanager
