@@ -16,9 +16,10 @@ from convcli.inputs import Source
 from convcli.large_arrays import large_empty
 from convcli.npy_files import is_mappable, map_npy, save_npy
 from convcli.outcomes import Outcome, Report
-from convcli.outputs import refuse_collisions, refuse_inputs, refuse_missing_folder, write_atomically
-from convcli.targets import Existing, Place, Target
+from convcli.outputs import refuse_collisions, refuse_inputs, refuse_missing_folder
+from convcli.targets import Place, Target
 from convcli.transparency import require_fit
+from convcli.whole_files import Existing, write_atomically
 
 # Files that may hold other channels than a picture's one or three, of which a 2-D kernel makes as many maps.
 MANY_CHANNELS = {".npy", ".tif", ".tiff"}
@@ -41,14 +42,15 @@ class Expected(NamedTuple):
 class Batch:
     """Every image through every kernel.
 
-    open_output: gives the stream for an output.  show: is given what each kernel made of an image, once saved.
+    open_output: gives the stream for an output, told what becomes of a file that is there.
+    show: is given what each kernel made of an image, once saved.
     all_frames: filter every frame or page of an image, and not the first alone.
     """
 
     requests: Sequence[Filter]
     appearance: Appearance
     target: Target
-    open_output: Callable[[Path], AbstractContextManager[BinaryIO]] = write_atomically
+    open_output: Callable[[Path, Existing], AbstractContextManager[BinaryIO]] = write_atomically
     show: Callable[[Filter, Filtered], None] = unseen
     all_frames: bool = False
 
@@ -143,11 +145,11 @@ class Batch:
         """What a kernel makes of an image, saved: an array as it is computed, in the file itself."""
         if self.target.format.is_array:
             (name,) = files
-            with self.open_output(name) as stream:
+            with self.open_output(name, self.target.existing) as stream:
                 return self._save_array(stream, image, request)
         target, filtered = self.target, filter_image(image, request, self.appearance, self.target.format)
         for name, part in files.items():
-            with self.open_output(name) as stream:
+            with self.open_output(name, self.target.existing) as stream:
                 pixels, metadata = filtered.maps.values[part], filtered.image.metadata
                 write_image(stream, pixels, filtered.alpha, target.format, metadata, target.compression)
         return filtered

@@ -32,6 +32,8 @@ FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
 PATIENCE = 5
 # Seconds without workers after which no more are waited for.
 WITHOUT_WORKERS = 20
+# Seconds for a scheduler that did answer to do so again.
+WITHOUT_ANSWER = 20
 # Tasks for each thread: one at work, and others on their way to it and back.
 TASKS_OF_A_THREAD = 3
 
@@ -69,8 +71,16 @@ class Cluster:
         return TASKS_OF_A_THREAD * max(1, self._threads())
 
     def _threads(self) -> int:
-        with self._lost_scheduler():
-            return sum(self._client.nthreads().values())
+        try:
+            with self._lost_scheduler():
+                # Called by itself it waits for ever.
+                found = self._client.sync(self._client.nthreads, callback_timeout=WITHOUT_ANSWER)
+        except TimeoutError:
+            raise ClusterError(
+                f"the scheduler at {self._address} has not answered for {WITHOUT_ANSWER} seconds: see its log, "
+                "and run this again"
+            ) from None
+        return sum(found.values())
 
     def _result(self, future: "Future[Any]") -> Any:
         """What it comes to, waited for as long as there is somebody to compute it."""
@@ -161,7 +171,7 @@ def _quieten() -> None:
 def _local_cluster(workers: int) -> "Iterator[Client]":
     from distributed import Client, LocalCluster
 
-    with _deaf_to_interrupts():
+    with _deaf_to_signals(), _starting(workers):
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -176,12 +186,23 @@ def _local_cluster(workers: int) -> "Iterator[Client]":
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started within never get a Ctrl-C, which a terminal sends to them too: they are ours to stop.
+def _starting(workers: int) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = _first_line(error).rstrip(".")
+        raise ClusterError(
+            f"cannot start {workers} worker processes: {reason}; use fewer, or raise the limit (ulimit -u)"
+        ) from None
 
-    One that comes meanwhile waits for us.
+
+@contextmanager
+def _deaf_to_signals() -> Iterator[None]:
+    """Processes that are started within do not get what a terminal sends to all of them: they are ours to stop.
+
+    A signal that comes meanwhile waits for us.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:
@@ -191,9 +212,16 @@ def _deaf_to_interrupts() -> Iterator[None]:
 @contextmanager
 def _client(address: str) -> "Iterator[Client]":
     from distributed import Client
+    from distributed.security import Security
 
     try:
+        if address.startswith("tls:") and not Security().get_connection_args("client")["ssl_context"]:
+            raise OptionError(
+                f"--cluster {address}: expected certificates in Dask's configuration, distributed.comm.tls"
+            )
         client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except ConvcliError:
+        raise
     except (OSError, ImportError, TypeError, RuntimeError, ValueError) as error:
         start = "is it running? start one with: dask scheduler"
         raise ClusterError(f"cannot reach a Dask scheduler at {address}: {_first_line(error)}; {start}") from None

@@ -22,21 +22,20 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int, s
         for item in items:
             yield from _unless(stop, work, item)
         return
-    with ThreadPoolExecutor(jobs, thread_name_prefix="convcli-file") as pool:
-        waiting: deque[Future[list[Result]]] = deque()
-        try:
-            for item in items:
-                if stop.is_set():
-                    break
-                waiting.append(pool.submit(_unless, stop, work, item))
-                while waiting and (waiting[0].done() or len(waiting) == AHEAD * jobs):
-                    yield from waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="convcli-file")
+    waiting: deque[Future[list[Result]]] = deque()
+    try:
+        for item in items:
+            if stop.is_set():
+                break
+            waiting.append(pool.submit(_unless, stop, work, item))
+            while waiting and (waiting[0].done() or len(waiting) == AHEAD * jobs):
                 yield from waiting.popleft().result()
-        finally:
-            # After an error, or when nobody asks for more, nothing is begun either.
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        # After an error, or when nobody asks for more, nothing is begun either, and nothing is waited for.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _unless(stop: Event, work: Callable[[Item], Result], item: Item) -> list[Result]:

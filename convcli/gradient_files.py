@@ -15,6 +15,7 @@ from convcli.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.npy_files import save_npy
 from convcli.outputs import (
     STREAM,
+    Output,
     expand,
     format_extension,
     output_template,
@@ -164,7 +165,7 @@ ONE_TENSOR = ("npy",)
 class GradientFile(NamedTuple):
     """Which gradients go into one file, or into the stream ``-``, and in which format."""
 
-    name: str
+    output: Output
     wrt: tuple[str, ...]
     format: str
 
@@ -178,14 +179,15 @@ def gradient_files(
     has its own. Raises OptionError where a format that holds one tensor is asked to hold several in one file,
     and what ``refuse_missing_folder`` and ``refuse_existing`` raise.
     """
-    files = _name_files(output, format, wrt, image, kernel)
-    paths = [Path(file.name) for file in files if file.name != STREAM]
+    names = _names(output, format, wrt, image, kernel)
+    paths = [Path(name) for name in names if name != STREAM]
     refuse_missing_folder(output, paths)
     refuse_existing(paths, overwrite)
-    return files
+    return [GradientFile(Output(name, overwrite), held, format) for name, held in names.items()]
 
 
-def _name_files(output: str, format: str, wrt: tuple[str, ...], image: Path, kernel: str) -> list[GradientFile]:
+def _names(output: str, format: str, wrt: tuple[str, ...], image: Path, kernel: str) -> Mapping[str, tuple[str, ...]]:
+    """Of each file, with the gradients that it holds."""
     template = _template(output, several=format in ONE_TENSOR and len(wrt) > 1)
     values = {
         "stem": image.stem,
@@ -195,13 +197,13 @@ def _name_files(output: str, format: str, wrt: tuple[str, ...], image: Path, ker
     }
     files = {expand(template, {"wrt": name, **values}): name for name in wrt}
     if len(files) == len(wrt):
-        return [GradientFile(path, (name,), format) for path, name in files.items()]
+        return {path: (name,) for path, name in files.items()}
     if format in ONE_TENSOR:
         raise OptionError(
             f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz, json or csv, "
             f"ask for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
         )
-    return [GradientFile(path, wrt, format) for path in files]
+    return dict.fromkeys(files, wrt)
 
 
 def _template(output: str, *, several: bool) -> str:

@@ -1,16 +1,30 @@
-"""Names of output files, and writing them so that no half-written file is ever left behind."""
+"""Names of output files, and what is there already under them."""
 
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from convcli.errors import ConvcliError, FileError, OptionError
+from convcli.errors import FileError, OptionError
+from convcli.whole_files import existing_refused, is_special
 
 STREAM = "-"
+
+
+class Output(NamedTuple):
+    """Where an output goes: into a file, or the stream ``-``.
+
+    overwrite: whether a file that is there already is replaced.
+    """
+
+    name: str = STREAM
+    overwrite: bool = False
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is the stream."""
+        return self.name == STREAM
 
 
 class Naming(NamedTuple):
@@ -74,15 +88,17 @@ def output_names(output: str | None, naming: Naming) -> list[Path]:
     return [Path(expand(template, _values(naming, number))) for number in range(naming.files)]
 
 
-def text_output(output: str, kernel: str, extension: str, overwrite: bool) -> str:
-    """The one file for what is told about a kernel; in a folder it is called ``{kernel}.{ext}``.
+def text_output(output: str, kernel: str, extension: str, overwrite: bool) -> Output:
+    """The stream, or the one file for what is told about a kernel; in a folder it is called ``{kernel}.{ext}``.
 
     Raises OptionError for a template that cannot be used, and what ``refuse_existing`` raises.
     """
+    if output == STREAM:
+        return Output()
     path = expand(output_template(output, "{kernel}.{ext}"), {"kernel": safe_name(kernel), "ext": extension})
     refuse_missing_folder(output, [Path(path)])
     refuse_existing([Path(path)], overwrite)
-    return path
+    return Output(path, overwrite)
 
 
 def data_format(asked: str, output: str, formats: Sequence[str], *, terminal: bool) -> str:
@@ -143,7 +159,7 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
     real = RealPaths()
     for path in paths:
         name = real.of(path)
-        if name in seen and not _is_special(path):
+        if name in seen and not is_special(path):
             raise OptionError(
                 f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in -o"
             )
@@ -159,7 +175,7 @@ def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
         if os.path.isdir(path):
             raise FileError(f"{path} is a folder: use -o to give the output another name")
         if os.path.isfile(path) and not overwrite:
-            raise FileError(f"{path} exists: use --overwrite to replace it, or -o to write elsewhere")
+            raise existing_refused(path)
 
 
 def refuse_missing_folder(output: str | None, paths: Iterable[Path]) -> None:
@@ -191,31 +207,19 @@ class RealPaths:
         self._folders: dict[str, str] = {}
 
     def of(self, path: Path) -> str:
-        """Like ``os.path.realpath``."""
+        """Like ``os.path.realpath``; FileError where the current folder, which it starts from, has been removed."""
+        try:
+            return self._of(path)
+        except FileNotFoundError:
+            raise FileError(f"cannot find the folder of {path}: the current one has been removed") from None
+
+    def _of(self, path: Path) -> str:
         folder, name = os.path.split(path)
         if name in ("", ".", "..") or os.path.islink(path):
             return os.path.realpath(path)
         if folder not in self._folders:
             self._folders[folder] = os.path.realpath(folder)
         return os.path.join(self._folders[folder], name)
-
-
-@contextmanager
-def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails. It can be mapped.
-
-    A missing folder is made.
-    A link is followed, and a file that is replaced hands on its permissions. What is there and is no regular
-    file, such as a FIFO or ``/dev/null``, is written into directly. Raises FileError if writing fails, and
-    BrokenPipeError if the reader of a pipe has gone.
-    """
-    try:
-        with path.open("wb") if _is_special(path) else _replacement(os.path.realpath(path)) as stream:
-            yield stream
-    except (ConvcliError, BrokenPipeError):
-        raise
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _format_by_name(output: str, formats: Sequence[str]) -> str:
@@ -267,26 +271,3 @@ def _values(naming: Naming, number: int) -> dict[str, str]:
         "ext": naming.extension,
         "dir": naming.folder,
     }
-
-
-def _is_special(path: Path) -> bool:
-    return os.path.exists(path) and not os.path.isfile(path)
-
-
-@contextmanager
-def _replacement(target: str) -> Iterator[BinaryIO]:
-    """A new file, beside the target so that renaming it over the target is one step."""
-    folder = os.path.dirname(target)
-    os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, f".convcli-{os.urandom(8).hex()}.tmp")
-    try:
-        # Exclusive, and with the permissions that the umask leaves.
-        with open(temporary, "x+b") as stream:
-            yield stream
-        if os.path.exists(target):
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.remove(temporary)
-        raise

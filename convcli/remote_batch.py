@@ -15,7 +15,7 @@ from convcli.errors import ConvcliError
 from convcli.inputs import Source
 from convcli.npy_files import NPY_MAGIC
 from convcli.outcomes import Outcome
-from convcli.targets import Existing
+from convcli.whole_files import Existing
 
 # Of a larger file the bands are sent, and not the file: schedulers hold their tasks.
 MOST_SENT = 256 << 20
@@ -77,7 +77,7 @@ def _process(sent: Sent) -> Made:
 
 
 @contextmanager
-def _collected(outputs: dict[Path, bytes], name: Path) -> Iterator[BinaryIO]:
+def _collected(outputs: dict[Path, bytes], name: Path, existing: Existing) -> Iterator[BinaryIO]:
     stream = BytesIO()
     yield stream
     outputs[name] = stream.getvalue()
@@ -90,7 +90,7 @@ def _save(batch: Batch, made: Made) -> Outcome:
         batch.target.refuse_existing(list(made.outputs))
         for name, data in made.outputs.items():
             if not batch.target.skips([name]):
-                with batch.open_output(name) as stream:
+                with batch.open_output(name, batch.target.existing) as stream:
                     stream.write(data)
                 saved.add(str(name))
     except ConvcliError as error:

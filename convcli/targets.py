@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,14 +9,7 @@ from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.images import Format, format_of
 from convcli.outputs import STREAM, Naming, output_extension, output_names, refuse_existing
-
-
-class Existing(Enum):
-    """What becomes of an output whose file is there already."""
-
-    REFUSED = "refused"
-    REPLACED = "replaced"
-    SKIPPED = "skipped"
+from convcli.whole_files import Existing
 
 
 class Place(NamedTuple):

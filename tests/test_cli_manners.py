@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -527,7 +527,16 @@ def test_ctrl_c_while_writing(tmp_path):
     np.save(tmp_path / "in.npy", np.random.default_rng(1).integers(0, 256, (3, 2000, 2000), np.uint8))
     with running("apply", "in.npy", "-k", "[[1]]", "-o", "out.png", cwd=tmp_path) as process:
         deadline = time.monotonic() + TIMEOUT
-        while len(os.listdir(tmp_path)) == 1 and time.monotonic() < deadline:
+        while not has_begun_to_write(process, tmp_path) and time.monotonic() < deadline:
             time.sleep(0.001)
         assert interrupt(process) == (130, "")
     assert os.listdir(tmp_path) == ["in.npy"]
+
+
+def has_begun_to_write(process, folder):
+    """Whether the program has a file open that has no name yet."""
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            if os.readlink(descriptor).startswith(f"{folder}/#"):
+                return True
+    return False

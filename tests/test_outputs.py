@@ -1,9 +1,6 @@
-"""Names of output files, and writing them safely."""
+"""Names of output files."""
 
-import os
 import re
-import stat
-import threading
 from pathlib import Path
 
 import pytest
@@ -18,8 +15,8 @@ from convcli.outputs import (
     refuse_existing,
     refuse_inputs,
     refuse_missing_folder,
-    write_atomically,
 )
+from convcli.whole_files import Existing, write_atomically
 
 VALUES = {"stem": "camera", "kernel": "gaussian-2", "map": "04", "ext": "png", "dir": "photos"}
 
@@ -175,7 +172,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_named_as_such_is_made(tmp_path: Path, output: str | None) -> None:
     path = tmp_path / "absent" / "deeper" / "a.png"
     refuse_missing_folder(output, [path])
-    with write_atomically(path) as stream:
+    with write_atomically(path, Existing.REFUSED) as stream:
         stream.write(b"abc")
     assert path.read_bytes() == b"abc"
 
@@ -195,104 +192,3 @@ def test_a_folder_is_no_output(tmp_path: Path) -> None:
 
 def test_a_device_does_not_exist_already() -> None:
     refuse_existing([Path("/dev/null")], overwrite=False)
-
-
-def test_a_file_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
-    with write_atomically(path) as stream:
-        stream.write(b"abc")
-        assert not path.exists()
-    assert path.read_bytes() == b"abc"
-    assert os.listdir(tmp_path) == ["a.bin"]
-
-
-def test_a_new_file_obeys_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        with write_atomically(tmp_path / "a.bin"):
-            pass
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o640
-
-
-def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-    path.chmod(0o600)
-    with write_atomically(path) as stream:
-        stream.write(b"new")
-    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
-
-
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
-def test_a_failure_leaves_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-
-    def interrupted(path: Path) -> None:
-        with write_atomically(path) as stream:
-            stream.write(b"ne")
-            raise failure("halfway")
-
-    with pytest.raises(failure, match="halfway"):
-        interrupted(path)
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.bin"]
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    link = tmp_path / "link.bin"
-    link.symlink_to(Path("real") / "a.bin")
-    with write_atomically(link) as stream:
-        stream.write(b"abc")
-    assert link.is_symlink()
-    assert (tmp_path / "real" / "a.bin").read_bytes() == b"abc"
-
-
-def test_a_fifo_is_written_into(tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    received: list[bytes] = []
-    reader = threading.Thread(target=lambda: received.append(fifo.read_bytes()))
-    reader.start()
-    with write_atomically(fifo) as stream:
-        stream.write(b"abc")
-    reader.join()
-    assert received == [b"abc"]
-    assert fifo.is_fifo()
-
-
-def test_a_reader_that_leaves_is_no_file_error(tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-
-    def abandoned(path: Path) -> None:
-        with write_atomically(path) as stream:
-            os.close(reader)
-            stream.write(b"a" * 100_000)
-
-    with pytest.raises(BrokenPipeError, match="Broken pipe"):
-        abandoned(fifo)
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
-def test_a_full_device_is_reported() -> None:
-    message = r"^cannot write /dev/full: No space left on device$"
-    with pytest.raises(FileError, match=message), write_atomically(Path("/dev/full")) as stream:
-        stream.write(b"a")
-
-
-def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    message = r"^cannot write .*file/a.bin: File exists$"
-    with pytest.raises(FileError, match=message), write_atomically(tmp_path / "file" / "a.bin"):
-        pass
-
-
-def test_an_error_of_another_file_is_not_renamed(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"^cannot read b.png: it is empty$"), write_atomically(tmp_path / "a"):
-        raise FileError("cannot read b.png: it is empty")
-    assert os.listdir(tmp_path) == []

@@ -12,11 +12,11 @@ from convcli.errors import ClusterError
 from convcli.filtering import Appearance
 from convcli.inputs import Source
 from convcli.kernel_loading import load_kernel
-from convcli.outputs import write_atomically
 from convcli.remote_batch import process_remotely
 from convcli.request import Request
 from convcli.settings import parse_settings
-from convcli.targets import Existing, target_of
+from convcli.targets import target_of
+from convcli.whole_files import Existing, write_atomically
 
 
 class Worker:

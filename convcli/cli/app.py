@@ -21,7 +21,7 @@ from convcli.cli.kernels import kernels
 from convcli.cli.matrix import matrix
 from convcli.cli.options import OptionalAddress
 from convcli.cli.plan import plan
-from convcli.cli.streams import say
+from convcli.cli.streams import forget, say
 from convcli.errors import ConvcliError
 
 # The base of every mistake in the words of a command line; the class itself has no public name.
@@ -29,7 +29,7 @@ UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class ExitCode(IntEnum):
-    """What the shell is told; 130 after Ctrl-C comes from typer."""
+    """What the shell is told; a signal that stops the program makes it 128 and its number."""
 
     DONE = 0
     FAILED = 1
@@ -67,6 +67,12 @@ class Commands(typer.core.TyperGroup):
             raise typer.Exit(_refuse(str(error), code)) from None
         except MemoryError as error:
             raise typer.Exit(_refuse(f"not enough memory: {error}", ExitCode.FAILED)) from None
+        except RuntimeError as error:
+            # Python has no class of its own for it.
+            if str(error) != "can't start new thread":
+                raise
+            message = "cannot start a thread: use a smaller --jobs and --threads, or raise the limit (ulimit -u)"
+            raise typer.Exit(_refuse(message, ExitCode.FAILED)) from None
 
 
 def _refuse(message: str, code: ExitCode) -> ExitCode:
@@ -75,8 +81,7 @@ def _refuse(message: str, code: ExitCode) -> ExitCode:
 
 
 def _forget_stdout(code: ExitCode) -> ExitCode:
-    """Let the interpreter's last flush of stdout go nowhere, instead of failing."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    forget(sys.stdout)
     return code
 
 

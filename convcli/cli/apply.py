@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from convcli.whole_files import Existing
+
 
 @options.spread
 def apply(
@@ -100,8 +102,8 @@ def apply(
     from convcli.cli import batches, render, sources
     from convcli.combining import Combination
     from convcli.filtering import Appearance
-    from convcli.outputs import write_atomically
     from convcli.targets import target_of
+    from convcli.whole_files import write_atomically
 
     pictures = images or []
     refuse_second_stdin([*pictures, *kernels, files.listed or ""])
@@ -130,7 +132,7 @@ def apply(
         batches.run_all(process, found, jobs, talk, as_json=json, fail_fast=files.fail_fast)
 
 
-def _open_stdout(name: "Path") -> "AbstractContextManager[BinaryIO]":
+def _open_stdout(name: "Path", existing: "Existing") -> "AbstractContextManager[BinaryIO]":
     return binary_stdout()
 
 

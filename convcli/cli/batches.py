@@ -1,12 +1,8 @@
 """Images through a batch, one or thousands: what is said of each, and what they come to."""
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,6 +11,7 @@ from convcli.batch import Batch, unseen
 from convcli.cli import render
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
+from convcli.cli.stopping import Stopped, finishing_what_is_begun
 from convcli.cli.streams import is_terminal, say
 from convcli.concurrency import in_order
 from convcli.dry_run import foresee
@@ -69,7 +66,7 @@ def run_all(
 ) -> None:
     """Each of many images; one that fails is named, and the rest go on."""
     done = failed = 0
-    with stopping_on_interrupt() as stop, progress(len(sources), talk, crowded=as_json and is_terminal()) as bar:
+    with finishing_what_is_begun() as stop, progress(len(sources), talk, crowded=as_json and is_terminal()) as bar:
 
         def process_or_stop(source: Source) -> Outcome:
             outcome = process(source)
@@ -84,11 +81,11 @@ def run_all(
             failed += outcome.error is not None
             done += outcome.error is None
             bar.advance(outcome.pixels)
-    failed_fast = fail_fast and failed > 0
-    if done + failed < len(sources) and not failed_fast:
+    not_begun = len(sources) - done - failed
+    if stop.number and not_begun:
         talk.tell("interrupted", f"{done} of {len(sources)} files are done; --skip-existing goes on with the others")
-        raise KeyboardInterrupt
-    _conclude(failed, len(sources), not_begun=len(sources) - done - failed)
+        raise Stopped(stop.number)
+    _conclude(failed, len(sources), not_begun)
 
 
 def run_dry(batch: Batch, sources: Sequence[Source], talk: Talk, *, as_json: bool) -> None:
@@ -113,22 +110,3 @@ def _conclude(failed: int, files: int, not_begun: int = 0) -> None:
         rest = f"; {not_begun} were not begun" if not_begun else ""
         say("error", f"{failed} of {files} files failed{rest}")
         raise typer.Exit(1)
-
-
-@contextmanager
-def stopping_on_interrupt() -> Iterator[Event]:
-    """An event that the first Ctrl-C sets; a second one is as always."""
-    stop = Event()
-    before = signal.getsignal(signal.SIGINT)
-
-    def set_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    # Where it is ignored, as in a script's background, it stays so.
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, set_stop)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

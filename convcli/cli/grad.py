@@ -131,7 +131,7 @@ def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwr
 
     if format not in ("auto", "json"):
         raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")
-    target = output if output == STREAM else text_output(output, kernel.name, "json", overwrite)
+    target = text_output(output, kernel.name, "json", overwrite)
 
     def save(report: "GradientReport", talk: options.Talk) -> None:
         tell_loss(report.loss, talk)

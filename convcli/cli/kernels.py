@@ -36,7 +36,7 @@ def kernels(
     as_json = json or output.lower().endswith(".json")
     kernel = None if name is None else sources.read_kernel(name)
     stem = "presets" if kernel is None else kernel.name
-    target = output if output == STREAM else text_output(output, stem, "json" if as_json else "txt", overwrite)
+    target = text_output(output, stem, "json" if as_json else "txt", overwrite)
     if kernel is None:
         render.save_presets(PRESETS.values(), target, talk, as_json=as_json)
     else:

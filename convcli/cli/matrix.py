@@ -1,11 +1,14 @@
 """``convcli matrix``: a convolution as a sparse matrix."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli import options
 from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin, refuse_terminal
+
+if TYPE_CHECKING:
+    from convcli.outputs import Output
 
 
 @options.spread
@@ -59,13 +62,11 @@ def matrix(
     render.save_matrix(assemble(K.weights, shape, K.bias, request.settings, flip=request.flip), target, chosen, talk)
 
 
-def _target(output: str, kernel: str, format: str, overwrite: bool) -> str:
+def _target(output: str, kernel: str, format: str, overwrite: bool) -> "Output":
     """The file or stream to write to; refused, where it cannot be, before anything is computed."""
     from convcli.matrix_files import BINARY
     from convcli.outputs import format_extension, text_output
 
-    if output != STREAM:
-        return text_output(output, kernel, format_extension(format), overwrite)
-    if format in BINARY:
+    if output == STREAM and format in BINARY:
         refuse_terminal()
-    return output
+    return text_output(output, kernel, format_extension(format), overwrite)

@@ -18,7 +18,7 @@ from convcli.cli.streams import say
 from convcli.errors import OptionError
 
 if TYPE_CHECKING:
-    from convcli.targets import Existing
+    from convcli.whole_files import Existing
 
 IMAGES_HELP = (
     "Pictures, .npy or JSON arrays (H,W), (C,H,W), folders of them, quoted patterns 'photos/**/*.jpg'; inline "
@@ -177,7 +177,7 @@ class Files:
 
     def existing(self, *, overwrite: bool) -> "Existing":
         """What these and ``--overwrite`` say of outputs that are there already."""
-        from convcli.targets import Existing
+        from convcli.whole_files import Existing
 
         if overwrite and self.skip_existing:
             raise OptionError("--overwrite and --skip-existing contradict each other: give one")

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Protocol
 
@@ -109,11 +109,14 @@ class _Bar:
         self._task = self._shown.add_task("", total=files, rate=0.0, left="-:--")
 
     def __enter__(self) -> "_Bar":
-        self._shown.start()
+        # A terminal that has gone, as signals will tell: nobody looks at the bar.
+        with suppress(OSError):
+            self._shown.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._shown.stop()
+        with suppress(OSError):
+            self._shown.stop()
 
     def advance(self, pixels: int) -> None:
         pace = self._pace

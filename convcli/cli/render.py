@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convcli.cli.options import Talk
-from convcli.cli.streams import STREAM, binary_stdout, text_stdout
-from convcli.outputs import write_atomically
+from convcli.cli.streams import binary_stdout, text_stdout
+from convcli.outputs import Output
+from convcli.whole_files import Existing, write_atomically
 
+STDOUT = Output()
 # Of a longer sum, half of them are the first and half the last.
 TERMS_SHOWN = 32
 
@@ -148,7 +150,7 @@ def save_gradients(
         tell_loss(report.loss, talk)
     for file in files:
         _save_gradients(report.only(file.wrt), file, full=full)
-        _note_saved(", ".join(file.wrt), file.name, talk)
+        _note_saved(", ".join(file.wrt), file.output, talk)
 
 
 def tell_loss(loss: float | None, talk: Talk) -> None:
@@ -171,43 +173,43 @@ def preview_gradients(report: "GradientReport", talk: Talk) -> None:
     _preview(gradient_sights(report), talk)
 
 
-def save_kernel(kernel: "Kernel", name: str, talk: Talk, *, as_json: bool) -> None:
+def save_kernel(kernel: "Kernel", output: Output, talk: Talk, *, as_json: bool) -> None:
     """A kernel as kernel JSON or as a grid."""
     if as_json:
         from convcli.kernel_json import kernel_to_json
 
-        _save_text(kernel_to_json(kernel), name)
+        _save_text(kernel_to_json(kernel), output)
     else:
         from convcli.cli.kernels_text import kernel_text
 
-        _save_text(kernel_text(kernel, plain=name != STREAM), name)
-    _note_saved(kernel.name, name, talk)
+        _save_text(kernel_text(kernel, plain=not output.is_stream), output)
+    _note_saved(kernel.name, output, talk)
 
 
-def save_presets(presets: "Collection[Preset]", name: str, talk: Talk, *, as_json: bool) -> None:
+def save_presets(presets: "Collection[Preset]", output: Output, talk: Talk, *, as_json: bool) -> None:
     """What presets there are, as JSON or as a table."""
     if as_json:
         entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
-        _save_json(entries, name)
+        _save_json(entries, output)
     else:
         from convcli.cli.kernels_text import presets_text
 
-        _save_text(presets_text(presets, plain=name != STREAM), name)
-    _note_saved(f"{len(presets)} presets", name, talk)
+        _save_text(presets_text(presets, plain=not output.is_stream), output)
+    _note_saved(f"{len(presets)} presets", output, talk)
 
 
-def save_matrix(M: "ConvolutionMatrix", name: str, format: str, talk: Talk) -> None:
+def save_matrix(M: "ConvolutionMatrix", output: Output, format: str, talk: Talk) -> None:
     """A convolution's matrix, in one of the formats of ``convcli.matrix_files``."""
     from convcli.matrix_files import BINARY, WRITERS
 
     if format == "text":
         from convcli.cli.matrix_text import matrix_text
 
-        _save_text(matrix_text(M, plain=name != STREAM), name)
+        _save_text(matrix_text(M, plain=not output.is_stream), output)
     else:
-        with _open(name, binary=format in BINARY) as stream:
+        with _open(output, binary=format in BINARY) as stream:
             WRITERS[format](M, stream)
-    _note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", name, talk)
+    _note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", output, talk)
 
 
 def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: bool) -> None:
@@ -216,9 +218,9 @@ def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: boo
     if file.format == "text":
         from convcli.cli.grad_text import gradients_text
 
-        _save_lines(gradients_text(report, plain=file.name != STREAM, full=full), file.name)
+        _save_lines(gradients_text(report, plain=not file.output.is_stream, full=full), file.output)
     else:
-        with _open(file.name, binary=file.format in BINARY) as stream:
+        with _open(file.output, binary=file.format in BINARY) as stream:
             WRITERS[file.format](report, stream)
 
 
@@ -232,25 +234,25 @@ def _preview(sights: "list[Sight]", talk: Talk) -> None:
         _save_text(preview_text(sights))
 
 
-def _save_json(value: Any, name: str = STREAM) -> None:
-    _save_text(json.dumps(value, allow_nan=False) + "\n", name)
+def _save_json(value: Any, output: Output = STDOUT) -> None:
+    _save_text(json.dumps(value, allow_nan=False) + "\n", output)
 
 
-def _save_text(text: str, name: str = STREAM) -> None:
-    _save_lines([text], name)
+def _save_text(text: str, output: Output = STDOUT) -> None:
+    _save_lines([text], output)
 
 
-def _save_lines(lines: Iterable[str], name: str = STREAM) -> None:
-    with _open(name, binary=False) as stream:
+def _save_lines(lines: Iterable[str], output: Output = STDOUT) -> None:
+    with _open(output, binary=False) as stream:
         stream.writelines(line.encode() for line in lines)
 
 
-def _open(name: str, *, binary: bool) -> AbstractContextManager[BinaryIO]:
-    if name != STREAM:
-        return write_atomically(Path(name))
-    return binary_stdout() if binary else text_stdout()
+def _open(output: Output, *, binary: bool) -> AbstractContextManager[BinaryIO]:
+    if output.is_stream:
+        return binary_stdout() if binary else text_stdout()
+    return write_atomically(Path(output.name), Existing.REPLACED if output.overwrite else Existing.REFUSED)
 
 
-def _note_saved(what: str, name: str, talk: Talk) -> None:
-    if name != STREAM:
-        talk.note(f"{name}: {what}")
+def _note_saved(what: str, output: Output, talk: Talk) -> None:
+    if not output.is_stream:
+        talk.note(f"{output.name}: {what}")

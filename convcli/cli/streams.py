@@ -1,9 +1,10 @@
 """Standard streams: data on stdout only, words on stderr, stdin only when it was asked for."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from convcli.errors import FileError, OptionError
 
@@ -11,10 +12,19 @@ STREAM = "-"
 
 
 def say(kind: str, message: str) -> None:
-    """One line on stderr: an error, a warning or a note."""
+    """One line on stderr: an error, a warning or a note; nothing, where nobody can read it any more."""
     # Where stderr is closed there is none, and print would take stdout for it.
-    if sys.stderr is not None:
+    if sys.stderr is None:
+        return
+    try:
         print(f"convcli: {kind}: {message}", file=sys.stderr)
+    except OSError:
+        forget(sys.stderr)
+
+
+def forget(stream: TextIO) -> None:
+    """Let what is still written to a standard stream go nowhere, that of the interpreter's last flush too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def read_stdin() -> bytes:

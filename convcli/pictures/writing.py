@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.errors import OptionError, reason_of
+from convcli.errors import FileError, OptionError, reason_of
 from convcli.pictures.channels import picture_of
 from convcli.pictures.deep import encode_deep
 from convcli.pictures.formats import Format
@@ -33,7 +33,7 @@ def write_image(
     holds their depth without it only, both are of 8 bits.
     metadata: written as far as the format holds it and, for a colour profile, as it fits the channels.
     compression: zlib's level, 0 to 9, for PNG; by default its quickest strategy for photographs.
-    Raises OptionError if the format cannot hold the picture, say for its size.
+    Raises OptionError if the format cannot hold the picture, say for its size, and FileError if the system fails.
     """
     for part in _parts(pixels, alpha, format, metadata, compression):
         stream.write(part)
@@ -65,8 +65,11 @@ def _parts(
         raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.
     except Exception as error:
-        message = f"cannot write the image as {format.name}: {reason_of(error)}; choose another format"
-        raise OptionError(message) from error
+        message = f"cannot write the image as {format.name}: {reason_of(error)}"
+        # The system's own errors have a number: a limit on files, or on how many are open.
+        if isinstance(error, OSError) and error.errno:
+            raise FileError(message) from error
+        raise OptionError(f"{message}; choose another format") from error
 
 
 def _held(pixels: Array, alpha: Array | None, format: Format) -> tuple[Array, Array | None]:
