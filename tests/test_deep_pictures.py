@@ -462,7 +462,6 @@ def test_large_tiffs_are_read_past_pillow(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiff_pages, "LARGE", 100)
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
     levels = random_levels(3).astype(np.uint16)
     path = tmp_path / "large.tif"
     path.write_bytes(tiff(levels, **options))
@@ -473,6 +472,7 @@ def test_large_tiffs_are_read_past_pillow(
 
 def test_a_large_uncompressed_tiff_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiff_pages, "LARGE", 100)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
     path = tmp_path / "large.tif"
     path.write_bytes(tiff(random_levels(3)))
     pixels: Any = open_image(path).pixels
@@ -496,10 +496,18 @@ def test_truncated_deep_pictures_are_errors(encode: Callable[[Array], bytes], tm
         open_image(path)
 
 
-def test_the_bomb_limit_is_for_deep_pngs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encode", [
+    lambda levels: png_of_16_bits(levels, 2), tiff, lambda levels: tiff(levels, compression="zlib"),
+    lambda levels: bytes(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2")),
+])  # fmt: skip
+def test_the_limit_of_pixels_is_for_deep_pictures_too(
+    encode: Callable[[Array], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(FileError, match=r"^cannot read a.png: Image size \(35 pixels\) exceeds limit of 20 pixels"):
-        decode_image(png_of_16_bits(random_levels(3), 2), "a.png")
+    data = encode(random_levels(3).astype(np.uint16))
+    for decode in (decode_image, decode_header):
+        with pytest.raises(FileError, match=r"^cannot read a: it has 35 pixels, more than the limit of 20: --max-pix"):
+            decode(data, "a")
 
 
 @pytest.mark.usefixtures("without_extra")

@@ -15,6 +15,7 @@ from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
 
 from convcli.arrays import Array
+from convcli.cli.options import MOST_PIXELS
 from convcli.errors import FileError, OptionError
 from convcli.images import (
     FORMATS,
@@ -26,9 +27,11 @@ from convcli.images import (
     decode_image,
     encode_image,
     format_of,
+    limit_pixels,
     metadata_losses,
     open_frames,
     open_image,
+    pixel_limit,
     to_gray,
 )
 from convcli.pictures.orientation import upright_array, upright_picture
@@ -351,14 +354,18 @@ def test_what_is_no_picture_is_an_error(data: bytes, reason: str) -> None:
 
 def test_decompression_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(picture("RGB"), "PNG")
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 20)
-    image = decode_image(data, "a.png")
-    assert [warning.partition(",")[0] for warning in image.warnings] == [
-        "Image size (35 pixels) exceeds limit of 20 pixels"
-    ]
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(FileError, match=r"^cannot read a.png: Image size \(35 pixels\) exceeds limit of 20 pixels"):
-        decode_image(data, "a.png")
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
+    assert pixel_limit() == MOST_PIXELS == 178_956_970
+    limit_pixels(35)
+    assert decode_image(data, "a.png").warnings == ()
+    limit_pixels(34)
+    for decode in (decode_image, decode_header, lambda *given: next(decode_frames(*given))):
+        with pytest.raises(FileError) as caught:
+            decode(data, "a.png")
+        reason = "it has 35 pixels, more than the limit of 34: --max-pixels 35 reads it"
+        assert str(caught.value) == f"cannot read a.png: {reason}"
+    limit_pixels(0)
+    assert (pixel_limit(), decode_image(data, "a.png").warnings) == (0, ())
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<i8", "f2", "<f4", ">f4", "f8"])

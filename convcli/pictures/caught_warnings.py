@@ -45,6 +45,8 @@ class _Catcher:
         warnings.showwarning = self._show
         for category in (UserWarning, RuntimeWarning):
             warnings.filterwarnings("always", category=category, module=LIBRARIES)
+        # Pillow warns of half of what it refuses.
+        warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning, LIBRARIES)
 
     def _show(
         self,

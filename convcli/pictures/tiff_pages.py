@@ -17,6 +17,7 @@ from convcli.pictures import deep_extra
 from convcli.pictures.caught_warnings import catch_logged
 from convcli.pictures.metadata import description, kept_exif, orientation_in, sensible_dpi
 from convcli.pictures.orientation import is_sideways, upright_array
+from convcli.pictures.pixel_limit import refuse_beyond_limit
 from convcli.pictures.types import Header, Image, Metadata
 
 if TYPE_CHECKING:
@@ -77,16 +78,16 @@ class TiffPageFrame(NamedTuple):
 
     def header(self) -> Header:
         """What ``decode`` would give, from the tags."""
-        page, layout = self.page, _Layout.of(self.page)
+        page, layout = _decodable(self.page), _Layout.of(self.page)
         extent = (page.imagelength, page.imagewidth)
         upright = extent[::-1] if is_sideways(description(lambda: _described(page)).orientation) else extent
         return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
         """Upright, in the page's own type: a view of the file where that can be, of what was decoded otherwise."""
-        layout = _Layout.of(self.page)
-        orientation, metadata, losses = description(lambda: _described(self.page))
-        bands = upright_array(_bands(self.page), orientation)
+        page, layout = _decodable(self.page), _Layout.of(self.page)
+        orientation, metadata, losses = description(lambda: _described(page))
+        bands = upright_array(_bands(page), orientation)
         alpha = None if layout.alpha is None else bands[layout.alpha]
         pixels, notes = self._plain(bands[: layout.channels], alpha)
         if layout.dropped:
@@ -101,6 +102,13 @@ class TiffPageFrame(NamedTuple):
         if alpha is not None and _MULTIPLIED in self.page.extrasamples:
             return _divided(pixels, alpha), ("premultiplied colours divided by alpha",)
         return pixels, ()
+
+
+def _decodable(page: "TiffPage") -> "TiffPage":
+    """The page, of which no more pixels are made than is allowed; those of a mapped file are there already."""
+    if not _is_mapped(page):
+        refuse_beyond_limit(page.imagewidth * page.imagelength)
+    return page
 
 
 class _Layout(NamedTuple):
@@ -148,12 +156,16 @@ def _dpi(exif: PIL.Image.Exif) -> tuple[float, float] | None:
 
 def _bands(page: "TiffPage") -> Array:
     """``(samples, H, W)``."""
-    native = np.dtype(f"{page.parent.byteorder}u2").isnative
-    if page.is_memmappable and native and page.nbytes > LARGE:
+    if _is_mapped(page):
         pixels = page.asarray(out="memmap")
     else:
         pixels = page.asarray(out=large_empty(page.shape, _type(page)), buffersize=_PASS)
     return pixels if page.axes.startswith("S") else np.moveaxis(pixels.reshape(*page.shape[:2], -1), -1, 0)
+
+
+def _is_mapped(page: "TiffPage") -> bool:
+    native = np.dtype(f"{page.parent.byteorder}u2").isnative
+    return page.is_memmappable and native and page.nbytes > LARGE
 
 
 def _divided(pixels: Array, alpha: Array) -> Array:
