@@ -1,6 +1,7 @@
 """Pictures in and out, from files that the tests make."""
 
 import os
+import struct
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -366,6 +367,24 @@ def test_decompression_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert str(caught.value) == f"cannot read a.png: {reason}"
     limit_pixels(0)
     assert (pixel_limit(), decode_image(data, "a.png").warnings) == (0, ())
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_gray_of_infinities_and_nan(dtype: str) -> None:
+    pixels = np.array([[[np.nan, np.inf, np.finfo(dtype).max]]] * 3, dtype)
+    (luma,) = to_gray(Image(pixels)).pixels
+    assert np.isnan(luma[0, 0])
+    assert luma[0, 1] == np.inf
+
+
+def test_what_pillow_logs_is_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a file that it cannot read, its error is all."""
+    data = bytearray(encoded(picture("RGB"), "TIFF"))
+    at = data.index(struct.pack("<HH", 277, 3))
+    data[at + 8 : at + 10] = struct.pack("<H", 255)
+    with pytest.raises(FileError):
+        decode_image(bytes(data), "a.tif")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<i8", "f2", "<f4", ">f4", "f8"])

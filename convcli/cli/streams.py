@@ -1,9 +1,11 @@
 """Standard streams: data on stdout only, words on stderr, stdin only when it was asked for."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from io import FileIO, TextIOWrapper
+from typing import Any, BinaryIO
 
 from convcli.errors import FileError, OptionError
 
@@ -15,6 +17,21 @@ def say(kind: str, message: str) -> None:
     # Where stderr is closed there is none, and print would take stdout for it.
     if sys.stderr is not None:
         print(f"convcli: {kind}: {message}", file=sys.stderr)
+
+
+def keep_stderr() -> None:
+    """From now on stderr is for our words alone, and what C libraries write to its descriptor goes nowhere.
+
+    Libtiff says there what it makes of damaged files, of which Pillow raises too.
+    """
+    if sys.stderr is None:
+        return
+    # Without a buffer, which would keep what cannot be written, to fail once more at exit.
+    kept: Any = FileIO(os.dup(sys.stderr.fileno()), "w", closefd=False)
+    sys.stderr = TextIOWrapper(kept, sys.stderr.encoding, sys.stderr.errors, line_buffering=True)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def read_stdin() -> bytes:

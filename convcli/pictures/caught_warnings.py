@@ -80,6 +80,5 @@ class _LogCatcher(logging.Handler):
 _LOG_CATCHER = _LogCatcher(logging.WARNING)
 
 
-def catch_logged(library: str) -> None:
-    """From now on, take what a library logs for a warning."""
+for library in ("PIL", "tifffile"):
     logging.getLogger(library).addHandler(_LOG_CATCHER)
