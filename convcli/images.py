@@ -194,6 +194,7 @@ def _array_header(array: Array) -> Header:
     return Header(pixels.shape, pixels.dtype)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _luma(pixels: Array) -> Array:
     if pixels.dtype == np.uint8:
         return np.asarray(picture_of(pixels, None).convert("L"))
