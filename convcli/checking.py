@@ -57,6 +57,7 @@ class Check(NamedTuple):
         return self.relative <= LIMIT
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def check_gradients(
     request: Request, V: Array, G: Array, *, every: bool, differentiate: Differentiate = Request.differentiate
 ) -> list[Check]:
@@ -69,12 +70,11 @@ def check_gradients(
     for name, tensor in (("input V", V), ("upstream gradient G", G)):
         _refuse_non_finite(name, tensor)
     V, G = V.astype(np.float64), G.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return [
-            _definition(request, V, every),
-            *_all_differences(request, V, G, differentiate, every),
-            *_identities(request, V.shape, differentiate),
-        ]
+    return [
+        _definition(request, V, every),
+        *_all_differences(request, V, G, differentiate, every),
+        *_identities(request, V.shape, differentiate),
+    ]
 
 
 def checks_to_json(checks: Collection[Check]) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def prepared_shape(header: Header, appearance: Appearance) -> tuple[int, ...]:
     return (1, *header.shape[1:]) if appearance.gray else header.shape
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def network_input(image: Image, appearance: Appearance) -> Array:
     """V ``(C_in, H, W)``: pixel values in their own units, or in 0..1; or the light that they stand for."""
     white, brightest = _white(image, appearance), 1 if appearance.unit else LEVELS[_depth(image.pixels.dtype)]

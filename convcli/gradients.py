@@ -219,6 +219,7 @@ def _phases(axis: Axis, span: range) -> Iterator[_Phase]:
         yield _Phase(place, slice(first_tap, None, step), upstream)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _bias_gradient(
     G: Array, bias: ArrayLike | None, K: Array, geometry: Geometry, dtype: np.dtype[np.floating]
 ) -> FloatArray:

@@ -21,6 +21,7 @@ from convcli.pictures.caught_warnings import caught_warnings
 from convcli.pictures.channels import picture_of
 from convcli.pictures.formats import FORMATS, Format, format_of
 from convcli.pictures.metadata import metadata_losses
+from convcli.pictures.pixel_limit import limit_pixels, pixel_limit, refusal_of
 from convcli.pictures.reading import read_frames, read_picture, read_picture_header
 from convcli.pictures.types import Header, Image, Metadata
 from convcli.pictures.writing import encode_image, write_image
@@ -36,10 +37,12 @@ __all__ = [
     "decode_image",
     "encode_image",
     "format_of",
+    "limit_pixels",
     "metadata_losses",
     "open_frames",
     "open_header",
     "open_image",
+    "pixel_limit",
     "to_gray",
     "write_image",
 ]
@@ -151,6 +154,8 @@ def _reading(source: str) -> Iterator[list[str]]:
 def _reason(error: Exception) -> str:
     if isinstance(error, PIL.UnidentifiedImageError):
         return "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
+    if isinstance(error, PIL.Image.DecompressionBombError):
+        return refusal_of(error)
     return (isinstance(error, OSError) and error.strerror) or reason_of(error)
 
 
@@ -189,6 +194,7 @@ def _array_header(array: Array) -> Header:
     return Header(pixels.shape, pixels.dtype)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _luma(pixels: Array) -> Array:
     if pixels.dtype == np.uint8:
         return np.asarray(picture_of(pixels, None).convert("L"))

@@ -56,6 +56,7 @@ def _luminance(white: float, pixels: Array) -> Array:
     return _in_type(to_codes(np.asarray(Y), white), pixels.dtype)[np.newaxis]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _light(white: float, brightest: float, pixels: Array) -> FloatArray:
     dtype = computing_type(pixels.dtype, None)
     if pixels.dtype not in ROUNDED_TO:

@@ -222,7 +222,8 @@ def _advice(low: float, high: float, mode: str, full: int) -> str:
     def holds(mode: str) -> bool:
         return bool(_fitting(_to_levels(mode, full, low, high)(ends), full).all())
 
-    # When the span fits as it is, only infinities and NaN were lost, and no mode holds those.
-    if holds(mode):
+    # When the span fits as it is, only infinities and NaN were lost, and no mode holds those; nor one of a span whose
+    # ends, scaled, are beyond floats.
+    if holds(mode) or not np.isfinite(ends).all():
         return ""
     return f", which --range {' or '.join(filter(holds, reversed(MODES)))} would hold"

@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 from convcli.batch import Batch
 from convcli.cluster import Cluster
 from convcli.errors import ConvcliError
+from convcli.images import limit_pixels, pixel_limit
 from convcli.inputs import Source
 from convcli.npy_files import NPY_MAGIC
 from convcli.outcomes import Outcome
@@ -27,6 +28,7 @@ class Sent(NamedTuple):
     batch: Batch
     word: str
     data: bytes
+    max_pixels: int
 
 
 class Made(NamedTuple):
@@ -49,7 +51,7 @@ def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
             return Outcome(source, skipped=True)
     except ConvcliError as error:
         return Outcome(source, error=error)
-    made = cluster.call(_process, Sent(_for_worker(batch), source.word, data))
+    made = cluster.call(_process, Sent(_for_worker(batch), source.word, data, pixel_limit()))
     return _save(batch, made._replace(outcome=made.outcome._replace(source=source)))
 
 
@@ -70,6 +72,7 @@ def _for_worker(batch: Batch) -> Batch:
 
 
 def _process(sent: Sent) -> Made:
+    limit_pixels(sent.max_pixels)
     outputs: dict[Path, bytes] = {}
     batch = replace(sent.batch, open_output=partial(_collected, outputs))
     source = Source(sent.word, partial(bytes, sent.data), label=sent.word, stem=sent.word)

@@ -130,6 +130,7 @@ class Tensors:
     def _axes(self) -> tuple[Axis, Axis]:
         return self.geometry.rows, self.geometry.columns
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _pixels(self, indices: Indices) -> Factor:
         y, x = self._axes
         rows, columns = self._read(y, indices["j"], indices["m"]), self._read(x, indices["k"], indices["n"])

@@ -51,6 +51,7 @@ def _normal(words: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
     return np.random.default_rng(int(seed)).standard_normal(out=large_empty(shape, np.float64))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _squared_error(Z: FloatArray, target: Array) -> Upstream:
     if target.shape != Z.shape:
         raise GeometryError(f"target of mse: expected the output's shape {Z.shape}, given {target.shape}")

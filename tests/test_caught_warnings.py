@@ -4,12 +4,14 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 
 from convcli.images import Metadata, decode_image, encode_image, open_image
 from convcli.pictures.caught_warnings import caught_warnings
@@ -101,15 +103,21 @@ def test_messages_are_single_lines() -> None:
     assert messages == ["two lines"]
 
 
-def test_many_pictures_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
+def test_many_pictures_at_once() -> None:
     before = state()
-    widths = range(101, 141)
-    pictures = [encode_image(np.zeros((1, 1, width), np.uint8), None, FORMATS[0], Metadata()) for width in widths]
-    images = in_threads(lambda number: decode_image(pictures[number], "a.png"), range(len(widths)))
-    sizes = [warning.partition(" exceeds")[0] for image in images for warning in image.warnings]
-    assert sizes == [f"Image size ({width} pixels)" for width in widths]
+    counts = range(2, 42)
+    pictures = [tiff_with_a_tag_of(count) for count in counts]
+    images = in_threads(lambda number: decode_image(pictures[number], "a.tif"), range(len(counts)))
+    found = [image.warnings for image in images]
+    assert found == [(f"Metadata Warning, tag 263 had too many entries: {count}, expected 1",) for count in counts]
     assert state() == before
+
+
+def tiff_with_a_tag_of(count: int) -> bytes:
+    stream = BytesIO()
+    thresholding = (263, "H", count, (2,) * count, True)
+    tifffile.imwrite(stream, np.zeros((4, 5), np.uint8), extratags=[thresholding])
+    return stream.getvalue()
 
 
 def test_every_format_goes_round_in_many_threads(tmp_path: Path) -> None:

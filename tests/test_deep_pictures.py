@@ -21,7 +21,16 @@ from PIL.ExifTags import IFD, Base
 
 from convcli.arrays import Array
 from convcli.errors import FileError
-from convcli.images import Metadata, decode_frames, decode_header, decode_image, encode_image, open_image, write_image
+from convcli.images import (
+    Metadata,
+    decode_frames,
+    decode_header,
+    decode_image,
+    encode_image,
+    open_header,
+    open_image,
+    write_image,
+)
 from convcli.pictures import deep_extra, tiff_pages, tiff_writing
 from convcli.pictures.formats import FORMATS, format_of
 
@@ -462,7 +471,6 @@ def test_large_tiffs_are_read_past_pillow(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiff_pages, "LARGE", 100)
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
     levels = random_levels(3).astype(np.uint16)
     path = tmp_path / "large.tif"
     path.write_bytes(tiff(levels, **options))
@@ -473,6 +481,7 @@ def test_large_tiffs_are_read_past_pillow(
 
 def test_a_large_uncompressed_tiff_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiff_pages, "LARGE", 100)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
     path = tmp_path / "large.tif"
     path.write_bytes(tiff(random_levels(3)))
     pixels: Any = open_image(path).pixels
@@ -496,10 +505,85 @@ def test_truncated_deep_pictures_are_errors(encode: Callable[[Array], bytes], tm
         open_image(path)
 
 
-def test_the_bomb_limit_is_for_deep_pngs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encode", [
+    lambda levels: png_of_16_bits(levels, 2), tiff, lambda levels: tiff(levels, compression="zlib"),
+    lambda levels: bytes(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2")),
+])  # fmt: skip
+def test_the_limit_of_pixels_is_for_deep_pictures_too(
+    encode: Callable[[Array], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(FileError, match=r"^cannot read a.png: Image size \(35 pixels\) exceeds limit of 20 pixels"):
-        decode_image(png_of_16_bits(random_levels(3), 2), "a.png")
+    data = encode(random_levels(3).astype(np.uint16))
+    for decode in (decode_image, decode_header):
+        with pytest.raises(FileError, match=r"^cannot read a: it has 35 pixels, more than the limit of 20: --max-pix"):
+            decode(data, "a")
+
+
+def tag_at(data: bytes, tag: int) -> int:
+    """Where the value of a tag of the first page lies."""
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    (place,) = [
+        at for at in range(start + 2, start + 2 + 12 * count, 12) if struct.unpack_from("<H", data, at) == (tag,)
+    ]
+    return place + 8
+
+
+def test_what_a_tiff_does_not_hold_is_not_mapped(tmp_path: Path) -> None:
+    data = bytearray(tiff(random_levels(3).astype(np.uint16)))
+    data[(at := tag_at(data, 257)) : at + 4] = struct.pack("<I", 1 << 29)
+    path = tmp_path / "lies.tif"
+    path.write_bytes(data)
+    for read in (open_image, open_header):
+        with pytest.raises(FileError, match=r"it has 3,758,096,384 pixels, more than the limit of 178,956,970"):
+            read(path)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_pages_that_lead_back_to_the_first_are_read_once(compression: str | None) -> None:
+    pages = np.stack([random_levels(3), random_levels(3, seed=4)]).astype(np.uint16)
+    data = bytearray(tiff(pages, compression=compression))
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        second = file.pages[1]
+    (count,) = struct.unpack_from("<H", data, second.offset)
+    data[(at := second.offset + 2 + 12 * count) : at + 4] = data[4:8]
+    assert [image.pixels.shape for image in decode_frames(bytes(data), "a.tif")] == [(3, HEIGHT, WIDTH)] * 2
+    assert decode_header(bytes(data), "a.tif").frames == 2
+
+
+def half_opaque(dtype: Any) -> bytes:
+    """A TIFF whose first column is transparent, and the rest half so."""
+    opaque = 1 if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
+    samples = np.full((HEIGHT, WIDTH, 4), opaque / 2).astype(dtype)
+    samples[:, 0, 3] = 0
+    return tiff(samples, extrasamples=["unassalpha"])
+
+
+@pytest.mark.parametrize(("dtype", "half"), [("f2", 32768), ("f4", 32768), ("f8", 32768), ("u4", 32767)])
+def test_alpha_beside_floats_and_long_integers(dtype: str, half: int) -> None:
+    alpha = decode_image(half_opaque(dtype), "a.tif").alpha
+    assert alpha is not None
+    assert (alpha.dtype, np.unique(alpha).tolist()) == (np.uint16, [0, half])
+
+
+@pytest.mark.parametrize("rule", ["keep", "premultiply"])
+def test_alpha_beside_floats_is_kept_in_eight_bits(rule: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(half_opaque("f4"))
+    result = convcli("apply", "a.tif", "-k", "identity", "--alpha", rule, "-o", "Z.png", "-q", cwd=tmp_path)
+    assert (result.code, result.err) == (0, "")
+    assert np.unique(decode_image((tmp_path / "Z.png").read_bytes(), "Z.png").alpha).tolist() == [0, 128]
+
+
+def test_what_libtiff_says_on_stderr_is_not_heard(tmp_path: Path) -> None:
+    stream = BytesIO()
+    PIL.Image.fromarray(random_levels(3).astype(np.uint8)).save(stream, "TIFF", compression="tiff_adobe_deflate")
+    data = bytearray(stream.getvalue())
+    # Of the deflated strip.
+    data[12:30] = bytes(18)
+    (tmp_path / "a.tif").write_bytes(data)
+    result = convcli("apply", "a.tif", "-k", "box", cwd=tmp_path)
+    assert result.code == 1
+    assert result.err == "convcli: error: cannot read a.tif: decoder error -2\n"
 
 
 @pytest.mark.usefixtures("without_extra")

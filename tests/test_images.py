@@ -1,6 +1,7 @@
 """Pictures in and out, from files that the tests make."""
 
 import os
+import struct
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
 
 from convcli.arrays import Array
+from convcli.cli.options import MOST_PIXELS
 from convcli.errors import FileError, OptionError
 from convcli.images import (
     FORMATS,
@@ -26,9 +28,11 @@ from convcli.images import (
     decode_image,
     encode_image,
     format_of,
+    limit_pixels,
     metadata_losses,
     open_frames,
     open_image,
+    pixel_limit,
     to_gray,
 )
 from convcli.pictures.orientation import upright_array, upright_picture
@@ -351,14 +355,36 @@ def test_what_is_no_picture_is_an_error(data: bytes, reason: str) -> None:
 
 def test_decompression_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(picture("RGB"), "PNG")
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 20)
-    image = decode_image(data, "a.png")
-    assert [warning.partition(",")[0] for warning in image.warnings] == [
-        "Image size (35 pixels) exceeds limit of 20 pixels"
-    ]
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(FileError, match=r"^cannot read a.png: Image size \(35 pixels\) exceeds limit of 20 pixels"):
-        decode_image(data, "a.png")
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
+    assert pixel_limit() == MOST_PIXELS == 178_956_970
+    limit_pixels(35)
+    assert decode_image(data, "a.png").warnings == ()
+    limit_pixels(34)
+    for decode in (decode_image, decode_header, lambda *given: next(decode_frames(*given))):
+        with pytest.raises(FileError) as caught:
+            decode(data, "a.png")
+        reason = "it has 35 pixels, more than the limit of 34: --max-pixels 35 reads it"
+        assert str(caught.value) == f"cannot read a.png: {reason}"
+    limit_pixels(0)
+    assert (pixel_limit(), decode_image(data, "a.png").warnings) == (0, ())
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_gray_of_infinities_and_nan(dtype: str) -> None:
+    pixels = np.array([[[np.nan, np.inf, np.finfo(dtype).max]]] * 3, dtype)
+    (luma,) = to_gray(Image(pixels)).pixels
+    assert np.isnan(luma[0, 0])
+    assert luma[0, 1] == np.inf
+
+
+def test_what_pillow_logs_is_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a file that it cannot read, its error is all."""
+    data = bytearray(encoded(picture("RGB"), "TIFF"))
+    at = data.index(struct.pack("<HH", 277, 3))
+    data[at + 8 : at + 10] = struct.pack("<H", 255)
+    with pytest.raises(FileError):
+        decode_image(bytes(data), "a.tif")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<i8", "f2", "<f4", ">f4", "f8"])

@@ -193,6 +193,12 @@ def test_warning(pixels: Pixels, mode: str, warning: str | None) -> None:
     assert clipping_warning(pixels, mode) == warning
 
 
+def test_no_mode_is_advised_where_none_would_hold() -> None:
+    pixels = to_pixels(np.array([[[-1e308, 1e308]]]), "clip", 255, scale=255.0)
+    warning = clipping_warning(pixels, "clip")
+    assert warning == "2 of 2 values (100.0 %) lay outside 0..255 and were clipped; the maps span -inf..inf"
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("span", [(-1020, 1020), (-128, 127), (-255, 0), (0, 255), (-100, 300), (400, 500)])
 def test_the_warning_advises_modes_that_lose_nothing(mode: str, span: tuple[int, int]) -> None:

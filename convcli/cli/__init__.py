@@ -12,7 +12,9 @@ def main() -> None:
         heed_signals()
         # Inside, so that a signal is heeded even while modules are loaded.
         from convcli.cli.app import app
+        from convcli.cli.streams import keep_stderr
 
+        keep_stderr()
         app()
     except Stopped as stopped:
         code = 128 + stopped.number

@@ -40,6 +40,7 @@ def grad(
     ] = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
+    max_pixels: options.MaxPixels = options.MOST_PIXELS,
     output: Annotated[
         str,
         typer.Option(
@@ -76,8 +77,10 @@ def grad(
     from convcli.cli import render, sources
     from convcli.filtering import Appearance
     from convcli.gradient_batch import gradient_report, stacked
+    from convcli.images import limit_pixels
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
+    limit_pixels(max_pixels)
     found, names = sources.image_sources(images, None, null=False), _names(wrt, step)
     request, asked = sources.read_request(kernel, words, engine), options.asked_format(format, json=json)
     if step is None:

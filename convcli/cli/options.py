@@ -57,6 +57,12 @@ HeaderOnly = Annotated[
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
 Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
+# Where Pillow refuses too, by itself.
+MOST_PIXELS = 178_956_970
+MaxPixels = Annotated[
+    int,
+    typer.Option("--max-pixels", metavar="N", min=0, help="Refuse pictures, or frames, of more pixels; 0 is no limit."),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(

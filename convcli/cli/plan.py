@@ -26,6 +26,7 @@ def plan(
     words: options.Words,
     engine: options.Engine,
     gray: options.Gray = False,
+    max_pixels: options.MaxPixels = options.MOST_PIXELS,
     json: options.Json = False,
     talk: options.Talk,
 ) -> None:
@@ -41,9 +42,11 @@ def plan(
     """
     from convcli.arrays import computing_type
     from convcli.cli import render, sources
+    from convcli.images import limit_pixels
     from convcli.planning import forecast
 
     refuse_second_stdin([image or "", kernel])
+    limit_pixels(max_pixels)
     request = sources.read_request(kernel, words, engine)
     V = sources.read_shape(image, input_shape, gray=gray)
     render.show_forecast(forecast(request, V.shape, computing_type(V.dtype, dtype)), talk, as_json=json)

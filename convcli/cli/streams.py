@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TextIO
+from io import FileIO, TextIOWrapper
+from typing import Any, BinaryIO, TextIO
 
 from convcli.errors import FileError, OptionError
 
@@ -25,6 +26,21 @@ def say(kind: str, message: str) -> None:
 def forget(stream: TextIO) -> None:
     """Let what is still written to a standard stream go nowhere, that of the interpreter's last flush too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def keep_stderr() -> None:
+    """From now on stderr is for our words alone, and what C libraries write to its descriptor goes nowhere.
+
+    Libtiff says there what it makes of damaged files, of which Pillow raises too.
+    """
+    if sys.stderr is None:
+        return
+    # Without a buffer, which would keep what cannot be written, to fail once more at exit.
+    kept: Any = FileIO(os.dup(sys.stderr.fileno()), "w", closefd=False)
+    sys.stderr = TextIOWrapper(kept, sys.stderr.encoding, sys.stderr.errors, line_buffering=True)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def read_stdin() -> bytes:

@@ -45,6 +45,8 @@ class _Catcher:
         warnings.showwarning = self._show
         for category in (UserWarning, RuntimeWarning):
             warnings.filterwarnings("always", category=category, module=LIBRARIES)
+        # Pillow warns of half of what it refuses.
+        warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning, LIBRARIES)
 
     def _show(
         self,
@@ -78,6 +80,5 @@ class _LogCatcher(logging.Handler):
 _LOG_CATCHER = _LogCatcher(logging.WARNING)
 
 
-def catch_logged(library: str) -> None:
-    """From now on, take what a library logs for a warning."""
+for library in ("PIL", "tifffile"):
     logging.getLogger(library).addHandler(_LOG_CATCHER)

@@ -1,10 +1,10 @@
 """Pages of a TIFF that are read past Pillow: for their depth, which it would cut, or for their size."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -14,9 +14,9 @@ from convcli.arrays import Array
 from convcli.file_bytes import first_bytes
 from convcli.large_arrays import by_rows, large_empty
 from convcli.pictures import deep_extra
-from convcli.pictures.caught_warnings import catch_logged
 from convcli.pictures.metadata import description, kept_exif, orientation_in, sensible_dpi
 from convcli.pictures.orientation import is_sideways, upright_array
+from convcli.pictures.pixel_limit import refuse_beyond_limit
 from convcli.pictures.types import Header, Image, Metadata
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
         return
     from tifffile import TiffFile
 
-    catch_logged("tifffile")
     try:
         tiff = TiffFile(file)
     # Whatever is wrong, Pillow says it in other words, or reads it.
@@ -52,7 +51,7 @@ def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
         yield []
         return
     with tiff:
-        yield [TiffPageFrame(page) if _is_ours(page) else None for page in cast("Iterable[TiffPage]", tiff.pages)]
+        yield [TiffPageFrame(page) if _is_ours(page) else None for page in _once(tiff.pages)]
 
 
 def is_tiff(file: Path | BytesIO) -> bool:
@@ -60,6 +59,16 @@ def is_tiff(file: Path | BytesIO) -> bool:
     if isinstance(file, BytesIO):
         file.seek(0)
     return first_bytes(file, 4) in _MAGIC
+
+
+def _once(pages: Any) -> Iterator[Any]:
+    """The pages, up to one that leads back to an earlier one: there the file ends, as it does for Pillow."""
+    seen: set[int] = set()
+    for page in pages:
+        if page.offset in seen:
+            return
+        seen.add(page.offset)
+        yield page
 
 
 def _is_ours(page: Any) -> bool:
@@ -77,18 +86,19 @@ class TiffPageFrame(NamedTuple):
 
     def header(self) -> Header:
         """What ``decode`` would give, from the tags."""
-        page, layout = self.page, _Layout.of(self.page)
+        page, layout = _decodable(self.page), _Layout.of(self.page)
         extent = (page.imagelength, page.imagewidth)
         upright = extent[::-1] if is_sideways(description(lambda: _described(page)).orientation) else extent
         return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
         """Upright, in the page's own type: a view of the file where that can be, of what was decoded otherwise."""
-        layout = _Layout.of(self.page)
-        orientation, metadata, losses = description(lambda: _described(self.page))
-        bands = upright_array(_bands(self.page), orientation)
-        alpha = None if layout.alpha is None else bands[layout.alpha]
-        pixels, notes = self._plain(bands[: layout.channels], alpha)
+        page, layout = _decodable(self.page), _Layout.of(self.page)
+        orientation, metadata, losses = description(lambda: _described(page))
+        bands = upright_array(_bands(page), orientation)
+        opacity = None if layout.alpha is None else bands[layout.alpha]
+        pixels, notes = self._plain(bands[: layout.channels], opacity)
+        alpha = None if opacity is None else _in_levels(opacity)
         if layout.dropped:
             losses = (*losses, f"{layout.dropped} of {len(bands)} channels, of unknown meaning, left out")
         return Image(pixels, alpha, metadata, notes, losses)
@@ -101,6 +111,13 @@ class TiffPageFrame(NamedTuple):
         if alpha is not None and _MULTIPLIED in self.page.extrasamples:
             return _divided(pixels, alpha), ("premultiplied colours divided by alpha",)
         return pixels, ()
+
+
+def _decodable(page: "TiffPage") -> "TiffPage":
+    """The page, of which no more pixels are made than is allowed; those of a mapped file are there already."""
+    if not _is_mapped(page):
+        refuse_beyond_limit(page.imagewidth * page.imagelength)
+    return page
 
 
 class _Layout(NamedTuple):
@@ -148,18 +165,39 @@ def _dpi(exif: PIL.Image.Exif) -> tuple[float, float] | None:
 
 def _bands(page: "TiffPage") -> Array:
     """``(samples, H, W)``."""
-    native = np.dtype(f"{page.parent.byteorder}u2").isnative
-    if page.is_memmappable and native and page.nbytes > LARGE:
+    if _is_mapped(page):
         pixels = page.asarray(out="memmap")
     else:
         pixels = page.asarray(out=large_empty(page.shape, _type(page)), buffersize=_PASS)
     return pixels if page.axes.startswith("S") else np.moveaxis(pixels.reshape(*page.shape[:2], -1), -1, 0)
 
 
+def _is_mapped(page: "TiffPage") -> bool:
+    if page.nbytes <= LARGE or not page.is_memmappable:
+        return False
+    native = np.dtype(f"{page.parent.byteorder}u2").isnative
+    return native and page.dataoffsets[0] + page.nbytes <= page.parent.filehandle.size
+
+
+def _opaque(alpha: Array) -> int:
+    return 1 if alpha.dtype.kind == "f" else int(np.iinfo(alpha.dtype).max)
+
+
+def _in_levels(alpha: Array) -> Array:
+    """8 bits as they are, and everything else as 16."""
+    if alpha.dtype in (np.uint8, np.uint16):
+        return alpha
+    opaque = np.float64(_opaque(alpha))
+    return by_rows(
+        lambda rows: np.rint(np.nan_to_num(np.clip(rows / opaque, 0, 1)) * 65535), alpha.shape, np.uint16, alpha
+    )
+
+
 def _divided(pixels: Array, alpha: Array) -> Array:
     """Colours that were multiplied by alpha; 0 where that is 0."""
-    most = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
+    most = _opaque(alpha)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def divided(rows: Array, opacity: Array) -> Array:
         factors = np.divide(most, opacity, out=np.zeros(opacity.shape), where=opacity > 0)
         colours = rows * factors

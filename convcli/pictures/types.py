@@ -24,7 +24,8 @@ class Metadata(NamedTuple):
 class Image:
     """A decoded picture, upright.
 
-    pixels: ``(C, H, W)`` in the file's own type.  alpha: ``(H, W)`` of the pixels' type, 0 is transparent.
+    pixels: ``(C, H, W)`` in the file's own type.  alpha: ``(H, W)``, uint8 or uint16 as the pixels are, or
+    uint16 if those are neither; 0 is transparent.
     notes: what was done to read it.  warnings: what was lost in reading it.
     """
 

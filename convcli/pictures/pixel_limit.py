@@ -1,0 +1,36 @@
+"""How many pixels a picture may have: its header is asked, before anything is decoded.
+
+The limit is Pillow's own, which holds for the whole process: Pillow asks it of pictures within pictures too.
+"""
+
+import re
+from typing import cast
+
+import PIL.Image
+
+
+def limit_pixels(most: int) -> None:
+    """The most that a picture may have, or one frame of several; 0 for no limit."""
+    # Pillow refuses what is above twice this.
+    PIL.Image.MAX_IMAGE_PIXELS = cast(int, most / 2) if most else None
+
+
+def pixel_limit() -> int:
+    """What ``limit_pixels`` was given last; Pillow's default before that."""
+    return int(2 * (PIL.Image.MAX_IMAGE_PIXELS or 0))
+
+
+def refuse_beyond_limit(pixels: int) -> None:
+    """Raises ValueError, as Pillow does in words of its own."""
+    if 0 < pixel_limit() < pixels:
+        raise ValueError(_refusal(pixels))
+
+
+def refusal_of(error: PIL.Image.DecompressionBombError) -> str:
+    """What Pillow refuses, in our words."""
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return _refusal(int(found[1])) if found else str(error)
+
+
+def _refusal(pixels: int) -> str:
+    return f"it has {pixels:,} pixels, more than the limit of {pixel_limit():,}: --max-pixels {pixels} reads it"
