@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from command_line import array, succeed
+from commands import run
 from page import codes, rows
 
 onnx = pytest.importorskip("onnx")
@@ -83,11 +83,10 @@ def test_no_case_is_forgotten():
 def test_case(name, tmp_path):
     """float32 sums of some hundred terms, in another order."""
     case = CASES[name]
-    run = {"ConvTranspose": transposed, "ConvInteger": of_integers, "CausalConvWithState": causal}
-    Z = run.get(case.operator, convolved)(case, tmp_path)
-    np.testing.assert_allclose(
-        Z, planar(case.output), rtol=1e-3 if case.output.dtype == np.float16 else 1e-5, atol=1e-5
-    )
+    ways = {"ConvTranspose": transposed, "ConvInteger": of_integers, "CausalConvWithState": causal}
+    Z = ways.get(case.operator, convolved)(case, tmp_path)
+    rtol = 1e-3 if case.output.dtype == np.float16 else 1e-5
+    np.testing.assert_allclose(Z, planar(case.output), rtol=rtol, atol=1e-5)
 
 
 def planar(array):
@@ -115,28 +114,29 @@ def causal(case, folder):
 
 
 def apply(folder, X, W, *options):
-    """Z from a file for each image."""
-    names = save_images(folder, planar(X))
+    """Z, from a file for each image."""
+    images = save(folder, X, W)
+    run("apply", *images, "-k", folder / "W.npy", *options, "-o", folder / "{stem}.Z.npy")
+    return np.stack([np.load(image.with_suffix(".Z.npy")) for image in images])
+
+
+def save(folder, X, W):
+    """A kernel, and a file for each image; the paths of these."""
     np.save(folder / "W.npy", planar(W))
-    succeed("apply", *names, "-k", "W.npy", *options, "-o", "{stem}.Z.npy", cwd=folder)
-    return np.stack([np.load(folder / name.replace(".npy", ".Z.npy")) for name in names])
-
-
-def save_images(folder, X):
-    names = [f"x{number:02}.npy" for number in range(len(X))]
-    for name, image in zip(names, X, strict=True):
-        np.save(folder / name, image)
-    return names
+    images = [folder / f"x{number:02}.npy" for number in range(len(X))]
+    for path, image in zip(images, planar(X), strict=True):
+        np.save(path, image)
+    return images
 
 
 def transposed(case, folder):
-    """dV, whose V needs only its shape: the output's."""
+    """dV, whose V needs only its shape: the output's. A G for one image has no axis for images."""
     X, W, B = (case.inputs.get(name) for name in "XWB")
-    names = save_images(folder, np.zeros(planar(case.output).shape))
-    np.save(folder / "W.npy", planar(W))
-    np.save(folder / "X.npy", planar(X) if len(X) > 1 else planar(X)[0])
-    command = ("grad", *names, "-k", "W.npy", "-G", "X.npy", "--wrt", "input", "-f", "npy", *options(case))
-    dV = array(succeed(*command, cwd=folder)).reshape(planar(case.output).shape)
+    images = save(folder, np.zeros(case.output.shape), W)
+    np.save(folder / "G.npy", planar(X) if len(X) > 1 else planar(X)[0])
+    data = (*images, "-k", folder / "W.npy", "-G", folder / "G.npy")
+    run("grad", *data, "--wrt", "input", *options(case), "-o", folder / "dV.npy")
+    dV = np.load(folder / "dV.npy").reshape(planar(case.output).shape)
     return dV if B is None else dV + B.reshape(-1, 1, 1)
 
 
