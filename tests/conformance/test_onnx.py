@@ -1,0 +1,164 @@
+"""The ONNX backend's published cases of its convolutions, through the command line, by .npy.
+
+Which are run, and which cannot be expressed, is what docs/conformance.md says.
+"""
+
+from fnmatch import fnmatch
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from commands import run
+from page import codes, rows
+
+onnx = pytest.importorskip("onnx")
+
+pytestmark = pytest.mark.conformance
+
+
+class Published(NamedTuple):
+    """One node, by its schema's names, and what it should give."""
+
+    name: str
+    operator: str
+    attributes: dict[str, Any]
+    inputs: dict[str, Any]
+    output: Any
+
+
+def generated_cases():
+    """Those that the wheel makes as its modules are imported."""
+    node = import_module("onnx.backend.test.case.node")
+    for module in iter_modules(node.__path__):
+        if "conv" in module.name:
+            import_module(f"{node.__name__}.{module.name}")
+    for case in node._NodeTestCases:
+        inputs, outputs = case.data_sets[0]
+        yield _published(case.name, case.model, inputs, outputs[0])
+
+
+def stored_cases():
+    """Those that it holds as files, with their kernels among the model's initial values."""
+    for folder in sorted((Path(onnx.__file__).parent / "backend" / "test" / "data").glob("pytorch-*/*[Cc]onv*")):
+        model, data = onnx.load(folder / "model.onnx"), folder / "test_data_set_0"
+        weights = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
+        yield _published(folder.name, model, [_tensor(data / "input_0.pb"), *weights], _tensor(data / "output_0.pb"))
+
+
+def _tensor(path):
+    return onnx.numpy_helper.to_array(onnx.load_tensor(path))
+
+
+def _published(name, model, inputs, output):
+    node = model.graph.node[0]
+    attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    slots = [slot.name for slot in onnx.defs.get_schema(node.op_type).inputs]
+    given = [slot for slot, value in zip(slots, node.input, strict=False) if value]
+    return Published(name, node.op_type, attributes, dict(zip(given, inputs, strict=False)), output)
+
+
+def is_convolution(case):
+    return "conv" in case.operator.lower() or "conv" in case.name.lower()
+
+
+CASES = {case.name: case for case in (*generated_cases(), *stored_cases()) if is_convolution(case)}
+TABLE = [(codes(cases), convcli) for cases, convcli in rows("The ONNX backend's cases")]
+
+
+def said_of(name):
+    """What the page says of a case, in the first row that it falls under."""
+    return next(said for patterns, said in TABLE if any(fnmatch(name, pattern) for pattern in patterns))
+
+
+def test_no_case_is_forgotten():
+    assert len(CASES) >= 40
+    forgotten = [name for name in CASES if not any(fnmatch(name, each) for patterns, _ in TABLE for each in patterns)]
+    assert not forgotten
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not said_of(name).startswith("no:")])
+def test_case(name, tmp_path):
+    """float32 sums of some hundred terms, in another order."""
+    case = CASES[name]
+    ways = {"ConvTranspose": transposed, "ConvInteger": of_integers, "CausalConvWithState": causal}
+    Z = ways.get(case.operator, convolved)(case, tmp_path)
+    rtol = 1e-3 if case.output.dtype == np.float16 else 1e-5
+    np.testing.assert_allclose(Z, planar(case.output), rtol=rtol, atol=1e-5)
+
+
+def planar(array):
+    """With a row's two axes where it has one."""
+    return array[:, :, np.newaxis] if array.ndim == 3 else array
+
+
+def convolved(case, folder):
+    return apply(folder, case.inputs["X"], case.inputs["W"], *options(case), *bias(case.inputs.get("B")))
+
+
+def of_integers(case, folder):
+    """What a zero point adds to the sums is taken off as a bias, and pads hold it."""
+    W = case.inputs["w"] - case.inputs.get("w_zero_point", np.uint8(0)).astype(float).reshape(-1, 1, 1, 1)
+    zero = float(case.inputs["x_zero_point"])
+    taken_off = bias(-zero * W.sum(axis=(1, 2, 3)))
+    return apply(folder, case.inputs["x"], W, *options(case), *taken_off, "-e", f"constant:{zero}")
+
+
+def causal(case, folder):
+    """What went before a row is zeros; every channel has its own kernel."""
+    X, W = case.inputs["input"], case.inputs["weight"]
+    pads = f"0,0,{W.shape[-1] - 1},0"
+    return apply(folder, X, W, "-p", pads, "-g", str(X.shape[1]), *bias(case.inputs.get("bias")))
+
+
+def apply(folder, X, W, *options):
+    """Z, from a file for each image."""
+    images = save(folder, X, W)
+    run("apply", *images, "-k", folder / "W.npy", *options, "-o", folder / "{stem}.Z.npy")
+    return np.stack([np.load(image.with_suffix(".Z.npy")) for image in images])
+
+
+def save(folder, X, W):
+    """A kernel, and a file for each image; the paths of these."""
+    np.save(folder / "W.npy", planar(W))
+    images = [folder / f"x{number:02}.npy" for number in range(len(X))]
+    for path, image in zip(images, planar(X), strict=True):
+        np.save(path, image)
+    return images
+
+
+def transposed(case, folder):
+    """dV, whose V needs only its shape: the output's. A G for one image has no axis for images."""
+    X, W, B = (case.inputs.get(name) for name in "XWB")
+    images = save(folder, np.zeros(case.output.shape), W)
+    np.save(folder / "G.npy", planar(X) if len(X) > 1 else planar(X)[0])
+    data = (*images, "-k", folder / "W.npy", "-G", folder / "G.npy")
+    run("grad", *data, "--wrt", "input", *options(case), "-o", folder / "dV.npy")
+    dV = np.load(folder / "dV.npy").reshape(planar(case.output).shape)
+    return dV if B is None else dV + B.reshape(-1, 1, 1)
+
+
+def options(case):
+    """A node's attributes as options."""
+    get = case.attributes.get
+    sizes = {option: get(name, [1, 1]) for option, name in (("-s", "strides"), ("-d", "dilations"))}
+    pairs = [word for option, sides in sizes.items() for word in (option, joined([1, *sides][-2:]))]
+    return [*pairs, "-g", str(get("group", 1)), "-p", padding(get("auto_pad"), get("pads", [0] * 4))]
+
+
+def padding(word, pads):
+    """Of one or two axes; ONNX tells all beginnings, then all ends."""
+    if word:
+        return {b"SAME_UPPER": "same", b"SAME_LOWER": "same-lower"}[word]
+    starts, ends = ([0, *half][-2:] for half in (pads[: len(pads) // 2], pads[len(pads) // 2 :]))
+    return joined([starts[0], ends[0], starts[1], ends[1]])
+
+
+def bias(values):
+    return [] if values is None else ["--bias", joined(values.tolist())]
+
+
+def joined(numbers):
+    return ",".join(map(str, numbers))

@@ -1,0 +1,171 @@
+"""Random convolutions: Z and every gradient against plain loops and against scipy, and what must hold of both.
+
+Data are small integers, so that every sum is exact and ``==`` compares, but for algorithms that say that they round.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from algorithms import assert_agrees
+from drawing import COPYING, Convolution, convolutions, pairs
+from geometries import integers
+from hypothesis import reject
+from hypothesis import strategies as st
+from oracles import answers, plain_loops, scipy_signal
+from reference import assert_adjoint, assert_same
+from sampling import try_many
+from scipy import ndimage
+from scipy.sparse import csr_array
+
+from convcli import conv2d, conv2d_grad, conv2d_matrix
+from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
+from convcli.engine.plan import UNSHARED
+from convcli.errors import OptionError
+
+pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("transforms_of_small_kernels")]
+
+
+class Call(NamedTuple):
+    """A convolution, and how it is to be computed."""
+
+    convolution: Convolution
+    bias: tuple[int, ...] = ()
+    stored: str = "float64"
+    dtype: str = "float64"
+    algorithm: str = "auto"
+    threads: int = 1
+    memory: int = 16 << 20
+
+    @property
+    def options(self):
+        names = ("dtype", "algorithm", "threads", "memory")
+        return self.convolution.options | {name: getattr(self, name) for name in names}
+
+
+@st.composite
+def calls(draw):
+    convolution = draw(convolutions(room=5))
+    per_channel_and_unit = [convolution.K[:1], convolution.Z[-3:]]
+    shared = [name for name in CONVOLUTIONS if name != UNSHARED]
+    return Call(
+        convolution,
+        draw(st.sampled_from([(), *per_channel_and_unit] if len(convolution.K) > 2 else [()])),
+        draw(st.sampled_from(("float64", "float32", "uint8", "int16", "int64"))),
+        draw(st.sampled_from(("float64", "float32"))),
+        draw(st.sampled_from(("auto", *([UNSHARED] if len(convolution.K) == 6 else shared)))),
+        draw(st.integers(1, 3)),
+        draw(st.sampled_from((16 << 20, 50_000, 4_000, 1))),
+    )
+
+
+def operands(convolution):
+    """V, K and G."""
+    return (integers(getattr(convolution, name), seed) for seed, name in enumerate("VKZ", start=1))
+
+
+def test_plain_loops(seed, soak):
+    """Every algorithm, type, bias, workspace and number of threads."""
+    try_many(calls(), agrees_with_plain_loops, seed=seed, examples=400 * soak)
+
+
+def agrees_with_plain_loops(call):
+    V, K, G = operands(call.convolution)
+    V, b = np.abs(V).astype(call.stored), integers(call.bias, seed=4)
+    Z = unless_refused(lambda: conv2d(V, K, b, **call.options))
+    dV = unless_refused(lambda: conv2d_grad(V, K, G, wrt="input", **call.options).input)
+    expected_Z, expected_dK, expected_dV = answers(plain_loops, call.convolution, V.astype(float), K, G)
+    assert_agrees(Z, expected_Z + (b[:, None, None] if b.ndim == 1 else b), call.algorithm)
+    assert_agrees(dV, expected_dV, call.algorithm)
+    if call.algorithm in ("auto", *KERNEL_GRADIENTS):
+        gradients = conv2d_grad(V, K, G, bias=b, wrt="kernel,bias", **call.options)
+        assert_same(gradients.kernel, expected_dK)
+        assert_same(gradients.bias, bias_gradient(G, b.ndim))
+
+
+def unless_refused(compute):
+    try:
+        return compute()
+    except OptionError as error:
+        if " cannot do this: " not in str(error):
+            raise
+        reject()
+
+
+def bias_gradient(G, rank):
+    """G summed to a number, to one a channel, or to one a unit."""
+    images = G.reshape(-1, *G.shape[-3:]) if rank else G
+    return np.asarray(images.sum(axis={0: None, 1: (0, 2, 3), 3: 0}[rank]))
+
+
+def test_scipy_signal(seed, soak):
+    """Larger ones than plain loops can do."""
+    try_many(convolutions(room=20, ranks=(2, 4)), agrees_with_scipy_signal, seed=seed, examples=150 * soak)
+
+
+def agrees_with_scipy_signal(convolution):
+    V, K, G = operands(convolution)
+    gradients = conv2d_grad(V, K, G, **convolution.options)
+    found = (conv2d(V, K, **convolution.options), gradients.kernel, gradients.input)
+    for ours, theirs in zip(found, answers(scipy_signal, convolution, V, K, G), strict=True):
+        assert_same(ours, theirs)
+
+
+MODES = {"replicate": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "grid-wrap"}
+
+
+@st.composite
+def size_preserving(draw):
+    """A 2-D kernel with its anchor at any tap, which says how the pads are shared out.
+
+    Pads are at most twice the image's extent: scipy 1.17's ``reflect`` reads outside the image for larger ones.
+    """
+    taps, dilation = draw(pairs(1, 6)), draw(pairs(1, 3))
+    reaches = [d * (k - 1) for k, d in zip(taps, dilation, strict=True)]
+    V = tuple(draw(st.integers(max(1, (reach + 1) // 2), 30)) for reach in reaches)
+    top, left = (draw(st.integers(0, reach)) for reach in reaches)
+    pads = (top, reaches[0] - top, left, reaches[1] - left)
+    return Convolution(V, taps, padding=pads, dilation=dilation, edge=draw(st.sampled_from(COPYING)))
+
+
+def test_scipy_ndimage(seed, soak):
+    """Which extends the image by itself, and in ways of its own naming."""
+    try_many(size_preserving(), agrees_with_scipy_ndimage, seed=seed, examples=300 * soak)
+
+
+def agrees_with_scipy_ndimage(convolution):
+    V, K, _ = operands(convolution)
+    weights = np.zeros([d * (k - 1) + 1 for k, d in zip(K.shape, convolution.dilation, strict=True)])
+    weights[:: convolution.dilation[0], :: convolution.dilation[1]] = K
+    top, _, left, _ = convolution.pads
+    origin = (top - weights.shape[0] // 2, left - weights.shape[1] // 2)
+    theirs = ndimage.correlate(V, weights, mode=MODES[convolution.edge], origin=origin)
+    assert_same(conv2d(V, K, **convolution.options), theirs)
+
+
+def test_sparse_matrix(seed, soak):
+    try_many(convolutions(room=8), agrees_with_its_matrix, seed=seed, examples=250 * soak)
+
+
+def agrees_with_its_matrix(convolution):
+    V, K, G = operands(convolution)
+    b = integers(convolution.Z[-3:], seed=4) if K.ndim > 2 else 1.5
+    M = conv2d_matrix(K, V.shape, b, **convolution.options)
+    matrix = csr_array((M.data, M.indices, M.indptr), M.shape)
+    assert_same((matrix @ V.ravel() + M.offset).reshape(G.shape), conv2d(V, K, b, **convolution.options))
+    dV = conv2d_grad(V, K, G, wrt="input", **convolution.options).input
+    assert_same((matrix.T @ G.ravel()).reshape(V.shape), dV)
+
+
+def test_identities(seed, soak):
+    """<G, Z> = <dV, V> = <dK, K> with real numbers, which round."""
+    linear = convolutions(room=20, edges=st.sampled_from(("zero", *COPYING)))
+    try_many(linear, identities_hold, seed=seed, examples=150 * soak)
+
+
+def identities_hold(convolution):
+    rng = np.random.default_rng(0)
+    V, K, G = (rng.standard_normal(shape) for shape in (convolution.V, convolution.K, convolution.Z))
+    Z, gradients = conv2d(V, K, **convolution.options), conv2d_grad(V, K, G, **convolution.options)
+    assert_adjoint(G, Z, V, gradients.input)
+    assert_adjoint(G, Z, K, gradients.kernel)

@@ -1,0 +1,122 @@
+"""Random layers against PyTorch in float64: Z by its convolution, dK, dV and db by its automatic differentiation.
+
+Data are small integers, of which either computes exact sums: ``==`` compares.
+"""
+
+import numpy as np
+import pytest
+from drawing import PADS, STRIDES, convolutions, pairs
+from geometries import integers
+from hypothesis import strategies as st
+from reference import assert_same
+from sampling import try_many
+
+from convcli import conv2d, conv2d_grad
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+functional = torch.nn.functional
+
+pytestmark = pytest.mark.conformance
+
+# Our edges by torch's names; it has no symmetric one.
+MODES = {"zero": "zeros", "replicate": "replicate", "reflect": "reflect", "wrap": "circular"}
+EDGES = st.just("zero") | st.sampled_from(tuple(MODES))
+EXPLICIT = st.tuples(PADS, PADS, PADS, PADS)
+BALANCED = pairs(0, 5)
+
+
+@st.composite
+def layers(draw, paddings, edges=EDGES, strides=STRIDES):
+    """Banks that torch takes: one axis of images at most, and an image that is no smaller than what pads copy of it."""
+    layer = draw(
+        convolutions(room=8, strides=strides, paddings=paddings, edges=edges, ranks=(4,), flips=st.just(False))
+    )
+    least = 1 if layer.edge == "zero" else max(layer.pads) + 1
+    return layer._replace(V=(*layer.V[:-3][:1], layer.V[-3], *(max(size, least) for size in layer.V[-2:])))
+
+
+def test_automatic_differentiation(seed, soak):
+    """Any stride, pads, edge, dilation, groups and batch, of arrays that lie in memory by rows or by columns."""
+    drawn = st.tuples(layers(EXPLICIT), st.sampled_from("CF"))
+    try_many(drawn, agrees_with_autograd, seed=seed, examples=1000 * soak)
+
+
+def agrees_with_autograd(drawn):
+    layer, order = drawn
+    V, K, G = (np.asarray(array, order=order) for array in operands(layer))
+    b = integers(layer.K[:1], seed=4)
+    leaves = [torch.from_numpy(array).requires_grad_() for array in (V, K, b)]
+    Z = functional.conv2d(padded(leaves[0], layer), *leaves[1:], layer.stride, 0, layer.dilation, layer.groups)
+    dV, dK, db = torch.autograd.grad(Z, leaves, torch.from_numpy(G))
+    assert_same(conv2d(V, K, b, **layer.options), Z.detach().numpy())
+    gradients = conv2d_grad(V, K, G, bias=b, **layer.options)
+    assert_same(gradients.kernel, dK.numpy())
+    assert_same(gradients.input, dV.numpy())
+    assert_same(gradients.bias, db.numpy())
+
+
+def operands(layer):
+    return (integers(getattr(layer, name), seed) for seed, name in enumerate("VKZ", start=1))
+
+
+def padded(V, layer):
+    top, bottom, left, right = layer.pads
+    return functional.pad(V, (left, right, top, bottom), mode=MODES[layer.edge].replace("zeros", "constant"))
+
+
+def test_transposed_convolution(seed, soak):
+    """conv_transpose2d is dV. Its output_padding are the rows and columns that the stride leaves over."""
+    drawn = layers(BALANCED, edges=st.just("zero")).filter(leaves_less_over_than_it_steps)
+    try_many(drawn, agrees_with_transposed, seed=seed, examples=150 * soak)
+
+
+def leaves_less_over_than_it_steps(layer):
+    """What torch asks of output_padding; ours has no such limit."""
+    steps = zip(left_over(layer), layer.stride, layer.dilation, strict=True)
+    return all(rest < max(stride, dilation) for rest, stride, dilation in steps)
+
+
+def left_over(layer):
+    sides = zip(layer.V[-2:], layer.Z[-2:], layer.K[-2:], layer.stride, layer.padding, layer.dilation, strict=True)
+    return [n + 2 * pad - (out - 1) * s - d * (k - 1) - 1 for n, out, k, s, pad, d in sides]
+
+
+def agrees_with_transposed(layer):
+    V, K, G = operands(layer)
+    dV = functional.conv_transpose2d(
+        torch.from_numpy(G),
+        torch.from_numpy(K),
+        None,
+        layer.stride,
+        layer.padding,
+        left_over(layer),
+        layer.groups,
+        layer.dilation,
+    )
+    assert_same(conv2d_grad(V, K, G, wrt="input", **layer.options).input, dV.numpy())
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+def test_layers_with_modes(seed, soak):
+    """torch.nn.Conv2d, whose ``same`` is ours at stride 1, which is the only one that it allows."""
+    same = layers(st.just("same"), strides=st.just((1, 1)))
+    try_many(same | layers(BALANCED), agrees_with_module, seed=seed, examples=150 * soak)
+
+
+def agrees_with_module(layer):
+    V, K, _ = operands(layer)
+    b = integers(layer.K[:1], seed=4)
+    module = torch.nn.Conv2d(
+        layer.V[-3],
+        layer.K[0],
+        layer.K[-2:],
+        layer.stride,
+        layer.padding,
+        layer.dilation,
+        layer.groups,
+        padding_mode=MODES[layer.edge],
+        dtype=torch.float64,
+    )
+    module.load_state_dict({"weight": torch.from_numpy(K), "bias": torch.from_numpy(b)})
+    assert_same(conv2d(V, K, b, **layer.options), module(torch.from_numpy(V)).detach().numpy())
