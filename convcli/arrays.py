@@ -41,16 +41,18 @@ def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[
 
 
 def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtype[Any]:
+    # By name, for a type of numpy is equal to None where it is float64.
     try:
-        dtype = np.dtype(requested)
+        name = np.dtype(requested).name
     except TypeError:
-        dtype = None
-    if dtype not in allowed:
+        name = ""
+    found = [each for each in allowed if each.name == name]
+    if not found:
         names = ", ".join(each.name for each in allowed)
         raise GeometryError(
             f"dtype: expected {names.replace(', ', ' or ') if len(allowed) == 2 else names}, given {requested}"
         )
-    return dtype
+    return found[0]
 
 
 def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from convcli import __version__
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
 from convcli.file_bytes import read_file
+from convcli.words import integer
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -28,6 +29,8 @@ Result = TypeVar("Result")
 
 ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
+# That local:N starts.
+MOST_WORKERS = 256
 # Seconds for a scheduler to answer, and for a first worker to come.
 PATIENCE = 5
 # Seconds without workers after which no more are waited for.
@@ -124,12 +127,25 @@ def open_cluster(words: str) -> Iterator[Cluster]:
     Raises OptionError for other words, and ClusterError where no scheduler or no worker answers, or where one has
     another version of convcli.
     """
-    local = re.fullmatch(r"local:([1-9]\d*)", words)
+    local = _local_workers(words)
     address = "" if local else _address(words)
     _quieten()
-    with _local_cluster(int(local[1])) if local else _client(address) as client:
+    with _local_cluster(local) if local else _client(address) as client:
         _require_workers(client, address)
         yield Cluster(client, words or address)
+
+
+def _local_workers(words: str) -> int:
+    """How many ``local:N`` starts; 0 for other words."""
+    if not words.startswith("local:"):
+        return 0
+    try:
+        count = integer(words.removeprefix("local:"))
+    except ValueError:
+        count = 0
+    if not 1 <= count <= MOST_WORKERS:
+        raise OptionError(f"--cluster: expected local:N with N from 1 to {MOST_WORKERS}, given {words!r}")
+    return count
 
 
 def _address(words: str) -> str:
@@ -149,7 +165,7 @@ def _address_in(name: str) -> str:
     """The address in a file that ``dask scheduler --scheduler-file`` writes."""
     try:
         return str(json.loads(read_file(name))["address"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         expected = "expected what dask scheduler --scheduler-file writes, JSON with an address"
         raise FileError(f"{name}: {expected}") from None
 

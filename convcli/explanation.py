@@ -22,10 +22,11 @@ from convcli.arrays import Array, IntArray
 from convcli.errors import GeometryError, OptionError
 from convcli.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
 from convcli.geometry import Geometry
-from convcli.operands import bias_shape, upstream_blocks
+from convcli.operands import bias_blocks, bias_shape, upstream_blocks
 from convcli.padding import OUTSIDE
 from convcli.request import Request
 from convcli.terms import Factor, Sum, Tensors, Terms
+from convcli.words import integer
 
 OF = tuple(SYMBOLS)
 
@@ -68,6 +69,8 @@ def explain(request: Request, V: Array, G: Array | None, of: str, at: tuple[int,
     if G is not None:
         G = upstream_blocks(G, geometry).reshape(geometry.output_shape)
     _require_place(of, at, _shape_of(of, request, geometry, V), request.kernel.weights.ndim)
+    if request.kernel.bias is not None:
+        bias_blocks(request.kernel.bias, request.kernel.weights, geometry, np.dtype(np.float64))
     tensors = Tensors(V, request.kernel.weights, G, geometry, flip=request.flip)
     words = _SUMS[of](tensors, request, at)
     terms = partial(tensors.terms, words.sum)
@@ -78,7 +81,7 @@ def explain(request: Request, V: Array, G: Array | None, of: str, at: tuple[int,
 def parse_at(text: str) -> tuple[int, ...]:
     """A place from ``I,J,K``; an empty text is the place of a single number."""
     try:
-        return tuple(int(part) for part in text.split(",")) if text.strip() else ()
+        return tuple(integer(part) for part in text.split(",")) if text.strip() else ()
     except ValueError:
         raise GeometryError(f"at: expected integers as in I,J,K, given {text!r}") from None
 

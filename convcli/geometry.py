@@ -12,7 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import IntArray
+from convcli.errors import GeometryError
 from convcli.padding import EdgeFill, Runs, inner_run, runs, sources
+
+# Beyond so many, arrays of a number for each take too long and too much.
+MOST_LOOKED_AT = 1 << 24
 
 
 class Axis(NamedTuple):
@@ -55,7 +59,31 @@ class Axis(NamedTuple):
         return _runs(self, padded, edge)
 
     def untouched(self, edge: EdgeFill) -> tuple[range, ...]:
-        """Stretches of the input that no output reads, not even as a copy in the pads: their gradient is 0."""
+        """Stretches of the input that no output reads, not even as a copy in the pads: their gradient is 0.
+
+        Raises GeometryError where they would have to be looked for among more than MOST_LOOKED_AT.
+        """
+        end = self.window(range(self.output)).stop
+        if self._leaves_no_gaps:
+            left = range(max(0, end - self.before), self.size)
+            if not left:
+                return ()
+            if not (self.before and edge.copies):
+                return (left,)
+        if self.padded > MOST_LOOKED_AT:
+            raise GeometryError(
+                f"untouched rows and columns are looked for among {MOST_LOOKED_AT:,} padded ones at most, given "
+                f"{self.padded:,}: use a smaller input, padding or dilation"
+            )
+        return self._untouched_among_all(edge)
+
+    @property
+    def _leaves_no_gaps(self) -> bool:
+        """Whether the outputs together read every padded pixel from the first to their last."""
+        neighbours_meet = self.dilation == 1 and self.taps >= self.stride
+        return neighbours_meet or (self.stride == 1 and self.output >= self.dilation)
+
+    def _untouched_among_all(self, edge: EdgeFill) -> tuple[range, ...]:
         read = np.zeros(self.padded, bool)
         for tap in range(self.taps):
             first = tap * self.dilation

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, planes_of
+from convcli.arrays import Array, FloatArray, finite_or_none, planes_of
 from convcli.errors import OptionError
 from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry import Geometry
@@ -80,7 +80,7 @@ def _json_pieces(report: GradientReport) -> Iterator[str]:
         "kernel": report.kernel_shape,
         "output": report.geometry.output_shape,
     }
-    loss = "" if report.loss is None else f'"loss": {json.dumps(report.loss)},\n'
+    loss = "" if report.loss is None else f'"loss": {json.dumps(finite_or_none(report.loss))},\n'
     yield f'{{"shape": {json.dumps(shapes)},\n{loss}"gradients": {{'
     for position, (name, tensor) in enumerate(report.tensors.items()):
         head = json.dumps({"shape": tensor.shape, "dtype": str(tensor.dtype)})

@@ -1,13 +1,14 @@
 """Which images are meant: by names, folders, patterns, JSON on the command line, stdin, or a list of names."""
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
-from convcli.errors import FileError
+from convcli.errors import FileError, OptionError
 from convcli.file_bytes import read_file
 from convcli.images import (
     Header,
@@ -20,6 +21,7 @@ from convcli.images import (
     open_image,
     readable_extensions,
 )
+from convcli.json_reading import is_inline_array
 from convcli.outputs import STREAM
 
 STDIN = "<stdin>"
@@ -60,7 +62,7 @@ def source_of(word: str, read_stdin: Callable[[], bytes]) -> Source:
     """The image that one word stands for: ``-``, JSON, or the name of a file."""
     if word == STREAM:
         return Source(word, read_stdin, STDIN, "stdin")
-    if word.lstrip().startswith("[") and not os.path.lexists(word):
+    if is_inline_array(word) and not os.path.lexists(word):
         return Source(word, word.encode, INLINE, "inline")
     return _named(word)
 
@@ -74,8 +76,14 @@ def sources_of(words: Iterable[str], read_stdin: Callable[[], bytes]) -> list[So
 
 
 def listed(names: bytes, *, null: bool) -> list[Source]:
-    """The files that a list names, one a line, or with ``null`` each ended by a NUL byte; every name as it is."""
-    each = names.split(b"\0") if null else (name.removesuffix(b"\r") for name in names.split(b"\n"))
+    """The files that a list names, one a line, or with ``null`` each ended by a NUL byte; every name as it is.
+
+    Lines may end as on Windows, and a byte order mark may stand first. Raises OptionError for lines with NUL bytes.
+    """
+    if b"\0" in names and not null:
+        raise OptionError("the list of files has NUL bytes: give -0 if its names end in them, else make it UTF-8")
+    lines = names.removeprefix(BOM_UTF8).split(b"\n")
+    each = names.split(b"\0") if null else (name.removesuffix(b"\r") for name in lines)
     return [_named(os.fsdecode(name)) for name in each if name]
 
 

@@ -25,6 +25,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 # Objects become tuples of pairs, so that a duplicate key is still there to be found. Integers are read as floats:
 # int() refuses very long ones, float() makes them infinite, and infinite numbers are refused with their place.
 _DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float)
+# Letters to choose from, and more behind them.
+_NAME = re.compile(r"\s*\[[^][]+\]\s*\S")
 _SEPARATORS = re.compile(r"[ \t\n\r,:]*")
 
 
@@ -44,6 +46,11 @@ def read_json(text: str, source: str, interpret: Callable[[object], Interpreted]
         return _interpreted(text, source, interpret)
     except RecursionError:
         raise JsonError(f"{place(source, text, 0)}: lists nested too deeply to read") from None
+
+
+def is_inline_array(word: str) -> bool:
+    """Whether a word is meant as a list of JSON, right or wrong, and not as the name of a file, as ``[ab].png`` is."""
+    return word.lstrip().startswith("[") and not _NAME.match(word)
 
 
 def decoded(data: bytes, source: str, expected: str) -> str:

@@ -23,6 +23,7 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError, KernelError
 from convcli.json_reading import Fault, JsonPath, finite, read_json, rectangle
 from convcli.kernels import Kernel, require_kernel_shape
+from convcli.words import in_one_line
 
 KEYS = ("name", "weights", "bias", "scale", "divisor", "groups")
 
@@ -42,8 +43,11 @@ def parse_kernel_json(text: str, source: str, name: str) -> Kernel:
 
 
 def kernel_to_json(kernel: Kernel) -> str:
-    """The kernel as JSON that ``parse_kernel_json`` reads back exactly: one row of weights a line."""
-    members = {"name": json.dumps(kernel.name), "weights": _rows(kernel.weights.tolist())}
+    """The kernel as JSON that ``parse_kernel_json`` reads back exactly: one row of weights a line.
+
+    A name that a file gave it is escaped where it cannot be printed.
+    """
+    members = {"name": json.dumps(in_one_line(kernel.name)), "weights": _rows(kernel.weights.tolist())}
     if kernel.bias is not None:
         members["bias"] = _rows(kernel.bias.tolist())
     if kernel.groups != 1:

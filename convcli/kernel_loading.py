@@ -8,7 +8,8 @@ import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError, KernelError
-from convcli.json_reading import decoded
+from convcli.file_bytes import read_bytes
+from convcli.json_reading import decoded, is_inline_array
 from convcli.kernel_json import parse_kernel_json
 from convcli.kernels import Kernel, require_kernel_shape
 from convcli.npy_files import NPY_MAGIC, load_npy
@@ -20,13 +21,14 @@ _SUFFIXES = (".json", ".npy")
 def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     """The kernel that ``source`` names: inline JSON, a preset ``name:params``, or a file of kernel JSON or .npy.
 
-    Text that starts with ``[`` or ``{`` is JSON; the name of a preset is that preset, whatever files there are;
-    a file is what has a path separator, ends in .json or .npy, or exists. Its content tells which of them it is.
+    Text that starts with ``{``, or with ``[`` and is not the name of a file as ``[ab].json`` is, is JSON; the name of a
+    preset is that preset, whatever files there are; a file is what has a path separator, ends in .json or .npy, or
+    exists. Its content tells which of them it is.
     The kernel is called by its "name" key, else by the file's stem, the preset's text, or ``inline``.
     Raises KernelError, with the place in JSON, for a kernel that cannot be read or used.
     """
     source = os.fspath(source)
-    if source.lstrip().startswith(("[", "{")):
+    if is_inline_array(source) or source.lstrip().startswith("{"):
         return parse_kernel_json(source, "inline kernel", "inline")
     if _is_a_file(source):
         return parse_kernel(_contents(source), source, Path(source).stem)
@@ -58,10 +60,9 @@ def _is_a_file(source: str) -> bool:
 
 def _contents(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise KernelError(f"expected a kernel file that can be read, given {path!r}: {reason}") from None
+        return read_bytes(path)
+    except OSError as error:
+        raise KernelError(f"expected a kernel file that can be read, given {path!r}: {error.strerror}") from None
 
 
 def _npy_weights(data: bytes, source: str) -> FloatArray:

@@ -138,13 +138,21 @@ def output_template(output: str | None, name: str) -> str:
 def expand(template: str, values: Mapping[str, str]) -> str:
     """The template with each ``{placeholder}`` replaced; ``{{`` and ``}}`` are braces.
 
-    Raises OptionError for a placeholder that is not among ``values``, or a lone brace.
+    Raises OptionError for a placeholder that is not among ``values``, or a lone brace, and where what stands for one,
+    as ``..``, leads out of the folder that the template itself names.
     """
     pieces = _parse(template)
     for _, field, conversion in pieces:
         if field is not None and (field not in values or conversion):
             raise OptionError(_unknown_placeholder(template, field + conversion, values))
-    return "".join(text + values.get(field or "", "") for text, field, _ in pieces)
+    name = "".join(text + values.get(field or "", "") for text, field, _ in pieces)
+    folder = _named_folder(pieces, values)
+    if not _is_below(name, folder):
+        raise OptionError(
+            f"the output {name} would be outside of {folder or 'the current folder'}, because {{dir}} or {{stem}} leads "
+            "out of it: use -o without that, or name the images from a folder that holds them"
+        )
+    return name
 
 
 def safe_name(name: str) -> str:
@@ -169,9 +177,12 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
 def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
     """Raises FileError if an output is there already and no ``overwrite``.
 
-    A folder with an output's name is never replaced; a device or FIFO may always be written to.
+    A folder with an output's name is never replaced, nor is what a link to nothing would name; a device or FIFO may
+    always be written to.
     """
     for path in paths:
+        if os.path.islink(path) and not os.path.exists(path):
+            raise FileError(f"{path} is a link to nothing: remove it, or use -o to write elsewhere")
         if os.path.isdir(path):
             raise FileError(f"{path} is a folder: use -o to give the output another name")
         if os.path.isfile(path) and not overwrite:
@@ -191,12 +202,13 @@ def refuse_missing_folder(output: str | None, paths: Iterable[Path]) -> None:
 
 
 def refuse_inputs(outputs: Mapping[Path, Sequence[Path]]) -> None:
-    """Raises OptionError if what is made of one input would replace another, which is still to be read."""
+    """Raises OptionError if what is made of one input would replace another, or itself through a link."""
     real = RealPaths()
     inputs = {real.of(image): image for image in outputs}
     for image, paths in outputs.items():
         for path in paths:
-            if inputs.get(real.of(path), image) != image:
+            replaced = inputs.get(real.of(path))
+            if replaced and (replaced != image or (path != image and os.path.islink(path))):
                 raise OptionError(f"the output {path} is also an input: use -o to write elsewhere")
 
 
@@ -260,6 +272,24 @@ def _unknown_placeholder(template: str, placeholder: str, values: Mapping[str, s
         f"unknown placeholder {{{placeholder}}} in the output name {template!r}: use {', '.join(names)} or {last} "
         "({{ and }} for braces)"
     )
+
+
+def _named_folder(pieces: Iterable[tuple[str, str | None, str]], values: Mapping[str, str]) -> str:
+    """The folder that stands before the first placeholder, or is a leading ``{dir}``, which was asked for as it is."""
+    head = ""
+    for text, field, _ in pieces:
+        head += text
+        if field == "dir" and not head:
+            head = values[field]
+        elif field is not None:
+            break
+    return os.path.dirname(head)
+
+
+def _is_below(name: str, folder: str) -> bool:
+    """By their names alone, links not followed."""
+    inner, outer = Path(os.path.normpath(name)).parts, Path(os.path.normpath(folder)).parts
+    return inner[: len(outer)] == outer and os.pardir not in inner[len(outer) :]
 
 
 def _values(naming: Naming, number: int) -> dict[str, str]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
 from convcli.errors import GeometryError
+from convcli.words import real
 
 # Two below the first pixel, so that a run of consecutive pixels can never take it in.
 OUTSIDE = -2
@@ -70,7 +71,7 @@ def parse_edge(text: str) -> EdgeFill:
 
 def _constant(text: str, number: str) -> float:
     try:
-        value = float(number)
+        value = real(number)
     except ValueError:
         value = float("nan")
     if not isfinite(value):

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError
 from convcli.kernels import Kernel
+from convcli.words import real
 
 WIDEST_SUPPORT = 4095
 DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
@@ -274,7 +275,7 @@ def _cosine_and_sine(degrees: float) -> tuple[float, float]:
 
 def _number(accepts: Callable[[float], bool]) -> Callable[[str], float]:
     def convert(text: str) -> float:
-        value = float(text)
+        value = real(text)
         if not (math.isfinite(value) and accepts(value)):
             raise ValueError
         return value

@@ -12,6 +12,7 @@ from typing import NamedTuple, SupportsIndex
 from convcli.errors import GeometryError
 from convcli.geometry import Axis, Geometry
 from convcli.padding import EdgeFill, parse_edge
+from convcli.words import integer
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 
@@ -23,7 +24,7 @@ KERNEL_RANKS = {
 _RANKS = [f"rank {rank}: {meaning}" for rank, meaning in KERNEL_RANKS.items()]
 RANKS_IN_WORDS = f"{', '.join(_RANKS[:-1])}, or {_RANKS[-1]}"
 
-# A stride, a reach or a padded extent beyond this is a slip of the keyboard.
+# An extent beyond this, or a number that makes one, is a slip of the keyboard.
 LARGEST_EXTENT = 2**31 - 1
 BYTES_OF_A_FLOAT = 8
 
@@ -139,9 +140,12 @@ def _pair(name: str, value: Numbers) -> tuple[int, int]:
 def _integers(name: str, value: Numbers, forms: str) -> list[int]:
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
-        return [int(part) if isinstance(part, str) else index(part) for part in parts]
+        numbers = [integer(part) if isinstance(part, str) else index(part) for part in parts]
     except (TypeError, ValueError):
         raise GeometryError(f"{name}: expected {forms}, given {_show(value)}") from None
+    if max(numbers, default=0) > LARGEST_EXTENT:
+        raise GeometryError(f"{name}: expected numbers of at most {LARGEST_EXTENT:,}, given {_show(value)}")
+    return numbers
 
 
 def _show(value: Numbers) -> str:

@@ -8,14 +8,15 @@ from convcli.arrays import Array
 from convcli.errors import FileError, OptionError
 from convcli.file_bytes import first_bytes, read_file
 from convcli.images import decode_image
-from convcli.json_reading import decoded, parse_array_json
+from convcli.json_reading import decoded, is_inline_array, parse_array_json
 from convcli.npy_files import NPY_MAGIC, load_npy
+from convcli.words import real
 
 _JSON_STARTS = tuple("[-0123456789")
 
 
 def load_tensor(source: str) -> Array:
-    """The tensor that ``source`` holds, if it is a number or starts with ``[``; else the one in the file it names.
+    """The tensor that ``source`` holds, if it is a number or a list of JSON; else the one in the file that it names.
 
     An ``.npy`` is memory-mapped.
 
@@ -23,7 +24,7 @@ def load_tensor(source: str) -> Array:
     """
     if not source:
         raise OptionError("expected a number, inline JSON or a file, given nothing")
-    if source.lstrip().startswith("[") or _is_number(source):
+    if is_inline_array(source) or _is_number(source):
         return parse_array_json(source, "inline tensor")
     path = Path(source)
     if _is_npy_file(path):
@@ -55,7 +56,7 @@ def _load_npy(file: Path | BytesIO, source: str) -> Array:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        real(text)
     except ValueError:
         return False
     return True

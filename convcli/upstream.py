@@ -9,6 +9,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.errors import ConvcliError, GeometryError, OptionError
 from convcli.large_arrays import large_empty
 from convcli.request import Request
+from convcli.words import integer
 
 EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"
 
@@ -46,9 +47,12 @@ def upstream_gradient(words: str, request: Request, V: Array, readers: Readers) 
 
 
 def _normal(words: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
-    if not seed.isdecimal():
-        raise OptionError(f"upstream gradient: expected normal:SEED with a whole number, given {words!r}")
-    return np.random.default_rng(int(seed)).standard_normal(out=large_empty(shape, np.float64))
+    try:
+        generator = np.random.default_rng(integer(seed))
+    except ValueError:
+        expected = "expected normal:SEED with a whole number"
+        raise OptionError(f"upstream gradient: {expected}, given {words!r}") from None
+    return generator.standard_normal(out=large_empty(shape, np.float64))
 
 
 @np.errstate(over="ignore", invalid="ignore")

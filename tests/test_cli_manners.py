@@ -99,7 +99,7 @@ WRONG_REQUESTS = [
     ),
     ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (1, 3, 4)"),
     ("apply in.npy -k box -g 2", "...a 2-D kernel filters every channel alone: expected groups 1, given 2"),
-    ("apply in.npy -k box -g two", "...--groups...'two' is not a valid int..."),
+    ("apply in.npy -k box -g two", "...--groups...expected a whole number, given 'two'"),
     ("apply in.npy -k box -s 0", "stride: expected one or two integers of at least 1, given '0'"),
     ("apply in.npy -k box -s 1.5", "stride: expected S or SY,SX, given '1.5'"),
     ("apply in.npy -k box -d 0", "dilation: expected one or two integers of at least 1, given '0'"),

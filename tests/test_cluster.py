@@ -211,7 +211,7 @@ FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
-        ("local:0", 2, f"--cluster: expected {FORMS}, given 'local:0'"),
+        ("local:0", 2, "--cluster: expected local:N with N from 1 to 256, given 'local:0'"),
         ("photo.png", 2, f"--cluster: expected {FORMS}, given 'photo.png'"),
         ("http://a:1", 2, f"--cluster: expected {FORMS}, given 'http://a:1'"),
         ("", 2, f"--cluster: expected {FORMS}, or such an address in DASK_SCHEDULER_ADDRESS, which is not set"),

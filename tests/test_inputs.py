@@ -35,7 +35,8 @@ def words_of(*words):
         ("*.png", ["b.png", "odd[1].png"]),
         ("**/*.png", ["b.png", "deep/er/e.png", "odd[1].png"]),
         ("odd[1].png", ["odd[1].png"]),
-        ("[ab].*", ["[ab].*"]),
+        ("[ab].[pJ]*", ["a.JPG", "b.png"]),
+        ("[abc", ["[abc"]),
         ("-", ["-"]),
     ],
 )

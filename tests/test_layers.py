@@ -12,8 +12,9 @@ PACKAGE = Path(convcli.__file__).parent
 
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
-    {"errors", "pictures"},
-    {"arrays", "file_bytes", "memory", "whole_files"},
+    {"errors", "pictures", "words"},
+    {"arrays", "memory", "whole_files"},
+    {"file_bytes"},
     {"cluster", "concurrency", "large_arrays", "padding", "json_reading"},
     {"geometry", "light", "npy_files"},
     {"settings", "pictures.profiles"},

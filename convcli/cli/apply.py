@@ -81,6 +81,7 @@ def apply(
         typer.Option(
             "--compression",
             metavar="0..9",
+            parser=options.whole_number,
             show_default="run lengths, quick and small for photographs",
             help="PNG: zlib's level, where 9 is smallest.",
         ),

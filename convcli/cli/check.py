@@ -1,5 +1,6 @@
 """``convcli check``: gradients held against central differences and the adjoint identities, or tensors against ours."""
 
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,7 +45,10 @@ def check(
     tolerance: Annotated[
         float,
         typer.Option(
-            "--tolerance", metavar="T", help="Largest difference of equals, as a part of our largest magnitude."
+            "--tolerance",
+            metavar="T",
+            parser=options.real_number,
+            help="Largest difference of equals, as a part of our largest magnitude.",
         ),
     ] = 1e-5,
     words: options.Words,
@@ -75,8 +79,8 @@ def check(
     asked = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.source_of(asked), *given.values()])
     limit_pixels(max_pixels)
-    if not tolerance >= 0:
-        raise OptionError(f"tolerance: expected a number of at least 0, given {tolerance:g}")
+    if not 0 <= tolerance < inf:
+        raise OptionError(f"tolerance: expected a finite number of at least 0, given {tolerance:g}")
     request, appearance = sources.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
     V = sources.read_input(sources.image_source(image), appearance, talk)
     G = sources.read_upstream(asked, request, V, appearance).G

@@ -34,6 +34,7 @@ def grad(
         typer.Option(
             "--step",
             metavar="RATE",
+            parser=options.real_number,
             show_default=False,
             help="Print the kernel after a step, K - RATE*dK (and b - RATE*db), as kernel JSON for -k.",
         ),

@@ -1,6 +1,5 @@
 """Presets and kernels as text for people."""
 
-import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,6 +10,12 @@ from convcli.cli.grids import Extent, grids, shape_in_words
 from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels import Kernel
 from convcli.presets import Preset
+from convcli.words import in_one_line
+
+# Of larger kernels a part is shown: kernel JSON has it all.
+ROWS_SHOWN, COLUMNS_SHOWN = 1023, 127
+# Beyond so many rows or columns, ranks take minutes.
+WIDEST_RANKED = 1023
 
 
 def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
@@ -26,14 +31,18 @@ def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
 def kernel_text(kernel: Kernel, *, plain: bool) -> str:
     """A kernel's shape, sum, rank and separability, and its weights as a grid."""
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
-    head = Text(f"{kernel.name}  {shape_in_words(kernel.weights)}  {_facts(kernel)}")
-    return captured(console, [head, *grids(kernel.weights, Extent.of(console.width, rows=sys.maxsize))])
+    head = Text(f"{in_one_line(kernel.name)}  {shape_in_words(kernel.weights)}  {_facts(kernel)}")
+    fitting = Extent.of(console.width)
+    return captured(console, [head, *grids(kernel.weights, Extent(ROWS_SHOWN, min(fitting.columns, COLUMNS_SHOWN)))])
 
 
 def _facts(kernel: Kernel) -> str:
+    total = f"sum {short_number(float(kernel.weights.sum()))}"
+    if max(_plane(kernel)) > WIDEST_RANKED:
+        return total
     ranks = sorted({int(np.linalg.matrix_rank(matrix)) for matrix in kernel.weights.reshape(-1, *_plane(kernel))})
     separable = "separable" if ranks[-1] <= 1 else "not separable"
-    return f"sum {short_number(float(kernel.weights.sum()))}  rank {_span(ranks)}  {separable}"
+    return f"{total}  rank {_span(ranks)}  {separable}"
 
 
 def _plane(kernel: Kernel) -> tuple[int, int]:

@@ -9,16 +9,38 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import typer.core
 
 from convcli.cli.streams import say
 from convcli.errors import OptionError
+from convcli.words import integer, real
 
 if TYPE_CHECKING:
     from convcli.whole_files import Existing
+
+Number = TypeVar("Number", int, float)
+
+
+def whole_number(word: str) -> int:
+    """The value of an option that takes one."""
+    return _number(integer, "a whole number", word)
+
+
+def real_number(word: str) -> float:
+    """The value of an option that takes one."""
+    return _number(real, "a number", word)
+
+
+def _number(convert: Callable[[str], Number], expected: str, word: str) -> Number:
+    # Defaults pass through here too, as numbers.
+    try:
+        return convert(str(word))
+    except ValueError:
+        raise typer.BadParameter(f"expected {expected}, given {word!r}") from None
+
 
 IMAGES_HELP = (
     "Pictures, .npy or JSON arrays (H,W), (C,H,W), folders of them, quoted patterns 'photos/**/*.jpg'; inline "
@@ -113,7 +135,14 @@ class Words:
     ] = "zero"
     groups: Annotated[
         int | None,
-        typer.Option("--groups", "-g", metavar="N", show_default="the kernel's, or 1", help="Groups of channels."),
+        typer.Option(
+            "--groups",
+            "-g",
+            metavar="N",
+            parser=whole_number,
+            show_default="the kernel's, or 1",
+            help="Groups of channels.",
+        ),
     ] = None
     flip: Annotated[
         bool, typer.Option("--flip", help="Turn the kernel by half a turn: true convolution, as conv2, convolve2d.")
@@ -144,7 +173,13 @@ class Engine:
     ] = "auto"
     threads: Annotated[
         int | None,
-        typer.Option("--threads", metavar="N", show_default="every processor", help="Threads that compute."),
+        typer.Option(
+            "--threads",
+            metavar="N",
+            parser=whole_number,
+            show_default="every processor",
+            help="Threads that compute.",
+        ),
     ] = None
     memory: Annotated[
         str, typer.Option("--memory", metavar="BYTES", help="What a thread may take beside images, as in 500K or 64M.")
@@ -156,7 +191,15 @@ class Files:
     """Which files beside those that are named, and how they are gone through."""
 
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", metavar="N", show_default="0, one a processor", help="Files at once.")
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            parser=whole_number,
+            show_default="0, one a processor",
+            help="Files at once.",
+        ),
     ] = 0
     listed: Annotated[
         str | None,

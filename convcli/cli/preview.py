@@ -21,13 +21,14 @@ from convcli.filtering import Filtered
 from convcli.formulas import SYMBOLS
 from convcli.gradient_files import GradientReport
 from convcli.thumbnails import Sight, as_picture, fitted, photograph, signed
+from convcli.words import in_one_line
 
 
 def filtered_sights(request: Filter, filtered: Filtered) -> list[Sight]:
     """V, K and Z: the image, the kernel, or each that was combined, and what was made, as it was saved."""
     return [
         photograph("V", filtered.image.pixels),
-        *(signed(f"K {kernel.name}", kernel.weights) for kernel in request.kernels),
+        *(signed(f"K {in_one_line(kernel.name)}", kernel.weights) for kernel in request.kernels),
         photograph("Z", filtered.maps.values),
     ]
 

@@ -70,13 +70,17 @@ def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:
     if as_json:
         _save_lines(json.dumps(each._asdict()) + "\n" for each in foreseen)
     else:
-        from convcli.memory import size_in_words
+        from convcli.words import in_one_line
 
-        _save_lines(
-            f"{each.input} -> {each.output}: {'x'.join(map(str, each.shape))} {each.dtype}, "
-            f"{size_in_words(each.bytes)}{', skipped' * each.skipped}\n"
-            for each in foreseen
-        )
+        _save_lines(f"{in_one_line(_foreseen_in_words(each))}\n" for each in foreseen)
+
+
+def _foreseen_in_words(foreseen: "Foreseen") -> str:
+    from convcli.memory import size_in_words
+
+    shape = "x".join(map(str, foreseen.shape))
+    size = size_in_words(foreseen.bytes)
+    return f"{foreseen.input} -> {foreseen.output}: {shape} {foreseen.dtype}, {size}{', skipped' * foreseen.skipped}"
 
 
 def _say_written(written: "Written", talk: Talk) -> None:

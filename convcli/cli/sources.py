@@ -22,6 +22,7 @@ from convcli.request import Request
 from convcli.settings import parse_settings, parse_shape
 from convcli.tensors import load_tensor, parse_tensor
 from convcli.upstream import Readers, Upstream, upstream_gradient
+from convcli.words import integer
 
 if TYPE_CHECKING:
     from convcli.cluster import Cluster
@@ -124,7 +125,10 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 def _bytes(text: str) -> int:
     digits = text.rstrip("kKmMgG")
     unit = text[len(digits) :].upper()
-    count = int(digits) * UNITS[unit] if digits.isascii() and digits.isdecimal() and unit in UNITS else 0
+    try:
+        count = integer(digits) * UNITS[unit]
+    except (KeyError, ValueError):
+        count = 0
     if count < LEAST_MEMORY:
         raise OptionError(f"memory: expected at least 64K bytes, as in 500K, 64M or 2G, given {text!r}")
     return count

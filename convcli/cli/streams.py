@@ -8,17 +8,19 @@ from io import FileIO, TextIOWrapper
 from typing import Any, BinaryIO, TextIO
 
 from convcli.errors import FileError, OptionError
+from convcli.file_bytes import read_stream
+from convcli.words import in_one_line
 
 STREAM = "-"
 
 
 def say(kind: str, message: str) -> None:
-    """One line on stderr: an error, a warning or a note; nothing, where nobody can read it any more."""
+    """One line on stderr: an error, a warning or a note, whatever it quotes; nothing, where nobody can read it."""
     # Where stderr is closed there is none, and print would take stdout for it.
     if sys.stderr is None:
         return
     try:
-        print(f"convcli: {kind}: {message}", file=sys.stderr)
+        print(f"convcli: {kind}: {in_one_line(message)}", file=sys.stderr)
     except OSError:
         forget(sys.stderr)
 
@@ -47,7 +49,10 @@ def read_stdin() -> bytes:
     """All of stdin: a pipe cannot be rewound, and the readers of arrays and images want to."""
     if sys.stdin is None:
         raise FileError("cannot read <stdin>: it is closed")
-    return sys.stdin.buffer.read()
+    try:
+        return read_stream(sys.stdin.buffer)
+    except OSError as error:
+        raise FileError(f"cannot read <stdin>: {error.strerror}") from None
 
 
 def refuse_second_stdin(sources: Iterable[str]) -> None:

@@ -1,0 +1,40 @@
+"""Words from outside: numbers as they are written on a command line, and text as it may be shown on a terminal."""
+
+_SHOWN = 1000
+
+
+def integer(text: str) -> int:
+    """A whole number in ASCII digits; ValueError for other text, ``1_000`` and other alphabets' digits too."""
+    return int(_plain(text))
+
+
+def real(text: str) -> float:
+    """A number in ASCII, or ``inf`` or ``nan``; ValueError for other text."""
+    return float(_plain(text))
+
+
+def in_one_line(text: str) -> str:
+    """The text with its control characters escaped, as a terminal would obey them, and its middle cut if it is long.
+
+    A byte of a name that is not UTF-8 is shown as ``\\xff``.
+    """
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in _cut(text))
+
+
+def _plain(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or "_" in text:
+        raise ValueError
+    return text
+
+
+def _cut(text: str) -> str:
+    half = _SHOWN // 2
+    left_out = len(text) - _SHOWN
+    return f"{text[:half]}... ({left_out:,} characters) ...{text[-half:]}" if left_out > half else text
+
+
+def _escaped(letter: str) -> str:
+    # Bytes that are not UTF-8 come as the lower half of a pair of surrogates.
+    if "\udc80" <= letter <= "\udcff":
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
