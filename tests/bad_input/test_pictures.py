@@ -23,7 +23,7 @@ def test_some_damaged_files(seed, tmp_path, record_property):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "count"), [("pictures", 2400), ("arrays", 700)])
+@pytest.mark.parametrize(("kind", "count"), [("pictures", 3000), ("arrays", 1000)])
 def test_many_damaged_files(kind, count, seed, soak, tmp_path, record_property):
     for number in range(soak):
         assert_as_promised(tmp_path / f"{number}", seed + number, count, kind, record_property)
