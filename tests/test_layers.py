@@ -12,7 +12,7 @@ PACKAGE = Path(convcli.__file__).parent
 
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
-    {"errors", "pictures"},
+    {"errors", "pictures", "pictures.caught_warnings"},
     {"arrays", "file_bytes", "memory"},
     {"cluster", "concurrency", "large_arrays", "padding", "json_reading"},
     {"geometry", "light", "npy_files"},
@@ -39,7 +39,6 @@ LAYERS = [
     {"engine"},
     {"operands"},
     {
-        "pictures.caught_warnings",
         "pictures.colour_modes",
         "pictures.deep_extra",
         "pictures.types",
