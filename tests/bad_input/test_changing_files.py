@@ -41,6 +41,7 @@ def test_a_file_that_becomes_shorter(name, folder):
     assert sorted(os.listdir(folder)) == ["V.npy", "V.tif"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_replaced_is_read_as_it_was(folder):
     with start("grad", "V.npy", "-k", "box", "--wrt", "kernel", "-G", "normal:1", cwd=folder) as process:
         np.save(folder / "other.npy", np.ones((2, 2)))

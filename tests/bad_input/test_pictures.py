@@ -1,8 +1,12 @@
 """Damaged pictures, arrays and archives: each is read, or ends in one line."""
 
+import random
+
 import corpus
+import damage
 import pytest
 import trial
+from command_line import convcli
 
 from convcli.images import decode_frames, decode_header, decode_image
 
@@ -27,6 +31,23 @@ def test_some_damaged_files(seed, tmp_path, record_property):
 def test_many_damaged_files(kind, count, seed, soak, tmp_path, record_property):
     for number in range(soak):
         assert_as_promised(tmp_path / f"{number}", seed + number, count, kind, record_property)
+
+
+@pytest.mark.slow
+def test_some_in_processes_of_their_own(seed, tmp_path):
+    """As the trial's are, but for what it leaves out: starting and ending."""
+    draw, seeds = random.Random(seed), list(corpus.files().values())
+    for number in range(6):
+        data = damage.damaged(draw.choice(seeds), draw.choice(seeds), draw)
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        (folder / "file").write_bytes(data)
+        for name in ("file", "-"):
+            result = convcli("apply", name, "-k", "box", "-o", "Z.png", "--overwrite", cwd=folder, stdin=data)
+            assert result.code in (0, 1)
+            assert result.err.count("convcli: error: cannot read ") == result.code
+            assert all(line.startswith("convcli: ") for line in result.err.splitlines())
+            assert (folder / "Z.png").exists() == (result.code == 0)
 
 
 def test_a_process_that_ends_by_itself_is_a_fault(tmp_path):
