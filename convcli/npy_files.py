@@ -2,17 +2,19 @@
 
 import os
 import stat
+from contextlib import nullcontext
 from io import BytesIO
 from math import prod
 from pathlib import Path
 from types import SimpleNamespace
-from typing import BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
 from convcli.large_arrays import reserve
+from convcli.pictures.caught_warnings import caught_warnings
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -47,16 +49,50 @@ def map_npy(stream: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> Array
 
 
 def load_npy(file: Path | BytesIO) -> Array:
-    """The array of real numbers in an ``.npy``, never unpickled; a path is memory-mapped.
+    """The array of real numbers in an ``.npy``, never unpickled, and not to be written to; a path is memory-mapped.
 
     Raises ValueError, in one line, for a damaged file and for one that holds anything else.
     """
+    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
+        shape, order, dtype = _header(stream)
+        start, end = stream.tell(), stream.seek(0, os.SEEK_END)
+        _require_numbers(shape, dtype, end - start)
+        if isinstance(file, BytesIO):
+            return np.frombuffer(file.getvalue(), dtype, prod(shape), start).reshape(shape, order=order)
+        # There is no map of nothing.
+        return np.memmap(stream, dtype, "r", start, shape, order) if prod(shape) else np.empty(shape, dtype)
+
+
+def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]:
+    """Shape, order and type; the stream is left where the numbers begin."""
     try:
-        array: Array = np.load(file, mmap_mode="r" if isinstance(file, Path) else None, allow_pickle=False)
-    # A damaged header fails in any of the ways in which parsing Python can, and by shapes too large to allocate.
+        # What Python and numpy warn of in a damaged header, their error says too.
+        with caught_warnings():
+            version = np.lib.format.read_magic(stream)
+            if version not in _HEADERS:
+                raise ValueError(f"it is of version {version[0]}.{version[1]}")
+            shape, in_columns, dtype = _HEADERS[version](stream)
+            return tuple(map(int, shape)), "F" if in_columns else "C", dtype
+    # It fails in any of the ways in which parsing Python can.
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"expected a .npy as numpy.save writes it, given one that cannot be read: {reason}") from None
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"expected a .npy of real numbers, given dtype {array.dtype}")
-    return array
+
+
+# The third differs from the second in the names of fields, which numbers do not have.
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def _require_numbers(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
+    """Raise ValueError unless that is an array of real numbers, whose bytes are no more than the file holds."""
+    if dtype.kind not in "iuf":
+        raise ValueError(f"expected a .npy of real numbers, given dtype {dtype}")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"expected a shape of lengths from 0, given {shape}")
+    size = prod(shape) * dtype.itemsize
+    if size > held:
+        raise ValueError(f"expected {size:,} bytes of {dtype} for its shape {shape}, given {held:,}")

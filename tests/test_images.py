@@ -289,7 +289,9 @@ def parsed(exif: bytes | None) -> PIL.Image.Exif:
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_orientation_is_applied_and_reset(format: str) -> None:
     stored = picture("RGB")
-    image = decode_image(encoded(stored, format, exif=exif_of(orientation=6).tobytes()), "a")
+    data = encoded(stored, format, exif=exif_of(orientation=6).tobytes())
+    image = decode_image(data, "a")
+    assert decode_header(data, "a").shape == image.pixels.shape
     unrotated = decode_image(encoded(stored, format), "a")
     assert image.pixels.shape == (3, WIDTH, HEIGHT)
     assert np.array_equal(image.pixels, np.rot90(unrotated.pixels, -1, axes=(1, 2)))

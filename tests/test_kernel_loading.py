@@ -166,8 +166,7 @@ def damaged(header):
     ids=range(10),
 )
 def test_damaged_npy_is_one_line(data):
-    expected = re.escape("expected a .npy as numpy.save writes it, given one that cannot be read: ")
-    with pytest.raises(KernelError, match=f"^bank.npy: {expected}.+$"):
+    with pytest.raises(KernelError, match=r"^bank.npy: expected .+, given .+$"):
         parse_kernel(data, "bank.npy", "bank")
 
 

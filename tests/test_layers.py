@@ -12,7 +12,7 @@ PACKAGE = Path(convcli.__file__).parent
 
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
-    {"errors", "pictures", "words"},
+    {"errors", "pictures", "pictures.caught_warnings", "words"},
     {"arrays", "memory", "whole_files"},
     {"file_bytes"},
     {"cluster", "concurrency", "large_arrays", "padding", "json_reading"},
@@ -40,7 +40,6 @@ LAYERS = [
     {"engine"},
     {"operands"},
     {
-        "pictures.caught_warnings",
         "pictures.colour_modes",
         "pictures.deep_extra",
         "pictures.types",

@@ -4,12 +4,14 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import PIL.Image
 import pytest
 from command_line import pixels, save_picture
 
 from convcli.batch import Batch
 from convcli.errors import ClusterError
 from convcli.filtering import Appearance
+from convcli.images import limit_pixels
 from convcli.inputs import Source
 from convcli.kernel_loading import load_kernel
 from convcli.remote_batch import process_remotely
@@ -103,3 +105,20 @@ def test_a_lost_cluster_is_no_fault_of_the_image(folder):
     with pytest.raises(ClusterError, match="lost the scheduler"):
         process_remotely(Lost(), batch("out/"), Source("0.png"))
     assert not (folder / "out").exists()
+
+
+class Unlimited(Worker):
+    """Another process, to which our limit of pixels has not come yet."""
+
+    def call(self, work, item):
+        limit_pixels(0)
+        return super().call(work, item)
+
+
+def test_the_limit_of_pixels_is_the_callers(folder, monkeypatch):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
+    limit_pixels(71)
+    refused = process_remotely(Unlimited(), batch("out/"), Source("0.png"))
+    assert str(refused.error) == (
+        "cannot read 0.png: it has 72 pixels, more than the limit of 71: --max-pixels 72 reads it"
+    )

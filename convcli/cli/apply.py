@@ -104,13 +104,12 @@ def apply(
     from convcli.cli import batches, render, sources
     from convcli.combining import Combination
     from convcli.filtering import Appearance
-    from convcli.images import limit_pixels
     from convcli.targets import target_of
     from convcli.whole_files import write_atomically
 
     pictures = images or []
     refuse_second_stdin([*pictures, *kernels, files.listed or ""])
-    limit_pixels(max_pixels)
+    sources.begin_reading(max_pixels)
     if output == STREAM:
         _refuse_stdout(json)
     found = sources.image_sources(pictures, files.listed, null=files.null)

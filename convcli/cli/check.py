@@ -72,13 +72,12 @@ def check(
     """
     from convcli.cli import sources
     from convcli.filtering import Appearance
-    from convcli.images import limit_pixels
 
     theirs = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
     given = {name: source for name, source in theirs.items() if source is not None}
     asked = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.source_of(asked), *given.values()])
-    limit_pixels(max_pixels)
+    sources.begin_reading(max_pixels)
     if not 0 <= tolerance < inf:
         raise OptionError(f"tolerance: expected a finite number of at least 0, given {tolerance:g}")
     request, appearance = sources.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")

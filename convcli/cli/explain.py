@@ -48,10 +48,9 @@ def explain(
     from convcli.explanation import explain as explained
     from convcli.explanation import parse_at
     from convcli.filtering import Appearance
-    from convcli.images import limit_pixels
 
     refuse_second_stdin([image, kernel, options.source_of(upstream)])
-    limit_pixels(max_pixels)
+    sources.begin_reading(max_pixels)
     request, place = sources.read_request(kernel, words, options.Engine()), parse_at(at)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = sources.read_input(sources.image_source(image), appearance, talk)

@@ -78,10 +78,9 @@ def grad(
     from convcli.cli import render, sources
     from convcli.filtering import Appearance
     from convcli.gradient_batch import gradient_report, stacked
-    from convcli.images import limit_pixels
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
-    limit_pixels(max_pixels)
+    sources.begin_reading(max_pixels)
     found, names = sources.image_sources(images, None, null=False), _names(wrt, step)
     request, asked = sources.read_request(kernel, words, engine), options.asked_format(format, json=json)
     if step is None:

@@ -42,11 +42,10 @@ def plan(
     """
     from convcli.arrays import computing_type
     from convcli.cli import render, sources
-    from convcli.images import limit_pixels
     from convcli.planning import forecast
 
     refuse_second_stdin([image or "", kernel])
-    limit_pixels(max_pixels)
+    sources.begin_reading(max_pixels)
     request = sources.read_request(kernel, words, engine)
     V = sources.read_shape(image, input_shape, gray=gray)
     render.show_forecast(forecast(request, V.shape, computing_type(V.dtype, dtype)), talk, as_json=json)

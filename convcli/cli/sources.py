@@ -8,13 +8,14 @@ import numpy as np
 import typer
 
 from convcli.arrays import Array
+from convcli.cli.lost_pages import explain_lost_pages
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.file_bytes import read_file
 from convcli.filtering import Appearance, network_input, prepared, prepared_shape
-from convcli.images import Header, Image
+from convcli.images import Header, Image, limit_pixels
 from convcli.inputs import STDIN, Source, listed, source_of, sources_of
 from convcli.kernel_loading import load_kernel, parse_kernel
 from convcli.kernels import Kernel
@@ -26,6 +27,12 @@ from convcli.words import integer
 
 if TYPE_CHECKING:
     from convcli.cluster import Cluster
+
+
+def begin_reading(max_pixels: int) -> None:
+    """Before any picture is read: how large they may be, and what is said of one that is gone while it is read."""
+    limit_pixels(max_pixels)
+    explain_lost_pages()
 
 
 def read_kernel(source: str) -> Kernel:

@@ -23,16 +23,17 @@ class _Catcher:
 
     @contextmanager
     def caught(self) -> Iterator[list[str]]:
-        """Within, the list gets what the libraries warn of in this thread, each in one line."""
+        """Within, the list gets what is warned of in this thread, each in one line; what is within another's, not."""
         with self._lock:
             if self._catching == 0:
                 self._change()
             self._catching += 1
-        self._own.messages = messages = list[str]()
+        around, messages = getattr(self._own, "messages", None), list[str]()
+        self._own.messages = messages
         try:
             yield messages
         finally:
-            self._own.messages = None
+            self._own.messages = around
             with self._lock:
                 self._catching -= 1
                 if self._catching == 0:

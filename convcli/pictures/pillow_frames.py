@@ -64,7 +64,9 @@ class PillowFrame(NamedTuple):
         picture = self._sought()
         mode = "LA" if stores_gray_and_alpha(picture) else working_mode(picture)
         alpha = mode.endswith("A")
-        width, height = picture.size[::-1] if is_sideways(_described(picture).orientation) else picture.size
+        # The size of a TIFF Pillow has turned already.
+        turned = picture.format != "TIFF" and is_sideways(_described(picture).orientation)
+        width, height = picture.size[::-1] if turned else picture.size
         dtype = np.dtype(np.uint16) if self._decoder() else _unsigned(picture, pixel_type(mode, picture.format))
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)

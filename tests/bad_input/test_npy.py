@@ -1,0 +1,114 @@
+"""``.npy`` whose headers lie, and archives of them: nothing is allocated, expanded or run for what they say."""
+
+import os
+import resource
+import struct
+import threading
+import zipfile
+from io import BytesIO
+
+import numpy as np
+import pytest
+from command_line import convcli
+
+from convcli.errors import FileError, KernelError
+from convcli.images import decode_image, open_header, open_image
+from convcli.kernel_loading import load_kernel
+from convcli.tensors import load_tensor
+
+UNREADABLE = "expected a .npy as numpy.save writes it, given one that cannot be read: "
+
+
+def npy_that_says(header, numbers=100, version=(1, 0)):
+    """An ``.npy`` of that header, and so many bytes."""
+    length = struct.pack("<H" if version == (1, 0) else "<I", len(header) + 1)
+    return b"\x93NUMPY" + bytes(version) + length + header.encode() + b"\n" + bytes(numbers)
+
+
+def of(shape, descr="'<f8'", order="False"):
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
+
+
+LIES = {
+    npy_that_says(of("(3, 4)"), 95): "expected 96 bytes of float64 for its shape (3, 4), given 95",
+    npy_that_says(of("(3, 4)", order="True"), 95): "expected 96 bytes of float64 for its shape (3, 4), given 95",
+    npy_that_says(of("(3, 4)"), 0): "expected 96 bytes of float64 for its shape (3, 4), given 0",
+    npy_that_says(of("(1000000, 1000000)"), version=(2, 0)): (
+        "expected 8,000,000,000,000 bytes of float64 for its shape (1000000, 1000000), given 100"
+    ),
+    npy_that_says(of("(4294967296, 4294967296)")): (
+        "expected 147,573,952,589,676,412,928 bytes of float64 for its shape (4294967296, 4294967296), given 100"
+    ),
+    npy_that_says(of("(-3, 4)")): "expected a shape of lengths from 0, given (-3, 4)",
+    npy_that_says(of("(-3, -4)")): "expected a shape of lengths from 0, given (-3, -4)",
+    npy_that_says(of("(3.5, 4)")): UNREADABLE + "shape is not valid: (3.5, 4)",
+    npy_that_says(of(f"({'1,' * 70})")): "maximum supported dimension for an ndarray is currently 64, found 70",
+    npy_that_says(of("(1, 1)", "'V600000000'")): "expected a .npy of real numbers, given dtype |V600000000",
+    npy_that_says(of("(3,)", "'|O'")): "expected a .npy of real numbers, given dtype object",
+    npy_that_says(of("(3, 4)"), version=(9, 0)): UNREADABLE + "it is of version 9.0",
+    npy_that_says(of("(3, 4)") + " " * (1 << 20), 96, (2, 0)): (
+        UNREADABLE + "Header info length (1048636) is large and may not be safe to load securely."
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), LIES.items(), ids=range(len(LIES)))
+def test_headers_that_lie(data, reason, tmp_path):
+    path = tmp_path / "a.npy"
+    path.write_bytes(data)
+    for error, name, read in (
+        (FileError, "cannot read a: ", lambda: decode_image(data, "a")),
+        (FileError, f"cannot read {path}: ", lambda: open_image(path)),
+        (FileError, f"cannot read {path}: ", lambda: open_header(path)),
+        (FileError, f"cannot read {path}: ", lambda: load_tensor(str(path))),
+        (KernelError, f"{path}: ", lambda: load_kernel(str(path))),
+    ):
+        with pytest.raises(error) as caught:
+            read()
+        assert str(caught.value) == name + reason
+
+
+@pytest.mark.parametrize("header", [of("(3or 4, 4)"), of("(3, '\\d')")])
+def test_what_python_warns_of_in_a_header_is_not_heard(header, tmp_path):
+    (tmp_path / "a.npy").write_bytes(npy_that_says(header))
+    result = convcli("grad", "[[1]]", "-k", "box", "-G", "a.npy", cwd=tmp_path, env={"PYTHONWARNINGS": "default"})
+    assert (result.code, result.out, result.err.count("\n")) == (1, b"", 1)
+    assert UNREADABLE in result.err
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_archives_are_not_opened(method, tmp_path):
+    """Of 60 MB within 60 KB, nothing is expanded."""
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.npy", npy_that_says(of("(1, 60000000)", "'u1'"), 60_000_000 if method else 100))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for read in (open_image, open_header):
+        with pytest.raises(FileError, match="it is neither a picture that Pillow knows"):
+            read(path)
+    with pytest.raises(KernelError, match=r"expected kernel JSON in UTF-8, or \.npy, given byte 0x"):
+        load_kernel(str(path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 << 10
+
+
+@pytest.mark.parametrize("name", ["a.fifo", "-"])
+def test_what_comes_through_pipes_is_refused_likewise(name, tmp_path):
+    data, fifo = npy_that_says(of("(1000000, 1000000)")), tmp_path / "a.fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=[data], daemon=True)
+    writer.start()
+    result = convcli("apply", name, "-k", "box", "-o", "Z.png", cwd=tmp_path, stdin=data)
+    label = {"-": "<stdin>"}.get(name, name)
+    assert (result.code, os.listdir(tmp_path)) == (1, ["a.fifo"])
+    assert result.err == (
+        f"convcli: error: cannot read {label}: expected 8,000,000,000,000 bytes of float64 for its shape "
+        "(1000000, 1000000), given 100\n"
+    )
+
+
+def test_arrays_in_memory_are_not_copied():
+    stream = BytesIO()
+    np.save(stream, np.arange(12.0).reshape(3, 4))
+    pixels = decode_image(stream.getvalue(), "a").pixels
+    assert not pixels.flags.owndata
+    assert pixels.tolist() == [np.arange(12.0).reshape(3, 4).tolist()]
