@@ -68,14 +68,21 @@ def _tensorflow():
 def pytorch(call, operands, folder):
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    names = {"torch": torch, "F": torch.nn.functional, "w": torch.from_numpy(operands.K)}
-    names |= {
-        name: torch.from_numpy(value[None])
-        for name, value in (("x", operands.V), ("g", operands.G))
-        if value is not None
-    }
-    result = eval(call, names).numpy()
+    tensors = {name: torch.from_numpy(array) for name, array in _images_of_one(operands).items()}
+    result = eval(call, tensors | {"torch": torch, "F": torch.nn.functional}).numpy()
     return result if "_weight(" in call else result[0]
+
+
+def jax(call, operands, folder):
+    library = pytest.importorskip("jax")
+    library.config.update("jax_enable_x64", True)
+    result = np.asarray(eval(call, _images_of_one(operands) | {"jax": library, "lax": library.lax}))
+    return result if "lambda weights" in call else result[0]
+
+
+def _images_of_one(operands):
+    names = {"x": operands.V[None], "w": operands.K}
+    return names if operands.G is None else names | {"g": operands.G[None]}
 
 
 def matlab(call, operands, folder):
@@ -162,6 +169,7 @@ def python_library(module):
 PEERS = {
     "TensorFlow": tensorflow,
     "PyTorch": pytorch,
+    "JAX": jax,
     "MATLAB": matlab,
     "scipy.signal": python_library("scipy.signal"),
     "scipy.ndimage": python_library("scipy.ndimage"),
@@ -170,4 +178,4 @@ PEERS = {
     "libvips": libvips,
     "Pillow": pillow,
 }
-LAYERS = {"TensorFlow", "PyTorch"}
+LAYERS = {"TensorFlow", "PyTorch", "JAX"}
