@@ -1,0 +1,181 @@
+"""The programs that docs/conformance.md tells of: each runs a call as the page writes it.
+
+A peer takes the call and what it is about, and returns an array with convcli's axes. It skips the test where it is not
+installed.
+"""
+
+import importlib
+import os
+import shutil
+import subprocess
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import pytest
+from command_line import pixels
+
+
+class Operands(NamedTuple):
+    """V (C, H, W), K (C_out, C_in/groups, kh, kw) and G of layers; V (H, W) and K (kh, kw) of filters."""
+
+    V: Any
+    K: Any
+    G: Any = None
+
+    @property
+    def words(self):
+        """What stands for the kernel where a call or an option is text."""
+        weights = self.K.astype(int)
+        values = ",".join(map(str, weights.ravel()))
+        return {
+            "WEIGHTS": str(weights.tolist()),
+            "SUM": str(weights.sum()),
+            "OUTER": str(np.multiply.outer(weights[..., 0], weights[0]).tolist()),
+            "KERNEL": f"{weights.shape[-1]}x{weights.shape[0]}:{values}",
+            "LIST": values,
+        }
+
+    def written_into(self, text):
+        """The text with its words replaced."""
+        for word, value in self.words.items():
+            text = text.replace(word, value)
+        return text
+
+
+def tensorflow(call, operands, folder):
+    tf = _tensorflow()
+    V, K, G = operands
+    groups, channels = len(V) // K.shape[1], len(V)
+    names = {"tf": tf, "x": V[None].transpose(0, 2, 3, 1), "w": K.transpose(2, 3, 1, 0)}
+    if groups == channels:
+        names["depthwise"] = K.reshape(channels, -1, *K.shape[-2:]).transpose(2, 3, 0, 1)
+    if G is not None:
+        names["g"] = G[None].transpose(0, 2, 3, 1)
+    result = np.asarray(eval(call, names))
+    return result.transpose(3, 2, 0, 1) if "Filter(" in call else result[0].transpose(2, 0, 1)
+
+
+@cache
+def _tensorflow():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tf = pytest.importorskip("tensorflow")
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    return tf
+
+
+def pytorch(call, operands, folder):
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    tensors = {name: torch.from_numpy(array) for name, array in _images_of_one(operands).items()}
+    result = eval(call, tensors | {"torch": torch, "F": torch.nn.functional}).numpy()
+    return result if "_weight(" in call else result[0]
+
+
+def jax(call, operands, folder):
+    library = pytest.importorskip("jax")
+    library.config.update("jax_enable_x64", True)
+    result = np.asarray(eval(call, _images_of_one(operands) | {"jax": library, "lax": library.lax}))
+    return result if "lambda weights" in call else result[0]
+
+
+def _images_of_one(operands):
+    names = {"x": operands.V[None], "w": operands.K}
+    return names if operands.G is None else names | {"g": operands.G[None]}
+
+
+def matlab(call, operands, folder):
+    """Octave in its place."""
+    octave = _octave()
+    if ("imfilter" in call or "padarray" in call) and not octave.image:
+        pytest.skip("Octave's package image is not installed")
+    data = f"V = {_matlab_matrix(operands.V)}; K = {_matlab_matrix(operands.K)};"
+    rows, columns, *values = octave.numbers(f"{data} Z = {call}; numbers = [size(Z) reshape(Z', 1, [])];")
+    return np.array(values).reshape(int(rows), int(columns))
+
+
+class _Octave:
+    """One process for all rows; it ends with its input."""
+
+    def __init__(self, path):
+        command = [path, "--quiet", "--norc", "--no-history"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        (self.image,) = self.numbers("try; pkg load image; numbers = 1; catch; numbers = 0; end;")
+
+    def numbers(self, script):
+        """What a script leaves under that name."""
+        print(f"{script} printf('%.17g ', numbers); disp('');", file=self._process.stdin, flush=True)
+        return [float(word) for word in self._process.stdout.readline().split()]
+
+
+@cache
+def _octave():
+    if not (path := shutil.which("octave-cli")):
+        pytest.skip("Octave is not installed")
+    return _Octave(path)
+
+
+def _matlab_matrix(array):
+    return "[" + ";".join(" ".join(map(str, row)) for row in array.tolist()) + "]"
+
+
+def imagemagick(call, operands, folder):
+    if not _is_imagemagick_6():
+        pytest.skip("ImageMagick 6 is not installed")
+    PIL.Image.fromarray(operands.V.astype(np.uint8)).save(folder / "V.pgm")
+    subprocess.run(operands.written_into(call).split(), cwd=folder, check=True)
+    return pixels(folder / "Z.pgm")
+
+
+@cache
+def _is_imagemagick_6():
+    """Others call things ``convert`` too."""
+    found = shutil.which("convert")
+    return found and b"ImageMagick 6" in subprocess.run([found, "-version"], capture_output=True).stdout
+
+
+def libvips(call, operands, folder):
+    pyvips = pytest.importorskip("pyvips")
+    images = {"v": operands.V, "u": operands.V.astype(np.uint8), "k": operands.K}
+    names = {
+        name: pyvips.Image.new_from_array(array.tolist() if name == "k" else array) for name, array in images.items()
+    }
+    return eval(call, names | {"pyvips": pyvips, "K": operands.K}).numpy()
+
+
+def pillow(call, operands, folder):
+    reach = operands.K.shape[0] // 2
+    names = {
+        "ImageFilter": importlib.import_module("PIL.ImageFilter"),
+        "image": PIL.Image.fromarray(operands.V.astype(np.uint8)),
+        "inside": lambda image: np.asarray(image)[reach:-reach, reach:-reach],
+        "K": operands.K,
+    }
+    return eval(call, names)
+
+
+def python_library(module):
+    """One that takes NumPy's arrays as they are."""
+
+    def run(call, operands, folder):
+        library = pytest.importorskip(module)
+        names = {module.rpartition(".")[2]: library, "numpy": np, "V": operands.V, "K": operands.K}
+        return eval(call, names | {"U": operands.V.astype(np.uint8)})
+
+    return run
+
+
+PEERS = {
+    "TensorFlow": tensorflow,
+    "PyTorch": pytorch,
+    "JAX": jax,
+    "MATLAB": matlab,
+    "scipy.signal": python_library("scipy.signal"),
+    "scipy.ndimage": python_library("scipy.ndimage"),
+    "OpenCV": python_library("cv2"),
+    "ImageMagick": imagemagick,
+    "libvips": libvips,
+    "Pillow": pillow,
+}
+LAYERS = {"TensorFlow", "PyTorch", "JAX"}
