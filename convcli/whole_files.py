@@ -25,9 +25,9 @@ def write_atomically(path: Path, existing: Existing) -> Iterator[BinaryIO]:
 
     A missing folder is made.
     existing: of a file of that name, were it made by somebody else meanwhile. One that is skipped stays as it is.
-    A link is followed, and a file that is replaced hands on its permissions. What is there and is no regular
-    file, such as a FIFO or ``/dev/null``, is written into directly. Raises FileError if writing fails, and
-    BrokenPipeError if the reader of a pipe has gone.
+    A link is followed. A file that is replaced hands on its permissions, and goes once the other is on the disk. What is
+    there and is no regular file, such as a FIFO or ``/dev/null``, is written into directly. Raises FileError if writing
+    fails, and BrokenPipeError if the reader of a pipe has gone.
     """
     try:
         with path.open("wb") if is_special(path) else _unpublished(path, existing) as stream:
@@ -101,7 +101,17 @@ def _publish(temporary: str, path: Path, target: str, existing: Existing) -> Non
 def _replace(temporary: str, target: str) -> None:
     if os.path.exists(target):
         shutil.copymode(target, temporary)
+        # What was there may be the only copy: a power cut must not find its name on data that is not on the disk yet.
+        _to_disk(temporary)
     os.replace(temporary, target)
+
+
+def _to_disk(name: str) -> None:
+    descriptor = os.open(name, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _add(temporary: str, target: str) -> None:

@@ -129,6 +129,16 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
 
 
+def test_what_replaces_a_file_is_on_the_disk_before_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, on_disk = tmp_path / "a.bin", []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.append((path.read_bytes(), os.pread(descriptor, 9, 0))))
+    write(path, REPLACED, lambda: None)
+    assert not on_disk
+    path.write_bytes(b"old")
+    write(path, REPLACED, lambda: None)
+    assert on_disk == [(b"old", b"ours")]
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
 def test_a_failure_leaves_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
     path = tmp_path / "a.bin"
