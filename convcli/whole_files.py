@@ -25,7 +25,7 @@ def write_atomically(path: Path, existing: Existing) -> Iterator[BinaryIO]:
 
     A missing folder is made.
     existing: of a file of that name, were it made by somebody else meanwhile. One that is skipped stays as it is.
-    A link is followed, and a file that is replaced hands on its permissions and goes once the other is on the disk.
+    A link is followed. A file that is replaced hands on its permissions, and goes once the other is on the disk.
     What is there and is no regular file, such as a FIFO or ``/dev/null``, is written into directly.
     Raises FileError if writing fails, and BrokenPipeError if the reader of a pipe has gone.
     """

@@ -4,17 +4,11 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import time
 
 import numpy as np
 import PIL.Image
 import pytest
 from command_line import (
-    CONVCLI,
-    ENVIRONMENT,
-    TIMEOUT,
     convcli,
     pixels,
     save_picture,
@@ -203,47 +197,6 @@ def test_lines_where_there_is_no_terminal(capsys, monkeypatch):
         f"convcli: progress: {done} of 40 files, 1.7 megapixels a second, {left} left"
         for done, left in ((4, "0:11"), (11, "0:09"), (25, "0:04"), (40, "0:00"))
     ]
-
-
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_finishes_what_is_under_way(tmp_path, jobs):
-    many(tmp_path, 200, (300, 300))
-    arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "-j", jobs]
-    with subprocess.Popen(
-        [str(CONVCLI), *arguments], cwd=tmp_path, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True,
-    ) as process:  # fmt: skip
-        deadline = time.monotonic() + TIMEOUT
-        while len(os.listdir(tmp_path / "out") if (tmp_path / "out").exists() else []) < 5:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=TIMEOUT)
-    done = files_in(tmp_path / "out")
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == (
-        f"convcli: interrupted: {len(done)} of 200 files are done; --skip-existing goes on with the others"
-    )
-    assert 5 <= len(done) < 200
-    assert len(set(done.values())) == 1
-    assert all(name.endswith(".box.png") for name in done)
-    succeed("apply", "one.png", "-k", "box", cwd=tmp_path)
-    assert set(done.values()) == {(tmp_path / "one.box.png").read_bytes()}
-
-
-def test_what_is_killed_leaves_no_partial_file_under_a_final_name(tmp_path):
-    many(tmp_path, 100, (100, 300))
-    arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/"]
-    with subprocess.Popen([str(CONVCLI), *arguments], cwd=tmp_path, env=ENVIRONMENT) as process:
-        while len(os.listdir(tmp_path / "out") if (tmp_path / "out").exists() else []) < 5:
-            time.sleep(0.001)
-        process.kill()
-    done = {name: data for name, data in files_in(tmp_path / "out").items() if name.endswith(".png")}
-    assert len(set(done.values())) == 1
-    succeed(*arguments, "--skip-existing", "-q", cwd=tmp_path)
-    finished = {name: data for name, data in files_in(tmp_path / "out").items() if name.endswith(".png")}
-    assert len(finished) == 100
-    assert set(finished.values()) == set(done.values())
 
 
 @pytest.fixture

@@ -65,11 +65,11 @@ def _parts(
         raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.
     except Exception as error:
-        message = f"cannot write the image as {format.name}: {reason_of(error)}"
+        failed = f"cannot write the image as {format.name}"
         # The system's own errors have a number: a limit on files, or on how many are open.
         if isinstance(error, OSError) and error.errno:
-            raise FileError(message) from error
-        raise OptionError(f"{message}; choose another format") from error
+            raise FileError(f"{failed}: {error.strerror}") from error
+        raise OptionError(f"{failed}: {reason_of(error)}; choose another format") from error
 
 
 def _held(pixels: Array, alpha: Array | None, format: Format) -> tuple[Array, Array | None]:

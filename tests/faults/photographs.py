@@ -1,0 +1,33 @@
+"""Many small files to be filtered, and what is in a folder."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from command_line import save_picture
+
+TEMPORARY = re.compile(r"\.convcli-[0-9a-f]{16}\.tmp")
+
+
+def photographs(folder: Path, count: int, shape: tuple[int, int] = (30, 40)) -> list[str]:
+    """So many JPEGs and PNGs, in two folders within this one; their names, sorted."""
+    random = np.random.default_rng(count)
+    names = [f"{'ab'[number % 2]}/{number:03}.{('png', 'jpg')[number % 3 == 0]}" for number in range(count)]
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        save_picture(folder / name, random.integers(0, 256, (3, *shape), np.uint8))
+    return sorted(names)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file in a folder and those within it."""
+    if not folder.exists():
+        return {}
+    found = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def without_temporaries(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Those that are not what a process that was killed may leave behind."""
+    return {name: data for name, data in files.items() if not TEMPORARY.fullmatch(Path(name).name)}

@@ -1,0 +1,184 @@
+"""Disks that are full, read-only or gone; limits on files and threads: one line, and nothing half-written."""
+
+import os
+import re
+import resource
+import shlex
+import subprocess
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import save_picture, shell
+from in_process import exit_code
+from photographs import files_in, photographs
+
+from convcli import large_arrays
+from convcli.memory import Memory
+
+SIZE = 64 << 10
+# Every kind of file that is written, each larger than that.
+COMMANDS = [
+    "apply V.png -k [[1]] -o out/Z.png",
+    "apply V.png -k [[1]] -o out/Z.jpg",
+    "apply V.png -k [[1]] -o out/Z.tif",
+    "apply V.png -k [[1]] -o out/Z.webp",
+    "apply V.npy -k box -o out/Z.npy",
+    "apply V.npy -k box -k sobel-x --combine magnitude -o out/Z.npy",
+    "grad V.npy -k box -o out/g.npz",
+    "grad V.npy -k box --wrt input -o out/g.npy",
+    "grad V.npy -k box -o out/g.csv",
+    "grad V.npy -k box -o out/g.json",
+    "grad V.npy -k box -f text --full -o out/g.txt",
+    "grad V.npy -k noise.npy --step 0.1 -o out/g.json",
+    "matrix --input-shape 1,25,25 -k noise.npy -o out/M.npz",
+    "matrix --input-shape 1,25,25 -k noise.npy -o out/M.mtx",
+    "matrix --input-shape 1,25,25 -k noise.npy -o out/M.json",
+    "kernels noise.npy --json -o out/k.json",
+]
+each_command = pytest.mark.parametrize("command", COMMANDS)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    save_picture(tmp_path / "V.png", random.integers(0, 256, (3, 300, 400), np.uint8))
+    np.save(tmp_path / "V.npy", random.random((3, 100, 120)))
+    np.save(tmp_path / "noise.npy", random.random((61, 61)))
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@contextmanager
+def mounted(folder, *options):
+    """Something else in the place of a folder; a skip where that is not allowed."""
+    done = subprocess.run(["mount", *options, folder], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("only root may mount, and not in every container")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def run(command, monkeypatch):
+    return exit_code(shlex.split(command), monkeypatch, os.open(os.devnull, os.O_WRONLY))
+
+
+def assert_refused(command, reason, monkeypatch, capsys):
+    """One line, exit code 1, and nothing is left."""
+    name = command.split()[-1]
+    code, err = run(f"{command} --quiet", monkeypatch), capsys.readouterr().err
+    assert re.fullmatch(rf"convcli: error: cannot write ({name}|the image as \w+): {reason}\n", err), err
+    assert (code, files_in(Path("out"))) == (1, {})
+
+
+@each_command
+def test_a_small_disk(command, folder, monkeypatch, capsys):
+    with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
+        assert_refused(command, "No space left on device", monkeypatch, capsys)
+
+
+@each_command
+def test_a_limit_on_the_size_of_files(command, folder, monkeypatch, capsys):
+    """What ulimit -f sets, and as anybody may be tested with."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE, before[1]))
+    try:
+        assert_refused(command, "File too large", monkeypatch, capsys)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_was_there_outlives_a_full_disk(folder, monkeypatch, capsys):
+    with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
+        (folder / "out" / "Z.png").write_bytes(b"old")
+        assert run("apply V.png -k [[1]] -o out/Z.png --overwrite", monkeypatch) == 1
+        assert files_in(folder / "out") == {"Z.png": b"old"}
+    assert capsys.readouterr().err.endswith("cannot write out/Z.png: No space left on device\n")
+
+
+def test_a_batch_goes_on_with_what_fits(folder, monkeypatch, capsys):
+    (folder / "small.npy").write_bytes(b"")
+    np.save(folder / "small.npy", np.ones((1, 9, 9)))
+    with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
+        assert run("apply V.npy small.npy -k box -o out/{stem}.npy", monkeypatch) == 1
+        assert files_in(folder / "out").keys() == {"small.npy"}
+    expected = "cannot write out/V.npy: No space left on device\nconvcli: error: 1 of 2 files failed\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+@pytest.mark.parametrize(
+    "command", ["grad V.npy -k box -G normal:1 -o out/g.npz", "apply V.png -k box --linear -f npy -o out/Z.npy"]
+)
+def test_a_full_temporary_folder(command, folder, monkeypatch, capsys):
+    """Where arrays that are too large for memory are kept."""
+    monkeypatch.setattr(large_arrays, "SMALL", 1 << 10)
+    monkeypatch.setattr(large_arrays, "available_memory", lambda: Memory(1 << 12, "the test"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "temporary"))
+    (folder / "temporary").mkdir()
+    with mounted(folder / "temporary", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
+        assert run(command, monkeypatch) == 1
+    kept = r"cannot keep \S+ \wB in \S+/temporary: No space left on device; set TMPDIR to a folder with room"
+    assert re.fullmatch(f"convcli: error: {kept}\n", capsys.readouterr().err)
+    assert files_in(folder / "out") == {}
+
+
+@pytest.mark.parametrize("name", ["Z.png", "new/Z.png", "there.png"])
+def test_a_read_only_disk(name, folder, monkeypatch, capsys):
+    (folder / "out" / "there.png").write_bytes(b"old")
+    with mounted(folder / "out", "--bind", folder / "out"):
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder / "out"], check=True)
+        assert run(f"apply V.png -k box --overwrite -o out/{name.replace('Z', '{stem}')}", monkeypatch) == 1
+    expected = f"convcli: error: cannot write out/{name.replace('Z', 'V')}: Read-only file system\n"
+    assert capsys.readouterr().err == expected
+    assert files_in(folder / "out") == {"there.png": b"old"}
+
+
+def test_a_thread_that_cannot_be_started(folder, monkeypatch, capsys):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert run("apply V.npy noise.npy -k box -o out/{stem}.tif -j 2 -q", monkeypatch) == 1
+    assert capsys.readouterr().err == (
+        "convcli: error: cannot start a thread: use a smaller --jobs and --threads, or raise the limit (ulimit -u)\n"
+    )
+    assert files_in(folder / "out") == {}
+
+
+def test_few_open_files(tmp_path):
+    """Enough for one, and not for eight: each that fails says so, and each that is there is whole."""
+    photographs(tmp_path, 30)
+    command = "convcli apply a/* b/* -k box -q -f png"
+    result = shell(f"{command} -o all/; (ulimit -n 12; exec {command} -j 8 -o some/)", tmp_path)
+    whole, some = files_in(tmp_path / "all"), files_in(tmp_path / "some")
+    *each, last = result.err.splitlines() or [""]
+    expected = re.compile(r"convcli: error: cannot (read|write) .*Too many open files")
+    assert [line for line in each if not expected.fullmatch(line)] == []
+    assert last == ("" if len(some) == 30 else f"convcli: error: {30 - len(some)} of 30 files failed")
+    assert (result.code, some) == (int(len(some) < 30), {name: whole[name] for name in some})
+
+
+def test_a_current_folder_that_is_gone(tmp_path):
+    photographs(tmp_path, 1)
+    gone = "mkdir gone; cd gone; rmdir $PWD; convcli apply ../a/000.jpg -k box"
+    result = shell(gone, tmp_path)
+    expected = "convcli: error: cannot find the folder of 000.box.png: the current one has been removed\n"
+    assert (result.code, result.err) == (1, expected)
+    command = gone.replace("..", str(tmp_path))
+    assert shell(f"{command} -o {tmp_path}/a.png", tmp_path).code == 0
+    assert (tmp_path / "a.png").exists()
+
+
+def test_with_no_streams_no_home_and_no_locale(tmp_path):
+    photographs(tmp_path, 1)
+    (tmp_path / "a" / "000.jpg").rename(tmp_path / "grün 漢.jpg")
+    python = "PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 LC_ALL=C PATH=$PATH"
+    result = shell(f"env -i {python} convcli apply 'grün 漢.jpg' -k box <&- >&- 2>&-", tmp_path)
+    assert (result.code, result.out, result.err) == (0, b"", "")
+    assert (tmp_path / "grün 漢.box.png").read_bytes().startswith(b"\x89PNG")

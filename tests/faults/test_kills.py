@@ -1,0 +1,117 @@
+"""A batch that is stopped or killed at any moment: what has a name is whole, inputs are as they were.
+
+Every kind of output, each of them once as new files and once over older ones.
+"""
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
+from photographs import files_in, photographs, without_temporaries
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+FILES = 200
+# Of each seed; --soak multiplies it.
+KILLS = 10
+OUTPUTS = {
+    "png": ("-k", "box", "-k", "sobel-x", "--range", "offset", "-o", "out/{dir}/{stem}.{kernel}.png"),
+    "jpeg": ("-k", "[[0,1],[2,-2]]", "--range", "offset", "-o", "out/{kernel}/{stem}-{dir}.jpg"),
+    "tiff": ("-k", "gaussian:2", "-o", "out/{dir}/{stem}.tif"),
+    # Mapped, and filled in place.
+    "npy": ("-k", "[[0,1],[2,3]]", "-k", "log:1", "-f", "npy", "-o", "out/{dir}/{stem}.{kernel}.npy"),
+}
+
+
+class Batch(NamedTuple):
+    """A command, what it leaves in its folder, and how many seconds it took."""
+
+    command: tuple[str, ...]
+    left: dict[str, bytes]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("kills")
+    photographs(path, FILES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def batches(folder):
+    """Of each kind of output: what is to be killed, run to its end."""
+    return {
+        kind: run_whole(folder, ("apply", "a/*", "b/*", *words, "-j", "2", "-q")) for kind, words in OUTPUTS.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def older(folder, batches):
+    """The same names with other contents."""
+    return {kind: run_whole(folder, (*batch.command, "-s", "2")).left for kind, batch in batches.items()}
+
+
+def run_whole(folder, command):
+    began = time.monotonic()
+    result = convcli(*command, cwd=folder)
+    seconds = time.monotonic() - began
+    assert (result.code, result.err) == (0, "")
+    left = files_in(folder / "out")
+    empty(folder / "out")
+    return Batch(command, left, seconds)
+
+
+def empty(out: Path, files: dict[str, bytes] | None = None) -> None:
+    """Leave only these files in it."""
+    for path in sorted(out.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    for name, data in (files or {}).items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over", ["new", "over older"])
+def test_whenever_it_is_killed(over, folder, batches, older, seed, soak):
+    draw = random.Random(f"{seed} {over}")
+    inputs = {part: files_in(folder / part) for part in "ab"}
+    for _ in range(KILLS * soak // 2):
+        kind, number = draw.choice(sorted(OUTPUTS)), draw.choice(SIGNALS)
+        before = older[kind] if over == "over older" else {}
+        going_on = "--overwrite" if before else "--skip-existing"
+        batch, after = batches[kind], draw.uniform(0, 1.05)
+        empty(folder / "out", before)
+        code = kill((*batch.command, *["--overwrite"][: len(before)]), folder, number, after * batch.seconds)
+        story = f"{kind}, {number.name} after {after:.3f} of the time"
+        assert_whole(files_in(folder / "out"), batch.left, before, code, number, story)
+        finish = convcli(*batch.command, going_on, cwd=folder)
+        assert (finish.code, finish.err) == (0, ""), story
+        assert without_temporaries(files_in(folder / "out")) == batch.left, story
+        assert {part: files_in(folder / part) for part in "ab"} == inputs, story
+
+
+def kill(command: tuple[str, ...], folder: Path, number: signal.Signals, after: float) -> int:
+    with subprocess.Popen(
+        [str(CONVCLI), *command], cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        time.sleep(after)
+        process.send_signal(number)
+        return process.wait(TIMEOUT)
+
+
+def assert_whole(
+    found: dict[str, bytes], new: dict[str, bytes], before: dict[str, bytes], code: int, number: int, story: str
+) -> None:
+    """What is there is whole, new or as before, and the exit code is right."""
+    # The interpreter itself is killed before it has come as far as to heed signals.
+    assert code in (0, 128 + number, -number), story
+    named = without_temporaries(found)
+    assert number == signal.SIGKILL or named == found, story
+    assert all(data in (new[name], before.get(name)) for name, data in named.items()), story
+    assert before.keys() <= named.keys(), story
+    assert code != 0 or named == new, story

@@ -1,0 +1,89 @@
+"""Two processes that write the same names into one folder at once: each file is whole, and is one of the two's."""
+
+import fcntl
+import json
+import subprocess
+import termios
+import time
+from collections import Counter
+
+import pytest
+from command_line import CONVCLI, ENVIRONMENT, TIMEOUT
+from photographs import files_in, photographs
+
+FILES = 60
+KERNELS = (b"[[1,2],[3,-5]]", b"[[0,1],[0,0]]")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("two")
+    photographs(path, FILES)
+    return path
+
+
+def both(folder, out, *options):
+    """Exit codes, lines of JSON and errors of two runs, of other kernels under the same names, begun at one moment."""
+    command = ("-k", "-", "-o", f"{out}/{{stem}}.png", "-j", "2", "--json", "-q", *options)
+    started = [begin(command, folder, stdin=subprocess.PIPE) for _ in KERNELS]
+    for process in started:
+        wait_for_kernel(process)
+    for process, kernel in zip(started, KERNELS, strict=True):
+        process.stdin.write(kernel[1:])
+        process.stdin.close()
+    lines, errors = (
+        [getattr(process, name).read().splitlines() for process in started] for name in ("stdout", "stderr")
+    )
+    codes = [process.wait(TIMEOUT) for process in started]
+    for process in started:
+        process.stdout.close()
+        process.stderr.close()
+    return codes, [[json.loads(line) for line in each] for each in lines], errors
+
+
+def begin(command, folder, **streams):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.Popen([CONVCLI, "apply", "a/*", "b/*", *command], cwd=folder, env=ENVIRONMENT, **streams)
+
+
+def wait_for_kernel(process):
+    """Until it reads the first letter, and has done all that comes before that."""
+    process.stdin.write(KERNELS[0][:1])
+    process.stdin.flush()
+    while any(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))):
+        time.sleep(0.001)
+
+
+@pytest.fixture(scope="module")
+def alone(folder):
+    """What each of the two leaves when it is alone."""
+    left = []
+    for number, kernel in enumerate(KERNELS):
+        with begin(("-k", kernel, "-o", f"alone{number}/{{stem}}.png", "-q"), folder) as process:
+            assert process.wait(TIMEOUT) == 0
+        left.append(files_in(folder / f"alone{number}"))
+    return left
+
+
+def written(lines):
+    return [line["output"].rpartition("/")[2] for line in lines if line["output"] and not line["error"]]
+
+
+def test_each_name_has_one_winner_and_the_other_says_that_it_exists(folder, alone):
+    codes, lines, errors = both(folder, "out")
+    found, winners = files_in(folder / "out"), [written(each) for each in lines]
+    assert Counter(winners[0] + winners[1]) == Counter(found.keys()) == Counter(alone[0].keys())
+    for won, mine, other in zip(winners, alone, reversed(alone), strict=True):
+        assert all(found[name] == mine[name] != other[name] for name in won)
+    for code, won, said in zip(codes, winners, errors, strict=True):
+        assert (code, not said) == ((0, True) if len(won) == FILES else (1, False))
+        assert all(b"exists: use --overwrite" in line or b"files failed" in line for line in said)
+
+
+@pytest.mark.parametrize("option", ["--overwrite", "--skip-existing"])
+def test_who_overwrites_or_skips_is_content_with_either(option, folder, alone):
+    codes, _, errors = both(folder, f"out{option}", option)
+    found = files_in(folder / f"out{option}")
+    assert (codes, errors) == ([0, 0], [[], []])
+    assert found.keys() == alone[0].keys()
+    assert all(data in (alone[0][name], alone[1][name]) for name, data in found.items())
