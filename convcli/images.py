@@ -90,8 +90,9 @@ def decode_header(data: bytes, source: str) -> Header:
 def readable_extensions() -> set[str]:
     """The extensions, in lower case with the dot, of files that can be read: pictures and ``.npy``."""
     # Pillow takes MPEG films for pictures, to refuse them once they are loaded; EPS is refused here.
-    known = set(PIL.Image.OPEN) - {"MPEG", "EPS"}
-    return {name for name, format in PIL.Image.registered_extensions().items() if format in known} | {".npy"}
+    refused = {"MPEG", "EPS"}
+    extensions = PIL.Image.registered_extensions()
+    return {name for name, format in extensions.items() if format in PIL.Image.OPEN.keys() - refused} | {".npy"}
 
 
 def to_gray(image: Image) -> Image:
