@@ -197,13 +197,13 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
     cards = [b"SIMPLE  =                    T", b"BITPIX  =                    8", b"NAXIS   =                    2"]
     cards += [b"NAXIS1  =                    9", b"NAXIS2  =                    7", b"END"]
     yield "FITS", b"".join(card.ljust(80) for card in cards).ljust(2880) + planes[..., 0].tobytes()
-    yield "PNG of a late profile", _png_with(b"iCCP", b"a\0\0" + zlib.compress(PROFILE))
-    yield "PNG of text", _png_with(b"zTXt", b"a\0\0" + zlib.compress(b"words"))
+    yield "PNG of a late profile", png_with(b"iCCP", b"a\0\0" + zlib.compress(PROFILE))
+    yield "PNG of text", png_with(b"zTXt", b"a\0\0" + zlib.compress(b"words"))
     for magic in (b"BUFR", b"GRIB\0\0\0\1", b"\x89HDF\r\n\x1a\n", b"\xd7\xcd\xc6\x9a", b"\0\0\1\xb3", b"SIMPLE  ="):
         yield f"only {magic!r}", magic + bytes(200)
 
 
-def _png_with(kind: bytes, body: bytes) -> bytes:
+def png_with(kind: bytes, body: bytes) -> bytes:
     """A PNG with that chunk behind its header."""
     data = _saved(_picture("RGB"), "PNG")
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

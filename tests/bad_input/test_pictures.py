@@ -1,14 +1,20 @@
 """Damaged pictures, arrays and archives: each is read, or ends in one line."""
 
 import random
+import resource
+import struct
+import zlib
+from io import BytesIO
 
 import corpus
 import damage
+import PIL.Image
 import pytest
 import trial
 from command_line import convcli
 
-from convcli.images import decode_frames, decode_header, decode_image
+from convcli.errors import FileError
+from convcli.images import decode_frames, decode_header, decode_image, limit_pixels
 
 
 def assert_as_promised(folder, seed, count, kind, record):
@@ -74,6 +80,29 @@ def test_what_is_not_as_promised(code, out, err, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
     assert trial.complaints(code, out, err, frames=False)
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"zTXt"])
+def test_bombs_beside_the_pixels(kind):
+    """Of 50 MB within 50 KB, little is expanded."""
+    data = corpus.png_with(kind, b"a\0\0" + zlib.compress(bytes(50 << 20)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FileError, match=r"^cannot read a: Decompressed data too large"):
+        decode_image(data, "a")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 << 10
+
+
+def test_the_limit_of_pixels_is_for_pictures_within_pictures(monkeypatch):
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
+    stream = BytesIO()
+    PIL.Image.new("L", (300, 200)).save(stream, "PNG")
+    data = stream.getvalue()
+    icon = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(data), 22) + data
+    limit_pixels(59_999)
+    with pytest.raises(FileError) as caught:
+        decode_image(icon, "a.ico")
+    reason = "it has 60,000 pixels, more than the limit of 59,999: --max-pixels 60000 reads it"
+    assert str(caught.value) == f"cannot read a.ico: {reason}"
 
 
 @pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
