@@ -606,6 +606,12 @@ def test_what_metadata_is_lost_is_said(metadata: Metadata, name: str, channels: 
     assert tuple(metadata_losses(metadata, format_of(name), channels).values()) == losses
 
 
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_the_resolution_turns_with_the_picture(format: str) -> None:
+    data = encoded(picture("RGB"), format, exif=exif_of(orientation=6).tobytes(), dpi=(300, 150))
+    assert decode_image(data, "a").metadata.dpi == pytest.approx((150, 300), abs=0.02)
+
+
 def test_what_describes_the_old_layout_is_turned_or_left() -> None:
     exif = PIL.Image.Exif()
     exif[Base.Orientation] = 6

@@ -97,8 +97,7 @@ class PillowFrame(NamedTuple):
     def _of_pillow(self) -> Image:
         picture = self.picture
         depth_losses, gray_and_alpha = tuple(_depth_losses(picture)), stores_gray_and_alpha(picture)
-        picture.load()
-        orientation, metadata, losses = _described(picture)
+        orientation, metadata, losses = _loaded(picture)
         converted = in_working_mode(picture)
         upright = upright_picture(converted.picture, orientation)
         pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, picture.format)
@@ -111,6 +110,17 @@ class PillowFrame(NamedTuple):
         if (level := _transparent_level(picture)) is not None:
             alpha = np.where(pixels[0] == level, 0, 65535).astype(np.uint16)
         return Image(pixels, alpha, metadata, notes, (*depth_losses, *converted.warnings, *losses))
+
+
+def _loaded(picture: ImageFile) -> Description:
+    """What the file says of the picture as it is once it has been loaded."""
+    # What other files say may stand behind the pixels; a TIFF Pillow turns upright as it loads it.
+    if picture.format != "TIFF":
+        picture.load()
+        return _described(picture)
+    described = _described(picture)._replace(orientation=1)
+    picture.load()
+    return described
 
 
 def _transparent_level(picture: ImageFile) -> int | None:
