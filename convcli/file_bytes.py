@@ -1,6 +1,7 @@
 """The bytes of files, whole or their first, whether they lie on a disk or in memory already."""
 
 import errno
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -45,6 +46,11 @@ def read_stream(stream: BinaryIO) -> bytes:
 def contents(file: Path | BytesIO) -> bytes:
     """All of them; OSError if they cannot be read."""
     return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
+
+
+def opened(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:
+    """A stream of them, which one in memory is already, wherever in it that is; OSError if there is none."""
+    return nullcontext(file) if isinstance(file, BytesIO) else file.open("rb")
 
 
 def first_bytes(file: Path | BytesIO, count: int) -> bytes:

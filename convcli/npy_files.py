@@ -2,7 +2,6 @@
 
 import os
 import stat
-from contextlib import nullcontext
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
+from convcli.file_bytes import opened
 from convcli.large_arrays import reserve
 from convcli.pictures.caught_warnings import caught_warnings
 
@@ -53,7 +53,7 @@ def load_npy(file: Path | BytesIO) -> Array:
 
     Raises ValueError, in one line, for a damaged file and for one that holds anything else.
     """
-    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
+    with opened(file) as stream:
         shape, order, dtype = _header(stream)
         start, end = stream.tell(), stream.seek(0, os.SEEK_END)
         _require_numbers(shape, dtype, end - start)

@@ -539,6 +539,41 @@ def test_what_a_tiff_does_not_hold_is_not_mapped(tmp_path: Path) -> None:
             read(path)
 
 
+def overlapping_directories() -> bytes:
+    """300 of 400 tags each, every one of them six bytes behind the one before."""
+    length = 2 + 12 * 400
+    data = bytearray(b"II*\0\x08\0\0\0" + bytes(6 * 300 + length))
+    for start in range(8, 8 + 6 * 300, 6):
+        data[start : start + 2] = struct.pack("<H", 400)
+        data[start + length : start + length + 4] = struct.pack("<I", start + 6)
+    return bytes(data)
+
+
+def overlapping_values(order: str, big: bool) -> bytes:
+    """Of 100 tags, each the whole file."""
+    head = struct.pack(f"{order}HHHQ", 43, 8, 0, 16) if big else struct.pack(f"{order}HI", 42, 8)
+    tag = struct.pack(f"{order}HHQQ" if big else f"{order}HHII", 700, 4, 1 << 20, 8)
+    count = struct.pack(f"{order}Q" if big else f"{order}H", 100)
+    return {"<": b"II", ">": b"MM"}[order] + head + count + tag * 100 + bytes(5000)
+
+
+OVERLAPPING = [
+    overlapping_directories(),
+    *(overlapping_values(order, big) for order in "<>" for big in (False, True)),
+]
+
+
+@pytest.mark.parametrize("data", OVERLAPPING, ids=range(len(OVERLAPPING)))
+@pytest.mark.parametrize("extra", [True, False])
+def test_tags_that_overlap(data: bytes, extra: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of kilobytes would take minutes, or gigabytes."""
+    monkeypatch.setattr(deep_extra, "is_installed", lambda: extra)
+    with pytest.raises(FileError) as caught:
+        decode_image(data, "a.tif")
+    reason = f"its tags overlap: they come to over 16 times the {len(data):,} bytes of the file"
+    assert str(caught.value) == f"cannot read a.tif: {reason}"
+
+
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_pages_that_lead_back_to_the_first_are_read_once(compression: str | None) -> None:
     pages = np.stack([random_levels(3), random_levels(3, seed=4)]).astype(np.uint16)

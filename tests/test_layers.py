@@ -50,7 +50,7 @@ LAYERS = [
     },
     {"convolution", "pictures.formats", "palette"},
     {"gradients", "matrix", "pictures.metadata"},
-    {"pictures.deep", "pictures.tiff_pages", "pictures.tiff_writing"},
+    {"pictures.deep", "pictures.tiff_directories", "pictures.tiff_pages", "pictures.tiff_writing"},
     {"pictures.pillow_frames", "pictures.writing"},
     {"pictures.reading"},
     {"descent", "formulas", "heatmap_layout", "images", "pixels", "outputs", "request"},

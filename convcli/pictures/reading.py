@@ -7,7 +7,8 @@ from io import BytesIO
 from pathlib import Path
 
 from convcli.pictures.pillow_frames import PillowFrame, frame_count, open_picture
-from convcli.pictures.tiff_pages import TiffPageFrame, tiff_pages
+from convcli.pictures.tiff_directories import require_apart
+from convcli.pictures.tiff_pages import TiffPageFrame, is_tiff, tiff_pages
 from convcli.pictures.types import Header, Image
 
 
@@ -36,6 +37,8 @@ def read_picture_header(file: Path | BytesIO) -> Header:
 
 @contextmanager
 def _frames(file: Path | BytesIO) -> Iterator[Sequence[PillowFrame | TiffPageFrame]]:
+    if is_tiff(file):
+        require_apart(file)
     with ExitStack() as opened:
         pages = opened.enter_context(tiff_pages(file))
         found = [page for page in pages if page]

@@ -1,0 +1,56 @@
+"""The directories of a TIFF, looked through before any library reads them.
+
+Nothing in the format keeps directories and the values of their tags apart: a file of kilobytes can be millions of tags,
+or gigabytes of values, that are all the same bytes.
+"""
+
+from collections.abc import Iterator
+from io import SEEK_END, BytesIO
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from convcli.arrays import Array
+from convcli.file_bytes import opened
+
+# All directories and values together, as a multiple of the file: some writers let pages share a palette.
+MOST = 16
+
+# Bytes of a value of each type, from 0.
+_SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], float)
+
+
+def require_apart(file: Path | BytesIO) -> None:
+    """Raise ValueError where the tags of a TIFF come to far more bytes than the file has."""
+    with opened(file) as stream:
+        size, taken = stream.seek(0, SEEK_END), 0.0
+        for tags in _directories(stream):
+            values = tags["count"] * _SIZES[np.minimum(tags["type"], len(_SIZES) - 1)]
+            # No library reads beyond the end.
+            taken += tags.nbytes + float(np.minimum(values, size).sum())
+            if taken > MOST * size:
+                raise ValueError(f"its tags overlap: they come to over {MOST} times the {size:,} bytes of the file")
+
+
+def _directories(stream: BinaryIO) -> Iterator[Array]:
+    """The tags of each, as far as the file goes, up to one that leads back to an earlier one."""
+    stream.seek(0)
+    order: Literal["little", "big"] = "little" if stream.read(2) == b"II" else "big"
+
+    def number(length: int) -> int:
+        return int.from_bytes(stream.read(length), order)
+
+    is_big = number(2) == 43
+    place, count, value = (8, 8, "u8") if is_big else (4, 2, "u4")
+    tag = np.dtype([("tag", "u2"), ("type", "u2"), ("count", value), ("value", value)])
+    tag = tag.newbyteorder("<" if order == "little" else ">")
+    stream.seek(8 if is_big else 4)
+    seen = {0}
+    while (at := number(place)) not in seen:
+        seen.add(at)
+        stream.seek(at)
+        # One of more tags than these, no library reads.
+        length = min(number(count), 65535) * tag.itemsize
+        data = stream.read(length)
+        yield np.frombuffer(data, tag, len(data) // tag.itemsize)
