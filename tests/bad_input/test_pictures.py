@@ -79,7 +79,7 @@ def test_a_process_that_ends_by_itself_is_a_fault(tmp_path):
 def test_what_is_not_as_promised(code, out, err, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
-    assert trial.complaints(code, out, err, frames=False)
+    assert trial.complaints(code, out, err, several=False)
 
 
 @pytest.mark.parametrize("kind", [b"iCCP", b"zTXt"])

@@ -113,7 +113,7 @@ class _Program:
         Path("command").write_text(words)
         Path("file").write_bytes(data)
         code, out, err = self._run([*words.format(file="file").split(), "--max-pixels", str(PIXELS)])
-        return " ".join(complaints(code, out, err, frames="--all-frames" in words)), code
+        return " ".join(complaints(code, out, err, several="--all-frames" in words or words.count("{file}") > 1)), code
 
     def _run(self, words: list[str]) -> tuple[int, str, str]:
         self._forget_stdin()
@@ -157,13 +157,13 @@ class _Caught:
         return Path("stdout").read_text(errors="replace"), Path("stderr").read_text(errors="replace")
 
 
-def complaints(code: int, out: str, err: str, *, frames: bool) -> list[str]:
-    """What is not as promised. Of several frames, those before a damaged one are made, and may be warned of."""
+def complaints(code: int, out: str, err: str, *, several: bool) -> list[str]:
+    """What is not as promised. Of several pictures or frames, those before a damaged one may be warned of, or made."""
     lines, found = err.splitlines(), []
     if code not in (0, 1, 2):
         found.append(f"exit code {code}.")
     warned, failed = lines[: -1 if code else None], lines[-1:] if code else []
-    if (code and not re.match(r"convcli: error: \S", "".join(failed))) or (code and warned and not frames):
+    if (code and not re.match(r"convcli: error: \S", "".join(failed))) or (code and warned and not several):
         found.append(f"expected one line: {err!r}.")
     if not all(re.match(r"convcli: (warning|loss): \S", line) for line in warned):
         found.append(f"expected warnings: {err!r}.")
@@ -171,7 +171,7 @@ def complaints(code: int, out: str, err: str, *, frames: bool) -> list[str]:
         found.append(f"stdout: {out[:100]!r}.")
     if "not enough memory" in err or "Unable to allocate" in err:
         found.append(f"asked for memory: {err!r}.")
-    left = [path.name for path in Path("out").iterdir() if (code and not frames) or path.name.startswith(".")]
+    left = [path.name for path in Path("out").iterdir() if (code and not several) or path.name.startswith(".")]
     if left:
         found.append(f"left {left}.")
     for path in Path("out").iterdir():
