@@ -33,7 +33,7 @@ def test_some_damaged_files(seed, tmp_path, record_property):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "count"), [("pictures", 3000), ("arrays", 1000)])
+@pytest.mark.parametrize(("kind", "count"), [("pictures", 2200), ("arrays", 800)])
 def test_many_damaged_files(kind, count, seed, soak, tmp_path, record_property):
     for number in range(soak):
         assert_as_promised(tmp_path / f"{number}", seed + number, count, kind, record_property)
