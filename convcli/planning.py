@@ -22,8 +22,9 @@ class Forecast(NamedTuple):
 
     dtype: that Z is computed in; gradients are computed in GRADIENTS_IN.
     plans: by what they compute: ``output``, ``kernel`` (its gradient), ``input`` (its gradient, at the first phase of
-    the stride). Where ``passes`` are more than 1, the plan is the first's: of taps so far apart that each goes alone,
-    of output channels whose gradient is made after others', or of the phases of the stride.
+    the stride that reaches the image; none where all windows lie in the pads). Where ``passes`` are more than 1, the
+    plan is the first's: of taps so far apart that each goes alone, of output channels whose gradient is made after
+    others', or of the phases of the stride.
     """
 
     input_shape: tuple[int, ...]
@@ -58,12 +59,13 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
     K = kernel_blocks(kernel.weights, geometry, flip=request.flip)
     narrow, *narrower = gradient_parts(geometry, execution.memory)
     automatic = replace(execution, algorithm="auto")
-    input_plan, phases = _input_gradient_plan(K, geometry, automatic)
     plans = {
         "output": request.plan(input_shape, dtype),
         "kernel": plan_for_kernel_gradient(narrow.geometry, GRADIENTS_IN, automatic),
-        "input": input_plan,
     }
+    input_plan, phases = _input_gradient_plan(K, geometry, automatic)
+    if input_plan is not None:
+        plans["input"] = input_plan
     return Forecast(
         input_shape,
         kernel.weights.shape,
@@ -76,12 +78,14 @@ def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any
     )
 
 
-def _input_gradient_plan(K: Array, geometry: Geometry, execution: Execution) -> tuple[Plan, int]:
-    """The plan for dV at the first phase of the stride, and how many phases there are."""
+def _input_gradient_plan(K: Array, geometry: Geometry, execution: Execution) -> tuple[Plan | None, int]:
+    """The plan for dV at the first phase of the stride, if any, and how many phases there are."""
     if not geometry.shares_weights:
         first, *others = parts(geometry)
         return plan_for_kernel_gradient(first.geometry, GRADIENTS_IN, execution), 1 + len(others)
     phases = list(input_gradient_parts(K, geometry))
+    if not phases:
+        return None, 0
     return plan_for(phases[0].weights, phases[0].geometry, GRADIENTS_IN, execution), len(phases)
 
 

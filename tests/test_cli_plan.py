@@ -37,6 +37,13 @@ def test_untouched_rows_are_those_where_dV_is_zero(tmp_path):
         assert zero == [n for first, last in found["untouched"][name] for n in range(first, last + 1)]
 
 
+def test_windows_that_all_lie_in_the_pads(tmp_path):
+    """No window reads the one column, and so dV takes nothing."""
+    found = planned("--input-shape", "1,1,1", "-k", "[[2]]", "-s", "1,2", "-p", "1", cwd=tmp_path)
+    assert found["plans"].keys() == {"output", "kernel"}
+    assert found["untouched"]["columns"] == [[0, 0]]
+
+
 @pytest.mark.parametrize("algorithm", ["toeplitz", "im2col", "winograd", "direct"])
 def test_an_algorithm_that_was_asked_for(tmp_path, algorithm):
     np.save(tmp_path / "bank.npy", np.random.default_rng(0).random((64, 32, 3, 3)))

@@ -6,6 +6,7 @@ from convcli.cli.app import app
 
 
 def run(*arguments):
-    """Run the program, which says nothing."""
+    """Run the program, which says nothing on stderr; its stdout."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout

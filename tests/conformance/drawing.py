@@ -65,16 +65,19 @@ FLIPS = st.booleans()
 STRIDES = pairs(1, 4)
 PADS = st.integers(0, 5)
 PADDINGS = st.sampled_from(WORDS) | PADS | st.tuples(PADS, PADS) | st.tuples(PADS, PADS, PADS, PADS)
+BATCHES = ((), (1,), (2,), (3,), (2, 2))
 EDGES = st.sampled_from(("zero", *COPYING)) | st.integers(-16, 16).map(lambda fours: f"constant:{fours / 4}")
 
 
 @st.composite
-def convolutions(draw, *, room, strides=STRIDES, paddings=PADDINGS, edges=EDGES, ranks=(2, 4, 6), flips=FLIPS):
+def convolutions(
+    draw, *, room, strides=STRIDES, paddings=PADDINGS, edges=EDGES, ranks=(2, 4, 6), flips=FLIPS, batches=BATCHES
+):
     """room: how many pixels beyond those that the kernel needs an image may have along an axis."""
     taps, stride, dilation, padding = draw(pairs(1, 4)), draw(strides), draw(pairs(1, 3)), draw(paddings)
     sizes = [least + draw(st.integers(0, room)) for least in _least_sizes(padding, taps, dilation)]
     rank, edge, flip = draw(st.sampled_from(ranks)), draw(edges), draw(flips)
-    batch = draw(st.sampled_from(((), (1,), (2,), (3,), (2, 2))))
+    batch = draw(st.sampled_from(batches))
     if rank == 2:
         return Convolution((*batch, *sizes), taps, stride, padding, dilation, 1, edge, flip)
     groups, ins, outs = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 3))

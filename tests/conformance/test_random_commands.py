@@ -1,0 +1,101 @@
+"""Random convolutions through every command, against the library, which other tests hold against others."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import run
+from drawing import convolutions
+from geometries import integers
+from hypothesis import strategies as st
+from reference import assert_same
+from sampling import try_many
+from scipy.sparse import load_npz
+
+from convcli import conv2d, conv2d_grad
+
+pytestmark = pytest.mark.conformance
+
+
+def test_commands(seed, soak):
+    drawn = st.tuples(convolutions(room=5, batches=((),)), st.integers(0, 2**32))
+    try_many(drawn, commands_agree, seed=seed, examples=12 * soak)
+
+
+def commands_agree(drawn):
+    """A convolution, and what chooses the places to explain."""
+    convolution, number = drawn
+    with tempfile.TemporaryDirectory() as folder:
+        tensors = {name: integers(getattr(convolution, name), seed) for seed, name in enumerate("VKZ", start=1)}
+        tensors["G"], tensors["b"] = tensors.pop("Z"), integers(bias_shape(convolution), seed=4)
+        for name, tensor in tensors.items():
+            np.save(Path(folder) / f"{name}.npy", tensor)
+        for check in (planned, applied, differentiated, explained, checked, laid_out):
+            check(Path(folder), convolution, tensors, np.random.default_rng(number))
+
+
+def bias_shape(convolution):
+    return convolution.Z[-3:] if len(convolution.K) > 2 else ()
+
+
+def words(folder, convolution, *, upstream=False, image=True):
+    """The arguments of a command."""
+    listed = {"-s": convolution.stride, "-d": convolution.dilation, "-p": convolution.padding}
+    options = [word for option, value in listed.items() for word in (option, joined(value))]
+    data = [folder / "V.npy"] if image else ["--input-shape", joined(convolution.V)]
+    data += ["-k", folder / "K.npy", "--bias", folder / "b.npy", *(["-G", folder / "G.npy"] if upstream else [])]
+    return [*data, *options, "-e", convolution.edge, "-g", convolution.groups, *["--flip"] * convolution.flip]
+
+
+def joined(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def output(convolution, tensors):
+    return conv2d(tensors["V"], tensors["K"], tensors["b"], **convolution.options)
+
+
+def gradients(convolution, tensors):
+    V, K, G, b = (tensors[name] for name in "VKGb")
+    return conv2d_grad(V, K, G, bias=b, **convolution.options)
+
+
+def planned(folder, convolution, tensors, rng):
+    told = json.loads(run("plan", *words(folder, convolution), "--json"))
+    assert told["shape"]["output"][-2:] == list(convolution.Z[-2:])
+    assert tuple(told["pads"].values()) == convolution.pads
+
+
+def applied(folder, convolution, tensors, rng):
+    run("apply", *words(folder, convolution), "-o", folder / "Z.npy")
+    Z = np.load(folder / "Z.npy")
+    assert_same(Z.reshape(convolution.Z), output(convolution, tensors))
+
+
+def differentiated(folder, convolution, tensors, rng):
+    run("grad", *words(folder, convolution, upstream=True), "-o", folder / "gradients.npz")
+    with np.load(folder / "gradients.npz") as found:
+        for name, gradient in vars(gradients(convolution, tensors)).items():
+            assert_same(found[name].reshape(gradient.shape), gradient)
+
+
+def explained(folder, convolution, tensors, rng):
+    """One number of each."""
+    found = {"output": output(convolution, tensors), **vars(gradients(convolution, tensors))}
+    for of, tensor in found.items():
+        at = tuple(rng.integers(0, tensor.shape).tolist())
+        place = ["--at", joined((0,) * (of in ("output", "input") and tensor.ndim == 2) + at)] if at else []
+        arguments = words(folder, convolution, upstream=of != "output")
+        assert json.loads(run("explain", *arguments, "--of", of, *place, "--json"))["sum"] == tensor[at]
+
+
+def checked(folder, convolution, tensors, rng):
+    assert json.loads(run("check", *words(folder, convolution, upstream=True), "--json"))["holds"]
+
+
+def laid_out(folder, convolution, tensors, rng):
+    run("matrix", *words(folder, convolution, image=False), "-q", "-o", folder / "M.npz")
+    dV = load_npz(folder / "M.npz").T @ tensors["G"].ravel()
+    assert_same(dV.reshape(convolution.V), gradients(convolution, tensors).input)
