@@ -44,7 +44,7 @@ def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtyp
     # By name, for a type of numpy is equal to None where it is float64.
     try:
         name = np.dtype(requested).name
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         name = ""
     found = [each for each in allowed if each.name == name]
     if not found:
