@@ -111,7 +111,7 @@ def test_every_option_takes_every_word(commands, soak):
     """At each run a part of them, and with --soak all."""
     start, before = time.monotonic(), commands.count
     pairs = [(*parameter, word) for parameter in PARAMETERS for word in WORDS]
-    step = max(1, 8 // soak)
+    step = max(1, 12 // soak)
     for name, option, text in pairs[int(start) % step :: step]:
         try_it(commands, name, option, text)
     print(f"{commands.count - before} command lines in {time.monotonic() - start:.0f} s")
