@@ -99,7 +99,7 @@ def hold(data):
 @pytest.mark.parametrize("text", [GRID, BANK], ids=["list", "object"])
 def test_truncated_at_every_byte(text):
     for length in range(len(text)):
-        with pytest.raises(KernelError, match="^source:"):
+        with pytest.raises(KernelError, match=r"^source:"):
             parse_kernel(text[:length], "source", "name")
 
 
