@@ -172,6 +172,30 @@ def test_what_is_said(commands, line, message):
     assert (result.code, result.err[: len(message) + 16]) == (2, f"convcli: error: {message}")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "plan -k box v.npy -p 100000000,0",
+        "plan -k box --input-shape 1,1000000000,1000000",
+        "explain -k box v.npy --at 0,0,0 -p 100000000",
+        "apply -k box v.npy -s 1000000 -p 1000000 -o far.npy --overwrite",
+        "kernels [[1e308,1e308]]",
+        "apply -k [[1e300]] v.npy -o beyond.npy --overwrite",
+        "apply -k box --bias 1e300 v.npy -o beyond.npy --overwrite",
+        "matrix -k [[1e308,1e308]] -e constant:1e308 v.npy -f mtx",
+    ],
+)
+def test_large_numbers_that_take_no_memory(commands, line):
+    result = commands.run(*line.split())
+    assert (result.code, result.err) == (0, "")
+
+
+def test_a_large_kernel_is_shown_in_part(commands):
+    shown = commands.run("kernels", "box:2047").out.decode()
+    assert shown.startswith("box:2047  (2047, 2047)  sum 1\n")
+    assert shown.endswith("  ... left out: rows 1023..2046 of 2,047 and columns 127..2046 of 2,047\n")
+
+
 def test_what_has_no_end_is_refused_before_memory_is_gone(tmp_path):
     message = "it has no end, or is larger than half of the memory left, "
     with Commands(tmp_path, memory=1 << 30) as commands:
