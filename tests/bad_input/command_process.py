@@ -25,6 +25,7 @@ def serve(requests, answers):
     for line in requests:
         request = json.loads(line)
         sources._stdin.cache_clear()
+        os.chdir(request["folder"])
         answers.write(json.dumps(run(app, request["arguments"], request["stdin"].encode("latin-1"))) + "\n")
         answers.flush()
 

@@ -30,11 +30,15 @@ class Commands:
             self._process.kill()
             self._process.communicate()
 
-    def run(self, *arguments, stdin=b""):
+    def run(self, *arguments, stdin=b"", cwd=None):
         """Exit code, stdout and stderr. Fails where the command did not end, or crashed."""
         self.count += 1
         process = self._started()
-        request = {"arguments": [os.fsdecode(each) for each in arguments], "stdin": stdin.decode("latin-1")}
+        request = {
+            "arguments": [os.fsdecode(each) for each in arguments],
+            "stdin": stdin.decode("latin-1"),
+            "folder": str(cwd or self._folder),
+        }
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
         answer = process.stdout.readline()

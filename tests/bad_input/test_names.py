@@ -41,6 +41,12 @@ NAMES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    with Commands(tmp_path_factory.mktemp("commands")) as found:
+        yield found
+
+
 @pytest.fixture
 def folder(tmp_path):
     """One picture under every name."""
@@ -105,30 +111,30 @@ def test_lists_of_json_and_patterns(word, is_array):
     assert is_inline_array(word) is is_array
 
 
-def test_every_name(folder):
+def test_every_name(commands, folder):
     """Given by itself behind --, all together in a list, and as the folder that holds them."""
     expected = {os.fsdecode(name) for name in NAMES} | {"V.npy"}
-    with Commands(folder) as commands:
-        for name in NAMES:
-            result = commands.run("plan", "-k", "box", "--json", "--", name)
-            assert (result.code, result.err) == (0, ""), name
-        data = b"\0".join([*NAMES, b"V.npy"])
-        # In a folder "...npy" is a hidden file without an extension.
-        for arguments, left_out in ((["--files-from", "-", "-0"], set()), (["."], {"...npy"})):
-            result = commands.run("apply", "-k", "box", "--dry-run", "--json", "-o", "o/", *arguments, stdin=data)
-            lines = [json.loads(line) for line in result.out.splitlines()]
-            assert result.code == 0
-            assert {os.path.basename(line["input"]) for line in lines} == expected - left_out
-            assert all(line["output"].startswith("o/") for line in lines)
-        told = commands.run("apply", "-k", "box", "--dry-run", "-o", "o/", ".")
+    for name in NAMES:
+        result = commands.run("plan", "-k", "box", "--json", "--", name, cwd=folder)
+        assert (result.code, result.err) == (0, ""), name
+    data = b"\0".join([*NAMES, b"V.npy"])
+    # In a folder "...npy" is a hidden file without an extension.
+    for arguments, left_out in ((["--files-from", "-", "-0"], set()), (["."], {"...npy"})):
+        result = commands.run(
+            "apply", "-k", "box", "--dry-run", "--json", "-o", "o/", *arguments, stdin=data, cwd=folder
+        )
+        lines = [json.loads(line) for line in result.out.splitlines()]
+        assert result.code == 0
+        assert {os.path.basename(line["input"]) for line in lines} == expected - left_out
+        assert all(line["output"].startswith("o/") for line in lines)
+    told = commands.run("apply", "-k", "box", "--dry-run", "-o", "o/", ".", cwd=folder)
     assert told.out.decode().replace("\n", "").isprintable()
     assert rb"./new\nline.npy -> o/new\nline.box.png: 1x4x5 uint8, 20 bytes" in told.out
 
 
-def test_files_of_every_name_are_written(folder):
+def test_files_of_every_name_are_written(commands, folder):
     """But for the one whose output's name is too long, which is told of."""
-    with Commands(folder) as commands:
-        result = commands.run("apply", "-k", "box", "-f", "npy", "-o", "o/", ".", "--json", "-v")
+    result = commands.run("apply", "-k", "box", "-f", "npy", "-o", "o/", ".", "--json", "-v", cwd=folder)
     assert result.code == 1
     failed = [line for line in result.err.splitlines() if line.startswith("convcli: error: ")]
     assert failed[0].endswith(".box.npy: File name too long")
@@ -163,28 +169,27 @@ def test_leading_dashes(folder):
     assert json.loads(succeed("plan", "-k", "box", "--json", "./-x.npy", cwd=folder))["shape"]["input"] == [1, 4, 5]
 
 
-def test_a_pattern_may_begin_with_a_bracket(tmp_path):
+def test_a_pattern_may_begin_with_a_bracket(commands, tmp_path):
     for name in "abc":
         np.save(tmp_path / f"{name}.npy", np.ones((1, 4, 5)))
-    with Commands(tmp_path) as commands:
-        found = commands.run("apply", "[ab].npy", "-k", "box", "--dry-run", "--json")
-        assert [json.loads(line)["input"] for line in found.out.splitlines()] == ["a.npy", "b.npy"]
-        for arguments, code, message in (
-            (["apply", "[xy].png", "-k", "box"], 1, "no file matches [xy].png"),
-            (
-                ["grad", "a.npy", "-k", "[ab].json"],
-                2,
-                "expected a kernel file that can be read, given '[ab].json': No ",
-            ),
-            (
-                ["grad", "a.npy", "-k", "box", "-G", "[g].npy"],
-                1,
-                "upstream gradient G: expected ones, normal:SEED, mse:",
-            ),
-        ):
-            result = commands.run(*arguments)
-            assert_well_mannered(result)
-            assert (result.code, result.err[16 : 16 + len(message)]) == (code, message)
+    found = commands.run("apply", "[ab].npy", "-k", "box", "--dry-run", "--json", cwd=tmp_path)
+    assert [json.loads(line)["input"] for line in found.out.splitlines()] == ["a.npy", "b.npy"]
+    for arguments, code, message in (
+        (["apply", "[xy].png", "-k", "box"], 1, "no file matches [xy].png"),
+        (
+            ["grad", "a.npy", "-k", "[ab].json"],
+            2,
+            "expected a kernel file that can be read, given '[ab].json': No ",
+        ),
+        (
+            ["grad", "a.npy", "-k", "box", "-G", "[g].npy"],
+            1,
+            "upstream gradient G: expected ones, normal:SEED, mse:",
+        ),
+    ):
+        result = commands.run(*arguments, cwd=tmp_path)
+        assert_well_mannered(result)
+        assert (result.code, result.err[16 : 16 + len(message)]) == (code, message)
 
 
 LISTS = [
@@ -212,26 +217,27 @@ def test_lists_that_end_names_in_nul():
 
 
 @pytest.mark.slow
-def test_any_list(tmp_path, seed, soak):
+def test_any_list(commands, tmp_path, seed, soak):
     """Of names of any bytes, most of which no file has."""
     (tmp_path / "a").touch()
-    with Commands(tmp_path) as commands:
+    before = commands.count
 
-        @seeded(seed)
-        @settings(max_examples=25 * soak, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(st.lists(st.binary(max_size=12) | st.just(b"a")), st.booleans())
-        def hold(names, null):
-            data = (b"\0" if null else b"\n").join(name.replace(b"/", b"") for name in names)
-            options = ["-0"] if null else []
-            for arguments in (["--json"], ["--dry-run"]):
-                result = commands.run(
-                    *("apply", "--files-from", "-", "-k", "box", "-o", "o/{stem}.{kernel}.npy", "--overwrite"),
-                    *(options + arguments),
-                    stdin=data,
-                )
-                assert result.code in (0, 1, 2)
-                assert all(line.startswith("convcli: ") and line.isprintable() for line in result.err.splitlines())
-                assert arguments != ["--json"] or all(map(json.loads, result.out.splitlines()))
+    @seeded(seed)
+    @settings(max_examples=25 * soak, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.binary(max_size=12) | st.just(b"a")), st.booleans())
+    def hold(names, null):
+        data = (b"\0" if null else b"\n").join(name.replace(b"/", b"") for name in names)
+        options = ["-0"] if null else []
+        for arguments in (["--json"], ["--dry-run"]):
+            result = commands.run(
+                *("apply", "--files-from", "-", "-k", "box", "-o", "o/{stem}.{kernel}.npy", "--overwrite"),
+                *(options + arguments),
+                stdin=data,
+                cwd=tmp_path,
+            )
+            assert result.code in (0, 1, 2)
+            assert all(line.startswith("convcli: ") and line.isprintable() for line in result.err.splitlines())
+            assert arguments != ["--json"] or all(map(json.loads, result.out.splitlines()))
 
-        hold()
-        print(f"{commands.count} lists")
+    hold()
+    print(f"{commands.count - before} lists")

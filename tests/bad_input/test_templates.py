@@ -110,6 +110,12 @@ def test_no_crafted_name_leads_out(seed, soak):
     assert refused
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    with Commands(tmp_path_factory.mktemp("commands")) as found:
+        yield found
+
+
 @pytest.fixture
 def folder(tmp_path):
     work = tmp_path / "deep" / "work"
@@ -136,28 +142,26 @@ def files(folder):
         (["--files-from", "-", "-k", "box", "-o", "out/{dir}/{stem}.png", "--dry-run"], b"../a.npy", "out/../a.png"),
     ],
 )
-def test_before_any_work(folder, arguments, stdin, named):
+def test_before_any_work(commands, folder, arguments, stdin, named):
     before = files(folder)
-    with Commands(folder / "deep" / "work") as commands:
-        result = commands.run("apply", *arguments, stdin=stdin)
+    result = commands.run("apply", *arguments, stdin=stdin, cwd=folder / "deep" / "work")
     assert_well_mannered(result)
     assert result.code == 2
     assert named is None or f"the output {named} would be outside of out, because" in result.err
     assert files(folder) == before
 
 
-def test_gradients_and_kernels_too(folder):
-    before = files(folder)
-    with Commands(folder / "deep" / "work") as commands:
-        result = commands.run("grad", "../a.npy", "-k", "box", "-o", "out/{dir}/{stem}.{wrt}.npy")
-        assert (result.code, "would be outside of out" in result.err) == (2, True)
-        assert files(folder) == before
-        assert commands.run("kernels", "evil.json", "-o", "out/").code == 0
-        assert commands.run("apply", "a.npy", "-k", "evil.json", "-o", "out/").code == 0
+def test_gradients_and_kernels_too(commands, folder):
+    work, before = folder / "deep" / "work", files(folder)
+    result = commands.run("grad", "../a.npy", "-k", "box", "-o", "out/{dir}/{stem}.{wrt}.npy", cwd=work)
+    assert (result.code, "would be outside of out" in result.err) == (2, True)
+    assert files(folder) == before
+    assert commands.run("kernels", "evil.json", "-o", "out/", cwd=work).code == 0
+    assert commands.run("apply", "a.npy", "-k", "evil.json", "-o", "out/", cwd=work).code == 0
     assert files(folder) - before == {"deep/work/out/-..-evil.txt", "deep/work/out/a.-..-evil.png"}
 
 
-def test_links(folder):
+def test_links(commands, folder):
     """A folder elsewhere is written into, as it was put there for that; a link to nothing or to an input is not."""
     work, elsewhere = folder / "deep" / "work", folder / "elsewhere"
     elsewhere.mkdir()
@@ -167,16 +171,16 @@ def test_links(folder):
     (work / "out" / "a.npy").symlink_to(work / "a.npy")
     (work / "out" / "b.npy").symlink_to(work / "b.npy")
     inputs = {name: (work / name).read_bytes() for name in ("a.npy", "b.npy")}
-    with Commands(work) as commands:
-        assert commands.run("apply", "a.npy", "-k", "box", "-o", "linked/{stem}.png").code == 0
-        for output, code, message in (
-            ("out/nothing.npy", 1, "out/nothing.npy is a link to nothing: remove it, or use -o to write elsewhere"),
-            ("out/a.npy", 2, "the output out/a.npy is also an input: use -o to write elsewhere"),
-        ):
-            result = commands.run("apply", "a.npy", "-k", "box", "-o", output, "--overwrite")
-            assert (result.code, result.err) == (code, f"convcli: error: {message}\n")
-        both = commands.run("apply", "a.npy", "b.npy", "-k", "box", "-o", "out/{stem}.npy", "--overwrite")
-        assert (both.code, "is also an input" in both.err) == (2, True)
+    assert commands.run("apply", "a.npy", "-k", "box", "-o", "linked/{stem}.png", cwd=work).code == 0
+    for output, code, message in (
+        ("out/nothing.npy", 1, "out/nothing.npy is a link to nothing: remove it, or use -o to write elsewhere"),
+        ("out/a.npy", 2, "the output out/a.npy is also an input: use -o to write elsewhere"),
+    ):
+        result = commands.run("apply", "a.npy", "-k", "box", "-o", output, "--overwrite", cwd=work)
+        assert (result.code, result.err) == (code, f"convcli: error: {message}\n")
+    many = ["apply", "a.npy", "b.npy", "-k", "box", "-o", "out/{stem}.npy", "--overwrite"]
+    both = commands.run(*many, cwd=work)
+    assert (both.code, "is also an input" in both.err) == (2, True)
     assert (elsewhere / "a.png").exists()
     assert not (folder / "nothing.npy").exists()
     assert {name: (work / name).read_bytes() for name in inputs} == inputs
