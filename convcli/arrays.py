@@ -41,11 +41,7 @@ def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[
 
 
 def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtype[Any]:
-    # By name, for a type of numpy is equal to None where it is float64.
-    try:
-        name = np.dtype(requested).name
-    except TypeError:
-        name = ""
+    name = requested if isinstance(requested, str) else _name_of_type(requested)
     found = [each for each in allowed if each.name == name]
     if not found:
         names = ", ".join(each.name for each in allowed)
@@ -53,6 +49,13 @@ def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtyp
             f"dtype: expected {names.replace(', ', ' or ') if len(allowed) == 2 else names}, given {requested}"
         )
     return found[0]
+
+
+def _name_of_type(requested: DTypeLike) -> str:
+    try:
+        return np.dtype(requested).name
+    except TypeError:
+        return ""
 
 
 def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> None:

@@ -149,8 +149,8 @@ def expand(template: str, values: Mapping[str, str]) -> str:
     folder = _named_folder(pieces, values)
     if not _is_below(name, folder):
         raise OptionError(
-            f"the output {name} would be outside of {folder or 'the current folder'}, where {{dir}} or {{stem}} leads: "
-            "use -o without that, or name the images from a folder that holds them"
+            f"the output {name} would be outside of {folder or 'the current folder'}, because {{dir}} or {{stem}} "
+            "leads out of it: use -o without that, or name the images from a folder that holds them"
         )
     return name
 

@@ -14,7 +14,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray, IntArray
 from convcli.formulas import index_letters, output_letters
 from convcli.geometry import Axis, Geometry
-from convcli.padding import OUTSIDE
+from convcli.padding import OUTSIDE, sources
 
 Indices = Mapping[str, IntArray]
 
@@ -96,7 +96,6 @@ class Tensors:
     def __init__(self, V: Array, K: Array, G: Array | None, geometry: Geometry, *, flip: bool) -> None:
         self.V, self.K, self.G, self.geometry = V, K, G, geometry
         self._flip = flip
-        self._sources = [axis.sources(range(axis.padded), geometry.edge) for axis in self._axes]
 
     @property
     def is_plane(self) -> bool:
@@ -119,12 +118,13 @@ class Tensors:
         """The (output, tap) pairs that read an input row (axis 0) or column (axis 1), itself or a copy."""
         side = self._axes[axis]
         output, tap = np.indices((side.output, side.taps)).reshape(2, -1)
-        found = self._sources[axis][self._read(side, output, tap)] == pixel
+        found = self._source(side, self._read(side, output, tap)) == pixel
         return output[found], tap[found]
 
     def copies(self, axis: int, pixel: int) -> tuple[int, ...]:
         """The padded rows (axis 0) or columns (axis 1) that hold an input row or column."""
-        return tuple(np.flatnonzero(self._sources[axis] == pixel).tolist())
+        side = self._axes[axis]
+        return tuple(np.flatnonzero(self._source(side, np.arange(side.padded)) == pixel).tolist())
 
     @property
     def _axes(self) -> tuple[Axis, Axis]:
@@ -135,16 +135,20 @@ class Tensors:
         y, x = self._axes
         rows, columns = self._read(y, indices["j"], indices["m"]), self._read(x, indices["k"], indices["n"])
         channel = self._channel(indices)
-        sources = np.stack([channel, self._sources[0][rows], self._sources[1][columns]], axis=-1)
-        outside = (sources == OUTSIDE).any(axis=-1)
-        values = np.asarray(self.V[tuple(np.maximum(sources, 0).T)], np.float64)
-        values[outside], sources[outside] = self.geometry.edge.value, OUTSIDE
+        held = np.stack([channel, self._source(y, rows), self._source(x, columns)], axis=-1)
+        outside = (held == OUTSIDE).any(axis=-1)
+        values = np.asarray(self.V[tuple(np.maximum(held, 0).T)], np.float64)
+        values[outside], held[outside] = self.geometry.edge.value, OUTSIDE
         in_pads = ~(_inside(rows, y) & _inside(columns, x))
-        return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(sources, in_pads))
+        return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(held, in_pads))
 
     def _read(self, axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
         """The padded pixels of an axis that outputs read under taps."""
         return output * axis.stride + (axis.taps - 1 - tap if self._flip else tap) * axis.dilation
+
+    def _source(self, axis: Axis, padded: IntArray) -> IntArray:
+        """The input pixels of an axis that padded ones hold."""
+        return sources(axis.size, padded - axis.before, self.geometry.edge)
 
     def _channel(self, indices: Indices) -> IntArray:
         """V's channel: l is counted within the group of i."""

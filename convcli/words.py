@@ -23,7 +23,7 @@ def in_one_line(text: str) -> str:
 
 def _plain(text: str) -> str:
     if not (text.isascii() and text.isprintable()) or "_" in text:
-        raise ValueError
+        raise ValueError(f"expected a number in ASCII digits, given {text!r}")
     return text
 
 

@@ -1,0 +1,70 @@
+"""The program's commands, one after the other in one process: what each leaves at the descriptors that it was given.
+
+Run by ``many_commands``, which says over stdin what to run, and is told over stdout what came of it.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import traceback
+from contextlib import ExitStack
+
+# Of a command, which then has no end for all that a user knows.
+SECONDS = 30
+LARGEST_FILE = 64 << 20
+
+
+def serve(requests, answers):
+    """Run each command that is asked for, a line of JSON each; answer with a line of JSON."""
+    from convcli.cli import sources
+    from convcli.cli.app import app
+
+    for line in requests:
+        request = json.loads(line)
+        sources._stdin.cache_clear()
+        os.chdir(request["folder"])
+        answers.write(json.dumps(run(app, request["arguments"], request["stdin"].encode("latin-1"))) + "\n")
+        answers.flush()
+
+
+def run(app, arguments, stdin):
+    """Exit code, stdout and stderr of one command; one that does not end ends the process."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+        files[0].write(stdin)
+        files[0].seek(0)
+        for number, file in enumerate(files):
+            os.dup2(file.fileno(), number)
+        signal.alarm(SECONDS)
+        code = exit_code(app, arguments)
+        signal.alarm(0)
+        sys.stdout.flush()
+        return {"code": code, "out": contents(files[1]), "err": contents(files[2])}
+
+
+def exit_code(app, arguments):
+    """What the interpreter would leave with: 1, and a traceback on stderr, for an exception."""
+    try:
+        app(arguments)
+    except SystemExit as end:
+        return 0 if end.code is None else int(end.code)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def contents(file):
+    file.seek(0)
+    return file.read().decode("latin-1")
+
+
+if __name__ == "__main__":
+    # Answers go where stdout was: the commands get other files for theirs.
+    channels = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    limit = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    serve(*channels)

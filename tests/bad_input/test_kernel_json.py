@@ -1,0 +1,243 @@
+"""Kernel JSON, and JSON of other tensors, that is broken in every way: an error in one line that gives its place."""
+
+import json
+import random
+import time
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from many_commands import Commands, assert_well_mannered
+
+from convcli.errors import ConvcliError, KernelError
+from convcli.json_reading import parse_array_json
+from convcli.kernel_json import kernel_to_json, parse_kernel_json
+from convcli.kernel_loading import parse_kernel
+from convcli.kernels import require_kernel_shape
+
+GRID = b"[[1, -2.5e-1, 3], [4, 5, 6]]"
+BANK = b'{"name": "two\\u00e9", "weights": [[[[1, 2]]], [[[3, 4]]]],\n "bias": [5, -0.0], "groups": 2, "divisor": 4}'
+DEEP = 100_000
+
+MISTAKES = [
+    (b"\xef\xbb\xbf[[1]]", "k:1:1: expected UTF-8 without a byte order mark, given one"),
+    ("[[1]]".encode("utf-16"), "k:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
+    ("[[1]]".encode("utf-16-le"), "k:1:2: invalid JSON at '\\x00': Expecting value"),
+    (b'{"weights": [[1]], "name": "\xff"}', "k:1:29: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
+    (b"[[1\0]]", "k:1:4: invalid JSON at '\\x00': Expecting ',' delimiter"),
+    (b"\0" * 10, "k:1:1: invalid JSON at '\\x00': Expecting value"),
+    (b"[" * DEEP, "k:1:1: lists nested too deeply to read"),
+    (b"[" * DEEP + b"]" * DEEP, "k:1:1: lists nested too deeply to read"),
+    (b'{"weights": ' * DEEP, "k:1:1: lists nested too deeply to read"),
+    (b'{"weights": ' + b"[" * DEEP + b"1" + b"]" * DEEP + b"}", "k:1:1: lists nested too deeply to read"),
+    (b'["' + b"[" * DEEP + b'"]', f'k:1:2: [0]: expected a number, given "{"[" * 39}...'),
+    (b"[[1, 1e999]]", "k:1:6: [0][1]: expected a finite number, given 1e999"),
+    (b"[[1, " + b"9" * 5000 + b"]]", f"k:1:6: [0][1]: expected a finite number, given {'9' * 40}..."),
+    (b"[[1, -Infinity]]", "k:1:6: [0][1]: expected a finite number, given -Infinity"),
+    (b'[[1, "2"]]', 'k:1:6: [0][1]: expected a number, given "2"'),
+    (b"[[1, 2,]]", "k:1:8: invalid JSON at ']': "),
+    (b"[[1, 2]] // the ridge", "k:1:10: invalid JSON at '/': Extra data"),
+    (b'{"weights": [[1]], "weights": [[2]]}', "k:1:20: weights: given twice; keep one"),
+    (b'{"weights": [[1e308, 1]], "scale": 1e10}', "k:1:36: scale: expected a number that leaves the weights finite"),
+    (b'{"weights": [[1]], "name": "a\\u001b[31mb"}', "k:1:28: name: expected a string of printable characters"),
+    (b'{"weights": [[1]], "name": "\\ud800"}', "k:1:28: name: expected a string of printable characters"),
+    (b'{"weights": [[1]], "\\u001b[31m": 1}', 'k:1:20: "\\u001b[31m": unknown key; the keys are name, weights, '),
+]
+
+EDGES = [
+    (b"[[1e-320, -0.0, 5e-324]]", [[1e-320, -0.0, 5e-324]]),
+    (b"[[1e308, 1e308], [1e308, -1e308]]", [[1e308, 1e308], [1e308, -1e308]]),
+    (b"[[1e-999, 0.1e1, 9007199254740993]]", [[0, 1, 9007199254740992]]),
+    (b"\r\n\t [[1]] \n\n", [[1]]),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), MISTAKES, ids=[str(data[:30]) for data, _ in MISTAKES])
+def test_mistakes(data, message):
+    with pytest.raises(KernelError) as error:
+        parse_kernel(data, "k", "k")
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("data", "weights"), EDGES, ids=[str(data[:30]) for data, _ in EDGES])
+def test_numbers_at_the_ends_of_float64(data, weights):
+    found = parse_kernel(data, "k", "k").weights
+    assert np.array_equal(found, weights)
+    assert np.array_equal(np.signbit(found), np.signbit(weights))
+
+
+def read(parse, *arguments):
+    """What it gives, or else what is wrong."""
+    try:
+        return parse(*arguments), ""
+    except ConvcliError as error:
+        return None, str(error)
+
+
+def assert_placed(error):
+    assert error.startswith("source:")
+    assert len(error.splitlines()) == 1
+
+
+def hold(data):
+    """A kernel that can be written and read again, or one line that begins with the name of the source."""
+    kernel, error = read(parse_kernel, data, "source", "name")
+    if error:
+        assert_placed(error)
+        return
+    require_kernel_shape(kernel.weights.shape)
+    assert np.isfinite(kernel.weights).all()
+    again = parse_kernel_json(kernel_to_json(kernel), "again", "again")
+    assert (again.name, again.groups) == (kernel.name, kernel.groups)
+    np.testing.assert_array_equal(again.weights, kernel.weights)
+    np.testing.assert_array_equal(again.bias, kernel.bias)
+
+
+@pytest.mark.parametrize("text", [GRID, BANK], ids=["list", "object"])
+def test_truncated_at_every_byte(text):
+    for length in range(len(text)):
+        with pytest.raises(KernelError, match=r"^source:"):
+            parse_kernel(text[:length], "source", "name")
+
+
+@pytest.mark.parametrize("text", [GRID, BANK], ids=["list", "object"])
+def test_every_bit_flipped(text):
+    for bit in range(8 * len(text)):
+        flipped = bytearray(text)
+        flipped[bit // 8] ^= 1 << bit % 8
+        hold(bytes(flipped))
+
+
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
+KEYS = st.sampled_from(["name", "weights", "bias", "scale", "divisor", "groups", "weight", ""])
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20
+)
+
+
+def grids(rank):
+    numbers = st.floats(allow_nan=False, allow_infinity=False)
+    for _ in range(rank):
+        numbers = st.lists(numbers, min_size=1, max_size=2)
+    return numbers
+
+
+NEARLY_KERNELS = st.fixed_dictionaries(
+    {"weights": st.one_of(grids(2), grids(4), grids(6), VALUES)},
+    optional={"name": st.text(), "bias": VALUES | grids(1), "scale": LEAVES, "divisor": LEAVES, "groups": LEAVES},
+)
+DOCUMENTS = st.one_of(VALUES, NEARLY_KERNELS).map(lambda value: json.dumps(value).encode())
+
+
+def drawn(strategy, seed, count):
+    """A decorator: call the function at once with so many examples."""
+    chosen = settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+    def run(function):
+        start = time.monotonic()
+        seeded(seed)(chosen(given(strategy)(function)))()
+        print(f"{count} inputs in {time.monotonic() - start:.1f} s")
+
+    return run
+
+
+@pytest.mark.slow
+def test_any_value(seed, soak):
+    drawn(DOCUMENTS, seed, 400 * soak)(hold)
+
+
+@pytest.mark.slow
+def test_any_bytes(seed, soak):
+    drawn(st.binary(max_size=200) | st.text(max_size=100).map(str.encode), seed, 400 * soak)(hold)
+
+
+@pytest.mark.slow
+def test_mutations_of_kernels(seed, soak):
+    """Cut, doubled, and with bytes of JSON's own put anywhere."""
+    draw = random.Random(seed)
+    start, count = time.monotonic(), 8000 * soak
+    for _ in range(count):
+        text = bytearray(draw.choice([GRID, BANK]))
+        for _ in range(draw.randint(1, 4)):
+            at = draw.randrange(len(text) + 1)
+            end = draw.randint(at, min(len(text), at + 6))
+            text[at:end] = draw.choice(
+                [b"", text[at:end] * 2, bytes(draw.choices(b'[]{},:"0159.eE+-nN \\\n\0\xff', k=3))]
+            )
+        hold(bytes(text))
+    print(f"{count} inputs in {time.monotonic() - start:.1f} s")
+
+
+@pytest.mark.slow
+def test_any_value_as_another_tensor(seed, soak):
+    def hold_tensor(data):
+        tensor, error = read(parse_array_json, data.decode(), "source")
+        assert error or np.isfinite(tensor).all()
+        if error:
+            assert_placed(error)
+
+    drawn(VALUES.map(lambda value: json.dumps(value).encode()), seed, 400 * soak)(hold_tensor)
+
+
+ROW = "[" + ",".join(["0.5"] * 1000) + "]"
+MILLION = {
+    "weights": "[" + ",".join([ROW] * 1000) + "]",
+    "bank": "[[[" + ",".join([ROW] * 1000) + "]]]",
+    "flat": "[" + ",".join(["0.5"] * 1_000_000) + "]",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MILLION["weights"][:-6] + ",null]]", "k:1:{at}: [999][999]: expected a number, given null"),
+        (MILLION["flat"][:-1] + ",]", "k:1:{at}: invalid JSON at "),
+        pytest.param(
+            MILLION["weights"][:-2] + ",true]]",
+            "k:1:{at}: [999]: expected a list of length 1000, like [0], given a list of",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            MILLION["bank"][:-7] + "1e999]]]]",
+            "k:1:{at}: [0][0][999][999]: expected a finite number, given ",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(MILLION["flat"], "k:1:1: expected weights of rank 2: ", marks=pytest.mark.slow),
+    ],
+    ids=["null", "comma", "ragged", "infinite", "flat"],
+)
+def test_a_million_weights_with_a_mistake_at_their_end(text, message):
+    with pytest.raises(KernelError) as error:
+        parse_kernel_json(text, "k", "k")
+    where = str(error.value).split(":")[2]
+    assert str(error.value).startswith(message.format(at=where))
+    assert message.startswith("k:1:1:") or int(where) > len(text) - 5000
+
+
+@pytest.mark.parametrize("name", ["weights", pytest.param("bank", marks=pytest.mark.slow)])
+def test_a_million_weights_can_be_used_within_memory(tmp_path, name):
+    (tmp_path / "k.json").write_text(MILLION[name])
+    np.save(tmp_path / "v.npy", np.ones((1, 4, 5), np.uint8))
+    with Commands(tmp_path, memory=2 << 30) as commands:
+        result = commands.run("apply", "v.npy", "-k", "k.json", "-o", "z.npy")
+        assert_well_mannered(result)
+        assert result.code == 0
+        np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), np.full((1, 4, 5), 10.0))
+        refused = commands.run("apply", "v.npy", "-k", "k.json", "-p", "valid", "-o", "y.npy")
+        assert refused.code == 2
+        assert "kernel larger than the padded input: the kernel reaches 1000x1000 pixels" in refused.err
+
+
+@pytest.mark.slow
+def test_a_hundred_megabytes(tmp_path):
+    """Many times as much text as can be weights: refused by its shape, in memory of a few times the text."""
+    row = "[" + ",".join(["0.123456789"] * 3000) + "]"
+    (tmp_path / "k.json").write_text("[" + ",".join([row] * 2800) + ",[1]]")
+    assert (tmp_path / "k.json").stat().st_size > 100e6
+    with Commands(tmp_path, memory=3 << 29) as commands:
+        result = commands.run("kernels", "k.json")
+    assert_well_mannered(result)
+    assert "[2800]: expected a list of length 3000, like [0], given a list of length 1" in result.err
