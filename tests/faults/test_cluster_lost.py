@@ -105,6 +105,17 @@ def test_tls_without_certificates(monkeypatch):
     assert str(error.value) == expected
 
 
+def test_processes_that_cannot_be_started(monkeypatch):
+    def refuse(**options):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", refuse)
+    expected = "cannot start 3 worker processes: Nanny failed to start; use fewer, or raise the limit (ulimit -u)"
+    with pytest.raises(ClusterError) as error, open_cluster("local:3"):
+        pass
+    assert str(error.value) == expected
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("openssl"), reason="makes the certificate")
 def test_tls(tmp_path):
