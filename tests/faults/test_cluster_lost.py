@@ -5,8 +5,10 @@ import shutil
 import signal
 import subprocess
 import time
+from importlib import import_module
 from pathlib import Path
 
+import dask
 import pytest
 from command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from photographs import files_in, photographs
@@ -98,11 +100,17 @@ def await_files(folder, count):
         time.sleep(0.01)
 
 
-def test_tls_without_certificates(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "reason"), [(None, ""), ("absent.pem", ", given those that cannot be read: No such file or directory")]
+)
+def test_tls_without_certificates(name, reason):
     expected = "--cluster tls://127.0.0.1:1: expected certificates in Dask's configuration, distributed.comm.tls"
-    with pytest.raises(OptionError) as error, open_cluster("tls://127.0.0.1:1"):
+    # With what there is by default, which is to come back.
+    import_module("distributed")
+    configured = {"distributed.comm.tls.ca-file": name, "distributed.comm.tls.client.cert": name}
+    with dask.config.set(configured), pytest.raises(OptionError) as error, open_cluster("tls://127.0.0.1:1"):
         pass
-    assert str(error.value) == expected
+    assert str(error.value) == expected + reason
 
 
 def test_processes_that_cannot_be_started(monkeypatch):
