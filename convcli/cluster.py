@@ -13,6 +13,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -218,6 +219,8 @@ def _deaf_to_signals() -> Iterator[None]:
 
     A signal that comes meanwhile waits for us.
     """
+    # Where multiprocessing starts it for the first of them, it unblocks signals.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
@@ -228,21 +231,29 @@ def _deaf_to_signals() -> Iterator[None]:
 @contextmanager
 def _client(address: str) -> "Iterator[Client]":
     from distributed import Client
-    from distributed.security import Security
 
+    if address.startswith("tls:"):
+        _require_certificates(address)
     try:
-        if address.startswith("tls:") and not Security().get_connection_args("client")["ssl_context"]:
-            raise OptionError(
-                f"--cluster {address}: expected certificates in Dask's configuration, distributed.comm.tls"
-            )
         client = Client(address, timeout=PATIENCE, set_as_default=False)
-    except ConvcliError:
-        raise
     except (OSError, ImportError, TypeError, RuntimeError, ValueError) as error:
         start = "is it running? start one with: dask scheduler"
         raise ClusterError(f"cannot reach a Dask scheduler at {address}: {_first_line(error)}; {start}") from None
     with client:
         yield client
+
+
+def _require_certificates(address: str) -> None:
+    """Raise unless Dask has them: it would take seconds to find that it has none, and print how it came to that."""
+    from distributed.security import Security
+
+    expected = f"--cluster {address}: expected certificates in Dask's configuration, distributed.comm.tls"
+    try:
+        found = Security().get_connection_args("client")["ssl_context"]
+    except OSError as error:
+        raise OptionError(f"{expected}, given those that cannot be read: {error.strerror or error}") from None
+    if not found:
+        raise OptionError(expected)
 
 
 def _require_workers(client: "Client", address: str) -> None:

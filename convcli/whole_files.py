@@ -82,8 +82,14 @@ def _nameless(folder: str) -> BinaryIO | None:
 
 
 def _give_name(stream: BinaryIO, name: str) -> None:
-    # Without src_dir_fd Python calls link(), which would link to the link in /proc.
-    os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno(), follow_symlinks=True)
+    try:
+        # Without src_dir_fd Python calls link(), which would link to the link in /proc.
+        os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno(), follow_symlinks=True)
+    except OSError:
+        # Some file systems, as of other machines, make such files and cannot name them.
+        stream.seek(0)
+        with open(name, "xb") as named:
+            shutil.copyfileobj(stream, named)
 
 
 def _publish(temporary: str, path: Path, target: str, existing: Existing) -> None:

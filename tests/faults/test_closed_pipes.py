@@ -20,7 +20,7 @@ COMMANDS = [
     "apply V.png -k box -o - -f jpeg",
     "apply V.png -k box -o - -f tiff",
     "apply V.png -k box -o - -f webp",
-    "apply V.npy -k box -k sobel-x -o {stem}.{kernel}.npy --dry-run --json",
+    "apply V.npy -k box -k sobel-x -o {stem}.{kernel}.npy --dry-run --json -q",
     "grad V.npy -k box -f json",
     "grad V.npy -k box -f csv",
     "grad V.npy -k box -f npz",

@@ -1,0 +1,167 @@
+"""A cluster that goes, freezes or has certificates: one line in bounded time, nothing half-written or left running."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from importlib import import_module
+from pathlib import Path
+
+import dask
+import pytest
+from command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
+from photographs import files_in, photographs
+from test_cluster import DASK, SCRIPTS, address, scheduler
+
+from convcli.cluster import open_cluster
+from convcli.errors import ClusterError, OptionError
+
+BATCH = ("apply", "a/*", "b/*", "-k", "[[0,1],[2,-2]]", "-k", "gaussian:3", "--range", "offset", "-q")
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_freezes(tmp_path, monkeypatch):
+    """Its connection stays open, so that nothing is noticed but that it does not answer."""
+    monkeypatch.setattr("convcli.cluster.WITHOUT_WORKERS", 0.5)
+    monkeypatch.setattr("convcli.cluster.WITHOUT_ANSWER", 1)
+    with scheduler(tmp_path, workers=1) as (process, _), open_cluster(address(tmp_path)) as cluster:
+        results = cluster.map(abs, iter(range(100)))
+        next(results)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(ClusterError) as error:
+                list(results)
+        finally:
+            process.send_signal(signal.SIGCONT)
+    assert str(error.value) == (
+        f"the scheduler at {address(tmp_path)} has not answered for 1 seconds: see its log, and run this again"
+    )
+
+
+@pytest.mark.slow
+def test_a_batch_whose_scheduler_dies(tmp_path):
+    photographs(tmp_path, 100, (100, 100))
+    assert convcli(*BATCH, "-o", "here/", cwd=tmp_path).code == 0
+    command = [CONVCLI, *BATCH, "-o", "there/"]
+    with scheduler(tmp_path, workers=2) as (process, _):
+        there = [*command, "--cluster", address(tmp_path)]
+        with subprocess.Popen(there, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as run:
+            await_files(tmp_path / "there", 5)
+            process.kill()
+            _, err = run.communicate(timeout=TIMEOUT)
+    assert (run.returncode, err.count("\n")) == (1, 1)
+    assert err.startswith("convcli: error: lost the scheduler at tcp://127.0.0.1:")
+    whole, some = files_in(tmp_path / "here"), files_in(tmp_path / "there")
+    assert 5 <= len(some) < 200
+    assert some == {name: whole[name] for name in some}
+    assert convcli(*BATCH, "-o", "there/", "--skip-existing", cwd=tmp_path).code == 0
+    assert files_in(tmp_path / "there") == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_processes_of_this_machine_end_with_the_run(number, tmp_path):
+    photographs(tmp_path, 200, (100, 100))
+    mark = f"CONVCLI_TEST={tmp_path}"
+    with subprocess.Popen(
+        [CONVCLI, *BATCH, "-o", "out/", "--cluster", "local:2"], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT | dict([mark.split("=")]), start_new_session=True,
+    ) as run:  # fmt: skip
+        await_files(tmp_path / "out", 5)
+        # To all of them, as a terminal sends it.
+        os.killpg(run.pid, number)
+        _, err = run.communicate(timeout=TIMEOUT)
+    assert run.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert err == "" or number == signal.SIGKILL
+    deadline = time.monotonic() + TIMEOUT
+    while processes_with(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert all(name.endswith(".png") for name in files_in(tmp_path / "out"))
+
+
+def processes_with(mark):
+    """Those that have it in their environment."""
+    return [each for each in Path("/proc").glob("[0-9]*/environ") if mark.encode() in read(each)]
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def await_files(folder, count):
+    deadline = time.monotonic() + TIMEOUT
+    while len(files_in(folder)) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [(None, ""), ("absent.pem", ", given those that cannot be read: No such file or directory")]
+)
+def test_tls_without_certificates(name, reason):
+    expected = "--cluster tls://127.0.0.1:1: expected certificates in Dask's configuration, distributed.comm.tls"
+    # With what there is by default, which is to come back.
+    import_module("distributed")
+    configured = {"distributed.comm.tls.ca-file": name, "distributed.comm.tls.client.cert": name}
+    with dask.config.set(configured), pytest.raises(OptionError) as error, open_cluster("tls://127.0.0.1:1"):
+        pass
+    assert str(error.value) == expected + reason
+
+
+def test_processes_that_cannot_be_started(monkeypatch):
+    def refuse(**options):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", refuse)
+    expected = "cannot start 3 worker processes: Nanny failed to start; use fewer, or raise the limit (ulimit -u)"
+    with pytest.raises(ClusterError) as error, open_cluster("local:3"):
+        pass
+    assert str(error.value) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("openssl"), reason="makes the certificate")
+def test_tls(tmp_path):
+    photographs(tmp_path, 10)
+    certificates = certified(tmp_path)
+    command = ("scheduler", "--no-dashboard", "--protocol", "tls", "--host", "127.0.0.1", "--port", "0")
+    file, env = tmp_path / "scheduler.json", DASK | certificates
+    with (tmp_path / "log").open("w") as log:
+        words = ("worker", "--no-nanny", "--no-dashboard")
+        started = [
+            subprocess.Popen([SCRIPTS / "dask", *each, "--scheduler-file", file], env=env, stdout=log, stderr=log)
+            for each in (command, words)
+        ]
+        await_scheduler(file)
+        try:
+            there = convcli(*BATCH, "-o", "there/", "--cluster", address(tmp_path), cwd=tmp_path, env=certificates)
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+    assert address(tmp_path).startswith("tls://")
+    assert (there.code, there.err) == (0, "")
+    assert convcli(*BATCH, "-o", "here/", cwd=tmp_path).code == 0
+    assert files_in(tmp_path / "there") == files_in(tmp_path / "here")
+
+
+def await_scheduler(file):
+    deadline = time.monotonic() + TIMEOUT
+    while not (file.exists() and file.read_text().endswith("}")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def certified(folder):
+    """The environment that gives Dask a certificate made for the occasion."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost")
+    subprocess.run(["openssl", *request, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    roles = ("CLIENT", "SCHEDULER", "WORKER")
+    parts = {f"{role}__CERT": cert for role in roles} | {f"{role}__KEY": key for role in roles} | {"CA_FILE": cert}
+    return {f"DASK_DISTRIBUTED__COMM__TLS__{part}": str(path) for part, path in parts.items()}
