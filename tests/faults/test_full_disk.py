@@ -34,7 +34,7 @@ COMMANDS = [
     "grad V.npy -k box -o out/g.json",
     "grad V.npy -k box -f text --full -o out/g.txt",
     "grad V.npy -k noise.npy --step 0.1 -o out/g.json",
-    "matrix --input-shape 1,17,17 -k noise.npy -o out/M.npz",
+    "matrix --input-shape 1,25,25 -k noise.npy -o out/M.npz",
     "matrix --input-shape 1,17,17 -k noise.npy -o out/M.mtx",
     "matrix --input-shape 1,17,17 -k noise.npy -o out/M.json",
     "kernels noise.npy --json -o out/k.json",
