@@ -54,9 +54,10 @@ class Commands(typer.core.TyperGroup):
         # How rich and typer leave when the reader of a pipe has gone; what convcli raises is typer.Exit.
         except (BrokenPipeError, SystemExit):
             code = _forget_stdout(ExitCode.DONE)
-        # Whatever else is read or written raises FileError.
+        # Whatever else is read or written raises FileError, but modules, where no more files may be open.
         except OSError as error:
-            code = _forget_stdout(_refuse(f"cannot write <stdout>: {error.strerror or error}", ExitCode.FAILED))
+            failed = f"cannot open {error.filename}" if error.filename else "cannot write <stdout>"
+            code = _forget_stdout(_refuse(f"{failed}: {error.strerror or error}", ExitCode.FAILED))
         sys.exit(code or ExitCode.DONE)
 
     def invoke(self, ctx: Any) -> Any:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO, TextIOWrapper
 from typing import Any, BinaryIO, TextIO
 
@@ -27,7 +27,9 @@ def say(kind: str, message: str) -> None:
 
 def forget(stream: TextIO) -> None:
     """Let what is still written to a standard stream go nowhere, that of the interpreter's last flush too."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    # Where no more files may be open, its loss is told once more.
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def keep_stderr() -> None:

@@ -48,7 +48,7 @@ COMMANDS = [
 ]
 each_command = pytest.mark.parametrize("command", COMMANDS)
 # At --soak 1, of each seed and command.
-READERS = 5
+READERS = 3
 
 
 @pytest.fixture
@@ -60,12 +60,6 @@ def inputs(tmp_path, monkeypatch):
     return tmp_path
 
 
-@each_command
-def test_a_reader_that_goes_at_once(command, inputs, monkeypatch, capsys):
-    assert piped(shlex.split(command), monkeypatch, 0) == (0, b"")
-    assert capsys.readouterr().err == ""
-
-
 @pytest.mark.slow
 @each_command
 def test_a_reader_that_goes_after_any_number_of_bytes(command, inputs, monkeypatch, capsys, seed, soak):
@@ -73,7 +67,7 @@ def test_a_reader_that_goes_after_any_number_of_bytes(command, inputs, monkeypat
     code, whole = piped(arguments, monkeypatch, 10**9)
     assert (code, capsys.readouterr().err) == (0, "")
     for _ in range(READERS * soak):
-        most = draw.choice([draw.randint(1, len(whole)), draw.randint(1, 300), len(whole) - draw.randint(0, 3)])
+        most = draw.choice([draw.randint(0, len(whole)), draw.randint(0, 300), len(whole) - draw.randint(0, 3)])
         assert piped(arguments, monkeypatch, most) == (0, whole[:most])
         assert capsys.readouterr().err == ""
 
@@ -96,6 +90,7 @@ def test_a_batch_whose_log_nobody_reads_on_ends_quietly(tmp_path):
     assert {name: data for name, data in files_in(tmp_path / "out").items() if name in some} == some
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "2> >(head -c 1)"])
 def test_words_that_nobody_reads_stop_nothing(where, tmp_path):
     photographs(tmp_path / "photos", 10)

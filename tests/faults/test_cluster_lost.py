@@ -60,7 +60,7 @@ def test_a_batch_whose_scheduler_dies(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_processes_of_this_machine_end_with_the_run(number, tmp_path):
     photographs(tmp_path, 200, (100, 100))
     mark = f"CONVCLI_TEST={tmp_path}"

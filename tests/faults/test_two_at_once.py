@@ -69,6 +69,7 @@ def written(lines):
     return [line["output"].rpartition("/")[2] for line in lines if line["output"] and not line["error"]]
 
 
+@pytest.mark.slow
 def test_each_name_has_one_winner_and_the_other_says_that_it_exists(folder, alone):
     codes, lines, errors = both(folder, "out")
     found, winners = files_in(folder / "out"), [written(each) for each in lines]
@@ -80,6 +81,7 @@ def test_each_name_has_one_winner_and_the_other_says_that_it_exists(folder, alon
         assert all(b"exists: use --overwrite" in line or b"files failed" in line for line in said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--overwrite", "--skip-existing"])
 def test_who_overwrites_or_skips_is_content_with_either(option, folder, alone):
     codes, _, errors = both(folder, f"out{option}", option)
