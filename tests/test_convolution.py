@@ -478,3 +478,9 @@ def traced(function):
         return function(), tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", ["jpg", "object", "a,b", "\udcff", "float16", "f8"])
+def test_a_type_that_is_none(dtype):
+    with pytest.raises(GeometryError, match=r"^dtype: expected float32, float64, uint8, uint16, given "):
+        conv2d(np.ones((3, 3)), [[1]], dtype=dtype)

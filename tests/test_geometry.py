@@ -1,5 +1,6 @@
 """Words into integers: pads, extents, and what every request that does not fit is told."""
 
+import random
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ from geometries import CASES, geometry_of
 
 from convcli.errors import GeometryError
 from convcli.geometry import Axis
+from convcli.padding import parse_edge
 
 V, K = (2, 5, 7), (3, 2, 2, 4)
 
@@ -233,3 +235,28 @@ BEYOND += "the input is 5x7, {} with its padding; use more padding or a smaller 
 def test_refused(V, K, options, text):
     with pytest.raises(GeometryError, match=f"^{re.escape(text)}$"):
         geometry_of(V, K, **options)
+
+
+@pytest.mark.parametrize("edge", ["zero", "wrap", "reflect", "symmetric", "replicate"])
+def test_untouched_pixels_are_those_that_no_output_reads(edge):
+    fill, draw, tried = parse_edge(edge), random.Random(7), 0
+    while tried < 300:
+        axis = Axis(
+            *(draw.randint(1, most) for most in (12, 5, 6, 4)), draw.choice([0, 0, 1, 2, 20]), draw.choice([0, 0, 1, 9])
+        )
+        if axis.reach > axis.padded:
+            continue
+        tried += 1
+        held = axis.sources(range(axis.padded), fill).tolist()
+        read = {held[j * axis.stride + m * axis.dilation] for j in range(axis.output) for m in range(axis.taps)}
+        found = [pixel for stretch in axis.untouched(fill) for pixel in stretch]
+        assert found == [pixel for pixel in range(axis.size) if pixel not in read], axis
+
+
+def test_untouched_pixels_among_too_many():
+    assert Axis(10**9, 3).untouched(parse_edge("zero")) == ()
+    assert Axis(10**9, 2, stride=2, before=1).untouched(parse_edge("zero")) == (range(10**9 - 1, 10**9),)
+    with pytest.raises(
+        GeometryError, match=r"^untouched rows and columns are looked for among 16,777,216 padded ones at"
+    ):
+        Axis(10**9, 1, stride=2).untouched(parse_edge("zero"))

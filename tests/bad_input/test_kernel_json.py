@@ -146,7 +146,7 @@ def drawn(strategy, seed, count):
 
 @pytest.mark.slow
 def test_any_value(seed, soak):
-    drawn(DOCUMENTS, seed, 400 * soak)(hold)
+    drawn(DOCUMENTS, seed, 200 * soak)(hold)
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_any_value_as_another_tensor(seed, soak):
         if error:
             assert_placed(error)
 
-    drawn(VALUES.map(lambda value: json.dumps(value).encode()), seed, 400 * soak)(hold_tensor)
+    drawn(VALUES.map(lambda value: json.dumps(value).encode()), seed, 200 * soak)(hold_tensor)
 
 
 ROW = "[" + ",".join(["0.5"] * 1000) + "]"
