@@ -10,7 +10,11 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
 from contextlib import ExitStack
+from functools import cache
+
+import typer.main
 
 # Of a command, which then has no end for all that a user knows.
 SECONDS = 30
@@ -19,18 +23,20 @@ LARGEST_FILE = 64 << 20
 
 def serve(requests, answers):
     """Run each command that is asked for, a line of JSON each; answer with a line of JSON."""
-    from convcli.cli import sources
-    from convcli.cli.app import app
+    from convcli.cli import main, sources
 
+    # To make the commands anew takes longer than to run one.
+    typer.main.get_command = cache(typer.main.get_command)
     for line in requests:
         request = json.loads(line)
         sources._stdin.cache_clear()
         os.chdir(request["folder"])
-        answers.write(json.dumps(run(app, request["arguments"], request["stdin"].encode("latin-1"))) + "\n")
+        sys.argv = ["convcli", *request["arguments"]]
+        answers.write(json.dumps(run(main, request["stdin"].encode("latin-1"))) + "\n")
         answers.flush()
 
 
-def run(app, arguments, stdin):
+def run(main, stdin):
     """Exit code, stdout and stderr of one command; one that does not end ends the process."""
     with ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
@@ -38,17 +44,22 @@ def run(app, arguments, stdin):
         files[0].seek(0)
         for number, file in enumerate(files):
             os.dup2(file.fileno(), number)
+        sys.stdin = stack.enter_context(open(0, closefd=False))
+        sys.stderr = stack.enter_context(open(2, "w", closefd=False))
         signal.alarm(SECONDS)
-        code = exit_code(app, arguments)
+        code = exit_code(main)
         signal.alarm(0)
         sys.stdout.flush()
+        # What main has made of it.
+        os.close(sys.stderr.fileno())
         return {"code": code, "out": contents(files[1]), "err": contents(files[2])}
 
 
-def exit_code(app, arguments):
+def exit_code(main):
     """What the interpreter would leave with: 1, and a traceback on stderr, for an exception."""
     try:
-        app(arguments)
+        main()
+        return 0
     except SystemExit as end:
         return 0 if end.code is None else int(end.code)
     except BaseException:
@@ -62,6 +73,8 @@ def contents(file):
 
 
 if __name__ == "__main__":
+    # By which libraries may tell of what they will do otherwise.
+    warnings.simplefilter("ignore", DeprecationWarning)
     # Answers go where stdout was: the commands get other files for theirs.
     channels = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     limit = int(sys.argv[1])

@@ -1,8 +1,10 @@
 """Damaged pictures, arrays and archives: each is read, or ends in one line."""
 
 import random
+import re
 import resource
 import struct
+import time
 import zlib
 from io import BytesIO
 
@@ -10,38 +12,91 @@ import corpus
 import damage
 import PIL.Image
 import pytest
-import trial
-from command_line import convcli
+from command_line import Result, convcli
+from many_commands import Commands
 
 from convcli.errors import FileError
 from convcli.images import decode_frames, decode_header, decode_image, limit_pixels
 
+# Of addresses: what the program takes by itself, and 400 MB for a picture of the pixels that are allowed, its maps,
+# and their copies.
+MEMORY = 1200 << 20
+PIXELS = 1_000_000
 
-def assert_as_promised(folder, seed, count, kind, record):
-    folder.mkdir()
-    found = trial.try_out(folder, seed, count, kind)
-    record("inputs", found.runs)
-    record("of which were read", found.read)
-    record("bytes at most", found.bytes)
-    record("seconds", found.seconds)
-    print(f"\n{found.runs} {kind} tried, {found.read} read, {found.bytes >> 20} MB, {found.seconds:.1f} s", end=" ")
-    assert found.faults == []
+COMMANDS = (
+    "apply {file} -k [[1,0],[0,2]] -o out/Z.npy --overwrite",
+    "apply {file} -k box -o out/ --all-frames --overwrite",
+    "apply {file} -k sobel-x --gray --unit --range abs -o out/Z.png --overwrite",
+    "apply - -k box -o out/Z.tif --overwrite",
+    "apply {file} -k gaussian:1 --linear --gray --unit --range minmax -o out/Z.png --overwrite",
+    "apply {file} -k outline --alpha premultiply --unit --range offset -o out/Z.png --overwrite",
+    "plan {file} -k box --json",
+    "grad {file} -k [[1]] --wrt kernel,bias",
+    "grad [[1,2],[3,4]] -k [[1]] -G {file} --wrt kernel",
+    "grad {file} -k box -G mse:{file} -o out/g.npz --overwrite",
+    "explain {file} -k [[1,2]] --at 0,0,0",
+    "apply [[1,2],[3,4]] -k {file} --bias {file} -o out/Z.npy --overwrite",
+)
 
 
-def test_some_damaged_files(seed, tmp_path, record_property):
-    assert_as_promised(tmp_path / "trial", seed, 120, "files", record_property)
+def assert_as_promised(folder, seed, count, kind):
+    """So many damaged files, each through one of the commands; a file at which that ends is left in the folder."""
+    seeds, draw, begun = list(corpus.KINDS[kind]().values()), random.Random(seed), time.monotonic()
+    (folder / "out").mkdir(parents=True)
+    read, faults = 0, []
+    with Commands(folder, MEMORY) as commands:
+        for number in range(count):
+            data = damage.damaged(draw.choice(seeds), draw.choice(seeds), draw)
+            (folder / "file").write_bytes(data)
+            words = draw.choice(COMMANDS)
+            asked = [*words.format(file="file").split(), "--max-pixels", str(PIXELS)]
+            result = commands.run(*asked, stdin=data if "-" in asked else b"")
+            several = "--all-frames" in words or words.count("{file}") > 1
+            if found := complaints(result, folder / "out", several=several):
+                (folder / f"fault-{number}").write_bytes(data)
+                faults.append(f"{words.format(file=f'fault-{number}')}: {' '.join(found)}")
+            read += result.code == 0
+    print(f"\n{count} {kind} tried, {read} read, {time.monotonic() - begun:.1f} s", end=" ")
+    assert faults == []
+
+
+def complaints(result, folder, *, several):
+    """What is not as promised. What could be read may be warned of first; of several, those before may be made."""
+    code, out, err = result.code, result.out, result.err
+    lines, found = err.splitlines(), []
+    if code not in (0, 1, 2):
+        found.append(f"exit code {code}.")
+    warned, failed = lines[: -1 if code else None], lines[-1:] if code else []
+    if code and not re.match(r"convcli: error: \S", "".join(failed)):
+        found.append(f"expected one line: {err!r}.")
+    if not all(re.match(r"convcli: (warning|loss): \S", line) for line in warned):
+        found.append(f"expected warnings: {err!r}.")
+    if code and out:
+        found.append(f"stdout: {out[:100]!r}.")
+    if "not enough memory" in err or "Unable to allocate" in err:
+        found.append(f"asked for memory: {err!r}.")
+    left = [path.name for path in folder.iterdir() if (code and not several) or path.name.startswith(".")]
+    if left:
+        found.append(f"left {left}.")
+    for path in folder.iterdir():
+        path.unlink()
+    return found
+
+
+def test_some_damaged_files(seed, tmp_path):
+    assert_as_promised(tmp_path / "trial", seed, 120, "files")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [("pictures", 2200), ("arrays", 800)])
-def test_many_damaged_files(kind, count, seed, soak, tmp_path, record_property):
+def test_many_damaged_files(kind, count, seed, soak, tmp_path):
     for number in range(soak):
-        assert_as_promised(tmp_path / f"{number}", seed + number, count, kind, record_property)
+        assert_as_promised(tmp_path / f"{number}", seed + number, count, kind)
 
 
 @pytest.mark.slow
 def test_some_in_processes_of_their_own(seed, tmp_path):
-    """As the trial's are, but for what it leaves out: starting and ending."""
+    """As those in one process, but for what that leaves out: starting and ending."""
     draw, seeds = random.Random(seed), list(corpus.files().values())
     for number in range(6):
         data = damage.damaged(draw.choice(seeds), draw.choice(seeds), draw)
@@ -54,13 +109,6 @@ def test_some_in_processes_of_their_own(seed, tmp_path):
             assert result.err.count("convcli: error: cannot read ") == result.code
             assert all(line.startswith("convcli: ") for line in result.err.splitlines())
             assert (folder / "Z.png").exists() == (result.code == 0)
-
-
-def test_a_process_that_ends_by_itself_is_a_fault(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "command").write_text("apply")
-    (fault,) = trial.try_out(tmp_path, 1, 1, "pictures").faults
-    assert "FileExistsError" in fault
 
 
 @pytest.mark.parametrize(
@@ -76,10 +124,13 @@ def test_a_process_that_ends_by_itself_is_a_fault(tmp_path):
         (1, "", "convcli: error: not enough memory"),
     ],
 )
-def test_what_is_not_as_promised(code, out, err, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "out").mkdir()
-    assert trial.complaints(code, out, err, several=False)
+def test_what_is_not_as_promised(code, out, err, tmp_path):
+    assert complaints(Result(code, out.encode(), err), tmp_path, several=False)
+
+
+def test_what_is_left_is_not_as_promised(tmp_path):
+    (tmp_path / "Z.png").touch()
+    assert complaints(Result(1, b"", "convcli: error: a"), tmp_path, several=False)
 
 
 @pytest.mark.parametrize("kind", [b"iCCP", b"zTXt"])
