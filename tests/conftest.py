@@ -1,6 +1,8 @@
 """Options and fixtures for several files."""
 
 import random
+import time
+from collections import Counter
 
 import pytest
 
@@ -18,9 +20,14 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # Here, and not where it is used: processes that share the tests must share the seed.
-    if config.option.fresh_seed is None:
-        config.option.fresh_seed = random.randrange(2**32)
+    # The processes that share the tests are told the seed by the first, which prints it.
+    told = getattr(config, "workerinput", {}).get("fresh_seed", config.option.fresh_seed)
+    config.option.fresh_seed = random.randrange(2**32) if told is None else told
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["fresh_seed"] = node.config.option.fresh_seed
 
 
 def pytest_report_header(config):
@@ -37,6 +44,38 @@ def seed(request):
 def soak(request):
     """How many times as many inputs to draw as a test draws by itself."""
     return request.config.option.soak
+
+
+@pytest.fixture
+def tried(request, record_property):
+    """Called with how many inputs a test has tried; what they come to is told when all tests have run."""
+    began = time.monotonic()
+    return lambda count: record_property("tried", (request.node.originalname, count, time.monotonic() - began))
+
+
+@pytest.fixture
+def try_many(seed, soak, tried):
+    """``sampling.try_many`` of as many inputs as a test draws by itself, times --soak, from the test's seed."""
+    from sampling import try_many
+
+    def run(strategy, check, examples):
+        try_many(strategy, check, seed=seed, examples=examples * soak)
+        tried(examples * soak)
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
+    found = [value for report in reports for name, value in report.user_properties if name == "tried"]
+    by_test = Counter()
+    for name, count, _ in found:
+        by_test[name] += count
+    if found:
+        seconds = sum(seconds for *_, seconds in found)
+        terminalreporter.section("inputs tried")
+        terminalreporter.write_line(f"{by_test.total():,} in {seconds:.0f} seconds of tests")
+        terminalreporter.write_line(", ".join(f"{name} {count:,}" for name, count in by_test.most_common()))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import traceback
 import warnings
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 
 import typer.main
 
@@ -21,9 +22,9 @@ SECONDS = 30
 LARGEST_FILE = 64 << 20
 
 
-def serve(requests, answers):
+def serve(main, requests, answers):
     """Run each command that is asked for, a line of JSON each; answer with a line of JSON."""
-    from convcli.cli import main, sources
+    from convcli.cli import sources
 
     # To make the commands anew takes longer than to run one.
     typer.main.get_command = cache(typer.main.get_command)
@@ -72,12 +73,22 @@ def contents(file):
     return file.read().decode("latin-1")
 
 
+def taken():
+    """Bytes of memory that may be written to, as the limit counts them."""
+    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+
+
 if __name__ == "__main__":
     # By which libraries may tell of what they will do otherwise.
     warnings.simplefilter("ignore", DeprecationWarning)
     # Answers go where stdout was: the commands get other files for theirs.
     channels = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    limit = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    beyond = int(sys.argv[1])
+    from convcli.cli import main
+
+    sys.argv = ["convcli", "apply", "[[1]]", "-k", "box", "-f", "npy", "-o", "-"]
+    run(main, b"")
+    limit = taken() + beyond
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-    serve(*channels)
+    serve(main, *channels)

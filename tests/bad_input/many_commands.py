@@ -16,7 +16,10 @@ LINE = re.compile(r"convcli: (error|warning|note|loss|dry run|progress|interrupt
 
 
 class Commands:
-    """A process in which commands run one after the other; another follows where one has ended it."""
+    """A process in which commands run one after the other; another follows where one has ended it.
+
+    memory: bytes that they may take beyond what the program takes by itself.
+    """
 
     def __init__(self, folder, memory=MEMORY):
         self._folder, self._memory, self._process = folder, memory, None

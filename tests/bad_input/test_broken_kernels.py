@@ -2,12 +2,9 @@
 
 import json
 import random
-import time
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from many_commands import Commands, assert_well_mannered
 
@@ -132,34 +129,21 @@ NEARLY_KERNELS = st.fixed_dictionaries(
 DOCUMENTS = st.one_of(VALUES, NEARLY_KERNELS).map(lambda value: json.dumps(value).encode())
 
 
-def drawn(strategy, seed, count):
-    """A decorator: call the function at once with so many examples."""
-    chosen = settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-
-    def run(function):
-        start = time.monotonic()
-        seeded(seed)(chosen(given(strategy)(function)))()
-        print(f"{count} inputs in {time.monotonic() - start:.1f} s")
-
-    return run
+@pytest.mark.slow
+def test_any_value(try_many):
+    try_many(DOCUMENTS, hold, 200)
 
 
 @pytest.mark.slow
-def test_any_value(seed, soak):
-    drawn(DOCUMENTS, seed, 200 * soak)(hold)
+def test_any_bytes(try_many):
+    try_many(st.binary(max_size=200) | st.text(max_size=100).map(str.encode), hold, 400)
 
 
 @pytest.mark.slow
-def test_any_bytes(seed, soak):
-    drawn(st.binary(max_size=200) | st.text(max_size=100).map(str.encode), seed, 400 * soak)(hold)
-
-
-@pytest.mark.slow
-def test_mutations_of_kernels(seed, soak):
+def test_mutations_of_kernels(seed, soak, tried):
     """Cut, doubled, and with bytes of JSON's own put anywhere."""
     draw = random.Random(seed)
-    start, count = time.monotonic(), 8000 * soak
-    for _ in range(count):
+    for _ in range(8000 * soak):
         text = bytearray(draw.choice([GRID, BANK]))
         for _ in range(draw.randint(1, 4)):
             at = draw.randrange(len(text) + 1)
@@ -168,18 +152,18 @@ def test_mutations_of_kernels(seed, soak):
                 [b"", text[at:end] * 2, bytes(draw.choices(b'[]{},:"0159.eE+-nN \\\n\0\xff', k=3))]
             )
         hold(bytes(text))
-    print(f"{count} inputs in {time.monotonic() - start:.1f} s")
+    tried(8000 * soak)
 
 
 @pytest.mark.slow
-def test_any_value_as_another_tensor(seed, soak):
+def test_any_value_as_another_tensor(try_many):
     def hold_tensor(data):
         tensor, error = read(parse_array_json, data.decode(), "source")
         assert error or np.isfinite(tensor).all()
         if error:
             assert_placed(error)
 
-    drawn(VALUES.map(lambda value: json.dumps(value).encode()), seed, 200 * soak)(hold_tensor)
+    try_many(VALUES.map(lambda value: json.dumps(value).encode()), hold_tensor, 200)
 
 
 ROW = "[" + ",".join(["0.5"] * 1000) + "]"

@@ -7,8 +7,6 @@ import shutil
 import numpy as np
 import pytest
 from command_line import convcli, shell, succeed, terminal
-from hypothesis import HealthCheck, given, settings
-from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from many_commands import Commands, assert_well_mannered
 
@@ -217,15 +215,12 @@ def test_lists_that_end_names_in_nul():
 
 
 @pytest.mark.slow
-def test_any_list(commands, tmp_path, seed, soak):
+def test_any_list(commands, tmp_path, try_many):
     """Of names of any bytes, most of which no file has."""
     (tmp_path / "a").touch()
-    before = commands.count
 
-    @seeded(seed)
-    @settings(max_examples=25 * soak, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(st.binary(max_size=12) | st.just(b"a")), st.booleans())
-    def hold(names, null):
+    def hold(drawn):
+        names, null = drawn
         data = (b"\0" if null else b"\n").join(name.replace(b"/", b"") for name in names)
         options = ["-0"] if null else []
         for arguments in (["--json"], ["--dry-run"]):
@@ -239,5 +234,4 @@ def test_any_list(commands, tmp_path, seed, soak):
             assert all(line.startswith("convcli: ") and line.isprintable() for line in result.err.splitlines())
             assert arguments != ["--json"] or all(map(json.loads, result.out.splitlines()))
 
-    hold()
-    print(f"{commands.count - before} lists")
+    try_many(st.tuples(st.lists(st.binary(max_size=12) | st.just(b"a")), st.booleans()), hold, 25)

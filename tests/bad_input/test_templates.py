@@ -94,7 +94,7 @@ def test_a_kernels_name_stays_in_the_folder(name):
 
 
 @pytest.mark.slow
-def test_no_crafted_name_leads_out(seed, soak):
+def test_no_crafted_name_leads_out(seed, soak, tried):
     draw = random.Random(seed)
     pieces = ["..", ".", "/", "a", "{stem}", "{dir}", "{kernel}", "-", "~"]
     refused = 0
@@ -108,6 +108,7 @@ def test_no_crafted_name_leads_out(seed, soak):
         else:
             assert os.path.normpath(name).startswith("out/")
     assert refused
+    tried(20_000 * soak)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from oracles import answers, plain_loops, scipy_signal
 from reference import assert_adjoint, assert_same
-from sampling import try_many
 from scipy import ndimage
 from scipy.sparse import csr_array
 
@@ -64,9 +63,9 @@ def operands(convolution):
     return (integers(getattr(convolution, name), seed) for seed, name in enumerate("VKZ", start=1))
 
 
-def test_plain_loops(seed, soak):
+def test_plain_loops(try_many):
     """Every algorithm, type, bias, workspace and number of threads."""
-    try_many(calls(), agrees_with_plain_loops, seed=seed, examples=250 * soak)
+    try_many(calls(), agrees_with_plain_loops, 250)
 
 
 def agrees_with_plain_loops(call):
@@ -98,9 +97,9 @@ def bias_gradient(G, rank):
     return np.asarray(images.sum(axis={0: None, 1: (0, 2, 3), 3: 0}[rank]))
 
 
-def test_scipy_signal(seed, soak):
+def test_scipy_signal(try_many):
     """Larger ones than plain loops can do."""
-    try_many(convolutions(room=20, ranks=(2, 4)), agrees_with_scipy_signal, seed=seed, examples=100 * soak)
+    try_many(convolutions(room=20, ranks=(2, 4)), agrees_with_scipy_signal, 100)
 
 
 def agrees_with_scipy_signal(convolution):
@@ -128,9 +127,9 @@ def size_preserving(draw):
     return Convolution(V, taps, padding=pads, dilation=dilation, edge=draw(st.sampled_from(COPYING)))
 
 
-def test_scipy_ndimage(seed, soak):
+def test_scipy_ndimage(try_many):
     """Which extends the image by itself, and in ways of its own naming."""
-    try_many(size_preserving(), agrees_with_scipy_ndimage, seed=seed, examples=300 * soak)
+    try_many(size_preserving(), agrees_with_scipy_ndimage, 300)
 
 
 def agrees_with_scipy_ndimage(convolution):
@@ -143,8 +142,8 @@ def agrees_with_scipy_ndimage(convolution):
     assert_same(conv2d(V, K, **convolution.options), theirs)
 
 
-def test_sparse_matrix(seed, soak):
-    try_many(convolutions(room=8), agrees_with_its_matrix, seed=seed, examples=150 * soak)
+def test_sparse_matrix(try_many):
+    try_many(convolutions(room=8), agrees_with_its_matrix, 150)
 
 
 def agrees_with_its_matrix(convolution):
@@ -157,10 +156,10 @@ def agrees_with_its_matrix(convolution):
     assert_same((matrix.T @ G.ravel()).reshape(V.shape), dV)
 
 
-def test_identities(seed, soak):
+def test_identities(try_many):
     """<G, Z> = <dV, V> = <dK, K> with real numbers, which round."""
     linear = convolutions(room=20, edges=st.sampled_from(("zero", *COPYING)))
-    try_many(linear, identities_hold, seed=seed, examples=100 * soak)
+    try_many(linear, identities_hold, 100)
 
 
 def identities_hold(convolution):

@@ -9,7 +9,6 @@ from drawing import PADS, STRIDES, convolutions, pairs
 from geometries import integers
 from hypothesis import strategies as st
 from reference import assert_same
-from sampling import try_many
 
 from convcli import conv2d, conv2d_grad
 
@@ -39,10 +38,10 @@ def layers(draw, paddings, edges=EDGES, strides=STRIDES):
     return layer._replace(V=(*layer.V[:-3][:1], layer.V[-3], *(max(size, least) for size in layer.V[-2:])))
 
 
-def test_automatic_differentiation(seed, soak):
+def test_automatic_differentiation(try_many):
     """Any stride, pads, edge, dilation, groups and batch, of arrays that lie in memory by rows or by columns."""
     drawn = st.tuples(layers(EXPLICIT), st.sampled_from("CF"))
-    try_many(drawn, agrees_with_autograd, seed=seed, examples=1000 * soak)
+    try_many(drawn, agrees_with_autograd, 1000)
 
 
 def agrees_with_autograd(drawn):
@@ -73,10 +72,10 @@ def padded(V, layer):
     return pad(V, (left, right, top, bottom), mode=MODES[layer.edge].replace("zeros", "constant"))
 
 
-def test_transposed_convolution(seed, soak):
+def test_transposed_convolution(try_many):
     """conv_transpose2d is dV. Its output_padding are the rows and columns that the stride leaves over."""
     drawn = layers(BALANCED, edges=st.just("zero")).filter(leaves_less_over_than_it_steps)
-    try_many(drawn, agrees_with_transposed, seed=seed, examples=100 * soak)
+    try_many(drawn, agrees_with_transposed, 100)
 
 
 def leaves_less_over_than_it_steps(layer):
@@ -108,10 +107,10 @@ def agrees_with_transposed(layer):
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
-def test_layers_with_modes(seed, soak):
+def test_layers_with_modes(try_many):
     """torch.nn.Conv2d, whose ``same`` is ours at stride 1, which is the only one that it allows."""
     same = layers(st.just("same"), strides=st.just((1, 1)))
-    try_many(same | layers(BALANCED), agrees_with_module, seed=seed, examples=100 * soak)
+    try_many(same | layers(BALANCED), agrees_with_module, 100)
 
 
 def agrees_with_module(layer):

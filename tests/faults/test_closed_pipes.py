@@ -62,7 +62,7 @@ def inputs(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @each_command
-def test_a_reader_that_goes_after_any_number_of_bytes(command, inputs, monkeypatch, capsys, seed, soak):
+def test_a_reader_that_goes_after_any_number_of_bytes(command, inputs, monkeypatch, capsys, seed, soak, tried):
     arguments, draw = shlex.split(command), random.Random(f"{seed} {command}")
     code, whole = piped(arguments, monkeypatch, 10**9)
     assert (code, capsys.readouterr().err) == (0, "")
@@ -70,6 +70,7 @@ def test_a_reader_that_goes_after_any_number_of_bytes(command, inputs, monkeypat
         most = draw.choice([draw.randint(0, len(whole)), draw.randint(0, 300), len(whole) - draw.randint(0, 3)])
         assert piped(arguments, monkeypatch, most) == (0, whole[:most])
         assert capsys.readouterr().err == ""
+    tried(READERS * soak)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")

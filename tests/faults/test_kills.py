@@ -14,7 +14,8 @@ import pytest
 from command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from photographs import files_in, photographs, without_temporaries
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+# Half of them give no time to clean up.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *[signal.SIGKILL] * 3)
 FILES = 200
 # Of each seed; --soak multiplies it.
 KILLS = 10
@@ -38,7 +39,7 @@ class Batch(NamedTuple):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("kills")
-    photographs(path, FILES)
+    photographs(path, FILES, (80, 100))
     return path
 
 
@@ -71,7 +72,7 @@ def empty(out: Path, files: dict[str, bytes] | None = None) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("over", ["new", "over older"])
-def test_whenever_it_is_killed(over, folder, batches, seed, soak):
+def test_whenever_it_is_killed(over, folder, batches, seed, soak, tried):
     draw = random.Random(f"{seed} {over}")
     inputs = {part: files_in(folder / part) for part in "ab"}
     for _ in range(KILLS * soak // 2):
@@ -87,6 +88,7 @@ def test_whenever_it_is_killed(over, folder, batches, seed, soak):
         assert (finish.code, finish.err) == (0, ""), story
         assert without_temporaries(files_in(folder / "out")) == batch.left, story
         assert {part: files_in(folder / part) for part in "ab"} == inputs, story
+    tried(KILLS * soak // 2)
 
 
 def kill(command: tuple[str, ...], folder: Path, number: signal.Signals, after: float) -> int:
