@@ -64,6 +64,8 @@ def conv2d(
     return convolve(V, K, bias, settings, flip=flip, dtype=dtype, execution=Execution(algorithm, threads, memory))
 
 
+# Beyond a float's range numbers become infinite, as IEEE 754 has it; infinities less infinities are NaN.
+@np.errstate(over="ignore", invalid="ignore")
 def convolve(
     V: ArrayLike,
     K: ArrayLike,
@@ -85,6 +87,7 @@ def convolve(
     return Z.reshape(call.geometry.output_shape)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def convolve_and_store(
     V: ArrayLike,
     K: ArrayLike,

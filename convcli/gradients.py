@@ -75,6 +75,7 @@ def conv2d_grad(
     return differentiate(V, K, G, bias, settings, flip=flip, dtype=dtype, execution=execution, wrt=wrt)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def differentiate(
     V: ArrayLike,
     K: ArrayLike,
@@ -219,7 +220,6 @@ def _phases(axis: Axis, span: range) -> Iterator[_Phase]:
         yield _Phase(place, slice(first_tap, None, step), upstream)
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _bias_gradient(
     G: Array, bias: ArrayLike | None, K: Array, geometry: Geometry, dtype: np.dtype[np.floating]
 ) -> FloatArray:

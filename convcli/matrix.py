@@ -84,6 +84,7 @@ def conv2d_matrix(
     return assemble(K, parse_shape(input_shape), bias, settings, flip=flip)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def assemble(
     K: ArrayLike, input_shape: tuple[int, ...], bias: ArrayLike | None, settings: Settings, *, flip: bool
 ) -> ConvolutionMatrix:

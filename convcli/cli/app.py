@@ -6,7 +6,6 @@ Command modules import what they compute with inside their functions, so that ``
 import inspect
 import os
 import sys
-import warnings
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -62,8 +61,6 @@ class Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
-        # What is beyond a float's range becomes infinite, as IEEE 754 has it, and is told of with the results.
-        warnings.filterwarnings("ignore", "(overflow|invalid value) encountered", RuntimeWarning)
         try:
             return super().invoke(ctx)
         except ConvcliError as error:

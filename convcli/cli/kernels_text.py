@@ -36,6 +36,7 @@ def kernel_text(kernel: Kernel, *, plain: bool) -> str:
     return captured(console, [head, *grids(kernel.weights, Extent(ROWS_SHOWN, min(fitting.columns, COLUMNS_SHOWN)))])
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _facts(kernel: Kernel) -> str:
     total = f"sum {short_number(float(kernel.weights.sum()))}"
     if max(_plane(kernel)) > WIDEST_RANKED:
