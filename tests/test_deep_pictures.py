@@ -557,8 +557,14 @@ def overlapping_values(order: str, big: bool) -> bytes:
     return {"<": b"II", ">": b"MM"}[order] + head + count + tag * 100 + bytes(5000)
 
 
+def directories_of_nothing() -> bytes:
+    """A hundred thousand pages without tags, one after the other."""
+    return b"II" + struct.pack("<HI", 42, 8) + b"".join(struct.pack("<HI", 0, 14 + 6 * at) for at in range(100_000))
+
+
 OVERLAPPING = [
     overlapping_directories(),
+    directories_of_nothing(),
     *(overlapping_values(order, big) for order in "<>" for big in (False, True)),
 ]
 
@@ -570,7 +576,7 @@ def test_tags_that_overlap(data: bytes, extra: bool, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(deep_extra, "is_installed", lambda: extra)
     with pytest.raises(FileError) as caught:
         decode_image(data, "a.tif")
-    reason = f"its tags overlap: they come to over 16 times the {len(data):,} bytes of the file"
+    reason = f"its tags overlap, or are none: they come to over 16 times the {len(data):,} bytes of the file"
     assert str(caught.value) == f"cannot read a.tif: {reason}"
 
 

@@ -16,6 +16,8 @@ from convcli.file_bytes import opened
 
 # All directories and values together, as a multiple of the file: some writers let pages share a palette.
 MOST = 16
+# What a directory counts for at least: libraries walk those too that have no tags. A page of one pixel takes a tenth.
+LEAST = 1024
 
 # Bytes of a value of each type, from 0.
 _SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], float)
@@ -28,9 +30,11 @@ def require_apart(file: Path | BytesIO) -> None:
         for tags in _directories(stream):
             values = tags["count"] * _SIZES[np.minimum(tags["type"], len(_SIZES) - 1)]
             # No library reads beyond the end.
-            taken += tags.nbytes + float(np.minimum(values, size).sum())
-            if taken > MOST * size:
-                raise ValueError(f"its tags overlap: they come to over {MOST} times the {size:,} bytes of the file")
+            taken += max(LEAST, tags.nbytes) + float(np.minimum(values, size).sum())
+            if taken > MOST * max(size, LEAST):
+                raise ValueError(
+                    f"its tags overlap, or are none: they come to over {MOST} times the {size:,} bytes of the file"
+                )
 
 
 def _directories(stream: BinaryIO) -> Iterator[Array]:
