@@ -19,6 +19,7 @@ def matrix(
     input_shape: options.InputShape = None,
     words: options.Words,
     gray: options.Gray = False,
+    max_pixels: options.MaxPixels = options.MOST_PIXELS,
     output: Annotated[
         str,
         typer.Option(
@@ -53,6 +54,7 @@ def matrix(
     from convcli.outputs import data_format
 
     refuse_second_stdin([image or "", kernel])
+    sources.begin_reading(max_pixels)
     request = sources.read_request(kernel, words, options.Engine())
     chosen = data_format(options.asked_format(format, json=json), output, FORMATS, terminal=is_terminal())
     target = _target(output, request.kernel.name, chosen, overwrite)

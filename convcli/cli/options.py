@@ -83,7 +83,12 @@ Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 f
 MOST_PIXELS = 178_956_970
 MaxPixels = Annotated[
     int,
-    typer.Option("--max-pixels", metavar="N", min=0, help="Refuse pictures, or frames, of more pixels; 0 is no limit."),
+    typer.Option(
+        "--max-pixels",
+        metavar="N",
+        parser=whole_number,
+        help="Refuse pictures, or frames, of more pixels; 0 is no limit.",
+    ),
 ]
 Cluster = Annotated[
     str | None,

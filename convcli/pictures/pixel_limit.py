@@ -4,15 +4,25 @@ The limit is Pillow's own, which holds for the whole process: Pillow asks it of 
 """
 
 import re
-from typing import cast
+from typing import Any
 
 import PIL.Image
 
+from convcli.errors import OptionError
+
+_BEYOND_ANY = 1 << 52
+
 
 def limit_pixels(most: int) -> None:
-    """The most that a picture may have, or one frame of several; 0 for no limit."""
-    # Pillow refuses what is above twice this.
-    PIL.Image.MAX_IMAGE_PIXELS = cast(int, most / 2) if most else None
+    """The most that a picture may have, or one frame of several; 0 for no limit.
+
+    Raises OptionError for a number below 0.
+    """
+    if most < 0:
+        raise OptionError(f"max pixels: expected a number of at least 0, given {most}")
+    # Pillow refuses what is above twice this, which need not be whole.
+    half: Any = min(most, _BEYOND_ANY) / 2
+    PIL.Image.MAX_IMAGE_PIXELS = half or None
 
 
 def pixel_limit() -> int:
