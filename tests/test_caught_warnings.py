@@ -1,5 +1,6 @@
 """Warnings of pictures that are decoded at the same time."""
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -35,6 +36,14 @@ def state() -> tuple[Any, ...]:
 def in_threads(work: Callable[[int], Any], items: Sequence[int]) -> list[Any]:
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(work, items))
+
+
+@pytest.mark.parametrize("library", ["PIL.TiffImagePlugin", "tifffile"])
+def test_what_libraries_log_is_caught(library: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with caught_warnings() as found:
+        logging.getLogger(library).warning("odd\ntag %s", 7)
+    assert found == ["odd tag 7"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_each_warning_is_its_own_threads() -> None:

@@ -379,8 +379,7 @@ def test_gray_of_infinities_and_nan(dtype: str) -> None:
     assert luma[0, 1] == np.inf
 
 
-def test_what_pillow_logs_is_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
-    """Of a file that it cannot read, its error is all."""
+def test_what_pillow_logs_of_what_it_cannot_read_is_not_heard(capfd: pytest.CaptureFixture[str]) -> None:
     data = bytearray(encoded(picture("RGB"), "TIFF"))
     at = data.index(struct.pack("<HH", 277, 3))
     data[at + 8 : at + 10] = struct.pack("<H", 255)
