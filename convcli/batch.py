@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from convcli.combining import Filter
-from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
+from convcli.errors import ClusterError, ConvcliError, FileError, OptionError, reason_of
 from convcli.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
 from convcli.geometry import Geometry
 from convcli.images import Header, Image, write_image
@@ -99,7 +99,7 @@ class Batch:
         except ConvcliError as error:
             return report.outcome(error)
         except MemoryError as error:
-            return report.outcome(FileError(f"not enough memory for {source.word}: {error}"))
+            return report.outcome(FileError(f"not enough memory for {source.word}: {reason_of(error)}"))
         return report.outcome()
 
     def is_done(self, source: Source) -> bool:

@@ -209,7 +209,7 @@ def _starting(workers: int) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         reason = _first_line(error).rstrip(".")
         raise ClusterError(
-            f"cannot start {workers} worker processes: {reason}; use fewer, or raise the limit (ulimit -u)"
+            f"cannot start {workers} worker processes: {reason}; use fewer, or raise the limits (ulimit -u, ulimit -n)"
         ) from None
 
 

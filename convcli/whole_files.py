@@ -59,6 +59,10 @@ def _unpublished(path: Path, existing: Existing) -> Iterator[BinaryIO]:
         with _nameless(folder) or open(temporary, "x+b") as stream:
             yield stream
             stream.flush()
+            if existing is Existing.REPLACED and os.path.exists(target):
+                # What was there may be the only copy: a power cut must not find its name on data that is not on the
+                # disk yet.
+                os.fsync(stream.fileno())
             if not os.fstat(stream.fileno()).st_nlink:
                 _give_name(stream, temporary)
         _publish(temporary, path, target, existing)
@@ -107,17 +111,7 @@ def _publish(temporary: str, path: Path, target: str, existing: Existing) -> Non
 def _replace(temporary: str, target: str) -> None:
     if os.path.exists(target):
         shutil.copymode(target, temporary)
-        # What was there may be the only copy: a power cut must not find its name on data that is not on the disk yet.
-        _to_disk(temporary)
     os.replace(temporary, target)
-
-
-def _to_disk(name: str) -> None:
-    descriptor = os.open(name, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _add(temporary: str, target: str) -> None:

@@ -22,7 +22,7 @@ from convcli.cli.matrix import matrix
 from convcli.cli.options import OptionalAddress
 from convcli.cli.plan import plan
 from convcli.cli.streams import forget, say
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, reason_of
 
 # The base of every mistake in the words of a command line; the class itself has no public name.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -67,7 +67,7 @@ class Commands(typer.core.TyperGroup):
             code = ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILED
             raise typer.Exit(_refuse(str(error), code)) from None
         except MemoryError as error:
-            raise typer.Exit(_refuse(f"not enough memory: {error}", ExitCode.FAILED)) from None
+            raise typer.Exit(_refuse(f"not enough memory: {reason_of(error)}", ExitCode.FAILED)) from None
         except RuntimeError as error:
             # Python has no class of its own for it.
             if str(error) != "can't start new thread":

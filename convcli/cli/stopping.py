@@ -1,6 +1,8 @@
 """What stops the program from outside: Ctrl-C, SIGTERM, and SIGHUP from a terminal that goes."""
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -31,6 +33,15 @@ class Stop(Event):
 def heed_signals() -> None:
     """Let signals raise Stopped; those that are ignored, as by nohup or in a script's background, stay so."""
     _on_signals(_stop)
+    report = sys.unraisablehook
+
+    def leave_or_report(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, Stopped):
+            os._exit(128 + unraisable.exc_value.number)
+        report(unraisable)
+
+    # Where Python cannot raise, as while an object is deleted or threads are joined at exit, it would go on instead.
+    sys.unraisablehook = leave_or_report
 
 
 @contextmanager

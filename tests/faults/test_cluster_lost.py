@@ -118,7 +118,9 @@ def test_processes_that_cannot_be_started(monkeypatch):
         raise RuntimeError("Nanny failed to start.")
 
     monkeypatch.setattr("distributed.LocalCluster", refuse)
-    expected = "cannot start 3 worker processes: Nanny failed to start; use fewer, or raise the limit (ulimit -u)"
+    expected = (
+        "cannot start 3 worker processes: Nanny failed to start; use fewer, or raise the limits (ulimit -u, ulimit -n)"
+    )
     with pytest.raises(ClusterError) as error, open_cluster("local:3"):
         pass
     assert str(error.value) == expected

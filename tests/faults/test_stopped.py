@@ -6,6 +6,7 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -26,8 +27,9 @@ IGNORED = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
 
 
 @pytest.fixture
-def handlers():
+def handlers(monkeypatch):
     """Those of before come back."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield before
     for number, handler in before.items():
@@ -54,6 +56,28 @@ def test_in_a_batch_the_first_signal_waits_and_the_second_is_raised(number, hand
             signal.raise_signal(signal.SIGTERM)
         assert (second.value.number, second.value.at_once) == (signal.SIGTERM, True)
     assert {each: signal.getsignal(each) for each in SIGNALS} == handlers
+
+
+DELETED = """
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+deleted = Deleted()
+del deleted
+print("went on")
+"""
+AT_EXIT = """
+threading.Thread(target=lambda: (time.sleep(0.3), os.kill(os.getpid(), signal.SIGTERM), time.sleep(0.3))).start()
+"""
+
+
+@pytest.mark.parametrize("script", [DELETED, AT_EXIT], ids=["while an object is deleted", "while threads are joined"])
+def test_a_signal_where_python_cannot_raise(script):
+    begin = "import os, signal, threading, time\nfrom convcli.cli.stopping import heed_signals\nheed_signals()\n"
+    done = subprocess.run([sys.executable, "-c", begin + script], capture_output=True, env=ENVIRONMENT, timeout=TIMEOUT)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, b"", b"")
 
 
 def test_a_signal_that_is_ignored_stays_so(handlers):
