@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command_line import convcli, shell, succeed, terminal
 from hypothesis import strategies as st
-from many_commands import Commands, assert_well_mannered
+from many_commands import assert_well_mannered
 
 from convcli.errors import OptionError
 from convcli.inputs import listed
@@ -37,12 +37,6 @@ NAMES = [
     b"\xe2\x80\xaeltr.npy",
     b"n" * 251 + b".npy",
 ]
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory):
-    with Commands(tmp_path_factory.mktemp("commands")) as found:
-        yield found
 
 
 @pytest.fixture

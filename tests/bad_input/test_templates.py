@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 from command_line import convcli
-from many_commands import Commands, assert_well_mannered
+from many_commands import assert_well_mannered
 
 from convcli.errors import OptionError
 from convcli.outputs import Naming, expand, output_names, safe_name
@@ -109,12 +109,6 @@ def test_no_crafted_name_leads_out(seed, soak, tried):
             assert os.path.normpath(name).startswith("out/")
     assert refused
     tried(20_000 * soak)
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory):
-    with Commands(tmp_path_factory.mktemp("commands")) as found:
-        yield found
 
 
 @pytest.fixture

@@ -1,0 +1,11 @@
+"""Fixtures for several files."""
+
+import pytest
+from many_commands import Commands
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """The process in which a file's commands run."""
+    with Commands(tmp_path_factory.mktemp("commands")) as found:
+        yield found
