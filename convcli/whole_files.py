@@ -59,12 +59,11 @@ def _unpublished(path: Path, existing: Existing) -> Iterator[BinaryIO]:
         with _nameless(folder) or open(temporary, "x+b") as stream:
             yield stream
             stream.flush()
-            if existing is Existing.REPLACED and os.path.exists(target):
-                # What was there may be the only copy: a power cut must not find its name on data that is not on the
-                # disk yet.
-                os.fsync(stream.fileno())
-            if not os.fstat(stream.fileno()).st_nlink:
-                _give_name(stream, temporary)
+            with _named(stream, temporary) as whole:
+                if existing is Existing.REPLACED and os.path.exists(target):
+                    # What was there may be the only copy: a power cut must not find its name on data that is not on
+                    # the disk yet.
+                    os.fsync(whole.fileno())
         _publish(temporary, path, target, existing)
     finally:
         # It has gone where it was renamed, and never was where the block failed.
@@ -85,15 +84,27 @@ def _nameless(folder: str) -> BinaryIO | None:
     return None
 
 
-def _give_name(stream: BinaryIO, name: str) -> None:
+@contextmanager
+def _named(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """The file under that name: this one, or a copy, for some file systems make files that they cannot name."""
+    if os.fstat(stream.fileno()).st_nlink or _is_linked(stream, name):
+        yield stream
+        return
+    stream.seek(0)
+    with open(name, "x+b") as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.flush()
+        yield copy
+
+
+def _is_linked(stream: BinaryIO, name: str) -> bool:
+    """Whether the file system gave that name to a file that has none."""
     try:
         # Without src_dir_fd Python calls link(), which would link to the link in /proc.
         os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno(), follow_symlinks=True)
     except OSError:
-        # Some file systems, as of other machines, make such files and cannot name them.
-        stream.seek(0)
-        with open(name, "xb") as named:
-            shutil.copyfileobj(stream, named)
+        return False
+    return True
 
 
 def _publish(temporary: str, path: Path, target: str, existing: Existing) -> None:

@@ -139,6 +139,15 @@ def test_what_replaces_a_file_is_on_the_disk_before_that_goes(tmp_path: Path, mo
     assert on_disk == [(b"old", b"ours")]
 
 
+def test_what_is_on_the_disk_is_the_file_that_gets_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not one that it was copied from."""
+    path, on_disk = tmp_path / "a.bin", []
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.append(os.fstat(descriptor).st_ino))
+    write(path, REPLACED, lambda: None)
+    assert on_disk == [path.stat().st_ino]
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
 def test_a_failure_leaves_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
     path = tmp_path / "a.bin"
