@@ -17,9 +17,9 @@ import numpy as np
 from convcli.arrays import Array, FloatArray, computing_type
 from convcli.engine import Store
 from convcli.errors import GeometryError, OptionError
+from convcli.files.large_arrays import large_empty
 from convcli.geometry import Geometry
 from convcli.kernels import Kernel
-from convcli.large_arrays import large_empty
 from convcli.request import Request
 
 

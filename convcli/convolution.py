@@ -23,8 +23,8 @@ from convcli.arrays import (
     stored_type,
 )
 from convcli.engine import AUTOMATIC, MEMORY, Execution, Store
+from convcli.files.large_arrays import Empty
 from convcli.geometry import Geometry
-from convcli.large_arrays import Empty
 from convcli.operands import bias_blocks, kernel_blocks
 from convcli.settings import Numbers, Settings, parse_settings
 

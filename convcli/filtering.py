@@ -12,9 +12,9 @@ from convcli import transparency
 from convcli.arrays import Array, computing_type
 from convcli.combining import Filter
 from convcli.errors import OptionError
+from convcli.files.large_arrays import Empty, large_empty
 from convcli.geometry import Geometry
 from convcli.images import Format, Header, Image, metadata_losses, to_gray
-from convcli.large_arrays import Empty, large_empty
 from convcli.light import luminance, to_codes, to_light
 from convcli.pictures.profiles import is_like_srgb
 from convcli.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels

@@ -9,11 +9,8 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, planes_of
 from convcli.errors import OptionError
-from convcli.formulas import SYMBOLS, Formulas, index_letters
-from convcli.geometry import Geometry
-from convcli.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
-from convcli.npy_files import save_npy
-from convcli.outputs import (
+from convcli.files.npy_files import save_npy
+from convcli.files.output_names import (
     STREAM,
     Output,
     expand,
@@ -23,6 +20,9 @@ from convcli.outputs import (
     refuse_missing_folder,
     safe_name,
 )
+from convcli.formulas import SYMBOLS, Formulas, index_letters
+from convcli.geometry import Geometry
+from convcli.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 
 
 class Operands(NamedTuple):

@@ -13,11 +13,11 @@ import PIL.Image
 
 from convcli.arrays import Array, in_native_order
 from convcli.errors import FileError, JsonError, OptionError, reason_of
-from convcli.file_bytes import contents, first_bytes
-from convcli.json_reading import decoded, parse_array_json
-from convcli.large_arrays import by_rows
-from convcli.npy_files import NPY_MAGIC, load_npy
-from convcli.pictures.caught_warnings import caught_warnings
+from convcli.files.caught_warnings import caught_warnings
+from convcli.files.file_bytes import contents, first_bytes
+from convcli.files.json_reading import decoded, parse_array_json
+from convcli.files.large_arrays import by_rows
+from convcli.files.npy_files import NPY_MAGIC, load_npy
 from convcli.pictures.channels import picture_of
 from convcli.pictures.formats import FORMATS, Format, format_of
 from convcli.pictures.metadata import metadata_losses

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convcli.errors import FileError, OptionError
-from convcli.file_bytes import read_file
+from convcli.files.file_bytes import read_file
+from convcli.files.json_reading import is_inline_array
+from convcli.files.output_names import STREAM
 from convcli.images import (
     Header,
     Image,
@@ -21,8 +23,6 @@ from convcli.images import (
     open_image,
     readable_extensions,
 )
-from convcli.json_reading import is_inline_array
-from convcli.outputs import STREAM
 
 STDIN = "<stdin>"
 INLINE = "inline image"

@@ -21,7 +21,7 @@ import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError, KernelError
-from convcli.json_reading import Fault, JsonPath, finite, read_json, rectangle
+from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
 from convcli.kernels import Kernel, require_kernel_shape
 from convcli.words import in_one_line
 

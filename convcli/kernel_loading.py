@@ -8,11 +8,11 @@ import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError, KernelError
-from convcli.file_bytes import read_bytes
-from convcli.json_reading import decoded, is_inline_array
+from convcli.files.file_bytes import read_bytes
+from convcli.files.json_reading import decoded, is_inline_array
+from convcli.files.npy_files import NPY_MAGIC, load_npy
 from convcli.kernel_json import parse_kernel_json
 from convcli.kernels import Kernel, require_kernel_shape
-from convcli.npy_files import NPY_MAGIC, load_npy
 from convcli.presets import PRESETS, preset
 
 _SUFFIXES = (".json", ".npy")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type, ends_of, fill_rounded
-from convcli.large_arrays import by_rows
+from convcli.files.large_arrays import by_rows
 
 # How much of the light that is seen each primary gives: the middle row of sRGB's matrix.
 LUMINANCE = (0.2126, 0.7152, 0.0722)

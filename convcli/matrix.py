@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from convcli.arrays import Array, FloatArray, IntArray, real_array
 from convcli.errors import GeometryError
+from convcli.files.memory import available_memory, size_in_words
 from convcli.geometry import Axis, Geometry
-from convcli.memory import available_memory, size_in_words
 from convcli.operands import bias_blocks, kernel_blocks
 from convcli.padding import OUTSIDE, EdgeFill
 from convcli.settings import Numbers, Settings, parse_settings, parse_shape

@@ -12,11 +12,11 @@ from typing import BinaryIO, NamedTuple
 from convcli.batch import Batch
 from convcli.cluster import Cluster
 from convcli.errors import ConvcliError
+from convcli.files.npy_files import NPY_MAGIC
+from convcli.files.whole_files import Existing
 from convcli.images import limit_pixels, pixel_limit
 from convcli.inputs import Source
-from convcli.npy_files import NPY_MAGIC
 from convcli.outcomes import Outcome
-from convcli.whole_files import Existing
 
 # Of a larger file the bands are sent, and not the file: schedulers hold their tasks.
 MOST_SENT = 256 << 20

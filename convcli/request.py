@@ -10,10 +10,10 @@ from numpy.typing import DTypeLike
 from convcli.arrays import Array, FloatArray, computing_type
 from convcli.convolution import convolve, convolve_and_store
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, parts, plan_for
+from convcli.files.large_arrays import large_empty, large_zeros
 from convcli.geometry import Geometry
 from convcli.gradients import WRT, Gradients, differentiate
 from convcli.kernels import Kernel
-from convcli.large_arrays import large_empty, large_zeros
 from convcli.operands import kernel_blocks
 from convcli.settings import Settings
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from convcli.combining import Filter
 from convcli.errors import OptionError
+from convcli.files.output_names import STREAM, Naming, output_extension, output_names, refuse_existing
+from convcli.files.whole_files import Existing
 from convcli.images import Format, format_of
-from convcli.outputs import STREAM, Naming, output_extension, output_names, refuse_existing
-from convcli.whole_files import Existing
 
 
 class Place(NamedTuple):
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where outputs go: a path, template, folder or None (``convcli.outputs``), or ``-`` for a stream."""
+    """Where outputs go: a path, template, folder or None (``convcli.files.output_names``), or ``-`` for a stream."""
 
     output: str | None
     format: Format

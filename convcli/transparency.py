@@ -21,8 +21,8 @@ from convcli.arrays import Array, FloatArray, IntArray, computing_type, ends_of,
 from convcli.combining import Filter
 from convcli.engine import Store
 from convcli.errors import OptionError
+from convcli.files.large_arrays import large_empty
 from convcli.geometry import Axis, Geometry
-from convcli.large_arrays import large_empty
 from convcli.operands import bias_blocks
 from convcli.padding import EdgeFill
 from convcli.request import Request

@@ -7,7 +7,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.errors import ConvcliError, GeometryError, OptionError
-from convcli.large_arrays import large_empty
+from convcli.files.large_arrays import large_empty
 from convcli.request import Request
 from convcli.words import integer
 

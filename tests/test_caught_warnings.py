@@ -14,8 +14,8 @@ import PIL.Image
 import pytest
 import tifffile
 
+from convcli.files.caught_warnings import caught_warnings
 from convcli.images import Metadata, decode_image, encode_image, open_image
-from convcli.pictures.caught_warnings import caught_warnings
 from convcli.pictures.formats import FORMATS
 
 THREADS = 8

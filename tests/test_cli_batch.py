@@ -19,7 +19,7 @@ from command_line import (
 
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
-from convcli.memory import size_in_words
+from convcli.files.memory import size_in_words
 
 BROKEN = "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
 MIXING = json.dumps(np.eye(3)[:, :, np.newaxis, np.newaxis].tolist())

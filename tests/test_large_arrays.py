@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from convcli import large_arrays
 from convcli.errors import FileError
-from convcli.large_arrays import by_rows, large_empty
-from convcli.memory import Memory
+from convcli.files import large_arrays
+from convcli.files.large_arrays import by_rows, large_empty
+from convcli.files.memory import Memory
 
 
 def test_a_small_array_is_in_memory() -> None:

@@ -12,7 +12,7 @@ from reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix, matrix
 from convcli.errors import GeometryError
-from convcli.memory import Memory
+from convcli.files.memory import Memory
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_fill = pytest.mark.parametrize("edge", FILLS)

@@ -7,8 +7,8 @@ import sys
 import pytest
 from command_line import shell
 
-from convcli import memory
-from convcli.memory import Memory, available_memory, size_in_words
+from convcli.files import memory
+from convcli.files.memory import Memory, available_memory, size_in_words
 
 GB = 1 << 30
 PHYSICAL = "the machine's memory"
@@ -71,7 +71,7 @@ def test_what_is_left_of_the_address_space(machine, monkeypatch):
 
 
 def test_a_real_limit_of_the_address_space(tmp_path):
-    script = "from convcli.memory import available_memory; print(*available_memory())"
+    script = "from convcli.files.memory import available_memory; print(*available_memory())"
     result = shell(f"ulimit -v 500000; {shlex.quote(sys.executable)} -c '{script}'", tmp_path)
     size, _, bound = result.out.decode().strip().partition(" ")
     assert (result.code, result.err, bound) == (0, "", "what is left of ulimit -v")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from convcli.errors import FileError, OptionError
-from convcli.outputs import (
+from convcli.files.output_names import (
     Naming,
     expand,
     output_extension,
@@ -16,7 +16,7 @@ from convcli.outputs import (
     refuse_inputs,
     refuse_missing_folder,
 )
-from convcli.whole_files import Existing, write_atomically
+from convcli.files.whole_files import Existing, write_atomically
 
 VALUES = {"stem": "camera", "kernel": "gaussian-2", "map": "04", "ext": "png", "dir": "photos"}
 

@@ -10,6 +10,7 @@ from command_line import pixels, save_picture
 
 from convcli.batch import Batch
 from convcli.errors import ClusterError
+from convcli.files.whole_files import Existing, write_atomically
 from convcli.filtering import Appearance
 from convcli.images import limit_pixels
 from convcli.inputs import Source
@@ -18,7 +19,6 @@ from convcli.remote_batch import process_remotely
 from convcli.request import Request
 from convcli.settings import parse_settings
 from convcli.targets import target_of
-from convcli.whole_files import Existing, write_atomically
 
 
 class Worker:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from convcli.errors import FileError
-from convcli.whole_files import Existing, write_atomically
+from convcli.files.whole_files import Existing, write_atomically
 
 REFUSED, REPLACED, SKIPPED = Existing.REFUSED, Existing.REPLACED, Existing.SKIPPED
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from convcli.whole_files import Existing
+    from convcli.files.whole_files import Existing
 
 
 @options.spread
@@ -103,9 +103,9 @@ def apply(
     from convcli.batch import Batch, unseen
     from convcli.cli import batches, render, sources
     from convcli.combining import Combination
+    from convcli.files.whole_files import write_atomically
     from convcli.filtering import Appearance
     from convcli.targets import target_of
-    from convcli.whole_files import write_atomically
 
     pictures = images or []
     refuse_second_stdin([*pictures, *kernels, files.listed or ""])

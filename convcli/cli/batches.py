@@ -17,8 +17,8 @@ from convcli.concurrency import in_order
 from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
+from convcli.files.memory import size_in_words
 from convcli.inputs import Source
-from convcli.memory import size_in_words
 from convcli.outcomes import Outcome
 from convcli.request import Request
 

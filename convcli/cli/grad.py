@@ -117,8 +117,8 @@ def _saving_gradients(
 ) -> "Save":
     """What saves the gradients, once it is known that the files can be written."""
     from convcli.cli.render import save_gradients
+    from convcli.files.output_names import data_format
     from convcli.gradient_files import FORMATS, gradient_files
-    from convcli.outputs import data_format
 
     chosen = data_format(format, output, FORMATS, terminal=is_terminal())
     files = gradient_files(output, chosen, names, image, kernel.name, overwrite=overwrite)
@@ -129,8 +129,8 @@ def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwr
     """What saves the kernel after a step, once it is known that the file can be written."""
     from convcli.cli.render import save_kernel, tell_loss
     from convcli.descent import stepped
+    from convcli.files.output_names import text_output
     from convcli.gradients import Gradients
-    from convcli.outputs import text_output
 
     if format not in ("auto", "json"):
         raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")

@@ -30,7 +30,7 @@ def kernels(
     convcli kernels gaussian:2 --json
     """
     from convcli.cli import render, sources
-    from convcli.outputs import text_output
+    from convcli.files.output_names import text_output
     from convcli.presets import PRESETS
 
     as_json = json or output.lower().endswith(".json")

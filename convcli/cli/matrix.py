@@ -8,7 +8,7 @@ from convcli.cli import options
 from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin, refuse_terminal
 
 if TYPE_CHECKING:
-    from convcli.outputs import Output
+    from convcli.files.output_names import Output
 
 
 @options.spread
@@ -49,9 +49,9 @@ def matrix(
     convcli matrix --input-shape 1,4,5 -k sobel-x -e replicate
     """
     from convcli.cli import render, sources
+    from convcli.files.output_names import data_format
     from convcli.matrix import assemble
     from convcli.matrix_files import FORMATS
-    from convcli.outputs import data_format
 
     refuse_second_stdin([image or "", kernel])
     sources.begin_reading(max_pixels)
@@ -66,8 +66,8 @@ def matrix(
 
 def _target(output: str, kernel: str, format: str, overwrite: bool) -> "Output":
     """The file or stream to write to; refused, where it cannot be, before anything is computed."""
+    from convcli.files.output_names import format_extension, text_output
     from convcli.matrix_files import BINARY
-    from convcli.outputs import format_extension, text_output
 
     if output == STREAM and format in BINARY:
         refuse_terminal()

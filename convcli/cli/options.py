@@ -19,7 +19,7 @@ from convcli.errors import OptionError
 from convcli.words import integer, real
 
 if TYPE_CHECKING:
-    from convcli.whole_files import Existing
+    from convcli.files.whole_files import Existing
 
 Number = TypeVar("Number", int, float)
 
@@ -231,7 +231,7 @@ class Files:
 
     def existing(self, *, overwrite: bool) -> "Existing":
         """What these and ``--overwrite`` say of outputs that are there already."""
-        from convcli.whole_files import Existing
+        from convcli.files.whole_files import Existing
 
         if overwrite and self.skip_existing:
             raise OptionError("--overwrite and --skip-existing contradict each other: give one")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convcli.cli.options import Talk
 from convcli.cli.streams import binary_stdout, text_stdout
-from convcli.outputs import Output
-from convcli.whole_files import Existing, write_atomically
+from convcli.files.output_names import Output
+from convcli.files.whole_files import Existing, write_atomically
 
 STDOUT = Output()
 # Of a longer sum, half of them are the first and half the last.
@@ -76,7 +76,7 @@ def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:
 
 
 def _foreseen_in_words(foreseen: "Foreseen") -> str:
-    from convcli.memory import size_in_words
+    from convcli.files.memory import size_in_words
 
     shape = "x".join(map(str, foreseen.shape))
     size = size_in_words(foreseen.bytes)

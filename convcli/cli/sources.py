@@ -13,7 +13,7 @@ from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
-from convcli.file_bytes import read_file
+from convcli.files.file_bytes import read_file
 from convcli.filtering import Appearance, network_input, prepared, prepared_shape
 from convcli.images import Header, Image, limit_pixels
 from convcli.inputs import STDIN, Source, listed, source_of, sources_of

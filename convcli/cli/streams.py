@@ -8,7 +8,7 @@ from io import FileIO, TextIOWrapper
 from typing import Any, BinaryIO, TextIO
 
 from convcli.errors import FileError, OptionError
-from convcli.file_bytes import read_stream
+from convcli.files.file_bytes import read_stream
 from convcli.words import in_one_line
 
 STREAM = "-"

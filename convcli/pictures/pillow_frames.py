@@ -10,7 +10,7 @@ import PIL.Image
 from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
-from convcli.file_bytes import contents
+from convcli.files.file_bytes import contents
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import channels_of, pixel_type, split_alpha
 from convcli.pictures.colour_modes import in_working_mode, working_mode

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.file_bytes import opened
+from convcli.files.file_bytes import opened
 
 # All directories and values together, as a multiple of the file: some writers let pages share a palette.
 MOST = 16

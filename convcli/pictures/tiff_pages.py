@@ -11,8 +11,8 @@ import PIL.Image
 from PIL.ExifTags import Base
 
 from convcli.arrays import Array
-from convcli.file_bytes import first_bytes
-from convcli.large_arrays import by_rows, large_empty
+from convcli.files.file_bytes import first_bytes
+from convcli.files.large_arrays import by_rows, large_empty
 from convcli.pictures import deep_extra
 from convcli.pictures.metadata import description, kept_exif, orientation_in, sensible_dpi
 from convcli.pictures.orientation import is_sideways, upright_array

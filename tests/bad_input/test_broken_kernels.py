@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from many_commands import Commands, assert_well_mannered
 
 from convcli.errors import ConvcliError, KernelError
-from convcli.json_reading import parse_array_json
+from convcli.files.json_reading import parse_array_json
 from convcli.kernel_json import kernel_to_json, parse_kernel_json
 from convcli.kernel_loading import parse_kernel
 from convcli.kernels import require_kernel_shape

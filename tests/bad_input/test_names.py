@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from many_commands import assert_well_mannered
 
 from convcli.errors import OptionError
+from convcli.files.json_reading import is_inline_array
 from convcli.inputs import listed
-from convcli.json_reading import is_inline_array
 from convcli.words import in_one_line, integer, real
 
 NAMES = [

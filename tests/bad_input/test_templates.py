@@ -9,7 +9,7 @@ from command_line import convcli
 from many_commands import assert_well_mannered
 
 from convcli.errors import OptionError
-from convcli.outputs import Naming, expand, output_names, safe_name
+from convcli.files.output_names import Naming, expand, output_names, safe_name
 
 KNOWN = {"stem": "photo", "kernel": "box", "map": "0", "frame": "0", "ext": "png", "dir": "."}
 

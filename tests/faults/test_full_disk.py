@@ -16,8 +16,8 @@ from command_line import save_picture, shell
 from in_process import exit_code
 from photographs import files_in, photographs
 
-from convcli import large_arrays
-from convcli.memory import Memory
+from convcli.files import large_arrays
+from convcli.files.memory import Memory
 
 SIZE = 64 << 10
 # Every kind of file that is written, each larger than that.

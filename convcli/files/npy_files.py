@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
-from convcli.file_bytes import opened
-from convcli.large_arrays import reserve
-from convcli.pictures.caught_warnings import caught_warnings
+from convcli.files.caught_warnings import caught_warnings
+from convcli.files.file_bytes import opened
+from convcli.files.large_arrays import reserve
 
 NPY_MAGIC = b"\x93NUMPY"
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
 from convcli.errors import FileError
-from convcli.memory import available_memory, size_in_words
+from convcli.files.memory import available_memory, size_in_words
 
 # Gives an array of a shape and type, whose numbers are yet to be written.
 Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], Array]

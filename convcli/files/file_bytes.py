@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convcli.errors import FileError
-from convcli.memory import available_memory, size_in_words
+from convcli.files.memory import available_memory, size_in_words
 
 _PIECE = 1 << 20
 

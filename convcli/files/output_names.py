@@ -7,7 +7,7 @@ from string import Formatter
 from typing import NamedTuple
 
 from convcli.errors import FileError, OptionError
-from convcli.whole_files import existing_refused, is_special
+from convcli.files.whole_files import existing_refused, is_special
 
 STREAM = "-"
 
