@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import SAMPLES, convcli, pixels, shell, terminal
 
-from convcli.palette import signed_colours
+from convcli.drawing.palette import signed_colours
 
 V = np.random.default_rng(13).integers(0, 256, (3, 6, 8), np.uint8)
 CAMERA = SAMPLES / "camera.png"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from convcli.heatmap_layout import lay_out
-from convcli.heatmaps import draw_heatmap, draw_panels, stack_heatmaps, to_png
-from convcli.palette import NAN_COLOUR, Statistics, signed_colours, statistics
+from convcli.drawing.heatmap_layout import lay_out
+from convcli.drawing.heatmaps import draw_heatmap, draw_panels, stack_heatmaps, to_png
+from convcli.drawing.palette import NAN_COLOUR, Statistics, signed_colours, statistics
 
 RANDOM = np.random.default_rng(11)
 BLUE, WHITE, RED = (5, 40, 110), (255, 255, 255), (103, 0, 31)

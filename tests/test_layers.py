@@ -12,7 +12,7 @@ PACKAGE = Path(convcli.__file__).parent
 
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
-    {"errors", "files", "pictures", "files.caught_warnings", "words"},
+    {"errors", "drawing", "files", "pictures", "files.caught_warnings", "words"},
     {"arrays", "files.memory", "files.whole_files"},
     {"files.file_bytes"},
     {"cluster", "concurrency", "files.large_arrays", "padding", "files.json_reading"},
@@ -48,15 +48,15 @@ LAYERS = [
         "pictures.channels",
         "pictures.depth",
     },
-    {"convolution", "pictures.formats", "palette"},
+    {"convolution", "pictures.formats", "drawing.palette"},
     {"gradients", "matrix", "pictures.metadata"},
     {"pictures.deep", "pictures.tiff_directories", "pictures.tiff_pages", "pictures.tiff_writing"},
     {"pictures.pillow_frames", "pictures.writing"},
     {"pictures.reading"},
-    {"descent", "formulas", "heatmap_layout", "images", "pixels", "files.output_names", "request"},
+    {"descent", "formulas", "drawing.heatmap_layout", "images", "pixels", "files.output_names", "request"},
     {"combining"},
     {"transparency"},
-    {"filtering", "heatmaps", "inputs", "matrix_picture", "tensors", "terms", "thumbnails", "upstream"},
+    {"filtering", "drawing.heatmaps", "inputs", "matrix_picture", "tensors", "terms", "drawing.thumbnails", "upstream"},
     {"confusions", "explanation", "gradient_files", "matrix_files", "outcomes", "planning", "targets"},
     {"batch", "checking", "comparison", "gradient_batch"},
     {"dry_run", "remote_batch"},
@@ -69,7 +69,7 @@ HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in la
 OUTSIDE = {
     "cluster": {"dask", "distributed"},
     "cli": {"numpy", "typer", "rich", "textual_image"},
-    "heatmaps": {"numpy", "PIL"},
+    "drawing.heatmaps": {"numpy", "PIL"},
     "images": {"numpy", "PIL"},
     "engine.threads": {"numpy", "threadpoolctl"},
     "pictures.colour_modes": {"numpy", "PIL"},
@@ -82,7 +82,7 @@ OUTSIDE = {
     "pictures.pillow_frames": {"numpy", "PIL"},
     "pictures.tiff_pages": {"numpy", "PIL", "tifffile"},
     "pictures.tiff_writing": {"numpy", "PIL"},
-    "thumbnails": {"numpy", "PIL"},
+    "drawing.thumbnails": {"numpy", "PIL"},
 }
 
 

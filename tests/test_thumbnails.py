@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from convcli.palette import signed_colours
-from convcli.thumbnails import fitted, photograph, signed
+from convcli.drawing.palette import signed_colours
+from convcli.drawing.thumbnails import fitted, photograph, signed
 
 RANDOM = np.random.default_rng(12)
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from convcli.arrays import FloatArray, planes_of
 from convcli.cli.screen import short_number, sign_style
-from convcli.palette import statistics
+from convcli.drawing.palette import statistics
 
 ROWS_SHOWN = 12
 # The longest number, as -1.23457e-308, has 13 characters; most have 12 at most.

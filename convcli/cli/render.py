@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convcli.checking import Check
     from convcli.combining import Filter
     from convcli.comparison import Comparison
+    from convcli.drawing.thumbnails import Sight
     from convcli.dry_run import Foreseen
     from convcli.errors import ConvcliError
     from convcli.explanation import Explanation
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from convcli.padding import EdgeFill
     from convcli.planning import Forecast
     from convcli.presets import Preset
-    from convcli.thumbnails import Sight
 
 
 def geometry_in_words(geometry: "Geometry") -> str:

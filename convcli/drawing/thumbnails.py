@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 
 from convcli.arrays import Array, FloatArray
-from convcli.palette import signed_colours, statistics
+from convcli.drawing.palette import signed_colours, statistics
 
 
 class Sight(NamedTuple):

@@ -12,8 +12,8 @@ import PIL.ImageFont
 import PIL.ImageOps
 
 from convcli.arrays import Array, FloatArray, planes_of
-from convcli.heatmap_layout import Layout, lay_out
-from convcli.palette import Statistics, signed_colours, statistics
+from convcli.drawing.heatmap_layout import Layout, lay_out
+from convcli.drawing.palette import Statistics, signed_colours, statistics
 
 Image = PIL.Image.Image
 

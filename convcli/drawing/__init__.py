@@ -1,0 +1,1 @@
+"""Arrays drawn as pictures: palettes, heatmaps and thumbnails."""
