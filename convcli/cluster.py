@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from convcli import __version__
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
 from convcli.files.file_bytes import read_file
-from convcli.words import integer
+from convcli.text import integer
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -26,7 +26,7 @@ from convcli.operands import bias_blocks, bias_shape, upstream_blocks
 from convcli.padding import OUTSIDE
 from convcli.request import Request
 from convcli.terms import Factor, Sum, Tensors, Terms
-from convcli.words import integer
+from convcli.text import integer
 
 OF = tuple(SYMBOLS)
 

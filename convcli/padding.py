@@ -18,7 +18,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
 from convcli.errors import GeometryError
-from convcli.words import real
+from convcli.text import real
 
 # Two below the first pixel, so that a run of consecutive pixels can never take it in.
 OUTSIDE = -2

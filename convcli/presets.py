@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError
 from convcli.kernels import Kernel
-from convcli.words import real
+from convcli.text import real
 
 WIDEST_SUPPORT = 4095
 DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")

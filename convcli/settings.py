@@ -12,7 +12,7 @@ from typing import NamedTuple, SupportsIndex
 from convcli.errors import GeometryError
 from convcli.geometry import Axis, Geometry
 from convcli.padding import EdgeFill, parse_edge
-from convcli.words import integer
+from convcli.text import integer
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 

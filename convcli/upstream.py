@@ -9,7 +9,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.errors import ConvcliError, GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.request import Request
-from convcli.words import integer
+from convcli.text import integer
 
 EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"
 

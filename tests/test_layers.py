@@ -12,7 +12,7 @@ PACKAGE = Path(convcli.__file__).parent
 
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
-    {"errors", "drawing", "files", "pictures", "files.caught_warnings", "words"},
+    {"errors", "drawing", "files", "pictures", "files.caught_warnings", "text"},
     {"arrays", "files.memory", "files.whole_files"},
     {"files.file_bytes"},
     {"cluster", "concurrency", "files.large_arrays", "padding", "files.json_reading"},

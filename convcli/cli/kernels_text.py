@@ -10,7 +10,7 @@ from convcli.cli.grids import Extent, grids, shape_in_words
 from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels import Kernel
 from convcli.presets import Preset
-from convcli.words import in_one_line
+from convcli.text import in_one_line
 
 # Of larger kernels a part is shown: kernel JSON has it all.
 ROWS_SHOWN, COLUMNS_SHOWN = 1023, 127

@@ -16,7 +16,7 @@ import typer.core
 
 from convcli.cli.streams import say
 from convcli.errors import OptionError
-from convcli.words import integer, real
+from convcli.text import integer, real
 
 if TYPE_CHECKING:
     from convcli.files.whole_files import Existing

@@ -21,7 +21,7 @@ from convcli.drawing.thumbnails import Sight, as_picture, fitted, photograph, si
 from convcli.filtering import Filtered
 from convcli.formulas import SYMBOLS
 from convcli.gradient_files import GradientReport
-from convcli.words import in_one_line
+from convcli.text import in_one_line
 
 
 def filtered_sights(request: Filter, filtered: Filtered) -> list[Sight]:

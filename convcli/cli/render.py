@@ -70,7 +70,7 @@ def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:
     if as_json:
         _save_lines(json.dumps(each._asdict()) + "\n" for each in foreseen)
     else:
-        from convcli.words import in_one_line
+        from convcli.text import in_one_line
 
         _save_lines(f"{in_one_line(_foreseen_in_words(each))}\n" for each in foreseen)
 

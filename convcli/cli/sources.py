@@ -22,8 +22,8 @@ from convcli.kernels import Kernel
 from convcli.request import Request
 from convcli.settings import parse_settings, parse_shape
 from convcli.tensors import load_tensor, parse_tensor
+from convcli.text import integer
 from convcli.upstream import Readers, Upstream, upstream_gradient
-from convcli.words import integer
 
 if TYPE_CHECKING:
     from convcli.cluster import Cluster

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TextIO
 
 from convcli.errors import FileError, OptionError
 from convcli.files.file_bytes import read_stream
-from convcli.words import in_one_line
+from convcli.text import in_one_line
 
 STREAM = "-"
 
