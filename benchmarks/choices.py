@@ -13,8 +13,8 @@ from benchmarks.race import Contestant, race
 from convcli import conv2d
 from convcli.engine import CONVOLUTIONS, Estimate, plan_for
 from convcli.errors import OptionError
+from convcli.geometry.options import parse_settings
 from convcli.operands import kernel_blocks
-from convcli.settings import parse_settings
 
 # Input shape, kernel shape, rank of a 2-D kernel (0 for full), stride.
 WORKLOADS: tuple[tuple[tuple[int, ...], tuple[int, ...], int, int], ...] = (

@@ -14,7 +14,7 @@ from convcli.files.npy_files import is_mappable, map_npy, save_npy
 from convcli.files.output_names import refuse_collisions, refuse_inputs, refuse_missing_folder
 from convcli.files.whole_files import Existing, write_atomically
 from convcli.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 from convcli.images import Header, Image, write_image
 from convcli.inputs import Source
 from convcli.outcomes import Outcome, Report

@@ -17,10 +17,10 @@ import numpy as np
 from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
 from convcli.errors import OptionError
 from convcli.explanation import explain
+from convcli.geometry.edges import EdgeFill
 from convcli.gradients import Gradients
 from convcli.kernels import Kernel
 from convcli.operands import bias_shape
-from convcli.padding import EdgeFill
 from convcli.request import Request
 
 # The rounding of float64 in sums of millions of terms stays below this part of their magnitudes.

@@ -18,7 +18,7 @@ from convcli.arrays import Array, FloatArray, computing_type
 from convcli.engine import Store
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 from convcli.kernels import Kernel
 from convcli.request import Request
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.errors import GeometryError
-from convcli.geometry import Geometry
-from convcli.padding import RULES, EdgeFill
+from convcli.geometry.axes import Geometry
+from convcli.geometry.edges import RULES, EdgeFill
+from convcli.geometry.options import PADDING_RULES
 from convcli.request import Request
-from convcli.settings import PADDING_RULES
 
 # Two numbers are a multiple of two others too often.
 LEAST_DISTINCT = 3

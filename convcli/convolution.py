@@ -24,9 +24,9 @@ from convcli.arrays import (
 )
 from convcli.engine import AUTOMATIC, MEMORY, Execution, Store
 from convcli.files.large_arrays import Empty
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
+from convcli.geometry.options import Numbers, Settings, parse_settings
 from convcli.operands import bias_blocks, kernel_blocks
-from convcli.settings import Numbers, Settings, parse_settings
 
 
 def conv2d(

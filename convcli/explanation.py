@@ -21,9 +21,9 @@ import numpy as np
 from convcli.arrays import Array, IntArray
 from convcli.errors import GeometryError, OptionError
 from convcli.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
+from convcli.geometry.edges import OUTSIDE
 from convcli.operands import bias_blocks, bias_shape, upstream_blocks
-from convcli.padding import OUTSIDE
 from convcli.request import Request
 from convcli.terms import Factor, Sum, Tensors, Terms
 from convcli.text import integer

@@ -13,7 +13,7 @@ from convcli.arrays import Array, computing_type
 from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 from convcli.images import Format, Header, Image, metadata_losses, to_gray
 from convcli.light import luminance, to_codes, to_light
 from convcli.pictures.profiles import is_like_srgb

@@ -22,7 +22,7 @@ from convcli.files.output_names import (
     safe_name,
 )
 from convcli.formulas import SYMBOLS, Formulas, index_letters
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 
 class Operands(NamedTuple):

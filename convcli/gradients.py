@@ -27,10 +27,10 @@ from convcli.arrays import Array, FloatArray, computing_type, real_array
 from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
-from convcli.geometry import Axis, Geometry
+from convcli.geometry.axes import Axis, Geometry
+from convcli.geometry.edges import EdgeFill, pad_adjoint
+from convcli.geometry.options import Numbers, Settings, parse_settings
 from convcli.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
-from convcli.padding import EdgeFill, pad_adjoint
-from convcli.settings import Numbers, Settings, parse_settings
 
 WRT = ("kernel", "input", "bias")
 

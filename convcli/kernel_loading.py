@@ -39,7 +39,7 @@ def parse_kernel(data: bytes, source: str, name: str) -> Kernel:
     """The kernel in the bytes of a .npy or of kernel JSON.
 
     source: what errors call the bytes, a path or ``<stdin>``. name: the kernel's, where the bytes give none.
-    A .npy holds weights of real numbers, of a rank in ``convcli.settings.KERNEL_RANKS``; they become float64.
+    A .npy holds weights of real numbers, of a rank in ``convcli.geometry.options.KERNEL_RANKS``; they become float64.
     Raises KernelError for bytes that are neither, and for weights that cannot be a kernel's.
     """
     if data.startswith(NPY_MAGIC):

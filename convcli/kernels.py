@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from convcli.arrays import FloatArray
 from convcli.errors import KernelError
-from convcli.settings import KERNEL_RANKS, RANKS_IN_WORDS
+from convcli.geometry.options import KERNEL_RANKS, RANKS_IN_WORDS
 
 
 class Kernel(NamedTuple):
     """A named kernel.
 
-    weights: float64, of a rank in ``convcli.settings.KERNEL_RANKS``.
+    weights: float64, of a rank in ``convcli.geometry.options.KERNEL_RANKS``.
     bias: float64, ``()`` for a 2-D kernel, else ``(C_out,)`` or untied ``(C_out, OH, OW)``; None is no bias.
     factors: for a preset of low rank, pairs ``(u, v)`` of a column ``(kh,)`` and a row ``(kw,)`` with
     ``weights == sum of outer(u, v)``; empty where no structure is known.

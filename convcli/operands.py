@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, real_array
 from convcli.errors import GeometryError
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 
 def kernel_blocks(K: Array, geometry: Geometry, *, flip: bool) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from convcli.arrays import Array
 from convcli.engine import Estimate, Execution, Plan, Refusal, gradient_parts, parts, plan_for, plan_for_kernel_gradient
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 from convcli.gradients import input_gradient_parts
 from convcli.operands import bias_shape, kernel_blocks
 from convcli.request import Request

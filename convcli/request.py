@@ -11,11 +11,11 @@ from convcli.arrays import Array, FloatArray, computing_type
 from convcli.convolution import convolve, convolve_and_store
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, parts, plan_for
 from convcli.files.large_arrays import large_empty, large_zeros
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
+from convcli.geometry.options import Settings
 from convcli.gradients import WRT, Gradients, differentiate
 from convcli.kernels import Kernel
 from convcli.operands import kernel_blocks
-from convcli.settings import Settings
 
 # Of the weights' magnitude: what is left of a sum of 0 where weights were typed, or computed in float32.
 ROUNDING = 1e-6

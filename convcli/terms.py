@@ -13,8 +13,8 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
 from convcli.formulas import index_letters, output_letters
-from convcli.geometry import Axis, Geometry
-from convcli.padding import OUTSIDE, sources
+from convcli.geometry.axes import Axis, Geometry
+from convcli.geometry.edges import OUTSIDE, sources
 
 Indices = Mapping[str, IntArray]
 

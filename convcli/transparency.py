@@ -22,9 +22,9 @@ from convcli.combining import Filter
 from convcli.engine import Store
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_empty
-from convcli.geometry import Axis, Geometry
+from convcli.geometry.axes import Axis, Geometry
+from convcli.geometry.edges import EdgeFill
 from convcli.operands import bias_blocks
-from convcli.padding import EdgeFill
 from convcli.request import Request
 
 Part = tuple[slice, ...]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import reference
 
-from convcli.settings import parse_settings
+from convcli.geometry.options import parse_settings
 
 FILLS = ("zero", "constant:2.5", "replicate", "reflect", "symmetric", "wrap")
 COPYING_FILLS = FILLS[2:]

@@ -17,9 +17,9 @@ from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab
 from convcli.engine.slabs import bands as cut
 from convcli.engine.tiles import Extent
+from convcli.geometry.options import parse_settings
 from convcli.kernels import Kernel
 from convcli.request import Request
-from convcli.settings import parse_settings
 
 TYPES = (np.uint8, np.uint16, np.float32, np.float64)
 # Of the widths of rows and of columns below, none divides another.

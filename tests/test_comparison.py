@@ -6,9 +6,9 @@ import pytest
 from convcli import conv2d, conv2d_grad
 from convcli.comparison import compare, comparisons_to_json
 from convcli.errors import GeometryError
+from convcli.geometry.options import parse_settings
 from convcli.kernels import Kernel
 from convcli.request import Request
-from convcli.settings import parse_settings
 
 RANDOM = np.random.default_rng(0)
 V = RANDOM.normal(size=(3, 9, 10))

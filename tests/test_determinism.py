@@ -13,9 +13,9 @@ from command_line import npy, succeed
 from test_bands import Elsewhere, as_bytes, numbers
 
 from convcli.engine import Execution, bands
+from convcli.geometry.options import parse_settings
 from convcli.kernels import Kernel
 from convcli.request import Request
-from convcli.settings import parse_settings
 
 LAYERS = {
     "filter": ((3, 61, 83), (5, 4), {"padding": "same", "edge": "reflect"}),

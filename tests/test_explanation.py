@@ -10,9 +10,9 @@ from geometries import CASES, FILLS, Case, integers
 from convcli import conv2d, conv2d_grad
 from convcli.errors import GeometryError, OptionError
 from convcli.explanation import OF, cut, ends, explain, explanation_json, parse_at
+from convcli.geometry.options import parse_settings
 from convcli.kernels import Kernel
 from convcli.request import Request
-from convcli.settings import parse_settings
 
 PLACES = 25
 TILED = [

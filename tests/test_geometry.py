@@ -8,8 +8,8 @@ import pytest
 from geometries import CASES, geometry_of
 
 from convcli.errors import GeometryError
-from convcli.geometry import Axis
-from convcli.padding import parse_edge
+from convcli.geometry.axes import Axis
+from convcli.geometry.edges import parse_edge
 
 V, K = (2, 5, 7), (3, 2, 2, 4)
 

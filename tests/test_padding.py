@@ -9,7 +9,7 @@ from reference import assert_same, padded
 
 from convcli import conv2d
 from convcli.errors import GeometryError
-from convcli.padding import OUTSIDE, EdgeFill, pad, pad_adjoint, parse_edge, runs, sources
+from convcli.geometry.edges import OUTSIDE, EdgeFill, pad, pad_adjoint, parse_edge, runs, sources
 
 each_fill = pytest.mark.parametrize("fill", FILLS)
 each_size = pytest.mark.parametrize("size", range(1, 6))

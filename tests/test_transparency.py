@@ -11,11 +11,11 @@ from storing import together
 from convcli.combining import Combination
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, filter_image, prepared
+from convcli.geometry.options import parse_settings
 from convcli.images import Image, format_of
 from convcli.kernel_loading import load_kernel
 from convcli.kernels import Kernel
 from convcli.request import Request
-from convcli.settings import parse_settings
 from convcli.transparency import RULES, passage
 
 # No flip, transpose or shift of it is the same kernel. It sums to 103.

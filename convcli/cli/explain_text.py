@@ -8,7 +8,7 @@ from rich.text import Text
 from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
 from convcli.explanation import Explanation, cut
 from convcli.formulas import SYMBOLS
-from convcli.padding import OUTSIDE, EdgeFill
+from convcli.geometry.edges import OUTSIDE, EdgeFill
 from convcli.terms import Factor, Pixels, Terms
 
 PLACES_SHOWN = 6

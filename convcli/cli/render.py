@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from convcli.errors import ConvcliError
     from convcli.explanation import Explanation
     from convcli.filtering import Filtered
-    from convcli.geometry import Geometry
+    from convcli.geometry.axes import Geometry
+    from convcli.geometry.edges import EdgeFill
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.inputs import Source
     from convcli.kernels import Kernel
     from convcli.matrix import ConvolutionMatrix
     from convcli.outcomes import Outcome, Written
-    from convcli.padding import EdgeFill
     from convcli.planning import Forecast
     from convcli.presets import Preset
 

@@ -26,8 +26,8 @@ from convcli.engine.tasks import Convolution, InputGradient, KernelGradient, Tas
 from convcli.engine.threads import WORTH_THREADS, InOrder, available_threads, each
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
-from convcli.geometry import Geometry
-from convcli.padding import pad_adjoint
+from convcli.geometry.axes import Geometry
+from convcli.geometry.edges import pad_adjoint
 
 if TYPE_CHECKING:
     from convcli.cluster import Cluster

@@ -13,7 +13,7 @@ from convcli.engine.costs import calls_seconds, pass_seconds
 from convcli.engine.interface import Estimate, GradientRun, Run, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 
 def estimate(work: Workload) -> Estimate:

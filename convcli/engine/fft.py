@@ -20,7 +20,7 @@ from convcli.engine.costs import calls_seconds, pass_seconds
 from convcli.engine.interface import Estimate, Refusal, Run, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
-from convcli.geometry import Axis, Geometry
+from convcli.geometry.axes import Axis, Geometry
 
 SIDES = (64, 96, 128, 192, 256, 320, 512, 1024)
 # NumPy scales by the integer 1 under its default norm, and then transforms float32 in double precision; dividing by

@@ -17,7 +17,7 @@ from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, GradientRun, Run, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent, output_floats, windows
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 # A tile's columns leave the cache, for a product needs many columns for each packing of the weights: the more, the
 # larger those are.

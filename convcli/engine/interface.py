@@ -15,7 +15,7 @@ from convcli.arrays import FloatArray
 from convcli.engine.costs import CACHE
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 
 class Workload(NamedTuple):

@@ -9,7 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from convcli.engine.costs import CACHE
-from convcli.geometry import Axis, Geometry
+from convcli.geometry.axes import Axis, Geometry
 
 BYTES_OF_A_FLOAT = 8
 

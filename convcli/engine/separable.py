@@ -24,7 +24,7 @@ from convcli.engine.interface import Estimate, Refusal, Run, Workload, cached_fl
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.engine.vertical import cut_into_blocks, multiply, rows_under, toeplitz
-from convcli.geometry import Axis, Geometry
+from convcli.geometry.axes import Axis, Geometry
 
 BLOCK_ROWS = (8, 16)
 BLOCK_COLUMNS = (16, 32)

@@ -13,8 +13,8 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, Tile, input_floats, output_floats
-from convcli.geometry import Geometry
-from convcli.padding import Runs, pad
+from convcli.geometry.axes import Geometry
+from convcli.geometry.edges import Runs, pad
 
 # Stretches of an axis, from left to right, that do not adjoin.
 Stretches = tuple[range, ...]

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import FloatArray
-from convcli.geometry import Axis, Geometry
-from convcli.padding import Runs
+from convcli.geometry.axes import Axis, Geometry
+from convcli.geometry.edges import Runs
 
 # Tiles at the edges are more calls, which the copies saved within must be worth; so are their windows' pixels.
 LEAST_TILES = 8

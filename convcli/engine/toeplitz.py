@@ -19,7 +19,7 @@ from convcli.engine.vertical import (
     toeplitz,
     toeplitz_adjoint,
 )
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 BLOCK_ROWS = (2, 4, 8, 16)
 # Beyond so many pairs of channels in a group the zeros in T take longer than im2col's copies.

@@ -21,7 +21,7 @@ from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 WORKSPACE = 4 << 20
 # Times that a window's float is read or written: copied, out of cache, then read by BLAS.

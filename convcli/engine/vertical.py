@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import FloatArray
 from convcli.engine.scratch import Scratch
-from convcli.geometry import Axis, Geometry
+from convcli.geometry.axes import Axis, Geometry
 
 
 @dataclass(frozen=True, slots=True)

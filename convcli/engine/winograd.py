@@ -24,7 +24,7 @@ from convcli.engine.interface import Estimate, Refusal, Run, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import BLAS
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
-from convcli.geometry import Geometry
+from convcli.geometry.axes import Geometry
 
 TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 # Fewer channels make products too small to pay for the transforms.

@@ -13,7 +13,7 @@ import numpy as np
 
 from convcli.arrays import IntArray
 from convcli.errors import GeometryError
-from convcli.padding import EdgeFill, Runs, inner_run, runs, sources
+from convcli.geometry.edges import EdgeFill, Runs, inner_run, runs, sources
 
 # Beyond so many, arrays of a number for each take too long and too much.
 MOST_LOOKED_AT = 1 << 24
@@ -49,7 +49,7 @@ class Axis(NamedTuple):
         return range(outputs.start * self.stride, (outputs.stop - 1) * self.stride + self.reach)
 
     def sources(self, padded: range, edge: EdgeFill) -> IntArray:
-        """Which input pixel each of these padded pixels holds (see ``convcli.padding``)."""
+        """Which input pixel each of these padded pixels holds (see ``convcli.geometry.edges``)."""
         return sources(self.size, np.arange(padded.start, padded.stop) - self.before, edge)
 
     def runs(self, padded: range, edge: EdgeFill) -> Runs:

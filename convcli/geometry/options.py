@@ -10,8 +10,8 @@ from operator import index
 from typing import NamedTuple, SupportsIndex
 
 from convcli.errors import GeometryError
-from convcli.geometry import Axis, Geometry
-from convcli.padding import EdgeFill, parse_edge
+from convcli.geometry.axes import Axis, Geometry
+from convcli.geometry.edges import EdgeFill, parse_edge
 from convcli.text import integer
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str

@@ -1,0 +1,1 @@
+"""The geometry of a convolution: options become integers, once."""
