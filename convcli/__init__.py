@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from convcli.convolution import conv2d as conv2d
     from convcli.gradients import Gradients as Gradients
     from convcli.gradients import conv2d_grad as conv2d_grad
-    from convcli.kernel_loading import load_kernel as load_kernel
-    from convcli.kernels import Kernel as Kernel
+    from convcli.kernels.kernel import Kernel as Kernel
+    from convcli.kernels.loading import load_kernel as load_kernel
+    from convcli.kernels.presets import preset as preset
     from convcli.matrix import ConvolutionMatrix as ConvolutionMatrix
     from convcli.matrix import conv2d_matrix as conv2d_matrix
-    from convcli.presets import preset as preset
 
 _HOMES = {
     "conv2d": "convcli.convolution",
     "conv2d_grad": "convcli.gradients",
     "Gradients": "convcli.gradients",
-    "load_kernel": "convcli.kernel_loading",
-    "Kernel": "convcli.kernels",
+    "load_kernel": "convcli.kernels.loading",
+    "Kernel": "convcli.kernels.kernel",
     "ConvolutionMatrix": "convcli.matrix",
     "conv2d_matrix": "convcli.matrix",
-    "preset": "convcli.presets",
+    "preset": "convcli.kernels.presets",
 }
 
 __all__ = [*_HOMES]

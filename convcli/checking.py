@@ -19,7 +19,7 @@ from convcli.errors import OptionError
 from convcli.explanation import explain
 from convcli.geometry.edges import EdgeFill
 from convcli.gradients import Gradients
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.operands import bias_shape
 from convcli.request import Request
 

@@ -19,7 +19,7 @@ from convcli.engine import Store
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.request import Request
 
 

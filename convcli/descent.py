@@ -7,7 +7,7 @@ import numpy as np
 from convcli.arrays import first_non_finite
 from convcli.errors import OptionError
 from convcli.gradients import Gradients
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 
 
 def stepped(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:

@@ -14,7 +14,7 @@ from convcli.files.large_arrays import large_empty, large_zeros
 from convcli.geometry.axes import Geometry
 from convcli.geometry.options import Settings
 from convcli.gradients import WRT, Gradients, differentiate
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.operands import kernel_blocks
 
 # Of the weights' magnitude: what is left of a sum of 0 where weights were typed, or computed in float32.

@@ -18,7 +18,7 @@ from convcli.engine.slabs import Slab
 from convcli.engine.slabs import bands as cut
 from convcli.engine.tiles import Extent
 from convcli.geometry.options import parse_settings
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.request import Request
 
 TYPES = (np.uint8, np.uint16, np.float32, np.float64)

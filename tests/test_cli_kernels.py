@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
 
-from convcli.kernel_loading import parse_kernel
-from convcli.presets import PRESETS, preset
+from convcli.kernels.loading import parse_kernel
+from convcli.kernels.presets import PRESETS, preset
 
 PARAMETERS = {
     "gaussian": "gaussian:2.3,4",

@@ -12,7 +12,7 @@ from convcli.combining import RULES, Combination
 from convcli.engine import Execution
 from convcli.errors import GeometryError, OptionError
 from convcli.geometry.options import parse_settings
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.request import Request
 
 # No flip, transpose or shift of one is the same kernel.

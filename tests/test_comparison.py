@@ -7,7 +7,7 @@ from convcli import conv2d, conv2d_grad
 from convcli.comparison import compare, comparisons_to_json
 from convcli.errors import GeometryError
 from convcli.geometry.options import parse_settings
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.request import Request
 
 RANDOM = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from test_bands import Elsewhere, as_bytes, numbers
 
 from convcli.engine import Execution, bands
 from convcli.geometry.options import parse_settings
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.request import Request
 
 LAYERS = {

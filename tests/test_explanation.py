@@ -11,7 +11,7 @@ from convcli import conv2d, conv2d_grad
 from convcli.errors import GeometryError, OptionError
 from convcli.explanation import OF, cut, ends, explain, explanation_json, parse_at
 from convcli.geometry.options import parse_settings
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.request import Request
 
 PLACES = 25

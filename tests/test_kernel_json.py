@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from convcli.errors import KernelError
-from convcli.kernel_json import kernel_to_json, parse_kernel_json
-from convcli.kernels import Kernel
-from convcli.presets import PRESETS, preset
+from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.presets import PRESETS, preset
 
 RANKS = (
     "expected weights of rank 2: (kh, kw), which filters every channel alone, "

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from convcli.errors import KernelError
-from convcli.kernel_loading import load_kernel, parse_kernel
-from convcli.presets import preset
+from convcli.kernels.loading import load_kernel, parse_kernel
+from convcli.kernels.presets import preset
 
 WEIGHTS = np.array([[1.0, 2, 4], [8, 16, 32]])
 

@@ -12,15 +12,15 @@ PACKAGE = Path(convcli.__file__).parent
 
 # Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
 LAYERS = [
-    {"errors", "geometry", "drawing", "files", "pictures", "files.caught_warnings", "text"},
+    {"errors", "kernels", "geometry", "drawing", "files", "pictures", "files.caught_warnings", "text"},
     {"arrays", "files.memory", "files.whole_files"},
     {"files.file_bytes"},
     {"cluster", "concurrency", "files.large_arrays", "geometry.edges", "files.json_reading"},
     {"geometry.axes", "light", "files.npy_files"},
     {"geometry.options", "pictures.profiles"},
-    {"kernels"},
-    {"presets", "kernel_json"},
-    {"kernel_loading"},
+    {"kernels.kernel"},
+    {"kernels.presets", "kernels.json_format"},
+    {"kernels.loading"},
     {"engine.calibration", "engine.scratch", "engine.tiles"},
     {"engine.costs"},
     {"engine.interface"},

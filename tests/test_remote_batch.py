@@ -15,7 +15,7 @@ from convcli.filtering import Appearance
 from convcli.geometry.options import parse_settings
 from convcli.images import limit_pixels
 from convcli.inputs import Source
-from convcli.kernel_loading import load_kernel
+from convcli.kernels.loading import load_kernel
 from convcli.remote_batch import process_remotely
 from convcli.request import Request
 from convcli.targets import target_of

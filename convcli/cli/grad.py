@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from convcli.gradient_files import GradientReport
-    from convcli.kernels import Kernel
+    from convcli.kernels.kernel import Kernel
 
     Save = Callable[[GradientReport, options.Talk], None]
 

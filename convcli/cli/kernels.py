@@ -31,7 +31,7 @@ def kernels(
     """
     from convcli.cli import render, sources
     from convcli.files.output_names import text_output
-    from convcli.presets import PRESETS
+    from convcli.kernels.presets import PRESETS
 
     as_json = json or output.lower().endswith(".json")
     kernel = None if name is None else sources.read_kernel(name)

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from convcli.cli.grids import Extent, grids, shape_in_words
 from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
-from convcli.kernels import Kernel
-from convcli.presets import Preset
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.presets import Preset
 from convcli.text import in_one_line
 
 # Of larger kernels a part is shown: kernel JSON has it all.

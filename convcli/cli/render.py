@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from convcli.geometry.edges import EdgeFill
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.inputs import Source
-    from convcli.kernels import Kernel
+    from convcli.kernels.kernel import Kernel
+    from convcli.kernels.presets import Preset
     from convcli.matrix import ConvolutionMatrix
     from convcli.outcomes import Outcome, Written
     from convcli.planning import Forecast
-    from convcli.presets import Preset
 
 
 def geometry_in_words(geometry: "Geometry") -> str:
@@ -180,7 +180,7 @@ def preview_gradients(report: "GradientReport", talk: Talk) -> None:
 def save_kernel(kernel: "Kernel", output: Output, talk: Talk, *, as_json: bool) -> None:
     """A kernel as kernel JSON or as a grid."""
     if as_json:
-        from convcli.kernel_json import kernel_to_json
+        from convcli.kernels.json_format import kernel_to_json
 
         _save_text(kernel_to_json(kernel), output)
     else:

@@ -18,8 +18,8 @@ from convcli.filtering import Appearance, network_input, prepared, prepared_shap
 from convcli.geometry.options import parse_settings, parse_shape
 from convcli.images import Header, Image, limit_pixels
 from convcli.inputs import STDIN, Source, listed, source_of, sources_of
-from convcli.kernel_loading import load_kernel, parse_kernel
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.loading import load_kernel, parse_kernel
 from convcli.request import Request
 from convcli.tensors import load_tensor, parse_tensor
 from convcli.text import integer

@@ -10,9 +10,9 @@ from many_commands import Commands, assert_well_mannered
 
 from convcli.errors import ConvcliError, KernelError
 from convcli.files.json_reading import parse_array_json
-from convcli.kernel_json import kernel_to_json, parse_kernel_json
-from convcli.kernel_loading import parse_kernel
-from convcli.kernels import require_kernel_shape
+from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
+from convcli.kernels.kernel import require_kernel_shape
+from convcli.kernels.loading import parse_kernel
 
 GRID = b"[[1, -2.5e-1, 3], [4, 5, 6]]"
 BANK = b'{"name": "two\\u00e9", "weights": [[[[1, 2]]], [[[3, 4]]]],\n "bias": [5, -0.0], "groups": 2, "divisor": 4}'

@@ -12,7 +12,7 @@ from many_commands import Commands, assert_well_mannered
 
 from convcli.cli import kernels_text
 from convcli.cli.app import app
-from convcli.presets import preset
+from convcli.kernels.presets import preset
 
 # A right command line of each command, to which one option more is given, or another argument.
 OPTIONS = {

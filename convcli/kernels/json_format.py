@@ -22,7 +22,7 @@ import numpy as np
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError, KernelError
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
-from convcli.kernels import Kernel, require_kernel_shape
+from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.text import in_one_line
 
 KEYS = ("name", "weights", "bias", "scale", "divisor", "groups")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError
-from convcli.kernels import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.text import real
 
 WIDEST_SUPPORT = 4095

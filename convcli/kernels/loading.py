@@ -11,9 +11,9 @@ from convcli.errors import JsonError, KernelError
 from convcli.files.file_bytes import read_bytes
 from convcli.files.json_reading import decoded, is_inline_array
 from convcli.files.npy_files import NPY_MAGIC, load_npy
-from convcli.kernel_json import parse_kernel_json
-from convcli.kernels import Kernel, require_kernel_shape
-from convcli.presets import PRESETS, preset
+from convcli.kernels.json_format import parse_kernel_json
+from convcli.kernels.kernel import Kernel, require_kernel_shape
+from convcli.kernels.presets import PRESETS, preset
 
 _SUFFIXES = (".json", ".npy")
 

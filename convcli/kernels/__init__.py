@@ -1,0 +1,1 @@
+"""Kernels: presets, kernel JSON, and loading either."""
