@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from convcli.engine import fft, plan_convolution, winograd
+from convcli.engine import plan_convolution
+from convcli.engine.algorithms import fft, winograd
 
 FIXED_SEED = 20250301
 

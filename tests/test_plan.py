@@ -8,7 +8,7 @@ from geometries import geometry_of
 
 from convcli import conv2d, preset
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS, Estimate, Refusal, Workload, calibration
-from convcli.engine.factors import rank_of
+from convcli.engine.algorithms.factors import rank_of
 from convcli.engine.plan import plan_convolution, plan_kernel_gradient
 
 MEGABYTES = 1 << 20

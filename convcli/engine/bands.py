@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.factors import rank_of
+from convcli.engine.algorithms.factors import rank_of
 from convcli.engine.interface import Estimate, Workload
 from convcli.engine.partition import gradient_parts, parts
 from convcli.engine.plan import (

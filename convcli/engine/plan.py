@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from convcli.arrays import Array
-from convcli.engine import direct, fft, im2col, separable, toeplitz, unshared, winograd
+from convcli.engine.algorithms import direct, fft, im2col, separable, toeplitz, unshared, winograd
 from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine import unshared
+from convcli.engine.algorithms import unshared
 from convcli.engine.plan import CONVOLUTIONS, DEFINITION, KERNEL_GRADIENTS, Plan
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab, Weights

@@ -1,17 +1,14 @@
 """Vertical Toeplitz blocks: the sparse matrix of a convolution, cut into small dense blocks for BLAS.
 
 One product for each horizontal tap, on shifted views of the tile: nothing is copied, and the vertical stride lives
-in the blocks (``convcli.engine.vertical``). A horizontal stride parts the tile's columns into its phases first.
+in the blocks (``convcli.engine.algorithms.vertical``). A horizontal stride parts the tile's columns into its phases
+first.
 """
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload, cached_floats
-from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
-from convcli.engine.vertical import (
+from convcli.engine.algorithms.vertical import (
     cut_into_blocks,
     multiply,
     multiply_adjoint,
@@ -19,6 +16,10 @@ from convcli.engine.vertical import (
     toeplitz,
     toeplitz_adjoint,
 )
+from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
+from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload, cached_floats
+from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.geometry.axes import Geometry
 
 BLOCK_ROWS = (2, 4, 8, 16)

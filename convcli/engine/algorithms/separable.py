@@ -7,8 +7,8 @@ Along rows, S columns of output at a time are one product with a small Toeplitz 
 
     H_r[:, k0:k0+S] = V'[:, k0*sx : k0*sx + (S-1)*sx + reach] R_r,    R_r[b*sx + n*dx, b] = v_r[n]
 
-and along columns the terms r take the place of channels in ``convcli.engine.vertical``, so that one product adds
-them up.
+and along columns the terms r take the place of channels in ``convcli.engine.algorithms.vertical``, so that one
+product adds them up.
 """
 
 import itertools
@@ -18,12 +18,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import Array, FloatArray
+from convcli.engine.algorithms.factors import factorise
+from convcli.engine.algorithms.vertical import cut_into_blocks, multiply, rows_under, toeplitz
 from convcli.engine.costs import calls_seconds, product_seconds
-from convcli.engine.factors import factorise
 from convcli.engine.interface import Estimate, Refusal, Run, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
-from convcli.engine.vertical import cut_into_blocks, multiply, rows_under, toeplitz
 from convcli.geometry.axes import Axis, Geometry
 
 BLOCK_ROWS = (8, 16)
