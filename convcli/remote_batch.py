@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from convcli.batch import Batch
-from convcli.cluster import Cluster
+from convcli.engine.cluster import Cluster
 from convcli.errors import ConvcliError
 from convcli.files.npy_files import NPY_MAGIC
 from convcli.files.whole_files import Existing

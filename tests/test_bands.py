@@ -12,7 +12,8 @@ from storing import together
 from test_unshared import CASES as UNSHARED_CASES
 from test_unshared import LOCAL
 
-from convcli.engine import Execution, bands
+from convcli.engine import Execution
+from convcli.engine import executor as bands
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab
 from convcli.engine.slabs import bands as cut

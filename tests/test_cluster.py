@@ -16,8 +16,9 @@ from geometries import BY_NAME, FILLS, TILED
 from test_bands import THREE_BY_THREE, WIDE, as_bytes, numbers, request_for
 from test_unshared import LOCAL
 
-from convcli.cluster import open_cluster
-from convcli.engine import Execution, bands
+from convcli.engine import Execution
+from convcli.engine import executor as bands
+from convcli.engine.cluster import open_cluster
 from convcli.errors import ClusterError, ConvcliError, GeometryError, OptionError
 
 # Warnings of Dask's own programs are not ours.
@@ -148,7 +149,7 @@ def test_a_scheduler_that_is_lost_midway(tmp_path):
 
 @pytest.mark.slow
 def test_a_scheduler_without_workers(tmp_path, monkeypatch):
-    monkeypatch.setattr("convcli.cluster.PATIENCE", 1)
+    monkeypatch.setattr("convcli.engine.cluster.PATIENCE", 1)
     with (
         scheduler(tmp_path, workers=0),
         pytest.raises(ClusterError, match=r"^tcp://\S+ has no workers: start one with: dask worker tcp://127"),
@@ -159,7 +160,7 @@ def test_a_scheduler_without_workers(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_workers_that_all_die(tmp_path, monkeypatch):
-    monkeypatch.setattr("convcli.cluster.WITHOUT_WORKERS", 0.5)
+    monkeypatch.setattr("convcli.engine.cluster.WITHOUT_WORKERS", 0.5)
     with scheduler(tmp_path, workers=1) as (_, workers), open_cluster(address(tmp_path)) as cluster:
         results = cluster.map(abs, iter(range(100)))
         next(results)
@@ -171,7 +172,7 @@ def test_workers_that_all_die(tmp_path, monkeypatch):
 
 
 def test_workers_of_another_version(folder, monkeypatch):
-    monkeypatch.setattr("convcli.cluster.__version__", "9.9")
+    monkeypatch.setattr("convcli.engine.cluster.__version__", "9.9")
     with (
         pytest.raises(ClusterError, match=r"^the worker tcp://\S+ has convcli \d\S*, and this is 9\.9: install that$"),
         open_cluster(address(folder)),
@@ -236,7 +237,7 @@ def test_a_variable_that_holds_no_address(work):
 
 
 def test_nobody_answers(monkeypatch):
-    monkeypatch.setattr("convcli.cluster.PATIENCE", 0.5)
+    monkeypatch.setattr("convcli.engine.cluster.PATIENCE", 0.5)
     with pytest.raises(ClusterError) as error, open_cluster("tcp://127.0.0.1:1"):
         pass
     assert str(error.value).startswith("cannot reach a Dask scheduler at tcp://127.0.0.1:1: ")

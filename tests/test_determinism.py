@@ -12,7 +12,8 @@ from algorithms import EXACT, each_convolution, each_kernel_gradient, unless_ref
 from command_line import npy, succeed
 from test_bands import Elsewhere, as_bytes, numbers
 
-from convcli.engine import Execution, bands
+from convcli.engine import Execution
+from convcli.engine import executor as bands
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
 from convcli.request import Request

@@ -25,7 +25,7 @@ LAYERS = [
     },
     {"arrays", "files.memory", "files.whole_files"},
     {"files.file_bytes"},
-    {"cluster", "concurrency", "files.large_arrays", "geometry.edges", "files.json_reading"},
+    {"engine.cluster", "concurrency", "files.large_arrays", "geometry.edges", "files.json_reading"},
     {"geometry.axes", "light", "files.npy_files"},
     {"geometry.options", "pictures.profiles"},
     {"kernels.kernel"},
@@ -46,7 +46,7 @@ LAYERS = [
     },
     {"engine.plan"},
     {"engine.tasks"},
-    {"engine.bands"},
+    {"engine.executor"},
     {"engine"},
     {"operands"},
     {
@@ -77,7 +77,7 @@ HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in la
 
 # What may be imported from outside, beside the standard library.
 OUTSIDE = {
-    "cluster": {"dask", "distributed"},
+    "engine.cluster": {"dask", "distributed"},
     "cli": {"numpy", "typer", "rich", "textual_image"},
     "drawing.heatmaps": {"numpy", "PIL"},
     "images": {"numpy", "PIL"},

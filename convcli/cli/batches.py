@@ -23,7 +23,7 @@ from convcli.outcomes import Outcome
 from convcli.request import Request
 
 if TYPE_CHECKING:
-    from convcli.cluster import Cluster
+    from convcli.engine.cluster import Cluster
 
 # What is done with each image.
 Process = Callable[[Source], Outcome]

@@ -26,7 +26,7 @@ from convcli.text import integer
 from convcli.upstream import Readers, Upstream, upstream_gradient
 
 if TYPE_CHECKING:
-    from convcli.cluster import Cluster
+    from convcli.engine.cluster import Cluster
 
 
 def begin_reading(max_pixels: int) -> None:
@@ -103,7 +103,7 @@ def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":
     """The cluster that the words of ``--cluster`` stand for, until the command ends; None without any."""
     if words is None:
         return None
-    from convcli.cluster import open_cluster
+    from convcli.engine.cluster import open_cluster
 
     return context.with_resource(open_cluster(words))
 

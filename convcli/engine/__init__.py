@@ -1,6 +1,7 @@
 """The engine: a plan, then bands of output: load, compute, store."""
 
-from convcli.engine.bands import (
+from convcli.engine.calibration import MACHINE
+from convcli.engine.executor import (
     AUTOMATIC,
     MEMORY,
     Execution,
@@ -12,7 +13,6 @@ from convcli.engine.bands import (
     plan_for,
     plan_for_kernel_gradient,
 )
-from convcli.engine.calibration import MACHINE
 from convcli.engine.interface import Estimate, Refusal, Workload
 from convcli.engine.partition import gradient_parts, parts
 from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient

@@ -14,7 +14,7 @@ from command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from photographs import files_in, photographs
 from test_cluster import DASK, SCRIPTS, address, scheduler
 
-from convcli.cluster import open_cluster
+from convcli.engine.cluster import open_cluster
 from convcli.errors import ClusterError, OptionError
 
 BATCH = ("apply", "a/*", "b/*", "-k", "[[0,1],[2,-2]]", "-k", "gaussian:3", "--range", "offset", "-q")
@@ -23,8 +23,8 @@ BATCH = ("apply", "a/*", "b/*", "-k", "[[0,1],[2,-2]]", "-k", "gaussian:3", "--r
 @pytest.mark.slow
 def test_a_scheduler_that_freezes(tmp_path, monkeypatch):
     """Its connection stays open, so that nothing is noticed but that it does not answer."""
-    monkeypatch.setattr("convcli.cluster.WITHOUT_WORKERS", 0.5)
-    monkeypatch.setattr("convcli.cluster.WITHOUT_ANSWER", 1)
+    monkeypatch.setattr("convcli.engine.cluster.WITHOUT_WORKERS", 0.5)
+    monkeypatch.setattr("convcli.engine.cluster.WITHOUT_ANSWER", 1)
     with scheduler(tmp_path, workers=1) as (process, _), open_cluster(address(tmp_path)) as cluster:
         results = cluster.map(abs, iter(range(100)))
         next(results)

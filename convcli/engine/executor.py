@@ -30,7 +30,7 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import pad_adjoint
 
 if TYPE_CHECKING:
-    from convcli.cluster import Cluster
+    from convcli.engine.cluster import Cluster
 
 # Bytes of workspace for each thread.
 MEMORY = 16 << 20
