@@ -15,9 +15,9 @@ from convcli.files.output_names import refuse_collisions, refuse_inputs, refuse_
 from convcli.files.whole_files import Existing, write_atomically
 from convcli.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
 from convcli.geometry.axes import Geometry
-from convcli.images import Header, Image, write_image
-from convcli.inputs import Source
 from convcli.outcomes import Outcome, Report
+from convcli.pictures.images import Header, Image, write_image
+from convcli.pictures.sources import Source
 from convcli.targets import Place, Target
 from convcli.transparency import require_fit
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from convcli.batch import Batch
 from convcli.filtering import intended
-from convcli.inputs import Source
+from convcli.pictures.sources import Source
 
 
 class Foreseen(NamedTuple):

@@ -14,8 +14,8 @@ from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
 from convcli.geometry.axes import Geometry
-from convcli.images import Format, Header, Image, metadata_losses, to_gray
-from convcli.light import luminance, to_codes, to_light
+from convcli.pictures.images import Format, Header, Image, metadata_losses, to_gray
+from convcli.pictures.light import luminance, to_codes, to_light
 from convcli.pictures.profiles import is_like_srgb
 from convcli.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
 from convcli.transparency import Passage

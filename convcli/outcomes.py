@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from convcli.arrays import finite_or_none
 from convcli.errors import ConvcliError
 from convcli.filtering import Filtered
-from convcli.images import Image
-from convcli.inputs import Source
+from convcli.pictures.images import Image
+from convcli.pictures.sources import Source
 from convcli.pixels import Tally
 
 

@@ -14,9 +14,9 @@ from convcli.engine.cluster import Cluster
 from convcli.errors import ConvcliError
 from convcli.files.npy_files import NPY_MAGIC
 from convcli.files.whole_files import Existing
-from convcli.images import limit_pixels, pixel_limit
-from convcli.inputs import Source
 from convcli.outcomes import Outcome
+from convcli.pictures.images import limit_pixels, pixel_limit
+from convcli.pictures.sources import Source
 
 # Of a larger file the bands are sent, and not the file: schedulers hold their tasks.
 MOST_SENT = 256 << 20

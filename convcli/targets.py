@@ -9,7 +9,7 @@ from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.files.output_names import STREAM, Naming, output_extension, output_names, refuse_existing
 from convcli.files.whole_files import Existing
-from convcli.images import Format, format_of
+from convcli.pictures.images import Format, format_of
 
 
 class Place(NamedTuple):

@@ -15,8 +15,8 @@ import pytest
 import tifffile
 
 from convcli.files.caught_warnings import caught_warnings
-from convcli.images import Metadata, decode_image, encode_image, open_image
 from convcli.pictures.formats import FORMATS
+from convcli.pictures.images import Metadata, decode_image, encode_image, open_image
 
 THREADS = 8
 

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from convcli.images import decode_header, decode_image
+from convcli.pictures.images import decode_header, decode_image
 
 HEIGHT, WIDTH = 5, 7
 

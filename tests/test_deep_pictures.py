@@ -21,7 +21,9 @@ from PIL.ExifTags import IFD, Base
 
 from convcli.arrays import Array
 from convcli.errors import FileError
-from convcli.images import (
+from convcli.pictures import deep_extra, tiff_pages, tiff_writing
+from convcli.pictures.formats import FORMATS, format_of
+from convcli.pictures.images import (
     Metadata,
     decode_frames,
     decode_header,
@@ -31,8 +33,6 @@ from convcli.images import (
     open_image,
     write_image,
 )
-from convcli.pictures import deep_extra, tiff_pages, tiff_writing
-from convcli.pictures.formats import FORMATS, format_of
 
 HEIGHT, WIDTH = 5, 7
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -116,7 +116,7 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_the_extra_is_looked_for_and_not_imported() -> None:
     script = (
-        "import sys, convcli.images, convcli.pictures.formats as f; print(f.format_of('png').max_depth(3));"
+        "import sys, convcli.pictures.images, convcli.pictures.formats as f; print(f.format_of('png').max_depth(3));"
         "print({'imagecodecs', 'tifffile'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from PIL.ExifTags import IFD, Base
 from convcli.arrays import Array
 from convcli.cli.options import MOST_PIXELS
 from convcli.errors import FileError, OptionError
-from convcli.images import (
+from convcli.pictures.images import (
     FORMATS,
     Format,
     Image,

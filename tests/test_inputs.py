@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import FileError
-from convcli.inputs import Source, listed, source_of, sources_of
+from convcli.pictures.sources import Source, listed, source_of, sources_of
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from convcli.combining import Combination
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, filter_image, network_input, prepared
 from convcli.geometry.options import parse_settings
-from convcli.images import Image, format_of, to_gray
 from convcli.kernels.kernel import Kernel
-from convcli.light import luminance, to_codes, to_light
+from convcli.pictures.images import Image, format_of, to_gray
+from convcli.pictures.light import luminance, to_codes, to_light
 from convcli.request import Request
 
 # No flip, transpose or shift of it is the same kernel. It sums to 103.

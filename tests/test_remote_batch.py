@@ -13,9 +13,9 @@ from convcli.errors import ClusterError
 from convcli.files.whole_files import Existing, write_atomically
 from convcli.filtering import Appearance
 from convcli.geometry.options import parse_settings
-from convcli.images import limit_pixels
-from convcli.inputs import Source
 from convcli.kernels.loading import load_kernel
+from convcli.pictures.images import limit_pixels
+from convcli.pictures.sources import Source
 from convcli.remote_batch import process_remotely
 from convcli.request import Request
 from convcli.targets import target_of

@@ -11,9 +11,9 @@ from command_line import convcli, npy
 
 import convcli as package
 from convcli.errors import ConvcliError, FileError
-from convcli.images import decode_image, open_image, readable_extensions
 from convcli.kernels.loading import load_kernel
-from convcli.tensors import parse_tensor
+from convcli.pictures.images import decode_image, open_image, readable_extensions
+from convcli.pictures.tensors import parse_tensor
 
 # What runs what it is given, or talks to others.
 SUSPECTS = {

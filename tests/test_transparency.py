@@ -12,9 +12,9 @@ from convcli.combining import Combination
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, filter_image, prepared
 from convcli.geometry.options import parse_settings
-from convcli.images import Image, format_of
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel
+from convcli.pictures.images import Image, format_of
 from convcli.request import Request
 from convcli.transparency import RULES, passage
 

@@ -18,8 +18,8 @@ from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.memory import size_in_words
-from convcli.inputs import Source
 from convcli.outcomes import Outcome
+from convcli.pictures.sources import Source
 from convcli.request import Request
 
 if TYPE_CHECKING:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from convcli.geometry.axes import Geometry
     from convcli.geometry.edges import EdgeFill
     from convcli.gradient_files import GradientFile, GradientReport
-    from convcli.inputs import Source
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
     from convcli.matrix import ConvolutionMatrix
     from convcli.outcomes import Outcome, Written
+    from convcli.pictures.sources import Source
     from convcli.planning import Forecast
 
 

@@ -16,12 +16,12 @@ from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.filtering import Appearance, network_input, prepared, prepared_shape
 from convcli.geometry.options import parse_settings, parse_shape
-from convcli.images import Header, Image, limit_pixels
-from convcli.inputs import STDIN, Source, listed, source_of, sources_of
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel, parse_kernel
+from convcli.pictures.images import Header, Image, limit_pixels
+from convcli.pictures.sources import STDIN, Source, listed, source_of, sources_of
+from convcli.pictures.tensors import load_tensor, parse_tensor
 from convcli.request import Request
-from convcli.tensors import load_tensor, parse_tensor
 from convcli.text import integer
 from convcli.upstream import Readers, Upstream, upstream_gradient
 

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.light import light_of
+from convcli.pictures.light import light_of
 
 # The curves of red and of gray; of a colour profile, one stands for all three.
 _CURVE_TAGS = (b"rTRC", b"kTRC")

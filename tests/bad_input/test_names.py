@@ -12,7 +12,7 @@ from many_commands import assert_well_mannered
 
 from convcli.errors import OptionError
 from convcli.files.json_reading import is_inline_array
-from convcli.inputs import listed
+from convcli.pictures.sources import listed
 from convcli.text import in_one_line, integer, real
 
 NAMES = [

@@ -12,9 +12,9 @@ import pytest
 from command_line import convcli
 
 from convcli.errors import FileError, KernelError
-from convcli.images import decode_image, open_header, open_image
 from convcli.kernels.loading import load_kernel
-from convcli.tensors import load_tensor
+from convcli.pictures.images import decode_image, open_header, open_image
+from convcli.pictures.tensors import load_tensor
 
 UNREADABLE = "expected a .npy as numpy.save writes it, given one that cannot be read: "
 

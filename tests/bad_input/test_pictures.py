@@ -16,7 +16,7 @@ from command_line import Result, convcli
 from many_commands import Commands
 
 from convcli.errors import FileError
-from convcli.images import decode_frames, decode_header, decode_image, limit_pixels
+from convcli.pictures.images import decode_frames, decode_header, decode_image, limit_pixels
 
 # A picture of the pixels that are allowed, its maps, and their copies.
 MEMORY = 400 << 20

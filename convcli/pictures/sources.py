@@ -12,7 +12,7 @@ from convcli.errors import FileError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.files.json_reading import is_inline_array
 from convcli.files.output_names import STREAM
-from convcli.images import (
+from convcli.pictures.images import (
     Header,
     Image,
     decode_frames,
@@ -46,7 +46,7 @@ class Source(NamedTuple):
         return Path(self.stem if self.read else self.word)
 
     def image(self) -> Image:
-        """The image, decoded; errors as those of ``convcli.images``."""
+        """The image, decoded; errors as those of ``convcli.pictures.images``."""
         return decode_image(self.read(), self.label) if self.read else open_image(self.path)
 
     def frames(self) -> Iterator[Image]:

@@ -9,7 +9,7 @@ from convcli.errors import FileError, OptionError
 from convcli.files.file_bytes import first_bytes, read_file
 from convcli.files.json_reading import decoded, is_inline_array, parse_array_json
 from convcli.files.npy_files import NPY_MAGIC, load_npy
-from convcli.images import decode_image
+from convcli.pictures.images import decode_image
 from convcli.text import real
 
 _JSON_STARTS = tuple("[-0123456789")
