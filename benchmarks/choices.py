@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.race import Contestant, race
 from convcli import conv2d
+from convcli.convolution.operands import kernel_blocks
 from convcli.engine import CONVOLUTIONS, Estimate, plan_for
 from convcli.errors import OptionError
 from convcli.geometry.options import parse_settings
-from convcli.operands import kernel_blocks
 
 # Input shape, kernel shape, rank of a 2-D kernel (0 for full), stride.
 WORKLOADS: tuple[tuple[tuple[int, ...], tuple[int, ...], int, int], ...] = (

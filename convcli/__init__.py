@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from convcli.convolution import conv2d as conv2d
-    from convcli.gradients import Gradients as Gradients
-    from convcli.gradients import conv2d_grad as conv2d_grad
+    from convcli.convolution.forward import conv2d as conv2d
+    from convcli.convolution.gradients import Gradients as Gradients
+    from convcli.convolution.gradients import conv2d_grad as conv2d_grad
     from convcli.kernels.kernel import Kernel as Kernel
     from convcli.kernels.loading import load_kernel as load_kernel
     from convcli.kernels.presets import preset as preset
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from convcli.matrix import conv2d_matrix as conv2d_matrix
 
 _HOMES = {
-    "conv2d": "convcli.convolution",
-    "conv2d_grad": "convcli.gradients",
-    "Gradients": "convcli.gradients",
+    "conv2d": "convcli.convolution.forward",
+    "conv2d_grad": "convcli.convolution.gradients",
+    "Gradients": "convcli.convolution.gradients",
     "load_kernel": "convcli.kernels.loading",
     "Kernel": "convcli.kernels.kernel",
     "ConvolutionMatrix": "convcli.matrix",

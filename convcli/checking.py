@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
+from convcli.convolution.gradients import Gradients
+from convcli.convolution.operands import bias_shape
+from convcli.convolution.request import Request
 from convcli.errors import OptionError
 from convcli.explanation import explain
 from convcli.geometry.edges import EdgeFill
-from convcli.gradients import Gradients
 from convcli.kernels.kernel import Kernel
-from convcli.operands import bias_shape
-from convcli.request import Request
 
 # The rounding of float64 in sums of millions of terms stays below this part of their magnitudes.
 LIMIT = 1e-10

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, computing_type
+from convcli.convolution.request import Request
 from convcli.engine import Store
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
 from convcli.kernels.kernel import Kernel
-from convcli.request import Request
 
 
 class Rule(NamedTuple):
@@ -118,7 +118,7 @@ class Combination:
         return joined
 
     def convolve_and_store(self, V: Array, store: Store) -> None:
-        """The combined Z for V, part by part (``convcli.convolution.convolve_and_store``)."""
+        """The combined Z for V, part by part (``convcli.convolution.forward.convolve_and_store``)."""
         self._join_first(V, self._joined_others(V), store)
 
     def _joined_others(self, V: Array) -> FloatArray:

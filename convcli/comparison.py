@@ -6,8 +6,8 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, real_array
 from convcli.confusions import confusion, fit, tensor_of
-from convcli.formulas import SYMBOLS
-from convcli.request import Request
+from convcli.convolution.formulas import SYMBOLS
+from convcli.convolution.request import Request
 
 
 class Worst(NamedTuple):

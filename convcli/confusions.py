@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.convolution.request import Request
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import RULES, EdgeFill
 from convcli.geometry.options import PADDING_RULES
-from convcli.request import Request
 
 # Two numbers are a multiple of two others too often.
 LEAST_DISTINCT = 3

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, IntArray
+from convcli.convolution.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
+from convcli.convolution.operands import bias_blocks, bias_shape, upstream_blocks
+from convcli.convolution.request import Request
 from convcli.errors import GeometryError, OptionError
-from convcli.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
-from convcli.operands import bias_blocks, bias_shape, upstream_blocks
-from convcli.request import Request
 from convcli.terms import Factor, Sum, Tensors, Terms
 from convcli.text import integer
 

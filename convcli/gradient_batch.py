@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from convcli.arrays import Array
+from convcli.convolution.request import Request
 from convcli.errors import OptionError
 from convcli.gradient_files import GradientReport, Operands
-from convcli.request import Request
 from convcli.upstream import Upstream
 
 

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, planes_of
+from convcli.convolution.formulas import SYMBOLS, Formulas, index_letters
 from convcli.drawing.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.errors import OptionError
 from convcli.files.npy_files import save_npy
@@ -21,7 +22,6 @@ from convcli.files.output_names import (
     refuse_missing_folder,
     safe_name,
 )
-from convcli.formulas import SYMBOLS, Formulas, index_letters
 from convcli.geometry.axes import Geometry
 
 

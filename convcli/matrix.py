@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convcli.arrays import Array, FloatArray, IntArray, real_array
+from convcli.convolution.operands import bias_blocks, kernel_blocks
 from convcli.errors import GeometryError
 from convcli.files.memory import available_memory, size_in_words
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import OUTSIDE, EdgeFill
 from convcli.geometry.options import Numbers, Settings, parse_settings, parse_shape
-from convcli.operands import bias_blocks, kernel_blocks
 
 # Weights that are laid out at once; more than a window only where a window is larger.
 ENTRIES_AT_ONCE = 1 << 18

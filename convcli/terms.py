@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
-from convcli.formulas import index_letters, output_letters
+from convcli.convolution.formulas import index_letters, output_letters
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import OUTSIDE, sources
 

@@ -19,13 +19,13 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray, computing_type, ends_of, fill_rounded
 from convcli.combining import Filter
+from convcli.convolution.operands import bias_blocks
+from convcli.convolution.request import Request
 from convcli.engine import Store
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import EdgeFill
-from convcli.operands import bias_blocks
-from convcli.request import Request
 
 Part = tuple[slice, ...]
 
@@ -47,7 +47,7 @@ class Passage(NamedTuple):
     finish: Callable[[Part, FloatArray], None] = _leave
 
     def convolve_and_store(self, store: Store) -> None:
-        """Z, part by part (``convcli.convolution.convolve_and_store``)."""
+        """Z, part by part (``convcli.convolution.forward.convolve_and_store``)."""
 
         def finish_and_store(part: Part, tile: FloatArray) -> None:
             self.finish(part, tile)

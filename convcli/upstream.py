@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.convolution.request import Request
 from convcli.errors import ConvcliError, GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
-from convcli.request import Request
 from convcli.text import integer
 
 EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"

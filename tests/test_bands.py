@@ -12,6 +12,7 @@ from storing import together
 from test_unshared import CASES as UNSHARED_CASES
 from test_unshared import LOCAL
 
+from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.engine import executor as bands
 from convcli.engine.scratch import Scratch
@@ -20,7 +21,6 @@ from convcli.engine.slabs import bands as cut
 from convcli.engine.tiles import Extent
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
-from convcli.request import Request
 
 TYPES = (np.uint8, np.uint16, np.float32, np.float64)
 # Of the widths of rows and of columns below, none divides another.

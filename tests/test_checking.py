@@ -8,10 +8,10 @@ from geometries import BY_NAME, FILLS, Case, integers
 
 from convcli import conv2d
 from convcli.checking import LIMIT, SAMPLE, check_gradients, checks_to_json
+from convcli.convolution.request import Request
 from convcli.errors import OptionError
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
-from convcli.request import Request
 
 CASE = Case("check", (1, 4, 7, 8), (6, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge="reflect")
 CASES = [

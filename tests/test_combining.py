@@ -9,11 +9,11 @@ from reference import assert_same, block_diagonal, conv2d
 from storing import together
 
 from convcli.combining import RULES, Combination
+from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.errors import GeometryError, OptionError
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
-from convcli.request import Request
 
 # No flip, transpose or shift of one is the same kernel.
 FIRST = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])

@@ -5,10 +5,10 @@ import pytest
 
 from convcli import conv2d, conv2d_grad
 from convcli.comparison import compare, comparisons_to_json
+from convcli.convolution.request import Request
 from convcli.errors import GeometryError
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
-from convcli.request import Request
 
 RANDOM = np.random.default_rng(0)
 V = RANDOM.normal(size=(3, 9, 10))

@@ -12,11 +12,11 @@ from algorithms import EXACT, each_convolution, each_kernel_gradient, unless_ref
 from command_line import npy, succeed
 from test_bands import Elsewhere, as_bytes, numbers
 
+from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.engine import executor as bands
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
-from convcli.request import Request
 
 LAYERS = {
     "filter": ((3, 61, 83), (5, 4), {"padding": "same", "edge": "reflect"}),

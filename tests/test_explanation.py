@@ -8,11 +8,11 @@ import reference
 from geometries import CASES, FILLS, Case, integers
 
 from convcli import conv2d, conv2d_grad
+from convcli.convolution.request import Request
 from convcli.errors import GeometryError, OptionError
 from convcli.explanation import OF, cut, ends, explain, explanation_json, parse_at
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
-from convcli.request import Request
 
 PLACES = 25
 TILED = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convcli import conv2d, conv2d_grad
-from convcli.formulas import Formulas, index_letters
+from convcli.convolution.formulas import Formulas, index_letters
 
 RANDOM = np.random.default_rng(11)
 V = RANDOM.integers(-4, 5, (2, 4, 5)).astype(float)

@@ -6,13 +6,13 @@ from reference import assert_same
 from scipy.ndimage import correlate
 
 from convcli.combining import Combination
+from convcli.convolution.request import Request
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, filter_image, network_input, prepared
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
 from convcli.pictures.images import Image, format_of, to_gray
 from convcli.pictures.light import luminance, to_codes, to_light
-from convcli.request import Request
 
 # No flip, transpose or shift of it is the same kernel. It sums to 103.
 ASYMMETRIC = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])

@@ -9,6 +9,7 @@ import pytest
 from command_line import pixels, save_picture
 
 from convcli.batch import Batch
+from convcli.convolution.request import Request
 from convcli.errors import ClusterError
 from convcli.files.whole_files import Existing, write_atomically
 from convcli.filtering import Appearance
@@ -17,7 +18,6 @@ from convcli.kernels.loading import load_kernel
 from convcli.pictures.images import limit_pixels
 from convcli.pictures.sources import Source
 from convcli.remote_batch import process_remotely
-from convcli.request import Request
 from convcli.targets import target_of
 
 

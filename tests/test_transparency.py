@@ -9,13 +9,13 @@ from scipy.ndimage import correlate
 from storing import together
 
 from convcli.combining import Combination
+from convcli.convolution.request import Request
 from convcli.errors import OptionError
 from convcli.filtering import Appearance, filter_image, prepared
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel
 from convcli.pictures.images import Image, format_of
-from convcli.request import Request
 from convcli.transparency import RULES, passage
 
 # No flip, transpose or shift of it is the same kernel. It sums to 103.

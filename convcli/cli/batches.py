@@ -14,13 +14,13 @@ from convcli.cli.progress import progress
 from convcli.cli.stopping import Stopped, finishing_what_is_begun
 from convcli.cli.streams import is_terminal, say
 from convcli.concurrency import in_order
+from convcli.convolution.request import Request
 from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.memory import size_in_words
 from convcli.outcomes import Outcome
 from convcli.pictures.sources import Source
-from convcli.request import Request
 
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster

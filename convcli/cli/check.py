@@ -11,7 +11,7 @@ from convcli.errors import OptionError
 
 if TYPE_CHECKING:
     from convcli.arrays import Array
-    from convcli.request import Request
+    from convcli.convolution.request import Request
 
 THEIRS = "A tensor of yours to be held against ours: .npy, JSON (file or inline), or -."
 

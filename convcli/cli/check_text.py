@@ -7,7 +7,7 @@ from rich.text import Text
 from convcli.checking import Check
 from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_in_words
 from convcli.comparison import Comparison
-from convcli.formulas import SYMBOLS
+from convcli.convolution.formulas import SYMBOLS
 
 PLACES_SHOWN = 12
 HEADINGS = ("", "", "against", "looked at", "worst error", "relative", "at")

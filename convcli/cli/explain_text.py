@@ -6,8 +6,8 @@ from math import isfinite
 from rich.text import Text
 
 from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
+from convcli.convolution.formulas import SYMBOLS
 from convcli.explanation import Explanation, cut
-from convcli.formulas import SYMBOLS
 from convcli.geometry.edges import OUTSIDE, EdgeFill
 from convcli.terms import Factor, Pixels, Terms
 

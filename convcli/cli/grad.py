@@ -101,7 +101,7 @@ def grad(
 
 def _names(wrt: str, step: float | None) -> tuple[str, ...]:
     """The gradients to compute: those asked for, or for a step those of the kernel and its bias."""
-    from convcli.gradients import parse_wrt
+    from convcli.convolution.gradients import parse_wrt
 
     names = parse_wrt(wrt)
     if step is None:
@@ -128,9 +128,9 @@ def _saving_gradients(
 def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwrite: bool) -> "Save":
     """What saves the kernel after a step, once it is known that the file can be written."""
     from convcli.cli.render import save_kernel, tell_loss
+    from convcli.convolution.gradients import Gradients
     from convcli.descent import stepped
     from convcli.files.output_names import text_output
-    from convcli.gradients import Gradients
 
     if format not in ("auto", "json"):
         raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")

@@ -8,7 +8,7 @@ from rich.text import Text
 from convcli.arrays import FloatArray, planes_of
 from convcli.cli.grids import EVERYTHING, Extent, grids, shape_in_words
 from convcli.cli.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
-from convcli.formulas import SYMBOLS
+from convcli.convolution.formulas import SYMBOLS
 from convcli.gradient_files import GradientReport
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from rich.text import Text
 
 from convcli.cli.screen import WIDTH_OF_FILES, captured, console_for, place_in_words, short_number, sign_style
-from convcli.formulas import index_letters
+from convcli.convolution.formulas import index_letters
 from convcli.matrix import ConvolutionMatrix
 
 MATRIX_ROWS_SHOWN = 32

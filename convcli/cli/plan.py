@@ -42,7 +42,7 @@ def plan(
     """
     from convcli.arrays import computing_type
     from convcli.cli import render, sources
-    from convcli.planning import forecast
+    from convcli.convolution.forecast import forecast
 
     refuse_second_stdin([image or "", kernel])
     sources.begin_reading(max_pixels)

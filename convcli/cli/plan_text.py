@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for
+from convcli.convolution.forecast import Forecast
 from convcli.engine import Estimate, Plan, Refusal
-from convcli.planning import Forecast
 
 FORECAST_NAMES = {"output": "Z by", "kernel": "dK by", "input": "dV by"}
 RUNS_SHOWN = 4

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convcli.checking import Check
     from convcli.combining import Filter
     from convcli.comparison import Comparison
+    from convcli.convolution.forecast import Forecast
     from convcli.drawing.thumbnails import Sight
     from convcli.dry_run import Foreseen
     from convcli.errors import ConvcliError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from convcli.matrix import ConvolutionMatrix
     from convcli.outcomes import Outcome, Written
     from convcli.pictures.sources import Source
-    from convcli.planning import Forecast
 
 
 def geometry_in_words(geometry: "Geometry") -> str:
@@ -97,7 +97,7 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
     from convcli.engine import MACHINE
 
     if as_json:
-        from convcli.planning import forecast_to_json
+        from convcli.convolution.forecast import forecast_to_json
 
         _save_json(forecast_to_json(found))
     else:

@@ -11,6 +11,7 @@ from convcli.arrays import Array
 from convcli.cli.lost_pages import explain_lost_pages
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
+from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
@@ -21,7 +22,6 @@ from convcli.kernels.loading import load_kernel, parse_kernel
 from convcli.pictures.images import Header, Image, limit_pixels
 from convcli.pictures.sources import STDIN, Source, listed, source_of, sources_of
 from convcli.pictures.tensors import load_tensor, parse_tensor
-from convcli.request import Request
 from convcli.text import integer
 from convcli.upstream import Readers, Upstream, upstream_gradient
 

@@ -208,7 +208,8 @@ def _kernel_gradient(
 def input_gradient(G: Array, K: Array, geometry: Geometry, out: FloatArray, execution: Execution = AUTOMATIC) -> None:
     """Add dV to ``out``, for weights that are not shared: compute each tile from G, and unload it.
 
-    Unloading is the adjoint of loading. For shared weights dV is a convolution of G (``convcli.gradients``).
+    Unloading is the adjoint of loading. For shared weights dV is a convolution of G
+    (``convcli.convolution.gradients``).
     """
     for part in parts(geometry):
         _input_gradient(G, K[..., part.rows, part.columns], part.geometry, out, execution)

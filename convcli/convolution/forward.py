@@ -22,11 +22,11 @@ from convcli.arrays import (
     real_array,
     stored_type,
 )
+from convcli.convolution.operands import bias_blocks, kernel_blocks
 from convcli.engine import AUTOMATIC, MEMORY, Execution, Store
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Geometry
 from convcli.geometry.options import Numbers, Settings, parse_settings
-from convcli.operands import bias_blocks, kernel_blocks
 
 
 def conv2d(

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array, FloatArray, computing_type
-from convcli.convolution import convolve, convolve_and_store
+from convcli.convolution.forward import convolve, convolve_and_store
+from convcli.convolution.gradients import WRT, Gradients, differentiate
+from convcli.convolution.operands import kernel_blocks
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, parts, plan_for
 from convcli.files.large_arrays import large_empty, large_zeros
 from convcli.geometry.axes import Geometry
 from convcli.geometry.options import Settings
-from convcli.gradients import WRT, Gradients, differentiate
 from convcli.kernels.kernel import Kernel
-from convcli.operands import kernel_blocks
 
 # Of the weights' magnitude: what is left of a sum of 0 where weights were typed, or computed in float32.
 ROUNDING = 1e-6
@@ -99,7 +99,7 @@ class Request(NamedTuple):
         )
 
     def convolve_and_store(self, V: Array, store: Store) -> None:
-        """Z for V, part by part (``convcli.convolution.convolve_and_store``)."""
+        """Z for V, part by part (``convcli.convolution.forward.convolve_and_store``)."""
         kernel = self.kernel
         convolve_and_store(
             V, kernel.weights, kernel.bias, self.settings, store, flip=self.flip, execution=self.execution

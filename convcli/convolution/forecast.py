@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array
+from convcli.convolution.gradients import input_gradient_parts
+from convcli.convolution.operands import bias_shape, kernel_blocks
+from convcli.convolution.request import Request
 from convcli.engine import Estimate, Execution, Plan, Refusal, gradient_parts, parts, plan_for, plan_for_kernel_gradient
 from convcli.geometry.axes import Geometry
-from convcli.gradients import input_gradient_parts
-from convcli.operands import bias_shape, kernel_blocks
-from convcli.request import Request
 
 # What ``convcli grad`` computes in.
 GRADIENTS_IN = np.dtype(np.float64)

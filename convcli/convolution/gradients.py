@@ -24,13 +24,13 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
 from convcli.arrays import Array, FloatArray, computing_type, real_array
+from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
 from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import EdgeFill, pad_adjoint
 from convcli.geometry.options import Numbers, Settings, parse_settings
-from convcli.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
 
 WRT = ("kernel", "input", "bias")
 
