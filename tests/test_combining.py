@@ -8,7 +8,7 @@ import pytest
 from reference import assert_same, block_diagonal, conv2d
 from storing import together
 
-from convcli.combining import RULES, Combination
+from convcli.apply.combining import RULES, Combination
 from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.errors import GeometryError, OptionError

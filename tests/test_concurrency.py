@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from convcli.concurrency import AHEAD, in_order
+from convcli.apply.concurrency import AHEAD, in_order
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])

@@ -5,10 +5,10 @@ import pytest
 from reference import assert_same
 from scipy.ndimage import correlate
 
-from convcli.combining import Combination
+from convcli.apply.combining import Combination
+from convcli.apply.filtering import Appearance, filter_image, network_input, prepared
 from convcli.convolution.request import Request
 from convcli.errors import OptionError
-from convcli.filtering import Appearance, filter_image, network_input, prepared
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
 from convcli.pictures.images import Image, format_of, to_gray

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from convcli.apply.pixels import MODES, Pixels, Tally, clipping_warning, to_floats
+from convcli.apply.pixels import to_pixels as pixels_of_parts
 from convcli.arrays import Array, FloatArray
 from convcli.errors import OptionError
-from convcli.pixels import MODES, Pixels, Tally, clipping_warning, to_floats
-from convcli.pixels import to_pixels as pixels_of_parts
 
 
 def maps(*numbers: float, dtype: type = np.float32) -> FloatArray:

@@ -8,17 +8,17 @@ import PIL.Image
 import pytest
 from command_line import pixels, save_picture
 
-from convcli.batch import Batch
+from convcli.apply.batch import Batch
+from convcli.apply.filtering import Appearance
+from convcli.apply.remote import process_remotely
+from convcli.apply.targets import target_of
 from convcli.convolution.request import Request
 from convcli.errors import ClusterError
 from convcli.files.whole_files import Existing, write_atomically
-from convcli.filtering import Appearance
 from convcli.geometry.options import parse_settings
 from convcli.kernels.loading import load_kernel
 from convcli.pictures.images import limit_pixels
 from convcli.pictures.sources import Source
-from convcli.remote_batch import process_remotely
-from convcli.targets import target_of
 
 
 class Worker:

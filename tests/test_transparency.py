@@ -8,15 +8,15 @@ from reference import assert_same
 from scipy.ndimage import correlate
 from storing import together
 
-from convcli.combining import Combination
+from convcli.apply.combining import Combination
+from convcli.apply.filtering import Appearance, filter_image, prepared
+from convcli.apply.transparency import RULES, passage
 from convcli.convolution.request import Request
 from convcli.errors import OptionError
-from convcli.filtering import Appearance, filter_image, prepared
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel
 from convcli.pictures.images import Image, format_of
-from convcli.transparency import RULES, passage
 
 # No flip, transpose or shift of it is the same kernel. It sums to 103.
 ASYMMETRIC = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])

@@ -100,12 +100,12 @@ def apply(
 
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
-    from convcli.batch import Batch, unseen
+    from convcli.apply.batch import Batch, unseen
+    from convcli.apply.combining import Combination
+    from convcli.apply.filtering import Appearance
+    from convcli.apply.targets import target_of
     from convcli.cli import batches, render, sources
-    from convcli.combining import Combination
     from convcli.files.whole_files import write_atomically
-    from convcli.filtering import Appearance
-    from convcli.targets import target_of
 
     pictures = images or []
     refuse_second_stdin([*pictures, *kernels, files.listed or ""])

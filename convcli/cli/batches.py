@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from convcli.batch import Batch, unseen
+from convcli.apply.batch import Batch, unseen
+from convcli.apply.concurrency import in_order
+from convcli.apply.dry_run import foresee
+from convcli.apply.outcomes import Outcome
 from convcli.cli import render
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
 from convcli.cli.stopping import Stopped, finishing_what_is_begun
 from convcli.cli.streams import is_terminal, say
-from convcli.concurrency import in_order
 from convcli.convolution.request import Request
-from convcli.dry_run import foresee
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.memory import size_in_words
-from convcli.outcomes import Outcome
 from convcli.pictures.sources import Source
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> t
     ours = replace(batch, requests=[request.each(with_its_share) for request in batch.requests])
     if cluster is None or batch.show is not unseen:
         return ours.process, jobs
-    from convcli.remote_batch import process_remotely
+    from convcli.apply.remote import process_remotely
 
     return partial(process_remotely, cluster, ours), jobs
 

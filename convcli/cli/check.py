@@ -70,8 +70,8 @@ def check(
 
     convcli check photo.png -k bank.json -G upstream.npy --kernel-grad mine.npy
     """
+    from convcli.apply.filtering import Appearance
     from convcli.cli import sources
-    from convcli.filtering import Appearance
 
     theirs = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
     given = {name: source for name, source in theirs.items() if source is not None}

@@ -44,10 +44,10 @@ def explain(
 
     convcli explain sample_images/camera.png -k sobel-x --of kernel --at 0,2 -G normal:1
     """
+    from convcli.apply.filtering import Appearance
     from convcli.cli import render, sources
     from convcli.explanation import explain as explained
     from convcli.explanation import parse_at
-    from convcli.filtering import Appearance
 
     refuse_second_stdin([image, kernel, options.source_of(upstream)])
     sources.begin_reading(max_pixels)

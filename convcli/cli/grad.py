@@ -75,8 +75,8 @@ def grad(
 
     convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt kernel,bias
     """
+    from convcli.apply.filtering import Appearance
     from convcli.cli import render, sources
-    from convcli.filtering import Appearance
     from convcli.gradient_batch import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])

@@ -14,12 +14,12 @@ from rich.console import Console, RenderableType
 from rich.style import Style
 from rich.text import Text
 
+from convcli.apply.combining import Filter
+from convcli.apply.filtering import Filtered
 from convcli.arrays import Array
 from convcli.cli.streams import is_terminal
-from convcli.combining import Filter
 from convcli.convolution.formulas import SYMBOLS
 from convcli.drawing.thumbnails import Sight, as_picture, fitted, photograph, signed
-from convcli.filtering import Filtered
 from convcli.gradient_files import GradientReport
 from convcli.text import in_one_line
 

@@ -17,22 +17,22 @@ TERMS_SHOWN = 32
 
 # What one command shows is not imported for another: each is quick to start.
 if TYPE_CHECKING:
+    from convcli.apply.combining import Filter
+    from convcli.apply.dry_run import Foreseen
+    from convcli.apply.filtering import Filtered
+    from convcli.apply.outcomes import Outcome, Written
     from convcli.checking import Check
-    from convcli.combining import Filter
     from convcli.comparison import Comparison
     from convcli.convolution.forecast import Forecast
     from convcli.drawing.thumbnails import Sight
-    from convcli.dry_run import Foreseen
     from convcli.errors import ConvcliError
     from convcli.explanation import Explanation
-    from convcli.filtering import Filtered
     from convcli.geometry.axes import Geometry
     from convcli.geometry.edges import EdgeFill
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
     from convcli.matrix import ConvolutionMatrix
-    from convcli.outcomes import Outcome, Written
     from convcli.pictures.sources import Source
 
 
@@ -55,7 +55,7 @@ def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
     if outcome.skipped:
         talk.note(f"{word}: skipped, for its outputs are there")
     if as_json:
-        from convcli.outcomes import outcome_to_json
+        from convcli.apply.outcomes import outcome_to_json
 
         _save_lines(json.dumps(entry, allow_nan=False) + "\n" for entry in outcome_to_json(outcome))
 

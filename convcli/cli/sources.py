@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
+from convcli.apply.filtering import Appearance, network_input, prepared, prepared_shape
 from convcli.arrays import Array
 from convcli.cli.lost_pages import explain_lost_pages
 from convcli.cli.options import Engine, Talk, Words
@@ -15,7 +16,6 @@ from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
-from convcli.filtering import Appearance, network_input, prepared, prepared_shape
 from convcli.geometry.options import parse_settings, parse_shape
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel, parse_kernel

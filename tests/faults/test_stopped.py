@@ -18,8 +18,8 @@ import pytest
 from command_line import CONVCLI, ENVIRONMENT, TIMEOUT
 from photographs import files_in, photographs
 
+from convcli.apply.concurrency import in_order
 from convcli.cli.stopping import SIGNALS, Stopped, finishing_what_is_begun, heed_signals
-from convcli.concurrency import in_order
 
 each_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 BATCH = ("apply", "photos/*/*", "-k", "[[0,1],[2,-2]]", "-o", "out/", "-j", "2", "--range", "offset")

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from convcli.apply.combining import Filter
 from convcli.arrays import Array, FloatArray, IntArray, computing_type, ends_of, fill_rounded
-from convcli.combining import Filter
 from convcli.convolution.operands import bias_blocks
 from convcli.convolution.request import Request
 from convcli.engine import Store

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli import transparency
+from convcli.apply import transparency
+from convcli.apply.combining import Filter
+from convcli.apply.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
+from convcli.apply.transparency import Passage
 from convcli.arrays import Array, computing_type
-from convcli.combining import Filter
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
 from convcli.geometry.axes import Geometry
 from convcli.pictures.images import Format, Header, Image, metadata_losses, to_gray
 from convcli.pictures.light import luminance, to_codes, to_light
 from convcli.pictures.profiles import is_like_srgb
-from convcli.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
-from convcli.transparency import Passage
 
 ALPHA = (*transparency.RULES, "drop")
 LEVELS = {8: 255, 16: 65535}
@@ -30,8 +30,8 @@ class Appearance:
 
     gray: convert colour first.  unit: scale pixel values to 0..1 first.
     linear: undo sRGB's curve first, and apply it when maps become pixels; gray is then luminance, not luma.
-    alpha: a rule of ``convcli.transparency``, or ``drop``, which leaves it out.
-    mode: how maps become levels (``convcli.pixels``), ``raw`` for floats as they are, or None for what the
+    alpha: a rule of ``convcli.apply.transparency``, or ``drop``, which leaves it out.
+    mode: how maps become levels (``convcli.apply.pixels``), ``raw`` for floats as they are, or None for what the
     format takes best: floats for ``.npy``, ``clip`` for pictures.
     """
 
@@ -113,7 +113,7 @@ def _depth(pixels: np.dtype[Any]) -> int:
 class Intended(NamedTuple):
     """What an output will be: maps ``(C_out, OH, OW)``, their type, and whether alpha is beside them.
 
-    mode: how numbers become levels (``convcli.pixels``), or ``raw``.
+    mode: how numbers become levels (``convcli.apply.pixels``), or ``raw``.
     """
 
     shape: tuple[int, ...]

@@ -6,12 +6,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from convcli.apply.filtering import Filtered
+from convcli.apply.pixels import Tally
 from convcli.arrays import finite_or_none
 from convcli.errors import ConvcliError
-from convcli.filtering import Filtered
 from convcli.pictures.images import Image
 from convcli.pictures.sources import Source
-from convcli.pixels import Tally
 
 
 class Written(NamedTuple):

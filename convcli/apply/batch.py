@@ -7,19 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from convcli.combining import Filter
+from convcli.apply.combining import Filter
+from convcli.apply.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
+from convcli.apply.outcomes import Outcome, Report
+from convcli.apply.targets import Place, Target
+from convcli.apply.transparency import require_fit
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError, reason_of
 from convcli.files.large_arrays import large_empty
 from convcli.files.npy_files import is_mappable, map_npy, save_npy
 from convcli.files.output_names import refuse_collisions, refuse_inputs, refuse_missing_folder
 from convcli.files.whole_files import Existing, write_atomically
-from convcli.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
 from convcli.geometry.axes import Geometry
-from convcli.outcomes import Outcome, Report
 from convcli.pictures.images import Header, Image, write_image
 from convcli.pictures.sources import Source
-from convcli.targets import Place, Target
-from convcli.transparency import require_fit
 
 # Files that may hold other channels than a picture's one or three, of which a 2-D kernel makes as many maps.
 MANY_CHANNELS = {".npy", ".tif", ".tiff"}

@@ -9,12 +9,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from convcli.batch import Batch
+from convcli.apply.batch import Batch
+from convcli.apply.outcomes import Outcome
 from convcli.engine.cluster import Cluster
 from convcli.errors import ConvcliError
 from convcli.files.npy_files import NPY_MAGIC
 from convcli.files.whole_files import Existing
-from convcli.outcomes import Outcome
 from convcli.pictures.images import limit_pixels, pixel_limit
 from convcli.pictures.sources import Source
 

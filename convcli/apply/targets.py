@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from convcli.combining import Filter
+from convcli.apply.combining import Filter
 from convcli.errors import OptionError
 from convcli.files.output_names import STREAM, Naming, output_extension, output_names, refuse_existing
 from convcli.files.whole_files import Existing

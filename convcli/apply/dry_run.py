@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.batch import Batch
-from convcli.filtering import intended
+from convcli.apply.batch import Batch
+from convcli.apply.filtering import intended
 from convcli.pictures.sources import Source
 
 

@@ -1,0 +1,1 @@
+"""``convcli apply``: filter pictures and save the output maps."""
