@@ -19,7 +19,7 @@ from convcli.convolution.gradients import Gradients
 from convcli.convolution.operands import bias_shape
 from convcli.convolution.request import Request
 from convcli.errors import OptionError
-from convcli.explanation import explain
+from convcli.explain.explanation import explain
 from convcli.geometry.edges import EdgeFill
 from convcli.kernels.kernel import Kernel
 

@@ -10,7 +10,7 @@ from geometries import CASES, FILLS, Case, integers
 from convcli import conv2d, conv2d_grad
 from convcli.convolution.request import Request
 from convcli.errors import GeometryError, OptionError
-from convcli.explanation import OF, cut, ends, explain, explanation_json, parse_at
+from convcli.explain.explanation import OF, cut, ends, explain, explanation_json, parse_at
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
 

@@ -46,8 +46,8 @@ def explain(
     """
     from convcli.apply.filtering import Appearance
     from convcli.cli import render, sources
-    from convcli.explanation import explain as explained
-    from convcli.explanation import parse_at
+    from convcli.explain.explanation import explain as explained
+    from convcli.explain.explanation import parse_at
 
     refuse_second_stdin([image, kernel, options.source_of(upstream)])
     sources.begin_reading(max_pixels)

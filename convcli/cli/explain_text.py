@@ -7,9 +7,9 @@ from rich.text import Text
 
 from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
 from convcli.convolution.formulas import SYMBOLS
-from convcli.explanation import Explanation, cut
+from convcli.explain.explanation import Explanation, cut
+from convcli.explain.terms import Factor, Pixels, Terms
 from convcli.geometry.edges import OUTSIDE, EdgeFill
-from convcli.terms import Factor, Pixels, Terms
 
 PLACES_SHOWN = 6
 LINES_AT_ONCE = 4096

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from convcli.convolution.forecast import Forecast
     from convcli.drawing.thumbnails import Sight
     from convcli.errors import ConvcliError
-    from convcli.explanation import Explanation
+    from convcli.explain.explanation import Explanation
     from convcli.geometry.axes import Geometry
     from convcli.geometry.edges import EdgeFill
     from convcli.gradient_files import GradientFile, GradientReport
@@ -109,7 +109,7 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
 
 def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_json: bool) -> None:
     """A sum: its terms, or the first and last of them."""
-    from convcli.explanation import ends, explanation_json
+    from convcli.explain.explanation import ends, explanation_json
 
     spans = ends(found.size, found.size if every else TERMS_SHOWN)
     if as_json:

@@ -23,9 +23,9 @@ from convcli.convolution.formulas import GROUPING, SYMBOLS, Formulas, index_lett
 from convcli.convolution.operands import bias_blocks, bias_shape, upstream_blocks
 from convcli.convolution.request import Request
 from convcli.errors import GeometryError, OptionError
+from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
-from convcli.terms import Factor, Sum, Tensors, Terms
 from convcli.text import integer
 
 OF = tuple(SYMBOLS)

@@ -1,0 +1,1 @@
+"""``convcli explain``: the sum behind one number."""
