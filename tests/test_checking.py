@@ -7,7 +7,7 @@ import pytest
 from geometries import BY_NAME, FILLS, Case, integers
 
 from convcli import conv2d
-from convcli.checking import LIMIT, SAMPLE, check_gradients, checks_to_json
+from convcli.check.gradcheck import LIMIT, SAMPLE, check_gradients, checks_to_json
 from convcli.convolution.request import Request
 from convcli.errors import OptionError
 from convcli.geometry.options import parse_settings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli import conv2d, conv2d_grad
-from convcli.comparison import compare, comparisons_to_json
+from convcli.check.comparison import compare, comparisons_to_json
 from convcli.convolution.request import Request
 from convcli.errors import GeometryError
 from convcli.geometry.options import parse_settings

@@ -85,7 +85,7 @@ LAYERS = [
         "upstream",
     },
     {
-        "confusions",
+        "check.confusions",
         "explain.explanation",
         "gradient_files",
         "matrix_files",
@@ -93,7 +93,7 @@ LAYERS = [
         "convolution.forecast",
         "apply.targets",
     },
-    {"apply.batch", "checking", "comparison", "gradient_batch"},
+    {"apply.batch", "check.gradcheck", "check.comparison", "gradient_batch"},
     {"apply.dry_run", "apply.remote"},
     {"cli"},
     {"__main__"},

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 from rich.text import Text
 
-from convcli.checking import Check
+from convcli.check.comparison import Comparison
+from convcli.check.gradcheck import Check
 from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_in_words
-from convcli.comparison import Comparison
 from convcli.convolution.formulas import SYMBOLS
 
 PLACES_SHOWN = 12

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from convcli.apply.dry_run import Foreseen
     from convcli.apply.filtering import Filtered
     from convcli.apply.outcomes import Outcome, Written
-    from convcli.checking import Check
-    from convcli.comparison import Comparison
+    from convcli.check.comparison import Comparison
+    from convcli.check.gradcheck import Check
     from convcli.convolution.forecast import Forecast
     from convcli.drawing.thumbnails import Sight
     from convcli.errors import ConvcliError
@@ -123,7 +123,7 @@ def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_
 def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
     """Gradients held against what they must be."""
     if as_json:
-        from convcli.checking import checks_to_json
+        from convcli.check.gradcheck import checks_to_json
 
         _save_json(checks_to_json(checks))
     else:
@@ -135,7 +135,7 @@ def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
 def show_comparisons(comparisons: "list[Comparison]", tolerance: float, *, as_json: bool) -> None:
     """Tensors from elsewhere held against ours."""
     if as_json:
-        from convcli.comparison import comparisons_to_json
+        from convcli.check.comparison import comparisons_to_json
 
         _save_json(comparisons_to_json(comparisons, tolerance))
     else:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, real_array
-from convcli.confusions import confusion, fit, tensor_of
+from convcli.check.confusions import confusion, fit, tensor_of
 from convcli.convolution.formulas import SYMBOLS
 from convcli.convolution.request import Request
 

@@ -1,0 +1,1 @@
+"""``convcli check``: verify gradients, and compare the user's tensors with convcli's."""
