@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel as Kernel
     from convcli.kernels.loading import load_kernel as load_kernel
     from convcli.kernels.presets import preset as preset
-    from convcli.matrix import ConvolutionMatrix as ConvolutionMatrix
-    from convcli.matrix import conv2d_matrix as conv2d_matrix
+    from convcli.matrix.assembly import ConvolutionMatrix as ConvolutionMatrix
+    from convcli.matrix.assembly import conv2d_matrix as conv2d_matrix
 
 _HOMES = {
     "conv2d": "convcli.convolution.forward",
@@ -26,8 +26,8 @@ _HOMES = {
     "Gradients": "convcli.convolution.gradients",
     "load_kernel": "convcli.kernels.loading",
     "Kernel": "convcli.kernels.kernel",
-    "ConvolutionMatrix": "convcli.matrix",
-    "conv2d_matrix": "convcli.matrix",
+    "ConvolutionMatrix": "convcli.matrix.assembly",
+    "conv2d_matrix": "convcli.matrix.assembly",
     "preset": "convcli.kernels.presets",
 }
 

@@ -13,7 +13,7 @@ from reference import assert_same
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.drawing.palette import signed_colours
-from convcli.matrix_picture import matrix_png
+from convcli.matrix.picture import matrix_png
 
 RANDOM = np.random.default_rng(4)
 K = RANDOM.normal(size=(3, 2, 2, 3))

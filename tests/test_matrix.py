@@ -10,9 +10,10 @@ import scipy.sparse
 from geometries import BY_NAME, CASES, FILLS, geometry_of, integers, operands
 from reference import assert_same, block_diagonal
 
-from convcli import conv2d, conv2d_grad, conv2d_matrix, matrix
+from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.errors import GeometryError
 from convcli.files.memory import Memory
+from convcli.matrix import assembly as matrix
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_fill = pytest.mark.parametrize("edge", FILLS)

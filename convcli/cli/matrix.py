@@ -50,8 +50,8 @@ def matrix(
     """
     from convcli.cli import render, sources
     from convcli.files.output_names import data_format
-    from convcli.matrix import assemble
-    from convcli.matrix_files import FORMATS
+    from convcli.matrix.assembly import assemble
+    from convcli.matrix.writers import FORMATS
 
     refuse_second_stdin([image or "", kernel])
     sources.begin_reading(max_pixels)
@@ -67,7 +67,7 @@ def matrix(
 def _target(output: str, kernel: str, format: str, overwrite: bool) -> "Output":
     """The file or stream to write to; refused, where it cannot be, before anything is computed."""
     from convcli.files.output_names import format_extension, text_output
-    from convcli.matrix_files import BINARY
+    from convcli.matrix.writers import BINARY
 
     if output == STREAM and format in BINARY:
         refuse_terminal()

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from convcli.cli.screen import WIDTH_OF_FILES, captured, console_for, place_in_words, short_number, sign_style
 from convcli.convolution.formulas import index_letters
-from convcli.matrix import ConvolutionMatrix
+from convcli.matrix.assembly import ConvolutionMatrix
 
 MATRIX_ROWS_SHOWN = 32
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from convcli.gradient_files import GradientFile, GradientReport
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
-    from convcli.matrix import ConvolutionMatrix
+    from convcli.matrix.assembly import ConvolutionMatrix
     from convcli.pictures.sources import Source
 
 
@@ -203,8 +203,8 @@ def save_presets(presets: "Collection[Preset]", output: Output, talk: Talk, *, a
 
 
 def save_matrix(M: "ConvolutionMatrix", output: Output, format: str, talk: Talk) -> None:
-    """A convolution's matrix, in one of the formats of ``convcli.matrix_files``."""
-    from convcli.matrix_files import BINARY, WRITERS
+    """A convolution's matrix, in one of the formats of ``convcli.matrix.writers``."""
+    from convcli.matrix.writers import BINARY, WRITERS
 
     if format == "text":
         from convcli.cli.matrix_text import matrix_text

@@ -7,7 +7,7 @@ import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.drawing.palette import signed_colours
-from convcli.matrix import ConvolutionMatrix
+from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.pictures.formats import format_of
 from convcli.pictures.types import Metadata
 from convcli.pictures.writing import encode_image

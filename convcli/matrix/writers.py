@@ -10,8 +10,8 @@ import numpy as np
 
 from convcli.arrays import Array, IntArray
 from convcli.errors import OptionError
-from convcli.matrix import ConvolutionMatrix
-from convcli.matrix_picture import matrix_png
+from convcli.matrix.assembly import ConvolutionMatrix
+from convcli.matrix.picture import matrix_png
 
 # Numbers that are text at once.
 NUMBERS_AT_ONCE = 1 << 16

@@ -1,0 +1,1 @@
+"""``convcli matrix``: a convolution as a sparse matrix."""
