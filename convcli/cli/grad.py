@@ -12,7 +12,7 @@ from convcli.errors import OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from convcli.gradient_files import GradientReport
+    from convcli.grad.writers import GradientReport
     from convcli.kernels.kernel import Kernel
 
     Save = Callable[[GradientReport, options.Talk], None]
@@ -77,7 +77,7 @@ def grad(
     """
     from convcli.apply.filtering import Appearance
     from convcli.cli import render, sources
-    from convcli.gradient_batch import gradient_report, stacked
+    from convcli.grad.report import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
     sources.begin_reading(max_pixels)
@@ -118,7 +118,7 @@ def _saving_gradients(
     """What saves the gradients, once it is known that the files can be written."""
     from convcli.cli.render import save_gradients
     from convcli.files.output_names import data_format
-    from convcli.gradient_files import FORMATS, gradient_files
+    from convcli.grad.writers import FORMATS, gradient_files
 
     chosen = data_format(format, output, FORMATS, terminal=is_terminal())
     files = gradient_files(output, chosen, names, image, kernel.name, overwrite=overwrite)
@@ -129,8 +129,8 @@ def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwr
     """What saves the kernel after a step, once it is known that the file can be written."""
     from convcli.cli.render import save_kernel, tell_loss
     from convcli.convolution.gradients import Gradients
-    from convcli.descent import stepped
     from convcli.files.output_names import text_output
+    from convcli.grad.descent import stepped
 
     if format not in ("auto", "json"):
         raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")

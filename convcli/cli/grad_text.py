@@ -9,7 +9,7 @@ from convcli.arrays import FloatArray, planes_of
 from convcli.cli.grids import EVERYTHING, Extent, grids, shape_in_words
 from convcli.cli.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
 from convcli.convolution.formulas import SYMBOLS
-from convcli.gradient_files import GradientReport
+from convcli.grad.writers import GradientReport
 
 
 def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:

@@ -20,7 +20,7 @@ from convcli.arrays import Array
 from convcli.cli.streams import is_terminal
 from convcli.convolution.formulas import SYMBOLS
 from convcli.drawing.thumbnails import Sight, as_picture, fitted, photograph, signed
-from convcli.gradient_files import GradientReport
+from convcli.grad.writers import GradientReport
 from convcli.text import in_one_line
 
 

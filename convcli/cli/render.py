@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convcli.explain.explanation import Explanation
     from convcli.geometry.axes import Geometry
     from convcli.geometry.edges import EdgeFill
-    from convcli.gradient_files import GradientFile, GradientReport
+    from convcli.grad.writers import GradientFile, GradientReport
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
     from convcli.matrix.assembly import ConvolutionMatrix
@@ -148,7 +148,7 @@ def save_gradients(
     report: "GradientReport", files: "Collection[GradientFile]", talk: Talk, *, full: bool = False
 ) -> None:
     """Each file with its gradients, J beside those that do not hold it; text shows what fits, or every number."""
-    from convcli.gradient_files import HOLDING_LOSS
+    from convcli.grad.writers import HOLDING_LOSS
 
     if not any(file.format in HOLDING_LOSS for file in files):
         tell_loss(report.loss, talk)
@@ -217,7 +217,7 @@ def save_matrix(M: "ConvolutionMatrix", output: Output, format: str, talk: Talk)
 
 
 def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: bool) -> None:
-    from convcli.gradient_files import BINARY, WRITERS
+    from convcli.grad.writers import BINARY, WRITERS
 
     if file.format == "text":
         from convcli.cli.grad_text import gradients_text

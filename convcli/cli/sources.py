@@ -17,13 +17,13 @@ from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.geometry.options import parse_settings, parse_shape
+from convcli.grad.upstream import Readers, Upstream, upstream_gradient
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel, parse_kernel
 from convcli.pictures.images import Header, Image, limit_pixels
 from convcli.pictures.sources import STDIN, Source, listed, source_of, sources_of
 from convcli.pictures.tensors import load_tensor, parse_tensor
 from convcli.text import integer
-from convcli.upstream import Readers, Upstream, upstream_gradient
 
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster

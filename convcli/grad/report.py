@@ -7,8 +7,8 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.convolution.request import Request
 from convcli.errors import OptionError
-from convcli.gradient_files import GradientReport, Operands
-from convcli.upstream import Upstream
+from convcli.grad.upstream import Upstream
+from convcli.grad.writers import GradientReport, Operands
 
 
 def stacked(arrays: Sequence[Array], names: Sequence[str]) -> Array:
