@@ -228,7 +228,7 @@ def test_planted_imports_are_caught(module, source, complaint):
     [
         ("geometry.axes", "import math, numpy as np\nfrom convcli.geometry.edges import pad"),
         ("convolution.forward", "from convcli import engine"),
-        ("cli.apply", "import typer\nfrom convcli import __version__\nfrom convcli.cli import options"),
+        ("cli.commands.apply", "import typer\nfrom convcli import __version__\nfrom convcli.cli import options"),
     ],
 )
 def test_proper_imports_pass(module, source):

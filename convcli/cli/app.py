@@ -13,14 +13,14 @@ import typer
 import typer.core
 
 from convcli import __version__
-from convcli.cli.apply import apply
-from convcli.cli.check import check
-from convcli.cli.explain import explain
-from convcli.cli.grad import grad
-from convcli.cli.kernels import kernels
-from convcli.cli.matrix import matrix
+from convcli.cli.commands.apply import apply
+from convcli.cli.commands.check import check
+from convcli.cli.commands.explain import explain
+from convcli.cli.commands.grad import grad
+from convcli.cli.commands.kernels import kernels
+from convcli.cli.commands.matrix import matrix
+from convcli.cli.commands.plan import plan
 from convcli.cli.options import OptionalAddress
-from convcli.cli.plan import plan
 from convcli.cli.streams import forget, say
 from convcli.errors import ConvcliError, reason_of
 

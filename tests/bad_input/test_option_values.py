@@ -10,8 +10,8 @@ from command_line import SAMPLES, convcli
 from hypothesis import strategies as st
 from many_commands import Commands, assert_well_mannered
 
-from convcli.cli import kernels_text
 from convcli.cli.app import app
+from convcli.cli.text import kernels as kernels_text
 from convcli.kernels.presets import preset
 
 # A right command line of each command, to which one option more is given, or another argument.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 
-from convcli.cli.screen import WIDTH_OF_FILES, captured, console_for, place_in_words, short_number, sign_style
+from convcli.cli.text.screen import WIDTH_OF_FILES, captured, console_for, place_in_words, short_number, sign_style
 from convcli.convolution.formulas import index_letters
 from convcli.matrix.assembly import ConvolutionMatrix
 

@@ -41,7 +41,8 @@ def plan(
     convcli plan --input-shape 64,56,56 -k layer.npy --algorithm im2col
     """
     from convcli.arrays import computing_type
-    from convcli.cli import render, sources
+    from convcli.cli import output as render
+    from convcli.cli import sources
     from convcli.convolution.forecast import forecast
 
     refuse_second_stdin([image or "", kernel])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for
 from convcli.convolution.forecast import Forecast
 from convcli.engine import Estimate, Plan, Refusal
 

@@ -11,7 +11,7 @@ from convcli.apply.batch import Batch, unseen
 from convcli.apply.concurrency import in_order
 from convcli.apply.dry_run import foresee
 from convcli.apply.outcomes import Outcome
-from convcli.cli import render
+from convcli.cli import output as render
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
 from convcli.cli.stopping import Stopped, finishing_what_is_begun

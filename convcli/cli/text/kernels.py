@@ -6,8 +6,8 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from convcli.cli.grids import Extent, grids, shape_in_words
-from convcli.cli.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
+from convcli.cli.text.grids import Extent, grids, shape_in_words
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.presets import Preset
 from convcli.text import in_one_line

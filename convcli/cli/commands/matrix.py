@@ -48,7 +48,8 @@ def matrix(
 
     convcli matrix --input-shape 1,4,5 -k sobel-x -e replicate
     """
-    from convcli.cli import render, sources
+    from convcli.cli import output as render
+    from convcli.cli import sources
     from convcli.files.output_names import data_format
     from convcli.matrix.assembly import assemble
     from convcli.matrix.writers import FORMATS

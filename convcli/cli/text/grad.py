@@ -6,8 +6,8 @@ import numpy as np
 from rich.text import Text
 
 from convcli.arrays import FloatArray, planes_of
-from convcli.cli.grids import EVERYTHING, Extent, grids, shape_in_words
-from convcli.cli.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
+from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_in_words
+from convcli.cli.text.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
 from convcli.convolution.formulas import SYMBOLS
 from convcli.grad.writers import GradientReport
 

@@ -29,7 +29,8 @@ def kernels(
 
     convcli kernels gaussian:2 --json
     """
-    from convcli.cli import render, sources
+    from convcli.cli import output as render
+    from convcli.cli import sources
     from convcli.files.output_names import text_output
     from convcli.kernels.presets import PRESETS
 

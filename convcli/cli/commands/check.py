@@ -90,7 +90,7 @@ def check(
 
 def _checked(request: "Request", V: "Array", G: "Array", every: bool, json: bool) -> bool:
     from convcli.check.gradcheck import check_gradients
-    from convcli.cli.render import show_checks
+    from convcli.cli.output import show_checks
 
     checks = check_gradients(request, V, G, every=every)
     show_checks(checks, as_json=json)
@@ -99,7 +99,7 @@ def _checked(request: "Request", V: "Array", G: "Array", every: bool, json: bool
 
 def _compared(request: "Request", V: "Array", G: "Array", given: dict[str, str], tolerance: float, json: bool) -> bool:
     from convcli.check.comparison import compare
-    from convcli.cli.render import show_comparisons
+    from convcli.cli.output import show_comparisons
     from convcli.cli.sources import read_tensor
 
     found = [compare(request, V, G, name, read_tensor(source), tolerance) for name, source in given.items()]

@@ -76,7 +76,8 @@ def grad(
     convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt kernel,bias
     """
     from convcli.apply.filtering import Appearance
-    from convcli.cli import render, sources
+    from convcli.cli import output as render
+    from convcli.cli import sources
     from convcli.grad.report import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
@@ -116,7 +117,7 @@ def _saving_gradients(
     kernel: "Kernel", names: tuple[str, ...], output: str, format: str, image: "Path", overwrite: bool, full: bool
 ) -> "Save":
     """What saves the gradients, once it is known that the files can be written."""
-    from convcli.cli.render import save_gradients
+    from convcli.cli.output import save_gradients
     from convcli.files.output_names import data_format
     from convcli.grad.writers import FORMATS, gradient_files
 
@@ -127,7 +128,7 @@ def _saving_gradients(
 
 def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwrite: bool) -> "Save":
     """What saves the kernel after a step, once it is known that the file can be written."""
-    from convcli.cli.render import save_kernel, tell_loss
+    from convcli.cli.output import save_kernel, tell_loss
     from convcli.convolution.gradients import Gradients
     from convcli.files.output_names import text_output
     from convcli.grad.descent import stepped

@@ -104,7 +104,9 @@ def apply(
     from convcli.apply.combining import Combination
     from convcli.apply.filtering import Appearance
     from convcli.apply.targets import target_of
-    from convcli.cli import batches, render, sources
+    from convcli.cli import output as render
+    from convcli.cli import sources
+    from convcli.cli.commands import batches
     from convcli.files.whole_files import write_atomically
 
     pictures = images or []

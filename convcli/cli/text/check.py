@@ -6,7 +6,7 @@ from rich.text import Text
 
 from convcli.check.comparison import Comparison
 from convcli.check.gradcheck import Check
-from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_in_words
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_in_words
 from convcli.convolution.formulas import SYMBOLS
 
 PLACES_SHOWN = 12

@@ -101,7 +101,7 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
 
         _save_json(forecast_to_json(found))
     else:
-        from convcli.cli.plan_text import forecast_text
+        from convcli.cli.text.plan import forecast_text
 
         _save_text(forecast_text(found))
     talk.note(f"estimates are by the rates of {MACHINE}")
@@ -115,7 +115,7 @@ def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_
     if as_json:
         _save_lines(explanation_json(found, spans))
     else:
-        from convcli.cli.explain_text import explanation_text
+        from convcli.cli.text.explain import explanation_text
 
         _save_lines(explanation_text(found, edge, spans))
 
@@ -127,7 +127,7 @@ def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
 
         _save_json(checks_to_json(checks))
     else:
-        from convcli.cli.check_text import checks_text
+        from convcli.cli.text.check import checks_text
 
         _save_text(checks_text(checks))
 
@@ -139,7 +139,7 @@ def show_comparisons(comparisons: "list[Comparison]", tolerance: float, *, as_js
 
         _save_json(comparisons_to_json(comparisons, tolerance))
     else:
-        from convcli.cli.check_text import comparisons_text
+        from convcli.cli.text.check import comparisons_text
 
         _save_text(comparisons_text(comparisons))
 
@@ -165,14 +165,14 @@ def tell_loss(loss: float | None, talk: Talk) -> None:
 
 def preview_filtered(talk: Talk, request: "Filter", filtered: "Filtered") -> None:
     """An image, a kernel and what it made of the image, as pictures."""
-    from convcli.cli.preview import filtered_sights
+    from convcli.cli.text.preview import filtered_sights
 
     _preview(filtered_sights(request, filtered), talk)
 
 
 def preview_gradients(report: "GradientReport", talk: Talk) -> None:
     """What gradients are of, and those that have rows and columns, as pictures."""
-    from convcli.cli.preview import gradient_sights
+    from convcli.cli.text.preview import gradient_sights
 
     _preview(gradient_sights(report), talk)
 
@@ -184,7 +184,7 @@ def save_kernel(kernel: "Kernel", output: Output, talk: Talk, *, as_json: bool) 
 
         _save_text(kernel_to_json(kernel), output)
     else:
-        from convcli.cli.kernels_text import kernel_text
+        from convcli.cli.text.kernels import kernel_text
 
         _save_text(kernel_text(kernel, plain=not output.is_stream), output)
     _note_saved(kernel.name, output, talk)
@@ -196,7 +196,7 @@ def save_presets(presets: "Collection[Preset]", output: Output, talk: Talk, *, a
         entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
         _save_json(entries, output)
     else:
-        from convcli.cli.kernels_text import presets_text
+        from convcli.cli.text.kernels import presets_text
 
         _save_text(presets_text(presets, plain=not output.is_stream), output)
     _note_saved(f"{len(presets)} presets", output, talk)
@@ -207,7 +207,7 @@ def save_matrix(M: "ConvolutionMatrix", output: Output, format: str, talk: Talk)
     from convcli.matrix.writers import BINARY, WRITERS
 
     if format == "text":
-        from convcli.cli.matrix_text import matrix_text
+        from convcli.cli.text.matrix import matrix_text
 
         _save_text(matrix_text(M, plain=not output.is_stream), output)
     else:
@@ -220,7 +220,7 @@ def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: boo
     from convcli.grad.writers import BINARY, WRITERS
 
     if file.format == "text":
-        from convcli.cli.grad_text import gradients_text
+        from convcli.cli.text.grad import gradients_text
 
         _save_lines(gradients_text(report, plain=not file.output.is_stream, full=full), file.output)
     else:
@@ -229,7 +229,7 @@ def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: boo
 
 
 def _preview(sights: "list[Sight]", talk: Talk) -> None:
-    from convcli.cli.preview import obstacle, preview_text
+    from convcli.cli.text.preview import obstacle, preview_text
 
     reason = obstacle()
     if reason:

@@ -5,7 +5,7 @@ from math import isfinite
 
 from rich.text import Text
 
-from convcli.cli.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
 from convcli.convolution.formulas import SYMBOLS
 from convcli.explain.explanation import Explanation, cut
 from convcli.explain.terms import Factor, Pixels, Terms

@@ -8,7 +8,7 @@ import numpy as np
 from rich.text import Text
 
 from convcli.arrays import FloatArray, planes_of
-from convcli.cli.screen import short_number, sign_style
+from convcli.cli.text.screen import short_number, sign_style
 from convcli.drawing.palette import statistics
 
 ROWS_SHOWN = 12
