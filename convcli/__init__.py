@@ -8,7 +8,7 @@ The names are loaded when they are first used, so that ``import convcli`` does n
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from convcli.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from convcli.convolution.forward import conv2d as conv2d
@@ -31,7 +31,7 @@ _HOMES = {
     "preset": "convcli.kernels.presets",
 }
 
-__all__ = [*_HOMES]
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
-"""Imports run one way: a module imports only from the layers below its own."""
+"""Imports run one way: a package imports only from packages on lower floors, and modules form no circle."""
 
 import ast
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,114 +11,26 @@ import convcli
 
 PACKAGE = Path(convcli.__file__).parent
 
-# Lowest first. Modules of one layer do not import one another; "cli" stands for every module under cli/.
-LAYERS = [
-    {
-        "errors",
-        "engine.algorithms",
-        "kernels",
-        "geometry",
-        "drawing",
-        "files",
-        "pictures",
-        "files.caught_warnings",
-        "text",
-    },
-    {"arrays", "files.memory", "files.whole_files"},
-    {"files.file_bytes"},
-    {"engine.cluster", "apply.concurrency", "files.large_arrays", "geometry.edges", "files.json_reading"},
-    {"geometry.axes", "pictures.light", "files.npy_files"},
-    {"geometry.options", "pictures.profiles"},
-    {"kernels.kernel"},
-    {"kernels.presets", "kernels.json_format"},
-    {"kernels.loading"},
-    {"engine.calibration", "engine.scratch", "engine.tiles"},
-    {"engine.costs"},
-    {"engine.interface"},
-    {"engine.algorithms.factors", "engine.partition", "engine.slabs", "engine.threads", "engine.algorithms.vertical"},
-    {
-        "engine.algorithms.direct",
-        "engine.algorithms.fft",
-        "engine.algorithms.im2col",
-        "engine.algorithms.separable",
-        "engine.algorithms.toeplitz",
-        "engine.algorithms.unshared",
-        "engine.algorithms.winograd",
-    },
-    {"engine.plan"},
-    {"engine.tasks"},
-    {"engine.executor"},
-    {"engine"},
-    {"convolution.operands"},
-    {
-        "pictures.colour_modes",
-        "pictures.deep_extra",
-        "pictures.types",
-        "pictures.orientation",
-        "pictures.pixel_limit",
-        "pictures.channels",
-        "pictures.depth",
-    },
-    {"convolution.forward", "pictures.formats", "drawing.palette"},
-    {"convolution.gradients", "matrix.assembly", "pictures.metadata"},
-    {"pictures.deep", "pictures.tiff_directories", "pictures.tiff_pages", "pictures.tiff_writing"},
-    {"pictures.pillow_frames", "pictures.writing"},
-    {"pictures.reading"},
-    {
-        "grad.descent",
-        "convolution.formulas",
-        "drawing.heatmap_layout",
-        "pictures.images",
-        "apply.pixels",
-        "files.output_names",
-        "convolution.request",
-    },
-    {"apply.combining"},
-    {"apply.transparency"},
-    {
-        "apply.filtering",
-        "drawing.heatmaps",
-        "pictures.sources",
-        "matrix.picture",
-        "pictures.tensors",
-        "explain.terms",
-        "drawing.thumbnails",
-        "grad.upstream",
-    },
-    {
-        "check.confusions",
-        "explain.explanation",
-        "grad.writers",
-        "matrix.writers",
-        "apply.outcomes",
-        "convolution.forecast",
-        "apply.targets",
-    },
-    {"apply.batch", "check.gradcheck", "check.comparison", "grad.report"},
-    {"apply.dry_run", "apply.remote"},
+# Lowest first. A room is a file or a folder of convcli/. Rooms of one floor do not import one another.
+FLOORS = [
+    {"errors", "text", "version"},
+    {"arrays"},
+    {"drawing", "files", "geometry"},
+    {"engine", "kernels", "pictures"},
+    {"convolution"},
+    {"apply", "explain", "grad", "matrix"},
+    {"check"},
     {"cli"},
     {"__main__"},
 ]
-HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in layer}
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
-# What may be imported from outside, beside the standard library.
+# What a room may import besides the standard library and numpy.
 OUTSIDE = {
-    "engine.cluster": {"dask", "distributed"},
-    "cli": {"numpy", "typer", "rich", "textual_image"},
-    "drawing.heatmaps": {"numpy", "PIL"},
-    "pictures.images": {"numpy", "PIL"},
-    "engine.threads": {"numpy", "threadpoolctl"},
-    "pictures.colour_modes": {"numpy", "PIL"},
-    "pictures.deep": {"numpy", "PIL", "imagecodecs"},
-    "pictures.orientation": {"numpy", "PIL"},
-    "pictures.channels": {"numpy", "PIL"},
-    "pictures.depth": {"numpy", "PIL"},
-    "pictures.metadata": {"numpy", "PIL"},
-    "pictures.pixel_limit": {"PIL"},
-    "pictures.pillow_frames": {"numpy", "PIL"},
-    "pictures.tiff_pages": {"numpy", "PIL", "tifffile"},
-    "pictures.tiff_writing": {"numpy", "PIL"},
-    "drawing.thumbnails": {"numpy", "PIL"},
+    "cli": {"rich", "textual_image", "typer"},
+    "drawing": {"PIL"},
+    "engine": {"dask", "distributed", "threadpoolctl"},
+    "pictures": {"PIL", "imagecodecs", "tifffile"},
 }
 
 
@@ -127,10 +40,11 @@ def module_name(path):
 
 
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+ALGORITHMS = "engine.algorithms"
 
 
 def imported(tree):
-    """The absolute names of all modules that a module imports, inside its functions too."""
+    """Yield the absolute name of every module that a module imports, inside its functions too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -140,56 +54,75 @@ def imported(tree):
 
 
 def submodule(module, name):
-    """``convcli.engine.tiles`` for ``from convcli.engine import tiles``, but ``convcli.engine`` for a name in it."""
+    """Return ``convcli.engine.tiles`` for ``from convcli.engine import tiles``, ``convcli.engine`` for a name in it."""
     joined = f"{module}.{name}"
     return joined if joined.removeprefix("convcli.") in MODULES else module
 
 
-def layer_of(module):
-    """The name under which LAYERS and OUTSIDE list a module."""
-    return "cli" if module.split(".")[0] == "cli" else module
+def room_of(module):
+    """Return the file or folder of convcli/ that holds the module."""
+    return module.partition(".")[0]
 
 
 def complaints(module, tree):
-    """What this module imports but should not."""
-    layer = layer_of(module)
+    """Yield what this module imports and should not."""
+    room = room_of(module)
     for name in imported(tree):
         package, _, inner = name.partition(".")
         if package != "convcli":
-            if package not in sys.stdlib_module_names | OUTSIDE.get(layer, {"numpy"}):
+            if package not in sys.stdlib_module_names | OUTSIDE.get(room, set()) | {"numpy"}:
                 yield f"{module} imports {package}"
-        elif inner and not allowed(layer, layer_of(inner)):
-            yield f"{module} imports {inner}, which is not in a layer below"
+        elif room_of(inner) != room and FLOOR.get(room_of(inner), len(FLOORS)) >= FLOOR[room]:
+            yield f"{module} imports {inner or 'convcli'}, which is not on a lower floor"
 
 
-def allowed(layer, below):
-    """A module without a layer passes here: the test that asks for its layer is the one to fail."""
-    return layer == below == "cli" or HEIGHT.get(below, -1) < HEIGHT[layer]
+def running(tree):
+    """Return the module without its ``if TYPE_CHECKING`` blocks, which only type checkers run."""
+    return ast.Module([each for each in tree.body if not is_for_type_checkers(each)], [])
 
 
-def test_every_module_has_a_layer():
-    unplaced = {layer_of(module) for module in MODULES if module} - HEIGHT.keys()
-    assert not unplaced, f"give these modules their place in LAYERS: {', '.join(sorted(unplaced))}"
+def is_for_type_checkers(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def test_every_layer_has_modules():
-    gone = HEIGHT.keys() - {layer_of(module) for module in MODULES}
-    assert not gone, f"remove these modules from LAYERS: {', '.join(sorted(gone))}"
+def test_every_room_has_a_floor():
+    rooms = {room_of(module) for module in MODULES if module}
+    assert rooms == FLOOR.keys()
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module and layer_of(module) in HEIGHT])
+@pytest.mark.parametrize("module", [module for module in MODULES if module and room_of(module) in FLOOR])
 def test_imports_run_one_way(module):
     assert not list(complaints(module, ast.parse(MODULES[module].read_text())))
 
 
+def test_modules_form_no_circle():
+    graph = {
+        module: {name.removeprefix("convcli.") for name in imported(running(ast.parse(path.read_text())))}
+        for module, path in MODULES.items()
+        if module
+    }
+    graph = {module: (names & graph.keys()) - {module} for module, names in graph.items()}
+    TopologicalSorter(graph).prepare()
+
+
+def test_circles_are_caught():
+    with pytest.raises(CycleError, match="nodes are in a cycle"):
+        TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
+
+
+def test_no_algorithm_imports_another():
+    """They share what is in vertical and factors, which convolve nothing themselves."""
+    from convcli.engine import CONVOLUTIONS
+
+    algorithms = {module.__name__ for module in CONVOLUTIONS.values()}
+    for name in algorithms:
+        tree = ast.parse(MODULES[name.removeprefix("convcli.")].read_text())
+        assert not algorithms & set(imported(tree)), name
+
+
 def test_the_package_itself_imports_its_modules_only_when_asked():
-    """Its names are loaded on first use; what type checkers see does not run."""
-    tree = ast.parse(MODULES[""].read_text())
-    running = [
-        node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    ]
-    names = set(imported(ast.Module(running, [])))
-    assert names <= sys.stdlib_module_names, names
+    names = set(imported(running(ast.parse(MODULES[""].read_text()))))
+    assert names <= sys.stdlib_module_names | {"convcli.version"}, names
 
 
 def test_the_reference_is_independent():
@@ -200,18 +133,14 @@ def test_the_reference_is_independent():
 @pytest.mark.parametrize(
     ("module", "source", "complaint"),
     [
-        ("geometry.edges", "from convcli.geometry.axes import Axis", "geometry.edges imports geometry.axes, which"),
         (
-            "engine.algorithms.direct",
-            "from convcli.engine.algorithms import im2col",
-            "engine.algorithms.direct imports",
+            "geometry.edges",
+            "from convcli.files.memory import x",
+            "geometry.edges imports files.memory, which is",
         ),
-        ("engine.tiles", "import convcli.engine", "engine.tiles imports engine, which"),
-        (
-            "convolution.gradients",
-            "def f():\n    import convcli.cli.app",
-            "convolution.gradients imports cli.app, which",
-        ),
+        ("engine.tiles", "import convcli.convolution.forward", "engine.tiles imports convolution.forward, which is"),
+        ("engine.cluster", "from convcli import __version__", "engine.cluster imports convcli, which is not on a"),
+        ("grad.report", "def f():\n    import convcli.cli.app", "grad.report imports cli.app, which is not on a lower"),
         ("files.output_names", "from PIL import Image", "files.output_names imports PIL"),
         ("geometry.axes", "import rich.table", "geometry.axes imports rich"),
         ("pictures.images", "import scipy.ndimage", "pictures.images imports scipy"),
@@ -228,7 +157,10 @@ def test_planted_imports_are_caught(module, source, complaint):
     [
         ("geometry.axes", "import math, numpy as np\nfrom convcli.geometry.edges import pad"),
         ("convolution.forward", "from convcli import engine"),
-        ("cli.commands.apply", "import typer\nfrom convcli import __version__\nfrom convcli.cli import options"),
+        (
+            "cli.commands.apply",
+            "import typer\nfrom convcli.version import __version__",
+        ),
     ],
 )
 def test_proper_imports_pass(module, source):
@@ -237,4 +169,4 @@ def test_proper_imports_pass(module, source):
 
 def test_relative_imports_are_caught():
     with pytest.raises(AssertionError, match="line 1: imports in convcli are absolute"):
-        list(complaints("geometry.axes", ast.parse("from .padding import pad")))
+        list(complaints("geometry.axes", ast.parse("from .edges import pad")))

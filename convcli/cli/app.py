@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from convcli import __version__
 from convcli.cli.commands.apply import apply
 from convcli.cli.commands.check import check
 from convcli.cli.commands.explain import explain
@@ -23,6 +22,7 @@ from convcli.cli.commands.plan import plan
 from convcli.cli.options import OptionalAddress
 from convcli.cli.streams import forget, say
 from convcli.errors import ConvcliError, reason_of
+from convcli.version import __version__
 
 # The base of every mistake in the words of a command line; the class itself has no public name.
 UsageError: Any = typer.BadParameter.__bases__[0]

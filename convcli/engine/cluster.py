@@ -17,10 +17,10 @@ from multiprocessing import resource_tracker
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convcli import __version__
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.text import integer
+from convcli.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client, Future
