@@ -57,7 +57,7 @@ def tried(request, record_property):
 @pytest.fixture
 def try_many(seed, soak, tried):
     """``sampling.try_many`` of as many inputs as a test draws by itself, times --soak, from the test's seed."""
-    from sampling import try_many
+    from support.sampling import try_many
 
     def run(strategy, check, examples):
         try_many(strategy, check, seed=seed, examples=examples * soak)

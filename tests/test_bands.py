@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from algorithms import each_convolution, each_kernel_gradient, unless_refused
-from geometries import CASES, TILED, Case, geometry_of, random_case
-from storing import together
+from support.algorithms import each_convolution, each_kernel_gradient, unless_refused
+from support.geometries import CASES, TILED, Case, geometry_of, random_case
+from support.storing import together
 from test_unshared import CASES as UNSHARED_CASES
 from test_unshared import LOCAL
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from geometries import BY_NAME, FILLS, Case, integers
+from support.geometries import BY_NAME, FILLS, Case, integers
 
 from convcli import conv2d
 from convcli.check.gradcheck import LIMIT, SAMPLE, check_gradients, checks_to_json

@@ -6,11 +6,11 @@ import struct
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
 from PIL import ImageCms, ImageOps
 from PIL.ExifTags import Base
 from scipy import ndimage
 from scipy.signal import convolve2d, correlate2d
+from support.command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import (
+from support.command_line import (
     convcli,
     pixels,
     save_picture,

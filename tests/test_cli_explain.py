@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from command_line import SAMPLES, convcli, npy, pixels, shell, succeed, with_samples
+from support.command_line import SAMPLES, convcli, npy, pixels, shell, succeed, with_samples
 
 from convcli import conv2d, conv2d_grad
 

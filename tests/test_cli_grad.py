@@ -8,8 +8,8 @@ import re
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
-from reference import assert_same
+from support.command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
+from support.reference import assert_same
 
 from convcli import conv2d, conv2d_grad
 

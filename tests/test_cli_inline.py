@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from command_line import array, convcli, succeed
-from reference import assert_same
+from support.command_line import array, convcli, succeed
+from support.reference import assert_same
 
 from convcli import conv2d
 

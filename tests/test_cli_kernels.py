@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
+from support.command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
 
 from convcli.kernels.loading import parse_kernel
 from convcli.kernels.presets import PRESETS, preset

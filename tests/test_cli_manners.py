@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import (
+from support.command_line import (
     CONVCLI,
     ENVIRONMENT,
     SAMPLES,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from command_line import SAMPLES, convcli, npy, pixels, save_picture, shell, succeed
-from reference import assert_same
+from support.command_line import SAMPLES, convcli, npy, pixels, save_picture, shell, succeed
+from support.reference import assert_same
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.drawing.palette import signed_colours

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import SAMPLES, convcli, npy, save_picture, succeed
+from support.command_line import SAMPLES, convcli, npy, save_picture, succeed
 
 from convcli import conv2d, conv2d_grad
 from convcli.engine import CONVOLUTIONS

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from command_line import SAMPLES, convcli, pixels, shell, terminal
+from support.command_line import SAMPLES, convcli, pixels, shell, terminal
 
 from convcli.drawing.palette import signed_colours
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from algorithms import each_convolution
-from command_line import CONVCLI, ENVIRONMENT, SCRIPTS, TIMEOUT, convcli, npy, save_picture
-from geometries import BY_NAME, FILLS, TILED
+from support.algorithms import each_convolution
+from support.command_line import CONVCLI, ENVIRONMENT, SCRIPTS, TIMEOUT, convcli, npy, save_picture
+from support.geometries import BY_NAME, FILLS, TILED
 from test_bands import THREE_BY_THREE, WIDE, as_bytes, numbers, request_for
 from test_unshared import LOCAL
 

@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from reference import assert_same, block_diagonal, conv2d
-from storing import together
+from support.reference import assert_same, block_diagonal, conv2d
+from support.storing import together
 
 from convcli.apply.combining import RULES, Combination
 from convcli.convolution.request import Request

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import reference
-from algorithms import EXACT, ROUNDING, assert_agrees, each_convolution, each_kernel_gradient, unless_refused
-from geometries import BY_NAME, CASES, TILED, TILED_SQUARE, WORKSPACES, Case, geometry_of, integers, operands
-from reference import assert_same, block_diagonal
 from scipy import ndimage, signal
+from support import reference
+from support.algorithms import EXACT, ROUNDING, assert_agrees, each_convolution, each_kernel_gradient, unless_refused
+from support.geometries import BY_NAME, CASES, TILED, TILED_SQUARE, WORKSPACES, Case, geometry_of, integers, operands
+from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, preset
 from convcli.engine import CONVOLUTIONS, Workload, partition, plan_convolution

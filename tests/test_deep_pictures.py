@@ -15,9 +15,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import tifffile
-from command_line import ENVIRONMENT, convcli, npy
 from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
+from support.command_line import ENVIRONMENT, convcli, npy
 
 from convcli.arrays import Array
 from convcli.errors import FileError

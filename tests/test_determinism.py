@@ -8,8 +8,8 @@ import hashlib
 
 import numpy as np
 import pytest
-from algorithms import EXACT, each_convolution, each_kernel_gradient, unless_refused
-from command_line import npy, succeed
+from support.algorithms import EXACT, each_convolution, each_kernel_gradient, unless_refused
+from support.command_line import npy, succeed
 from test_bands import Elsewhere, as_bytes, numbers
 
 from convcli.convolution.request import Request

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import pixels, shell, two_at_a_time, with_samples
+from support.command_line import pixels, shell, two_at_a_time, with_samples
 
 from convcli import load_kernel
 from convcli.pictures.formats import FORMATS

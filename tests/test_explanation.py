@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import reference
-from geometries import CASES, FILLS, Case, integers
+from support import reference
+from support.geometries import CASES, FILLS, Case, integers
 
 from convcli import conv2d, conv2d_grad
 from convcli.convolution.request import Request

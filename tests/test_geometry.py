@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from geometries import CASES, geometry_of
+from support.geometries import CASES, geometry_of
 
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Axis

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
-from algorithms import assert_agrees, each_convolution, each_kernel_gradient, unless_refused
-from geometries import BY_NAME, CASES, FILLS, TILED, WORKSPACES, Case, integers, operands, random_case
-from reference import assert_adjoint, assert_same, block_diagonal, central_differences
+from support import reference
+from support.algorithms import assert_agrees, each_convolution, each_kernel_gradient, unless_refused
+from support.geometries import BY_NAME, CASES, FILLS, TILED, WORKSPACES, Case, integers, operands, random_case
+from support.reference import assert_adjoint, assert_same, block_diagonal, central_differences
 
 from convcli import Gradients, conv2d, conv2d_grad, engine
 from convcli.errors import GeometryError, OptionError

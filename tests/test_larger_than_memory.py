@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from command_line import Result, shell
+from support.command_line import Result, shell
 
 from convcli import conv2d, conv2d_grad
 

@@ -126,7 +126,7 @@ def test_the_package_itself_imports_its_modules_only_when_asked():
 
 
 def test_the_reference_is_independent():
-    tree = ast.parse((Path(__file__).parent / "reference.py").read_text())
+    tree = ast.parse((Path(__file__).parent / "support" / "reference.py").read_text())
     assert set(imported(tree)) == {"numpy"}
 
 

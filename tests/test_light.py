@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from reference import assert_same
 from scipy.ndimage import correlate
+from support.reference import assert_same
 
 from convcli.apply.combining import Combination
 from convcli.apply.filtering import Appearance, filter_image, network_input, prepared

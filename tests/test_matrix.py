@@ -5,10 +5,10 @@ from math import prod
 
 import numpy as np
 import pytest
-import reference
 import scipy.sparse
-from geometries import BY_NAME, CASES, FILLS, geometry_of, integers, operands
-from reference import assert_same, block_diagonal
+from support import reference
+from support.geometries import BY_NAME, CASES, FILLS, geometry_of, integers, operands
+from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.errors import GeometryError

@@ -5,7 +5,7 @@ import shlex
 import sys
 
 import pytest
-from command_line import shell
+from support.command_line import shell
 
 from convcli.files import memory
 from convcli.files.memory import Memory, available_memory, size_in_words

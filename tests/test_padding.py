@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from geometries import FILLS, integers
-from reference import assert_same, padded
+from support.geometries import FILLS, integers
+from support.reference import assert_same, padded
 
 from convcli import conv2d
 from convcli.errors import GeometryError

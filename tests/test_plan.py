@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from geometries import geometry_of
+from support.geometries import geometry_of
 
 from convcli import conv2d, preset
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS, Estimate, Refusal, Workload, calibration

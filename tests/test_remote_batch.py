@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import pixels, save_picture
+from support.command_line import pixels, save_picture
 
 from convcli.apply.batch import Batch
 from convcli.apply.filtering import Appearance

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import convcli, npy
+from support.command_line import convcli, npy
 
 import convcli as package
 from convcli.errors import ConvcliError, FileError

@@ -2,7 +2,7 @@
 
 import pytest
 from hypothesis import strategies as st
-from sampling import try_many
+from support.sampling import try_many
 
 
 def drawn(seed, examples):

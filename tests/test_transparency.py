@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from reference import assert_same
 from scipy.ndimage import correlate
-from storing import together
+from support.reference import assert_same
+from support.storing import together
 
 from convcli.apply.combining import Combination
 from convcli.apply.filtering import Appearance, filter_image, prepared

@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-import reference
-from command_line import array, npy, succeed
-from geometries import COPYING_FILLS, FILLS, WORKSPACES, Case, integers, operands
-from reference import assert_adjoint, assert_same
+from support import reference
+from support.command_line import array, npy, succeed
+from support.geometries import COPYING_FILLS, FILLS, WORKSPACES, Case, integers, operands
+from support.reference import assert_adjoint, assert_same
 
 from convcli import conv2d, conv2d_grad
 from convcli.errors import GeometryError, OptionError

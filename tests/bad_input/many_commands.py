@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from command_line import ENVIRONMENT, Result
+from support.command_line import ENVIRONMENT, Result
 
 SERVER = Path(__file__).parent / "command_process.py"
 MEMORY = 4 << 30

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
-from command_line import CONVCLI, ENVIRONMENT, convcli
+from support.command_line import CONVCLI, ENVIRONMENT, convcli
 
 SHAPE = (1, 6000, 5000)
 SHORTER = (

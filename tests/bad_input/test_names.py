@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from command_line import convcli, shell, succeed, terminal
 from hypothesis import strategies as st
 from many_commands import assert_well_mannered
+from support.command_line import convcli, shell, succeed, terminal
 
 from convcli.errors import OptionError
 from convcli.files.json_reading import is_inline_array

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from command_line import convcli
+from support.command_line import convcli
 
 from convcli.errors import FileError, KernelError
 from convcli.kernels.loading import load_kernel

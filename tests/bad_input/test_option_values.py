@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import typer
-from command_line import SAMPLES, convcli
 from hypothesis import strategies as st
 from many_commands import Commands, assert_well_mannered
+from support.command_line import SAMPLES, convcli
 
 from convcli.cli.app import app
 from convcli.cli.text import kernels as kernels_text

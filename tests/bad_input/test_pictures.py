@@ -12,8 +12,8 @@ import corpus
 import damage
 import PIL.Image
 import pytest
-from command_line import Result, convcli
 from many_commands import Commands
+from support.command_line import Result, convcli
 
 from convcli.errors import FileError
 from convcli.pictures.images import decode_frames, decode_header, decode_image, limit_pixels

@@ -5,8 +5,8 @@ import random
 
 import numpy as np
 import pytest
-from command_line import convcli
 from many_commands import assert_well_mannered
+from support.command_line import convcli
 
 from convcli.errors import OptionError
 from convcli.files.output_names import Naming, expand, output_names, safe_name

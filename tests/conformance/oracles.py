@@ -5,8 +5,8 @@ it returns Z, dK and dV.
 """
 
 import numpy as np
-import reference
 from scipy.signal import convolve2d, correlate2d
+from support import reference
 
 
 def answers(oracle, convolution, V, K, G):

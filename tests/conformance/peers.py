@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL.Image
 import pytest
-from command_line import pixels
+from support.command_line import pixels
 
 
 class Operands(NamedTuple):

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from command_line import pixels
 from commands import run
-from geometries import integers
 from page import codes, rows
 from peers import LAYERS, PEERS, Operands
+from support.command_line import pixels
+from support.geometries import integers
 
 from convcli import conv2d
 

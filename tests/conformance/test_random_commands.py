@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from commands import run
 from drawing import convolutions
-from geometries import integers
 from hypothesis import strategies as st
-from reference import assert_same
 from scipy.sparse import load_npz
+from support.geometries import integers
+from support.reference import assert_same
 
 from convcli import conv2d, conv2d_grad
 

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from algorithms import assert_agrees
 from drawing import COPYING, Convolution, convolutions, pairs
-from geometries import integers
 from hypothesis import reject
 from hypothesis import strategies as st
 from oracles import answers, plain_loops, scipy_signal
-from reference import assert_adjoint, assert_same
 from scipy import ndimage
 from scipy.sparse import csr_array
+from support.algorithms import assert_agrees
+from support.geometries import integers
+from support.reference import assert_adjoint, assert_same
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS

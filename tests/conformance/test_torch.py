@@ -6,9 +6,9 @@ Data are small integers, of which either computes exact sums: ``==`` compares.
 import numpy as np
 import pytest
 from drawing import PADS, STRIDES, convolutions, pairs
-from geometries import integers
 from hypothesis import strategies as st
-from reference import assert_same
+from support.geometries import integers
+from support.reference import assert_same
 
 from convcli import conv2d, conv2d_grad
 

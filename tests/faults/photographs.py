@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from command_line import save_picture
+from support.command_line import save_picture
 
 TEMPORARY = re.compile(r"\.convcli-[0-9a-f]{16}\.tmp")
 

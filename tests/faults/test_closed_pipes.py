@@ -9,9 +9,9 @@ import shlex
 
 import numpy as np
 import pytest
-from command_line import CONVCLI, save_picture, shell
 from in_process import exit_code, piped
 from photographs import files_in, photographs
+from support.command_line import CONVCLI, save_picture, shell
 
 # Every command, in every form that it writes to stdout.
 COMMANDS = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import dask
 import pytest
-from command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from photographs import files_in, photographs
+from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from test_cluster import DASK, SCRIPTS, address, scheduler
 
 from convcli.engine.cluster import open_cluster

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import save_picture, shell
 from in_process import exit_code
 from photographs import files_in, photographs
+from support.command_line import save_picture, shell
 
 from convcli.files import large_arrays
 from convcli.files.memory import Memory

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from photographs import files_in, photographs, without_temporaries
+from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 
 # Half of them give no time to clean up.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *[signal.SIGKILL] * 3)

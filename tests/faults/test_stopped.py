@@ -15,8 +15,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from command_line import CONVCLI, ENVIRONMENT, TIMEOUT
 from photographs import files_in, photographs
+from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT
 
 from convcli.apply.concurrency import in_order
 from convcli.cli.stopping import SIGNALS, Stopped, finishing_what_is_begun, heed_signals

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 
 import pytest
-from command_line import CONVCLI, ENVIRONMENT, TIMEOUT
 from photographs import files_in, photographs
+from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT
 
 FILES = 60
 KERNELS = (b"[[1,2],[3,-5]]", b"[[0,1],[0,0]]")

@@ -24,7 +24,7 @@ import PIL.Image
 
 SCRIPTS = Path(sys.executable).parent
 CONVCLI = SCRIPTS / "convcli"
-SAMPLES = Path(__file__).parent.parent / "sample_images"
+SAMPLES = Path(__file__).parents[2] / "sample_images"
 TIMEOUT = 60
 
 # What the outside may say about colour and width, which tests say themselves.

@@ -6,9 +6,9 @@ Shapes are V (N, C_in, H, W) and K (C_out, C_in/groups, kh, kw); pads are (top, 
 from typing import NamedTuple
 
 import numpy as np
-import reference
 
 from convcli.geometry.options import parse_settings
+from support import reference
 
 FILLS = ("zero", "constant:2.5", "replicate", "reflect", "symmetric", "wrap")
 COPYING_FILLS = FILLS[2:]

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from reference import assert_same
 
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.plan import UNSHARED
 from convcli.errors import OptionError
+from support.reference import assert_same
 
 # Integers come out as integers. The others round: transforms and singular values are no integers.
 # ``auto`` rounds only where much is to be saved, which these tests are too small for.
