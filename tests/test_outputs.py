@@ -6,16 +6,9 @@ from pathlib import Path
 import pytest
 
 from convcli.errors import FileError, OptionError
-from convcli.files.output_names import (
-    Naming,
-    expand,
-    output_extension,
-    output_names,
-    refuse_collisions,
-    refuse_existing,
-    refuse_inputs,
-    refuse_missing_folder,
-)
+from convcli.files.output_names import Naming, output_extension, output_names
+from convcli.files.refusals import refuse_collisions, refuse_existing, refuse_inputs, refuse_missing_folder
+from convcli.files.templates import expand
 from convcli.files.whole_files import Existing, write_atomically
 
 VALUES = {"stem": "camera", "kernel": "gaussian-2", "map": "04", "ext": "png", "dir": "photos"}

@@ -15,7 +15,7 @@ from convcli.apply.transparency import require_fit
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError, reason_of
 from convcli.files.large_arrays import large_empty
 from convcli.files.npy_files import is_mappable, map_npy, save_npy
-from convcli.files.output_names import refuse_collisions, refuse_inputs, refuse_missing_folder
+from convcli.files.refusals import refuse_collisions, refuse_inputs, refuse_missing_folder
 from convcli.files.whole_files import Existing, write_atomically
 from convcli.geometry.axes import Geometry
 from convcli.pictures.images import Header, Image, write_image

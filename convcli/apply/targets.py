@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from convcli.apply.combining import Filter
 from convcli.errors import OptionError
-from convcli.files.output_names import STREAM, Naming, output_extension, output_names, refuse_existing
+from convcli.files.output_names import STREAM, Naming, output_extension, output_names
+from convcli.files.refusals import refuse_existing
 from convcli.files.whole_files import Existing
 from convcli.pictures.images import Format, format_of
 

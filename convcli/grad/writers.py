@@ -12,16 +12,9 @@ from convcli.convolution.formulas import SYMBOLS, Formulas, index_letters
 from convcli.drawing.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.errors import OptionError
 from convcli.files.npy_files import save_npy
-from convcli.files.output_names import (
-    STREAM,
-    Output,
-    expand,
-    format_extension,
-    output_template,
-    refuse_existing,
-    refuse_missing_folder,
-    safe_name,
-)
+from convcli.files.output_names import STREAM, Output, format_extension, output_template
+from convcli.files.refusals import refuse_existing, refuse_missing_folder
+from convcli.files.templates import expand, safe_name
 from convcli.geometry.axes import Geometry
 
 

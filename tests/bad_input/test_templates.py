@@ -9,7 +9,8 @@ from many_commands import assert_well_mannered
 from support.command_line import convcli
 
 from convcli.errors import OptionError
-from convcli.files.output_names import Naming, expand, output_names, safe_name
+from convcli.files.output_names import Naming, output_names
+from convcli.files.templates import expand, safe_name
 
 KNOWN = {"stem": "photo", "kernel": "box", "map": "0", "frame": "0", "ext": "png", "dir": "."}
 
