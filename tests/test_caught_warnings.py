@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 import tifffile
 
-from convcli.files.caught_warnings import caught_warnings
+from convcli.files.caught_warnings import LIBRARIES, caught_warnings
 from convcli.pictures.formats import FORMATS
 from convcli.pictures.images import Metadata, decode_image, encode_image, open_image
 
@@ -30,7 +30,9 @@ def warn_as(library: str, message: str, category: type[Warning] = UserWarning) -
 
 
 def state() -> tuple[Any, ...]:
-    return warnings.showwarning, list(warnings.filters)
+    """Return all that catching may change for the time that it lasts."""
+    handlers = [logging.getLogger(library).handlers.copy() for library in LIBRARIES]
+    return warnings.showwarning, list(warnings.filters), handlers
 
 
 def in_threads(work: Callable[[int], Any], items: Sequence[int]) -> list[Any]:
@@ -96,6 +98,47 @@ def test_what_other_threads_warn_of_goes_where_it_would_have() -> None:
         with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
             pool.submit(warn_as, "PIL.Image", "of another thread").result()
     assert (messages, [str(warning.message) for warning in elsewhere]) == ([], ["of another thread"])
+
+
+def test_filters_of_the_program_hold_in_other_threads() -> None:
+    with warnings.catch_warnings(record=True) as elsewhere:
+        warnings.simplefilter("ignore")
+        with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
+            pool.submit(warn_as, "PIL.Image", "ignored").result()
+            warn_as("PIL.Image", "caught")
+    assert (messages, elsewhere) == (["caught"], [])
+
+
+@pytest.mark.parametrize("program_enters_first", [True, False])
+def test_the_programs_own_catching_is_left_intact(program_enters_first: bool) -> None:
+    """The two begin and end in such an order that catch_warnings of each would restore what the other has set."""
+    before = state()
+    program, reading = warnings.catch_warnings(), caught_warnings()
+    first, second = (program, reading) if program_enters_first else (reading, program)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    for _ in range(2):
+        with caught_warnings() as messages:
+            warn_as("PIL.Image", "again")
+        assert messages == ["again"]
+    with warnings.catch_warnings(record=True) as elsewhere:
+        warnings.simplefilter("always")
+        warn_as("PIL.Image", "of the program")
+    assert [str(warning.message) for warning in elsewhere] == ["of the program"]
+    if program_enters_first:
+        assert state() == before
+
+
+def test_log_records_of_other_threads_go_where_they_would_have(capfd: pytest.CaptureFixture[str]) -> None:
+    handlers, logging.root.handlers = logging.root.handlers, []
+    try:
+        with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
+            pool.submit(logging.getLogger("tifffile").warning, "of another thread").result()
+    finally:
+        logging.root.handlers = handlers
+    assert (messages, capfd.readouterr().err) == ([], "of another thread\n")
 
 
 @pytest.mark.parametrize(
