@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import typer.main
 from support.command_line import pixels, shell, two_at_a_time, with_samples
 
 from convcli import load_kernel
+from convcli.cli.app import app
 from convcli.pictures.formats import FORMATS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -23,6 +25,7 @@ BATCH_COMMANDS = [
 ]
 RELIABILITY = (DOCS / "reliability.md").read_text()
 PICTURES = (DOCS / "pictures.md").read_text()
+README = (DOCS.parent / "README.md").read_text()
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
 
@@ -146,3 +149,16 @@ def test_what_is_said_to_be_shown_has_a_test(file, name):
 def test_every_row_of_reliability_names_a_test():
     rows = [row for row in RELIABILITY.splitlines() if row.startswith("| ") and not row.startswith(("| ---", "| what"))]
     assert [row for row in rows if "`tests/" not in row] == []
+
+
+def test_readme_lists_every_option():
+    first_cells = " ".join(re.findall(r"^\| (.*?) \|", README, re.MULTILINE))
+    listed = set(re.findall(r"`(--?\S+)`", first_cells))
+    assert [option.opts for option in all_options() if not listed & set(option.opts)] == []
+
+
+def all_options():
+    """Yield every option of every command."""
+    group = typer.main.get_command(app)
+    for command in group.commands.values():
+        yield from (parameter for parameter in command.params if parameter.param_type_name == "option")
