@@ -14,9 +14,9 @@ def real(text: str) -> float:
 
 
 def in_one_line(text: str) -> str:
-    """The text with its control characters escaped, as a terminal would obey them, and its middle cut if it is long.
+    r"""The text with its control characters escaped, as a terminal would obey them, and its middle cut if it is long.
 
-    A byte of a name that is not UTF-8 is shown as ``\\xff``.
+    A byte of a name that is not UTF-8 is shown as ``\xff``.
     """
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in _cut(text))
 

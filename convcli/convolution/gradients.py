@@ -128,9 +128,7 @@ def _kernel_gradient(
 
 
 def _input_gradient(G: Array, K: Array, geometry: Geometry, dV: FloatArray, execution: Execution) -> None:
-    """Fill ``dV``, zeros before: dV' over the image itself, and then over each strip of pads, folded back onto what its
-    pixels copied.
-    """
+    """Fill ``dV``, which holds zeros: add dV' over the image, then fold dV' over each strip of pads back onto V."""
     y, x = geometry.rows, geometry.columns
     if not geometry.shares_weights:
         engine.input_gradient(G, K, geometry, dV, execution)

@@ -49,10 +49,12 @@ class Convolution(NamedTuple):
     K: Weights
 
     def only(self, tile: Tile) -> "Convolution":
+        """Return the task with the part of V and K that the tile reads."""
         geometry = self.plan.work.geometry
         return self._replace(V=self.V.read_by(tile, geometry), K=self.K.of(tile, geometry))
 
     def runner(self) -> Compute:
+        """Return the function that computes a tile of Z."""
         fill, geometry, dtype = self.filler(), self.plan.work.geometry, self.plan.work.dtype
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
@@ -89,9 +91,11 @@ class KernelGradient(NamedTuple):
     G: Slab
 
     def only(self, tile: Tile) -> "KernelGradient":
+        """Return the task with the part of V and G that the tile reads."""
         return self._replace(V=self.V.read_by(tile, self.plan.work.geometry), G=self.G.within(tile))
 
     def runner(self) -> Compute:
+        """Return the function that computes a tile's part of dK."""
         plan, dtype = self.plan, self.plan.work.dtype
         gradient = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(plan.work, plan.estimate)
 
@@ -110,9 +114,11 @@ class InputGradient(NamedTuple):
     G: Slab
 
     def only(self, tile: Tile) -> "InputGradient":
+        """Return the task with the part of K and G that the tile reads."""
         return self._replace(K=self.K.of(tile, self.plan.work.geometry), G=self.G.within(tile))
 
     def runner(self) -> Compute:
+        """Return the function that computes the gradient of a tile's padded input."""
         plan, (geometry, dtype, *_) = self.plan, self.plan.work
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:

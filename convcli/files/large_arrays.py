@@ -23,9 +23,9 @@ ROWS = 256
 
 
 def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """An array whose numbers are yet to be written: in memory, or, where it would take over a quarter of what is
-    free, in a file without a name, which goes when the array does.
+    """Return an uninitialised array, in memory or in an unnamed file.
 
+    The file is used if the array would take more than a quarter of the free memory; it disappears with the array.
     Raises FileError if the disk has no room for it.
     """
     return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.empty(shape, dtype)

@@ -29,6 +29,7 @@ def expand(template: str, values: Mapping[str, str]) -> str:
 
 
 def fields(template: str) -> set[str | None]:
+    """Return the names of the placeholders in a template."""
     return {field for _, field, _ in _parse(template)}
 
 
@@ -78,4 +79,5 @@ def _is_below(name: str, folder: str) -> bool:
 
 
 def is_folder(output: str) -> bool:
+    """Return whether an output names a folder: it ends in a slash, or a folder of this name exists."""
     return output.endswith(("/", os.sep)) or os.path.isdir(output)

@@ -1,5 +1,6 @@
-"""The geometry of a convolution, in integers. For one axis, with input extent n, kernel
-extent k, stride s, dilation d and pads (before, after):
+"""The geometry of a convolution, in integers.
+
+For one axis, with input extent n, kernel extent k, stride s, dilation d and pads (before, after):
 
     reach  = d*(k-1) + 1                                 pixels from the first tap to the last
     output = floor((n + before + after - reach)/s) + 1
@@ -34,14 +35,17 @@ class Axis(NamedTuple):
 
     @property
     def reach(self) -> int:
+        """The pixels from the first tap to the last."""
         return self.dilation * (self.taps - 1) + 1
 
     @property
     def padded(self) -> int:
+        """The input extent with its pads."""
         return self.size + self.before + self.after
 
     @property
     def output(self) -> int:
+        """The output extent."""
         return (self.padded - self.reach) // self.stride + 1
 
     def window(self, outputs: range) -> range:

@@ -222,8 +222,11 @@ def _chunks(geometry: Geometry) -> Iterator[slice]:
 
 
 class _Windows(NamedTuple):
-    """The windows of some outputs, (outputs, C_in, kh, kw): for each slot its weight, its column, and whether it is
-    an entry of M; and for each output the weights that no pixel has, added up."""
+    """The windows of some outputs, (outputs, C_in, kh, kw).
+
+    Each slot has its weight, its column in M, and whether it is an entry of M. Each output has the sum of the weights
+    that no pixel has.
+    """
 
     weights: FloatArray
     columns: IntArray

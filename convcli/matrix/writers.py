@@ -1,5 +1,7 @@
-"""The matrix of a convolution as files: scipy's .npz, MatrixMarket and JSON, whose numbers read back exactly, and a
-picture of its pattern."""
+"""Write the matrix of a convolution to files: scipy's .npz, MatrixMarket, JSON, and a picture of its pattern.
+
+The numbers in text read back exactly.
+"""
 
 import json
 from collections.abc import Callable, Iterator

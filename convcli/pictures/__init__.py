@@ -1,3 +1,1 @@
-"""Picture files: what formats hold, reading them with nothing lost in silence, and writing them. The door is
-``convcli.pictures.images``.
-"""
+"""Picture files: the formats, reading and writing. A loss is never silent. Import from ``convcli.pictures.images``."""

@@ -20,8 +20,9 @@ Decoder = Callable[[bytes, ImageFile], Array]
 
 
 def decoder_for(picture: ImageFile) -> Decoder | None:
-    """What gives the levels ``(H, W, C)``, uint16, of a file's bytes and its opened picture; None where nothing
-    that is installed can.
+    """Return the decoder that gives the levels ``(H, W, C)``, uint16, of an opened picture and its file's bytes.
+
+    Returns None if nothing that is installed can decode them.
     """
     if picture.format == "PPM":
         return _from_ppm if picture.tile[0].codec_name == "ppm" else None
