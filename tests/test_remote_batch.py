@@ -10,11 +10,12 @@ from support.command_line import pixels, save_picture
 
 from convcli.apply.batch import Batch
 from convcli.apply.filtering import Appearance
+from convcli.apply.outputs import encoding_of
 from convcli.apply.remote import process_remotely
-from convcli.apply.targets import target_of
 from convcli.convolution.request import Request
 from convcli.errors import ClusterError
-from convcli.files.whole_files import Existing, write_atomically
+from convcli.files.output_names import destination_of
+from convcli.files.whole_files import IfExists
 from convcli.geometry.options import parse_settings
 from convcli.kernels.loading import load_kernel
 from convcli.pictures.images import limit_pixels
@@ -48,10 +49,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def batch(output, kernels=("box",), existing=Existing.REFUSED, **options):
+def batch(output, kernels=("box",), if_exists=IfExists.FAIL, **options):
     settings = parse_settings(stride=1, padding="same", dilation=1, groups=1, edge="zero")
     requests = [Request(load_kernel(kernel), settings, False) for kernel in kernels]
-    return Batch(requests, Appearance(**options), target_of(output, None, existing=existing), write_atomically)
+    destination = destination_of(output, if_exists)
+    return Batch(requests, Appearance(**options), destination, encoding_of(destination))
 
 
 def files_in(folder):
@@ -70,7 +72,7 @@ def replace_error(outcome):
 def test_the_outcome_and_the_files_are_those_of_a_local_batch(folder, word):
     worker, kernels = Worker(), ("[[2]]", "gaussian:1")
     local = batch("local/{stem}.{kernel}.png", kernels)
-    remote = replace(local, target=local.target._replace(output="remote/{stem}.{kernel}.png"))
+    remote = replace(local, destination=destination_of("remote/{stem}.{kernel}.png"))
     expected, found = local.process(Source(word)), process_remotely(worker, remote, Source(word))
     moved = [each._replace(output=each.output.replace("remote/", "local/")) for each in found.written]
     assert without_times(found._replace(written=moved)) == without_times(expected)
@@ -86,7 +88,7 @@ def test_what_is_there_is_left(folder):
     refused = process_remotely(worker, some, Source("0.png"))
     assert str(refused.error).startswith("out/0.box.png exists: use --overwrite")
     assert refused.written == ()
-    both = batch("out/", ("box", "[[1]]"), Existing.SKIPPED)
+    both = batch("out/", ("box", "[[1]]"), IfExists.SKIP)
     (folder / "out" / "0.box.png").write_bytes(b"somebody's own")
     assert [each.output for each in process_remotely(worker, both, Source("0.png")).written] == ["out/0.inline.png"]
     assert (folder / "out" / "0.box.png").read_bytes() == b"somebody's own"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from convcli.errors import FileError
-from convcli.files.whole_files import Existing, write_atomically
+from convcli.files.whole_files import IfExists, write_atomically
 
-REFUSED, REPLACED, SKIPPED = Existing.REFUSED, Existing.REPLACED, Existing.SKIPPED
+FAIL, REPLACE, SKIP = IfExists
 
 
 def refuse(number: int) -> Callable[..., None]:
@@ -39,7 +39,7 @@ def file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_file_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
-    with write_atomically(path, REFUSED) as stream:
+    with write_atomically(path, FAIL) as stream:
         stream.write(b"abc")
         assert not path.exists()
     assert path.read_bytes() == b"abc"
@@ -48,14 +48,14 @@ def test_a_file_is_written(tmp_path: Path) -> None:
 
 def test_a_file_in_the_making_has_no_name(tmp_path: Path, file_system: str) -> None:
     """Where there are such files: then a process that is killed leaves nothing."""
-    with write_atomically(tmp_path / "a.bin", REFUSED):
+    with write_atomically(tmp_path / "a.bin", FAIL):
         (name,) = os.listdir(tmp_path) or [None]
     assert bool(name) == file_system.startswith("named")
     assert name is None or re.fullmatch(r"\.convcli-[0-9a-f]{16}\.tmp", name)
 
 
-def write(path: Path, existing: Existing, meanwhile: Callable[[], object]) -> None:
-    with write_atomically(path, existing) as stream:
+def write(path: Path, if_exists: IfExists, meanwhile: Callable[[], object]) -> None:
+    with write_atomically(path, if_exists) as stream:
         stream.write(b"ours")
         meanwhile()
 
@@ -63,28 +63,28 @@ def write(path: Path, existing: Existing, meanwhile: Callable[[], object]) -> No
 def test_what_somebody_else_wrote_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     with pytest.raises(FileError) as error:
-        write(path, REFUSED, lambda: path.write_bytes(b"theirs"))
+        write(path, FAIL, lambda: path.write_bytes(b"theirs"))
     assert str(error.value) == f"{path} exists: use --overwrite to replace it, or -o to write elsewhere"
     assert (path.read_bytes(), os.listdir(tmp_path)) == (b"theirs", ["a.bin"])
 
 
-@pytest.mark.parametrize(("existing", "left"), [(SKIPPED, b"theirs"), (REPLACED, b"ours")])
+@pytest.mark.parametrize(("if_exists", "left"), [(SKIP, b"theirs"), (REPLACE, b"ours")])
 def test_what_somebody_else_wrote_meanwhile_is_left_or_replaced(
-    tmp_path: Path, existing: Existing, left: bytes
+    tmp_path: Path, if_exists: IfExists, left: bytes
 ) -> None:
     path = tmp_path / "a.bin"
-    write(path, existing, lambda: path.write_bytes(b"theirs"))
+    write(path, if_exists, lambda: path.write_bytes(b"theirs"))
     assert (path.read_bytes(), os.listdir(tmp_path)) == (left, ["a.bin"])
 
 
-@pytest.mark.parametrize("existing", Existing)
-def test_of_many_writers_of_one_name_one_wins(tmp_path: Path, existing: Existing, file_system: str) -> None:
-    if file_system.endswith("without hard links") and existing is REFUSED:
+@pytest.mark.parametrize("if_exists", IfExists)
+def test_of_many_writers_of_one_name_one_wins(tmp_path: Path, if_exists: IfExists, file_system: str) -> None:
+    if file_system.endswith("without hard links") and if_exists is FAIL:
         pytest.skip("there, who looked before the first had done may replace what the first wrote")
     meeting = threading.Barrier(8, timeout=10)
 
     def attempt(number: int) -> None:
-        with suppress(FileError), write_atomically(tmp_path / "a.bin", existing) as stream:
+        with suppress(FileError), write_atomically(tmp_path / "a.bin", if_exists) as stream:
             stream.write(bytes([number]) * 100_000)
             meeting.wait()
 
@@ -100,12 +100,12 @@ def test_of_many_writers_of_one_name_one_wins(tmp_path: Path, existing: Existing
 def test_a_folder_that_is_removed_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "out" / "a.bin"
     with pytest.raises(FileError, match=f"^cannot write {path}: "):
-        write(path, REFUSED, lambda: shutil.rmtree(path.parent))
+        write(path, FAIL, lambda: shutil.rmtree(path.parent))
 
 
 def test_a_name_that_is_too_long(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 300)
-    with pytest.raises(FileError, match=r"^cannot write .*aaa: File name too long$"), write_atomically(path, REFUSED):
+    with pytest.raises(FileError, match=r"^cannot write .*aaa: File name too long$"), write_atomically(path, FAIL):
         pass
     assert os.listdir(tmp_path) == []
 
@@ -113,7 +113,7 @@ def test_a_name_that_is_too_long(tmp_path: Path) -> None:
 def test_a_new_file_obeys_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with write_atomically(tmp_path / "a.bin", REFUSED):
+        with write_atomically(tmp_path / "a.bin", FAIL):
             pass
     finally:
         os.umask(before)
@@ -124,7 +124,7 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     path.chmod(0o600)
-    with write_atomically(path, REPLACED) as stream:
+    with write_atomically(path, REPLACE) as stream:
         stream.write(b"new")
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
 
@@ -132,10 +132,10 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
 def test_what_replaces_a_file_is_on_the_disk_before_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, on_disk = tmp_path / "a.bin", []
     monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.append((path.read_bytes(), os.pread(descriptor, 9, 0))))
-    write(path, REPLACED, lambda: None)
+    write(path, REPLACE, lambda: None)
     assert not on_disk
     path.write_bytes(b"old")
-    write(path, REPLACED, lambda: None)
+    write(path, REPLACE, lambda: None)
     assert on_disk == [(b"old", b"ours")]
 
 
@@ -144,7 +144,7 @@ def test_what_is_on_the_disk_is_the_file_that_gets_the_name(tmp_path: Path, monk
     path, on_disk = tmp_path / "a.bin", []
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.append(os.fstat(descriptor).st_ino))
-    write(path, REPLACED, lambda: None)
+    write(path, REPLACE, lambda: None)
     assert on_disk == [path.stat().st_ino]
 
 
@@ -154,7 +154,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, failure: type[BaseExcepti
     path.write_bytes(b"old")
 
     def interrupted(path: Path) -> None:
-        with write_atomically(path, REPLACED) as stream:
+        with write_atomically(path, REPLACE) as stream:
             stream.write(b"ne")
             raise failure("halfway")
 
@@ -168,7 +168,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link = tmp_path / "link.bin"
     link.symlink_to(Path("real") / "a.bin")
-    with write_atomically(link, REFUSED) as stream:
+    with write_atomically(link, FAIL) as stream:
         stream.write(b"abc")
     assert link.is_symlink()
     assert (tmp_path / "real" / "a.bin").read_bytes() == b"abc"
@@ -180,7 +180,7 @@ def test_a_fifo_is_written_into(tmp_path: Path) -> None:
     received: list[bytes] = []
     reader = threading.Thread(target=lambda: received.append(fifo.read_bytes()))
     reader.start()
-    with write_atomically(fifo, REFUSED) as stream:
+    with write_atomically(fifo, FAIL) as stream:
         stream.write(b"abc")
     reader.join()
     assert received == [b"abc"]
@@ -193,7 +193,7 @@ def test_a_reader_that_leaves_is_no_file_error(tmp_path: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
 
     def abandoned(path: Path) -> None:
-        with write_atomically(path, REPLACED) as stream:
+        with write_atomically(path, REPLACE) as stream:
             os.close(reader)
             stream.write(b"a" * 100_000)
 
@@ -204,18 +204,18 @@ def test_a_reader_that_leaves_is_no_file_error(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 def test_a_full_device_is_reported() -> None:
     message = r"^cannot write /dev/full: No space left on device$"
-    with pytest.raises(FileError, match=message), write_atomically(Path("/dev/full"), REFUSED) as stream:
+    with pytest.raises(FileError, match=message), write_atomically(Path("/dev/full"), FAIL) as stream:
         stream.write(b"a")
 
 
 def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     message = r"^cannot write .*file/a.bin: File exists$"
-    with pytest.raises(FileError, match=message), write_atomically(tmp_path / "file" / "a.bin", REFUSED):
+    with pytest.raises(FileError, match=message), write_atomically(tmp_path / "file" / "a.bin", FAIL):
         pass
 
 
 def test_an_error_of_another_file_is_not_renamed(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"^cannot read b.png: it is empty$"), write_atomically(tmp_path / "a", REFUSED):
+    with pytest.raises(FileError, match=r"^cannot read b.png: it is empty$"), write_atomically(tmp_path / "a", FAIL):
         raise FileError("cannot read b.png: it is empty")
     assert os.listdir(tmp_path) == []

@@ -35,13 +35,22 @@ def foresee(batch: Batch, source: Source) -> list[Foreseen]:
     header = source.header()
     has_alpha = header.alpha and batch.appearance.alpha != "drop"
     found = []
-    for place, request, geometry, names in batch.expected(source, header):
-        output = intended(header.dtype, has_alpha, geometry, batch.appearance, batch.target.format)
-        maps = (output.shape[0] // len(names), *output.shape[1:])
+    for each in batch.expected(source, header):
+        output = intended(header.dtype, has_alpha, each.geometry, batch.appearance, batch.encoding.format)
+        maps = (output.shape[0] // len(each.paths), *output.shape[1:])
         size = prod(maps[1:]) * (maps[0] + output.alpha) * np.dtype(output.dtype).itemsize
-        skipped = batch.target.skips(names)
+        skipped = batch.destination.skips(each.paths)
         found += [
-            Foreseen(source.word, place.frame, str(name), request.name, maps, str(output.dtype), size, skipped)
-            for name in names
+            Foreseen(
+                input=source.word,
+                frame=each.frame.number,
+                output=str(path),
+                kernel=each.request.name,
+                shape=maps,
+                dtype=str(output.dtype),
+                bytes=size,
+                skipped=skipped,
+            )
+            for path in each.paths
         ]
     return found

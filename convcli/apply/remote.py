@@ -14,7 +14,7 @@ from convcli.apply.outcomes import Outcome
 from convcli.engine.cluster import Cluster
 from convcli.errors import ConvcliError
 from convcli.files.npy_files import NPY_MAGIC
-from convcli.files.whole_files import Existing
+from convcli.files.whole_files import IfExists
 from convcli.pictures.images import limit_pixels, pixel_limit
 from convcli.pictures.sources import Source
 
@@ -68,34 +68,35 @@ def _contents(source: Source) -> bytes | None:
 
 def _for_worker(batch: Batch) -> Batch:
     requests = [request.each(lambda one: one.computed(threads=1, cluster=None)) for request in batch.requests]
-    return replace(batch, requests=requests, target=batch.target._replace(existing=Existing.REPLACED))
+    return replace(batch, requests=requests, destination=replace(batch.destination, if_exists=IfExists.REPLACE))
 
 
 def _process(sent: Sent) -> Made:
     limit_pixels(sent.max_pixels)
     outputs: dict[Path, bytes] = {}
-    batch = replace(sent.batch, open_output=partial(_collected, outputs))
+    destination = replace(sent.batch.destination, opener=partial(_collected, outputs))
+    batch = replace(sent.batch, destination=destination)
     source = Source(sent.word, partial(bytes, sent.data), label=sent.word, stem=sent.word)
     return Made(batch.process(source)._replace(source=Source(sent.word)), outputs)
 
 
 @contextmanager
-def _collected(outputs: dict[Path, bytes], name: Path, existing: Existing) -> Iterator[BinaryIO]:
+def _collected(outputs: dict[Path, bytes], path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
     stream = BytesIO()
     yield stream
-    outputs[name] = stream.getvalue()
+    outputs[path] = stream.getvalue()
 
 
 def _save(batch: Batch, made: Made) -> Outcome:
     """Save what was made, but what is there already and may be left."""
     outcome, saved = made.outcome, set()
     try:
-        batch.target.refuse_existing(list(made.outputs))
-        for name, data in made.outputs.items():
-            if not batch.target.skips([name]):
-                with batch.open_output(name, batch.target.existing) as stream:
+        batch.destination.refuse_existing(list(made.outputs))
+        for path, data in made.outputs.items():
+            if not batch.destination.skips([path]):
+                with batch.destination.open(path) as stream:
                     stream.write(data)
-                saved.add(str(name))
+                saved.add(str(path))
     except ConvcliError as error:
         outcome = outcome._replace(error=error)
     return outcome._replace(written=tuple(each for each in outcome.written if each.output in saved))

@@ -19,7 +19,7 @@ from convcli.errors import OptionError
 from convcli.text import integer, real
 
 if TYPE_CHECKING:
-    from convcli.files.whole_files import Existing
+    pass
 
 Number = TypeVar("Number", int, float)
 
@@ -228,16 +228,6 @@ class Files:
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read headers alone; print outputs, their shapes and bytes of pixels.")
     ] = False
-
-    def existing(self, *, overwrite: bool) -> "Existing":
-        """What these and ``--overwrite`` say of outputs that are there already."""
-        from convcli.files.whole_files import Existing
-
-        if overwrite and self.skip_existing:
-            raise OptionError("--overwrite and --skip-existing contradict each other: give one")
-        if overwrite:
-            return Existing.REPLACED
-        return Existing.SKIPPED if self.skip_existing else Existing.REFUSED
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
 """The one place that writes results: to stdout or a file, as JSON, as text for people, or in a gradient's format."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convcli.cli.options import Talk
-from convcli.cli.streams import binary_stdout, text_stdout
-from convcli.files.output_names import Output
-from convcli.files.whole_files import Existing, write_atomically
+from convcli.cli.streams import STREAM, open_stdout, refuse_terminal
+from convcli.errors import OptionError
+from convcli.files import output_names
+from convcli.files.output_names import Destination
+from convcli.files.whole_files import IfExists, write_atomically
 
-STDOUT = Output()
 # Of a longer sum, half of them are the first and half the last.
 TERMS_SHOWN = 32
 
@@ -29,11 +30,19 @@ if TYPE_CHECKING:
     from convcli.explain.explanation import Explanation
     from convcli.geometry.axes import Geometry
     from convcli.geometry.edges import EdgeFill
-    from convcli.grad.writers import GradientFile, GradientReport
+    from convcli.grad.writers import GradientReport
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
     from convcli.matrix.assembly import ConvolutionMatrix
     from convcli.pictures.sources import Source
+
+
+def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool = False) -> Destination:
+    """Return the destination that options ask for, where ``-`` is stdout."""
+    if overwrite and skip_existing:
+        raise OptionError("--overwrite and --skip-existing contradict each other: give one")
+    if_exists = IfExists.REPLACE if overwrite else IfExists.SKIP if skip_existing else IfExists.FAIL
+    return output_names.destination_of(output, if_exists, open_stdout if output == STREAM else write_atomically)
 
 
 def geometry_in_words(geometry: "Geometry") -> str:
@@ -57,7 +66,7 @@ def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
     if as_json:
         from convcli.apply.outcomes import outcome_to_json
 
-        _save_lines(json.dumps(entry, allow_nan=False) + "\n" for entry in outcome_to_json(outcome))
+        _show_lines(json.dumps(entry, allow_nan=False) + "\n" for entry in outcome_to_json(outcome))
 
 
 def failure_in_words(source: "Source", error: "ConvcliError") -> str:
@@ -68,11 +77,11 @@ def failure_in_words(source: "Source", error: "ConvcliError") -> str:
 def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:
     """The outputs that would be made of one image."""
     if as_json:
-        _save_lines(json.dumps(each._asdict()) + "\n" for each in foreseen)
+        _show_lines(json.dumps(each._asdict()) + "\n" for each in foreseen)
     else:
         from convcli.text import in_one_line
 
-        _save_lines(f"{in_one_line(_foreseen_in_words(each))}\n" for each in foreseen)
+        _show_lines(f"{in_one_line(_foreseen_in_words(each))}\n" for each in foreseen)
 
 
 def _foreseen_in_words(foreseen: "Foreseen") -> str:
@@ -99,11 +108,11 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
     if as_json:
         from convcli.convolution.forecast import forecast_to_json
 
-        _save_json(forecast_to_json(found))
+        _show_json(forecast_to_json(found))
     else:
         from convcli.cli.text.plan import forecast_text
 
-        _save_text(forecast_text(found))
+        _show_text(forecast_text(found))
     talk.note(f"estimates are by the rates of {MACHINE}")
 
 
@@ -113,11 +122,11 @@ def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_
 
     spans = ends(found.size, found.size if every else TERMS_SHOWN)
     if as_json:
-        _save_lines(explanation_json(found, spans))
+        _show_lines(explanation_json(found, spans))
     else:
         from convcli.cli.text.explain import explanation_text
 
-        _save_lines(explanation_text(found, edge, spans))
+        _show_lines(explanation_text(found, edge, spans))
 
 
 def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
@@ -125,11 +134,11 @@ def show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
     if as_json:
         from convcli.check.gradcheck import checks_to_json
 
-        _save_json(checks_to_json(checks))
+        _show_json(checks_to_json(checks))
     else:
         from convcli.cli.text.check import checks_text
 
-        _save_text(checks_text(checks))
+        _show_text(checks_text(checks))
 
 
 def show_comparisons(comparisons: "list[Comparison]", tolerance: float, *, as_json: bool) -> None:
@@ -137,24 +146,30 @@ def show_comparisons(comparisons: "list[Comparison]", tolerance: float, *, as_js
     if as_json:
         from convcli.check.comparison import comparisons_to_json
 
-        _save_json(comparisons_to_json(comparisons, tolerance))
+        _show_json(comparisons_to_json(comparisons, tolerance))
     else:
         from convcli.cli.text.check import comparisons_text
 
-        _save_text(comparisons_text(comparisons))
+        _show_text(comparisons_text(comparisons))
 
 
 def save_gradients(
-    report: "GradientReport", files: "Collection[GradientFile]", talk: Talk, *, full: bool = False
+    report: "GradientReport",
+    destination: Destination,
+    paths: Mapping[Path, tuple[str, ...]],
+    format: str,
+    talk: Talk,
+    *,
+    full: bool = False,
 ) -> None:
     """Each file with its gradients, J beside those that do not hold it; text shows what fits, or every number."""
     from convcli.grad.writers import HOLDING_LOSS
 
-    if not any(file.format in HOLDING_LOSS for file in files):
+    if format not in HOLDING_LOSS:
         tell_loss(report.loss, talk)
-    for file in files:
-        _save_gradients(report.only(file.wrt), file, full=full)
-        _note_saved(", ".join(file.wrt), file.output, talk)
+    for path, wrt in paths.items():
+        _save_gradients(report.only(wrt), destination, path, format, full=full)
+        _note_saved(", ".join(wrt), destination, path, talk)
 
 
 def tell_loss(loss: float | None, talk: Talk) -> None:
@@ -177,55 +192,57 @@ def preview_gradients(report: "GradientReport", talk: Talk) -> None:
     _preview(gradient_sights(report), talk)
 
 
-def save_kernel(kernel: "Kernel", output: Output, talk: Talk, *, as_json: bool) -> None:
+def save_kernel(kernel: "Kernel", destination: Destination, path: Path, talk: Talk, *, as_json: bool) -> None:
     """A kernel as kernel JSON or as a grid."""
     if as_json:
         from convcli.kernels.json_format import kernel_to_json
 
-        _save_text(kernel_to_json(kernel), output)
+        _save_lines([kernel_to_json(kernel)], destination, path)
     else:
         from convcli.cli.text.kernels import kernel_text
 
-        _save_text(kernel_text(kernel, plain=not output.is_stream), output)
-    _note_saved(kernel.name, output, talk)
+        _save_lines([kernel_text(kernel, plain=not destination.is_stream)], destination, path)
+    _note_saved(kernel.name, destination, path, talk)
 
 
-def save_presets(presets: "Collection[Preset]", output: Output, talk: Talk, *, as_json: bool) -> None:
+def save_presets(
+    presets: "Collection[Preset]", destination: Destination, path: Path, talk: Talk, *, as_json: bool
+) -> None:
     """What presets there are, as JSON or as a table."""
     if as_json:
         entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
-        _save_json(entries, output)
+        _save_lines([json.dumps(entries, allow_nan=False) + "\n"], destination, path)
     else:
         from convcli.cli.text.kernels import presets_text
 
-        _save_text(presets_text(presets, plain=not output.is_stream), output)
-    _note_saved(f"{len(presets)} presets", output, talk)
+        _save_lines([presets_text(presets, plain=not destination.is_stream)], destination, path)
+    _note_saved(f"{len(presets)} presets", destination, path, talk)
 
 
-def save_matrix(M: "ConvolutionMatrix", output: Output, format: str, talk: Talk) -> None:
+def save_matrix(M: "ConvolutionMatrix", destination: Destination, path: Path, format: str, talk: Talk) -> None:
     """A convolution's matrix, in one of the formats of ``convcli.matrix.writers``."""
     from convcli.matrix.writers import BINARY, WRITERS
 
     if format == "text":
         from convcli.cli.text.matrix import matrix_text
 
-        _save_text(matrix_text(M, plain=not output.is_stream), output)
+        _save_lines([matrix_text(M, plain=not destination.is_stream)], destination, path)
     else:
-        with _open(output, binary=format in BINARY) as stream:
+        with _open(destination, path, binary=format in BINARY) as stream:
             WRITERS[format](M, stream)
-    _note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", output, talk)
+    _note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", destination, path, talk)
 
 
-def _save_gradients(report: "GradientReport", file: "GradientFile", *, full: bool) -> None:
+def _save_gradients(report: "GradientReport", destination: Destination, path: Path, format: str, *, full: bool) -> None:
     from convcli.grad.writers import BINARY, WRITERS
 
-    if file.format == "text":
+    if format == "text":
         from convcli.cli.text.grad import gradients_text
 
-        _save_lines(gradients_text(report, plain=not file.output.is_stream, full=full), file.output)
+        _save_lines(gradients_text(report, plain=not destination.is_stream, full=full), destination, path)
     else:
-        with _open(file.output, binary=file.format in BINARY) as stream:
-            WRITERS[file.format](report, stream)
+        with _open(destination, path, binary=format in BINARY) as stream:
+            WRITERS[format](report, stream)
 
 
 def _preview(sights: "list[Sight]", talk: Talk) -> None:
@@ -235,28 +252,33 @@ def _preview(sights: "list[Sight]", talk: Talk) -> None:
     if reason:
         talk.note(f"no preview: {reason}")
     else:
-        _save_text(preview_text(sights))
+        _show_text(preview_text(sights))
 
 
-def _save_json(value: Any, output: Output = STDOUT) -> None:
-    _save_text(json.dumps(value, allow_nan=False) + "\n", output)
-
-
-def _save_text(text: str, output: Output = STDOUT) -> None:
-    _save_lines([text], output)
-
-
-def _save_lines(lines: Iterable[str], output: Output = STDOUT) -> None:
-    with _open(output, binary=False) as stream:
+def _save_lines(lines: Iterable[str], destination: Destination, path: Path) -> None:
+    with destination.open(path) as stream:
         stream.writelines(line.encode() for line in lines)
 
 
-def _open(output: Output, *, binary: bool) -> AbstractContextManager[BinaryIO]:
-    if output.is_stream:
-        return binary_stdout() if binary else text_stdout()
-    return write_atomically(Path(output.name), Existing.REPLACED if output.overwrite else Existing.REFUSED)
+def _open(destination: Destination, path: Path, *, binary: bool) -> AbstractContextManager[BinaryIO]:
+    if destination.is_stream and binary:
+        refuse_terminal()
+    return destination.open(path)
 
 
-def _note_saved(what: str, output: Output, talk: Talk) -> None:
-    if not output.is_stream:
-        talk.note(f"{output.name}: {what}")
+def _note_saved(what: str, destination: Destination, path: Path, talk: Talk) -> None:
+    if not destination.is_stream:
+        talk.note(f"{path}: {what}")
+
+
+def _show_json(value: Any) -> None:
+    _show_text(json.dumps(value, allow_nan=False) + "\n")
+
+
+def _show_text(text: str) -> None:
+    _show_lines([text])
+
+
+def _show_lines(lines: Iterable[str]) -> None:
+    with open_stdout() as stream:
+        stream.writelines(line.encode() for line in lines)

@@ -75,16 +75,8 @@ def refuse_terminal() -> None:
 
 
 @contextmanager
-def binary_stdout() -> Iterator[BinaryIO]:
-    """Stdout for bytes; never a terminal."""
-    refuse_terminal()
-    with text_stdout() as stream:
-        yield stream
-
-
-@contextmanager
-def text_stdout() -> Iterator[BinaryIO]:
-    """Stdout for encoded text; flushed, so that a reader that has gone is noticed here and not at exit."""
+def open_stdout(*_: object) -> Iterator[BinaryIO]:
+    """Yield stdout as a destination's opener does; flush it, so that a reader that has gone is noticed here."""
     if sys.stdout is None:
         raise FileError("cannot write <stdout>: it is closed")
     yield sys.stdout.buffer

@@ -1,108 +1,112 @@
-"""Names of output files."""
+"""Where outputs go, and the names of their files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO
 
 from convcli.errors import OptionError
-from convcli.files.refusals import refuse_existing, refuse_missing_folder
-from convcli.files.templates import expand, fields, is_folder, safe_name
+from convcli.files.refusals import refuse_existing, refuse_missing_folders
+from convcli.files.templates import escaped, expand, fields, safe_name
+from convcli.files.whole_files import IfExists, write_atomically
 
 STREAM = "-"
+Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
 
 
-class Output(NamedTuple):
-    """Where an output goes: into a file, or the stream ``-``.
+@dataclass(frozen=True)
+class Destination:
+    """Where outputs go: files in a folder, files that a template names, or the stream ``-``.
 
-    overwrite: whether a file that is there already is replaced.
+    template: a name with {placeholders} (``convcli.files.templates``), a folder's name with a slash at its end, or
+    ``-``.  if_exists: what to do if an output's file exists already.
+    opener: opens an output; a caller that writes to a stream gives its own.
     """
 
-    name: str = STREAM
-    overwrite: bool = False
+    template: str
+    if_exists: IfExists = IfExists.FAIL
+    opener: Opener = write_atomically
 
     @property
     def is_stream(self) -> bool:
-        """Whether it is the stream."""
-        return self.name == STREAM
-
-
-class Naming(NamedTuple):
-    """What the files that come from one image and one kernel are named after.
-
-    stem: the image's name without folder and extension.  folder: the image's folder, ``.`` for none.
-    kernel: the kernel's name, any text.  extension: of the output, without the dot.
-    maps: how many there are.  frame: the number of this one, of so many frames in the image's file.
-    """
-
-    stem: str
-    kernel: str
-    maps: int
-    extension: str = "png"
-    folder: str = "."
-    frame: int = 0
-    frames: int = 1
+        """Whether all output goes to one stream."""
+        return self.template == STREAM
 
     @property
-    def files(self) -> int:
-        """One for a gray or an RGB picture, and for ``.npy``, which holds any count; else one a map."""
-        return 1 if self.maps in (1, 3) or self.extension.lower() == "npy" else self.maps
+    def is_folder(self) -> bool:
+        """Whether files get default names in a folder."""
+        return self.template.endswith(("/", os.sep))
 
     @property
-    def default(self) -> str:
-        """The template of a name in a folder."""
-        frame, map_ = ".{frame}" * (self.frames > 1), ".{map}" * (self.files > 1)
-        return f"{{stem}}{frame}.{{kernel}}{map_}.{{ext}}"
+    def extension(self) -> str | None:
+        """The extension of every name, without the dot; None where the caller may choose one.
+
+        That is so for a stream, in a folder, and in a template that ends in ``.{ext}``.
+        """
+        if self.is_stream or self.is_folder or self.template.endswith(".{ext}"):
+            return None
+        return os.path.splitext(self.template)[1][1:]
+
+    def full_template(self, default: str) -> str:
+        """Return the template of the names; in a folder files are called ``default``, which is a template itself."""
+        return self.template + default if self.is_folder else self.template
+
+    def paths(self, default: str, values: Iterable[Mapping[str, str]]) -> list[Path]:
+        """Return the output's path for each of the placeholders' values, in their order; errors as in ``expand``."""
+        template = self.full_template(default)
+        return [Path(expand(template, each)) for each in values]
+
+    def require_writable(self, paths: Sequence[Path]) -> None:
+        """Raise FileError if an output's folder is missing, or its file may not be replaced.
+
+        Folders of a template with placeholders, and those named with a slash, are made when a file is opened.
+        """
+        if not (self.is_stream or self.is_folder or fields(self.template)):
+            refuse_missing_folders(paths)
+        self.refuse_existing(paths)
+
+    def refuse_existing(self, paths: Sequence[Path]) -> None:
+        """Raise FileError for a file that may not be replaced."""
+        if not self.is_stream:
+            refuse_existing(paths, self.if_exists)
+
+    def skips(self, paths: Sequence[Path]) -> bool:
+        """Return whether these outputs need not be made, because they exist."""
+        return self.if_exists is IfExists.SKIP and all(map(os.path.isfile, paths))
+
+    def open(self, path: Path) -> AbstractContextManager[BinaryIO]:
+        """Return a stream whose bytes become the output when its block ends."""
+        return self.opener(path, self.if_exists)
 
 
-def output_extension(output: str | None) -> str:
-    """The extension, without the dot, that ``-o`` asks for; ``png`` for a folder, and where ``{ext}`` leaves it open.
+def destination_of(
+    output: str | None, if_exists: IfExists = IfExists.FAIL, opener: Opener = write_atomically
+) -> Destination:
+    """Return the destination that a path, a template, a folder, ``-`` or None (the current folder) stands for.
 
-    Raises OptionError for a name that has none: it may be meant as a folder.
+    A folder is an existing one, or one whose name ends in a slash.
     """
-    if output is None or leaves_format_open(output):
-        return "png"
-    suffix = os.path.splitext(output)[1][1:]
-    if not suffix or "{" in suffix:
-        raise OptionError(f"-o {output} does not tell the format: end it in .png, in / for a folder, or use -f")
-    return suffix
+    if output is None:
+        return Destination(os.path.join(os.curdir, ""), if_exists, opener)
+    if output != STREAM and os.path.isdir(output):
+        return Destination(os.path.join(escaped(output), ""), if_exists, opener)
+    return Destination(output, if_exists, opener)
 
 
-def output_names(output: str | None, naming: Naming) -> list[Path]:
-    """The files to write, in the order of the maps that they hold.
+def kernel_path(destination: Destination, kernel: str, extension: str) -> Path:
+    """Return the path of the one output about a kernel, in a folder ``{kernel}.{ext}``; ``-`` for a stream.
 
-    output: a path, a template with placeholders, an existing folder, a folder with a slash at its end, or
-    None for the current folder. In a folder the files are called ``{stem}.{kernel}.{ext}``, with ``.{map}``
-    before the extension where every map has its own file, and ``.{frame}`` after the stem where every frame has;
-    both are numbered from 0, with leading zeros.
-    Raises OptionError for a template that cannot be used, or several files with one name.
+    Raises what expanding the name and ``require_writable`` raise.
     """
-    template = output_template(output, naming.default)
-    if naming.files > 1 and "map" not in fields(template):
-        raise OptionError(
-            f"{naming.maps} maps take a file each, and {template!r} names one: "
-            "add {map} to the name, or write .npy, which holds any count"
-        )
-    if naming.frames > 1 and "frame" not in fields(template):
-        raise OptionError(f"{naming.frames} frames take a file each, and {template!r} names one: add {{frame}} to it")
-    return [Path(expand(template, _values(naming, number))) for number in range(naming.files)]
+    paths = destination.paths("{kernel}.{ext}", [{"kernel": safe_name(kernel), "ext": extension}])
+    destination.require_writable(paths)
+    return paths[0]
 
 
-def text_output(output: str, kernel: str, extension: str, overwrite: bool) -> Output:
-    """The stream, or the one file for what is told about a kernel; in a folder it is called ``{kernel}.{ext}``.
-
-    Raises OptionError for a template that cannot be used, and what ``refuse_existing`` raises.
-    """
-    if output == STREAM:
-        return Output()
-    path = expand(output_template(output, "{kernel}.{ext}"), {"kernel": safe_name(kernel), "ext": extension})
-    refuse_missing_folder(output, [Path(path)])
-    refuse_existing([Path(path)], overwrite)
-    return Output(path, overwrite)
-
-
-def data_format(asked: str, output: str, formats: Sequence[str], *, terminal: bool) -> str:
-    """The format that ``-f`` names, or under ``auto`` the one that suits the output's name or a stream.
+def data_format(asked: str, destination: Destination, formats: Sequence[str], *, terminal: bool) -> str:
+    """Return the format that ``-f`` names, or under ``auto`` the one that suits the output's name or the stream.
 
     formats: ``text``, ``json``, ``npz`` and any others; each but text is its own extension.
     Raises OptionError for others.
@@ -111,47 +115,27 @@ def data_format(asked: str, output: str, formats: Sequence[str], *, terminal: bo
         return asked
     if asked != "auto":
         raise OptionError(f"unknown format {asked!r}: expected auto, {', '.join(formats)}")
-    if output == STREAM:
+    if destination.is_stream:
         return "text" if terminal else "json"
-    return "npz" if leaves_format_open(output) else _format_by_name(output, formats)
+    return "npz" if destination.extension is None else _format_by_name(destination, formats)
 
 
 def format_extension(format: str) -> str:
-    """The extension, without the dot, of one of the formats of ``data_format``."""
+    """Return the extension, without the dot, of one of the formats of ``data_format``."""
     return "txt" if format == "text" else format
 
 
-def leaves_format_open(output: str) -> bool:
-    """Whether a format may be chosen for ``-o``: in a folder, and where the name ends in ``{ext}``."""
-    return is_folder(output) or output.endswith(".{ext}")
+def unclear_format(destination: Destination, endings: str) -> OptionError:
+    """Return the error of a name that does not tell the format: it may be meant as a folder's."""
+    return OptionError(
+        f"-o {destination.template} does not tell the format: end it in {endings}, in / for a folder, or use -f"
+    )
 
 
-def output_template(output: str | None, name: str) -> str:
-    """The template that ``output`` is, or ``name`` in the folder that it is; None is the current folder."""
-    if output is None:
-        return name
-    if os.path.isdir(output):
-        return os.path.join(output.replace("{", "{{").replace("}", "}}"), name)
-    return output + name if is_folder(output) else output
-
-
-def _format_by_name(output: str, formats: Sequence[str]) -> str:
-    extension = os.path.splitext(output)[1][1:].lower()
+def _format_by_name(destination: Destination, formats: Sequence[str]) -> str:
+    extension = (destination.extension or "").lower()
     for format in formats:
         if extension == format_extension(format):
             return format
     extensions = ", ".join(f".{format}" for format in formats if format != "text")
-    raise OptionError(
-        f"-o {output} does not tell the format: end it in {extensions} or .txt, in / for a folder, or use -f"
-    )
-
-
-def _values(naming: Naming, number: int) -> dict[str, str]:
-    return {
-        "stem": naming.stem,
-        "kernel": safe_name(naming.kernel),
-        "map": str(number).zfill(len(str(naming.maps - 1))),
-        "frame": str(naming.frame).zfill(len(str(naming.frames - 1))),
-        "ext": naming.extension,
-        "dir": naming.folder,
-    }
+    raise unclear_format(destination, f"{extensions} or .txt")

@@ -1,18 +1,17 @@
-"""Outputs that are refused before any work: collisions, files that exist, missing folders, other inputs."""
+"""Outputs that are refused before any work: collisions, existing files, missing folders, and other inputs."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from convcli.errors import FileError, OptionError
-from convcli.files.templates import fields, is_folder
-from convcli.files.whole_files import existing_refused, is_special
+from convcli.files.whole_files import IfExists, already_exists, is_special
 
 
 def refuse_collisions(paths: Iterable[Path]) -> None:
-    """Raises OptionError if two outputs would be one file; a device or FIFO may be written to repeatedly."""
+    """Raise OptionError if two outputs would be one file; a device or FIFO may be written to repeatedly."""
     seen = set()
-    real = RealPaths()
+    real = _RealPaths()
     for path in paths:
         name = real.of(path)
         if name in seen and not is_special(path):
@@ -22,36 +21,34 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
         seen.add(name)
 
 
-def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
-    """Raises FileError if an output is there already and no ``overwrite``.
+def refuse_existing(paths: Iterable[Path], if_exists: IfExists) -> None:
+    """Raise FileError if an output cannot get its name.
 
-    A folder with an output's name is never replaced, nor is what a link to nothing would name; a device or FIFO may
-    always be written to.
+    A file that exists is an error only where ``if_exists`` says so. A folder and a link to nothing are always errors;
+    a device or FIFO never is.
     """
     for path in paths:
         if os.path.islink(path) and not os.path.exists(path):
             raise FileError(f"{path} is a link to nothing: remove it, or use -o to write elsewhere")
         if os.path.isdir(path):
             raise FileError(f"{path} is a folder: use -o to give the output another name")
-        if os.path.isfile(path) and not overwrite:
-            raise existing_refused(path)
+        if os.path.isfile(path) and if_exists is IfExists.FAIL:
+            raise already_exists(path)
 
 
-def refuse_missing_folder(output: str | None, paths: Iterable[Path]) -> None:
-    """Raises FileError if the folder of an output that was named in full is missing.
-
-    Folders that are named as such, and those of a template, are made when they are written into.
-    """
-    if output is None or is_folder(output) or fields(output) != {None}:
-        return
+def refuse_missing_folders(paths: Iterable[Path]) -> None:
+    """Raise FileError if the folder of an output does not exist."""
     for path in paths:
         if not os.path.isdir(path.parent):
             raise FileError(f"there is no folder {path.parent} to write {path.name} into: create it first")
 
 
 def refuse_inputs(outputs: Mapping[Path, Sequence[Path]]) -> None:
-    """Raises OptionError if what is made of one input would replace another, or itself through a link."""
-    real = RealPaths()
+    """Raise OptionError if an output would replace another output's input, or its own input through a link.
+
+    outputs: the paths that are made of each input.
+    """
+    real = _RealPaths()
     inputs = {real.of(image): image for image in outputs}
     for image, paths in outputs.items():
         for path in paths:
@@ -60,14 +57,14 @@ def refuse_inputs(outputs: Mapping[Path, Sequence[Path]]) -> None:
                 raise OptionError(f"the output {path} is also an input: use -o to write elsewhere")
 
 
-class RealPaths:
-    """Paths with every link followed, each folder looked up once."""
+class _RealPaths:
+    """Paths with every link followed; each folder is looked up once."""
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
 
     def of(self, path: Path) -> str:
-        """Like ``os.path.realpath``; FileError where the current folder, which it starts from, has been removed."""
+        """Return what ``os.path.realpath`` does; FileError if the current folder, where it starts, was removed."""
         try:
             return self._of(path)
         except FileNotFoundError:

@@ -4,21 +4,22 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Formatter
+from typing import NamedTuple
 
 from convcli.errors import OptionError
 
 
 def expand(template: str, values: Mapping[str, str]) -> str:
-    """The template with each ``{placeholder}`` replaced; ``{{`` and ``}}`` are braces.
+    """Return the template with each ``{placeholder}`` replaced; ``{{`` and ``}}`` are braces.
 
-    Raises OptionError for a placeholder that is not among ``values``, or a lone brace, and where what stands for one,
-    as ``..``, leads out of the folder that the template itself names.
+    Raises OptionError for a placeholder that is not among ``values``, for a lone brace, and for a value, such as
+    ``..``, that leads out of the folder that the template itself names.
     """
     pieces = _parse(template)
-    for _, field, conversion in pieces:
-        if field is not None and (field not in values or conversion):
-            raise OptionError(_unknown_placeholder(template, field + conversion, values))
-    name = "".join(text + values.get(field or "", "") for text, field, _ in pieces)
+    for piece in pieces:
+        if piece.field is not None and (piece.field not in values or piece.suffix):
+            raise OptionError(_unknown_placeholder(template, piece.field + piece.suffix, values))
+    name = "".join(piece.text + values.get(piece.field or "", "") for piece in pieces)
     folder = _named_folder(pieces, values)
     if not _is_below(name, folder):
         raise OptionError(
@@ -28,26 +29,38 @@ def expand(template: str, values: Mapping[str, str]) -> str:
     return name
 
 
-def fields(template: str) -> set[str | None]:
-    """Return the names of the placeholders in a template."""
-    return {field for _, field, _ in _parse(template)}
+def fields(template: str) -> set[str]:
+    """Return the names of the template's placeholders. Raises OptionError for a lone brace."""
+    return {piece.field for piece in _parse(template) if piece.field is not None}
+
+
+def escaped(text: str) -> str:
+    """Return the template that expands to the text itself."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def safe_name(name: str) -> str:
-    """A kernel's name without what a file's name cannot hold, on any system."""
+    """Return a kernel's name without the characters that a file name cannot hold on some system."""
     kept = "".join("-" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name)
     return kept.strip(" .") or "kernel"
 
 
-def _parse(template: str) -> list[tuple[str, str | None, str]]:
-    """Pieces of plain text, each with the placeholder that follows it, if any, and what is wrongly put on it."""
+class _Piece(NamedTuple):
+    """Plain text, and the placeholder that follows it, if any; suffix: a conversion or format, which are refused."""
+
+    text: str
+    field: str | None
+    suffix: str
+
+
+def _parse(template: str) -> list[_Piece]:
     try:
         pieces = list(Formatter().parse(template))
     except ValueError as error:
         message = f"the output name {template!r} has a lone brace: write {{{{ or }}}} for a brace in a name"
         raise OptionError(message) from error
     return [
-        (text, field, (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else ""))
+        _Piece(text, field, (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else ""))
         for text, field, spec, conversion in pieces
     ]
 
@@ -60,24 +73,19 @@ def _unknown_placeholder(template: str, placeholder: str, values: Mapping[str, s
     )
 
 
-def _named_folder(pieces: Iterable[tuple[str, str | None, str]], values: Mapping[str, str]) -> str:
-    """The folder that stands before the first placeholder, or is a leading ``{dir}``, which was asked for as it is."""
+def _named_folder(pieces: Iterable[_Piece], values: Mapping[str, str]) -> str:
+    """Return the folder before the first placeholder; a leading ``{dir}`` is part of it, because it was asked for."""
     head = ""
-    for text, field, _ in pieces:
-        head += text
-        if field == "dir" and not head:
-            head = values[field]
-        elif field is not None:
+    for piece in pieces:
+        head += piece.text
+        if piece.field == "dir" and not head:
+            head = values["dir"]
+        elif piece.field is not None:
             break
     return os.path.dirname(head)
 
 
 def _is_below(name: str, folder: str) -> bool:
-    """By their names alone, links not followed."""
+    """Return whether the path lies in the folder by their names alone: links are not followed."""
     inner, outer = Path(os.path.normpath(name)).parts, Path(os.path.normpath(folder)).parts
     return inner[: len(outer)] == outer and os.pardir not in inner[len(outer) :]
-
-
-def is_folder(output: str) -> bool:
-    """Return whether an output names a folder: it ends in a slash, or a folder of this name exists."""
-    return output.endswith(("/", os.sep)) or os.path.isdir(output)

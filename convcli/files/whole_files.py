@@ -11,26 +11,26 @@ from typing import BinaryIO
 from convcli.errors import ConvcliError, FileError
 
 
-class Existing(Enum):
-    """What becomes of an output whose file is there already."""
+class IfExists(Enum):
+    """What to do if an output's file exists already."""
 
-    REFUSED = "refused"
-    REPLACED = "replaced"
-    SKIPPED = "skipped"
+    FAIL = "fail"
+    REPLACE = "replace"
+    SKIP = "skip"
 
 
 @contextmanager
-def write_atomically(path: Path, existing: Existing) -> Iterator[BinaryIO]:
+def write_atomically(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails. It can be mapped.
 
     A missing folder is made.
-    existing: of a file of that name, were it made by somebody else meanwhile. One that is skipped stays as it is.
+    if_exists: what to do if another process has made a file of that name meanwhile; one that is skipped stays as it is.
     A link is followed. A file that is replaced hands on its permissions, and goes once the other is on the disk.
     What is there and is no regular file, such as a FIFO or ``/dev/null``, is written into directly.
     Raises FileError if writing fails, and BrokenPipeError if the reader of a pipe has gone.
     """
     try:
-        with path.open("wb") if is_special(path) else _unpublished(path, existing) as stream:
+        with path.open("wb") if is_special(path) else _unpublished(path, if_exists) as stream:
             yield stream
     except (ConvcliError, BrokenPipeError):
         raise
@@ -43,13 +43,13 @@ def is_special(path: Path) -> bool:
     return os.path.exists(path) and not os.path.isfile(path)
 
 
-def existing_refused(path: Path) -> FileError:
-    """The error of an output that is there already."""
+def already_exists(path: Path) -> FileError:
+    """Return the error of an output whose file exists already."""
     return FileError(f"{path} exists: use --overwrite to replace it, or -o to write elsewhere")
 
 
 @contextmanager
-def _unpublished(path: Path, existing: Existing) -> Iterator[BinaryIO]:
+def _unpublished(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
     """A new file in the target's folder, which gets the target's name in one step once it is whole."""
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
@@ -60,11 +60,11 @@ def _unpublished(path: Path, existing: Existing) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             with _named(stream, temporary) as whole:
-                if existing is Existing.REPLACED and os.path.exists(target):
+                if if_exists is IfExists.REPLACE and os.path.exists(target):
                     # What was there may be the only copy: a power cut must not find its name on data that is not on
                     # the disk yet.
                     os.fsync(whole.fileno())
-        _publish(temporary, path, target, existing)
+        _publish(temporary, path, target, if_exists)
     finally:
         # It has gone where it was renamed, and never was where the block failed.
         with suppress(OSError):
@@ -107,16 +107,16 @@ def _is_linked(stream: BinaryIO, name: str) -> bool:
     return True
 
 
-def _publish(temporary: str, path: Path, target: str, existing: Existing) -> None:
+def _publish(temporary: str, path: Path, target: str, if_exists: IfExists) -> None:
     """Give a whole file the target's name in one step; ``path`` is what errors call it."""
-    if existing is Existing.REPLACED:
+    if if_exists is IfExists.REPLACE:
         _replace(temporary, target)
         return
     try:
         _add(temporary, target)
     except FileExistsError:
-        if existing is Existing.REFUSED:
-            raise existing_refused(path) from None
+        if if_exists is IfExists.FAIL:
+            raise already_exists(path) from None
 
 
 def _replace(temporary: str, target: str) -> None:

@@ -12,9 +12,8 @@ from convcli.convolution.formulas import SYMBOLS, Formulas, index_letters
 from convcli.drawing.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.errors import OptionError
 from convcli.files.npy_files import save_npy
-from convcli.files.output_names import STREAM, Output, format_extension, output_template
-from convcli.files.refusals import refuse_existing, refuse_missing_folder
-from convcli.files.templates import expand, safe_name
+from convcli.files.output_names import Destination, format_extension
+from convcli.files.templates import safe_name
 from convcli.geometry.axes import Geometry
 
 
@@ -155,51 +154,29 @@ BINARY = ("npz", "npy", "png")
 ONE_TENSOR = ("npy",)
 
 
-class GradientFile(NamedTuple):
-    """Which gradients go into one file, or into the stream ``-``, and in which format."""
+def gradient_paths(
+    destination: Destination, format: str, wrt: tuple[str, ...], image: Path, kernel: str
+) -> dict[Path, tuple[str, ...]]:
+    """Return the gradients that each file holds: one file for all, or one for each where the name has ``{wrt}``.
 
-    output: Output
-    wrt: tuple[str, ...]
-    format: str
-
-
-def gradient_files(
-    output: str, format: str, wrt: tuple[str, ...], image: Path, kernel: str, *, overwrite: bool
-) -> list[GradientFile]:
-    """The files for some gradients: one for all, or one each where the name has ``{wrt}``.
-
-    In a folder it is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension where every gradient
-    has its own. Raises OptionError where a format that holds one tensor is asked to hold several in one file,
-    and what ``refuse_missing_folder`` and ``refuse_existing`` raise.
+    In a folder a file is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension where the format holds
+    one tensor and several are asked for.
+    Raises OptionError where such a format is asked to hold several in one file, and what ``require_writable`` raises.
     """
-    names = _names(output, format, wrt, image, kernel)
-    paths = [Path(name) for name in names if name != STREAM]
-    refuse_missing_folder(output, paths)
-    refuse_existing(paths, overwrite)
-    return [GradientFile(Output(name, overwrite), held, format) for name, held in names.items()]
-
-
-def _names(output: str, format: str, wrt: tuple[str, ...], image: Path, kernel: str) -> Mapping[str, tuple[str, ...]]:
-    """Of each file, with the gradients that it holds."""
-    template = _template(output, several=format in ONE_TENSOR and len(wrt) > 1)
+    several = format in ONE_TENSOR and len(wrt) > 1
+    default = f"{{stem}}.{{kernel}}{'.{wrt}' * several}.{{ext}}"
     values = {
         "stem": image.stem,
         "kernel": safe_name(kernel),
         "ext": format_extension(format),
         "dir": str(image.parent),
     }
-    files = {expand(template, {"wrt": name, **values}): name for name in wrt}
-    if len(files) == len(wrt):
-        return {path: (name,) for path, name in files.items()}
-    if format in ONE_TENSOR:
+    paths = destination.paths(default, ({"wrt": name, **values} for name in wrt))
+    separate = len(set(paths)) == len(wrt)
+    if several and not separate:
         raise OptionError(
             f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz, json or csv, "
             f"ask for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
         )
-    return dict.fromkeys(files, wrt)
-
-
-def _template(output: str, *, several: bool) -> str:
-    if output == STREAM:
-        return output
-    return output_template(output, "{stem}.{kernel}.{wrt}.{ext}" if several else "{stem}.{kernel}.{ext}")
+    destination.require_writable(paths)
+    return {path: (name,) for path, name in zip(paths, wrt, strict=True)} if separate else {paths[0]: wrt}

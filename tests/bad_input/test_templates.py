@@ -9,7 +9,7 @@ from many_commands import assert_well_mannered
 from support.command_line import convcli
 
 from convcli.errors import OptionError
-from convcli.files.output_names import Naming, output_names
+from convcli.files.output_names import destination_of, kernel_path
 from convcli.files.templates import expand, safe_name
 
 KNOWN = {"stem": "photo", "kernel": "box", "map": "0", "frame": "0", "ext": "png", "dir": "."}
@@ -88,7 +88,7 @@ def test_names_outside(template, stem, folder, name, outside):
     "name", ["..", ".", "../../evil", "/etc/evil", "a\nb", "\x1b[31m", "a\0b", "~", " ", "\udcff", "-"]
 )
 def test_a_kernels_name_stays_in_the_folder(name):
-    (path,) = output_names("out/{kernel}/x.png", Naming("photo", name, 1))
+    path = kernel_path(destination_of("out/{kernel}/x.png"), name, "png")
     assert path.parent.parent.name == "out"
     assert path.parent.name not in ("", ".", "..")
     assert safe_name(name).isprintable()

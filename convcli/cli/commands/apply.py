@@ -1,19 +1,13 @@
 """``convcli apply``: images through kernels, output maps to files."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from convcli.cli import options
-from convcli.cli.streams import STREAM, binary_stdout, refuse_second_stdin, refuse_terminal
+from convcli.cli.streams import STREAM, refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from convcli.files.whole_files import Existing
 
 
 @options.spread
@@ -100,14 +94,13 @@ def apply(
 
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
-    from convcli.apply.batch import Batch, unseen
+    from convcli.apply.batch import Batch
     from convcli.apply.combining import Combination
     from convcli.apply.filtering import Appearance
-    from convcli.apply.targets import target_of
+    from convcli.apply.outputs import encoding_of
     from convcli.cli import output as render
     from convcli.cli import sources
     from convcli.cli.commands import batches
-    from convcli.files.whole_files import write_atomically
 
     pictures = images or []
     refuse_second_stdin([*pictures, *kernels, files.listed or ""])
@@ -116,12 +109,13 @@ def apply(
         _refuse_stdout(json)
     found = sources.image_sources(pictures, files.listed, null=files.null)
     requests = [sources.read_request(source, words, engine) for source in kernels]
+    destination = render.destination_of(output, overwrite=overwrite, skip_existing=files.skip_existing)
     batch = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
-        target_of(output, format, existing=files.existing(overwrite=overwrite), compression=compression),
-        _open_stdout if output == STREAM else write_atomically,
-        partial(render.preview_filtered, talk) if preview else unseen,
+        destination,
+        encoding_of(destination, format, compression),
+        partial(render.preview_filtered, talk) if preview else None,
         files.all_frames,
     )
     batch.refuse_clashes(found)
@@ -135,10 +129,6 @@ def apply(
         batches.run_one(process, found[0], talk, as_json=json)
     else:
         batches.run_all(process, found, jobs, talk, as_json=json, fail_fast=files.fail_fast)
-
-
-def _open_stdout(name: "Path", existing: "Existing") -> "AbstractContextManager[BinaryIO]":
-    return binary_stdout()
 
 
 def _refuse_stdout(json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from convcli.apply.batch import Batch, unseen
+from convcli.apply.batch import Batch
 from convcli.apply.concurrency import in_order
 from convcli.apply.dry_run import foresee
 from convcli.apply.outcomes import Outcome
@@ -38,7 +38,7 @@ def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> t
         return request.computed(threads=max(1, threads // jobs), cluster=cluster)
 
     ours = replace(batch, requests=[request.each(with_its_share) for request in batch.requests])
-    if cluster is None or batch.show is not unseen:
+    if cluster is None or batch.show:
         return ours.process, jobs
     from convcli.apply.remote import process_remotely
 

@@ -117,28 +117,30 @@ def _saving_gradients(
     kernel: "Kernel", names: tuple[str, ...], output: str, format: str, image: "Path", overwrite: bool, full: bool
 ) -> "Save":
     """What saves the gradients, once it is known that the files can be written."""
-    from convcli.cli.output import save_gradients
+    from convcli.cli.output import destination_of, save_gradients
     from convcli.files.output_names import data_format
-    from convcli.grad.writers import FORMATS, gradient_files
+    from convcli.grad.writers import FORMATS, gradient_paths
 
-    chosen = data_format(format, output, FORMATS, terminal=is_terminal())
-    files = gradient_files(output, chosen, names, image, kernel.name, overwrite=overwrite)
-    return lambda report, talk: save_gradients(report, files, talk, full=full)
+    destination = destination_of(output, overwrite=overwrite)
+    chosen = data_format(format, destination, FORMATS, terminal=is_terminal())
+    paths = gradient_paths(destination, chosen, names, image, kernel.name)
+    return lambda report, talk: save_gradients(report, destination, paths, chosen, talk, full=full)
 
 
 def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwrite: bool) -> "Save":
     """What saves the kernel after a step, once it is known that the file can be written."""
-    from convcli.cli.output import save_kernel, tell_loss
+    from convcli.cli.output import destination_of, save_kernel, tell_loss
     from convcli.convolution.gradients import Gradients
-    from convcli.files.output_names import text_output
+    from convcli.files.output_names import kernel_path
     from convcli.grad.descent import stepped
 
     if format not in ("auto", "json"):
         raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")
-    target = text_output(output, kernel.name, "json", overwrite)
+    destination = destination_of(output, overwrite=overwrite)
+    path = kernel_path(destination, kernel.name, "json")
 
     def save(report: "GradientReport", talk: options.Talk) -> None:
         tell_loss(report.loss, talk)
-        save_kernel(stepped(kernel, Gradients(**report.tensors), rate), target, talk, as_json=True)
+        save_kernel(stepped(kernel, Gradients(**report.tensors), rate), destination, path, talk, as_json=True)
 
     return save

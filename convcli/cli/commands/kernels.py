@@ -31,14 +31,15 @@ def kernels(
     """
     from convcli.cli import output as render
     from convcli.cli import sources
-    from convcli.files.output_names import text_output
+    from convcli.files.output_names import kernel_path
     from convcli.kernels.presets import PRESETS
 
     as_json = json or output.lower().endswith(".json")
     kernel = None if name is None else sources.read_kernel(name)
     stem = "presets" if kernel is None else kernel.name
-    target = text_output(output, stem, "json" if as_json else "txt", overwrite)
+    destination = render.destination_of(output, overwrite=overwrite)
+    path = kernel_path(destination, stem, "json" if as_json else "txt")
     if kernel is None:
-        render.save_presets(PRESETS.values(), target, talk, as_json=as_json)
+        render.save_presets(PRESETS.values(), destination, path, talk, as_json=as_json)
     else:
-        render.save_kernel(kernel, target, talk, as_json=as_json)
+        render.save_kernel(kernel, destination, path, talk, as_json=as_json)

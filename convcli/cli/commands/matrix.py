@@ -1,14 +1,11 @@
 """``convcli matrix``: a convolution as a sparse matrix."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from convcli.cli import options
 from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin, refuse_terminal
-
-if TYPE_CHECKING:
-    from convcli.files.output_names import Output
 
 
 @options.spread
@@ -50,26 +47,20 @@ def matrix(
     """
     from convcli.cli import output as render
     from convcli.cli import sources
-    from convcli.files.output_names import data_format
+    from convcli.files.output_names import data_format, format_extension, kernel_path
     from convcli.matrix.assembly import assemble
-    from convcli.matrix.writers import FORMATS
+    from convcli.matrix.writers import BINARY, FORMATS
 
     refuse_second_stdin([image or "", kernel])
     sources.begin_reading(max_pixels)
     request = sources.read_request(kernel, words, options.Engine())
-    chosen = data_format(options.asked_format(format, json=json), output, FORMATS, terminal=is_terminal())
-    target = _target(output, request.kernel.name, chosen, overwrite)
+    destination = render.destination_of(output, overwrite=overwrite)
+    chosen = data_format(options.asked_format(format, json=json), destination, FORMATS, terminal=is_terminal())
+    if destination.is_stream and chosen in BINARY:
+        refuse_terminal()
+    path = kernel_path(destination, request.kernel.name, format_extension(chosen))
     shape = sources.read_shape(image, input_shape, gray=gray).shape
     talk.note(render.geometry_in_words(request.geometry(shape)))
     K = request.kernel
-    render.save_matrix(assemble(K.weights, shape, K.bias, request.settings, flip=request.flip), target, chosen, talk)
-
-
-def _target(output: str, kernel: str, format: str, overwrite: bool) -> "Output":
-    """The file or stream to write to; refused, where it cannot be, before anything is computed."""
-    from convcli.files.output_names import format_extension, text_output
-    from convcli.matrix.writers import BINARY
-
-    if output == STREAM and format in BINARY:
-        refuse_terminal()
-    return text_output(output, kernel, format_extension(format), overwrite)
+    M = assemble(K.weights, shape, K.bias, request.settings, flip=request.flip)
+    render.save_matrix(M, destination, path, chosen, talk)

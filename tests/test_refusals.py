@@ -1,0 +1,55 @@
+"""Outputs that are refused before any work."""
+
+from pathlib import Path
+
+import pytest
+
+from convcli.errors import FileError, OptionError
+from convcli.files.refusals import refuse_collisions, refuse_existing, refuse_inputs
+from convcli.files.whole_files import IfExists
+
+
+def test_collisions_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    refuse_collisions([tmp_path / "a.png", tmp_path / "b.png"])
+    with pytest.raises(OptionError, match=r"two outputs would be named .*link/a.png: tell them apart with \{stem\}"):
+        refuse_collisions([tmp_path / "a.png", tmp_path / "b.png", tmp_path / "link" / "a.png"])
+
+
+def test_a_device_may_be_named_twice() -> None:
+    refuse_collisions([Path("/dev/null"), Path("/dev/null")])
+
+
+def test_an_existing_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    refuse_existing([path], IfExists.FAIL)
+    path.touch()
+    refuse_existing([path], IfExists.REPLACE)
+    refuse_existing([path], IfExists.SKIP)
+    with pytest.raises(FileError, match=r"a.png exists: use --overwrite"):
+        refuse_existing([path], IfExists.FAIL)
+
+
+@pytest.mark.parametrize("if_exists", IfExists)
+def test_a_folder_is_no_output(tmp_path: Path, if_exists: IfExists) -> None:
+    with pytest.raises(FileError, match=r"is a folder: use -o"):
+        refuse_existing([tmp_path], if_exists)
+
+
+@pytest.mark.parametrize("if_exists", IfExists)
+def test_a_link_to_nothing_is_no_output(tmp_path: Path, if_exists: IfExists) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "absent.png")
+    with pytest.raises(FileError, match=r"a.png is a link to nothing: remove it, or use -o"):
+        refuse_existing([tmp_path / "a.png"], if_exists)
+
+
+def test_a_device_does_not_exist_already() -> None:
+    refuse_existing([Path("/dev/null")], IfExists.FAIL)
+
+
+def test_an_output_may_replace_its_own_input_but_no_other(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.png", tmp_path / "b.png"
+    (tmp_path / "link").symlink_to(tmp_path)
+    refuse_inputs({a: [a], b: [tmp_path / "link" / "b.png"]})
+    with pytest.raises(OptionError, match=r"the output .*link/a.png is also an input: use -o to write elsewhere"):
+        refuse_inputs({a: [a], b: [tmp_path / "link" / "a.png"]})
