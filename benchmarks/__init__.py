@@ -1,1 +1,1 @@
-"""Measurements against peers: ``python -m benchmarks``. Not installed; needs the extra ``bench``."""
+"""Compare convcli with other programs: ``python -m benchmarks``. Not installed; needs the extra ``bench``."""

@@ -1,6 +1,6 @@
-"""``python -m benchmarks [--write] [WORD ...]``: the table of ratios, or the rows whose names hold one of the words.
+"""Print the table of ratios, or the rows that contain a text: ``python -m benchmarks [--write] [TEXT ...]``.
 
-``--write`` puts the whole table into docs/performance.md, and the rows of README_ROWS into README.md.
+``--write`` writes the whole table into docs/performance.md, and the rows of README_ROWS into README.md.
 """
 
 import sys
@@ -22,7 +22,7 @@ from benchmarks.tables import measured_on, replace_table
 
 ROOT = Path(__file__).parent.parent
 HEADING = (
-    "| row | ours, ms | peers, ms | peer's time / ours | of sgemm | of copying |\n| --- | --- | --- | --- | --- | --- |"
+    "| row | convcli, ms | peers, ms | peer / convcli | of sgemm | of copying |\n| --- | --- | --- | --- | --- | --- |"
 )
 README_ROWS = (
     "3x3 full rank, 3x3000x4000",
@@ -36,15 +36,15 @@ README_ROWS = (
 
 
 class Rates(NamedTuple):
-    """What the machine does a second, on as many threads as the contestants: multiply-adds of float32, bytes copied."""
+    """Rates per second, on as many threads as the contestants: float32 multiply-adds, and bytes copied."""
 
     products: float
     copied: float
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Race each row and print it as a line of Markdown."""
-    write, words = "--write" in words, [word for word in words if word != "--write"]
+    write, texts = "--write" in arguments, [text for text in arguments if text != "--write"]
     found = _rates()
     head = _head(found)
     print(f"{head}\n\n{HEADING}")
@@ -52,7 +52,7 @@ def main(words: list[str]) -> None:
     gradients: list[float] = []
     with TemporaryDirectory() as folder:
         for row in chain(rows(), command_rows(folder)):
-            if not words or any(word in row.name for word in words):
+            if not texts or any(text in row.name for text in texts):
                 times = race({"ours": row.ours, **row.others})
                 lines.append(_line(row, times, found))
                 print(lines[-1], flush=True)
@@ -62,14 +62,14 @@ def main(words: list[str]) -> None:
         print(lines[-1])
     if write:
         replace_table(ROOT / "docs" / "performance.md", "benchmarks", [head, "", HEADING, *lines])
-        chosen = [line for line in lines if any(word in line for word in README_ROWS)]
+        chosen = [line for line in lines if any(name in line for name in README_ROWS)]
         replace_table(ROOT / "README.md", "benchmarks", [HEADING, *chosen])
 
 
 def _head(found: Rates) -> str:
     return (
         f"{measured_on(peers.versions())} Not installed: {', '.join(peers.MISSING) or 'none'}. sgemm does "
-        f"{found.products / 1e9:.0f} thousand million multiply-adds a second, copying {found.copied / 1e9:.1f} GB/s "
+        f"{found.products / 1e9:.0f} billion multiply-adds per second, copying {found.copied / 1e9:.1f} GB/s "
         "(read and written)."
     )
 
@@ -93,7 +93,7 @@ def _once(run: Callable[[], object]) -> float:
 
 
 def _ratios(times: Mapping[str, float]) -> list[float]:
-    """Each peer's time over ours."""
+    """Return each peer's time divided by convcli's."""
     return [seconds / times["ours"] for name, seconds in times.items() if name != "ours"]
 
 
@@ -106,7 +106,7 @@ def _line(row: Row, times: Mapping[str, float], found: Rates) -> str:
 
 
 def _share(least: float, seconds: float) -> str:
-    """How near a time comes to the least possible."""
+    """Return how close a time comes to the least possible time."""
     return f"{least / seconds:.0%}" if least else "-"
 
 

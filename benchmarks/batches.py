@@ -1,6 +1,6 @@
-"""``python -m benchmarks.batches [--rounds N] [--write]``: batches of files, whole processes, against what people use.
+"""Compare whole processes on batches of files: ``python -m benchmarks.batches [--rounds N] [--write]``.
 
-It takes some minutes. ``--write`` puts the table into docs/batches.md.
+This takes some minutes. ``--write`` writes the table into docs/batches.md.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from benchmarks.tables import measured_on, replace_table
 from convcli.engine.threads import available_threads
 
 PAGE = Path(__file__).parent.parent / "docs" / "batches.md"
-HEADING = "| batch | program | seconds | its time / ours | peak MB of a process |\n| --- | --- | --- | --- | --- |"
+HEADING = "| batch | program | seconds | program / convcli | peak MB per process |\n| --- | --- | --- | --- | --- |"
 SHARPEN = np.array(
     [[-1, -1, -1, -1, -1], [-1, 2, 2, 2, -1], [-1, 2, 1, 2, -1], [-1, 2, 2, 2, -1], [-1, -1, -1, -1, -1]]
 )
@@ -33,14 +33,14 @@ MAGICK = f"-define convolve:scale=1 -convolve {WEIGHTS}"
 
 
 class Spent(NamedTuple):
-    """What a process took: seconds, and the most memory that it or one of its children held, in bytes."""
+    """The seconds that a process took, and the peak memory in bytes of it and each of its children."""
 
     seconds: float
     memory: int
 
 
 class Contest(NamedTuple):
-    """A batch, and each program's command, run in the folder of the files."""
+    """A batch of files, and the command of each program, which runs in the folder of the files."""
 
     name: str
     folder: str
@@ -71,7 +71,7 @@ def _contests(folder: str) -> Iterator[Contest]:
     with PIL.Image.open(SAMPLES / "astronaut.png") as sample:
         sample.convert("RGB").save(f"{folder}/small.jpg", quality=92)
     _copies(f"{folder}/small.jpg", small, 1000)
-    yield Contest("1000 JPEGs of 512x512, 5x5", small, {"convcli": _ours(), **_a_process_a_file()})
+    yield Contest("1000 JPEGs of 512x512, 5x5", small, {"convcli": _ours(), **_one_process_per_file()})
 
 
 def _copies(path: str, folder: str, count: int) -> None:
@@ -97,9 +97,9 @@ def _peers(folder: str) -> dict[str, list[str]]:
     return {name: command for name, command in found.items() if name.replace(",", "").split()[0] not in peers.MISSING}
 
 
-def _a_process_a_file() -> dict[str, list[str]]:
+def _one_process_per_file() -> dict[str, list[str]]:
     convert = f"convert $file {MAGICK} out/$file"
-    found = {"ImageMagick, a process a file": _script(f"for file in *.jpg; do {convert}; done")}
+    found = {"ImageMagick, one process per file": _script(f"for file in *.jpg; do {convert}; done")}
     return {} if "ImageMagick" in peers.MISSING else found
 
 
@@ -121,7 +121,7 @@ def _lines(contest: Contest, rounds: int) -> list[str]:
     ]
 
 
-# A process starts with the memory of its parent, which here is a small one.
+# A process starts with the memory of its parent, so this parent is small.
 LAUNCHER = """
 import resource, subprocess, sys, time
 start = time.perf_counter()

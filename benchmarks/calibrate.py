@@ -1,4 +1,4 @@
-"""``python -m benchmarks.calibrate``: measure this machine's rates and write convcli/engine/calibration.py."""
+"""Measure the rates of this machine and write convcli/engine/calibration.py: ``python -m benchmarks.calibrate``."""
 
 import platform
 import time
@@ -14,25 +14,25 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 TARGET = Path(__file__).parent.parent / "convcli" / "engine" / "calibration.py"
 COLUMNS = 4000
 
-TEMPLATE = '''"""The cost model's constants, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
+TEMPLATE = '''"""Constants of the cost model, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
 
 MACHINE = {machine!r}
 
-# A multiply-add in BLAS, float32, in a large product; and the rows and the depth at which the rate is half of that.
+# A float32 multiply-add of BLAS in a large product, and the rows and the depth at which the rate is half of that.
 PRODUCT = {product:.2e}
 PRODUCT_ROWS = {rows:.1f}
 PRODUCT_DEPTH = {depth:.1f}
-# A byte read or written by an elementwise pass in cache.
+# A byte that an elementwise pass reads or writes in cache.
 BYTE = {byte:.2e}
-# A NumPy call from Python.
+# A call of NumPy from Python.
 CALL = {call:.2e}
-# A pixel of a real transform of a float32 square, for each doubling of its pixels.
+# A pixel of a real transform of a float32 square, per doubling of the pixels.
 TRANSFORM = {transform:.2e}
 '''
 
 
 def main() -> None:
-    """Measure, write, and show what was written."""
+    """Measure the rates, write the module, and print it."""
     with threadpool_limits(1, user_api="blas"):
         text = TEMPLATE.format(machine=_machine(), **_products(), byte=_byte(), call=_call(), transform=_transform())
     TARGET.write_text(text)
@@ -55,7 +55,7 @@ def _processor() -> str:
 
 
 def _seconds(run: Callable[[], object], repeats: int = 41) -> float:
-    """The median of many runs, the first left out."""
+    """Return the median of many runs, without the first."""
     run()
     return median(_once(run) for _ in range(repeats))
 
@@ -67,7 +67,7 @@ def _once(run: Callable[[], object]) -> float:
 
 
 def _products() -> dict[str, float]:
-    """The rate of a large product, and what few rows or little depth make of it."""
+    """Return the rate of a large product, and how few rows or little depth reduce it."""
     large, thin, shallow = _product(128, 128), _product(4, 24), _product(24, 6)
     return {"product": large, "rows": 4 * max(0.0, thin / large - 1), "depth": 6 * max(0.0, shallow / large - 1)}
 

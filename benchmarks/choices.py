@@ -1,6 +1,6 @@
-"""``python -m benchmarks.choices``: what each algorithm takes and what the planner says it would, workload by workload.
+"""Compare the planner's estimates with measured times, for each workload: ``python -m benchmarks.choices``.
 
-The last column is what the planner's choice costs beyond the quickest: 1 where they are the same.
+The last column is the time of the planner's choice divided by that of the fastest algorithm: 1 if they are the same.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ WORKLOADS: tuple[tuple[tuple[int, ...], tuple[int, ...], int, int], ...] = (
 
 
 def main() -> None:
-    """Measure every workload, and print it as a line of Markdown."""
+    """Measure every workload and print it as a line of Markdown."""
     print("| workload | " + " | ".join(f"{name}, ms (planned)" for name in CONVOLUTIONS) + " | chosen | times best |")
     print("| --- |" + " --- |" * (len(CONVOLUTIONS) + 2))
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The program as a process of its own, against other programs and against the imports that it cannot do without."""
+"""Compare the program as a process with other programs, and with the imports that it needs."""
 
 import subprocess
 import sys
@@ -18,11 +18,11 @@ SAMPLES = Path(__file__).parent.parent / "sample_images"
 
 
 def command_rows(folder: str) -> Iterator[Row]:
-    """Starting, a small picture, and a photograph of 12 megapixels; files are written into the folder."""
+    """Yield the rows for start-up, a small picture and a photograph of 12 megapixels; write into the folder."""
     yield Row("convcli --version", _process([CONVCLI, "--version"]), {"import typer": _python("import typer")})
     small = [str(SAMPLES / "astronaut.png"), "-k", "sobel-x", "--range", "abs", "-o", f"{folder}/small.png"]
     imports = _python("import numpy, PIL.Image, typer")
-    yield Row("apply, 512x512 PNG to PNG", _apply(small), {"its imports alone": imports})
+    yield Row("apply, 512x512 PNG to PNG", _apply(small), {"only its imports": imports})
     photo = photograph(folder)
     K = np.full((5, 5), -1.0)
     K[1:4, 1:4], K[2, 2] = 2.0, 1.0
@@ -34,7 +34,7 @@ def command_rows(folder: str) -> Iterator[Row]:
 
 
 def photograph(folder: str) -> str:
-    """A sample image enlarged, with grain, so that it is as hard to encode as a photograph."""
+    """Write an enlarged sample image with grain, which is as hard to encode as a photograph, and return its path."""
     with PIL.Image.open(SAMPLES / "coffee.png") as sample:
         large = np.asarray(sample.convert("RGB").resize((4000, 3000)), np.int16)
     grain = np.random.default_rng(0).integers(-6, 7, large.shape)

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.large [--gigabytes N] [--folder FOLDER]``: an .npy larger than memory, through apply and grad.
+"""Run apply and grad on an .npy larger than memory: ``python -m benchmarks.large [--gigabytes N] [--folder FOLDER]``.
 
-Prints seconds, gigabytes read and written a second, and the most memory that was held beside mapped files. Makes the
-array in the folder, which needs three times its size, and removes it.
+Prints seconds, gigabytes read and written per second, and the peak memory besides mapped files. Makes the array in the
+folder, which needs three times the size of the array, and removes it.
 """
 
 import argparse
@@ -24,14 +24,14 @@ HEADING = "| type | command | seconds | GB/s | memory, MB |\n| --- | --- | --- |
 
 
 class Spent(NamedTuple):
-    """What a process took: seconds, and the most bytes of its own memory at any time that was looked at."""
+    """The seconds that a process took, and the peak of its own memory in bytes, as sampled."""
 
     seconds: float
     memory: int
 
 
 def main() -> None:
-    """Run each command on an array of each type, and print a line of Markdown."""
+    """Run each command on an array of each type, and print one line of Markdown per run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=20)
     parser.add_argument("--folder", default=None)
@@ -47,9 +47,9 @@ def main() -> None:
             ):
                 spent = _spent([CONVCLI, command[0], "V.npy", "-k", KERNEL, *command[1:]], folder)
                 moved = V.nbytes * (2 if command[0] == "apply" else 1)
-                words = " ".join(command)
+                text = " ".join(command)
                 print(
-                    f"| {dtype} | {words} | {spent.seconds:.0f} | {moved / spent.seconds / 1e9:.2f} | "
+                    f"| {dtype} | {text} | {spent.seconds:.0f} | {moved / spent.seconds / 1e9:.2f} | "
                     f"{spent.memory / 2**20:.0f} |",
                     flush=True,
                 )
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _range(V: Array) -> list[str]:
-    """Levels stay levels."""
+    """Return the options that keep integer arrays integers."""
     return ["--range", "clip", "-q"] if V.dtype.kind == "u" else []
 
 
@@ -87,7 +87,7 @@ def _spent(command: Sequence[str], folder: str) -> Spent:
 
 
 def _own_memory(pid: int) -> int:
-    """Bytes that are not a file's; Linux counts in units of 1024."""
+    """Return the bytes of a process that belong to no file; Linux counts in units of 1024."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 

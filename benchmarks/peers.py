@@ -1,4 +1,4 @@
-"""Other people's convolutions, where they are installed, each on as many threads as ours."""
+"""The convolutions of other libraries and programs, if installed, each on as many threads as convcli's."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from convcli.engine.threads import available_threads
 
 
 def installed(name: str) -> Any:
-    """A module, or None where it is not installed."""
+    """Return a module, or None if it is not installed."""
     try:
         return import_module(name)
     except ImportError:
@@ -29,7 +29,7 @@ COMMANDS = {"ImageMagick": "convert", "GraphicsMagick": "gm", "libvips": "vips"}
 
 def _is_installed(command: str) -> bool:
     path = shutil.which(command)
-    # Others call things ``convert`` too.
+    # Other programs are also named ``convert``.
     return path is not None and (command != "convert" or b"ImageMagick" in _output([path, "-version"]))
 
 
@@ -48,45 +48,45 @@ if torch is not None:
 
 
 def versions() -> str:
-    """What is raced against."""
+    """Return the names and versions of the installed libraries."""
     modules = {"OpenCV": cv2, "PyTorch": torch, "SciPy": installed("scipy")}
     return ", ".join(f"{name} {module.__version__}" for name, module in modules.items() if module is not None)
 
 
 def opencv_filter(V: Array, K: FloatArray) -> object:
-    """filter2D over an image (H, W, C), zeros outside."""
+    """Run filter2D over an image (H, W, C), with zeros outside."""
     return cv2.filter2D(V, -1, K, borderType=cv2.BORDER_CONSTANT)
 
 
 def opencv_separable(V: FloatArray, column: FloatArray, row: FloatArray) -> object:
-    """sepFilter2D over an image (H, W, C), zeros outside."""
+    """Run sepFilter2D over an image (H, W, C), with zeros outside."""
     return cv2.sepFilter2D(V, -1, row, column, borderType=cv2.BORDER_CONSTANT)
 
 
 def scipy_correlate(V: FloatArray, K: FloatArray) -> object:
-    """ndimage.correlate, channel by channel, zeros outside."""
+    """Run ndimage.correlate on each channel, with zeros outside."""
     return np.stack([ndimage.correlate(channel, K, mode="constant") for channel in V])
 
 
 def scipy_separable(V: FloatArray, column: FloatArray, row: FloatArray) -> object:
-    """ndimage.correlate1d, twice, channel by channel, zeros outside."""
+    """Run ndimage.correlate1d twice on each channel, with zeros outside."""
     along = [ndimage.correlate1d(channel, row, axis=1, mode="constant") for channel in V]
     return np.stack([ndimage.correlate1d(channel, column, axis=0, mode="constant") for channel in along])
 
 
 def scipy_overlap_add(V: FloatArray, K: FloatArray) -> object:
-    """signal.oaconvolve, channel by channel."""
+    """Run signal.oaconvolve on each channel."""
     return np.stack([signal.oaconvolve(channel, K, mode="same") for channel in V])
 
 
 def torch_conv(V: FloatArray, K: FloatArray, stride: int = 1, groups: int = 1) -> object:
-    """conv2d with half a kernel of zeros around."""
+    """Run conv2d with half a kernel of zeros on each side."""
     padding = K.shape[-1] // 2
     return torch.nn.functional.conv2d(_tensor(V)[None], _tensor(K), stride=stride, padding=padding, groups=groups)
 
 
 def torch_input_gradient(V: FloatArray, K: FloatArray, G: FloatArray, stride: int = 1, groups: int = 1) -> object:
-    """dV of torch_conv."""
+    """Return dV of torch_conv."""
     shape, padding = (1, *V.shape), K.shape[-1] // 2
     return torch.nn.grad.conv2d_input(
         shape, _tensor(K), _tensor(G)[None], stride=stride, padding=padding, groups=groups
@@ -94,7 +94,7 @@ def torch_input_gradient(V: FloatArray, K: FloatArray, G: FloatArray, stride: in
 
 
 def torch_kernel_gradient(V: FloatArray, K: FloatArray, G: FloatArray, stride: int = 1, groups: int = 1) -> object:
-    """dK of torch_conv."""
+    """Return dK of torch_conv."""
     padding = K.shape[-1] // 2
     return torch.nn.grad.conv2d_weight(
         _tensor(V)[None], K.shape, _tensor(G)[None], stride=stride, padding=padding, groups=groups
@@ -112,7 +112,7 @@ OPENCV_SCRIPT = (
 
 
 def commands(image: str, K: FloatArray, folder: str, extension: str) -> dict[str, list[str]]:
-    """Command lines that filter an image file with K, by the program that runs them."""
+    """Return, for each program, the command line that filters an image file with K."""
     weights = ",".join(f"{weight:g}" for weight in K.ravel())
     matrix = write_mask(K, os.path.join(folder, "kernel.mat"))
     out = {name: os.path.join(folder, f"{name}.{extension}") for name in ("OpenCV script", *COMMANDS)}
@@ -128,7 +128,7 @@ def commands(image: str, K: FloatArray, folder: str, extension: str) -> dict[str
 
 
 def write_mask(K: FloatArray, path: str) -> str:
-    """The file of a kernel as libvips reads it."""
+    """Write a kernel in the format of libvips, and return the path."""
     rows = [" ".join(f"{weight:g}" for weight in row) for row in K]
     with open(path, "w") as stream:
         print("{1} {0}".format(*K.shape), *rows, sep="\n", file=stream)
@@ -136,7 +136,7 @@ def write_mask(K: FloatArray, path: str) -> str:
 
 
 def command_versions() -> str:
-    """What the programs say that they are."""
+    """Return the names and versions of the installed programs."""
     asked = {
         "ImageMagick": ["convert", "-version"],
         "GraphicsMagick": ["gm", "-version"],

@@ -1,4 +1,4 @@
-"""Timing: every contestant in turn, again and again in one run, so that a noisy machine is noisy for all."""
+"""Time contestants in turn, over many rounds of one run, so that noise of the machine affects them all."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,12 +6,12 @@ from statistics import median
 
 Contestant = Callable[[], object]
 
-# Threads of BLAS and OpenMP spin for a while after their work, and would slow the next contestant down.
+# Threads of BLAS and OpenMP spin for a while after their work, and would slow down the next contestant.
 REST = 0.002
 
 
 def race(contestants: Mapping[str, Contestant], seconds: float = 2.0, least: int = 5) -> dict[str, float]:
-    """The median seconds of each, over as many rounds as fit into about ``seconds``."""
+    """Return the median seconds of each contestant, over as many rounds as fit into about ``seconds``."""
     first = {name: _once(run) for name, run in contestants.items()}
     rounds = max(least, int(seconds / sum(first.values())))
     times: dict[str, list[float]] = {name: [] for name in contestants}

@@ -1,4 +1,4 @@
-"""What is raced: images through filters against OpenCV and SciPy, layers and their gradients against PyTorch."""
+"""The rows of the table: filters compared with OpenCV and SciPy, layers and their gradients compared with PyTorch."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -24,9 +24,9 @@ MEGAPIXELS = "3x3000x4000"
 
 
 class Row(NamedTuple):
-    """One line of the table: ours, and the peers that are installed.
+    """One row of the table: convcli, and the installed peers.
 
-    multiplications: of the definition.  moved: bytes of input and output. Both 0 where they say nothing.
+    multiplications: of the definition.  moved: bytes of input and output. Both are 0 if they do not apply.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Every row, its arrays made when it is reached."""
+    """Yield every row; make its arrays when it is reached."""
     rng = np.random.default_rng(0)
     photo = rng.random((3, 3000, 4000), np.float32)
     yield from _filters(photo, rng)
@@ -50,7 +50,7 @@ def rows() -> Iterator[Row]:
 
 
 def _present(**contestants: tuple[Any, Contestant]) -> dict[str, Contestant]:
-    """Those whose module is installed."""
+    """Return the contestants whose module is installed."""
     return {name.replace("_", " "): run for name, (module, run) in contestants.items() if module is not None}
 
 
@@ -94,7 +94,7 @@ def _separable(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
             OpenCV_sepFilter2D=(peers.cv2, partial(peers.opencv_separable, pixels, column, row)),
             scipy_ndimage=(peers.ndimage, partial(peers.scipy_separable, photo, column, row)),
         )
-        # In double precision, or the product is no longer of rank 1.
+        # In double precision, because the product would not have rank 1 otherwise.
         K = np.outer(column.astype(np.float64), row)
         ours = partial(conv2d, photo, K, padding="same")
         yield Row(f"{taps} taps separable, {MEGAPIXELS}", ours, others, 2 * taps * photo.size, 2 * photo.nbytes)
@@ -150,4 +150,4 @@ def _small(rng: np.random.Generator) -> Row:
         OpenCV_filter2D=(peers.cv2, partial(peers.opencv_filter, V[0], K)),
         scipy_ndimage=(peers.ndimage, partial(peers.scipy_correlate, V, K)),
     )
-    return Row("3x3, 512x512, the call alone", partial(conv2d, V, K, padding="same"), others, 9 * V.size, 2 * V.nbytes)
+    return Row("3x3, 512x512, only the call", partial(conv2d, V, K, padding="same"), others, 9 * V.size, 2 * V.nbytes)

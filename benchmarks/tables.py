@@ -1,4 +1,4 @@
-"""Tables in the documents, and what they were measured on."""
+"""Write tables into the documentation, with the machine that they were measured on."""
 
 from datetime import date
 from pathlib import Path
@@ -10,13 +10,13 @@ START, END = "<!-- benchmarks: written by python -m {} --write -->", "<!-- end o
 
 
 def measured_on(versions: str) -> str:
-    """The day, the machine and the others."""
+    """Return a line with the date, the machine and the versions."""
     machine = MACHINE.rpartition(",")[0]
-    return f"Measured on {date.today()}: {machine}; {available_threads()} threads for everybody; {versions}."
+    return f"Measured on {date.today()}: {machine}; {available_threads()} threads for every program; {versions}."
 
 
 def replace_table(path: Path, module: str, lines: list[str]) -> None:
-    """Put the lines where a document has what this module wrote before."""
+    """Replace the table that this module wrote into a document before."""
     start = START.format(module)
     before, _, rest = path.read_text().partition(start)
     _, _, after = rest.partition(END)
