@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 TARGET = Path(__file__).parent.parent / "convcli" / "engine" / "calibration.py"
 COLUMNS = 4000
 
-TEMPLATE = '''"""Constants of the cost model, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
+TEMPLATE = '''"""Constants of the costs, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
 
 MACHINE = {machine!r}
 

@@ -1,4 +1,4 @@
-"""Constants of the cost model, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
+"""Constants of the costs, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
 
 MACHINE = "Intel(R) Xeon(R) Processor, NumPy 2.4.6, openblas 0.3.31.188.0 (SkylakeX), 2026-11-22"
 
