@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from convcli.apply.concurrency import AHEAD, in_order
+from convcli.apply.concurrency import AHEAD, map_in_order
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
@@ -20,18 +20,18 @@ def test_results_come_in_the_order_of_the_items(jobs):
             hold.set()
         return item * item
 
-    assert list(in_order(work, range(100), jobs, Event())) == [item * item for item in range(100)]
+    assert list(map_in_order(work, range(100), jobs, Event())) == [item * item for item in range(100)]
 
 
 def test_so_many_are_worked_on_at_once():
     meeting = threading.Barrier(3, timeout=10)
-    assert list(in_order(lambda item: meeting.wait() >= 0, range(9), 3, Event())) == [True] * 9
+    assert list(map_in_order(lambda item: meeting.wait() >= 0, range(9), 3, Event())) == [True] * 9
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_only_so_many_items_are_taken_ahead(jobs):
     taken = []
-    results = in_order(str, (taken.append(item) or item for item in range(10**9)), jobs, Event())
+    results = map_in_order(str, (taken.append(item) or item for item in range(10**9)), jobs, Event())
     assert next(results) == "0"
     assert len(taken) <= AHEAD * jobs + 1
 
@@ -46,7 +46,7 @@ def test_what_is_under_way_is_finished_and_nothing_more_begun(jobs):
             stop.set()
         return item
 
-    given = list(in_order(work, range(10_000), jobs, stop))
+    given = list(map_in_order(work, range(10_000), jobs, stop))
     assert given == sorted(worked)
     assert given[:6] == [0, 1, 2, 3, 4, 5]
     assert len(given) < 6 + 2 * jobs
@@ -61,7 +61,7 @@ def test_what_only_waits_is_not_begun(jobs):
         time.sleep(0.01)
         return item
 
-    for item in in_order(work, range(1000), jobs, stop):
+    for item in map_in_order(work, range(1000), jobs, stop):
         if item == 4:
             stop.set()
     assert 5 <= len(begun) <= 5 + 2 * jobs
@@ -69,7 +69,7 @@ def test_what_only_waits_is_not_begun(jobs):
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_an_error_is_raised_where_its_result_would_come(jobs):
-    results = in_order(lambda item: 1 // (3 - item), range(6), jobs, Event())
+    results = map_in_order(lambda item: 1 // (3 - item), range(6), jobs, Event())
     assert [next(results) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)

@@ -1,43 +1,44 @@
-"""Work on many files at once, in one process."""
+"""Process many files at once, in the threads of one process."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import TypeVar
 
+from convcli.engine.ordered import in_order
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Results that may wait for an earlier one, for each job: a large file among small ones holds nobody up.
+# Results per job that may wait for an earlier one, so that a large file does not hold up small ones.
 AHEAD = 16
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int, stop: Event) -> Iterator[Result]:
-    """What ``work`` returns for each item, in the items' order, from so many threads; from this one if it is one.
+def map_in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int, stop: Event) -> Iterator[Result]:
+    """Yield what ``work`` returns for each item, in their order, from ``jobs`` threads; from this thread if it is one.
 
-    Once ``stop`` is set nothing more is begun, and what is under way is still finished and given.
+    Once ``stop`` is set, no further item is begun; those under way are finished, and their results are yielded.
     """
     if jobs == 1:
         for item in items:
-            yield from _unless(stop, work, item)
+            yield from _unless_stopped(stop, work, item)
         return
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="convcli-file")
-    waiting: deque[Future[list[Result]]] = deque()
-    try:
+
+    def start() -> Iterator[Future[list[Result]]]:
         for item in items:
             if stop.is_set():
-                break
-            waiting.append(pool.submit(_unless, stop, work, item))
-            while waiting and (waiting[0].done() or len(waiting) == AHEAD * jobs):
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+                return
+            yield pool.submit(_unless_stopped, stop, work, item)
+
+    try:
+        for future in in_order(start(), AHEAD * jobs):
+            yield from future.result()
     finally:
-        # After an error, or when nobody asks for more, nothing is begun either, and nothing is waited for.
+        # After an error, or if the caller asks for no more results, nothing is begun and nothing is waited for.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _unless(stop: Event, work: Callable[[Item], Result], item: Item) -> list[Result]:
-    """The result, or nothing."""
+def _unless_stopped(stop: Event, work: Callable[[Item], Result], item: Item) -> list[Result]:
+    """Return a list of the result, or an empty one if ``stop`` is set."""
     return [] if stop.is_set() else [work(item)]

@@ -10,13 +10,13 @@ import os
 import pickle
 import re
 import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from convcli.engine.ordered import in_order
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.text import integer
@@ -54,20 +54,17 @@ class Cluster:
         Work, items and results are pickled. A ConvcliError, as all that work should raise, is raised here.
         Raises ClusterError where the scheduler is lost, or one worker after the other.
         """
-        running: deque[Future[Any]] = deque()
-        most = self.tasks_at_once
-        for item in items:
-            # Pickled here, for Dask would look into it for tasks of its own.
-            running.append(self._client.submit(_run, pickle.dumps((work, item), pickle.HIGHEST_PROTOCOL), pure=False))
-            if len(running) >= most:
-                yield self._result(running.popleft())
-        while running:
-            yield self._result(running.popleft())
+        for future in in_order((self._start(work, item) for item in items), self.tasks_at_once):
+            yield self._result(future)
 
     def call(self, work: Callable[[Item], Result], item: Item) -> Result:
         """``work`` of one item, as ``map`` does it. May be called by several threads."""
         (result,) = self.map(work, [item])
         return result
+
+    def _start(self, work: Callable[[Item], Any], item: Item) -> "Future[Any]":
+        # Pickled here, because Dask would search the item for tasks of its own.
+        return self._client.submit(_run, pickle.dumps((work, item), pickle.HIGHEST_PROTOCOL), pure=False)
 
     @property
     def tasks_at_once(self) -> int:

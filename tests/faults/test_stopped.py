@@ -18,7 +18,7 @@ import pytest
 from photographs import files_in, photographs
 from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT
 
-from convcli.apply.concurrency import in_order
+from convcli.apply.concurrency import map_in_order
 from convcli.cli.stopping import SIGNALS, Stopped, finishing_what_is_begun, heed_signals
 
 each_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -99,7 +99,7 @@ def test_who_is_stopped_at_once_waits_for_no_file():
         return item == 0 or blocked.wait(TIMEOUT)
 
     try:
-        results = in_order(work, [0, 1, 2], 2, stop)
+        results = map_in_order(work, [0, 1, 2], 2, stop)
         assert next(results)
         results.close()
         assert not blocked.is_set()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from convcli.apply.batch import Batch
-from convcli.apply.concurrency import in_order
+from convcli.apply.concurrency import map_in_order
 from convcli.apply.dry_run import foresee
 from convcli.apply.outcomes import Outcome
 from convcli.cli import output as render
@@ -74,7 +74,7 @@ def run_all(
                 stop.set()
             return outcome
 
-        for outcome in in_order(process_or_stop, sources, jobs, stop):
+        for outcome in map_in_order(process_or_stop, sources, jobs, stop):
             render.show_outcome(outcome, talk, as_json=as_json)
             if outcome.error:
                 say("error", render.failure_in_words(outcome.source, outcome.error))
