@@ -1,4 +1,4 @@
-"""Convolutions as hypothesis draws them: any shapes and options that fit together."""
+"""Draw convolutions with hypothesis: any shapes and options that fit together."""
 
 from math import ceil
 from typing import NamedTuple
@@ -27,12 +27,12 @@ class Convolution(NamedTuple):
 
     @property
     def pads(self):
-        """(top, bottom, left, right), counted apart from convcli."""
+        """(top, bottom, left, right), computed without convcli."""
         return pads_of(self.padding, self.V[-2:], self.K[-2:], self.stride, self.dilation)
 
     @property
     def Z(self):
-        """The shape of Z, counted apart from convcli."""
+        """The shape of Z, computed without convcli."""
         leading = self.V[:-2] if len(self.K) == 2 else (*self.V[:-3], self.K[0])
         top, bottom, left, right = self.pads
         padded = (self.V[-2] + top + bottom, self.V[-1] + left + right)
@@ -73,7 +73,7 @@ EDGES = st.sampled_from(("zero", *COPYING)) | st.integers(-16, 16).map(lambda fo
 def convolutions(
     draw, *, room, strides=STRIDES, paddings=PADDINGS, edges=EDGES, ranks=(2, 4, 6), flips=FLIPS, batches=BATCHES
 ):
-    """room: how many pixels beyond those that the kernel needs an image may have along an axis."""
+    """Draw a convolution. room: how many pixels an image may have along an axis beyond those that the kernel needs."""
     taps, stride, dilation, padding = draw(pairs(1, 4)), draw(strides), draw(pairs(1, 3)), draw(paddings)
     sizes = [least + draw(st.integers(0, room)) for least in _least_sizes(padding, taps, dilation)]
     rank, edge, flip = draw(st.sampled_from(ranks)), draw(edges), draw(flips)
@@ -94,5 +94,5 @@ def _least_sizes(padding, taps, dilation):
 
 
 def _tilings(outputs):
-    """Weights that repeat, or every output's own."""
+    """Return a strategy for weights that repeat, or differ for every output."""
     return pairs(1, 3) | st.just(outputs)

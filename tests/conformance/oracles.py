@@ -1,4 +1,4 @@
-"""Convolution and its gradients as others compute them, for any rank of kernel and either direction.
+"""Convolution and its gradients as other libraries compute them, for any rank of kernel and either direction.
 
 An oracle takes banks that are not flipped: V (N, C_in, H, W), K, G (N, C_out, OH, OW) and the options of ``reference``;
 it returns Z, dK and dV.
@@ -10,7 +10,7 @@ from support import reference
 
 
 def answers(oracle, convolution, V, K, G):
-    """Z, dK and dV of an oracle, shaped as the convolution's own."""
+    """Return Z, dK and dV of an oracle in the shapes of the convolution."""
     channels = V.shape[-3] if V.ndim > 2 else 1
     turned = K[..., ::-1, ::-1] if convolution.flip else K
     bank = reference.block_diagonal(turned, channels) if K.ndim == 2 else turned
@@ -28,7 +28,7 @@ def plain_loops(V, K, G, **options):
 
 
 def scipy_signal(V, K, G, *, stride, pads, dilation, groups, edge):
-    """The strides by zeros between G's pixels, the dilation by zeros between taps."""
+    """Compute strides by zeros between the pixels of G, and dilation by zeros between the taps."""
     V_padded = reference.padded(V, pads, edge)
     spread, upstream = _spread(K, dilation), _spread(G, stride)
     Z, dK, dV_padded = np.zeros(G.shape), np.zeros(spread.shape), np.zeros(V_padded.shape)
@@ -43,7 +43,7 @@ def scipy_signal(V, K, G, *, stride, pads, dilation, groups, edge):
 
 
 def _spread(array, steps):
-    """With zeros between rows and between columns."""
+    """Return the array with zeros between rows and between columns."""
     *leading, rows, columns = array.shape
     wide = np.zeros((*leading, (rows - 1) * steps[0] + 1, (columns - 1) * steps[1] + 1))
     wide[..., :: steps[0], :: steps[1]] = array

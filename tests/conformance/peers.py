@@ -1,6 +1,6 @@
-"""The programs that docs/conformance.md tells of: each runs a call as the page writes it.
+"""The programs in docs/conformance.md: each peer runs a call as the page writes it.
 
-A peer takes the call and what it is about, and returns an array with convcli's axes. It skips the test where it is not
+A peer takes the call and its operands, and returns an array with convcli's axes. It skips the test if it is not
 installed.
 """
 
@@ -26,7 +26,7 @@ class Operands(NamedTuple):
 
     @property
     def words(self):
-        """What stands for the kernel where a call or an option is text."""
+        """The text of the kernel in calls and options, by placeholder."""
         weights = self.K.astype(int)
         values = ",".join(map(str, weights.ravel()))
         return {
@@ -38,7 +38,7 @@ class Operands(NamedTuple):
         }
 
     def written_into(self, text):
-        """The text with its words replaced."""
+        """Return the text with its placeholders replaced."""
         for word, value in self.words.items():
             text = text.replace(word, value)
         return text
@@ -86,7 +86,7 @@ def _images_of_one(operands):
 
 
 def matlab(call, operands, folder):
-    """Octave in its place."""
+    """Run the call in Octave."""
     octave = _octave()
     if ("imfilter" in call or "padarray" in call) and not octave.image:
         pytest.skip("Octave's package image is not installed")
@@ -96,7 +96,7 @@ def matlab(call, operands, folder):
 
 
 class _Octave:
-    """One process for all rows; it ends with its input."""
+    """One Octave process for all rows; it ends when its input ends."""
 
     def __init__(self, path):
         command = [path, "--quiet", "--norc", "--no-history"]
@@ -104,7 +104,7 @@ class _Octave:
         (self.image,) = self.numbers("try; pkg load image; numbers = 1; catch; numbers = 0; end;")
 
     def numbers(self, script):
-        """What a script leaves under that name."""
+        """Return the value of the variable ``numbers`` after a script."""
         print(f"{script} printf('%.17g ', numbers); disp('');", file=self._process.stdin, flush=True)
         return [float(word) for word in self._process.stdout.readline().split()]
 
@@ -130,7 +130,7 @@ def imagemagick(call, operands, folder):
 
 @cache
 def _is_imagemagick_6():
-    """Others call things ``convert`` too."""
+    """Return the path of ImageMagick's convert; other programs are also named ``convert``."""
     found = shutil.which("convert")
     return found and b"ImageMagick 6" in subprocess.run([found, "-version"], capture_output=True).stdout
 
@@ -156,7 +156,7 @@ def pillow(call, operands, folder):
 
 
 def python_library(module):
-    """One that takes NumPy's arrays as they are."""
+    """Return a peer that takes NumPy's arrays unchanged."""
 
     def run(call, operands, folder):
         library = pytest.importorskip(module)

@@ -1,4 +1,4 @@
-"""docs/conformance.md: each row's call, as the peer runs it, gives what its options give."""
+"""Each row of docs/conformance.md: the peer's call gives the same result as convcli's options."""
 
 import re
 import shlex
@@ -41,7 +41,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_row(row, tmp_path):
-    """To the rounding of transforms and of Gaussians; all else is sums of small integers."""
+    """Transforms and Gaussians round; all other results are sums of small integers."""
     operands = drawn(row)
     if "grad" in row.options:
         operands = operands._replace(G=upstream(row, operands, tmp_path))
@@ -51,9 +51,9 @@ def test_row(row, tmp_path):
 
 
 def drawn(row):
-    """Pixels and weights whose sums 8 bits hold mostly.
+    """Return pixels and weights whose sums mostly fit into 8 bits.
 
-    The weights' own sum is odd, so that no quotient by it lies halfway: how halves are rounded differs.
+    The sum of the weights is odd, so that no quotient by it lies halfway: programs round halves differently.
     """
     rng = np.random.default_rng(1)
     if row.peer not in LAYERS:
@@ -70,7 +70,7 @@ def upstream(row, operands, folder):
 
 
 def computed(options, operands, folder):
-    """What convcli makes of the operands, under the options of a cell."""
+    """Return the result of convcli for the operands, under the options of a cell."""
     command, *words = shlex.split(operands.written_into(options))
     as_picture = "png" in words
     np.save(folder / "V.npy", operands.V.astype(np.uint8 if as_picture else float))
@@ -110,7 +110,7 @@ HALVING = Operands(np.arange(70.0).reshape(7, 10), np.pad([[1.0]], 1))
     ],
 )
 def test_halves_are_rounded_up(peer, call, tmp_path):
-    """Ours to even."""
+    """These programs round halves up; convcli rounds them to even."""
     inside = HALVING.V[1:-1, 1:-1]
     assert np.array_equal(PEERS[peer](call, HALVING, tmp_path), np.floor(inside / 2 + 0.5))
     assert np.array_equal(conv2d(HALVING.V.astype(np.uint8), HALVING.K / 2, dtype="uint8"), np.round(inside / 2))
@@ -121,7 +121,7 @@ COLUMNS = ("TensorFlow", "PyTorch", "MATLAB", "scipy.signal", "scipy.ndimage", "
 
 
 def edges_of(peer):
-    """The edges of a peer's rows, each with the calls that have it."""
+    """Return the edges in the rows of a peer, each with the calls that use it."""
     found = {}
     for call, options, _ in rows(peer):
         for edge in re.findall(r"-e ([\w:]+)", options):

@@ -1,6 +1,6 @@
-"""The ONNX backend's published cases of its convolutions, through the command line, by .npy.
+"""The convolutions that ONNX publishes for its backends, through the command line, with .npy files.
 
-Which are run, and which cannot be expressed, is what docs/conformance.md says.
+docs/conformance.md says which cases run, and which cannot be expressed.
 """
 
 from fnmatch import fnmatch
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.conformance
 
 
 class Published(NamedTuple):
-    """One node, by its schema's names, and what it should give."""
+    """One node with the names of its schema, and its expected output."""
 
     name: str
     operator: str
@@ -28,7 +28,7 @@ class Published(NamedTuple):
 
 
 def generated_cases():
-    """Those that the wheel makes as its modules are imported."""
+    """Yield the cases that the wheel generates when its modules are imported."""
     node = import_module("onnx.backend.test.case.node")
     for module in iter_modules(node.__path__):
         if "conv" in module.name:
@@ -39,7 +39,7 @@ def generated_cases():
 
 
 def stored_cases():
-    """Those that it holds as files, with their kernels among the model's initial values."""
+    """Yield the cases that are stored as files, with their kernels among the initial values of the model."""
     import onnx
 
     for folder in sorted((Path(onnx.__file__).parent / "backend" / "test" / "data").glob("pytorch-*/*[Cc]onv*")):
@@ -61,7 +61,7 @@ def _published(name, model, inputs, output):
 
 @pytest.fixture(scope="module")
 def published():
-    """Every published convolution by its name. onnx is imported only here, and where it is installed."""
+    """Return every published convolution by its name. Import onnx only here, if it is installed."""
     pytest.importorskip("onnx")
     return {case.name: case for case in (*generated_cases(), *stored_cases())}
 
@@ -71,7 +71,7 @@ EXPRESSED = [row for row, (_, convcli) in enumerate(TABLE) if not convcli.starts
 
 
 def row_of(name):
-    """The first row of the page that a case falls under; none where it is forgotten."""
+    """Return the first row of the page that matches a case, or None if no row does."""
     told = (row for row, (patterns, _) in enumerate(TABLE) if any(fnmatch(name, pattern) for pattern in patterns))
     return next(told, None)
 
@@ -83,7 +83,7 @@ def test_no_case_is_forgotten(published):
 
 @pytest.mark.parametrize("row", EXPRESSED, ids=lambda row: TABLE[row][0][0])
 def test_cases(row, published, tmp_path):
-    """float32 sums of some hundred terms, in another order."""
+    """The outputs are float32 sums of some hundred terms, added in another order."""
     ways = {"ConvTranspose": transposed, "ConvInteger": of_integers, "CausalConvWithState": causal}
     cases = [case for name, case in published.items() if row_of(name) == row]
     assert cases
@@ -95,7 +95,7 @@ def test_cases(row, published, tmp_path):
 
 
 def planar(array):
-    """With a row's two axes where it has one."""
+    """Return the array with two spatial axes, if it has one."""
     return array[:, :, np.newaxis] if array.ndim == 3 else array
 
 
@@ -104,7 +104,7 @@ def convolved(case, folder):
 
 
 def of_integers(case, folder):
-    """What a zero point adds to the sums is taken off as a bias, and pads hold it."""
+    """Subtract the contribution of a zero point from the sums by a bias, and fill the pads with it."""
     W = case.inputs["w"] - case.inputs.get("w_zero_point", np.uint8(0)).astype(float).reshape(-1, 1, 1, 1)
     zero = float(case.inputs["x_zero_point"])
     taken_off = bias(-zero * W.sum(axis=(1, 2, 3)))
@@ -112,21 +112,21 @@ def of_integers(case, folder):
 
 
 def causal(case, folder):
-    """What went before a row is zeros; every channel has its own kernel."""
+    """Pad the start of a row with zeros; every channel has its own kernel."""
     X, W = case.inputs["input"], case.inputs["weight"]
     pads = f"0,0,{W.shape[-1] - 1},0"
     return apply(folder, X, W, "-p", pads, "-g", str(X.shape[1]), *bias(case.inputs.get("bias")))
 
 
 def apply(folder, X, W, *options):
-    """Z, from a file for each image."""
+    """Return Z, computed from one file per image."""
     images = save(folder, X, W)
     run("apply", *images, "-k", folder / "W.npy", *options, "-o", folder / "{stem}.Z.npy")
     return np.stack([np.load(image.with_suffix(".Z.npy")) for image in images])
 
 
 def save(folder, X, W):
-    """A kernel, and a file for each image; the paths of these."""
+    """Save a kernel, and one file per image; return the paths of the images."""
     np.save(folder / "W.npy", planar(W))
     images = [folder / f"x{number:02}.npy" for number in range(len(X))]
     for path, image in zip(images, planar(X), strict=True):
@@ -135,7 +135,7 @@ def save(folder, X, W):
 
 
 def transposed(case, folder):
-    """dV, whose V needs only its shape: the output's. A G for one image has no axis for images."""
+    """Return dV; V only needs the shape of the output. A G for one image has no axis for images."""
     X, W, B = (case.inputs.get(name) for name in "XWB")
     images = save(folder, np.zeros(case.output.shape), W)
     np.save(folder / "G.npy", planar(X) if len(X) > 1 else planar(X)[0])
@@ -146,7 +146,7 @@ def transposed(case, folder):
 
 
 def options(case):
-    """A node's attributes as options."""
+    """Return the attributes of a node as options."""
     get = case.attributes.get
     sizes = {option: get(name, [1, 1]) for option, name in (("-s", "strides"), ("-d", "dilations"))}
     pairs = [word for option, sides in sizes.items() for word in (option, joined([1, *sides][-2:]))]
@@ -154,7 +154,7 @@ def options(case):
 
 
 def padding(word, pads):
-    """Of one or two axes; ONNX tells all beginnings, then all ends."""
+    """Return the padding for one or two axes; ONNX lists all starts before all ends."""
     if word:
         return {b"SAME_UPPER": "same", b"SAME_LOWER": "same-lower"}[word]
     starts, ends = ([0, *half][-2:] for half in (pads[: len(pads) // 2], pads[len(pads) // 2 :]))

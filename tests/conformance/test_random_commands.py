@@ -1,4 +1,4 @@
-"""Random convolutions through every command, against the library, which other tests hold against others."""
+"""Random convolutions through every command, compared with the library, which other tests check."""
 
 import json
 import tempfile
@@ -24,7 +24,7 @@ def test_commands(try_many):
 
 
 def commands_agree(drawn):
-    """A convolution, and what chooses the places to explain."""
+    """Check every command on a convolution, and explain entries at places chosen by the drawn number."""
     convolution, number = drawn
     with tempfile.TemporaryDirectory() as folder:
         tensors = {name: integers(getattr(convolution, name), seed) for seed, name in enumerate("VKZ", start=1)}
@@ -40,7 +40,7 @@ def bias_shape(convolution):
 
 
 def words(folder, convolution, *, upstream=False, image=True):
-    """The arguments of a command."""
+    """Return the arguments of a command."""
     listed = {"-s": convolution.stride, "-d": convolution.dilation, "-p": convolution.padding}
     options = [word for option, value in listed.items() for word in (option, joined(value))]
     data = [folder / "V.npy"] if image else ["--input-shape", joined(convolution.V)]
@@ -81,7 +81,7 @@ def differentiated(folder, convolution, tensors, rng):
 
 
 def explained(folder, convolution, tensors, rng):
-    """One number of each."""
+    """Explain one entry of each tensor."""
     found = {"output": output(convolution, tensors), **vars(gradients(convolution, tensors))}
     for of, tensor in found.items():
         at = tuple(rng.integers(0, tensor.shape).tolist())

@@ -1,6 +1,6 @@
-"""Random convolutions: Z and every gradient against plain loops and against scipy, and what must hold of both.
+"""Random convolutions: Z and every gradient compared with plain loops and with scipy, and identities between them.
 
-Data are small integers, so that every sum is exact and ``==`` compares, but for algorithms that say that they round.
+Data are small integers, so that every sum is exact and ``==`` compares, except for algorithms that round.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("transforms_of_sm
 
 
 class Call(NamedTuple):
-    """A convolution, and how it is to be computed."""
+    """A convolution, and how to compute it."""
 
     convolution: Convolution
     bias: tuple[int, ...] = ()
@@ -59,12 +59,12 @@ def calls(draw):
 
 
 def operands(convolution):
-    """V, K and G."""
+    """Return V, K and G."""
     return (integers(getattr(convolution, name), seed) for seed, name in enumerate("VKZ", start=1))
 
 
 def test_plain_loops(try_many):
-    """Every algorithm, type, bias, workspace and number of threads."""
+    """Covers every algorithm, type, bias, workspace and number of threads."""
     try_many(calls(), agrees_with_plain_loops, 250)
 
 
@@ -92,13 +92,13 @@ def unless_refused(compute):
 
 
 def bias_gradient(G, rank):
-    """G summed to a number, to one a channel, or to one a unit."""
+    """Return G summed to one number, one per channel, or one per unit."""
     images = G.reshape(-1, *G.shape[-3:]) if rank else G
     return np.asarray(images.sum(axis={0: None, 1: (0, 2, 3), 3: 0}[rank]))
 
 
 def test_scipy_signal(try_many):
-    """Larger ones than plain loops can do."""
+    """Images are larger than plain loops can process."""
     try_many(convolutions(room=20, ranks=(2, 4)), agrees_with_scipy_signal, 100)
 
 
@@ -115,9 +115,9 @@ MODES = {"replicate": "nearest", "reflect": "mirror", "symmetric": "reflect", "w
 
 @st.composite
 def size_preserving(draw):
-    """A 2-D kernel with its anchor at any tap, which says how the pads are shared out.
+    """Draw a 2-D kernel with its anchor at any tap, which decides how the pads are split.
 
-    Pads are at most twice the image's extent: scipy 1.17's ``reflect`` reads outside the image for larger ones.
+    Pads are at most twice the extent of the image: ``reflect`` of scipy 1.17 reads outside the image for larger ones.
     """
     taps, dilation = draw(pairs(1, 6)), draw(pairs(1, 3))
     reaches = [d * (k - 1) for k, d in zip(taps, dilation, strict=True)]
@@ -128,7 +128,7 @@ def size_preserving(draw):
 
 
 def test_scipy_ndimage(try_many):
-    """Which extends the image by itself, and in ways of its own naming."""
+    """scipy.ndimage extends the image itself, with its own names for edges."""
     try_many(size_preserving(), agrees_with_scipy_ndimage, 300)
 
 

@@ -1,6 +1,6 @@
-"""Random layers against PyTorch in float64: Z by its convolution, dK, dV and db by its automatic differentiation.
+"""Random layers compared with PyTorch in float64: Z, and dK, dV and db by automatic differentiation.
 
-Data are small integers, of which either computes exact sums: ``==`` compares.
+Data are small integers, whose sums are exact in both: ``==`` compares.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from convcli import conv2d, conv2d_grad
 
 pytestmark = pytest.mark.conformance
 
-# Our edges by torch's names; it has no symmetric one.
+# The names of convcli's edges in torch, which has no symmetric edge.
 MODES = {"zero": "zeros", "replicate": "replicate", "reflect": "reflect", "wrap": "circular"}
 EDGES = st.just("zero") | st.sampled_from(tuple(MODES))
 EXPLICIT = st.tuples(PADS, PADS, PADS, PADS)
@@ -23,14 +23,14 @@ BALANCED = pairs(0, 5)
 
 @pytest.fixture(scope="module", autouse=True)
 def alone():
-    """Skips all where torch is missing. It is imported in functions: seconds that only a run of these tests takes."""
+    """Skip all tests if torch is missing. Import it in functions, because that takes seconds."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
 
 
 @st.composite
 def layers(draw, paddings, edges=EDGES, strides=STRIDES):
-    """Banks that torch takes: one axis of images at most, and an image that is no smaller than what pads copy of it."""
+    """Draw banks that torch accepts: at most one axis of images, and images that are no smaller than their pads."""
     layer = draw(
         convolutions(room=8, strides=strides, paddings=paddings, edges=edges, ranks=(4,), flips=st.just(False))
     )
@@ -39,7 +39,7 @@ def layers(draw, paddings, edges=EDGES, strides=STRIDES):
 
 
 def test_automatic_differentiation(try_many):
-    """Any stride, pads, edge, dilation, groups and batch, of arrays that lie in memory by rows or by columns."""
+    """Covers any stride, pads, edge, dilation, groups and batch, for arrays in row-major or column-major order."""
     drawn = st.tuples(layers(EXPLICIT), st.sampled_from("CF"))
     try_many(drawn, agrees_with_autograd, 1000)
 
@@ -73,13 +73,13 @@ def padded(V, layer):
 
 
 def test_transposed_convolution(try_many):
-    """conv_transpose2d is dV. Its output_padding are the rows and columns that the stride leaves over."""
+    """conv_transpose2d is dV. Its output_padding is the number of rows and columns in the remainder of the stride."""
     drawn = layers(BALANCED, edges=st.just("zero")).filter(leaves_less_over_than_it_steps)
     try_many(drawn, agrees_with_transposed, 100)
 
 
 def leaves_less_over_than_it_steps(layer):
-    """What torch asks of output_padding; ours has no such limit."""
+    """Return whether torch accepts this output_padding; convcli has no such limit."""
     steps = zip(left_over(layer), layer.stride, layer.dilation, strict=True)
     return all(rest < max(stride, dilation) for rest, stride, dilation in steps)
 
@@ -108,7 +108,7 @@ def agrees_with_transposed(layer):
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 def test_layers_with_modes(try_many):
-    """torch.nn.Conv2d, whose ``same`` is ours at stride 1, which is the only one that it allows."""
+    """torch.nn.Conv2d allows ``same`` only at stride 1, where it equals that of convcli."""
     same = layers(st.just("same"), strides=st.just((1, 1)))
     try_many(same | layers(BALANCED), agrees_with_module, 100)
 

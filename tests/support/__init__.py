@@ -1,1 +1,1 @@
-"""What several test files share: references, geometries, command lines."""
+"""Helpers that several test files share: references, geometries, command lines."""

@@ -1,4 +1,4 @@
-"""Every registered algorithm, with what may be asked of it."""
+"""Every registered algorithm, with its options and its rounding."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,12 @@ from convcli.engine.plan import UNSHARED
 from convcli.errors import OptionError
 from support.reference import assert_same
 
-# Integers come out as integers. The others round: transforms and singular values are no integers.
-# ``auto`` rounds only where much is to be saved, which these tests are too small for.
+# Integers give exact integers. The others round, because transforms and singular values are not integers.
+# ``auto`` rounds only where that saves much time, which it does not in tests of this size.
 EXACT = {"direct", "im2col", "toeplitz", "auto"}
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
 
-# For weights that are shared; the one for others has tests of its own.
+# For shared weights; the algorithm for unshared weights has its own tests.
 each_convolution = pytest.mark.parametrize("algorithm", [*(name for name in CONVOLUTIONS if name != UNSHARED), "auto"])
 each_kernel_gradient = pytest.mark.parametrize(
     "algorithm", [*(name for name in KERNEL_GRADIENTS if name != UNSHARED), "auto"]
@@ -21,7 +21,7 @@ each_kernel_gradient = pytest.mark.parametrize(
 
 
 def assert_agrees(actual, expected, algorithm):
-    """Equal, or for an algorithm that rounds within its bound, relative to the largest output."""
+    """Raise unless the arrays are equal, or for an algorithm that rounds, close relative to the largest output."""
     if algorithm in EXACT:
         assert_same(actual, expected)
         return
@@ -32,7 +32,7 @@ def assert_agrees(actual, expected, algorithm):
 
 
 def unless_refused(compute, algorithm):
-    """What ``compute`` returns; the test is skipped where the algorithm says that it cannot do the case."""
+    """Return what ``compute`` returns; skip the test if the algorithm refuses the case."""
     try:
         return compute()
     except OptionError as error:

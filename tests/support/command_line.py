@@ -1,7 +1,7 @@
-"""The program as its users run it: a process of its own, with real files, pipes and exit codes.
+"""Run the program as its users do: as a process, with real files, pipes and exit codes.
 
-What runs is the console script beside the interpreter, not the function that it calls: a pipeline needs a
-``convcli`` on its PATH, and the script's own declaration is tested along the way.
+This runs the console script next to the interpreter instead of the function that it calls, because a pipeline needs a
+``convcli`` on its PATH; it also tests the declaration of the script.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ CONVCLI = SCRIPTS / "convcli"
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 TIMEOUT = 60
 
-# What the outside may say about colour and width, which tests say themselves.
+# Variables that set colour and width; tests set them themselves.
 _TASTES = {
     "COLUMNS",
     "LINES",
@@ -38,21 +38,21 @@ _TASTES = {
     "PY_COLORS",
     "GITHUB_ACTIONS",
 }
-# As a user's does, the program keeps its bytecode: some hundred processes start a third sooner.
+# The program keeps its bytecode, as it does for users: hundreds of processes start a third faster.
 _SLOWING = {"PYTHONDONTWRITEBYTECODE"}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _TASTES | _SLOWING} | {
     "PATH": os.pathsep.join([str(SCRIPTS), os.environ.get("PATH", os.defpath)]),
     "TERM": "xterm-256color",
-    # A warning inside the program is an error, as it is in the tests.
+    # A warning inside the program is an error, as in the tests.
     "PYTHONWARNINGS": "error",
-    # Numpy starts sooner without threads, of which tests of this size have no need.
+    # NumPy starts faster without threads, and tests of this size do not need them.
     "OPENBLAS_NUM_THREADS": "1",
 }
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a process leaves behind."""
+    """The exit code and the output of a process."""
 
     code: int
     out: bytes
@@ -67,7 +67,7 @@ def convcli(
 
 
 def shell(script: str, cwd: Path) -> Result:
-    """Run a script of bash that fails if any part of a pipeline fails; ``convcli`` is on its PATH."""
+    """Run a bash script that fails if any part of a pipeline fails; ``convcli`` is on its PATH."""
     return _run(["bash", "-c", f"set -o pipefail; {script}"], cwd, subprocess.DEVNULL, {})
 
 
@@ -85,10 +85,10 @@ def terminal(
     typed: bytes = b"",
     **env: str,
 ) -> tuple[int, str, str]:
-    """Exit code, what a terminal at stdout, of so many lines and columns, is sent, and stderr.
+    """Return the exit code, what a terminal of this size at stdout receives, and stderr.
 
-    answer: what the terminal replies to what it is sent; it then is at stdin too, and the one that we are started from.
-    typed: what is typed ahead.
+    answer: the reply of the terminal to what it receives; the terminal is then also stdin and the controlling terminal.
+    typed: input that is typed ahead.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
@@ -108,7 +108,7 @@ def terminal(
 
 
 def terminal_at_stderr(*arguments: str | Path, cwd: Path) -> tuple[int, str]:
-    """Exit code, and what a terminal at stderr is sent."""
+    """Return the exit code, and what a terminal at stderr receives."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     with subprocess.Popen(
@@ -137,7 +137,7 @@ def _sent(descriptor: int, answer: Callable[[bytes], bytes] | None) -> Iterable[
 
 
 def _read_terminal(descriptor: int) -> bytes:
-    """The next bytes; none when the other side has closed it, which Linux reports as an error."""
+    """Return the next bytes; none if the other side has closed it, which Linux reports as an error."""
     try:
         return os.read(descriptor, 65536)
     except OSError:
@@ -145,47 +145,47 @@ def _read_terminal(descriptor: int) -> bytes:
 
 
 def two_at_a_time(run: Callable[[str], Any], items: Iterable[str]) -> dict[str, Any]:
-    """What ``run`` returns for each item, from two threads: a table of commands takes half the time."""
+    """Return the result of ``run`` for each item, from two threads, which halves the time of a table of commands."""
     each = list(items)
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(each, pool.map(run, each), strict=True))
 
 
 def succeed(*arguments: str | Path, cwd: Path, stdin: bytes | int = subprocess.DEVNULL) -> bytes:
-    """Run the program, which says nothing on stderr; its stdout."""
+    """Run the program, check that it prints nothing on stderr, and return its stdout."""
     result = convcli(*arguments, cwd=cwd, stdin=stdin)
     assert (result.code, result.err) == (0, "")
     return result.out
 
 
 def with_samples(folder: Path) -> Path:
-    """The folder, with the sample images and a bank in it, so that commands from the README run there."""
+    """Return the folder with the sample images and a bank in it, so that commands from the README run there."""
     (folder / "sample_images").symlink_to(SAMPLES)
     shutil.copy(SAMPLES / "bank.json", folder)
     return folder
 
 
 def pixels(picture: Path | bytes) -> Any:
-    """A picture file's pixels as Pillow reads them: (H, W), or (C, H, W) where there are several channels."""
+    """Return the pixels of a picture file as Pillow reads them: (H, W), or (C, H, W) if there are several channels."""
     with PIL.Image.open(BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
         array = np.asarray(image)
     return array if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
 def array(data: bytes) -> Any:
-    """The array in the bytes of an .npy."""
+    """Return the array in the bytes of an .npy."""
     return np.load(BytesIO(data), allow_pickle=False)
 
 
 def npy(values: Any) -> bytes:
-    """The bytes of an .npy."""
+    """Return the bytes of an .npy."""
     stream = BytesIO()
     np.save(stream, values)
     return stream.getvalue()
 
 
 def save_picture(path: Path, channels: Any, **options: Any) -> Any:
-    """Save (C, H, W) as a picture, with Pillow's options, and give them back."""
+    """Save (C, H, W) as a picture with Pillow's options, and return it."""
     bands = [PIL.Image.fromarray(channel) for channel in channels]
     mode = {1: bands[0].mode, 3: "RGB", 4: "RGBA"}[len(bands)]
     picture = bands[0] if len(bands) == 1 else PIL.Image.merge(mode, bands)

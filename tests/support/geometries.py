@@ -29,13 +29,13 @@ class Case(NamedTuple):
 
     @property
     def plain(self):
-        """As ``reference`` takes them."""
+        """The options in the form that ``reference`` takes."""
         names = ("stride", "pads", "dilation", "groups", "edge")
         return {name: getattr(self, name) for name in names}
 
     @property
     def options(self):
-        """As ``conv2d`` takes them."""
+        """The options in the form that ``conv2d`` takes."""
         options = self.plain
         return {"padding": options.pop("pads"), **options}
 
@@ -97,17 +97,17 @@ WORKSPACES = (1, *(int(2500 * 1.5**power) for power in range(10)))
 
 
 def integers(shape, seed):
-    """Random integers as float64, small enough that every sum of products is exact, in float32 too."""
+    """Return random integers as float64, so small that every sum of products is exact, also in float32."""
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(float)
 
 
 def operands(case):
-    """V, K and G of a case."""
+    """Return V, K and G of a case."""
     return integers(case.V, seed=1), integers(case.K, seed=2), integers(case.Z, seed=3)
 
 
 def random_case(seed):
-    """A geometry of some thousand pixels with everything drawn at random, whose fill is linear in V."""
+    """Return a random geometry of some thousand pixels, whose fill is linear in V."""
     draw = np.random.default_rng(seed).integers
     groups, ins, outs = draw(1, 4, 3).tolist()
     taps, stride, dilation = draw(1, 6, 2).tolist(), tuple(draw(1, 5, 2).tolist()), tuple(draw(1, 4, 2).tolist())
@@ -117,5 +117,5 @@ def random_case(seed):
 
 
 def geometry_of(V_shape, K_shape, **options):
-    """The geometry that the words of ``conv2d`` mean for these shapes."""
+    """Return the geometry of these options for these shapes."""
     return parse_settings(**options).geometry(V_shape, K_shape)

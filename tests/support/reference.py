@@ -1,9 +1,9 @@
-"""Convolution and its gradients by plain loops from the definition, and what compares arrays with them.
+"""Convolution and its gradients by plain loops from the definition, and comparisons of arrays.
 
-Slow, and imports nothing from convcli. Arrays are always in full form: V (N, C_in, H, W),
+Slow; imports nothing from convcli. Arrays are always in full form: V (N, C_in, H, W),
 K (C_out, C_in/groups, kh, kw) or tiled (C_out, tr, tc, C_in/groups, kh, kw), G and Z (N, C_out, OH, OW).
 pads are (top, bottom, left, right).
-Padding is numpy.pad's, its adjoint is taken pixel by pixel.
+Padding is numpy.pad's; its adjoint is computed pixel by pixel.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def conv2d(V, K, stride, pads, dilation, groups, edge):
 
 
 def conv2d_grad(V, K, G, stride, pads, dilation, groups, edge):
-    """dK, dV, db (C_out,)."""
+    """Return dK, dV and db (C_out,)."""
     V_padded = padded(V, pads, edge)
     dK, dV_padded = np.zeros(K.shape), np.zeros(V_padded.shape)
     for z, v, w in steps(K.shape, G.shape, stride, dilation, groups):
@@ -30,7 +30,7 @@ def conv2d_grad(V, K, G, stride, pads, dilation, groups, edge):
 
 
 def steps(K_shape, Z_shape, stride, dilation, groups):
-    """Every product of the definition: the indices (image, i, j, k), (image, l, a, c), (i, ..., l, m, n) that meet."""
+    """Yield the indices of every product of the definition: (image, i, j, k), (image, l, a, c), (i, ..., l, m, n)."""
     per_group, tiling = K_shape[0] // groups, K_shape[1:-3]
     for image, i, j, k in np.ndindex(*Z_shape):
         phase = (j % tiling[0], k % tiling[1]) if tiling else ()
@@ -47,7 +47,7 @@ def output_shape(V_shape, K_shape, stride, pads, dilation):
 
 
 def padded(V, pads, edge):
-    """V with its last two axes padded."""
+    """Return V with its last two axes padded."""
     widths = [(0, 0)] * (V.ndim - 2) + [pads[:2], pads[2:]]
     if edge in NUMPY_PAD_MODES:
         return np.pad(V, widths, mode=NUMPY_PAD_MODES[edge])
@@ -56,7 +56,7 @@ def padded(V, pads, edge):
 
 
 def unpadded(dV_padded, shape, pads, edge):
-    """The adjoint of ``padded``: pad the pixels' own numbers, and send each gradient where its number says."""
+    """Apply the adjoint of ``padded``: pad the indices of pixels, and add each gradient to the pixel of its index."""
     numbers = np.arange(np.prod(shape), dtype=float).reshape(shape)
     sources = padded(numbers, pads, edge if edge in NUMPY_PAD_MODES else "constant:-1")
     dV = np.zeros(np.prod(shape))
@@ -67,7 +67,7 @@ def unpadded(dV_padded, shape, pads, edge):
 
 
 def central_differences(function, parameter):
-    """dJ/dparameter of a J that is linear in it, entry by entry: a step of 1 is then exact."""
+    """Return dJ/dparameter of a J that is linear in the parameter; central differences are then exact at step 1."""
     gradient = np.zeros(parameter.shape)
     for at in np.ndindex(*parameter.shape):
         step = np.zeros(parameter.shape)
@@ -77,12 +77,12 @@ def central_differences(function, parameter):
 
 
 def block_diagonal(K, channels):
-    """The bank (channels, channels, kh, kw) that filters every channel alone with the 2-D kernel K."""
+    """Return the bank (channels, channels, kh, kw) that filters every channel separately with the 2-D kernel K."""
     return np.eye(channels)[:, :, None, None] * K
 
 
 def assert_same(actual, expected):
-    """Same shape, and every entry ``==``."""
+    """Raise unless the shapes are the same and all entries are equal."""
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
     differing = np.argwhere(actual != expected)
     if len(differing):
@@ -91,9 +91,9 @@ def assert_same(actual, expected):
 
 
 def assert_adjoint(G, Z, parameter, gradient):
-    """<G, Z> = <gradient, parameter>, which holds for every parameter that Z is linear in.
+    """Raise unless <G, Z> = <gradient, parameter>, which holds for every parameter that Z is linear in.
 
-    The tolerance is a thousand times what float64 rounds in such sums: some 1e-15 of the terms' magnitude.
+    The tolerance is a thousand times the rounding of such sums in float64, about 1e-15 of the magnitude of the terms.
     """
     left, right = np.vdot(G, Z), np.vdot(gradient, parameter)
     scale = np.vdot(abs(G), abs(Z)) + np.vdot(abs(gradient), abs(parameter))

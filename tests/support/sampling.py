@@ -1,4 +1,4 @@
-"""Drawing inputs by hypothesis, from the seed and for as long as a run says (fixtures ``seed`` and ``soak``)."""
+"""Draw inputs with hypothesis, from the seed and for the length of a run (fixtures ``seed`` and ``soak``)."""
 
 import hypothesis
 

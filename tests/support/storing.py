@@ -1,12 +1,12 @@
-"""Maps that come part by part, put together."""
+"""Put together output maps that arrive tile by tile."""
 
 import numpy as np
 
 
 def together(convolve_and_store, geometry, dtype=float):
-    """Z ``(C_out, OH, OW)``, every number of which must come once.
+    """Return Z ``(C_out, OH, OW)``; fail if a number of it is missing or arrives twice.
 
-    convolve_and_store: is given the function that takes the parts.
+    convolve_and_store: called with the function that takes the tiles.
     """
     Z = np.full(geometry.output_blocks, np.nan, dtype)
 
