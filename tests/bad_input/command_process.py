@@ -1,4 +1,4 @@
-"""The program's commands, one after the other in one process: what each leaves at the descriptors that it was given.
+"""Run commands of the program one after the other in one process, each with its own descriptors.
 
 Run by ``many_commands``, which says over stdin what to run, and is told over stdout what came of it.
 """
@@ -17,16 +17,16 @@ from pathlib import Path
 
 import typer.main
 
-# Of a command, which then has no end for all that a user knows.
+# Seconds for one command, after which it counts as endless.
 SECONDS = 30
 LARGEST_FILE = 64 << 20
 
 
 def serve(main, requests, answers):
-    """Run each command that is asked for, a line of JSON each; answer with a line of JSON."""
+    """Run the command in each line of JSON, and answer with a line of JSON."""
     from convcli.cli import sources
 
-    # To make the commands anew takes longer than to run one.
+    # Building the commands again takes longer than running one.
     typer.main.get_command = cache(typer.main.get_command)
     for line in requests:
         request = json.loads(line)
@@ -38,7 +38,7 @@ def serve(main, requests, answers):
 
 
 def run(main, stdin):
-    """Exit code, stdout and stderr of one command; one that does not end ends the process."""
+    """Return exit code, stdout and stderr of one command; a command that does not end ends the process."""
     with ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         files[0].write(stdin)
@@ -51,13 +51,13 @@ def run(main, stdin):
         code = exit_code(main)
         signal.alarm(0)
         sys.stdout.flush()
-        # What main has made of it.
+        # The stream that main has installed.
         os.close(sys.stderr.fileno())
         return {"code": code, "out": contents(files[1]), "err": contents(files[2])}
 
 
 def exit_code(main):
-    """What the interpreter would leave with: 1, and a traceback on stderr, for an exception."""
+    """Return the exit code that the interpreter would have: for an exception 1, with a traceback on stderr."""
     try:
         main()
         return 0
@@ -74,14 +74,14 @@ def contents(file):
 
 
 def taken():
-    """Bytes of memory that may be written to, as the limit counts them."""
+    """Return the bytes of writable memory, as the limit counts them."""
     return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
 
 
 if __name__ == "__main__":
-    # By which libraries may tell of what they will do otherwise.
+    # Libraries announce future changes by these warnings.
     warnings.simplefilter("ignore", DeprecationWarning)
-    # Answers go where stdout was: the commands get other files for theirs.
+    # Answers go to the original stdout: the commands get other files.
     channels = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     beyond = int(sys.argv[1])
     from convcli.cli import main

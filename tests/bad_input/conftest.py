@@ -6,6 +6,6 @@ from many_commands import Commands
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory):
-    """The process in which a file's commands run."""
+    """Yield the process in which the commands of a test file run."""
     with Commands(tmp_path_factory.mktemp("commands")) as found:
         yield found

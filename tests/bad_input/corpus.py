@@ -1,4 +1,4 @@
-"""Small files of every kind that can be read, to be damaged: pictures in every format and mode, and arrays."""
+"""Small files of every readable kind, to be damaged: pictures in every format and mode, and arrays."""
 
 import struct
 import warnings
@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 7, 9
 LEVELS = np.random.default_rng(1).integers(0, 65536, (HEIGHT, WIDTH, 4), np.uint16)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-# What each of Pillow's formats saves.
+# The modes that each format of Pillow saves.
 MODES = {
     "AVIF": ("RGB", "RGBA"),
     "BLP": ("P",),
@@ -49,13 +49,13 @@ BILEVEL_COMPRESSIONS = ("tiff_ccitt", "group3", "group4")
 
 
 def pictures() -> dict[str, bytes]:
-    """By what they are."""
+    """Return the pictures by their names."""
     found = dict(_by_pillow()) | dict(_with_metadata()) | dict(_of_frames()) | dict(_deep()) | dict(_by_hand())
     return found | {f"tiff {name}": data for name, data in _tiffs()}
 
 
 def arrays() -> dict[str, bytes]:
-    """The ``.npy`` of every type that can be read, and some of those that cannot; and archives."""
+    """Return the ``.npy`` of every type that can be read, of some that cannot, and archives."""
     numbers = np.arange(3 * HEIGHT * WIDTH).reshape(3, HEIGHT, WIDTH)
     types = ("u1", "<i2", ">u2", "<i4", ">i8", "f2", "<f4", ">f8", "g", "?", "c8", "S3", "U2", "M8[s]", "m8[s]", "V4")
     found = {f"npy {name}": _npy(numbers.astype("u1").astype(name)) for name in types}
@@ -75,7 +75,7 @@ def arrays() -> dict[str, bytes]:
 
 
 def files() -> dict[str, bytes]:
-    """Both."""
+    """Return pictures and arrays."""
     return pictures() | arrays()
 
 
@@ -103,7 +103,7 @@ def _picture(mode: str, number: int = 0) -> PIL.Image.Image:
 def _saved(picture: PIL.Image.Image, format: str, **options: Any) -> bytes:
     stream = BytesIO()
     with warnings.catch_warnings():
-        # A later Pillow is to lose some formats; until then they are read.
+        # A later Pillow will drop some formats; until then they are read.
         warnings.simplefilter("ignore", DeprecationWarning)
         picture.save(stream, format, **options)
     return stream.getvalue()
@@ -145,7 +145,7 @@ def _deep() -> Iterator[tuple[str, bytes]]:
 
 
 def _tiffs() -> Iterator[tuple[str, bytes]]:
-    """By name."""
+    """Yield the name and the bytes of each TIFF."""
     for compression in COMPRESSIONS:
         yield compression, _saved(_picture("RGB"), "TIFF", compression=compression)
     for compression in BILEVEL_COMPRESSIONS:
@@ -183,7 +183,7 @@ def _tiff(samples: Any, **options: Any) -> bytes:
 
 
 def _by_hand() -> Iterator[tuple[str, bytes]]:
-    """What can be read and not saved."""
+    """Yield formats that can be read but not saved."""
     planes = (LEVELS[..., :3] >> 8).astype(np.uint8)
     size = struct.pack(">II", HEIGHT, WIDTH)
     psd = b"8BPS\0\1" + bytes(6) + struct.pack(">H", 3) + size + struct.pack(">HH", 8, 3) + bytes(12) + bytes(2)
@@ -204,7 +204,7 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
 
 
 def png_with(kind: bytes, body: bytes) -> bytes:
-    """A PNG with that chunk behind its header."""
+    """Return a PNG with this chunk after its header."""
     data = _saved(_picture("RGB"), "PNG")
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return data[:33] + chunk + data[33:]

@@ -1,17 +1,17 @@
-"""Files damaged at random: cut, flipped, spliced, filled, and made to lie."""
+"""Damage files at random: cut, flip, splice, fill, and change fields."""
 
 import random
 import struct
 from collections.abc import Callable
 
-# What a header's field may be overwritten with: nothing, one, negative numbers, and the most that there is.
+# Values that overwrite the field of a header: zero, one, negative numbers, and the largest.
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 
 Damage = Callable[[bytes, bytes, random.Random], bytes]
 
 
 def damaged(data: bytes, other: bytes, draw: random.Random) -> bytes:
-    """The file, damaged in one to three ways, the last of which may be that it ends early."""
+    """Return the file, damaged in one to three ways; the last may cut off its end."""
     for _ in range(draw.choice((1, 1, 1, 2, 3))):
         data = draw.choice(_WAYS)(data, other, draw)
     return data
@@ -57,6 +57,6 @@ _WAYS: tuple[Damage, ...] = (_cut, _flip, _insert, _leave_out, _splice, _fill, _
 
 
 def _place(data: bytes, draw: random.Random) -> int:
-    """Half of the time among the first bytes, which are the header's."""
+    """Return a place: half of the time among the first bytes, which belong to the header."""
     end = max(1, len(data))
     return draw.randrange(min(end, 200) if draw.random() < 0.5 else end)

@@ -1,4 +1,4 @@
-"""Thousands of command lines through the program's own ``main``, in a process with little memory that can be killed."""
+"""Run thousands of command lines through the program's ``main``, in a killable process with little memory."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LINE = re.compile(r"convcli: (error|warning|note|loss|dry run|progress|interrupt
 
 
 class Commands:
-    """A process in which commands run one after the other; another follows where one has ended it.
+    """A process in which commands run one after the other; if a command ends it, a new one starts.
 
     memory: bytes that they may take beyond what the program takes by itself.
     """
@@ -34,7 +34,7 @@ class Commands:
             self._process.communicate()
 
     def run(self, *arguments, stdin=b"", cwd=None):
-        """Exit code, stdout and stderr. Fails where the command did not end, or crashed."""
+        """Return exit code, stdout and stderr. Fail if the command did not end, or crashed."""
         self.count += 1
         process = self._started()
         request = {
@@ -64,11 +64,11 @@ class Commands:
 
 
 def assert_well_mannered(result, arguments=()):
-    """Done, or one line that says why not; nothing that a terminal would obey."""
+    """Assert success, or one line that gives the reason, without characters that a terminal would obey."""
     told = f"{arguments}\n{result.code}\n{result.err}"
     assert result.code in (0, 1, 2), told
     lines = result.err.splitlines()
     assert all(LINE.fullmatch(line) and line.isprintable() and len(line) < LONGEST_LINE for line in lines), told
     errors = [line for line in lines if line.startswith("convcli: error: ")]
-    # A check that does not hold tells so on stdout.
+    # A check that fails prints its result on stdout.
     assert len(errors) == (result.code != 0 and not result.out), told

@@ -1,4 +1,4 @@
-"""Kernel JSON, and JSON of other tensors, that is broken in every way: an error in one line that gives its place."""
+"""Kernel JSON and JSON of other tensors, broken in every way: an error is one line with its place."""
 
 import json
 import random
@@ -67,7 +67,7 @@ def test_numbers_at_the_ends_of_float64(data, weights):
 
 
 def read(parse, *arguments):
-    """What it gives, or else what is wrong."""
+    """Return the result and no error, or None and the message of the error."""
     try:
         return parse(*arguments), ""
     except ConvcliError as error:
@@ -80,7 +80,7 @@ def assert_placed(error):
 
 
 def hold(data):
-    """A kernel that can be written and read again, or one line that begins with the name of the source."""
+    """Assert that the data is a kernel that can be written and read again, or gives one line that names the source."""
     kernel, error = read(parse_kernel, data, "source", "name")
     if error:
         assert_placed(error)
@@ -141,7 +141,7 @@ def test_any_bytes(try_many):
 
 @pytest.mark.slow
 def test_mutations_of_kernels(seed, soak, tried):
-    """Cut, doubled, and with bytes of JSON's own put anywhere."""
+    """Texts are cut, doubled, and get characters of JSON's syntax anywhere."""
     draw = random.Random(seed)
     for _ in range(8000 * soak):
         text = bytearray(draw.choice([GRID, BANK]))
@@ -217,7 +217,7 @@ def test_a_million_weights_can_be_used_within_memory(tmp_path, name):
 
 @pytest.mark.slow
 def test_a_hundred_megabytes(tmp_path):
-    """Many times as much text as can be weights: refused by its shape, in memory of a few times the text."""
+    """A text much larger than any kernel is refused by its shape, in memory of a few times the text."""
     row = "[" + ",".join(["0.123456789"] * 3000) + "]"
     (tmp_path / "k.json").write_text("[" + ",".join([row] * 2800) + ",[1]]")
     assert (tmp_path / "k.json").stat().st_size > 100e6

@@ -17,14 +17,14 @@ SHORTER = (
 
 @pytest.fixture
 def folder(tmp_path):
-    """Zeros, which take no room on the disk, in files that are mapped."""
+    """Make mapped files of zeros, which take no room on the disk."""
     np.lib.format.open_memmap(tmp_path / "V.npy", "w+", np.float32, SHAPE)
     tifffile.memmap(tmp_path / "V.tif", shape=SHAPE[1:], dtype=np.float32, photometric="minisblack")
     return tmp_path
 
 
 def start(*arguments, cwd):
-    """The program, once it has opened its input and before it has read it."""
+    """Start the program, and return when it has opened its input and not yet read it."""
     command = [CONVCLI, *arguments, "-v", "--threads", "1"]
     process = subprocess.Popen(
         command, cwd=cwd, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

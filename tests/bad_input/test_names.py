@@ -1,4 +1,4 @@
-"""Names of files of any bytes, on the command line and in lists; and what of them a terminal and a log are shown."""
+"""File names of any bytes, on the command line and in lists, and how a terminal and a log show them."""
 
 import json
 import os
@@ -41,7 +41,7 @@ NAMES = [
 
 @pytest.fixture
 def folder(tmp_path):
-    """One picture under every name."""
+    """Save one picture under every name."""
     np.save(tmp_path / "V.npy", np.arange(20, dtype=np.uint8).reshape(1, 4, 5))
     for name in NAMES:
         shutil.copy(os.fsencode(tmp_path / "V.npy"), os.path.join(os.fsencode(tmp_path), name))
@@ -104,13 +104,13 @@ def test_lists_of_json_and_patterns(word, is_array):
 
 
 def test_every_name(commands, folder):
-    """Given by itself behind --, all together in a list, and as the folder that holds them."""
+    """Names are given after --, in a list, and by the folder that holds the files."""
     expected = {os.fsdecode(name) for name in NAMES} | {"V.npy"}
     for name in NAMES:
         result = commands.run("plan", "-k", "box", "--json", "--", name, cwd=folder)
         assert (result.code, result.err) == (0, ""), name
     data = b"\0".join([*NAMES, b"V.npy"])
-    # In a folder "...npy" is a hidden file without an extension.
+    # In a folder, "...npy" is a hidden file without an extension.
     for arguments, left_out in ((["--files-from", "-", "-0"], set()), (["."], {"...npy"})):
         result = commands.run(
             "apply", "-k", "box", "--dry-run", "--json", "-o", "o/", *arguments, stdin=data, cwd=folder
@@ -125,7 +125,7 @@ def test_every_name(commands, folder):
 
 
 def test_files_of_every_name_are_written(commands, folder):
-    """But for the one whose output's name is too long, which is told of."""
+    """All are written except one whose output name is too long, which is reported."""
     result = commands.run("apply", "-k", "box", "-f", "npy", "-o", "o/", ".", "--json", "-v", cwd=folder)
     assert result.code == 1
     failed = [line for line in result.err.splitlines() if line.startswith("convcli: error: ")]
@@ -152,7 +152,7 @@ def test_a_name_that_is_not_utf8_is_told_as_it_can_be(folder):
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_a_log_with_names_that_are_not_utf8_is_json(folder):
-    """Python reads the bytes back from it; jq shows what stands for them."""
+    """Python reads the bytes back from the JSON; jq shows their replacements."""
     script = "convcli apply --dry-run --json -k box -o o/ -- $'\\xff\\xfe.npy' | jq -r .kernel"
     assert shell(script, folder).out == b"box\n"
 
@@ -210,7 +210,7 @@ def test_lists_that_end_names_in_nul():
 
 @pytest.mark.slow
 def test_any_list(commands, tmp_path, try_many):
-    """Of names of any bytes, most of which no file has."""
+    """Lists hold names of any bytes; most of the files do not exist."""
     (tmp_path / "a").touch()
 
     def hold(drawn):

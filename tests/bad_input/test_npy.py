@@ -1,4 +1,4 @@
-"""``.npy`` whose headers lie, and archives of them: nothing is allocated, expanded or run for what they say."""
+"""``.npy`` with false headers, and archives of them: nothing is allocated, expanded or run because of them."""
 
 import os
 import struct
@@ -20,7 +20,7 @@ UNREADABLE = "expected a .npy as numpy.save writes it, given one that cannot be 
 
 
 def npy_that_says(header, numbers=100, version=(1, 0)):
-    """An ``.npy`` of that header, and so many bytes."""
+    """Return an ``.npy`` with this header, followed by this many bytes."""
     length = struct.pack("<H" if version == (1, 0) else "<I", len(header) + 1)
     return b"\x93NUMPY" + bytes(version) + length + header.encode() + b"\n" + bytes(numbers)
 
@@ -78,7 +78,7 @@ def test_what_python_warns_of_in_a_header_is_not_heard(header, tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_archives_are_not_opened(method, tmp_path):
-    """Of 60 MB within 60 KB, nothing is expanded."""
+    """The archive holds 60 MB in 60 KB; nothing is expanded."""
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("a.npy", npy_that_says(of("(1, 60000000)", "'u1'"), 60_000_000 if method else 100))

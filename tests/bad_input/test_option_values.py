@@ -1,4 +1,4 @@
-"""Any text as the value of any option: done, or one line that says what was expected."""
+"""Any text as the value of any option: success, or one line that says what was expected."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from convcli.cli.app import app
 from convcli.cli.text import kernels as kernels_text
 from convcli.kernels.presets import preset
 
-# A right command line of each command, to which one option more is given, or another argument.
+# A valid command line of each command, which then gets another option or argument.
 OPTIONS = {
     "apply": ["-k", "box", "-o", "o.npy", "--overwrite"],
     "grad": ["-k", "box"],
@@ -56,7 +56,7 @@ TEXTS = st.one_of(
 
 
 def parameters():
-    """Each option with a value, and each argument, of each command, as the program itself lists them."""
+    """Yield each option with a value, and each argument, of each command of the program."""
     for name, command in typer.main.get_command(app).commands.items():
         for parameter in command.params:
             if not getattr(parameter, "is_flag", False):
@@ -68,7 +68,7 @@ COMMANDS = st.sampled_from(PARAMETERS)
 
 
 def command_line(name, option, text):
-    """A command with this value; None where it could reach another machine, or start processes."""
+    """Return a command line with this value; None if it could reach another machine or start processes."""
     if option == "--cluster" and (re.search(r"\d\s*$", text) or text.startswith("-")):
         return None
     if option is None:
@@ -99,7 +99,7 @@ def test_every_command_has_a_right_command_line(commands):
 
 
 def test_every_option_takes_one_word_of_each_kind(commands):
-    """Here a few of them; below all."""
+    """Only a few values; the next test tries all."""
     for number, (name, option) in enumerate(PARAMETERS):
         for text in ("\x1b[31m\n\udcff", WORDS[number % len(WORDS)]):
             try_it(commands, name, option, text)
@@ -107,7 +107,7 @@ def test_every_option_takes_one_word_of_each_kind(commands):
 
 @pytest.mark.slow
 def test_every_option_takes_every_word(commands, seed, soak, tried):
-    """A part of them at a time, another one by each seed, and with --soak 48 all."""
+    """Each seed tries another part of the values, and --soak 48 tries all."""
     pairs = [(*parameter, word) for parameter in PARAMETERS for word in WORDS]
     step = max(1, 48 // soak)
     for name, option, text in pairs[seed % step :: step]:

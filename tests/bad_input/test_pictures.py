@@ -1,4 +1,4 @@
-"""Damaged pictures, arrays and archives: each is read, or ends in one line."""
+"""Damaged pictures, arrays and archives: each is read, or gives one line."""
 
 import random
 import re
@@ -18,7 +18,7 @@ from support.command_line import Result, convcli
 from convcli.errors import FileError
 from convcli.pictures.images import decode_frames, decode_header, decode_image, limit_pixels
 
-# A picture of the pixels that are allowed, its maps, and their copies.
+# The largest allowed picture, its maps, and their copies.
 MEMORY = 400 << 20
 PIXELS = 1_000_000
 
@@ -39,7 +39,7 @@ COMMANDS = (
 
 
 def assert_as_promised(folder, seed, count, kind):
-    """So many damaged files, each through one of the commands; a file at which that ends is left in the folder."""
+    """Run ``count`` damaged files through the commands; leave a file that ends the process in the folder."""
     seeds, draw, begun = list(corpus.KINDS[kind]().values()), random.Random(seed), time.monotonic()
     (folder / "out").mkdir(parents=True)
     read, faults = 0, []
@@ -60,7 +60,7 @@ def assert_as_promised(folder, seed, count, kind):
 
 
 def complaints(result, folder, *, several):
-    """What is not as promised. What could be read may be warned of first; of several, those before may be made."""
+    """Return what breaks a promise. A warning may precede an error; of several images, earlier ones may be written."""
     code, out, err = result.code, result.out, result.err
     lines, found = err.splitlines(), []
     if code not in (0, 1, 2):
@@ -97,7 +97,7 @@ def test_many_damaged_files(kind, count, seed, soak, tmp_path, tried):
 
 @pytest.mark.slow
 def test_some_in_processes_of_their_own(seed, tmp_path):
-    """As those in one process, but for what that leaves out: starting and ending."""
+    """Processes of their own also cover the start and the end of the program."""
     draw, seeds = random.Random(seed), list(corpus.files().values())
     for number in range(6):
         data = damage.damaged(draw.choice(seeds), draw.choice(seeds), draw)
@@ -136,7 +136,7 @@ def test_what_is_left_is_not_as_promised(tmp_path):
 
 @pytest.mark.parametrize("kind", [b"iCCP", b"zTXt"])
 def test_bombs_beside_the_pixels(kind):
-    """Of 50 MB within 50 KB, little is expanded."""
+    """The chunk holds 50 MB in 50 KB; little of it is expanded."""
     data = corpus.png_with(kind, b"a\0\0" + zlib.compress(bytes(50 << 20)))
     tracemalloc.start()
     with pytest.raises(FileError, match=r"^cannot read a: Decompressed data too large"):
@@ -161,7 +161,7 @@ def test_the_limit_of_pixels_is_for_pictures_within_pictures(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
 def test_what_is_damaged_was_whole():
-    """Or nothing would be tried but the first look at a file."""
+    """Undamaged files are readable; otherwise the tests would only cover the first look at a file."""
     unreadable = ("EPS", "only")
     for name, data in corpus.pictures().items():
         if not name.startswith(unreadable):

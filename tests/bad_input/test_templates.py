@@ -1,4 +1,4 @@
-"""Templates of output names: what a file's or a kernel's own name cannot make of them."""
+"""Templates of output names: the name of a file or kernel cannot lead out of the folder."""
 
 import os
 import random
@@ -158,7 +158,7 @@ def test_gradients_and_kernels_too(commands, folder):
 
 
 def test_links(commands, folder):
-    """A folder elsewhere is written into, as it was put there for that; a link to nothing or to an input is not."""
+    """An output folder may be a link to another folder; an output may not be a broken link or a link to an input."""
     work, elsewhere = folder / "deep" / "work", folder / "elsewhere"
     elsewhere.mkdir()
     (work / "out").mkdir()

@@ -1,4 +1,4 @@
-"""The program run within the tests' own process, many times a second, with its stdout at any descriptor."""
+"""Run the program in the tests' own process, many times per second, with stdout at any descriptor."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from convcli.cli.app import app
 
 
 def exit_code(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, descriptor: int) -> int:
-    """Run it with its stdout at a descriptor, which is closed afterwards."""
+    """Run the program with stdout at a descriptor, close the descriptor, and return the exit code."""
     with open(descriptor, "w") as stdout, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", stdout)
         with pytest.raises(SystemExit) as left:
@@ -20,7 +20,7 @@ def exit_code(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, descrip
 
 
 def piped(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[int, bytes]:
-    """The exit code, and what a reader gets who closes the pipe after so many bytes."""
+    """Return the exit code, and the bytes that a reader receives who closes the pipe after ``most`` bytes."""
     reader, writer = os.pipe()
     got = bytearray()
 

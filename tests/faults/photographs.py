@@ -1,4 +1,4 @@
-"""Many small files to be filtered, and what is in a folder."""
+"""Make many small files to filter, and read what a folder contains."""
 
 import os
 import re
@@ -11,7 +11,7 @@ TEMPORARY = re.compile(r"\.convcli-[0-9a-f]{16}\.tmp")
 
 
 def photographs(folder: Path, count: int, shape: tuple[int, int] = (30, 40)) -> list[str]:
-    """So many JPEGs and PNGs, in two folders within this one; their names, sorted."""
+    """Save ``count`` JPEGs and PNGs in two folders within this one; return their names, sorted."""
     random = np.random.default_rng(count)
     names = [f"{'ab'[number % 2]}/{number:03}.{('png', 'jpg')[number % 3 == 0]}" for number in range(count)]
     for name in names:
@@ -21,7 +21,7 @@ def photographs(folder: Path, count: int, shape: tuple[int, int] = (30, 40)) -> 
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """The bytes of every file in a folder and those within it."""
+    """Return the bytes of every file in a folder and its subfolders."""
     if not folder.exists():
         return {}
     found = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
@@ -29,5 +29,5 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 def without_temporaries(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Those that are not what a process that was killed may leave behind."""
+    """Return the files without those that a killed process may leave behind."""
     return {name: data for name, data in files.items() if not TEMPORARY.fullmatch(Path(name).name)}

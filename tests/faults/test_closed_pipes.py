@@ -1,4 +1,4 @@
-"""Stdout whose reader goes after any number of bytes, or whose disk is full; stderr that nobody reads.
+"""Stdout whose reader closes it after any number of bytes, or whose disk is full; stderr that nobody reads.
 
 What the interpreter still flushes at its end is for processes of their own: tests/test_cli_manners.py.
 """
@@ -13,7 +13,7 @@ from in_process import exit_code, piped
 from photographs import files_in, photographs
 from support.command_line import CONVCLI, save_picture, shell
 
-# Every command, in every form that it writes to stdout.
+# Every command, in every format that it writes to stdout.
 COMMANDS = [
     "apply V.npy -k box -o - -f npy",
     "apply V.npy -k box -o - -f png --range clip",
@@ -47,7 +47,7 @@ COMMANDS = [
     "--version",
 ]
 each_command = pytest.mark.parametrize("command", COMMANDS)
-# At --soak 1, of each seed and command.
+# Per seed and command, at --soak 1.
 READERS = 3
 
 

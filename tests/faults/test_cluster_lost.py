@@ -1,4 +1,4 @@
-"""A cluster that goes, freezes or has certificates: one line in bounded time, nothing half-written or left running."""
+"""Clusters that die, freeze or have certificates: one line in bounded time, no incomplete file and no process left."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ BATCH = ("apply", "a/*", "b/*", "-k", "[[0,1],[2,-2]]", "-k", "gaussian:3", "--r
 
 @pytest.mark.slow
 def test_a_scheduler_that_freezes(tmp_path, monkeypatch):
-    """Its connection stays open, so that nothing is noticed but that it does not answer."""
+    """The connection of a frozen scheduler stays open; it only stops answering."""
     monkeypatch.setattr("convcli.engine.cluster.WITHOUT_WORKERS", 0.5)
     monkeypatch.setattr("convcli.engine.cluster.WITHOUT_ANSWER", 1)
     with scheduler(tmp_path, workers=1) as (process, _), open_cluster(address(tmp_path)) as cluster:
@@ -69,7 +69,7 @@ def test_processes_of_this_machine_end_with_the_run(number, tmp_path):
         env=ENVIRONMENT | dict([mark.split("=")]), start_new_session=True,
     ) as run:  # fmt: skip
         await_files(tmp_path / "out", 5)
-        # To all of them, as a terminal sends it.
+        # To the whole process group, as a terminal does.
         os.killpg(run.pid, number)
         _, err = run.communicate(timeout=TIMEOUT)
     assert run.returncode == (-number if number == signal.SIGKILL else 128 + number)
@@ -82,7 +82,7 @@ def test_processes_of_this_machine_end_with_the_run(number, tmp_path):
 
 
 def processes_with(mark):
-    """Those that have it in their environment."""
+    """Return the processes that have the mark in their environment."""
     return [each for each in Path("/proc").glob("[0-9]*/environ") if mark.encode() in read(each)]
 
 
@@ -105,7 +105,7 @@ def await_files(folder, count):
 )
 def test_tls_without_certificates(name, reason):
     expected = "--cluster tls://127.0.0.1:1: expected certificates in Dask's configuration, distributed.comm.tls"
-    # With what there is by default, which is to come back.
+    # Load the default configuration first, so that the end of the block restores it.
     import_module("distributed")
     configured = {"distributed.comm.tls.ca-file": name, "distributed.comm.tls.client.cert": name}
     with dask.config.set(configured), pytest.raises(OptionError) as error, open_cluster("tls://127.0.0.1:1"):
@@ -160,7 +160,7 @@ def await_scheduler(file):
 
 
 def certified(folder):
-    """The environment that gives Dask a certificate made for the occasion."""
+    """Return the environment that gives Dask a new certificate."""
     cert, key = folder / "cert.pem", folder / "key.pem"
     request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost")
     subprocess.run(["openssl", *request, "-keyout", key, "-out", cert], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or gone; limits on files and threads: one line, and nothing half-written."""
+"""Disks that are full, read-only or removed; limits on files and threads: one line, and no incomplete file."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from convcli.files import large_arrays
 from convcli.files.memory import Memory
 
 SIZE = 64 << 10
-# Every kind of file that is written, each larger than that.
+# Every kind of output, each larger than SIZE.
 COMMANDS = [
     "apply V.png -k [[1]] -o out/Z.png",
     "apply V.png -k [[1]] -o out/Z.jpg",
@@ -55,7 +55,7 @@ def folder(tmp_path, monkeypatch):
 
 @contextmanager
 def mounted(folder, *options):
-    """Something else in the place of a folder; a skip where that is not allowed."""
+    """Mount something in place of a folder; skip the test if that is not allowed."""
     done = subprocess.run(["mount", *options, folder], capture_output=True, check=False)
     if done.returncode:
         pytest.skip("only root may mount, and not in every container")
@@ -70,7 +70,7 @@ def run(command, monkeypatch):
 
 
 def assert_refused(command, reason, monkeypatch, capsys):
-    """One line, exit code 1, and nothing is left."""
+    """Assert that the command prints one line, exits with 1 and leaves no file."""
     name = command.split()[-1]
     code, err = run(f"{command} --quiet", monkeypatch), capsys.readouterr().err
     assert re.fullmatch(rf"convcli: error: cannot write ({name}|the image as \w+): {reason}\n", err), err
@@ -86,7 +86,7 @@ def test_a_small_disk(command, folder, monkeypatch, capsys):
 
 @each_command
 def test_a_limit_on_the_size_of_files(command, folder, monkeypatch, capsys):
-    """What ulimit -f sets, and as anybody may be tested with."""
+    """The limit of ulimit -f, which needs no privileges."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE, before[1]))
     try:
@@ -117,7 +117,7 @@ def test_a_batch_goes_on_with_what_fits(folder, monkeypatch, capsys):
     "command", ["grad V.npy -k box -G normal:1 -o out/g.npz", "apply V.png -k box --linear -f npy -o out/Z.npy"]
 )
 def test_a_full_temporary_folder(command, folder, monkeypatch, capsys):
-    """Where arrays that are too large for memory are kept."""
+    """Arrays that are too large for memory are kept in the temporary folder."""
     monkeypatch.setattr(large_arrays, "SMALL", 1 << 10)
     monkeypatch.setattr(large_arrays, "available_memory", lambda: Memory(1 << 12, "the test"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "temporary"))
@@ -154,7 +154,7 @@ def test_a_thread_that_cannot_be_started(folder, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_few_open_files(tmp_path):
-    """Enough for some, and not for eight: each that fails says so, and each that is there is whole."""
+    """The limit is enough for some files, but not for eight: each failure is reported, and each output is complete."""
     photographs(tmp_path, 30)
     command = "convcli apply a/* b/* -k box -q -f png"
     result = shell(f"{command} -o all/; (ulimit -n 18; PYTHONWARNINGS=ignore exec {command} -j 8 -o some/)", tmp_path)

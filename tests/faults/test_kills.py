@@ -1,6 +1,6 @@
-"""A batch that is stopped or killed at any moment: what has a name is whole, inputs are as they were.
+"""A batch that is stopped or killed at any moment: outputs with a name are complete, and inputs are unchanged.
 
-Every kind of output, each of them once as new files and once over older ones.
+Covers every kind of output, once as new files and once over older ones.
 """
 
 import random
@@ -14,22 +14,22 @@ import pytest
 from photographs import files_in, photographs, without_temporaries
 from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 
-# Half of them give no time to clean up.
+# Half of these signals give no time to clean up.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *[signal.SIGKILL] * 3)
 FILES = 200
-# Of each seed; --soak multiplies it.
+# Per seed; --soak multiplies it.
 KILLS = 10
 OUTPUTS = {
     "png": ("-k", "box", "-k", "sobel-x", "--range", "offset", "-o", "out/{dir}/{stem}.{kernel}.png"),
     "jpeg": ("-k", "[[0,1],[2,-2]]", "--range", "offset", "-o", "out/{kernel}/{stem}-{dir}.jpg"),
     "tiff": ("-k", "gaussian:2", "-o", "out/{dir}/{stem}.tif"),
-    # Mapped, and filled in place.
+    # Mapped and filled in place.
     "npy": ("-k", "[[0,1],[2,3]]", "-f", "npy", "-o", "out/{dir}/{stem}.{kernel}.npy"),
 }
 
 
 class Batch(NamedTuple):
-    """A command, what it leaves in its folder, and how many seconds it took."""
+    """A command, the files that it leaves in its folder, and the seconds that it took."""
 
     command: tuple[str, ...]
     left: dict[str, bytes]
@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def batches(folder):
-    """Of each kind of output: what is to be killed, run to its end."""
+    """Run the batch of each kind of output to its end."""
     return {
         kind: run_whole(folder, ("apply", "a/*", "b/*", *words, "-j", "2", "-q")) for kind, words in OUTPUTS.items()
     }
@@ -62,7 +62,7 @@ def run_whole(folder, command):
 
 
 def empty(out: Path, files: dict[str, bytes] | None = None) -> None:
-    """Leave only these files in it."""
+    """Leave only these files in the folder."""
     for path in sorted(out.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     for name, data in (files or {}).items():
@@ -103,8 +103,8 @@ def kill(command: tuple[str, ...], folder: Path, number: signal.Signals, after: 
 def assert_whole(
     found: dict[str, bytes], new: dict[str, bytes], before: dict[str, bytes], code: int, number: int, story: str
 ) -> None:
-    """What is there is whole, new or as before, and the exit code is right."""
-    # The interpreter itself is killed before it has come as far as to heed signals.
+    """Assert that every output is complete, either new or as before, and that the exit code is right."""
+    # The signal kills the interpreter if it arrives before the handlers are installed.
     assert code in (0, 128 + number, -number), story
     named = without_temporaries(found)
     assert number == signal.SIGKILL or named == found, story

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: what is begun is finished or undone, and the exit code is 128 and the signal's number."""
+"""Ctrl-C, SIGTERM and SIGHUP: files in progress are finished or undone, and the exit code is 128 plus the signal."""
 
 import fcntl
 import os
@@ -28,7 +28,7 @@ IGNORED = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
 
 @pytest.fixture
 def handlers(monkeypatch):
-    """Those of before come back."""
+    """Restore the signal handlers."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield before
@@ -90,7 +90,7 @@ def test_a_signal_that_is_ignored_stays_so(handlers):
 
 
 def test_who_is_stopped_at_once_waits_for_no_file():
-    """One that blocks, as a FIFO to which nobody writes, would hold it up for ever."""
+    """An item that blocks, such as a FIFO to which nobody writes, would delay the end for ever."""
     blocked, stop = threading.Event(), threading.Event()
 
     def work(item):
@@ -109,7 +109,7 @@ def test_who_is_stopped_at_once_waits_for_no_file():
 
 @contextmanager
 def running(*arguments, cwd, **options):
-    """The program at work."""
+    """Run the program in a process."""
     given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options
     with subprocess.Popen(
         [str(CONVCLI), *map(str, arguments)], cwd=cwd, env=ENVIRONMENT, text=True, **given
@@ -176,7 +176,7 @@ def test_a_signal_while_nothing_more_comes(where, tmp_path):
     with running("apply", where, "-k", "box", "-o", "a.png", cwd=tmp_path, stdin=writer) as process:
         os.write(writer, b"[")
         await_(lambda: is_read(writer))
-        # Until it waits for more: Python looks for signals when a read ends, not when it begins.
+        # Until it waits for more: Python checks for signals when a read ends, not when it starts.
         time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         assert (process.wait(TIMEOUT), process.stderr.read()) == (143, "")
@@ -185,7 +185,7 @@ def test_a_signal_while_nothing_more_comes(where, tmp_path):
 
 
 def is_read(pipe):
-    """Whether nothing waits in it."""
+    """Return whether the pipe is empty."""
     return not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
 
 
@@ -212,7 +212,7 @@ def test_a_terminal_gets_its_cursor_back_and_may_go(number, tmp_path):
 
 
 def read_now(terminal):
-    """What it is sent within a second; nothing when the other side has closed it, which Linux reports as an error."""
+    """Return what the terminal receives within a second; nothing if the other side has closed it."""
     try:
         return os.read(terminal, 65536) if select.select([terminal], [], [], 1)[0] else b""
     except OSError:

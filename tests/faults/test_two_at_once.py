@@ -1,4 +1,4 @@
-"""Two processes that write the same names into one folder at once: each file is whole, and is one of the two's."""
+"""Two processes that write the same names into one folder: each file is complete, and comes from one of the two."""
 
 import fcntl
 import json
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
 
 
 def both(folder, out, *options):
-    """Exit codes, lines of JSON and errors of two runs, of other kernels under the same names, begun at one moment."""
+    """Return exit codes, JSON and errors of two runs that start together, with two kernels and the same names."""
     command = ("-k", "-", "-o", f"{out}/{{stem}}.png", "-j", "2", "--json", "-q", *options)
     started = [begin(command, folder, stdin=subprocess.PIPE) for _ in KERNELS]
     for process in started:
@@ -47,7 +47,7 @@ def begin(command, folder, **streams):
 
 
 def wait_for_kernel(process):
-    """Until it reads the first letter, and has done all that comes before that."""
+    """Wait until the process reads the first letter of the kernel, after everything that precedes it."""
     process.stdin.write(KERNELS[0][:1])
     process.stdin.flush()
     while any(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))):
@@ -56,7 +56,7 @@ def wait_for_kernel(process):
 
 @pytest.fixture(scope="module")
 def alone(folder):
-    """What each of the two leaves when it is alone."""
+    """Return what each process leaves when it runs alone."""
     left = []
     for number, kernel in enumerate(KERNELS):
         with begin(("-k", kernel, "-o", f"alone{number}/{{stem}}.png", "-q"), folder) as process:
