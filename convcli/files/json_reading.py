@@ -1,7 +1,7 @@
-"""JSON with places: whatever is wrong is told as ``source:line:column: path: message``, counted from 1.
+"""Read JSON, with errors of the form ``source:line:column: path: message``; lines and columns count from 1.
 
-``read_json`` decodes and hands the document to an interpreter, which raises ``Fault`` at a path of the document.
-The place of that path in the text is looked for only then.
+``read_json`` decodes a document and passes it to a function that interprets it, and raises ``Fault`` with the path of a
+wrong value in the document. Only then is that path's place in the text looked up.
 """
 
 import json
@@ -22,25 +22,30 @@ _BYTE_ORDER_MARK = "\ufeff"
 _LONGEST_QUOTE = 40
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
-# Objects become tuples of pairs, so that a duplicate key is still there to be found. Integers are read as floats:
-# int() refuses very long ones, float() makes them infinite, and infinite numbers are refused with their place.
+# Objects become tuples of pairs, so that duplicate keys can be found. Integers are read as floats: int() refuses very
+# long ones, float() makes them infinite, and infinite numbers are refused with their place.
 _DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float)
-# Letters to choose from, and more behind them.
-_NAME = re.compile(r"\s*\[[^][]+\]\s*\S")
+# A file pattern: letters to choose from in brackets, and more text after them.
+_FILE_PATTERN = re.compile(r"\s*\[[^][]+\]\s*\S")
 _SEPARATORS = re.compile(r"[ \t\n\r,:]*")
 
 
 class Fault(Exception):
-    """What is wrong at a path. Unless the message says what was given, the text at the path is quoted."""
+    """An error at a path of a JSON document.
+
+    says_given: whether the message itself says what was given; otherwise the text at the path is quoted.
+    at_key: whether the key at the path is wrong, and not its value.
+    """
 
     def __init__(self, path: JsonPath, message: str, *, says_given: bool = False, at_key: bool = False) -> None:
         self.path, self.message, self.says_given, self.at_key = path, message, says_given, at_key
 
 
 def read_json(text: str, source: str, interpret: Callable[[object], Interpreted]) -> Interpreted:
-    """What ``interpret`` makes of a JSON document; objects come as tuples of pairs, every number as a float.
+    """Decode a JSON document, and return what ``interpret`` makes of it.
 
-    source: what errors call the text. Raises JsonError for text that is not JSON, and where interpret faults.
+    interpret: takes objects as tuples of pairs, and every number as a float; raises ``Fault`` for a wrong value.
+    source: the text's name in errors.  Raises JsonError if the text is not JSON, or for a ``Fault``.
     """
     try:
         return _interpreted(text, source, interpret)
@@ -48,13 +53,13 @@ def read_json(text: str, source: str, interpret: Callable[[object], Interpreted]
         raise JsonError(f"{place(source, text, 0)}: lists nested too deeply to read") from None
 
 
-def is_inline_array(word: str) -> bool:
-    """Whether a word is meant as a list of JSON, right or wrong, and not as the name of a file, as ``[ab].png`` is."""
-    return word.lstrip().startswith("[") and not _NAME.match(word)
+def is_inline_array(text: str) -> bool:
+    """Return whether text is meant as a JSON list, valid or not, and not as a file pattern such as ``[ab].png``."""
+    return text.lstrip().startswith("[") and not _FILE_PATTERN.match(text)
 
 
 def decoded(data: bytes, source: str, expected: str) -> str:
-    """Bytes as UTF-8 text; JsonError with the place of the first byte that is not, saying what was expected."""
+    """Decode UTF-8; raise JsonError with the place of the first byte that is not, and what was expected there."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -64,7 +69,7 @@ def decoded(data: bytes, source: str, expected: str) -> str:
 
 
 def parse_array_json(text: str, source: str) -> FloatArray:
-    """A number or nested lists of numbers as a float64 array of any rank."""
+    """Return a number, or nested lists of numbers, as a float64 array of any rank. Raises JsonError for other text."""
 
     def array(document: object) -> FloatArray:
         shape, numbers = rectangle(document, ())
@@ -74,7 +79,7 @@ def parse_array_json(text: str, source: str) -> FloatArray:
 
 
 def place(source: str, text: str, offset: int) -> str:
-    """``source:line:column`` of the character at an offset of the text."""
+    """Return ``source:line:column`` of the character at an offset of the text."""
     line = text.count("\n", 0, offset) + 1
     column = offset - text.rfind("\n", 0, offset)
     return f"{source}:{line}:{column}"
@@ -93,14 +98,17 @@ def _interpreted(text: str, source: str, interpret: Callable[[object], Interpret
 
 
 def rectangle(value: object, path: JsonPath) -> tuple[tuple[int, ...], list[float]]:
-    """The shape of nested lists, as their first items tell it, and their numbers in row-major order."""
+    """Return the shape of nested lists, taken from the first item at each depth, and their numbers in row-major order.
+
+    path: of the lists, in the document.  Raises Fault at a list of another length, or at an item that is no number.
+    """
     shape: tuple[int, ...] = ()
     level: list[Any] = [value]
     while level and isinstance(level[0], list):
         length = len(level[0])
         for ordinal, item in enumerate(level):
             if not isinstance(item, list) or len(item) != length:
-                first = _path_in_words(path + (0,) * len(shape))
+                first = _path_text(path + (0,) * len(shape))
                 raise Fault(path + _index(ordinal, shape), f"expected a list of length {length}, like {first}")
         level = list(chain.from_iterable(level))
         shape += (length,)
@@ -111,7 +119,7 @@ def rectangle(value: object, path: JsonPath) -> tuple[tuple[int, ...], list[floa
 
 
 def finite(numbers: list[float], shape: tuple[int, ...], path: JsonPath) -> FloatArray:
-    """The numbers as a float64 array; a fault at the first that is not finite."""
+    """Return numbers as a float64 array. Raises Fault at the first that is not finite."""
     values = np.array(numbers, np.float64).reshape(shape)
     index = first_non_finite(values)
     if index is not None:
@@ -120,7 +128,7 @@ def finite(numbers: list[float], shape: tuple[int, ...], path: JsonPath) -> Floa
 
 
 def _index(ordinal: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The index of an item counted in row-major order, for shapes of more axes than an array can have."""
+    """Return an item's index from its position in row-major order; there may be more axes than NumPy allows."""
     index: tuple[int, ...] = ()
     for length in reversed(shape):
         ordinal, last = divmod(ordinal, length)
@@ -130,16 +138,16 @@ def _index(ordinal: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _report(fault: Fault, source: str, text: str) -> str:
     position = _position(text, fault.path, fault.at_key)
-    path = f"{_path_in_words(fault.path)}: " if fault.path else ""
+    path = f"{_path_text(fault.path)}: " if fault.path else ""
     given = "" if fault.says_given else f", given {_given(text, position)}"
     return f"{place(source, text, position)}: {path}{fault.message}{given}"
 
 
-def _path_in_words(path: JsonPath) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else _key_in_words(step) for step in path)
+def _path_text(path: JsonPath) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else _key_text(step) for step in path)
 
 
-def _key_in_words(key: str) -> str:
+def _key_text(key: str) -> str:
     return key if _IDENTIFIER.fullmatch(key) else _quoted(json.dumps(key))
 
 
@@ -148,7 +156,7 @@ def _quoted(text: str) -> str:
 
 
 def _position(text: str, path: JsonPath, at_key: bool) -> int:
-    """Offset of the value at a path of valid JSON, or of its key; of duplicate keys, the last."""
+    """Return the offset of the value at a path of valid JSON, or of its key; duplicate keys mean the last."""
     key = value = _past_separators(text, 0)
     for step in path:
         key, value = [(at, after) for name, at, after in _items(text, value) if name == step][-1]
@@ -156,7 +164,10 @@ def _position(text: str, path: JsonPath, at_key: bool) -> int:
 
 
 def _items(text: str, opening: int) -> Iterator[tuple[str | int, int, int]]:
-    """Index or key, its offset, and the offset of the value, of every item of the list or object at ``opening``."""
+    """Yield the index or key, its offset, and the value's offset of each item of a list or object.
+
+    opening: the offset of the bracket or brace.
+    """
     position = _past_separators(text, opening + 1)
     index = 0
     while text[position] not in "]}":

@@ -13,12 +13,12 @@ from convcli.arrays import Array
 from convcli.errors import FileError
 from convcli.files.memory import available_memory, size_in_words
 
-# Gives an array of a shape and type, whose numbers are yet to be written.
+# Returns an uninitialised array of a shape and type.
 Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], Array]
 
-# Not worth asking how much memory is free.
+# Bytes below which the free memory is not looked up.
 SMALL = 16 << 20
-# Rows that are worked on at a time.
+# Rows that `by_rows` processes at once.
 ROWS = 256
 
 
@@ -32,13 +32,16 @@ def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def large_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """The same, of zeros."""
-    # What a file holds that nobody has written is zeros.
+    """Return an array of zeros, in memory or in an unnamed file; where it is, and errors, are as in `large_empty`."""
+    # The bytes of a new file are zeros.
     return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.zeros(shape, dtype)
 
 
 def by_rows(function: Callable[..., Array], shape: tuple[int, ...], dtype: DTypeLike, *arrays: Array) -> Array:
-    """What the function makes of arrays ``(..., H, W)``, some rows at a time, in a ``large_empty`` of that shape."""
+    """Apply a function to arrays ``(..., H, W)``, some rows at a time, and return its results as one `large_empty`.
+
+    shape, dtype: those of the result, whose rows are those of the arrays.
+    """
     made = large_empty(shape, dtype)
     for top in range(0, shape[-2], ROWS):
         part = (..., slice(top, top + ROWS), slice(None))
@@ -47,7 +50,10 @@ def by_rows(function: Callable[..., Array], shape: tuple[int, ...], dtype: DType
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Give a file so many bytes now: a disk that fills up later would kill the process that writes through a map."""
+    """Allocate ``size`` bytes for a file now.
+
+    If the disk filled up later, while a program writes through a memory map, the program would be killed.
+    """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:

@@ -1,4 +1,4 @@
-"""How much memory this process may take."""
+"""The amount of memory that this process may use."""
 
 import os
 import sys
@@ -14,23 +14,23 @@ UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB", "EB")
 
 
 class Memory(NamedTuple):
-    """A number of bytes, and what bounds it."""
+    """A number of bytes, and the name of the limit that it comes from."""
 
     bytes: int
     bound: str
 
 
 def available_memory() -> Memory:
-    """The least of the machine's free memory, a cgroup's limit, and what is left of this process' own limits.
+    """Return the smallest limit: free memory, the limits of cgroups, or what is left of the process' own limits.
 
-    A bound that cannot be read here is left out.
+    Limits that cannot be read on this system are skipped.
     """
     bounds = [*_physical(), *_cgroups(), *_own_limits()]
     return min(bounds, default=Memory(sys.maxsize, "addresses"))
 
 
 def size_in_words(count: int) -> str:
-    """A number of bytes in the largest unit of which it is at least one: 1 KB is 1024 bytes."""
+    """Return a number of bytes as text, in the largest unit in which it is at least 1; 1 KB is 1024 bytes."""
     power = min(max(count.bit_length() - 1, 0) // 10, len(UNITS) - 1)
     return f"{count / 1024**power:.1f} {UNITS[power]}" if power else f"{count} bytes"
 
@@ -38,7 +38,7 @@ def size_in_words(count: int) -> str:
 def _physical() -> Iterator[Memory]:
     with suppress(AttributeError, OSError, ValueError):
         yield Memory(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "the machine's memory")
-    # What others have taken is not there; what they only cache is.
+    # MemAvailable excludes memory that other processes use, and counts the page cache as free.
     with suppress(OSError, ValueError, StopIteration):
         lines = MEMINFO.read_text().splitlines()
         free = next(line for line in lines if line.startswith("MemAvailable:"))
@@ -47,13 +47,16 @@ def _physical() -> Iterator[Memory]:
 
 def _cgroups() -> Iterator[Memory]:
     for path in _limit_files():
-        # Version 2 says "max" where there is no limit.
+        # In version 2 the file holds "max" if there is no limit.
         with suppress(OSError, ValueError):
             yield Memory(int(path.read_text()), f"the limit in {path}")
 
 
 def _limit_files() -> Iterator[Path]:
-    """The limits of this process' own cgroup and of every one around it; in a container only the root is there."""
+    """Yield the files with the limits of this process' cgroup and its parents.
+
+    In a container only the files at the root exist.
+    """
     yield from (CGROUPS / "memory.max", CGROUPS / "memory" / "memory.limit_in_bytes")
     with suppress(OSError, ValueError):
         for line in (PROC / "cgroup").read_text().splitlines():
@@ -70,7 +73,7 @@ def _with_parents(root: Path, group: str, name: str) -> Iterator[Path]:
 
 
 def _own_limits() -> Iterator[Memory]:
-    """Of addresses, and of data, in which mapped files do not count."""
+    """Yield what is left of the limits on address space, and on data, which excludes mapped files."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -22,13 +22,13 @@ NPY_MAGIC = b"\x93NUMPY"
 def save_npy(stream: BinaryIO, array: Array) -> None:
     """Write an array as ``.npy``, through the stream's own ``write``.
 
-    Into a file numpy would write past the stream, and its error does not tell a full disk from a closed pipe.
+    For a file, numpy would bypass the stream, and its error does not distinguish a full disk from a closed pipe.
     """
     np.save(SimpleNamespace(write=stream.write), array, allow_pickle=False)
 
 
 def is_mappable(stream: BinaryIO) -> bool:
-    """Whether it is a regular file, opened to be read and written."""
+    """Return whether the stream is a regular file that is open for reading and writing."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode) and stream.readable()
     except OSError:
@@ -36,9 +36,9 @@ def is_mappable(stream: BinaryIO) -> bool:
 
 
 def map_npy(stream: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """An array that is the contents of an ``.npy``, whose numbers are yet to be written.
+    """Write the header of an ``.npy``, and return an uninitialised array that maps the file's contents.
 
-    stream: new, and mappable.  Raises OSError where the disk has no room for it.
+    stream: a new file for which ``is_mappable`` is true.  Raises OSError if the disk has no room for the array.
     """
     descr, size = np.lib.format.dtype_to_descr(np.dtype(dtype)), prod(shape) * np.dtype(dtype).itemsize
     np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
@@ -49,9 +49,9 @@ def map_npy(stream: BinaryIO, shape: tuple[int, ...], dtype: DTypeLike) -> Array
 
 
 def load_npy(file: Path | BytesIO) -> Array:
-    """The array of real numbers in an ``.npy``, never unpickled, and not to be written to; a path is memory-mapped.
+    """Return the array of real numbers in an ``.npy``, read-only; a file on the disk is memory-mapped.
 
-    Raises ValueError, in one line, for a damaged file and for one that holds anything else.
+    Nothing is unpickled. Raises ValueError, in one line, if the file is damaged or holds anything but real numbers.
     """
     with opened(file) as stream:
         shape, order, dtype = _header(stream)
@@ -59,27 +59,27 @@ def load_npy(file: Path | BytesIO) -> Array:
         _require_numbers(shape, dtype, end - start)
         if isinstance(file, BytesIO):
             return np.frombuffer(file.getvalue(), dtype, prod(shape), start).reshape(shape, order=order)
-        # There is no map of nothing.
+        # mmap cannot map zero bytes.
         return np.memmap(stream, dtype, "r", start, shape, order) if prod(shape) else np.empty(shape, dtype)
 
 
 def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]:
-    """Shape, order and type; the stream is left where the numbers begin."""
+    """Return shape, order and type, and leave the stream at the first number."""
     try:
-        # What Python and numpy warn of in a damaged header, their error says too.
+        # Python and numpy warn about a damaged header, and then raise an error that says the same.
         with caught_warnings():
             version = np.lib.format.read_magic(stream)
             if version not in _HEADERS:
                 raise ValueError(f"it is of version {version[0]}.{version[1]}")
             shape, in_columns, dtype = _HEADERS[version](stream)
             return tuple(map(int, shape)), "F" if in_columns else "C", dtype
-    # It fails in any of the ways in which parsing Python can.
+    # The header is a Python literal: parsing it can raise anything that parsing Python can.
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"expected a .npy as numpy.save writes it, given one that cannot be read: {reason}") from None
 
 
-# The third differs from the second in the names of fields, which numbers do not have.
+# Version 3.0 differs from 2.0 only in how the names of fields are encoded, and arrays of numbers have no fields.
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -88,7 +88,7 @@ _HEADERS = {
 
 
 def _require_numbers(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
-    """Raise ValueError unless that is an array of real numbers, whose bytes are no more than the file holds."""
+    """Raise ValueError unless the type is a real number's and the file holds all bytes of the array."""
     if dtype.kind not in "iuf":
         raise ValueError(f"expected a .npy of real numbers, given dtype {dtype}")
     if min(shape, default=0) < 0:

@@ -1,4 +1,4 @@
-"""Files that are there when they are whole, and until then are not."""
+"""Atomic writes: a file appears under its name only when it is complete."""
 
 import os
 import shutil
@@ -21,12 +21,12 @@ class IfExists(Enum):
 
 @contextmanager
 def write_atomically(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
-    """A stream whose bytes become the file at ``path`` when the block ends, or nothing if it fails. It can be mapped.
+    """Yield a stream whose bytes become the file at ``path`` when the block ends. If the block fails, nothing is left.
 
-    A missing folder is made.
-    if_exists: what to do if another process has made a file of that name meanwhile; one that is skipped stays as it is.
-    A link is followed. A file that is replaced hands on its permissions, and goes once the other is on the disk.
-    What is there and is no regular file, such as a FIFO or ``/dev/null``, is written into directly.
+    if_exists: what to do about a file of that name, even one that another process makes meanwhile; SKIP leaves it.
+    The stream can be mapped into memory. Links are followed, and a missing folder is created. A file is replaced only
+    when the new one is on the disk, and passes its permissions on to it. A path that exists and is not a regular file,
+    such as a FIFO or ``/dev/null``, is written to directly.
     Raises FileError if writing fails, and BrokenPipeError if the reader of a pipe has gone.
     """
     try:
@@ -39,7 +39,7 @@ def write_atomically(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
 
 
 def is_special(path: Path) -> bool:
-    """Whether something is there that is no regular file."""
+    """Return whether the path exists and is not a regular file."""
     return os.path.exists(path) and not os.path.isfile(path)
 
 
@@ -50,7 +50,7 @@ def already_exists(path: Path) -> FileError:
 
 @contextmanager
 def _unpublished(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
-    """A new file in the target's folder, which gets the target's name in one step once it is whole."""
+    """Yield a new file in the target's folder, which gets the target's name in one step once it is complete."""
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     os.makedirs(folder, exist_ok=True)
@@ -61,24 +61,24 @@ def _unpublished(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
             stream.flush()
             with _named(stream, temporary) as whole:
                 if if_exists is IfExists.REPLACE and os.path.exists(target):
-                    # What was there may be the only copy: a power cut must not find its name on data that is not on
-                    # the disk yet.
+                    # The old file may be the only copy. If the power fails, its name must not refer to data that is
+                    # not on the disk yet.
                     os.fsync(whole.fileno())
         _publish(temporary, path, target, if_exists)
     finally:
-        # It has gone where it was renamed, and never was where the block failed.
+        # After renaming, or if the block failed, there is nothing to remove.
         with suppress(OSError):
             os.remove(temporary)
 
 
 def _nameless(folder: str) -> BinaryIO | None:
-    """A file without a name, of which a process that is killed leaves nothing; None where there are no such files.
+    """Return a file without a name, of which a killed process leaves nothing; None if the system has no such files.
 
-    Its permissions are those that the umask leaves.
+    Its permissions are what the umask allows.
     """
     if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
         return None
-    # Where no file can be made at all, the reason is that of making one with a name.
+    # If no file can be made at all, making one with a name raises the error.
     with suppress(OSError):
         return open(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666), "w+b")
     return None
@@ -86,7 +86,7 @@ def _nameless(folder: str) -> BinaryIO | None:
 
 @contextmanager
 def _named(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """The file under that name: this one, or a copy, for some file systems make files that they cannot name."""
+    """Yield the file under a name: the same file, or a copy if the file system cannot name a file that it made."""
     if os.fstat(stream.fileno()).st_nlink or _is_linked(stream, name):
         yield stream
         return
@@ -98,9 +98,9 @@ def _named(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
 
 
 def _is_linked(stream: BinaryIO, name: str) -> bool:
-    """Whether the file system gave that name to a file that has none."""
+    """Give a name to a file without one, and return whether the file system could."""
     try:
-        # Without src_dir_fd Python calls link(), which would link to the link in /proc.
+        # Without src_dir_fd Python calls link(), which would make a link to the link in /proc.
         os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno(), follow_symlinks=True)
     except OSError:
         return False
@@ -108,7 +108,7 @@ def _is_linked(stream: BinaryIO, name: str) -> bool:
 
 
 def _publish(temporary: str, path: Path, target: str, if_exists: IfExists) -> None:
-    """Give a whole file the target's name in one step; ``path`` is what errors call it."""
+    """Give a complete file the target's name in one step; ``path`` is its name in errors."""
     if if_exists is IfExists.REPLACE:
         _replace(temporary, target)
         return
@@ -126,13 +126,16 @@ def _replace(temporary: str, target: str) -> None:
 
 
 def _add(temporary: str, target: str) -> None:
-    """Raises FileExistsError where there is a file by now: renaming would replace it."""
+    """Name the file with a hard link, because renaming would replace a file that another process has made meanwhile.
+
+    Raises FileExistsError if there is such a file.
+    """
     try:
         os.link(temporary, target)
     except FileExistsError:
         raise
     except OSError:
-        # A file system without hard links, such as a memory card's, where nothing is both safe and portable.
+        # File systems without hard links, such as those of memory cards, have no way that is both safe and portable.
         if os.path.lexists(target):
             raise FileExistsError from None
         os.rename(temporary, target)
