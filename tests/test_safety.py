@@ -71,7 +71,7 @@ def test_nothing_is_unpickled(read, pack, tmp_path):
 @pytest.mark.parametrize(
     "word", ["__import__('os').mkdir('sprung')", "[[__import__('os').mkdir('sprung')]]", "$(mkdir sprung)"]
 )
-def test_no_word_is_evaluated(word, tmp_path):
+def test_no_option_value_is_evaluated(word, tmp_path):
     (tmp_path / "V.npy").write_bytes(npy(np.ones((3, 4))))
     for arguments in (["-k", word], ["-k", "box", "-s", word], ["-k", "box", "-o", f"{word}.npy"]):
         convcli("apply", "V.npy", *arguments, cwd=tmp_path)

@@ -42,7 +42,7 @@ def test_a_file_that_becomes_shorter(name, folder):
 
 
 @pytest.mark.slow
-def test_a_file_that_is_replaced_is_read_as_it_was(folder):
+def test_a_replaced_file_is_read_as_it_was_opened(folder):
     with start("grad", "V.npy", "-k", "box", "--wrt", "kernel", "-G", "normal:1", cwd=folder) as process:
         np.save(folder / "other.npy", np.ones((2, 2)))
         os.replace(folder / "other.npy", folder / "V.npy")
@@ -51,7 +51,7 @@ def test_a_file_that_is_replaced_is_read_as_it_was(folder):
     assert '"input": [1, 6000, 5000]' in out
 
 
-def test_a_file_that_is_longer_than_it_says(tmp_path):
+def test_a_file_longer_than_its_header_says(tmp_path):
     stream = BytesIO()
     np.save(stream, np.eye(3))
     (tmp_path / "V.npy").write_bytes(stream.getvalue() + bytes(10_000))
@@ -59,7 +59,7 @@ def test_a_file_that_is_longer_than_it_says(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["V.npy", "V.tif"])
-def test_a_file_that_is_shorter_than_it_says(name, folder):
+def test_a_file_shorter_than_its_header_says(name, folder):
     os.truncate(folder / name, 1 << 20)
     result = convcli("grad", name, "-k", "box", "--wrt", "kernel", cwd=folder)
     assert (result.code, result.out) == (1, b"")

@@ -62,14 +62,14 @@ def folder(tmp_path):
     ],
     ids=["letters", "lines", "escapes", "directions", "bytes", "half a pair", "long", "not long"],
 )
-def test_what_is_shown(text, shown):
+def test_exact_text(text, shown):
     assert in_one_line(text) == shown
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "1_0", "\u0661", "\u00b2", "1.5", "0x10", "1e3", "1\n", "\t1", "9" * 4301, "--1"]
 )
-def test_texts_that_are_no_integer(text):
+def test_texts_that_are_not_integers(text):
     with pytest.raises(ValueError, match=r"."):
         integer(text)
 
@@ -138,14 +138,14 @@ def test_files_of_every_name_are_written(commands, folder):
     assert len(written) == 19
 
 
-def test_a_terminal_is_sent_no_names_that_it_would_obey(folder):
+def test_names_are_escaped_on_a_terminal(folder):
     code, shown, err = terminal("apply", ".", "-k", "box", "--dry-run", "-o", "o/", cwd=folder)
     assert (code, "\x1b" in shown, "\x07" in shown) == (0, False, False)
     assert r"./\x1b[31mred\x07.npy -> o/" in shown
     assert "\x1b" not in err
 
 
-def test_a_name_that_is_not_utf8_is_told_as_it_can_be(folder):
+def test_a_name_that_is_not_utf8_is_printed_escaped(folder):
     result = convcli("plan", "-k", "box", os.fsdecode(b"\xe9t\xe9.png"), cwd=folder)
     assert (result.code, result.err) == (1, "convcli: error: cannot read \\xe9t\\xe9.png: No such file or directory\n")
 

@@ -53,7 +53,7 @@ LIES = {
 
 
 @pytest.mark.parametrize(("data", "reason"), LIES.items(), ids=range(len(LIES)))
-def test_headers_that_lie(data, reason, tmp_path):
+def test_false_headers(data, reason, tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(data)
     for error, name, read in (
@@ -69,7 +69,7 @@ def test_headers_that_lie(data, reason, tmp_path):
 
 
 @pytest.mark.parametrize("header", [of("(3or 4, 4)"), of("(3, '\\d')")])
-def test_what_python_warns_of_in_a_header_is_not_heard(header, tmp_path):
+def test_warnings_of_python_about_a_header_are_silent(header, tmp_path):
     (tmp_path / "a.npy").write_bytes(npy_that_says(header))
     result = convcli("grad", "[[1]]", "-k", "box", "-G", "a.npy", cwd=tmp_path, env={"PYTHONWARNINGS": "default"})
     assert (result.code, result.out, result.err.count("\n")) == (1, b"", 1)
@@ -94,7 +94,7 @@ def test_archives_are_not_opened(method, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.fifo", "-"])
-def test_what_comes_through_pipes_is_refused_likewise(name, tmp_path):
+def test_false_headers_through_pipes(name, tmp_path):
     data, fifo = npy_that_says(of("(1000000, 1000000)")), tmp_path / "a.fifo"
     os.mkfifo(fifo)
     writer = threading.Thread(target=fifo.write_bytes, args=[data], daemon=True)

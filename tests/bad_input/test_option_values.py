@@ -92,13 +92,13 @@ def try_it(commands, name, option, text):
         assert_well_mannered(commands.run(*arguments), arguments)
 
 
-def test_every_command_has_a_right_command_line(commands):
+def test_every_command_has_a_valid_command_line(commands):
     assert {name for name, _ in PARAMETERS} == set(OPTIONS)
     for name, options in OPTIONS.items():
         assert commands.run(name, *options, *ARGUMENTS[name]).code == 0
 
 
-def test_every_option_takes_one_word_of_each_kind(commands):
+def test_every_option_takes_one_value_of_each_kind(commands):
     """Only a few values; the next test tries all."""
     for number, (name, option) in enumerate(PARAMETERS):
         for text in ("\x1b[31m\n\udcff", WORDS[number % len(WORDS)]):
@@ -106,7 +106,7 @@ def test_every_option_takes_one_word_of_each_kind(commands):
 
 
 @pytest.mark.slow
-def test_every_option_takes_every_word(commands, seed, soak, tried):
+def test_every_option_takes_every_value(commands, seed, soak, tried):
     """Each seed tries another part of the values, and --soak 48 tries all."""
     pairs = [(*parameter, word) for parameter in PARAMETERS for word in WORDS]
     step = max(1, 48 // soak)
@@ -154,7 +154,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[line[:60] for line, _ in MISTAKES])
-def test_what_is_said(commands, line, message):
+def test_exact_messages(commands, line, message):
     arguments = line.split()
     result = commands.run(*arguments)
     assert_well_mannered(result, arguments)
@@ -187,7 +187,7 @@ def test_a_large_kernel_is_shown_in_part(monkeypatch):
     assert left_out == "  ... left out: rows 3..4 of 5 and columns 2..4 of 5"
 
 
-def test_what_has_no_end_is_refused_before_memory_is_gone(tmp_path):
+def test_endless_input_is_refused_before_memory_is_exhausted(tmp_path):
     message = "it has no end, or is larger than half of the memory left, "
     with Commands(tmp_path, memory=256 << 20) as commands:
         for arguments in (["plan", "/dev/zero", "-k", "box"], ["plan", "-k", "/dev/zero", "--input-shape", "4,4"]):

@@ -96,7 +96,7 @@ def test_many_damaged_files(kind, count, seed, soak, tmp_path, tried):
 
 
 @pytest.mark.slow
-def test_some_in_processes_of_their_own(seed, tmp_path):
+def test_some_damaged_files_in_separate_processes(seed, tmp_path):
     """Processes of their own also cover the start and the end of the program."""
     draw, seeds = random.Random(seed), list(corpus.files().values())
     for number in range(6):
@@ -125,17 +125,17 @@ def test_some_in_processes_of_their_own(seed, tmp_path):
         (1, "", "convcli: error: not enough memory"),
     ],
 )
-def test_what_is_not_as_promised(code, out, err, tmp_path):
+def test_broken_promises_are_complaints(code, out, err, tmp_path):
     assert complaints(Result(code, out.encode(), err), tmp_path, several=False)
 
 
-def test_what_is_left_is_not_as_promised(tmp_path):
+def test_leftovers_are_complaints(tmp_path):
     (tmp_path / "Z.png").touch()
     assert complaints(Result(1, b"", "convcli: error: a"), tmp_path, several=False)
 
 
 @pytest.mark.parametrize("kind", [b"iCCP", b"zTXt"])
-def test_bombs_beside_the_pixels(kind):
+def test_bombs_in_metadata(kind):
     """The chunk holds 50 MB in 50 KB; little of it is expanded."""
     data = corpus.png_with(kind, b"a\0\0" + zlib.compress(bytes(50 << 20)))
     tracemalloc.start()
@@ -146,7 +146,7 @@ def test_bombs_beside_the_pixels(kind):
     assert most < 20 << 20
 
 
-def test_the_limit_of_pixels_is_for_pictures_within_pictures(monkeypatch):
+def test_the_pixel_limit_applies_to_pictures_within_pictures(monkeypatch):
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
     stream = BytesIO()
     PIL.Image.new("L", (300, 200)).save(stream, "PNG")
@@ -160,7 +160,7 @@ def test_the_limit_of_pixels_is_for_pictures_within_pictures(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
-def test_what_is_damaged_was_whole():
+def test_the_corpus_is_readable():
     """Undamaged files are readable; otherwise the tests would only cover the first look at a file."""
     unreadable = ("EPS", "only")
     for name, data in corpus.pictures().items():

@@ -33,7 +33,7 @@ KNOWN = {"stem": "photo", "kernel": "box", "map": "0", "frame": "0", "ext": "png
         ("{{stem}", r"the output name '{{stem}' has a lone brace"),
     ],
 )
-def test_templates_that_are_none(template, message):
+def test_invalid_templates(template, message):
     with pytest.raises(OptionError) as error:
         expand(template, KNOWN)
     assert str(error.value).startswith(message)
@@ -147,7 +147,7 @@ def test_before_any_work(commands, folder, arguments, stdin, named):
     assert files(folder) == before
 
 
-def test_gradients_and_kernels_too(commands, folder):
+def test_outputs_of_other_commands(commands, folder):
     work, before = folder / "deep" / "work", files(folder)
     result = commands.run("grad", "../a.npy", "-k", "box", "-o", "out/{dir}/{stem}.{wrt}.npy", cwd=work)
     assert (result.code, "would be outside of out" in result.err) == (2, True)

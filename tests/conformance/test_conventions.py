@@ -130,7 +130,7 @@ def edges_of(peer):
 
 
 @pytest.mark.parametrize("column", range(len(COLUMNS)), ids=COLUMNS)
-def test_the_table_of_edges_tells_what_the_rows_show(column):
+def test_the_table_of_edges_agrees_with_the_rows(column):
     calls = edges_of(COLUMNS[column])
     told = {codes(row[0])[0].removeprefix("-e "): codes(row[column + 1]) for row in EDGES}
     assert {edge for edge, names in told.items() if names} == calls.keys()

@@ -62,7 +62,7 @@ def inputs(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @each_command
-def test_a_reader_that_goes_after_any_number_of_bytes(command, inputs, monkeypatch, capsys, seed, soak, tried):
+def test_a_reader_that_closes_stdout_after_any_number_of_bytes(command, inputs, monkeypatch, capsys, seed, soak, tried):
     arguments, draw = shlex.split(command), random.Random(f"{seed} {command}")
     code, whole = piped(arguments, monkeypatch, 10**9)
     assert (code, capsys.readouterr().err) == (0, "")
@@ -75,12 +75,12 @@ def test_a_reader_that_goes_after_any_number_of_bytes(command, inputs, monkeypat
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 @each_command
-def test_a_full_disk_behind_stdout(command, inputs, monkeypatch, capsys):
+def test_stdout_on_a_full_disk(command, inputs, monkeypatch, capsys):
     code = exit_code(shlex.split(command), monkeypatch, os.open("/dev/full", os.O_WRONLY))
     assert (code, capsys.readouterr().err) == (1, "convcli: error: cannot write <stdout>: No space left on device\n")
 
 
-def test_a_batch_whose_log_nobody_reads_on_ends_quietly(tmp_path):
+def test_a_batch_ends_quietly_when_nobody_reads_its_log(tmp_path):
     photographs(tmp_path / "photos", 60)
     command = "convcli apply 'photos/*/*' -k box -o out/ --json"
     result = shell(f"{command} | head -n 1; test ${{PIPESTATUS[0]}} -eq 0", tmp_path)
@@ -93,7 +93,7 @@ def test_a_batch_whose_log_nobody_reads_on_ends_quietly(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "2> >(head -c 1)"])
-def test_words_that_nobody_reads_stop_nothing(where, tmp_path):
+def test_lost_messages_stop_nothing(where, tmp_path):
     photographs(tmp_path / "photos", 10)
     command = f"{CONVCLI} apply 'photos/*/*' -k '[[0,1],[2,-9]]' -o out/ -v -j 2"
     assert shell(f"{command} {where}", tmp_path).code == 0

@@ -40,7 +40,7 @@ def test_a_scheduler_that_freezes(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_batch_whose_scheduler_dies(tmp_path):
+def test_a_batch_reports_a_scheduler_that_dies(tmp_path):
     photographs(tmp_path, 100, (100, 100))
     assert convcli(*BATCH, "-o", "here/", cwd=tmp_path).code == 0
     command = [CONVCLI, *BATCH, "-o", "there/"]

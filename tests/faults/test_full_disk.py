@@ -85,7 +85,7 @@ def test_a_small_disk(command, folder, monkeypatch, capsys):
 
 
 @each_command
-def test_a_limit_on_the_size_of_files(command, folder, monkeypatch, capsys):
+def test_a_limit_on_file_sizes(command, folder, monkeypatch, capsys):
     """The limit of ulimit -f, which needs no privileges."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE, before[1]))
@@ -95,7 +95,7 @@ def test_a_limit_on_the_size_of_files(command, folder, monkeypatch, capsys):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_what_was_there_outlives_a_full_disk(folder, monkeypatch, capsys):
+def test_an_existing_file_survives_a_full_disk(folder, monkeypatch, capsys):
     with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
         (folder / "out" / "Z.png").write_bytes(b"old")
         assert run("apply V.png -k [[1]] -o out/Z.png --overwrite", monkeypatch) == 1
@@ -103,7 +103,7 @@ def test_what_was_there_outlives_a_full_disk(folder, monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("cannot write out/Z.png: No space left on device\n")
 
 
-def test_a_batch_goes_on_with_what_fits(folder, monkeypatch, capsys):
+def test_a_batch_writes_the_files_that_fit(folder, monkeypatch, capsys):
     (folder / "small.npy").write_bytes(b"")
     np.save(folder / "small.npy", np.ones((1, 9, 9)))
     with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
@@ -166,7 +166,7 @@ def test_few_open_files(tmp_path):
     assert (result.code, some) == (int(len(some) < 30), {name: whole[name] for name in some})
 
 
-def test_a_current_folder_that_is_gone(tmp_path):
+def test_a_removed_current_folder(tmp_path):
     photographs(tmp_path, 1)
     gone = "mkdir gone; cd gone; rmdir $PWD; convcli apply ../a/000.jpg -k box"
     result = shell(gone, tmp_path)

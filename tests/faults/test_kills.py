@@ -72,7 +72,7 @@ def empty(out: Path, files: dict[str, bytes] | None = None) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("over", ["new", "over older"])
-def test_whenever_it_is_killed(over, folder, batches, seed, soak, tried):
+def test_a_kill_at_any_moment(over, folder, batches, seed, soak, tried):
     draw = random.Random(f"{seed} {over}")
     inputs = {part: files_in(folder / part) for part in "ab"}
     for _ in range(KILLS * soak // 2):

@@ -37,7 +37,7 @@ def handlers(monkeypatch):
 
 
 @each_signal
-def test_a_signal_is_raised_and_a_second_one_waits_for_nobody(number, handlers):
+def test_the_first_signal_is_raised_and_the_second_ends_at_once(number, handlers):
     heed_signals()
     with pytest.raises(Stopped) as first:
         signal.raise_signal(number)
@@ -47,7 +47,7 @@ def test_a_signal_is_raised_and_a_second_one_waits_for_nobody(number, handlers):
 
 
 @each_signal
-def test_in_a_batch_the_first_signal_waits_and_the_second_is_raised(number, handlers):
+def test_in_a_batch_the_second_signal_is_raised(number, handlers):
     with finishing_what_is_begun() as stop:
         assert not stop.is_set()
         signal.raise_signal(number)
@@ -80,7 +80,7 @@ def test_a_signal_where_python_cannot_raise(script):
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, b"", b"")
 
 
-def test_a_signal_that_is_ignored_stays_so(handlers):
+def test_an_ignored_signal_stays_ignored(handlers):
     IGNORED()
     heed_signals()
     with finishing_what_is_begun() as stop:
@@ -89,7 +89,7 @@ def test_a_signal_that_is_ignored_stays_so(handlers):
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_who_is_stopped_at_once_waits_for_no_file():
+def test_an_immediate_stop_waits_for_no_file():
     """An item that blocks, such as a FIFO to which nobody writes, would delay the end for ever."""
     blocked, stop = threading.Event(), threading.Event()
 
@@ -132,7 +132,7 @@ def outputs(folder):
 
 
 @pytest.mark.parametrize(("number", "jobs"), [(signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 2)])
-def test_a_batch_finishes_what_is_under_way(number, jobs, tmp_path):
+def test_a_stopped_batch_finishes_the_files_in_progress(number, jobs, tmp_path):
     photographs(tmp_path / "photos", 120, (90, 90))
     with running(*BATCH, f"-j{jobs}", cwd=tmp_path) as process:
         await_(lambda: len(outputs(tmp_path)) > 5)
@@ -144,7 +144,7 @@ def test_a_batch_finishes_what_is_under_way(number, jobs, tmp_path):
     assert all(name.endswith(".inline.png") for name in outputs(tmp_path))
 
 
-def test_without_a_terminal_it_goes_on_as_nohup_asks(tmp_path):
+def test_without_a_terminal_nohup_keeps_it_running(tmp_path):
     photographs(tmp_path / "photos", 60)
     with running(*BATCH, "-q", cwd=tmp_path, preexec_fn=IGNORED) as process:
         await_(lambda: outputs(tmp_path))
@@ -170,7 +170,7 @@ def maps_something(process, folder):
 
 
 @pytest.mark.parametrize("where", ["-", "fifo"])
-def test_a_signal_while_nothing_more_comes(where, tmp_path):
+def test_a_signal_while_waiting_for_input(where, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     writer = os.open(tmp_path / "fifo", os.O_RDWR)
     with running("apply", where, "-k", "box", "-o", "a.png", cwd=tmp_path, stdin=writer) as process:
@@ -191,7 +191,7 @@ def is_read(pipe):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, None], ids=["SIGTERM", "gone"])
-def test_a_terminal_gets_its_cursor_back_and_may_go(number, tmp_path):
+def test_a_terminal_gets_its_cursor_back_and_may_close(number, tmp_path):
     photographs(tmp_path / "photos", 120, (150, 150))
     ours, theirs = pty.openpty()
     take = partial(fcntl.ioctl, 2, termios.TIOCSCTTY, 0)

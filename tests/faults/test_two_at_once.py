@@ -70,7 +70,7 @@ def written(lines):
 
 
 @pytest.mark.slow
-def test_each_name_has_one_winner_and_the_other_says_that_it_exists(folder, alone):
+def test_one_process_wins_each_name_and_the_other_reports_it(folder, alone):
     codes, lines, errors = both(folder, "out")
     found, winners = files_in(folder / "out"), [written(each) for each in lines]
     assert Counter(winners[0] + winners[1]) == Counter(found.keys()) == Counter(alone[0].keys())
@@ -83,7 +83,7 @@ def test_each_name_has_one_winner_and_the_other_says_that_it_exists(folder, alon
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--overwrite", "--skip-existing"])
-def test_who_overwrites_or_skips_is_content_with_either(option, folder, alone):
+def test_overwriting_and_skipping_accept_either_file(option, folder, alone):
     codes, _, errors = both(folder, f"out{option}", option)
     found = files_in(folder / f"out{option}")
     assert (codes, errors) == ([0, 0], [[], []])
