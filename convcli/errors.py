@@ -34,5 +34,6 @@ class ClusterError(ConvcliError, OSError):
 
 
 def reason_of(error: Exception) -> str:
-    """What another library's error says, in one line; its type if it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return what another library's error says, in one line: the system's reason, or the text, or else the type."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return " ".join(reason.split()) or type(error).__name__

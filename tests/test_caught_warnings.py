@@ -16,7 +16,9 @@ import tifffile
 
 from convcli.files.caught_warnings import LIBRARIES, caught_warnings
 from convcli.pictures.formats import FORMATS
-from convcli.pictures.images import Metadata, decode_image, encode_image, open_image
+from convcli.pictures.image import Metadata
+from convcli.pictures.reading import read_image
+from convcli.pictures.writing import encode_image
 
 THREADS = 8
 
@@ -159,7 +161,7 @@ def test_many_pictures_at_once() -> None:
     before = state()
     counts = range(2, 42)
     pictures = [tiff_with_a_tag_of(count) for count in counts]
-    images = in_threads(lambda number: decode_image(pictures[number], "a.tif"), range(len(counts)))
+    images = in_threads(lambda number: read_image(pictures[number]), range(len(counts)))
     found = [image.warnings for image in images]
     assert found == [(f"Metadata Warning, tag 263 had too many entries: {count}, expected 1",) for count in counts]
     assert state() == before
@@ -184,11 +186,11 @@ def test_every_format_goes_round_in_many_threads(tmp_path: Path) -> None:
     def decoded(number: int) -> Any:
         path = tmp_path / f"{number}.picture"
         path.write_bytes(expected[number])
-        return open_image(path).pixels
+        return read_image(path).pixels
 
     expected = [encoded(number) for number in range(len(formats))]
     assert in_threads(encoded, range(len(formats))) == expected
-    alone = [decode_image(data, "a").pixels for data in expected]
+    alone = [read_image(data).pixels for data in expected]
     together = in_threads(decoded, range(len(formats)))
     assert all(map(np.array_equal, alone, together))
 
@@ -205,5 +207,5 @@ def test_a_format_that_another_thread_is_loading(monkeypatch: pytest.MonkeyPatch
         return genuine(file)
 
     monkeypatch.setattr(PIL.Image, "open", unlucky)
-    image = decode_image(encode_image(np.zeros((1, 4, 5), np.uint8), None, FORMATS[0], Metadata()), "a.png")
+    image = read_image(encode_image(np.zeros((1, 4, 5), np.uint8), None, FORMATS[0], Metadata()))
     assert (image.pixels.shape, len(tries)) == ((1, 4, 5), 2)

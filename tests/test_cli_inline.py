@@ -49,13 +49,13 @@ def test_a_file_whose_name_starts_with_a_bracket_is_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("image", "code", "message"),
     [
-        ("[[1,2],[3]]", 2, "inline image:1:8: [1]: expected a list of length 2, like [0], given a list of length 1"),
-        ("[[1,2],[3,", 2, "inline image:1:11: invalid JSON at the end of the text: Expecting value"),
-        ("[[1,NaN]]", 2, "inline image:1:5: [0][1]: expected a finite number, given NaN"),
+        ("[[1,2],[3]]", 2, "inline array:1:8: [1]: expected a list of length 2, like [0], given a list of length 1"),
+        ("[[1,2],[3,", 2, "inline array:1:11: invalid JSON at the end of the text: Expecting value"),
+        ("[[1,NaN]]", 2, "inline array:1:5: [0][1]: expected a finite number, given NaN"),
         (
             "[1,2]",
             1,
-            "cannot read inline image: expected an array (H, W) or (C, H, W) that is not empty, and it is (2,)",
+            "cannot read inline array: expected an array (H, W) or (C, H, W) that is not empty, and it is (2,)",
         ),
         ("bad.json", 2, "bad.json:1:3: [0]: expected a number, given true"),
     ],

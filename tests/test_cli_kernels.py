@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from support.command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
 
-from convcli.kernels.loading import parse_kernel
+from convcli.files.source import Source
+from convcli.kernels.loading import read_kernel
 from convcli.kernels.presets import PRESETS, preset
 
 PARAMETERS = {
@@ -30,7 +31,7 @@ def printed(tmp_path_factory):
 def test_presets_are_json_that_reads_back(printed, name):
     result = printed[name]
     assert (result.code, result.err) == (0, "")
-    kernel, expected = parse_kernel(result.out, "<stdin>", "stdin"), preset(PARAMETERS.get(name, name))
+    kernel, expected = read_kernel(Source.of_bytes(result.out, "<stdin>")), preset(PARAMETERS.get(name, name))
     assert (kernel.name, kernel.bias, kernel.groups) == (expected.name, None, 1)
     assert np.array_equal(kernel.weights, expected.weights)
 

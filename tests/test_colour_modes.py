@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from convcli.pictures.images import decode_header, decode_image
+from convcli.pictures.reading import read_header, read_image
 
 HEIGHT, WIDTH = 5, 7
 
@@ -44,7 +44,7 @@ def ink_profile() -> bytes:
 @pytest.mark.parametrize("format", ["JPEG", "TIFF"])
 def test_cmyk_is_converted_by_its_profile(format: str) -> None:
     cyan = PIL.Image.new("CMYK", (16, 8), (255, 0, 0, 0))
-    image = decode_image(encoded(cyan, format, icc_profile=ink_profile()), "a")
+    image = read_image(encoded(cyan, format, icc_profile=ink_profile()))
     assert image.notes == ("CMYK converted to sRGB by its colour profile",)
     # L* of 75 is sRGB's gray of 185.
     assert abs(image.pixels.astype(int) - 185).max() <= 3
@@ -55,13 +55,13 @@ def test_cmyk_is_converted_by_its_profile(format: str) -> None:
 def test_cmyk_without_a_profile_is_converted_by_the_formula(format: str) -> None:
     """A JPEG holds it inverted, as Adobe's do."""
     inks = PIL.Image.new("CMYK", (16, 8), (255, 51, 0, 0))
-    image = decode_image(encoded(inks, format), "a")
+    image = read_image(encoded(inks, format))
     assert abs(image.pixels.astype(int) - np.reshape([0, 204, 255], (3, 1, 1))).max() <= 3
     assert image.notes == ("CMYK converted to RGB",)
 
 
 def test_a_damaged_cmyk_profile_is_not_used() -> None:
-    image = decode_image(encoded(picture("CMYK"), "TIFF", icc_profile=ink_profile()[:150]), "a.tif")
+    image = read_image(encoded(picture("CMYK"), "TIFF", icc_profile=ink_profile()[:150]))
     assert image.notes == ("CMYK converted to RGB",)
     assert image.warnings[0].startswith("the CMYK profile is not used, for it is damaged: ")
     assert image.metadata.icc is None
@@ -69,7 +69,7 @@ def test_a_damaged_cmyk_profile_is_not_used() -> None:
 
 def test_the_profile_of_another_picture_is_kept() -> None:
     profile = b"a profile".ljust(200)
-    assert decode_image(encoded(picture("RGB").quantize(9), "PNG", icc_profile=profile), "a").metadata.icc == profile
+    assert read_image(encoded(picture("RGB").quantize(9), "PNG", icc_profile=profile)).metadata.icc == profile
 
 
 def cmyk_of_16_bits() -> bytes:
@@ -81,7 +81,7 @@ def cmyk_of_16_bits() -> bytes:
 
 
 def test_16_bit_cmyk_is_cut_with_a_warning() -> None:
-    (warning,) = decode_image(cmyk_of_16_bits(), "a.tif").warnings
+    (warning,) = read_image(cmyk_of_16_bits()).warnings
     assert warning == "16-bit CMYK TIFF read at 8 bits: an .npy array would hold them all"
 
 
@@ -99,17 +99,17 @@ def test_16_bit_cmyk_is_cut_with_a_warning() -> None:
 )
 def test_what_was_converted_is_said(image: PIL.Image.Image, format: str, mode: str, note: str) -> None:
     data = encoded(image, format)
-    found = decode_image(data, "a")
+    found = read_image(data)
     with PIL.Image.open(BytesIO(data)) as again:
         expected = np.reshape(np.asarray(again.convert(mode)), (HEIGHT, WIDTH, -1))
     assert np.array_equal(np.moveaxis(found.pixels, 0, -1), expected)
     assert (found.notes, found.warnings) == ((note,), ())
-    assert decode_header(data, "a").shape == found.pixels.shape
+    assert read_header(data).shape == found.pixels.shape
 
 
 def test_bmp_of_5_6_5_bits_is_not_taken_for_one_of_16() -> None:
     header = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0) + struct.pack("<III", 0xF800, 0x7E0, 0x1F)
     data = b"BM" + struct.pack("<IHHI", 14 + len(header) + 4, 0, 0, 14 + len(header)) + header
-    image = decode_image(data + struct.pack("<HH", 0xF800, 0x001F), "a.bmp")
+    image = read_image(data + struct.pack("<HH", 0xF800, 0x001F))
     assert image.pixels[:, 0].T.tolist() == [[255, 0, 0], [0, 0, 255]]
     assert image.warnings == ()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from convcli.errors import KernelError
-from convcli.kernels.loading import load_kernel, parse_kernel
+from convcli.files.source import Source
+from convcli.kernels.loading import load_kernel, read_kernel
 from convcli.kernels.presets import preset
 
 WEIGHTS = np.array([[1.0, 2, 4], [8, 16, 32]])
@@ -124,20 +125,20 @@ def test_what_cannot_be_loaded(source, message):
 @pytest.mark.parametrize("dtype", ["f8", ">f4", "f2", "i2", "u1", ">i8"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_npy_of_any_real_dtype_becomes_float64(dtype, order):
-    kernel = parse_kernel(npy(WEIGHTS.astype(dtype, order=order)), "<stdin>", "stdin")
+    kernel = read_kernel(Source.of_bytes(npy(WEIGHTS.astype(dtype, order=order)), "<stdin>"))
     assert_same(kernel, "stdin", WEIGHTS)
     assert kernel.weights.flags.c_contiguous
 
 
 def test_npy_of_a_bank():
     bank = np.arange(24.0).reshape(1, 2, 3, 4)
-    assert_same(parse_kernel(npy(bank), "<stdin>", "stdin"), "stdin", bank)
+    assert_same(read_kernel(Source.of_bytes(npy(bank), "<stdin>")), "stdin", bank)
 
 
 @pytest.mark.parametrize(("array", "message"), BAD_ARRAYS, ids=[message for _, message in BAD_ARRAYS])
 def test_npy_that_is_no_kernel(array, message):
     with pytest.raises(KernelError, match=f"^bank.npy: {re.escape(message)}$"):
-        parse_kernel(npy(array), "bank.npy", "bank")
+        read_kernel(Source.of_bytes(npy(array), "bank.npy"))
 
 
 class Trap:
@@ -167,10 +168,10 @@ def damaged(header):
 )
 def test_damaged_npy_is_one_line(data):
     with pytest.raises(KernelError, match=r"^bank.npy: expected .+, given .+$"):
-        parse_kernel(data, "bank.npy", "bank")
+        read_kernel(Source.of_bytes(data, "bank.npy"))
 
 
 @pytest.mark.parametrize(("data", "message"), BAD_BYTES)
 def test_bytes_that_are_no_kernel(data, message):
     with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
-        parse_kernel(data, "<stdin>", "stdin")
+        read_kernel(Source.of_bytes(data, "<stdin>"))

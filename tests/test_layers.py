@@ -143,7 +143,7 @@ def test_the_reference_is_independent():
         ("grad.report", "def f():\n    import convcli.cli.app", "grad.report imports cli.app, which is not on a lower"),
         ("files.output_names", "from PIL import Image", "files.output_names imports PIL"),
         ("geometry.axes", "import rich.table", "geometry.axes imports rich"),
-        ("pictures.images", "import scipy.ndimage", "pictures.images imports scipy"),
+        ("pictures.reading", "import scipy.ndimage", "pictures.reading imports scipy"),
         ("cli.app", "import PIL.Image", "cli.app imports PIL"),
     ],
 )

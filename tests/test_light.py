@@ -11,7 +11,9 @@ from convcli.convolution.request import Request
 from convcli.errors import OptionError
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
-from convcli.pictures.images import Image, format_of, to_gray
+from convcli.pictures.formats import format_of
+from convcli.pictures.gray import to_gray
+from convcli.pictures.image import Image
 from convcli.pictures.light import luminance, to_codes, to_light
 
 # No flip, transpose or shift of it is the same kernel. It sums to 103.

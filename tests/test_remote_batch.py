@@ -15,11 +15,11 @@ from convcli.apply.remote import process_remotely
 from convcli.convolution.request import Request
 from convcli.errors import ClusterError
 from convcli.files.output_names import destination_of
+from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
 from convcli.geometry.options import parse_settings
 from convcli.kernels.loading import load_kernel
-from convcli.pictures.images import limit_pixels
-from convcli.pictures.sources import Source
+from convcli.pictures.pixel_limit import limit_pixels
 
 
 class Worker:
@@ -73,7 +73,7 @@ def test_the_outcome_and_the_files_are_those_of_a_local_batch(folder, word):
     worker, kernels = Worker(), ("[[2]]", "gaussian:1")
     local = batch("local/{stem}.{kernel}.png", kernels)
     remote = replace(local, destination=destination_of("remote/{stem}.{kernel}.png"))
-    expected, found = local.process(Source(word)), process_remotely(worker, remote, Source(word))
+    expected, found = local.process(Source.of_file(word)), process_remotely(worker, remote, Source.of_file(word))
     moved = [each._replace(output=each.output.replace("remote/", "local/")) for each in found.written]
     assert without_times(found._replace(written=moved)) == without_times(expected)
     assert worker.calls == (word in ("1.png", "broken.png"))
@@ -84,28 +84,29 @@ def test_the_outcome_and_the_files_are_those_of_a_local_batch(folder, word):
 def test_what_is_there_is_left(folder):
     worker = Worker()
     some = batch("out/", ("box",))
-    assert not process_remotely(worker, some, Source("0.png")).error
-    refused = process_remotely(worker, some, Source("0.png"))
+    assert not process_remotely(worker, some, Source.of_file("0.png")).error
+    refused = process_remotely(worker, some, Source.of_file("0.png"))
     assert str(refused.error).startswith("out/0.box.png exists: use --overwrite")
     assert refused.written == ()
     both = batch("out/", ("box", "[[1]]"), IfExists.SKIP)
     (folder / "out" / "0.box.png").write_bytes(b"somebody's own")
-    assert [each.output for each in process_remotely(worker, both, Source("0.png")).written] == ["out/0.inline.png"]
+    made = process_remotely(worker, both, Source.of_file("0.png"))
+    assert [each.output for each in made.written] == ["out/0.inline.png"]
     assert (folder / "out" / "0.box.png").read_bytes() == b"somebody's own"
     calls = worker.calls
-    assert process_remotely(worker, both, Source("0.png")).skipped
+    assert process_remotely(worker, both, Source.of_file("0.png")).skipped
     assert worker.calls == calls
 
 
 def test_arrays_come_back_whole(folder):
-    found = process_remotely(Worker(), batch("out/{stem}.npy", ("[[1]]",)), Source("2.png"))
+    found = process_remotely(Worker(), batch("out/{stem}.npy", ("[[1]]",)), Source.of_file("2.png"))
     assert found.written[0].dtype == "float32"
     assert np.array_equal(np.load(folder / "out" / "2.npy"), pixels(folder / "2.png").astype(np.float32))
 
 
 def test_a_lost_cluster_is_no_fault_of_the_image(folder):
     with pytest.raises(ClusterError, match="lost the scheduler"):
-        process_remotely(Lost(), batch("out/"), Source("0.png"))
+        process_remotely(Lost(), batch("out/"), Source.of_file("0.png"))
     assert not (folder / "out").exists()
 
 
@@ -120,7 +121,7 @@ class Unlimited(Worker):
 def test_the_limit_of_pixels_is_the_callers(folder, monkeypatch):
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
     limit_pixels(71)
-    refused = process_remotely(Unlimited(), batch("out/"), Source("0.png"))
+    refused = process_remotely(Unlimited(), batch("out/"), Source.of_file("0.png"))
     assert str(refused.error) == (
         "cannot read 0.png: it has 72 pixels, more than the limit of 71: --max-pixels 72 reads it"
     )

@@ -12,8 +12,8 @@ from support.command_line import convcli, npy
 import convcli as package
 from convcli.errors import ConvcliError, FileError
 from convcli.kernels.loading import load_kernel
-from convcli.pictures.images import decode_image, open_image, readable_extensions
-from convcli.pictures.tensors import parse_tensor
+from convcli.pictures.reading import read_image, read_tensor
+from convcli.pictures.sources import readable_extensions
 
 # What runs what it is given, or talks to others.
 SUSPECTS = {
@@ -56,12 +56,12 @@ class Trap:
         return (Path.touch, (self.file,))
 
 
-@pytest.mark.parametrize("read", [decode_image, parse_tensor])
+@pytest.mark.parametrize("read", [read_image, read_tensor])
 @pytest.mark.parametrize("pack", [lambda trap: npy(np.array([[trap]], object)), pickle.dumps], ids=["npy", "pickle"])
 def test_nothing_is_unpickled(read, pack, tmp_path):
     data, sprung = pack(Trap(tmp_path / "sprung")), tmp_path / "sprung"
     with pytest.raises(ConvcliError):
-        read(data, "trap.npy")
+        read(data)
     (tmp_path / "trap.npy").write_bytes(data)
     with pytest.raises(ConvcliError):
         load_kernel(str(tmp_path / "trap.npy"))
@@ -82,7 +82,7 @@ def test_programs_are_not_run(tmp_path):
     """Pillow would have Ghostscript run it."""
     PIL.Image.new("L", (8, 8)).save(tmp_path / "a.eps")
     with pytest.raises(FileError, match="EPS is a program that draws, and is not run"):
-        open_image(tmp_path / "a.eps")
+        read_image(tmp_path / "a.eps")
     assert ".eps" not in readable_extensions()
 
 

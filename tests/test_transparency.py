@@ -16,7 +16,8 @@ from convcli.errors import OptionError
 from convcli.geometry.options import parse_settings
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel
-from convcli.pictures.images import Image, format_of
+from convcli.pictures.formats import format_of
+from convcli.pictures.image import Image
 
 # No flip, transpose or shift of it is the same kernel. It sums to 103.
 ASYMMETRIC = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])

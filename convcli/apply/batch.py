@@ -17,10 +17,12 @@ from convcli.files.large_arrays import large_empty
 from convcli.files.npy_files import is_mappable, map_npy, save_npy
 from convcli.files.output_names import Destination
 from convcli.files.refusals import refuse_collisions, refuse_inputs
+from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
 from convcli.geometry.axes import Geometry
-from convcli.pictures.images import Header, Image, write_image
-from convcli.pictures.sources import Source
+from convcli.pictures.image import Header, Image
+from convcli.pictures.reading import iter_frames, read_header, read_image
+from convcli.pictures.writing import write_image
 
 # Files that may hold other channels than a picture's one or three, of which a 2-D kernel makes as many maps.
 MANY_CHANNELS = {".npy", ".tif", ".tiff"}
@@ -85,7 +87,7 @@ class Batch:
         try:
             if self.is_done(source):
                 return report.outcome(skipped=True)
-            count = source.header().frames if self.all_frames else 1
+            count = read_header(source).frames if self.all_frames else 1
             for frame, image in zip(self._frames(source, count), self._images(source), strict=False):
                 report.read(image)
                 self._filter(frame, prepared(image, self.appearance), report)
@@ -94,19 +96,19 @@ class Batch:
         except ConvcliError as error:
             return report.outcome(error)
         except MemoryError as error:
-            return report.outcome(FileError(f"not enough memory for {source.word}: {reason_of(error)}"))
+            return report.outcome(FileError(f"not enough memory for {source.name}: {reason_of(error)}"))
         return report.outcome()
 
     def is_done(self, source: Source) -> bool:
         """Whether every output is there already, and is to be left."""
         if self.destination.if_exists is not IfExists.SKIP:
             return False
-        return all(self.destination.skips(each.paths) for each in self.expected(source, source.header()))
+        return all(self.destination.skips(each.paths) for each in self.expected(source, read_header(source)))
 
     def _likely_paths(self, source: Source) -> list[Path]:
         if self.all_frames or source.path.suffix.lower() in MANY_CHANNELS:
             with suppress(ConvcliError):
-                return [path for each in self.expected(source, source.header()) for path in each.paths]
+                return [path for each in self.expected(source, read_header(source)) for path in each.paths]
         frame = Frame(source.path)
         return [path for request in self.requests for path in self._paths(frame, request, _likely_maps(request))]
 
@@ -124,9 +126,9 @@ class Batch:
 
     def _images(self, source: Source) -> Iterator[Image]:
         if self.all_frames:
-            yield from source.frames()
+            yield from iter_frames(source)
         else:
-            yield source.image()
+            yield read_image(source)
 
     def _filter(self, frame: Frame, image: Image, report: Report) -> None:
         expected = [self._expected(frame, request, image.pixels.shape) for request in self.requests]

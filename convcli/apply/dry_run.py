@@ -7,7 +7,8 @@ import numpy as np
 
 from convcli.apply.batch import Batch
 from convcli.apply.filtering import intended
-from convcli.pictures.sources import Source
+from convcli.files.source import Source
+from convcli.pictures.reading import read_header
 
 
 class Foreseen(NamedTuple):
@@ -32,7 +33,7 @@ def foresee(batch: Batch, source: Source) -> list[Foreseen]:
 
     Raises what reading the header and naming the outputs can raise.
     """
-    header = source.header()
+    header = read_header(source)
     has_alpha = header.alpha and batch.appearance.alpha != "drop"
     found = []
     for each in batch.expected(source, header):
@@ -42,7 +43,7 @@ def foresee(batch: Batch, source: Source) -> list[Foreseen]:
         skipped = batch.destination.skips(each.paths)
         found += [
             Foreseen(
-                input=source.word,
+                input=source.name,
                 frame=each.frame.number,
                 output=str(path),
                 kernel=each.request.name,

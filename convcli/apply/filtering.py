@@ -16,8 +16,11 @@ from convcli.arrays import Array, computing_type
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
 from convcli.geometry.axes import Geometry
-from convcli.pictures.images import Format, Header, Image, metadata_losses, to_gray
+from convcli.pictures.formats import Format
+from convcli.pictures.gray import to_gray
+from convcli.pictures.image import Header, Image
 from convcli.pictures.light import luminance, to_codes, to_light
+from convcli.pictures.metadata import metadata_losses
 from convcli.pictures.profiles import is_like_srgb
 
 ALPHA = (*transparency.RULES, "drop")

@@ -10,8 +10,8 @@ from convcli.apply.filtering import Filtered
 from convcli.apply.pixels import Tally
 from convcli.arrays import finite_or_none
 from convcli.errors import ConvcliError
-from convcli.pictures.images import Image
-from convcli.pictures.sources import Source
+from convcli.files.source import Source
+from convcli.pictures.image import Image
 
 
 class Written(NamedTuple):
@@ -59,7 +59,7 @@ def outcome_to_json(outcome: Outcome) -> list[dict[str, Any]]:
     entries = [{name: value for name, value in each._asdict().items() if name in form} for each in outcome.written]
     if outcome.error or outcome.skipped:
         error = str(outcome.error) if outcome.error else None
-        entries.append({"input": outcome.source.word, "skipped": outcome.skipped, "error": error})
+        entries.append({"input": outcome.source.name, "skipped": outcome.skipped, "error": error})
     return [form | entry for entry in entries]
 
 
@@ -91,7 +91,7 @@ class Report:
     def _written(self, frame: int, kernel: str, filtered: Filtered, name: str, part: slice) -> Written:
         values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
         return Written(
-            input=self._so_far.source.word,
+            input=self._so_far.source.name,
             frame=frame,
             output=name,
             kernel=kernel,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from convcli.errors import OptionError
 from convcli.files.output_names import Destination, unclear_format
 from convcli.files.templates import fields, safe_name
-from convcli.pictures.images import Format, format_of
+from convcli.pictures.formats import Format, format_of
 
 
 class Frame(NamedTuple):

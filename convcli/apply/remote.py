@@ -13,10 +13,10 @@ from convcli.apply.batch import Batch
 from convcli.apply.outcomes import Outcome
 from convcli.engine.cluster import Cluster
 from convcli.errors import ConvcliError
-from convcli.files.npy_files import NPY_MAGIC
+from convcli.files.kinds import HEAD, Kind, kind_of
+from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
-from convcli.pictures.images import limit_pixels, pixel_limit
-from convcli.pictures.sources import Source
+from convcli.pictures.pixel_limit import limit_pixels, pixel_limit
 
 # Of a larger file the bands are sent, and not the file: schedulers hold their tasks.
 MOST_SENT = 256 << 20
@@ -51,7 +51,7 @@ def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
             return Outcome(source, skipped=True)
     except ConvcliError as error:
         return Outcome(source, error=error)
-    made = cluster.call(_process, Sent(_for_worker(batch), source.word, data, pixel_limit()))
+    made = cluster.call(_process, Sent(_for_worker(batch), source.name, data, pixel_limit()))
     return _save(batch, made._replace(outcome=made.outcome._replace(source=source)))
 
 
@@ -63,7 +63,7 @@ def _contents(source: Source) -> bytes | None:
         data = source.path.read_bytes()
     except OSError:
         return None
-    return None if data.startswith(NPY_MAGIC) else data
+    return None if kind_of(data[:HEAD]) is Kind.NPY else data
 
 
 def _for_worker(batch: Batch) -> Batch:
@@ -76,8 +76,8 @@ def _process(sent: Sent) -> Made:
     outputs: dict[Path, bytes] = {}
     destination = replace(sent.batch.destination, opener=partial(_collected, outputs))
     batch = replace(sent.batch, destination=destination)
-    source = Source(sent.word, partial(bytes, sent.data), label=sent.word, stem=sent.word)
-    return Made(batch.process(source)._replace(source=Source(sent.word)), outputs)
+    source = Source.of_bytes(sent.data, sent.word)
+    return Made(batch.process(source)._replace(source=Source.of_file(sent.word)), outputs)
 
 
 @contextmanager

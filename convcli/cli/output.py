@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from convcli.drawing.thumbnails import Sight
     from convcli.errors import ConvcliError
     from convcli.explain.explanation import Explanation
+    from convcli.files.source import Source
     from convcli.geometry.axes import Geometry
     from convcli.geometry.edges import EdgeFill
     from convcli.grad.writers import GradientReport
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
     from convcli.matrix.assembly import ConvolutionMatrix
-    from convcli.pictures.sources import Source
 
 
 def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool = False) -> Destination:
@@ -54,7 +54,7 @@ def geometry_in_words(geometry: "Geometry") -> str:
 
 def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
     """What apply made of one image: warnings and notes, and a line of JSON for each output if that was asked for."""
-    word = outcome.source.word
+    word = outcome.source.name
     for warning in outcome.warnings:
         talk.warn(f"{word}: {warning}")
     for note in outcome.notes:
@@ -71,7 +71,7 @@ def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
 
 def failure_in_words(source: "Source", error: "ConvcliError") -> str:
     """What was wrong, naming the image."""
-    return str(error) if isinstance(error, OSError) else f"{source.word}: {error}"
+    return str(error) if isinstance(error, OSError) else f"{source.name}: {error}"
 
 
 def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:

@@ -16,13 +16,16 @@ from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
+from convcli.files.source import Source
 from convcli.geometry.options import parse_settings, parse_shape
 from convcli.grad.upstream import Readers, Upstream, upstream_gradient
+from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel
-from convcli.kernels.loading import load_kernel, parse_kernel
-from convcli.pictures.images import Header, Image, limit_pixels
-from convcli.pictures.sources import STDIN, Source, listed, source_of, sources_of
-from convcli.pictures.tensors import load_tensor, parse_tensor
+from convcli.pictures import reading
+from convcli.pictures.image import Header, Image
+from convcli.pictures.pixel_limit import limit_pixels
+from convcli.pictures.reading import read_header, read_image
+from convcli.pictures.sources import listed, source_of, sources_of, stdin_source, tensor_source_of
 from convcli.text import integer
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def begin_reading(max_pixels: int) -> None:
 
 def read_kernel(source: str) -> Kernel:
     """A kernel from a preset's name, a file, JSON, or stdin."""
-    return parse_kernel(read_stdin(), STDIN, "stdin") if source == STREAM else load_kernel(source)
+    return loading.read_kernel(stdin_source(read_stdin)) if source == STREAM else loading.load_kernel(source)
 
 
 def image_sources(words: Sequence[str], list_: str | None, *, null: bool) -> list[Source]:
@@ -65,20 +68,20 @@ def image_source(word: str) -> Source:
 
 def read_input(source: Source, appearance: Appearance, talk: Talk) -> Array:
     """V ``(C_in, H, W)``: an image as a network sees it, without alpha; what was lost or converted is said."""
-    image = source.image()
+    image = read_image(source)
     for warning in image.warnings:
-        talk.warn(f"{source.word}: {warning}")
+        talk.warn(f"{source.name}: {warning}")
     for note in image.notes:
-        talk.note(f"{source.word}: {note}")
+        talk.note(f"{source.name}: {note}")
     if image.alpha is not None:
-        talk.note(f"{source.word}: alpha is left out of the gradients")
+        talk.note(f"{source.name}: alpha is left out of the gradients")
     return network_input(prepared(image, appearance), appearance)
 
 
 def read_shape(image: str | None, input_shape: str | None, *, gray: bool) -> Header:
     """V's shape and type: from an image's header, or the shape that was given instead, of float32."""
     if image is not None and input_shape is None:
-        header = image_source(image).header()
+        header = read_header(image_source(image))
         return header._replace(shape=prepared_shape(header, Appearance(gray=gray)))
     if image is None and input_shape is not None:
         return Header(parse_shape(input_shape), np.dtype(np.float32))
@@ -87,7 +90,7 @@ def read_shape(image: str | None, input_shape: str | None, *, gray: bool) -> Hea
 
 def read_tensor(source: str) -> Array:
     """A tensor from a file, JSON, or stdin."""
-    return parse_tensor(read_stdin(), STDIN) if source == STREAM else load_tensor(source)
+    return reading.read_tensor(tensor_source_of(source, read_stdin))
 
 
 def read_upstream(words: str, request: Request, V: Array, appearance: Appearance) -> Upstream:
@@ -145,7 +148,7 @@ def _bias(text: str) -> Array:
     if text == STREAM:
         raise OptionError("bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is for images and kernels")
     try:
-        return load_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)
+        return read_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)
     except ConvcliError as error:
         expected = "expected a number, a list 1,2,3, JSON or a .npy file"
         raise OptionError(f"bias: {expected}, given {text!r}: {error}") from None

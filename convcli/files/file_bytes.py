@@ -1,27 +1,39 @@
-"""The bytes of files, whole or their first, whether they lie on a disk or in memory already."""
+"""The bytes of files: all of them or the first, on a disk or in memory."""
 
 import errno
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from convcli.errors import FileError
+from convcli.errors import ConvcliError, FileError, reason_of
 from convcli.files.memory import available_memory, size_in_words
 
 _PIECE = 1 << 20
 
 
-def read_file(name: str) -> bytes:
-    """Raises FileError, in one line, if it cannot be read."""
+@contextmanager
+def reading(label: str) -> Iterator[None]:
+    """Raise FileError("cannot read LABEL: reason") for any error within that convcli itself has not raised."""
     try:
+        yield
+    except ConvcliError:
+        raise
+    # A broken file makes Pillow and NumPy raise OSError, ValueError, SyntaxError, EOFError, MemoryError,
+    # struct.error, zlib.error and others: whichever it is, the file cannot be read.
+    except Exception as error:
+        raise FileError(f"cannot read {label}: {reason_of(error)}") from error
+
+
+def read_file(name: str) -> bytes:
+    """Return a file's bytes; raise FileError if it cannot be read."""
+    with reading(name):
         return read_bytes(name)
-    except OSError as error:
-        raise FileError(f"cannot read {name}: {error.strerror}") from error
 
 
 def read_bytes(name: str) -> bytes:
-    """The file's; OSError, with its reason, if they cannot be read."""
+    """Return a file's bytes; raise OSError, with its reason, if it cannot be read."""
     try:
         with open(name, "rb") as stream:
             return read_stream(stream)
@@ -31,7 +43,7 @@ def read_bytes(name: str) -> bytes:
 
 
 def read_stream(stream: BinaryIO) -> bytes:
-    """All that is left; OSError, with its reason, if it cannot be read, or has no end that memory would hold."""
+    """Return what is left in a stream; raise OSError if it cannot be read, or if it exceeds half of the free memory."""
     most = available_memory().bytes // 2
     kept = BytesIO()
     while piece := stream.read(_PIECE):
@@ -44,17 +56,17 @@ def read_stream(stream: BinaryIO) -> bytes:
 
 
 def contents(file: Path | BytesIO) -> bytes:
-    """All of them; OSError if they cannot be read."""
+    """Return all bytes; raise OSError if they cannot be read."""
     return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
 
 
 def opened(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:
-    """A stream of them, which one in memory is already, wherever in it that is; OSError if there is none."""
+    """Return a stream of the file; one in memory is that stream already, at any position. Raise OSError if it fails."""
     return nullcontext(file) if isinstance(file, BytesIO) else file.open("rb")
 
 
 def first_bytes(file: Path | BytesIO, count: int) -> bytes:
-    """So many, or all if there are fewer; OSError if they cannot be read."""
+    """Return the first ``count`` bytes, or all if there are fewer; raise OSError if they cannot be read."""
     if isinstance(file, BytesIO):
         return file.getvalue()[:count]
     with file.open("rb") as stream:

@@ -16,8 +16,6 @@ from convcli.files.caught_warnings import caught_warnings
 from convcli.files.file_bytes import opened
 from convcli.files.large_arrays import reserve
 
-NPY_MAGIC = b"\x93NUMPY"
-
 
 def save_npy(stream: BinaryIO, array: Array) -> None:
     """Write an array as ``.npy``, through the stream's own ``write``.

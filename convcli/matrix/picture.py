@@ -9,7 +9,7 @@ from convcli.arrays import FloatArray
 from convcli.drawing.palette import signed_colours
 from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.pictures.formats import format_of
-from convcli.pictures.types import Metadata
+from convcli.pictures.image import Metadata
 from convcli.pictures.writing import encode_image
 
 LARGEST_SIDE = 2000

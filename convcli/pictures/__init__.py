@@ -1,1 +1,1 @@
-"""Picture files: the formats, reading and writing. A loss is never silent. Import from ``convcli.pictures.images``."""
+"""Picture files: the formats, reading and writing. A loss is never silent."""

@@ -13,8 +13,8 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array, in_native_order
 from convcli.pictures import deep_extra
 from convcli.pictures.depth import stored_bits
+from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import metadata_options
-from convcli.pictures.types import Metadata
 
 Decoder = Callable[[bytes, ImageFile], Array]
 

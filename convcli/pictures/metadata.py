@@ -10,8 +10,8 @@ from PIL.ImageFile import ImageFile
 
 from convcli.errors import reason_of
 from convcli.pictures.formats import Format
+from convcli.pictures.image import Metadata
 from convcli.pictures.orientation import is_sideways
-from convcli.pictures.types import Metadata
 
 # Sizes, strips, thumbnails and the like are of the old file, and a TIFF writer would obey them.
 _KEPT_TAGS = {

@@ -16,10 +16,10 @@ from convcli.pictures.channels import channels_of, pixel_type, split_alpha
 from convcli.pictures.colour_modes import in_working_mode, working_mode
 from convcli.pictures.deep import Decoder, decoder_for
 from convcli.pictures.depth import stored_bits, stores_gray_and_alpha
+from convcli.pictures.image import Header, Image
 from convcli.pictures.metadata import Description, description, read_metadata, read_orientation
 from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
 from convcli.pictures.tiff_pages import is_tiff
-from convcli.pictures.types import Header, Image
 
 # An MPO, which is what many phones write as .jpg, holds previews and depth maps; a PSD holds the layers of one picture.
 _PARTS_OF_ONE = ("MPO", "PSD")
@@ -32,7 +32,7 @@ def open_picture(file: Path | BytesIO) -> ImageFile:
     except PIL.UnidentifiedImageError:
         if is_tiff(file) and not deep_extra.is_installed():
             raise ValueError("Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more") from None
-        raise
+        raise ValueError("it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor") from None
     if picture.format == "EPS":
         picture.close()
         raise ValueError("EPS is a program that draws, and is not run: expected a picture, as Ghostscript makes of it")

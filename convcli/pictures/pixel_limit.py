@@ -4,6 +4,8 @@ The limit is Pillow's own, which holds for the whole process: Pillow asks it of 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import PIL.Image
@@ -36,10 +38,14 @@ def refuse_beyond_limit(pixels: int) -> None:
         raise ValueError(_refusal(pixels))
 
 
-def refusal_of(error: PIL.Image.DecompressionBombError) -> str:
-    """What Pillow refuses, in our words."""
-    found = re.search(r"\((\d+) pixels\)", str(error))
-    return _refusal(int(found[1])) if found else str(error)
+@contextmanager
+def explained_refusals() -> Iterator[None]:
+    """Raise ValueError, with the same text as ``refuse_beyond_limit``, where Pillow refuses a picture."""
+    try:
+        yield
+    except PIL.Image.DecompressionBombError as error:
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        raise ValueError(_refusal(int(found[1])) if found else str(error)) from error
 
 
 def _refusal(pixels: int) -> str:

@@ -1,50 +1,122 @@
-"""Pictures in: by Pillow, or past it where it would lose depth or need the whole file in memory."""
+"""Read an image, its frames, its header or a tensor from any source, known by its content and not by its name."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from io import BytesIO
-from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from convcli.pictures.pillow_frames import PillowFrame, frame_count, open_picture
-from convcli.pictures.tiff_directories import require_apart
-from convcli.pictures.tiff_pages import TiffPageFrame, is_tiff, tiff_pages
-from convcli.pictures.types import Header, Image
+import numpy as np
+
+from convcli.arrays import Array, in_native_order
+from convcli.files.caught_warnings import caught_warnings
+from convcli.files.file_bytes import contents, first_bytes, reading
+from convcli.files.json_reading import decoded, parse_array_json
+from convcli.files.kinds import HEAD, Kind, kind_of
+from convcli.files.npy_files import load_npy
+from convcli.files.source import Source, SourceLike
+from convcli.pictures.frames import picture_frames
+from convcli.pictures.image import Header, Image
+from convcli.pictures.pixel_limit import explained_refusals
 
 
-def read_picture(file: Path | BytesIO) -> Image:
-    """The picture, upright; of several frames the first, with a warning."""
-    with _frames(file) as frames:
+def read_image(given: SourceLike) -> Image:
+    """Return the image that a source holds: a picture, an ``.npy`` array or a JSON tensor.
+
+    An ``.npy`` file is memory-mapped. Of several frames the first is read, with a warning.
+    Raises FileError if the source is missing, broken or none of these; JsonError for JSON that is no tensor.
+    """
+    source = Source.of(given)
+    with _reading(source.label) as messages, _frames(source) as frames:
         image = frames[0].decode()
-    if len(frames) == 1:
-        return image
-    loss = f"{len(frames)} frames: only the first is read (apply --all-frames reads each)"
-    return replace(image, warnings=(loss, *image.warnings))
+        if len(frames) > 1:
+            loss = f"{len(frames)} frames: only the first is read (apply --all-frames reads each)"
+            image = replace(image, warnings=(loss, *image.warnings))
+    return _with_warnings(image, messages)
 
 
-def read_frames(file: Path | BytesIO) -> Iterator[Image]:
-    """Every frame as ``read_picture`` would give it, in order, each decoded when it is asked for."""
-    with _frames(file) as frames:
-        for frame in frames:
-            yield frame.decode()
+def iter_frames(given: SourceLike) -> Iterator[Image]:
+    """Yield every frame or page in order, each decoded when it is asked for; an array is one frame.
+
+    Raises the errors of ``read_image``, the first when the first frame is asked for.
+    """
+    source = Source.of(given)
+    with ExitStack() as opened:
+        with _reading(source.label) as messages:
+            frames = opened.enter_context(_frames(source))
+        for number, frame in enumerate(frames, 1):
+            with _reading(source.label if number == 1 else f"frame {number} of {source.label}") as more:
+                image = frame.decode()
+            yield _with_warnings(image, messages + more)
+            messages = []
 
 
-def read_picture_header(file: Path | BytesIO) -> Header:
-    """What ``read_picture`` would give, from the header."""
-    with _frames(file) as frames:
+def read_header(given: SourceLike) -> Header:
+    """Return what ``read_image`` would give, from the header alone; raise the same errors."""
+    source = Source.of(given)
+    with _reading(source.label), _frames(source) as frames:
         return frames[0].header()._replace(frames=len(frames))
 
 
+def read_tensor(given: SourceLike) -> Array:
+    """Return a tensor of any rank from ``.npy`` or JSON, or the pixels ``(C, H, W)`` of a picture.
+
+    An ``.npy`` file is memory-mapped. Raises the errors of ``read_image``.
+    """
+    source = Source.of(given)
+    with _reading(source.label), _frames(source) as frames:
+        first = frames[0]
+        return first.array if isinstance(first, _ArrayFrame) else first.decode().pixels
+
+
+class _Frame(Protocol):
+    """A frame of an opened source."""
+
+    def header(self) -> Header:
+        """Return what ``decode`` would give, from the header."""
+
+    def decode(self) -> Image:
+        """Return the frame, upright."""
+
+
+class _ArrayFrame(NamedTuple):
+    """An array that stands for an image."""
+
+    array: Array
+
+    def header(self) -> Header:
+        pixels = self.decode().pixels
+        return Header(pixels.shape, pixels.dtype)
+
+    def decode(self) -> Image:
+        if self.array.ndim not in (2, 3) or self.array.size == 0:
+            raise ValueError(f"expected an array (H, W) or (C, H, W) that is not empty, and it is {self.array.shape}")
+        pixels = in_native_order(self.array)
+        return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis])
+
+
 @contextmanager
-def _frames(file: Path | BytesIO) -> Iterator[Sequence[PillowFrame | TiffPageFrame]]:
-    if is_tiff(file):
-        require_apart(file)
-    with ExitStack() as opened:
-        pages = opened.enter_context(tiff_pages(file))
-        found = [page for page in pages if page]
-        if found and len(found) == len(pages):
-            yield found
-            return
-        picture = opened.enter_context(open_picture(file))
-        frames = pages or [None] * frame_count(picture)
-        yield [page or PillowFrame(picture, file, number) for number, page in enumerate(frames)]
+def _reading(label: str) -> Iterator[list[str]]:
+    """Yield a list that gets what libraries warn of; what goes wrong is a FileError or a JsonError."""
+    with reading(label), explained_refusals(), caught_warnings() as messages:
+        yield messages
+
+
+@contextmanager
+def _frames(source: Source) -> Iterator[Sequence[_Frame]]:
+    """Yield the frames of a source, which stays open meanwhile."""
+    file = source.file()
+    kind = kind_of(first_bytes(file, HEAD))
+    if kind is Kind.EMPTY:
+        raise ValueError("it is empty")
+    if kind is Kind.NPY:
+        yield [_ArrayFrame(load_npy(file))]
+    elif kind is Kind.JSON:
+        text = decoded(contents(file), source.label, "JSON in UTF-8")
+        yield [_ArrayFrame(parse_array_json(text, source.label))]
+    else:
+        with picture_frames(file) as frames:
+            yield frames
+
+
+def _with_warnings(image: Image, messages: Sequence[str]) -> Image:
+    return replace(image, warnings=(*image.warnings, *dict.fromkeys(messages)))

@@ -1,82 +1,54 @@
-"""Which images are meant: by names, folders, patterns, JSON on the command line, stdin, or a list of names."""
+"""Find the inputs that texts stand for: names, folders, patterns, inline JSON, stdin, or a list of names."""
 
 import os
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from collections.abc import Callable, Iterable
 from glob import glob, has_magic
 from pathlib import Path
-from typing import NamedTuple
+
+import PIL.Image
 
 from convcli.errors import FileError, OptionError
-from convcli.files.file_bytes import read_file
 from convcli.files.json_reading import is_inline_array
 from convcli.files.output_names import STREAM
-from convcli.pictures.images import (
-    Header,
-    Image,
-    decode_frames,
-    decode_header,
-    decode_image,
-    open_frames,
-    open_header,
-    open_image,
-    readable_extensions,
-)
+from convcli.files.source import Source
+from convcli.text import real
 
-STDIN = "<stdin>"
-INLINE = "inline image"
+# Pillow takes MPEG films for pictures, and refuses them once they are loaded; EPS is refused here.
+_NOT_READ = {"MPEG", "EPS"}
 
 
-class Source(NamedTuple):
-    """Where an image comes from.
+def stdin_source(read_stdin: Callable[[], bytes]) -> Source:
+    """Return stdin as an input."""
+    return Source(STREAM, "<stdin>", Path("stdin"), read_stdin)
 
-    word: what it was called.  read: gives its bytes where they are not those of the file of that name.
-    label: what it is called then, in errors.  stem: what outputs are then named after.
+
+def source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
+    """Return the input that a text stands for: ``-``, an inline array, or the name of a file."""
+    if text == STREAM:
+        return stdin_source(read_stdin)
+    if is_inline_array(text) and not os.path.lexists(text):
+        return _inline(text)
+    return Source.of_file(text)
+
+
+def tensor_source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
+    """Return the input that a text stands for where numbers are inline too."""
+    if not text:
+        raise OptionError("expected a number, inline JSON or a file, given nothing")
+    return _inline(text) if _is_number(text) else source_of(text, read_stdin)
+
+
+def sources_of(texts: Iterable[str], read_stdin: Callable[[], bytes]) -> list[Source]:
+    """Return the inputs that texts stand for: a folder for its images, a pattern for the files that match it, sorted.
+
+    ``**`` in a pattern is any number of folders. Raises FileError for a folder or a pattern without any.
     """
-
-    word: str
-    read: Callable[[], bytes] | None = None
-    label: str = ""
-    stem: str = ""
-
-    @property
-    def path(self) -> Path:
-        """What outputs are named after."""
-        return Path(self.stem if self.read else self.word)
-
-    def image(self) -> Image:
-        """The image, decoded; errors as those of ``convcli.pictures.images``."""
-        return decode_image(self.read(), self.label) if self.read else open_image(self.path)
-
-    def frames(self) -> Iterator[Image]:
-        """Every frame or page of it, each decoded when it is asked for."""
-        return decode_frames(self.read(), self.label) if self.read else open_frames(self.path)
-
-    def header(self) -> Header:
-        """Its header alone."""
-        return decode_header(self.read(), self.label) if self.read else open_header(self.path)
-
-
-def source_of(word: str, read_stdin: Callable[[], bytes]) -> Source:
-    """The image that one word stands for: ``-``, JSON, or the name of a file."""
-    if word == STREAM:
-        return Source(word, read_stdin, STDIN, "stdin")
-    if is_inline_array(word) and not os.path.lexists(word):
-        return Source(word, word.encode, INLINE, "inline")
-    return _named(word)
-
-
-def sources_of(words: Iterable[str], read_stdin: Callable[[], bytes]) -> list[Source]:
-    """The images that words stand for: a folder for the images in it, a pattern for the files that match it, sorted.
-
-    ``**`` in a pattern is any number of folders. Raises FileError where a folder or a pattern has none.
-    """
-    return [each for word in words for each in _sources_of(word, read_stdin)]
+    return [source for text in texts for source in _sources_of(text, read_stdin)]
 
 
 def listed(names: bytes, *, null: bool) -> list[Source]:
-    """The files that a list names, one a line, or with ``null`` each ended by a NUL byte; every name as it is.
+    """Return the files that a list names, one per line, or with ``null`` each ended by a NUL byte.
 
     Lines may end as on Windows, and a byte order mark may stand first. Raises OptionError for lines with NUL bytes.
     """
@@ -84,32 +56,43 @@ def listed(names: bytes, *, null: bool) -> list[Source]:
         raise OptionError("the list of files has NUL bytes: give -0 if its names end in them, else make it UTF-8")
     lines = names.removeprefix(BOM_UTF8).split(b"\n")
     each = names.split(b"\0") if null else (name.removesuffix(b"\r") for name in lines)
-    return [_named(os.fsdecode(name)) for name in each if name]
+    return [Source.of_file(os.fsdecode(name)) for name in each if name]
 
 
-def _named(name: str) -> Source:
-    """A file; what is there and is no regular one, as a FIFO, is read once however often it is looked at."""
-    if not os.path.isfile(name) and os.path.exists(name) and not os.path.isdir(name):
-        return Source(name, cache(partial(read_file, name)), name, name)
-    return Source(name)
+def readable_extensions() -> set[str]:
+    """Return the extensions, in lower case with the dot, of files that can be read: pictures and ``.npy``."""
+    extensions = PIL.Image.registered_extensions()
+    return {name for name, format in extensions.items() if format in PIL.Image.OPEN.keys() - _NOT_READ} | {".npy"}
 
 
-def _sources_of(word: str, read_stdin: Callable[[], bytes]) -> list[Source]:
-    if os.path.isdir(word):
-        return _images_in(word)
-    only = source_of(word, read_stdin)
-    if only.read or not has_magic(word) or os.path.lexists(word):
+def _inline(text: str) -> Source:
+    return Source(text, "inline array", Path("inline"), text.encode)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        real(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _sources_of(text: str, read_stdin: Callable[[], bytes]) -> list[Source]:
+    if os.path.isdir(text):
+        return _images_in(text)
+    only = source_of(text, read_stdin)
+    if only.read or not has_magic(text) or os.path.lexists(text):
         return [only]
-    found = [Source(name) for name in sorted(glob(word, recursive=True)) if os.path.isfile(name)]
+    found = [Source.of_file(name) for name in sorted(glob(text, recursive=True)) if os.path.isfile(name)]
     if not found:
-        raise FileError(f"no file matches {word}")
+        raise FileError(f"no file matches {text}")
     return found
 
 
 def _images_in(folder: str) -> list[Source]:
     known = readable_extensions()
     names = sorted(name for name in os.listdir(folder) if os.path.splitext(name)[1].lower() in known)
-    found = [Source(path) for path in (os.path.join(folder, name) for name in names) if os.path.isfile(path)]
+    found = [Source.of_file(path) for path in (os.path.join(folder, name) for name in names) if os.path.isfile(path)]
     if not found:
         raise FileError(
             f"no images in the folder {folder}: name files or a pattern, as in '{folder.rstrip('/')}/**/*.jpg'"

@@ -14,10 +14,10 @@ from convcli.arrays import Array
 from convcli.files.file_bytes import first_bytes
 from convcli.files.large_arrays import by_rows, large_empty
 from convcli.pictures import deep_extra
+from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import description, kept_exif, orientation_in, sensible_dpi
 from convcli.pictures.orientation import is_sideways, upright_array
 from convcli.pictures.pixel_limit import refuse_beyond_limit
-from convcli.pictures.types import Header, Image, Metadata
 
 if TYPE_CHECKING:
     from tifffile import TiffPage

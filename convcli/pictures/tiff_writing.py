@@ -15,7 +15,7 @@ from PIL.ExifTags import IFD, Base
 from PIL.TiffTags import LONG, LONG8, UNDEFINED
 
 from convcli.arrays import Array
-from convcli.pictures.types import Metadata
+from convcli.pictures.image import Metadata
 
 STRIP = 1 << 20
 # Offsets of 32 bits reach no further; the tags take some of it.

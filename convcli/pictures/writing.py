@@ -13,9 +13,9 @@ from convcli.errors import FileError, OptionError, reason_of
 from convcli.pictures.channels import picture_of
 from convcli.pictures.deep import encode_deep
 from convcli.pictures.formats import Format
+from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import held_metadata, metadata_options
 from convcli.pictures.tiff_writing import tiff_parts
-from convcli.pictures.types import Metadata
 
 
 def write_image(

@@ -10,9 +10,10 @@ from many_commands import Commands, assert_well_mannered
 
 from convcli.errors import ConvcliError, KernelError
 from convcli.files.json_reading import parse_array_json
+from convcli.files.source import Source
 from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
 from convcli.kernels.kernel import require_kernel_shape
-from convcli.kernels.loading import parse_kernel
+from convcli.kernels.loading import read_kernel
 
 GRID = b"[[1, -2.5e-1, 3], [4, 5, 6]]"
 BANK = b'{"name": "two\\u00e9", "weights": [[[[1, 2]]], [[[3, 4]]]],\n "bias": [5, -0.0], "groups": 2, "divisor": 4}'
@@ -54,14 +55,14 @@ EDGES = [
 @pytest.mark.parametrize(("data", "message"), MISTAKES, ids=[str(data[:30]) for data, _ in MISTAKES])
 def test_mistakes(data, message):
     with pytest.raises(KernelError) as error:
-        parse_kernel(data, "k", "k")
+        read_kernel(Source.of_bytes(data, "k"))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("data", "weights"), EDGES, ids=[str(data[:30]) for data, _ in EDGES])
 def test_numbers_at_the_ends_of_float64(data, weights):
-    found = parse_kernel(data, "k", "k").weights
+    found = read_kernel(Source.of_bytes(data, "k")).weights
     assert np.array_equal(found, weights)
     assert np.array_equal(np.signbit(found), np.signbit(weights))
 
@@ -81,7 +82,7 @@ def assert_placed(error):
 
 def hold(data):
     """Assert that the data is a kernel that can be written and read again, or gives one line that names the source."""
-    kernel, error = read(parse_kernel, data, "source", "name")
+    kernel, error = read(read_kernel, Source.of_bytes(data, "source"))
     if error:
         assert_placed(error)
         return
@@ -97,7 +98,7 @@ def hold(data):
 def test_truncated_at_every_byte(text):
     for length in range(len(text)):
         with pytest.raises(KernelError, match=r"^source:"):
-            parse_kernel(text[:length], "source", "name")
+            read_kernel(Source.of_bytes(text[:length], "source"))
 
 
 @pytest.mark.parametrize("text", [GRID, BANK], ids=["list", "object"])

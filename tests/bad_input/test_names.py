@@ -198,11 +198,11 @@ LISTS = [
 
 @pytest.mark.parametrize(("data", "names"), LISTS, ids=[str(data) for data, _ in LISTS])
 def test_lists_of_lines(data, names):
-    assert [source.word for source in listed(data, null=False)] == names
+    assert [source.name for source in listed(data, null=False)] == names
 
 
 def test_lists_that_end_names_in_nul():
-    assert [source.word for source in listed(b"a\n.png\0\0b\r\0", null=True)] == ["a\n.png", "b\r"]
+    assert [source.name for source in listed(b"a\n.png\0\0b\r\0", null=True)] == ["a\n.png", "b\r"]
     for data in (b"a.png\0b.png\0", "a.png\n".encode("utf-16")):
         with pytest.raises(OptionError, match=r"^the list of files has NUL bytes: give -0 if its names end in them"):
             listed(data, null=False)

@@ -13,8 +13,7 @@ from support.command_line import convcli
 
 from convcli.errors import FileError, KernelError
 from convcli.kernels.loading import load_kernel
-from convcli.pictures.images import decode_image, open_header, open_image
-from convcli.pictures.tensors import load_tensor
+from convcli.pictures.reading import read_header, read_image, read_tensor
 
 UNREADABLE = "expected a .npy as numpy.save writes it, given one that cannot be read: "
 
@@ -57,10 +56,10 @@ def test_false_headers(data, reason, tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(data)
     for error, name, read in (
-        (FileError, "cannot read a: ", lambda: decode_image(data, "a")),
-        (FileError, f"cannot read {path}: ", lambda: open_image(path)),
-        (FileError, f"cannot read {path}: ", lambda: open_header(path)),
-        (FileError, f"cannot read {path}: ", lambda: load_tensor(str(path))),
+        (FileError, "cannot read <bytes>: ", lambda: read_image(data)),
+        (FileError, f"cannot read {path}: ", lambda: read_image(path)),
+        (FileError, f"cannot read {path}: ", lambda: read_header(path)),
+        (FileError, f"cannot read {path}: ", lambda: read_tensor(str(path))),
         (KernelError, f"{path}: ", lambda: load_kernel(str(path))),
     ):
         with pytest.raises(error) as caught:
@@ -83,7 +82,7 @@ def test_archives_are_not_opened(method, tmp_path):
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("a.npy", npy_that_says(of("(1, 60000000)", "'u1'"), 60_000_000 if method else 100))
     tracemalloc.start()
-    for read in (open_image, open_header):
+    for read in (read_image, read_header):
         with pytest.raises(FileError, match="it is neither a picture that Pillow knows"):
             read(path)
     with pytest.raises(KernelError, match=r"expected kernel JSON in UTF-8, or \.npy, given byte 0x"):
@@ -111,6 +110,6 @@ def test_false_headers_through_pipes(name, tmp_path):
 def test_arrays_in_memory_are_not_copied():
     stream = BytesIO()
     np.save(stream, np.arange(12.0).reshape(3, 4))
-    pixels = decode_image(stream.getvalue(), "a").pixels
+    pixels = read_image(stream.getvalue()).pixels
     assert not pixels.flags.owndata
     assert pixels.tolist() == [np.arange(12.0).reshape(3, 4).tolist()]

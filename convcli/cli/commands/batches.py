@@ -20,7 +20,7 @@ from convcli.convolution.request import Request
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.memory import size_in_words
-from convcli.pictures.sources import Source
+from convcli.files.source import Source
 
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster

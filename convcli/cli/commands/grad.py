@@ -91,7 +91,7 @@ def grad(
     if full and step is not None:
         raise OptionError("--full is for gradients as text, and --step gives a kernel: leave one out")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = stacked([sources.read_input(each, appearance, talk) for each in found], [each.word for each in found])
+    V = stacked([sources.read_input(each, appearance, talk) for each in found], [each.name for each in found])
     talk.note(render.geometry_in_words(request.geometry(V.shape)))
     G = sources.read_upstream(upstream, request, V, appearance)
     report = gradient_report(request.computed(cluster=sources.cluster_of(context, cluster)), V, G, names)

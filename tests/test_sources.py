@@ -1,0 +1,134 @@
+"""The inputs that texts stand for, and what files hold."""
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.command_line import npy
+
+from convcli.errors import FileError
+from convcli.files.kinds import Kind, kind_of
+from convcli.files.source import Source
+from convcli.kernels.loading import read_kernel
+from convcli.pictures.reading import read_header, read_image, read_tensor
+from convcli.pictures.sources import listed, source_of, sources_of
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in ("b.png", "a.JPG", "c.npy", "notes.txt", "film.mpg", "deep/d.tif", "deep/er/e.png", "odd[1].png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "album.png").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def words_of(*words):
+    return [source.name for source in sources_of(words, lambda: b"")]
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("b.png", ["b.png"]),
+        ("absent.png", ["absent.png"]),
+        (".", ["./a.JPG", "./b.png", "./c.npy", "./odd[1].png"]),
+        ("deep/", ["deep/d.tif"]),
+        ("*.png", ["b.png", "odd[1].png"]),
+        ("**/*.png", ["b.png", "deep/er/e.png", "odd[1].png"]),
+        ("odd[1].png", ["odd[1].png"]),
+        ("[ab].[pJ]*", ["a.JPG", "b.png"]),
+        ("[abc", ["[abc"]),
+        ("-", ["-"]),
+    ],
+)
+def test_words(folder, word, names):
+    assert words_of(word) == names
+
+
+def test_words_keep_their_order(folder):
+    assert words_of("deep/*.tif", "b.png", "*.npy") == ["deep/d.tif", "b.png", "c.npy"]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("*.gif", r"no file matches \*\.gif"),
+        ("album.png", r"no images in the folder album\.png: name files or a pattern, as in 'album\.png/\*\*/\*\.jpg'"),
+    ],
+)
+def test_none(folder, word, message):
+    with pytest.raises(FileError, match=f"^{message}$"):
+        sources_of([word], lambda: b"")
+
+
+def test_what_is_no_file_is_read_and_named_after_what_it_is():
+    inline = source_of("[[1,2]]", lambda: b"")
+    assert np.array_equal(read_image(inline).pixels, [[[1, 2]]])
+    assert (inline.path, read_header(inline).shape) == (Path("inline"), (1, 1, 2))
+    stdin = source_of("-", lambda: b"[[3]]")
+    assert np.array_equal(read_image(stdin).pixels, [[[3]]])
+    assert stdin.path == Path("stdin")
+    with pytest.raises(FileError, match="cannot read <stdin>: it is empty"):
+        read_image(source_of("-", lambda: b""))
+
+
+def test_a_list_names_files_as_they_are():
+    names = ["a b.png", "*.png", "-", "[[1]]", "new\nline.png", os.fsdecode(b"\xff.png")]
+    data = b"\0".join(map(os.fsencode, names))
+    assert listed(data, null=True) == listed(data + b"\0", null=True) == [Source.of_file(name) for name in names]
+    assert listed(b"a b.png\n\n-\n", null=False) == [Source.of_file("a b.png"), Source.of_file("-")]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"", Kind.EMPTY),
+        (npy(np.eye(2)), Kind.NPY),
+        (b"\x93NUMP", Kind.OTHER),
+        (b"[[1]]", Kind.JSON),
+        (b" \r\n\t[", Kind.JSON),
+        (b"\xef\xbb\xbf[[1]]", Kind.JSON),
+        (b'{"weights": [[1]]}', Kind.JSON),
+        (b"-1.5", Kind.JSON),
+        (b"7", Kind.JSON),
+        (b"hello", Kind.OTHER),
+        (b"\n\x05\x01\x08", Kind.OTHER),
+        (b"[\0\2\0 a Targa picture whose name has 91 letters", Kind.OTHER),
+        (b"\x89PNG\r\n\x1a\n", Kind.OTHER),
+    ],
+)
+def test_the_first_bytes_tell_the_kind(head, kind):
+    assert kind_of(head) is kind
+
+
+def test_images_tensors_and_kernels_agree_on_what_a_file_holds(tmp_path):
+    for data in (b"[[1, 2]]", b"\n" * 9 + b"[[1, 2]]", npy(np.array([[1.0, 2.0]]))):
+        (tmp_path / "a").write_bytes(data)
+        source = Source.of_file(str(tmp_path / "a"))
+        assert read_image(source).pixels.tolist() == [[[1, 2]]]
+        assert read_tensor(source).tolist() == read_kernel(source).weights.tolist() == [[1, 2]]
+
+
+def test_a_fifo_is_read_once(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=[b"[[1, 2]]"])
+    writer.start()
+    source = Source.of_file(str(fifo))
+    assert read_header(source).shape == (1, 1, 2)
+    assert read_image(source).pixels.tolist() == [[[1, 2]]]
+    writer.join()
+    assert (source.label, source.path) == (str(fifo), fifo)
+
+
+def test_sources_of_everything(tmp_path):
+    source = Source.of_file("photos/a.png")
+    assert Source.of(source) is source
+    assert Source.of("photos/a.png") == Source.of(Path("photos/a.png")) == source
+    assert read_tensor(b"[1, 2]").tolist() == [1, 2]
+    assert Source.of(b"[1, 2]").label == "<bytes>"
