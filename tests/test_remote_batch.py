@@ -61,7 +61,7 @@ def files_in(folder):
 
 
 def without_times(outcome):
-    return replace_error(outcome)._replace(written=tuple(each._replace(milliseconds=0) for each in outcome.written))
+    return replace_error(outcome)._replace(outputs=tuple(each._replace(milliseconds=0) for each in outcome.outputs))
 
 
 def replace_error(outcome):
@@ -74,10 +74,10 @@ def test_the_outcome_and_the_files_are_those_of_a_local_batch(folder, word):
     local = batch("local/{stem}.{kernel}.png", kernels)
     remote = replace(local, destination=destination_of("remote/{stem}.{kernel}.png"))
     expected, found = local.process(Source.of_file(word)), process_remotely(worker, remote, Source.of_file(word))
-    moved = [each._replace(output=each.output.replace("remote/", "local/")) for each in found.written]
-    assert without_times(found._replace(written=moved)) == without_times(expected)
+    moved = [each._replace(output=each.output.replace("remote/", "local/")) for each in found.outputs]
+    assert without_times(found._replace(outputs=moved)) == without_times(expected)
     assert worker.calls == (word in ("1.png", "broken.png"))
-    if expected.written:
+    if expected.outputs:
         assert files_in(folder / "local") == files_in(folder / "remote")
 
 
@@ -87,11 +87,11 @@ def test_what_is_there_is_left(folder):
     assert not process_remotely(worker, some, Source.of_file("0.png")).error
     refused = process_remotely(worker, some, Source.of_file("0.png"))
     assert str(refused.error).startswith("out/0.box.png exists: use --overwrite")
-    assert refused.written == ()
+    assert refused.outputs == ()
     both = batch("out/", ("box", "[[1]]"), IfExists.SKIP)
     (folder / "out" / "0.box.png").write_bytes(b"somebody's own")
     made = process_remotely(worker, both, Source.of_file("0.png"))
-    assert [each.output for each in made.written] == ["out/0.inline.png"]
+    assert [each.output for each in made.outputs] == ["out/0.inline.png"]
     assert (folder / "out" / "0.box.png").read_bytes() == b"somebody's own"
     calls = worker.calls
     assert process_remotely(worker, both, Source.of_file("0.png")).skipped
@@ -100,7 +100,7 @@ def test_what_is_there_is_left(folder):
 
 def test_arrays_come_back_whole(folder):
     found = process_remotely(Worker(), batch("out/{stem}.npy", ("[[1]]",)), Source.of_file("2.png"))
-    assert found.written[0].dtype == "float32"
+    assert found.outputs[0].dtype == "float32"
     assert np.array_equal(np.load(folder / "out" / "2.npy"), pixels(folder / "2.png").astype(np.float32))
 
 

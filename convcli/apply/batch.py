@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 from convcli.apply.combining import Filter
 from convcli.apply.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
-from convcli.apply.outcomes import Outcome, Report
+from convcli.apply.outcomes import Outcome, OutcomeBuilder
 from convcli.apply.outputs import Encoding, Frame, map_paths
 from convcli.apply.transparency import require_fit
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError, reason_of
@@ -83,21 +83,21 @@ class Batch:
         Nothing is saved before every kernel is known to fit the frame. May be called by several threads.
         Raises ClusterError where a cluster that computes is lost, which is no image's fault.
         """
-        report = Report(source)
+        builder = OutcomeBuilder(source)
         try:
             if self.is_done(source):
-                return report.outcome(skipped=True)
+                return builder.outcome(skipped=True)
             count = read_header(source).frames if self.all_frames else 1
             for frame, image in zip(self._frames(source, count), self._images(source), strict=False):
-                report.read(image)
-                self._filter(frame, prepared(image, self.appearance), report)
+                builder.add_frame(image)
+                self._filter(frame, prepared(image, self.appearance), builder)
         except ClusterError:
             raise
         except ConvcliError as error:
-            return report.outcome(error)
+            return builder.outcome(error)
         except MemoryError as error:
-            return report.outcome(FileError(f"not enough memory for {source.name}: {reason_of(error)}"))
-        return report.outcome()
+            return builder.outcome(FileError(f"not enough memory for {source.name}: {reason_of(error)}"))
+        return builder.outcome()
 
     def is_done(self, source: Source) -> bool:
         """Whether every output is there already, and is to be left."""
@@ -130,7 +130,7 @@ class Batch:
         else:
             yield read_image(source)
 
-    def _filter(self, frame: Frame, image: Image, report: Report) -> None:
+    def _filter(self, frame: Frame, image: Image, builder: OutcomeBuilder) -> None:
         expected = [self._expected(frame, request, image.pixels.shape) for request in self.requests]
         for each in expected:
             require_fit(self.appearance.alpha, each.request, image.alpha)
@@ -139,7 +139,7 @@ class Batch:
             if not self.destination.skips(each.paths):
                 files = dict(zip(each.paths, _parts(len(each.paths)), strict=True))
                 filtered = self._save(files, image, each.request)
-                report.wrote(frame.number, each.request.name, filtered, files)
+                builder.add_outputs(frame.number, each.request.name, filtered, files)
                 if self.show:
                     self.show(each.request, filtered)
 

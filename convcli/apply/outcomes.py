@@ -1,4 +1,4 @@
-"""What became of each image of a batch."""
+"""The outcome of each image of a batch: the outputs that were written, or the error."""
 
 from functools import reduce
 from math import prod
@@ -14,10 +14,12 @@ from convcli.files.source import Source
 from convcli.pictures.image import Image
 
 
-class Written(NamedTuple):
-    """One output file, and the span of its finite numbers before they became pixels; None if there were none.
+class OutputRecord(NamedTuple):
+    """An output file that was written.
 
-    milliseconds: since the output before it, or since reading began.  warnings, notes: what was lost on the way.
+    minimum, maximum: of the maps' finite numbers before they became pixels; None if there were none.
+    milliseconds: since the previous output, or since reading began.
+    warnings, notes: about what was lost or converted.
     """
 
     input: str
@@ -37,14 +39,14 @@ class Written(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one image: what was written, and what went wrong after that, if anything did.
+    """The outcome of one image: the outputs that were written, and the error that ended it, if any.
 
-    pixels: of its frames, in one channel.  warnings, notes: of reading them.
-    skipped: whether every output was there already.
+    pixels: of one channel, in all frames that were read.  warnings, notes: about reading them.
+    skipped: whether all outputs existed already.
     """
 
     source: Source
-    written: tuple[Written, ...] = ()
+    outputs: tuple[OutputRecord, ...] = ()
     error: ConvcliError | None = None
     pixels: int = 0
     warnings: tuple[str, ...] = ()
@@ -53,44 +55,50 @@ class Outcome(NamedTuple):
 
 
 def outcome_to_json(outcome: Outcome) -> list[dict[str, Any]]:
-    """An object for each output, and for an image that failed or was skipped one without an output; all of one form."""
-    form: dict[str, Any] = {name: None for name in Written._fields if name not in ("warnings", "notes")}
+    """Return an object for each output, and one without an output for an image that failed or was skipped.
+
+    All objects have the same keys.
+    """
+    form: dict[str, Any] = {name: None for name in OutputRecord._fields if name not in ("warnings", "notes")}
     form |= {"skipped": False, "error": None}
-    entries = [{name: value for name, value in each._asdict().items() if name in form} for each in outcome.written]
+    entries = [{name: value for name, value in each._asdict().items() if name in form} for each in outcome.outputs]
     if outcome.error or outcome.skipped:
         error = str(outcome.error) if outcome.error else None
         entries.append({"input": outcome.source.name, "skipped": outcome.skipped, "error": error})
     return [form | entry for entry in entries]
 
 
-class Report:
-    """An outcome in the making: what was read and written so far, and how long each took."""
+class OutcomeBuilder:
+    """Collects what is read and written for one image, and the time that each output takes."""
 
     def __init__(self, source: Source) -> None:
         self._so_far = Outcome(source)
         self._last = perf_counter()
 
-    def read(self, image: Image) -> None:
-        """One frame of the image."""
+    def add_frame(self, image: Image) -> None:
+        """Add a frame that was read."""
         self._so_far = self._so_far._replace(
             pixels=self._so_far.pixels + prod(image.pixels.shape[-2:]),
-            warnings=_united(self._so_far.warnings, image.warnings),
-            notes=_united(self._so_far.notes, image.notes),
+            warnings=_union(self._so_far.warnings, image.warnings),
+            notes=_union(self._so_far.notes, image.notes),
         )
 
-    def wrote(self, frame: int, kernel: str, filtered: Filtered, files: dict[Path, slice]) -> None:
-        """What a kernel made of a frame: the files, and which of the maps each holds."""
-        written = [self._written(frame, kernel, filtered, str(name), part) for name, part in files.items()]
-        told = written[0]._replace(warnings=filtered.warnings, notes=filtered.notes)
-        self._so_far = self._so_far._replace(written=(*self._so_far.written, told, *written[1:]))
+    def add_outputs(self, frame: int, kernel: str, filtered: Filtered, files: dict[Path, slice]) -> None:
+        """Add the files that were written for a kernel and a frame, with the maps that each holds.
+
+        Warnings and notes go to the first of them.
+        """
+        first, *others = [self._record(frame, kernel, filtered, str(path), part) for path, part in files.items()]
+        first = first._replace(warnings=filtered.warnings, notes=filtered.notes)
+        self._so_far = self._so_far._replace(outputs=(*self._so_far.outputs, first, *others))
 
     def outcome(self, error: ConvcliError | None = None, *, skipped: bool = False) -> Outcome:
-        """What it came to."""
+        """Return the outcome so far, with the error that ended it."""
         return self._so_far._replace(error=error, skipped=skipped)
 
-    def _written(self, frame: int, kernel: str, filtered: Filtered, name: str, part: slice) -> Written:
+    def _record(self, frame: int, kernel: str, filtered: Filtered, name: str, part: slice) -> OutputRecord:
         values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
-        return Written(
+        return OutputRecord(
             input=self._so_far.source.name,
             frame=frame,
             output=name,
@@ -106,10 +114,10 @@ class Report:
         )
 
     def _lap(self) -> float:
-        """Milliseconds since it was last asked, to a microsecond."""
+        """Return the milliseconds since the previous lap, to a microsecond."""
         last, self._last = self._last, perf_counter()
         return round(1e3 * (self._last - last), 3)
 
 
-def _united(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+def _union(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(some + others))

@@ -1,4 +1,4 @@
-"""A batch whose files are decoded, filtered and encoded by a cluster's workers; they are read and saved here."""
+"""Process files on a cluster: workers decode, filter and encode; this machine reads and saves the files."""
 
 import os
 from collections.abc import Iterator
@@ -18,32 +18,33 @@ from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
 from convcli.pictures.pixel_limit import limit_pixels, pixel_limit
 
-# Of a larger file the bands are sent, and not the file: schedulers hold their tasks.
+# Bytes of the largest file that is sent whole. Schedulers hold their tasks, so of a larger one only bands are sent.
 MOST_SENT = 256 << 20
 
 
-class Sent(NamedTuple):
+class RemoteJob(NamedTuple):
     """What a worker needs to process one file."""
 
     batch: Batch
-    word: str
+    name: str
     data: bytes
     max_pixels: int
 
 
-class Made(NamedTuple):
-    """What it made of the file: the outputs, as bytes by name."""
+class RemoteResult(NamedTuple):
+    """What a worker makes of one file: its outcome, and the contents of each output."""
 
     outcome: Outcome
-    outputs: dict[Path, bytes]
+    contents: dict[Path, bytes]
 
 
 def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
-    """What ``batch.process`` does, by a worker; of an array, and of what is no file or a huge one, by bands.
+    """Do what ``batch.process`` does, on a worker.
 
-    Raises ClusterError where the cluster is lost.
+    Arrays, huge files, and sources that are no files are processed here, in bands on the cluster.
+    Raises ClusterError if the cluster is lost.
     """
-    data = _contents(source)
+    data = _bytes_to_send(source)
     if data is None:
         return batch.process(source)
     try:
@@ -51,16 +52,17 @@ def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
             return Outcome(source, skipped=True)
     except ConvcliError as error:
         return Outcome(source, error=error)
-    made = cluster.call(_process, Sent(_for_worker(batch), source.name, data, pixel_limit()))
-    return _save(batch, made._replace(outcome=made.outcome._replace(source=source)))
+    result = cluster.call(_process, RemoteJob(_for_worker(batch), source.name, data, pixel_limit()))
+    return _save(batch, result._replace(outcome=result.outcome._replace(source=source)))
 
 
-def _contents(source: Source) -> bytes | None:
-    """A picture's file; None where it is not to be sent, or cannot be read: why is then found out here."""
+def _bytes_to_send(source: Source) -> bytes | None:
+    """Return a picture's file, or None if the source is to be processed here."""
     if source.read or not os.path.isfile(source.path) or os.path.getsize(source.path) > MOST_SENT:
         return None
     try:
         data = source.path.read_bytes()
+    # Processing it here says what is wrong with it.
     except OSError:
         return None
     return None if kind_of(data[:HEAD]) is Kind.NPY else data
@@ -71,32 +73,31 @@ def _for_worker(batch: Batch) -> Batch:
     return replace(batch, requests=requests, destination=replace(batch.destination, if_exists=IfExists.REPLACE))
 
 
-def _process(sent: Sent) -> Made:
-    limit_pixels(sent.max_pixels)
-    outputs: dict[Path, bytes] = {}
-    destination = replace(sent.batch.destination, opener=partial(_collected, outputs))
-    batch = replace(sent.batch, destination=destination)
-    source = Source.of_bytes(sent.data, sent.word)
-    return Made(batch.process(source)._replace(source=Source.of_file(sent.word)), outputs)
+def _process(job: RemoteJob) -> RemoteResult:
+    limit_pixels(job.max_pixels)
+    contents: dict[Path, bytes] = {}
+    batch = replace(job.batch, destination=replace(job.batch.destination, opener=partial(_open_in_memory, contents)))
+    source = Source.of_bytes(job.data, job.name)
+    return RemoteResult(batch.process(source)._replace(source=Source.of_file(job.name)), contents)
 
 
 @contextmanager
-def _collected(outputs: dict[Path, bytes], path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
+def _open_in_memory(contents: dict[Path, bytes], path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
     stream = BytesIO()
     yield stream
-    outputs[path] = stream.getvalue()
+    contents[path] = stream.getvalue()
 
 
-def _save(batch: Batch, made: Made) -> Outcome:
-    """Save what was made, but what is there already and may be left."""
-    outcome, saved = made.outcome, set()
+def _save(batch: Batch, result: RemoteResult) -> Outcome:
+    """Save the outputs, but those that exist and are to be skipped; return the outcome of those that were saved."""
+    outcome, saved = result.outcome, set()
     try:
-        batch.destination.refuse_existing(list(made.outputs))
-        for path, data in made.outputs.items():
+        batch.destination.refuse_existing(list(result.contents))
+        for path, data in result.contents.items():
             if not batch.destination.skips([path]):
                 with batch.destination.open(path) as stream:
                     stream.write(data)
                 saved.add(str(path))
     except ConvcliError as error:
         outcome = outcome._replace(error=error)
-    return outcome._replace(written=tuple(each for each in outcome.written if each.output in saved))
+    return outcome._replace(outputs=tuple(each for each in outcome.outputs if each.output in saved))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from convcli.apply.combining import Filter
     from convcli.apply.dry_run import Foreseen
     from convcli.apply.filtering import Filtered
-    from convcli.apply.outcomes import Outcome, Written
+    from convcli.apply.outcomes import Outcome, OutputRecord
     from convcli.check.comparison import Comparison
     from convcli.check.gradcheck import Check
     from convcli.convolution.forecast import Forecast
@@ -59,8 +59,8 @@ def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
         talk.warn(f"{word}: {warning}")
     for note in outcome.notes:
         talk.note(f"{word}: {note}")
-    for written in outcome.written:
-        _say_written(written, talk)
+    for record in outcome.outputs:
+        _say_record(record, talk)
     if outcome.skipped:
         talk.note(f"{word}: skipped, for its outputs are there")
     if as_json:
@@ -92,13 +92,13 @@ def _foreseen_in_words(foreseen: "Foreseen") -> str:
     return f"{foreseen.input} -> {foreseen.output}: {shape} {foreseen.dtype}, {size}{', skipped' * foreseen.skipped}"
 
 
-def _say_written(written: "Written", talk: Talk) -> None:
-    for warning in written.warnings:
-        talk.warn(f"{written.output}: {warning}")
-    shape = "x".join(map(str, written.shape))
-    talk.note(f"{written.output}: {shape} {written.dtype}, pads {written.pads}, by {written.algorithm}")
-    for note in written.notes:
-        talk.note(f"{written.output}: {note}")
+def _say_record(record: "OutputRecord", talk: Talk) -> None:
+    for warning in record.warnings:
+        talk.warn(f"{record.output}: {warning}")
+    shape = "x".join(map(str, record.shape))
+    talk.note(f"{record.output}: {shape} {record.dtype}, pads {record.pads}, by {record.algorithm}")
+    for note in record.notes:
+        talk.note(f"{record.output}: {note}")
 
 
 def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
