@@ -1,4 +1,4 @@
-"""Work on many items at once."""
+"""Work on many items at once, in threads."""
 
 import threading
 import time
@@ -23,13 +23,13 @@ def test_results_come_in_the_order_of_the_items(jobs):
     assert list(map_in_order(work, range(100), jobs, Event())) == [item * item for item in range(100)]
 
 
-def test_so_many_are_worked_on_at_once():
+def test_that_many_items_are_processed_at_once():
     meeting = threading.Barrier(3, timeout=10)
     assert list(map_in_order(lambda item: meeting.wait() >= 0, range(9), 3, Event())) == [True] * 9
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_only_so_many_items_are_taken_ahead(jobs):
+def test_a_limited_number_of_items_is_taken_ahead(jobs):
     taken = []
     results = map_in_order(str, (taken.append(item) or item for item in range(10**9)), jobs, Event())
     assert next(results) == "0"
@@ -37,7 +37,7 @@ def test_only_so_many_items_are_taken_ahead(jobs):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_what_is_under_way_is_finished_and_nothing_more_begun(jobs):
+def test_stopping_finishes_items_under_way_and_begins_no_others(jobs):
     stop, worked = Event(), []
 
     def work(item):
@@ -53,7 +53,7 @@ def test_what_is_under_way_is_finished_and_nothing_more_begun(jobs):
 
 
 @pytest.mark.parametrize("jobs", [2, 4])
-def test_what_only_waits_is_not_begun(jobs):
+def test_stopping_begins_no_item_that_waits(jobs):
     stop, begun = Event(), []
 
     def work(item):
@@ -68,7 +68,7 @@ def test_what_only_waits_is_not_begun(jobs):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_an_error_is_raised_where_its_result_would_come(jobs):
+def test_an_error_is_raised_in_place_of_its_result(jobs):
     results = map_in_order(lambda item: 1 // (3 - item), range(6), jobs, Event())
     assert [next(results) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):

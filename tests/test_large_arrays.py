@@ -1,4 +1,4 @@
-"""Arrays that are kept in memory, or on disk where they would not fit."""
+"""Arrays that are kept in memory, or on disk if they would not fit."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def test_a_small_array_is_in_memory() -> None:
     assert (array.shape, array.dtype, type(array)) == ((2, 3), np.float32, np.ndarray)
 
 
-def test_a_large_array_is_in_a_file_without_a_name(monkeypatch, tmp_path) -> None:
+def test_a_large_array_is_in_an_unnamed_file(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(large_arrays, "available_memory", lambda: Memory(4000, "a test"))
     monkeypatch.setattr(large_arrays, "SMALL", 0)
     monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
@@ -25,13 +25,13 @@ def test_a_large_array_is_in_a_file_without_a_name(monkeypatch, tmp_path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_an_error_and_not_a_crash(monkeypatch, tmp_path) -> None:
+def test_a_full_disk_raises_an_error(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(FileError, match=r"cannot keep 1\.0 EB in .*; set TMPDIR to a folder with room"):
         large_empty((1 << 30, 1 << 30), np.uint8)
 
 
-def test_some_rows_at_a_time() -> None:
+def test_by_rows_processes_some_rows_at_once() -> None:
     seen = []
 
     def summed(colours, alpha):

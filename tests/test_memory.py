@@ -1,4 +1,4 @@
-"""Which bound on memory is found, on machines made of files."""
+"""Which memory limit is found, on simulated machines."""
 
 import resource
 import shlex
@@ -16,7 +16,7 @@ PHYSICAL = "the machine's memory"
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine of 64 GB, whose cgroups and processes are folders, to be filled."""
+    """Simulate a machine of 64 GB; return the folder for the files of its cgroups and processes."""
     monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(memory, "PROC", tmp_path / "self")
     monkeypatch.setattr(memory, "_physical", lambda: [Memory(64 * GB, PHYSICAL)])
@@ -30,12 +30,12 @@ def write(path, text):
     return path
 
 
-def test_without_other_bounds_it_is_the_machines(machine):
+def test_without_other_limits_it_is_the_memory_of_the_machine(machine):
     assert available_memory() == Memory(64 * GB, PHYSICAL)
 
 
 @pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
-def test_a_containers_limit(machine, name):
+def test_the_limit_of_a_container(machine, name):
     path = write(machine / "cgroup" / name, f"{3 * GB}\n")
     assert available_memory() == Memory(3 * GB, f"the limit in {path}")
 
@@ -57,13 +57,13 @@ def test_no_limit(machine, limit):
         ("4:cpu,memory:/jobs/7\n", "memory/jobs/memory.limit_in_bytes"),
     ],
 )
-def test_the_limit_of_a_group_around_this_process(machine, line, name):
+def test_the_limit_of_a_parent_of_the_cgroup(machine, line, name):
     write(machine / "self/cgroup", line)
     path = write(machine / "cgroup" / name, str(GB))
     assert available_memory() == Memory(GB, f"the limit in {path}")
 
 
-def test_what_is_left_of_the_address_space(machine, monkeypatch):
+def test_the_rest_of_the_address_space(machine, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (GB, GB))
     write(machine / "self/statm", "1000 500 300 1 0 400 0\n")
     left = GB - 1000 * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""Templates of file names, and the destinations that are made of them."""
+"""Templates of file names, and destinations."""
 
 import re
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def test_paths(output: str | None, path: str) -> None:
     assert destination_of(output).paths("{stem}.{ext}", [VALUES]) == [Path(path)]
 
 
-def test_an_existing_folder_is_one_without_a_slash(tmp_path: Path) -> None:
+def test_an_existing_folder_needs_no_slash(tmp_path: Path) -> None:
     folder = tmp_path / "with {braces}.tif"
     folder.mkdir()
     destination = destination_of(str(folder))
@@ -91,7 +91,7 @@ def test_an_existing_folder_is_one_without_a_slash(tmp_path: Path) -> None:
     assert destination.paths("{stem}.png", [VALUES]) == [folder / "camera.png"]
 
 
-def test_a_folder_that_is_made_meanwhile_changes_no_name(tmp_path: Path) -> None:
+def test_a_folder_that_is_made_later_changes_no_name(tmp_path: Path) -> None:
     destination = destination_of(str(tmp_path / "out"))
     (tmp_path / "out").mkdir()
     assert destination.paths("{stem}.png", [VALUES]) == [tmp_path / "out"]
@@ -131,13 +131,13 @@ def test_the_format_of_data(asked: str, output: str, terminal: bool, format: str
 
 
 @pytest.mark.parametrize("output", ["plain", "a.png", "a.{kernel}"])
-def test_a_name_that_tells_no_format_is_refused(output: str) -> None:
+def test_a_name_without_a_known_extension_is_refused(output: str) -> None:
     message = f"-o {output} does not tell the format: end it in .json, .npz or .txt, in / for a folder, or use -f"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         data_format("auto", destination_of(output), ("text", "json", "npz"), terminal=True)
 
 
-def test_the_output_about_a_kernel(tmp_path: Path) -> None:
+def test_kernel_path(tmp_path: Path) -> None:
     assert kernel_path(destination_of(f"{tmp_path}/new/"), "gaussian:2", "npz") == tmp_path / "new" / "gaussian-2.npz"
     assert kernel_path(Destination(STREAM), "box", "npz") == Path(STREAM)
     (tmp_path / "box.txt").touch()
@@ -152,7 +152,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("output", [None, "absent/", "absent/{stem}.png", "{dir}/a.png"])
-def test_a_folder_that_is_named_as_such_is_made(tmp_path: Path, output: str | None) -> None:
+def test_folders_of_templates_are_created(tmp_path: Path, output: str | None) -> None:
     path, destination = tmp_path / "absent" / "deeper" / "a.png", destination_of(output)
     destination.require_writable([path])
     with destination.open(path) as stream:
@@ -161,7 +161,7 @@ def test_a_folder_that_is_named_as_such_is_made(tmp_path: Path, output: str | No
 
 
 @pytest.mark.parametrize("if_exists", IfExists)
-def test_outputs_are_skipped_where_all_exist(tmp_path: Path, if_exists: IfExists) -> None:
+def test_outputs_are_skipped_if_all_exist(tmp_path: Path, if_exists: IfExists) -> None:
     a, b = tmp_path / "a.png", tmp_path / "b.png"
     a.touch()
     destination = destination_of(f"{tmp_path}/", if_exists)
@@ -169,7 +169,7 @@ def test_outputs_are_skipped_where_all_exist(tmp_path: Path, if_exists: IfExists
     assert not destination.skips([a, b])
 
 
-def test_a_stream_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_is_opened_by_its_own_opener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / STREAM).mkdir()
     kept, written = BytesIO(), Path(STREAM)

@@ -31,23 +31,23 @@ def test_an_existing_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("if_exists", IfExists)
-def test_a_folder_is_no_output(tmp_path: Path, if_exists: IfExists) -> None:
+def test_a_folder_is_refused(tmp_path: Path, if_exists: IfExists) -> None:
     with pytest.raises(FileError, match=r"is a folder: use -o"):
         refuse_existing([tmp_path], if_exists)
 
 
 @pytest.mark.parametrize("if_exists", IfExists)
-def test_a_link_to_nothing_is_no_output(tmp_path: Path, if_exists: IfExists) -> None:
+def test_a_link_to_nothing_is_refused(tmp_path: Path, if_exists: IfExists) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "absent.png")
     with pytest.raises(FileError, match=r"a.png is a link to nothing: remove it, or use -o"):
         refuse_existing([tmp_path / "a.png"], if_exists)
 
 
-def test_a_device_does_not_exist_already() -> None:
+def test_a_device_is_not_refused() -> None:
     refuse_existing([Path("/dev/null")], IfExists.FAIL)
 
 
-def test_an_output_may_replace_its_own_input_but_no_other(tmp_path: Path) -> None:
+def test_an_output_may_replace_only_its_own_input(tmp_path: Path) -> None:
     a, b = tmp_path / "a.png", tmp_path / "b.png"
     (tmp_path / "link").symlink_to(tmp_path)
     refuse_inputs({a: [a], b: [tmp_path / "link" / "b.png"]})

@@ -1,4 +1,4 @@
-"""Batches whose files are filtered elsewhere: here by what is pickled, unpickled and called."""
+"""Batches whose files are filtered on a cluster, simulated by pickling, unpickling and calling."""
 
 import pickle
 from dataclasses import replace
@@ -23,7 +23,7 @@ from convcli.pictures.pixel_limit import limit_pixels
 
 
 class Worker:
-    """Does what a cluster's worker does, and counts."""
+    """A cluster that does what its worker does, and counts the calls."""
 
     def __init__(self):
         self.calls = 0
@@ -34,7 +34,7 @@ class Worker:
         return pickle.loads(pickle.dumps(work(item)))
 
 
-class Lost:
+class LostCluster:
     def call(self, work, item):
         raise ClusterError("lost the scheduler")
 
@@ -69,7 +69,7 @@ def replace_error(outcome):
 
 
 @pytest.mark.parametrize("word", ["1.png", "broken.png", "absent.png", "array.npy"])
-def test_the_outcome_and_the_files_are_those_of_a_local_batch(folder, word):
+def test_outcomes_and_files_equal_those_of_a_local_batch(folder, word):
     worker, kernels = Worker(), ("[[2]]", "gaussian:1")
     local = batch("local/{stem}.{kernel}.png", kernels)
     remote = replace(local, destination=destination_of("remote/{stem}.{kernel}.png"))
@@ -81,7 +81,7 @@ def test_the_outcome_and_the_files_are_those_of_a_local_batch(folder, word):
         assert files_in(folder / "local") == files_in(folder / "remote")
 
 
-def test_what_is_there_is_left(folder):
+def test_existing_files_are_kept(folder):
     worker = Worker()
     some = batch("out/", ("box",))
     assert not process_remotely(worker, some, Source.of_file("0.png")).error
@@ -98,27 +98,27 @@ def test_what_is_there_is_left(folder):
     assert worker.calls == calls
 
 
-def test_arrays_come_back_whole(folder):
+def test_arrays_are_returned_exactly(folder):
     found = process_remotely(Worker(), batch("out/{stem}.npy", ("[[1]]",)), Source.of_file("2.png"))
     assert found.outputs[0].dtype == "float32"
     assert np.array_equal(np.load(folder / "out" / "2.npy"), pixels(folder / "2.png").astype(np.float32))
 
 
-def test_a_lost_cluster_is_no_fault_of_the_image(folder):
+def test_a_lost_cluster_is_not_an_error_of_the_image(folder):
     with pytest.raises(ClusterError, match="lost the scheduler"):
-        process_remotely(Lost(), batch("out/"), Source.of_file("0.png"))
+        process_remotely(LostCluster(), batch("out/"), Source.of_file("0.png"))
     assert not (folder / "out").exists()
 
 
 class Unlimited(Worker):
-    """Another process, to which our limit of pixels has not come yet."""
+    """A worker process that has not got the limit of pixels yet."""
 
     def call(self, work, item):
         limit_pixels(0)
         return super().call(work, item)
 
 
-def test_the_limit_of_pixels_is_the_callers(folder, monkeypatch):
+def test_the_pixel_limit_is_that_of_the_caller(folder, monkeypatch):
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
     limit_pixels(71)
     refused = process_remotely(Unlimited(), batch("out/"), Source.of_file("0.png"))

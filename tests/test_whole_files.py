@@ -1,4 +1,4 @@
-"""Files that are there when they are whole: their bytes, permissions and links, and who wins where two write one."""
+"""Atomic writes: bytes, permissions, links, and which writer of one name wins."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ FAIL, REPLACE, SKIP = IfExists
 
 
 def refuse(number: int) -> Callable[..., None]:
-    """A call of the system that fails."""
+    """Return a system call that fails."""
 
     def fail(*args: object, **options: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -29,7 +29,7 @@ def refuse(number: int) -> Callable[..., None]:
 
 @pytest.fixture(params=["nameless", "named", "nameless without hard links", "named without hard links"], autouse=True)
 def file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Some know files without a name, and some have hard links; those of memory cards neither."""
+    """Simulate file systems with and without nameless files and hard links; those of memory cards have neither."""
     if request.param.startswith("named"):
         monkeypatch.delattr(os, "O_TMPFILE")
     if request.param.endswith("without hard links"):
@@ -46,8 +46,8 @@ def test_a_file_is_written(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
-def test_a_file_in_the_making_has_no_name(tmp_path: Path, file_system: str) -> None:
-    """Where there are such files: then a process that is killed leaves nothing."""
+def test_an_unfinished_file_has_no_name(tmp_path: Path, file_system: str) -> None:
+    """Then a killed process leaves nothing; where there are no nameless files, the name is a temporary one."""
     with write_atomically(tmp_path / "a.bin", FAIL):
         (name,) = os.listdir(tmp_path) or [None]
     assert bool(name) == file_system.startswith("named")
@@ -60,7 +60,7 @@ def write(path: Path, if_exists: IfExists, meanwhile: Callable[[], object]) -> N
         meanwhile()
 
 
-def test_what_somebody_else_wrote_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+def test_a_file_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     with pytest.raises(FileError) as error:
         write(path, FAIL, lambda: path.write_bytes(b"theirs"))
@@ -69,7 +69,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_replaced(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("if_exists", "left"), [(SKIP, b"theirs"), (REPLACE, b"ours")])
-def test_what_somebody_else_wrote_meanwhile_is_left_or_replaced(
+def test_a_file_that_another_process_wrote_meanwhile_is_skipped_or_replaced(
     tmp_path: Path, if_exists: IfExists, left: bytes
 ) -> None:
     path = tmp_path / "a.bin"
@@ -78,9 +78,9 @@ def test_what_somebody_else_wrote_meanwhile_is_left_or_replaced(
 
 
 @pytest.mark.parametrize("if_exists", IfExists)
-def test_of_many_writers_of_one_name_one_wins(tmp_path: Path, if_exists: IfExists, file_system: str) -> None:
+def test_one_of_many_writers_of_a_name_wins(tmp_path: Path, if_exists: IfExists, file_system: str) -> None:
     if file_system.endswith("without hard links") and if_exists is FAIL:
-        pytest.skip("there, who looked before the first had done may replace what the first wrote")
+        pytest.skip("without hard links, a writer that looked before the first one was done may replace its file")
     meeting = threading.Barrier(8, timeout=10)
 
     def attempt(number: int) -> None:
@@ -129,7 +129,7 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
 
 
-def test_what_replaces_a_file_is_on_the_disk_before_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_on_the_disk_before_it_replaces_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, on_disk = tmp_path / "a.bin", []
     monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.append((path.read_bytes(), os.pread(descriptor, 9, 0))))
     write(path, REPLACE, lambda: None)
@@ -139,8 +139,8 @@ def test_what_replaces_a_file_is_on_the_disk_before_that_goes(tmp_path: Path, mo
     assert on_disk == [(b"old", b"ours")]
 
 
-def test_what_is_on_the_disk_is_the_file_that_gets_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not one that it was copied from."""
+def test_the_file_on_the_disk_is_the_one_that_gets_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the one from which it was copied."""
     path, on_disk = tmp_path / "a.bin", []
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.append(os.fstat(descriptor).st_ino))
@@ -174,7 +174,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "a.bin").read_bytes() == b"abc"
 
 
-def test_a_fifo_is_written_into(tmp_path: Path) -> None:
+def test_a_fifo_is_written_to_directly(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     received: list[bytes] = []
@@ -187,7 +187,7 @@ def test_a_fifo_is_written_into(tmp_path: Path) -> None:
     assert fifo.is_fifo()
 
 
-def test_a_reader_that_leaves_is_no_file_error(tmp_path: Path) -> None:
+def test_a_reader_that_goes_is_not_a_file_error(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -201,7 +201,7 @@ def test_a_reader_that_leaves_is_no_file_error(tmp_path: Path) -> None:
         abandoned(fifo)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has this device")
 def test_a_full_device_is_reported() -> None:
     message = r"^cannot write /dev/full: No space left on device$"
     with pytest.raises(FileError, match=message), write_atomically(Path("/dev/full"), FAIL) as stream:
