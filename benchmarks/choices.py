@@ -11,10 +11,9 @@ import numpy as np
 
 from benchmarks.race import Contestant, race
 from convcli import conv2d
-from convcli.convolution.operands import kernel_blocks
-from convcli.engine import CONVOLUTIONS, Estimate, plan_for
+from convcli.convolution.prepared import Convolution
+from convcli.engine import CONVOLUTIONS, Estimate
 from convcli.errors import OptionError
-from convcli.geometry.options import parse_settings
 
 # Input shape, kernel shape, rank of a 2-D kernel (0 for full), stride.
 WORKLOADS: tuple[tuple[tuple[int, ...], tuple[int, ...], int, int], ...] = (
@@ -55,13 +54,12 @@ def _kernel(rng: np.random.Generator, shape: tuple[int, ...], rank: int) -> Any:
 
 
 def _line(name: str, V: Any, K: Any, stride: int) -> str:
-    geometry = parse_settings(stride=stride, padding="same").geometry(V.shape, K.shape)
-    plan = plan_for(kernel_blocks(K, geometry, flip=False), geometry, V.dtype)
-    answers = {plan.algorithm: plan.estimate, **plan.others}
+    choice = Convolution.of(K, stride=stride, padding="same").at(V.shape, V.dtype).plan().first
+    answers = {choice.algorithm: choice.estimate, **choice.others}
     times = race(dict(_contestants(V, K, stride)), seconds=1.0, least=3)
     cells = [_cell(times.get(algorithm), answers[algorithm]) for algorithm in CONVOLUTIONS]
-    regret = times[plan.algorithm] / min(times.values())
-    return f"| {name} | {' | '.join(cells)} | {plan.algorithm} | {regret:.2f} |"
+    regret = times[choice.algorithm] / min(times.values())
+    return f"| {name} | {' | '.join(cells)} | {choice.algorithm} | {regret:.2f} |"
 
 
 def _contestants(V: Any, K: Any, stride: int) -> Iterator[tuple[str, Contestant]]:

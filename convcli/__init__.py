@@ -2,7 +2,9 @@
 
     from convcli import conv2d, conv2d_grad, load_kernel, preset
 
-The names are loaded when they are first used, so that ``import convcli`` does not load numpy.
+What the commands do can be called from here: ``conv2d_plan``, ``conv2d_explain``, ``conv2d_check``,
+``conv2d_compare`` and ``conv2d_matrix``. The names are loaded when they are first used, so that ``import convcli``
+does not load numpy.
 """
 
 from importlib import import_module
@@ -11,23 +13,50 @@ from typing import TYPE_CHECKING, Any
 from convcli.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from convcli.convolution.forward import conv2d as conv2d
-    from convcli.convolution.gradients import Gradients as Gradients
-    from convcli.convolution.gradients import conv2d_grad as conv2d_grad
+    from convcli.check.comparison import Comparison as Comparison
+    from convcli.check.comparison import conv2d_compare as conv2d_compare
+    from convcli.check.gradcheck import Check as Check
+    from convcli.check.gradcheck import conv2d_check as conv2d_check
+    from convcli.convolution.forecast import Forecast as Forecast
+    from convcli.convolution.forecast import conv2d_plan as conv2d_plan
+    from convcli.convolution.functional import conv2d as conv2d
+    from convcli.convolution.functional import conv2d_grad as conv2d_grad
+    from convcli.convolution.prepared import Convolution as Convolution
+    from convcli.convolution.prepared import Gradients as Gradients
+    from convcli.convolution.prepared import Prepared as Prepared
+    from convcli.engine.execution import Execution as Execution
+    from convcli.engine.plan import Plan as Plan
+    from convcli.errors import ConvcliError as ConvcliError
+    from convcli.explain.explanation import Explanation as Explanation
+    from convcli.explain.explanation import conv2d_explain as conv2d_explain
     from convcli.kernels.kernel import Kernel as Kernel
     from convcli.kernels.loading import load_kernel as load_kernel
     from convcli.kernels.presets import preset as preset
     from convcli.matrix.assembly import ConvolutionMatrix as ConvolutionMatrix
     from convcli.matrix.assembly import conv2d_matrix as conv2d_matrix
 
+# Where each public name is defined.
 _HOMES = {
-    "conv2d": "convcli.convolution.forward",
-    "conv2d_grad": "convcli.convolution.gradients",
-    "Gradients": "convcli.convolution.gradients",
-    "load_kernel": "convcli.kernels.loading",
-    "Kernel": "convcli.kernels.kernel",
+    "Check": "convcli.check.gradcheck",
+    "Comparison": "convcli.check.comparison",
+    "ConvcliError": "convcli.errors",
+    "Convolution": "convcli.convolution.prepared",
     "ConvolutionMatrix": "convcli.matrix.assembly",
+    "Execution": "convcli.engine.execution",
+    "Explanation": "convcli.explain.explanation",
+    "Forecast": "convcli.convolution.forecast",
+    "Gradients": "convcli.convolution.prepared",
+    "Kernel": "convcli.kernels.kernel",
+    "Plan": "convcli.engine.plan",
+    "Prepared": "convcli.convolution.prepared",
+    "conv2d": "convcli.convolution.functional",
+    "conv2d_check": "convcli.check.gradcheck",
+    "conv2d_compare": "convcli.check.comparison",
+    "conv2d_explain": "convcli.explain.explanation",
+    "conv2d_grad": "convcli.convolution.functional",
     "conv2d_matrix": "convcli.matrix.assembly",
+    "conv2d_plan": "convcli.convolution.forecast",
+    "load_kernel": "convcli.kernels.loading",
     "preset": "convcli.kernels.presets",
 }
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from convcli.engine import plan_convolution
+from convcli.engine import choose_convolution
 from convcli.engine.algorithms import fft, winograd
 
 FIXED_SEED = 20250301
@@ -84,6 +84,6 @@ def transforms_of_small_kernels(monkeypatch):
     """The algorithms that transform take kernels of few taps and few channels, which a plan would leave to others."""
     monkeypatch.setattr(fft, "LEAST_TAPS", 1)
     monkeypatch.setattr(winograd, "LEAST_CHANNELS", 1)
-    plan_convolution.cache_clear()
+    choose_convolution.cache_clear()
     yield
-    plan_convolution.cache_clear()
+    choose_convolution.cache_clear()

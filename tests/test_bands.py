@@ -8,19 +8,16 @@ import numpy as np
 import pytest
 from support.algorithms import each_convolution, each_kernel_gradient, unless_refused
 from support.geometries import CASES, TILED, Case, geometry_of, random_case
-from support.storing import together
+from support.requests import convolved, differentiated, request_of, stored
 from test_unshared import CASES as UNSHARED_CASES
 from test_unshared import LOCAL
 
-from convcli.convolution.request import Request
 from convcli.engine import Execution
 from convcli.engine import executor as bands
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab
 from convcli.engine.slabs import bands as cut
 from convcli.engine.tiles import Extent
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 
 TYPES = (np.uint8, np.uint16, np.float32, np.float64)
 # Of the widths of rows and of columns below, none divides another.
@@ -52,7 +49,7 @@ def request_for(case, execution, seed):
     K = numbers(case.K, np.float64, seed=seed + 1)
     unit = seed % 2 and case.Z[-2:]
     bias = numbers((case.K[0], *(unit or ())), np.float64, seed=seed + 2)
-    return Request(Kernel("k", K, bias), parse_settings(**case.options), bool(seed % 3), execution)
+    return request_of(K, bias, execution=execution, flip=bool(seed % 3), **case.options)
 
 
 def assert_same_bytes(case, monkeypatch, band, *, algorithm="auto", memory=20_000, seed=0):
@@ -62,15 +59,11 @@ def assert_same_bytes(case, monkeypatch, band, *, algorithm="auto", memory=20_00
     there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
     V = numbers(case.V, TYPES[seed % len(TYPES)], seed)
     G = numbers(case.Z, np.float64, seed + 3)
-    differentiate = partial(Request.differentiate, G=G, wrt=("kernel", "input"))
-    for compute in (Request.convolve, stored, differentiate):
+    differentiate = partial(differentiated, G=G, wrt=("kernel", "input"))
+    for compute in (convolved, stored, differentiate):
         expected = unless_refused(lambda compute=compute: compute(here, V), algorithm)
         assert as_bytes(compute(there, V)) == as_bytes(expected)
     return there.execution.cluster
-
-
-def stored(request, V):
-    return together(partial(request.convolve_and_store, V), request.geometry(V.shape))
 
 
 def as_bytes(result):
@@ -101,8 +94,8 @@ def test_every_algorithm(case, algorithm, band, monkeypatch):
     here = request_for(case, Execution(algorithm, 2, 600_000), seed=7)
     there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
     V = numbers(case.V, np.float32, seed=1)
-    expected = unless_refused(lambda: here.convolve(V), algorithm)
-    assert there.convolve(V).tobytes() == expected.tobytes()
+    expected = unless_refused(lambda: convolved(here, V), algorithm)
+    assert convolved(there, V).tobytes() == expected.tobytes()
 
 
 @each_kernel_gradient
@@ -169,6 +162,6 @@ def test_infinities_stay_where_they_are(monkeypatch):
     monkeypatch.setattr(bands, "BAND", 1)
     V = numbers((40, 50), np.float64, 0)
     V[20, 25] = np.inf
-    here = Request(Kernel("k", numbers((5, 5), np.float64, 1)), parse_settings(), False, Execution("toeplitz", 2, 4000))
+    here = request_of(numbers((5, 5), np.float64, 1), execution=Execution("toeplitz", 2, 4000))
     there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
-    assert there.convolve(V).tobytes() == here.convolve(V).tobytes()
+    assert convolved(there, V).tobytes() == convolved(here, V).tobytes()

@@ -8,10 +8,8 @@ from support.geometries import BY_NAME, FILLS, Case, integers
 
 from convcli import conv2d
 from convcli.check.gradcheck import LIMIT, SAMPLE, check_gradients, checks_to_json
-from convcli.convolution.request import Request
+from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import OptionError
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 
 CASE = Case("check", (1, 4, 7, 8), (6, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge="reflect")
 CASES = [
@@ -22,16 +20,16 @@ CASES = [
 
 
 def prepared(case, *, plane=False, flip=False, bias=None):
-    """A request for one image of a case, V and a random G, all of them real numbers."""
+    """The convolution of one image of a case, V and a random G, all of them real numbers."""
     draw = np.random.default_rng(0).standard_normal
     V, K = draw(case.V[1:]), draw(case.K[-2:] if plane else case.K)
     words = case.options | {"groups": 1 if plane else case.groups}
     G = draw(conv2d(V, K, **words).shape)
-    return Request(Kernel("k", K, bias, words["groups"]), parse_settings(**words), flip), V, G
+    return Convolution.of(K, bias, flip=flip, **words).at(V.shape, np.float64), V, G
 
 
-def checked(request, V, G, **options):
-    return list(check_gradients(request, V, G, **({"every": True} | options)))
+def checked(convolution, V, G, **options):
+    return list(check_gradients(convolution, V, G, **({"every": True} | options)))
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["correlation", "convolution"])
@@ -49,8 +47,8 @@ def test_a_plane_and_an_untied_bias_hold():
 
 
 def test_large_numbers_round_and_hold():
-    request, V, G = prepared(CASE)
-    assert all(check.holds for check in checked(request, 1e9 * V, 1e-6 * G))
+    convolution, V, G = prepared(CASE)
+    assert all(check.holds for check in checked(convolution, 1e9 * V, 1e-6 * G))
 
 
 @pytest.mark.parametrize("edge", ["constant:1e9", "constant:-1e15"])
@@ -61,25 +59,25 @@ def test_large_constants_in_the_pads_round_and_hold(edge):
 
 @pytest.mark.parametrize(("V_scale", "K_scale"), [(1e300, 1), (1e-300, 1), (0, 1), (1, 1e12), (1, 0)])
 def test_extreme_numbers_hold(V_scale, K_scale):
-    request, V, G = prepared(CASE)
-    kernel = request.kernel._replace(weights=K_scale * request.kernel.weights)
-    assert all(check.holds for check in checked(request._replace(kernel=kernel), V_scale * V, G))
+    convolution, V, G = prepared(CASE)
+    scaled = convolution.with_parameters(K_scale * convolution.convolution.weights, None)
+    assert all(check.holds for check in checked(scaled, V_scale * V, G))
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_what_is_not_finite_is_refused(number):
-    request, V, G = prepared(CASE)
+    convolution, V, G = prepared(CASE)
     V[1, 2, 3] = number
     message = rf"^input V: expected finite numbers to take differences of, given {number} at \[1,2,3\]$"
     with pytest.raises(OptionError, match=message):
-        checked(request, V, G)
+        checked(convolution, V, G)
 
 
 def planted(change):
     """Gradients with an error."""
 
-    def differentiate(request, V, G):
-        gradients = request.differentiate(V, G)
+    def differentiate(convolution, V, G):
+        gradients = convolution.gradients(V, G, convolution.plan_gradients())
         return replace(gradients, **change(gradients))
 
     return differentiate
@@ -114,8 +112,8 @@ def test_planted_errors_are_caught(change, caught):
 
 
 def test_the_worst_entry_is_named():
-    request, V, G = prepared(CASE)
-    checks = checked(request, V, G, differentiate=planted(one_entry_off("kernel", (3, 1, 2, 0), by=0.25)))
+    convolution, V, G = prepared(CASE)
+    checks = checked(convolution, V, G, differentiate=planted(one_entry_off("kernel", (3, 1, 2, 0), by=0.25)))
     (found,) = [check for check in checks if check.tensor == "kernel" and check.places]
     assert found.worst == (3, 1, 2, 0)
     assert abs(found.absolute - 0.25) < 1e-12
@@ -131,13 +129,13 @@ def test_a_sample_is_named_and_holds_both_ends():
 
 
 def test_a_wrong_forward_convolution_is_caught():
-    request, V, G = prepared(CASE)
+    convolution, V, G = prepared(CASE)
 
-    class Wrong(Request):
-        def convolve(self, V, dtype=None):
-            return super().convolve(V[..., ::-1, :], dtype)
+    class Wrong(Prepared):
+        def convolve(self, V, plan, **options):
+            return super().convolve(V[..., ::-1, :], plan, **options)
 
-    checks = checked(Wrong(*request), V, G)
+    checks = checked(Wrong(**vars(convolution)), V, G)
     assert not next(check for check in checks if check.tensor == "output").holds
 
 

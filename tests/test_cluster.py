@@ -13,6 +13,7 @@ import pytest
 from support.algorithms import each_convolution
 from support.command_line import CONVCLI, ENVIRONMENT, SCRIPTS, TIMEOUT, convcli, npy, save_picture
 from support.geometries import BY_NAME, FILLS, TILED
+from support.requests import convolved, differentiated, planned
 from test_bands import THREE_BY_THREE, WIDE, as_bytes, numbers, request_for
 from test_unshared import LOCAL
 
@@ -83,17 +84,17 @@ def both(case, cluster, algorithm="auto", seed=0, memory=40_000):
 def test_the_same_bytes_as_here(case, cluster, monkeypatch):
     monkeypatch.setattr(bands, "BAND", 20_000)
     here, there, V, G = both(case, cluster)
-    assert as_bytes(there.convolve(V)) == as_bytes(here.convolve(V))
-    gradients = here.differentiate(V, G)
-    assert as_bytes(there.differentiate(V, G)) == as_bytes(gradients)
-    assert there.differentiate(V, G, ("bias",)).bias.tobytes() == gradients.bias.tobytes()
+    assert as_bytes(convolved(there, V)) == as_bytes(convolved(here, V))
+    gradients = differentiated(here, V, G)
+    assert as_bytes(differentiated(there, V, G)) == as_bytes(gradients)
+    assert differentiated(there, V, G, ("bias",)).bias.tobytes() == gradients.bias.tobytes()
 
 
 @each_convolution
 def test_every_algorithm(algorithm, cluster):
     case = THREE_BY_THREE if algorithm == "winograd" else WIDE
     here, there, V, _ = both(case, cluster, algorithm, memory=600_000)
-    assert there.convolve(V).tobytes() == here.convolve(V).tobytes()
+    assert convolved(there, V).tobytes() == convolved(here, V).tobytes()
 
 
 def test_results_come_in_order_and_items_are_taken_as_they_are_needed(cluster):
@@ -115,7 +116,7 @@ def test_an_error_of_ours_comes_back_as_it_is(cluster):
     with pytest.raises(
         GeometryError, match=r"^input V: a 4-D kernel needs shape \(\.\.\., C_in, H, W\), given \(3, 4\)$"
     ):
-        list(cluster.map(request.geometry, [(3, 4)]))
+        list(cluster.map(request.convolution.geometry, [(3, 4)]))
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(folder, monkeypatch):
@@ -124,15 +125,15 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(folder, monkeypatch):
         doomed = worker(folder / "scheduler.json", log)
         cluster._client.wait_for_workers(3, timeout=20)
         here, there, V, _ = both(TILED, cluster, "direct")
-        Z = np.full(here.geometry(V.shape).output_blocks, np.nan)
+        Z = np.full(here.convolution.geometry(V.shape).output_blocks, np.nan)
 
         def put(part, tile):
             doomed.send_signal(signal.SIGKILL)
             Z[part] = tile
 
-        there.convolve_and_store(V, put)
+        planned(there, V).store(V, put)
         assert doomed.wait() == -signal.SIGKILL
-        assert Z.astype(np.float32).reshape(-1).tobytes() == here.convolve(V).reshape(-1).tobytes()
+        assert Z.astype(np.float32).reshape(-1).tobytes() == convolved(here, V).reshape(-1).tobytes()
 
 
 @pytest.mark.slow

@@ -1,30 +1,25 @@
 """Several kernels' maps made into one output, against numpy and the plain loops of the definition."""
 
 import re
-from functools import partial
 
 import numpy as np
 import pytest
 from support.reference import assert_same, block_diagonal, conv2d
-from support.storing import together
+from support.requests import convolved, request_of, stored
 
 from convcli.apply.combining import RULES, Combination
-from convcli.convolution.request import Request
-from convcli.engine import Execution
+from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import GeometryError, OptionError
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 
 # No flip, transpose or shift of one is the same kernel.
 FIRST = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])
 SECOND = np.array([[-7, 1, 0], [2, 9, -3], [4, -6, 2.0]])
 THIRD = np.array([[0, 5, -1], [3, -2, 8], [-9, 1, 6.0]])
-SETTINGS = parse_settings(padding="same", edge="reflect", stride=(2, 1))
+OPTIONS = {"padding": "same", "edge": "reflect", "stride": (2, 1)}
 
 
-def request(weights, name="kernel", bias=None, settings=SETTINGS, execution=None):
-    kernel = Kernel(name, weights, None if bias is None else np.array(bias, float))
-    return Request(kernel, settings, False, execution or Execution())
+def request(weights, name="kernel", bias=None, options=OPTIONS, execution=AUTOMATIC):
+    return request_of(weights, bias, name=name, execution=execution, **options)
 
 
 def image(*shape, dtype=np.float64):
@@ -35,10 +30,6 @@ def maps_of(V, weights, bias=0.0):
     """Of a 2-D kernel at stride (2, 1) with ``same`` pads of an input with an odd number of rows."""
     bank = block_diagonal(weights, len(V))
     return conv2d(V[np.newaxis], bank, (2, 1), (1, 1, 1, 1), (1, 1), 1, "reflect")[0] + bias
-
-
-def stored(combination, V):
-    return together(partial(combination.convolve_and_store, V), combination.geometry(V.shape))
 
 
 EXPECTED = {
@@ -59,18 +50,18 @@ def test_rules(rule, count):
     V, kernels = image(3, 7, 9), (FIRST, SECOND, THIRD)[:count]
     combination = Combination([request(weights) for weights in kernels], rule)
     expected = EXPECTED[rule](np.stack([maps_of(V, weights) for weights in kernels]))
-    assert_same(combination.convolve(V), expected)
+    assert_same(convolved(combination, V), expected)
     assert_same(stored(combination, V), expected)
 
 
 def test_each_kernel_has_its_bias():
     V = image(1, 5, 8)
     combination = Combination([request(FIRST, bias=1000), request(SECOND, bias=-30)], "max")
-    assert_same(combination.convolve(V), np.maximum(maps_of(V, FIRST, 1000), maps_of(V, SECOND, -30)))
+    assert_same(convolved(combination, V), np.maximum(maps_of(V, FIRST, 1000), maps_of(V, SECOND, -30)))
 
 
 def test_signs_decide_which_is_largest():
-    Z = Combination([request(np.array([[-1.0]])), request(np.array([[-2.0]]))], "max").convolve(image(1, 5, 8))
+    Z = convolved(Combination([request(np.array([[-1.0]])), request(np.array([[-2.0]]))], "max"), image(1, 5, 8))
     assert_same(Z, -image(1, 5, 8)[:, ::2])
 
 
@@ -80,16 +71,16 @@ def test_a_bank_and_a_kernel_of_every_channel():
     both = [request(block_diagonal(FIRST, 3)), request(SECOND)]
     expected = maps_of(V, FIRST) + maps_of(V, SECOND)
     for requests in (both, both[::-1]):
-        assert_same(Combination(requests, "sum").convolve(V), expected)
+        assert_same(convolved(Combination(requests, "sum"), V), expected)
         assert_same(stored(Combination(requests, "sum"), V), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_float32_where_the_maps_are(dtype):
     combination = Combination([request(FIRST), request(SECOND)], "magnitude")
-    Z = combination.convolve(image(1, 5, 8, dtype=dtype))
+    Z = convolved(combination, image(1, 5, 8, dtype=dtype))
     assert Z.dtype == np.float32
-    np.testing.assert_allclose(Z, combination.convolve(image(1, 5, 8)), rtol=1e-6)
+    np.testing.assert_allclose(Z, convolved(combination, image(1, 5, 8)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -99,7 +90,7 @@ def test_the_same_numbers_from_any_number_of_threads(rule):
     def combined(**options):
         execution = Execution(**options)
         requests = [request(weights, execution=execution) for weights in (FIRST, SECOND, THIRD)]
-        return Combination(requests, rule).convolve(V)
+        return convolved(Combination(requests, rule), V)
 
     alone = combined(threads=1, memory=1 << 17)
     for threads in (2, 5):
@@ -109,18 +100,18 @@ def test_the_same_numbers_from_any_number_of_threads(rule):
 def test_names_and_kernels_stay_in_order():
     combination = Combination([request(FIRST, "sobel-x"), request(SECOND, "sobel-y")], "sum")
     assert combination.name == "sobel-x+sobel-y"
-    assert [kernel.name for kernel in combination.kernels] == ["sobel-x", "sobel-y"]
+    assert [each.name for each in combination.requests] == ["sobel-x", "sobel-y"]
 
 
 def test_maps_of_two_shapes_are_refused():
-    settings = parse_settings(padding="valid")
-    requests = [request(FIRST, "small", settings=settings), request(np.ones((5, 3)), "tall", settings=settings)]
+    valid = {"padding": "valid"}
+    requests = [request(FIRST, "small", options=valid), request(np.ones((5, 3)), "tall", options=valid)]
     message = (
         "--combine takes kernels whose maps have one shape: small makes (3, 5, 7) and tall (3, 3, 7); "
         "use kernels of one size, or --padding same"
     )
     with pytest.raises(GeometryError, match=f"^{re.escape(message)}$"):
-        Combination(requests, "sum").geometry((3, 7, 9))
+        Combination(requests, "sum").at((3, 7, 9), np.dtype(float))
 
 
 def test_one_kernel_is_refused():

@@ -5,10 +5,8 @@ import pytest
 
 from convcli import conv2d, conv2d_grad
 from convcli.check.comparison import compare, comparisons_to_json
-from convcli.convolution.request import Request
+from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 
 RANDOM = np.random.default_rng(0)
 V = RANDOM.normal(size=(3, 9, 10))
@@ -24,12 +22,12 @@ ZEROS = conv2d_grad(V, K, G, stride=2, padding=(1, 0, 0, 1))
 SWAPPED = conv2d_grad(V, K.swapaxes(0, 1), G, **OPTIONS)
 
 
-def request(weights=K, bias=B, **options):
-    return Request(Kernel("k", weights, bias), parse_settings(**options), False)
+def prepared(weights=K, bias=B, shape=V.shape, **options):
+    return Convolution.of(weights, bias, **options).at(shape, np.float64)
 
 
 def compared(tensor, theirs, tolerance=1e-5):
-    return compare(request(**OPTIONS), V, G, tensor, theirs, tolerance)
+    return compare(prepared(**OPTIONS), V, G, tensor, theirs, tolerance)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +84,7 @@ def test_a_cropped_input_gradient():
     options = {"stride": 3, "padding": 0}
     G = RANDOM.normal(size=conv2d(V, K, **options).shape)
     dV = conv2d_grad(V, K, G, **options).input
-    found = compare(request(bias=None, **options), V, G, "input", dV[:, :8, :8], 1e-5)
+    found = compare(prepared(bias=None, **options), V, G, "input", dV[:, :8, :8], 1e-5)
     assert found.confusion == "without the last 1 row and 2 columns, which no window reads (a stride remainder)"
     assert (found.worst, found.their_shape, found.our_shape) == (None, (3, 8, 8), (3, 9, 10))
 
@@ -95,7 +93,7 @@ def test_an_input_gradient_with_its_pads():
     options = {"padding": (2, 1, 0, 3)}
     G = RANDOM.normal(size=conv2d(V, K, **options).shape)
     padded = conv2d_grad(np.pad(V, ((0, 0), (2, 1), (0, 3))), K, G).input
-    found = compare(request(bias=None, **options), V, G, "input", padded, 1e-5)
+    found = compare(prepared(bias=None, **options), V, G, "input", padded, 1e-5)
     assert found.confusion == "with its pads still around it"
 
 
@@ -103,7 +101,7 @@ def test_a_plane_kernel_whose_channels_were_not_summed():
     plane, bank = K[0, 0], np.broadcast_to(K[0, 0], (3, 1, 2, 2))
     G = RANDOM.normal(size=conv2d(V, plane).shape)
     theirs = conv2d_grad(V, bank, G, groups=3).kernel
-    found = compare(request(plane, None), V, G, "kernel", theirs, 1e-5)
+    found = compare(prepared(plane, None), V, G, "kernel", theirs, 1e-5)
     assert found.confusion == "not summed over channels"
 
 
@@ -117,7 +115,7 @@ def test_what_is_simply_wrong_has_no_name():
 
 
 def test_one_number_is_no_multiple_of_another_unless_that_is_usual():
-    numbers = request(np.array([[2.0]]), None)
+    numbers = prepared(np.array([[2.0]]), None)
     found = [compare(numbers, V, np.ones(V.shape), "kernel", [[V.sum() * times]], 1e-5).confusion for times in (0.7, 2)]
     assert found == [None, "doubled"]
 
@@ -143,7 +141,7 @@ def test_a_tensor_a_little_larger_is_not_ours(off, tolerance):
 
 
 def test_where_ours_is_zero_the_difference_itself_counts():
-    zeros = request(np.zeros((2, 2)), None)
+    zeros = prepared(np.zeros((2, 2)), None)
     Z = np.zeros((3, 8, 9))
     near, far = Z.copy(), Z.copy()
     near[1, 2, 3], far[1, 2, 3] = 1e-6, 1e-3
@@ -164,13 +162,13 @@ def test_another_edge_fill(edge):
     options = {"padding": (2, 3, 4, 2)}
     G = RANDOM.normal(size=conv2d(V, K, **options).shape)
     theirs = conv2d_grad(V, K, G, **options, edge=edge).kernel
-    assert compare(request(**options), V, G, "kernel", theirs, 1e-5).confusion == f"with the edge fill {edge}"
+    assert compare(prepared(**options), V, G, "kernel", theirs, 1e-5).confusion == f"with the edge fill {edge}"
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "full"])
 def test_another_padding(padding):
     theirs = conv2d(V, K, B, padding=padding)
-    found = compare(request(padding=(3, 1, 0, 2)), V, G, "output", theirs, 1e-5)
+    found = compare(prepared(padding=(3, 1, 0, 2)), V, G, "output", theirs, 1e-5)
     assert found.confusion == f"with padding {padding}"
 
 
@@ -185,12 +183,12 @@ def test_another_padding(padding):
 def test_layouts_of_weights_that_are_not_shared(axes, words):
     tiled = RANDOM.normal(size=(3, 2, 2, 3, 2, 2))
     dK = conv2d_grad(V, tiled, G, **OPTIONS).kernel
-    assert compare(request(tiled, None, **OPTIONS), V, G, "kernel", dK.transpose(axes), 1e-5).confusion == words
+    assert compare(prepared(tiled, None, **OPTIONS), V, G, "kernel", dK.transpose(axes), 1e-5).confusion == words
 
 
 def test_a_constant_bias_gradient_is_no_multiple_of_another():
     ones = np.ones(Z.shape)
-    assert compare(request(**OPTIONS), V, ones, "bias", np.full(3, 7.0), 1e-5).confusion is None
+    assert compare(prepared(**OPTIONS), V, ones, "bias", np.full(3, 7.0), 1e-5).confusion is None
 
 
 def test_tolerance():

@@ -13,7 +13,7 @@ from support.geometries import BY_NAME, CASES, TILED, TILED_SQUARE, WORKSPACES, 
 from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, preset
-from convcli.engine import CONVOLUTIONS, Workload, partition, plan_convolution
+from convcli.engine import CONVOLUTIONS, Workload, choose_convolution, partition
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
@@ -91,7 +91,7 @@ def test_workspaces_cut_every_axis():
 
 def planned(case, memory, algorithm):
     geometry = geometry_of(case.V, case.K, **case.options)
-    return plan_convolution(Workload(geometry, np.dtype(np.float64), memory), algorithm)
+    return choose_convolution(Workload(geometry, np.dtype(np.float64), memory), algorithm)
 
 
 @pytest.mark.parametrize("more", [0, 5, 100])
@@ -437,7 +437,7 @@ class TestMemory:
     def test_planned_workspace(self, algorithm, stride):
         geometry = geometry_of((4096, 4096), (127, 127), stride=stride, padding="same")
         work = Workload(geometry, np.dtype(np.float64), 16 * MEGABYTES, rank=127)
-        plan = unless_refused(lambda: plan_convolution(work, algorithm), algorithm)
+        plan = unless_refused(lambda: choose_convolution(work, algorithm), algorithm)
         assert plan.estimate.workspace <= 16 * MEGABYTES
 
     def test_few_taps_over_a_wide_window(self):

@@ -5,18 +5,17 @@ whatever adds it up, has to come to them. On numbers that round, threads and ban
 """
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from support.algorithms import EXACT, each_convolution, each_kernel_gradient, unless_refused
 from support.command_line import npy, succeed
+from support.requests import convolved, differentiated, request_of
 from test_bands import Elsewhere, as_bytes, numbers
 
-from convcli.convolution.request import Request
-from convcli.engine import Execution
+from convcli.engine import Execution, execution
 from convcli.engine import executor as bands
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 
 LAYERS = {
     "filter": ((3, 61, 83), (5, 4), {"padding": "same", "edge": "reflect"}),
@@ -41,7 +40,7 @@ SETTINGS = [(1, 64 << 20), (2, 64 << 20), (8, 64 << 20), (1, 100_000), (2, 300_0
 @pytest.fixture(autouse=True)
 def threads_for_all(monkeypatch):
     """Threads are used for work as small as this too."""
-    monkeypatch.setattr(bands, "WORTH_THREADS", 0)
+    monkeypatch.setattr(execution, "WORTH_THREADS", 0)
 
 
 def integers(shape, step):
@@ -52,14 +51,14 @@ def integers(shape, step):
 def request(layer, execution):
     _, K_shape, options = LAYERS[layer]
     bias = integers(K_shape[:1], 5) if len(K_shape) > 2 else np.array(4.0)
-    return Request(Kernel("k", integers(K_shape, 11), bias), parse_settings(**options), False, execution)
+    return request_of(integers(K_shape, 11), bias, execution=execution, **options)
 
 
 def checksum(asked, layer):
     """Of all that is computed for a layer on integers."""
     V = integers(LAYERS[layer][0], 7)
-    Z = asked.convolve(V)
-    gradients = asked.differentiate(V, integers(Z.shape, 13))
+    Z = convolved(asked, V)
+    gradients = differentiated(asked, V, integers(Z.shape, 13))
     tensors = (Z, gradients.kernel, gradients.input, gradients.bias)
     return hashlib.sha256(b"".join(tensor.astype("<f8").tobytes() for tensor in tensors)).hexdigest()
 
@@ -95,8 +94,8 @@ def test_the_program_and_its_cluster_come_to_the_same(tmp_path):
         for more in (["--threads", "1"], ["--threads", "2", "--memory", "100K"], ["--cluster", "local:2"])
     ]
     asked = request("bank", Execution("auto", 8))
-    without_bias = asked._replace(kernel=asked.kernel._replace(bias=None))
-    assert set(commands) == {npy(without_bias.convolve(integers(V_shape, 7)))}
+    without_bias = asked._replace(convolution=replace(asked.convolution, bias=None))
+    assert set(commands) == {npy(convolved(without_bias, integers(V_shape, 7)))}
 
 
 @pytest.mark.usefixtures("transforms_of_small_kernels")
@@ -105,13 +104,13 @@ def test_the_program_and_its_cluster_come_to_the_same(tmp_path):
 class TestThreadsDoNotShow:
     @each_convolution
     def test_in_maps(self, layer, algorithm, dtype):
-        assert_threads_do_not_show(layer, algorithm, dtype, Request.convolve)
+        assert_threads_do_not_show(layer, algorithm, dtype, convolved)
 
     @each_kernel_gradient
     def test_in_gradients(self, layer, algorithm, dtype):
         def differentiate(asked, V):
-            G = numbers(asked.geometry(V.shape).output_shape, np.float64, 3)
-            return asked.differentiate(V, G, ("kernel", "input"))
+            G = numbers(asked.convolution.geometry(V.shape).output_shape, np.float64, 3)
+            return differentiated(asked, V, G, ("kernel", "input"))
 
         assert_threads_do_not_show(layer, algorithm, dtype, differentiate)
 
@@ -119,7 +118,8 @@ class TestThreadsDoNotShow:
 def assert_threads_do_not_show(layer, algorithm, dtype, compute):
     V_shape, K_shape, _ = LAYERS[layer]
     asked = request(layer, Execution(algorithm, 1, 1 << 20))
-    asked, V = asked._replace(kernel=Kernel("k", numbers(K_shape, np.float64, 1))), numbers(V_shape, dtype, 2)
+    convolution = replace(asked.convolution, weights=numbers(K_shape, np.float64, 1), bias=None)
+    asked, V = asked._replace(convolution=convolution), numbers(V_shape, dtype, 2)
     alone = as_bytes(unless_refused(lambda: compute(asked, V), algorithm))
-    assert as_bytes(compute(asked.computed(threads=2), V)) == alone
-    assert as_bytes(compute(asked.computed(threads=8), V)) == alone
+    assert as_bytes(compute(asked.executed(threads=2), V)) == alone
+    assert as_bytes(compute(asked.executed(threads=8), V)) == alone

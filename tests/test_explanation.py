@@ -8,11 +8,9 @@ from support import reference
 from support.geometries import CASES, FILLS, Case, integers
 
 from convcli import conv2d, conv2d_grad
-from convcli.convolution.request import Request
+from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
 from convcli.explain.explanation import OF, cut, ends, explain, explanation_json, parse_at
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 
 PLACES = 25
 TILED = [
@@ -22,15 +20,14 @@ TILED = [
 
 
 def prepared(case, *, plane=False, flip=False, bias=None):
-    """A request for one image of a case, V, G, and the numbers that it explains by the name of their tensor."""
+    """The convolution of one image of a case, V, G, and the numbers that it explains by the name of their tensor."""
     groups = 1 if plane else case.groups
     V, K = integers(case.V[1:], seed=1), integers(case.K[-2:] if plane else case.K, seed=2)
     options = case.options | {"groups": groups, "flip": flip}
     G = integers(conv2d(V, K, **options).shape, seed=3)
     gradients = conv2d_grad(V, K, G, bias=bias, **options)
-    words = {name: value for name, value in options.items() if name != "flip"}
-    request = Request(Kernel("k", K, bias, groups), parse_settings(**words), flip)
-    return request, V, G, {"output": conv2d(V, K, bias, **options), **vars(gradients)}
+    convolution = Convolution.of(K, bias, **options).at(V.shape, np.float64)
+    return convolution, V, G, {"output": conv2d(V, K, bias, **options), **vars(gradients)}
 
 
 def some_places(shape):
@@ -39,10 +36,10 @@ def some_places(shape):
     return [every[number] for number in chosen]
 
 
-def assert_explained(request, V, G, tensors):
+def assert_explained(convolution, V, G, tensors):
     for of, tensor in tensors.items():
         for at in some_places(tensor.shape):
-            assert explain(request, V, G, of, at).total == tensor[at], (of, at)
+            assert explain(convolution, V, G, of, at).total == tensor[at], (of, at)
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["correlation", "convolution"])
@@ -64,13 +61,13 @@ def test_biases(shape):
 
 @pytest.mark.parametrize("edge", FILLS)
 def test_terms_say_where_pixels_come_from(edge):
-    request, V, G, tensors = prepared(Case("padded", (1, 2, 4, 5), (3, 2, 3, 2), pads=(3, 2, 2, 4), edge=edge))
+    convolution, V, G, tensors = prepared(Case("padded", (1, 2, 4, 5), (3, 2, 3, 2), pads=(3, 2, 2, 4), edge=edge))
     padded = reference.padded(V, (3, 2, 2, 4), edge)
     for at in some_places(tensors["output"].shape):
-        found = explain(request, V, G, "output", at)
+        found = explain(convolution, V, G, "output", at)
         pixels, weights = found.terms(range(found.size)).factors
         assert np.array_equal(pixels.values, padded[tuple(pixels.places.T)])
-        assert np.array_equal(weights.values, request.kernel.weights[tuple(weights.places.T)])
+        assert np.array_equal(weights.values, convolution.convolution.weights[tuple(weights.places.T)])
         sources, in_pads = pixels.pixels
         known = sources[:, 0] >= 0
         assert np.array_equal(pixels.values[known], V[tuple(sources[known].T)])
@@ -79,19 +76,19 @@ def test_terms_say_where_pixels_come_from(edge):
 
 
 def test_a_pixel_says_where_it_stands_in_the_padded_input():
-    request, V, G, _ = prepared(Case("wrap", (1, 2, 3, 4), (3, 2, 2, 2), pads=(3, 1, 0, 2), edge="wrap"))
-    assert explain(request, V, G, "input", (1, 0, 1)).padded == ((0, 3, 6), (1, 5))
+    convolution, V, G, _ = prepared(Case("wrap", (1, 2, 3, 4), (3, 2, 2, 2), pads=(3, 1, 0, 2), edge="wrap"))
+    assert explain(convolution, V, G, "input", (1, 0, 1)).padded == ((0, 3, 6), (1, 5))
 
 
 def test_a_pixel_that_no_window_reads_has_an_empty_sum():
-    request, V, G, _ = prepared(Case("remainder", (1, 1, 6, 7), (2, 1, 2, 2), stride=(3, 3)))
-    found = explain(request, V, G, "input", (0, 2, 2))
+    convolution, V, G, _ = prepared(Case("remainder", (1, 1, 6, 7), (2, 1, 2, 2), stride=(3, 3)))
+    found = explain(convolution, V, G, "input", (0, 2, 2))
     assert (found.size, found.total) == (0, 0)
 
 
 def test_equations_hold_numbers_for_letters():
     case = Case("grouped", (1, 4, 7, 9), (6, 2, 2, 3), (2, 1), (1, 0, 2, 2), (2, 3), groups=2, edge="reflect")
-    request, V, G, _ = prepared(case, flip=True, bias=integers((6,), seed=4))
+    convolution, V, G, _ = prepared(case, flip=True, bias=integers((6,), seed=4))
     grouping = " (i and l in one group, l counted within it)"
     equations = {
         ("output", (5, 1, 2)): "Z[5,1,2] = b[5] + sum over l,m,n of "
@@ -102,7 +99,7 @@ def test_equations_hold_numbers_for_letters():
         f"j*2 + (2-1-m)*2 = 0 or 2, k*1 + (3-1-n)*3 = 1 or 3, of G[i,j,k] * K[i,1,m,n]{grouping}",
         ("bias", (4,)): "db[4] = sum over j,k of G[4,j,k]",
     }
-    assert {key: explain(request, V, G, *key).equation for key in equations} == equations
+    assert {key: explain(convolution, V, G, *key).equation for key in equations} == equations
 
 
 def test_long_sums_show_their_ends():
@@ -113,8 +110,8 @@ def test_long_sums_show_their_ends():
 
 
 def test_json_holds_every_number_of_a_term():
-    request, V, G, _ = prepared(Case("row", (1, 1, 1, 3), (1, 1, 1, 2), pads=(0, 0, 1, 0), edge="replicate"))
-    found = explain(request, V, G, "kernel", (0, 0, 0, 1))
+    convolution, V, G, _ = prepared(Case("row", (1, 1, 1, 3), (1, 1, 1, 2), pads=(0, 0, 1, 0), edge="replicate"))
+    found = explain(convolution, V, G, "kernel", (0, 0, 0, 1))
     document = json.loads("".join(explanation_json(found, ends(found.size, 2))))
     assert document == {
         "of": "kernel",
@@ -154,21 +151,21 @@ def test_json_holds_every_number_of_a_term():
     ],
 )
 def test_places_that_are_not_there(of, at, error, message):
-    request, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
+    convolution, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
     with pytest.raises(error, match=message):
-        explain(request, V, G, of, at)
+        explain(convolution, V, G, of, at)
 
 
 def test_an_upstream_gradient_of_another_shape_is_refused():
-    request, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
+    convolution, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
     with pytest.raises(GeometryError, match=r"^upstream gradient G: expected the output's shape \(3, 4, 6\), given"):
-        explain(request, V, G[1:], "kernel", (0, 0, 0, 0))
+        explain(convolution, V, G[1:], "kernel", (0, 0, 0, 0))
 
 
 def test_a_batch_is_refused():
-    request, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
+    convolution, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
     with pytest.raises(GeometryError, match=r"^input V: expected shape \(C_in, H, W\), given \(1, 2, 5, 7\)$"):
-        explain(request, V[None], G, OF[0], (0, 0, 0))
+        explain(convolution, V[None], G, OF[0], (0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -176,8 +173,8 @@ def test_a_batch_is_refused():
 )
 def test_sums_that_are_not_finite(values, total):
     V = np.array([[values]], float)
-    request = Request(Kernel("k", np.ones((1, 2))), parse_settings(), False)
-    found = explain(request, V, None, "output", (0, 0, 0))
+    convolution = Convolution.of(np.ones((1, 2))).at(V.shape, np.float64)
+    found = explain(convolution, V, None, "output", (0, 0, 0))
     assert np.array_equal([found.total], [total], equal_nan=True)
     with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot: leave --json out$"):
         list(explanation_json(found, ends(found.size, 2)))

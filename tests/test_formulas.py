@@ -70,7 +70,7 @@ def test_formulas_hold_as_they_read(V, K, bias, flip):
     assert formulas.output(len(bias)).startswith(formulas.output(None).replace("= ", f"= b{letters_of(bias)} + ", 1))
     for name in ("kernel", "input", "bias"):
         expected = getattr(gradients, name)
-        found = evaluated(formulas.of(name, expected.ndim), expected.shape, {"V": V, "K": K, "G": G})
+        found = evaluated(formulas.gradient(name, expected.ndim), expected.shape, {"V": V, "K": K, "G": G})
         assert np.array_equal(found, expected), name
 
 
@@ -81,5 +81,5 @@ def letters_of(bias):
 def test_formulas_of_groups_say_how_channels_are_counted():
     formulas = Formulas(3, 4, groups=2, flip=False)
     for name in ("kernel", "input"):
-        assert formulas.of(name, 4).endswith(" (i and l in one group, l counted within it)")
-    assert formulas.of("bias", 1) == "db[i] = sum over j,k of G[i,j,k]"
+        assert formulas.gradient(name, 4).endswith(" (i and l in one group, l counted within it)")
+    assert formulas.gradient("bias", 1) == "db[i] = sum over j,k of G[i,j,k]"

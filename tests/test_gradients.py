@@ -70,9 +70,9 @@ def test_tiles_change_nothing(algorithm, memory):
 def test_input_gradient_computes_exactly_what_it_fills(case, monkeypatch):
     convolve = engine.convolve
 
-    def checked(G, weights, geometry, out, **options):
-        assert out.shape == geometry.output_blocks
-        convolve(G, weights, geometry, out, **options)
+    def checked(G, weights, plan, out):
+        assert out.shape == plan.first.work.geometry.output_blocks
+        convolve(G, weights, plan, out)
 
     monkeypatch.setattr(engine, "convolve", checked)
     assert_same(conv2d_grad(*operands(case), **case.options, wrt="input").input, expected(case)[1])

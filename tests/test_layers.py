@@ -138,7 +138,11 @@ def test_the_reference_is_independent():
             "from convcli.files.memory import x",
             "geometry.edges imports files.memory, which is",
         ),
-        ("engine.tiles", "import convcli.convolution.forward", "engine.tiles imports convolution.forward, which is"),
+        (
+            "engine.tiles",
+            "import convcli.convolution.functional",
+            "engine.tiles imports convolution.functional, which is",
+        ),
         ("engine.cluster", "from convcli import __version__", "engine.cluster imports convcli, which is not on a"),
         ("grad.report", "def f():\n    import convcli.cli.app", "grad.report imports cli.app, which is not on a lower"),
         ("files.output_names", "from PIL import Image", "files.output_names imports PIL"),
@@ -156,7 +160,7 @@ def test_planted_imports_are_caught(module, source, complaint):
     ("module", "source"),
     [
         ("geometry.axes", "import math, numpy as np\nfrom convcli.geometry.edges import pad"),
-        ("convolution.forward", "from convcli import engine"),
+        ("convolution.functional", "from convcli import engine"),
         (
             "cli.commands.apply",
             "import typer\nfrom convcli.version import __version__",

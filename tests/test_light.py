@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate
 from support.reference import assert_same
+from support.requests import filtered as filtered_image
+from support.requests import request_of
 
 from convcli.apply.combining import Combination
-from convcli.apply.filtering import Appearance, filter_image, network_input, prepared
-from convcli.convolution.request import Request
+from convcli.apply.filtering import Appearance, network_input, prepared
 from convcli.errors import OptionError
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 from convcli.pictures.formats import format_of
 from convcli.pictures.gray import to_gray
 from convcli.pictures.image import Image
@@ -36,13 +35,12 @@ light_of, code_of = np.vectorize(light, [float]), np.vectorize(code, [float])
 
 
 def request(weights, **options):
-    settings = parse_settings(**{"padding": "same", "edge": "replicate", **options})
-    return Request(Kernel("kernel", np.array(weights, float)), settings, False)
+    return request_of(np.array(weights, float), name="kernel", **{"padding": "same", "edge": "replicate", **options})
 
 
 def filtered(pixels, weights, appearance=LINEAR, alpha=None, format="png"):
     image = prepared(Image(pixels, alpha), appearance)
-    return filter_image(image, request(weights), appearance, format_of(format))
+    return filtered_image(image, request(weights), appearance, format_of(format))
 
 
 def random_pixels(dtype, *shape):
@@ -210,9 +208,9 @@ def test_alpha_is_not_curved(rule):
 def test_combined_in_linear_light():
     pixels = random_pixels(np.uint8, 3, 8, 9)
     requests = [request(ASYMMETRIC / 200), request(ASYMMETRIC.T / 300)]
-    found = filter_image(Image(pixels), Combination(requests, "magnitude"), LINEAR, format_of("png"))
+    found = filtered_image(Image(pixels), Combination(requests, "magnitude"), LINEAR, format_of("png"))
     V = light_of(pixels / 255)
-    maps = [[correlate(each, each_kernel.kernel.weights, mode="nearest") for each in V] for each_kernel in requests]
+    maps = [[correlate(each, one.convolution.weights, mode="nearest") for each in V] for one in requests]
     assert_rounded(found.maps.values, 255 * code_of(np.clip(np.hypot(*map(np.stack, maps)), 0, 1)))
 
 

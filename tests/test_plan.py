@@ -9,7 +9,7 @@ from support.geometries import geometry_of
 from convcli import conv2d, preset
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS, Estimate, Refusal, Workload, calibration
 from convcli.engine.algorithms.factors import rank_of
-from convcli.engine.plan import plan_convolution, plan_kernel_gradient
+from convcli.engine.plan import choose_convolution, choose_kernel_gradient
 
 MEGABYTES = 1 << 20
 
@@ -67,7 +67,7 @@ def workload(row):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_decisions(row):
-    plan = plan_convolution(workload(row))
+    plan = choose_convolution(workload(row))
     assert (plan.algorithm, plan.chosen_by) == (row.chosen, "auto")
     for name, reason in row.refused.items():
         assert isinstance(plan.others[name], Refusal), name
@@ -77,8 +77,8 @@ def test_decisions(row):
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_plan_says_what_every_algorithm_would_take(row):
     for plan, algorithms in (
-        (plan_convolution(workload(row)), CONVOLUTIONS),
-        (plan_kernel_gradient(workload(row)), KERNEL_GRADIENTS),
+        (choose_convolution(workload(row)), CONVOLUTIONS),
+        (choose_kernel_gradient(workload(row)), KERNEL_GRADIENTS),
     ):
         assert {plan.algorithm, *plan.others} == set(algorithms)
         for answer in (plan.estimate, *plan.others.values()):
@@ -89,7 +89,7 @@ def test_a_plan_says_what_every_algorithm_would_take(row):
 
 
 def test_a_request_is_kept_and_marked():
-    plan = plan_convolution(workload(ROWS[0]), "direct")
+    plan = choose_convolution(workload(ROWS[0]), "direct")
     assert (plan.algorithm, plan.chosen_by) == ("direct", "request")
 
 

@@ -7,17 +7,16 @@ import numpy as np
 import PIL.Image
 import pytest
 from support.command_line import pixels, save_picture
+from support.requests import request_of
 
 from convcli.apply.batch import Batch
 from convcli.apply.filtering import Appearance
 from convcli.apply.outputs import encoding_of
 from convcli.apply.remote import process_remotely
-from convcli.convolution.request import Request
 from convcli.errors import ClusterError
 from convcli.files.output_names import destination_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
-from convcli.geometry.options import parse_settings
 from convcli.kernels.loading import load_kernel
 from convcli.pictures.pixel_limit import limit_pixels
 
@@ -50,8 +49,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def batch(output, kernels=("box",), if_exists=IfExists.FAIL, **options):
-    settings = parse_settings(stride=1, padding="same", dilation=1, groups=1, edge="zero")
-    requests = [Request(load_kernel(kernel), settings, False) for kernel in kernels]
+    requests = [request_of(load_kernel(kernel), padding="same") for kernel in kernels]
     destination = destination_of(output, if_exists)
     return Batch(requests, Appearance(**options), destination, encoding_of(destination))
 

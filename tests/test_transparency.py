@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate
 from support.reference import assert_same
+from support.requests import convolved, planned, request_of
+from support.requests import filtered as filtered_image
 from support.storing import together
 
 from convcli.apply.combining import Combination
-from convcli.apply.filtering import Appearance, filter_image, prepared
-from convcli.apply.transparency import RULES, passage
-from convcli.convolution.request import Request
+from convcli.apply.filtering import Appearance, prepared
+from convcli.apply.transparency import RULES, filter_with_alpha
 from convcli.errors import OptionError
-from convcli.geometry.options import parse_settings
-from convcli.kernels.kernel import Kernel
 from convcli.kernels.loading import load_kernel
 from convcli.pictures.formats import format_of
 from convcli.pictures.image import Image
@@ -25,9 +24,12 @@ EDGES = np.array([[-3, 0, 1], [-5, 0, 7], [-1, 0, 1.0]])
 
 
 def request(weights, bias=None, **options):
-    settings = parse_settings(**{"padding": "same", "edge": "replicate", **options})
-    kernel = load_kernel(weights) if isinstance(weights, str) else Kernel("kernel", weights)
-    return Request(kernel._replace(bias=None if bias is None else np.array(bias, float)), settings, False)
+    kernel = load_kernel(weights) if isinstance(weights, str) else weights
+    return request_of(kernel, bias, **{"padding": "same", "edge": "replicate", **options})
+
+
+def passage(rule, request, V, alpha):
+    return filter_with_alpha(rule, request, planned(request, V), V, alpha)
 
 
 def image(dtype=np.uint8, seed=1):
@@ -47,7 +49,7 @@ def as_levels(numbers, dtype):
 
 
 def stored(passed):
-    return together(passed.convolve_and_store, passed.request.geometry(passed.V.shape), np.float32)
+    return together(passed.store, passed.planned.geometry, np.float32)
 
 
 DEPTHS = pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -118,7 +120,7 @@ def test_what_is_opaque_is_not_changed_by_premultiplying(dtype, kernel):
     for edge in ("replicate", "wrap", "reflect", "symmetric", "constant:9"):
         asked = request(kernel, edge=edge)
         passed = passage("premultiply", asked, V, opaque)
-        assert_same(stored(passed), asked.convolve(V))
+        assert_same(stored(passed), convolved(asked, V))
         assert_same(passed.alpha, opaque)
 
 
@@ -185,7 +187,7 @@ def test_alpha_through_combined_edges_is_kept():
 def test_banks_are_refused(rule):
     V, alpha = image()
     message = (
-        f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: kernel has shape "
+        f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: k has shape "
         "(2, 3, 1, 1); use --alpha keep or drop"
     )
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
@@ -207,7 +209,7 @@ def test_without_alpha_all_do_the_same():
     results = [passage(rule, request(ASYMMETRIC), V, None) for rule in RULES]
     for passed in results:
         assert passed.alpha is None
-        assert_same(stored(passed), request(ASYMMETRIC).convolve(V))
+        assert_same(stored(passed), convolved(request(ASYMMETRIC), V))
     assert prepared(Image(V, alpha), Appearance(alpha="drop")).alpha is None
 
 
@@ -215,14 +217,16 @@ def test_what_nobody_sees_is_not_counted_as_clipped():
     """A sharpened silhouette: beyond it alpha is below 0, and the colour that comes of the division is none."""
     V, alpha = np.full((3, 9, 20), 250, np.uint8), np.zeros((9, 20), np.uint8)
     alpha[:, 8:] = 255
-    filtered = filter_image(Image(V, alpha), request("unsharp:2,3"), Appearance(alpha="premultiply"), format_of("png"))
+    filtered = filtered_image(
+        Image(V, alpha), request("unsharp:2,3"), Appearance(alpha="premultiply"), format_of("png")
+    )
     assert filtered.warnings == ()
     assert np.array_equal(filtered.maps.values, np.broadcast_to(250 * (filtered.alpha > 0), V.shape))
 
 
 def test_an_image_of_16_bits_keeps_an_alpha_of_16_bits():
     V, alpha = image(np.uint16)
-    filtered = filter_image(Image(V[:1], alpha), request("box"), Appearance(alpha="premultiply"), format_of("tiff"))
+    filtered = filtered_image(Image(V[:1], alpha), request("box"), Appearance(alpha="premultiply"), format_of("tiff"))
     Z, out = premultiplied(V[:1], alpha, np.full((3, 3), 1 / 9))
     assert_same(filtered.alpha, out)
     assert np.abs(filtered.maps.values - Z).max() <= 0.51

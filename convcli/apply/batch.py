@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from convcli.apply.combining import Filter
-from convcli.apply.filtering import Appearance, Filtered, filter_image, prepared, prepared_shape
+import numpy as np
+
+from convcli.apply.combining import Filter, PlannedFilter
+from convcli.apply.filtering import Appearance, FilteredImage, filter_image, planned_for, prepared, prepared_shape
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
 from convcli.apply.outputs import Encoding, Frame, map_paths
 from convcli.apply.transparency import require_fit
@@ -19,7 +21,6 @@ from convcli.files.output_names import Destination
 from convcli.files.refusals import refuse_collisions, refuse_inputs
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
-from convcli.geometry.axes import Geometry
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import iter_frames, read_header, read_image
 from convcli.pictures.writing import write_image
@@ -33,7 +34,7 @@ class Expected(NamedTuple):
 
     frame: Frame
     request: Filter
-    geometry: Geometry
+    planned: PlannedFilter
     paths: list[Path]
 
 
@@ -49,7 +50,7 @@ class Batch:
     appearance: Appearance
     destination: Destination
     encoding: Encoding
-    show: Callable[[Filter, Filtered], None] | None = None
+    show: Callable[[Filter, FilteredImage], None] | None = None
     all_frames: bool = False
 
     def refuse_clashes(self, sources: Sequence[Source]) -> None:
@@ -75,7 +76,7 @@ class Batch:
         """
         shape = prepared_shape(header, self.appearance)
         frames = self._frames(source, header.frames)
-        return [self._expected(frame, request, shape) for frame in frames for request in self.requests]
+        return [self._expected(frame, request, shape, header.dtype) for frame in frames for request in self.requests]
 
     def process(self, source: Source) -> Outcome:
         """Filter one image, saving each kernel's maps; what goes wrong is told in the outcome.
@@ -117,9 +118,9 @@ class Batch:
         count = count if self.all_frames else 1
         return [Frame(source.path, number, count) for number in range(count)]
 
-    def _expected(self, frame: Frame, request: Filter, input_shape: tuple[int, ...]) -> Expected:
-        geometry = request.geometry(input_shape)
-        return Expected(frame, request, geometry, self._paths(frame, request, geometry.output_shape[0]))
+    def _expected(self, frame: Frame, request: Filter, shape: tuple[int, ...], pixels: np.dtype[Any]) -> Expected:
+        planned = planned_for(request, shape, pixels)
+        return Expected(frame, request, planned, self._paths(frame, request, planned.geometry.output_shape[0]))
 
     def _paths(self, frame: Frame, request: Filter, maps: int) -> list[Path]:
         return map_paths(self.destination, self.encoding, frame, request.name, maps)
@@ -131,36 +132,37 @@ class Batch:
             yield read_image(source)
 
     def _filter(self, frame: Frame, image: Image, builder: OutcomeBuilder) -> None:
-        expected = [self._expected(frame, request, image.pixels.shape) for request in self.requests]
+        shape, pixels = image.pixels.shape, image.pixels.dtype
+        expected = [self._expected(frame, request, shape, pixels) for request in self.requests]
         for each in expected:
             require_fit(self.appearance.alpha, each.request, image.alpha)
             self.destination.refuse_existing(each.paths)
         for each in expected:
             if not self.destination.skips(each.paths):
                 files = dict(zip(each.paths, _parts(len(each.paths)), strict=True))
-                filtered = self._save(files, image, each.request)
+                filtered = self._save(files, image, each)
                 builder.add_outputs(frame.number, each.request.name, filtered, files)
                 if self.show:
                     self.show(each.request, filtered)
 
-    def _save(self, files: dict[Path, slice], image: Image, request: Filter) -> Filtered:
+    def _save(self, files: dict[Path, slice], image: Image, expected: Expected) -> FilteredImage:
         """What a kernel makes of an image, saved: an array as it is computed, in the file itself."""
         format = self.encoding.format
         if format.is_array:
             (path,) = files
             with self.destination.open(path) as stream:
-                return self._save_array(stream, image, request)
-        filtered = filter_image(image, request, self.appearance, format)
+                return self._save_array(stream, image, expected)
+        filtered = filter_image(image, expected.request, expected.planned, self.appearance, format)
         for path, part in files.items():
             with self.destination.open(path) as stream:
                 pixels, metadata = filtered.maps.values[part], filtered.image.metadata
                 write_image(stream, pixels, filtered.alpha, format, metadata, self.encoding.compression)
         return filtered
 
-    def _save_array(self, stream: BinaryIO, image: Image, request: Filter) -> Filtered:
+    def _save_array(self, stream: BinaryIO, image: Image, expected: Expected) -> FilteredImage:
         into_file = is_mappable(stream)
         empty = partial(map_npy, stream) if into_file else large_empty
-        filtered = filter_image(image, request, self.appearance, self.encoding.format, empty)
+        filtered = filter_image(image, expected.request, expected.planned, self.appearance, self.encoding.format, empty)
         if not into_file:
             save_npy(stream, filtered.maps.values)
         return filtered
@@ -168,7 +170,7 @@ class Batch:
 
 def _likely_maps(request: Filter) -> int:
     """The maps of an image that was not read yet: as many as a bank has, and otherwise one picture."""
-    weights = request.kernels[0].weights
+    weights = request.requests[0].convolution.weights
     return len(weights) if weights.ndim > 2 else 1
 
 

@@ -1,4 +1,4 @@
-"""Several kernels' maps combined into one output, as a gradient's magnitude is made of two.
+"""Several kernels' maps combined into one output, as the magnitude of a gradient combines two.
 
     Z[i,j,k] = rule over q of Zq[i,j,k],        Zq the maps of kernel q, with its bias
 
@@ -10,32 +10,32 @@ directions, the largest response is also that of largest magnitude.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, computing_type
-from convcli.convolution.request import Request
+from convcli.arrays import Array, FloatArray
+from convcli.convolution.request import Planned, Request
 from convcli.engine import Store
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
-from convcli.kernels.kernel import Kernel
 
 
 class Rule(NamedTuple):
     """How numbers are combined: each becomes a term, terms are joined two by two, and the last result is finished.
 
-    finish: is given the result, to change in place, and how many terms it has.
+    finish: changes the result in place, given how many terms it has; None where the result is final.
     """
 
     term: np.ufunc
     join: np.ufunc
-    finish: Callable[[FloatArray, int], object]
+    finish: Callable[[FloatArray, int], object] | None = None
 
-
-def _leave(joined: FloatArray, count: int) -> None:
-    """What was joined is the result."""
+    def finished(self, joined: FloatArray, count: int) -> None:
+        """Finish the result of ``count`` terms, in place."""
+        if self.finish:
+            self.finish(joined, count)
 
 
 def _root(joined: FloatArray, count: int) -> None:
@@ -48,15 +48,15 @@ def _divide(joined: FloatArray, count: int) -> None:
 
 RULES = {
     "magnitude": Rule(np.square, np.add, _root),
-    "max": Rule(np.positive, np.maximum, _leave),
-    "sum": Rule(np.positive, np.add, _leave),
+    "max": Rule(np.positive, np.maximum),
+    "sum": Rule(np.positive, np.add),
     "mean": Rule(np.positive, np.add, _divide),
 }
 
 
 @dataclass(frozen=True)
 class Combination:
-    """Two or more kernels, whose maps a rule of ``RULES`` combines; beside that what one ``Request`` is.
+    """Two or more requests whose maps a rule of ``RULES`` combines; it is used as a single ``Request`` is.
 
     Raises OptionError for fewer kernels or an unknown rule.
     """
@@ -76,40 +76,58 @@ class Combination:
         return "+".join(request.name for request in self.requests)
 
     @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """In the order in which they were asked for."""
-        return tuple(request.kernel for request in self.requests)
-
-    @property
     def gain(self) -> float:
-        """What 2-D kernels make of a constant 1, combined; biases left out."""
-        term, join, finish = RULES[self.rule]
-        joined = join.reduce(term([request.gain for request in self.requests]), keepdims=True)
-        finish(joined, len(self.requests))
+        """What the combined kernels make of a constant 1, without their biases."""
+        rule = RULES[self.rule]
+        joined = rule.join.reduce(rule.term([request.gain for request in self.requests]), keepdims=True)
+        rule.finished(joined, len(self.requests))
         return float(joined[0])
 
     def each(self, change: Callable[[Request], Request]) -> "Combination":
-        """The combination of requests that are changed."""
+        """Return the combination of changed requests."""
         return replace(self, requests=[change(request) for request in self.requests])
 
-    def algorithm(self, V: Array) -> str:
-        """The names of those that convolve V, joined by ``+``."""
-        return "+".join(dict.fromkeys(request.algorithm(V) for request in self.requests))
-
-    def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
-        """The first kernel's geometry for an input ``(..., C_in, H, W)``.
+    def at(self, input_shape: tuple[int, ...], dtype: np.dtype[Any]) -> "PlannedCombination":
+        """Prepare and plan every convolution of an input ``(..., C_in, H, W)``, computed in ``dtype``.
 
         Raises GeometryError unless every kernel's maps have the same shape.
         """
-        first, *others = [(request.name, request.geometry(input_shape)) for request in self.requests]
-        for name, geometry in others:
-            _refuse_other_shape(first[0], first[1].output_shape, name, geometry.output_shape)
-        return first[1]
+        planned = tuple(request.at(input_shape, dtype) for request in self.requests)
+        first = planned[0].geometry.output_shape
+        for request, other in zip(self.requests, planned, strict=True):
+            _refuse_other_shape(self.requests[0].name, first, request.name, other.geometry.output_shape)
+        return PlannedCombination(planned, RULES[self.rule])
+
+
+class PlannedCombination(NamedTuple):
+    """Several convolutions of one input shape with their plans, and the rule that combines their maps."""
+
+    planned: tuple[Planned, ...]
+    rule: Rule
+
+    @property
+    def geometry(self) -> Geometry:
+        """The geometry of the first convolution."""
+        return self.planned[0].geometry
+
+    @property
+    def algorithm(self) -> str:
+        """The names of the algorithms, joined by ``+``."""
+        return "+".join(dict.fromkeys(each.algorithm for each in self.planned))
+
+    @property
+    def bias(self) -> None:
+        """None: each convolution adds its own bias before the maps are combined."""
+        return None
+
+    def without_bias(self) -> "PlannedCombination":
+        """Return the combination of the convolutions without their biases."""
+        return self._replace(planned=tuple(each.without_bias() for each in self.planned))
 
     def convolve(self, V: Array) -> FloatArray:
-        """The combined Z for V."""
+        """Return the combined Z for V."""
         joined = self._joined_others(V)
-        blocks = joined.reshape(self.geometry(V.shape).output_blocks)
+        blocks = joined.reshape(self.geometry.output_blocks)
 
         def keep(part: tuple[slice, ...], tile: FloatArray) -> None:
             blocks[part] = tile
@@ -117,44 +135,41 @@ class Combination:
         self._join_first(V, joined, keep)
         return joined
 
-    def convolve_and_store(self, V: Array, store: Store) -> None:
-        """The combined Z for V, part by part (``convcli.convolution.forward.convolve_and_store``)."""
+    def store(self, V: Array, store: Store) -> None:
+        """Pass each finished tile of the combined Z to ``store`` (``convcli.convolution.prepared.Prepared.store``)."""
         self._join_first(V, self._joined_others(V), store)
 
     def _joined_others(self, V: Array) -> FloatArray:
-        """The terms of all kernels but the first, joined in one array of Z's shape."""
-        joined = large_empty(self.geometry(V.shape).output_shape, computing_type(V.dtype, None))
-        second, *others = self.requests[1:]
-        self._join(second, V, joined, _begin)
-        for request in others:
-            self._join(request, V, joined, RULES[self.rule].join)
+        """Join the terms of all kernels but the first in one array of Z's shape."""
+        joined = large_empty(self.geometry.output_shape, self.planned[0].prepared.dtype)
+        self._join(self.planned[1], V, joined, _begin)
+        for each in self.planned[2:]:
+            self._join(each, V, joined, self.rule.join)
         return joined
 
-    def _join(self, request: Request, V: Array, joined: FloatArray, join: Callable[..., object]) -> None:
+    def _join(self, each: Planned, V: Array, joined: FloatArray, join: Callable[..., object]) -> None:
         """Join one kernel's terms with those of others, in place."""
-        term = RULES[self.rule].term
         # A bank and a 2-D kernel lay out the same maps on different axes.
-        blocks = joined.reshape(request.geometry(V.shape).output_blocks)
+        blocks = joined.reshape(each.geometry.output_blocks)
 
         def join_part(part: tuple[slice, ...], tile: FloatArray) -> None:
-            join(blocks[part], term(tile, out=tile), out=blocks[part])
+            join(blocks[part], self.rule.term(tile, out=tile), out=blocks[part])
 
-        request.convolve_and_store(V, join_part)
+        each.store(V, join_part)
 
     def _join_first(self, V: Array, joined: FloatArray, store: Store) -> None:
-        """Each part of the first kernel's maps, joined with the others' and finished, to ``store``.
+        """Join each tile of the first kernel's maps with the others' terms, finish it, and pass it to ``store``.
 
-        The first comes last, so that parts lie where ``geometry`` says.
+        The first kernel comes last, so that tiles lie where ``geometry`` says.
         """
-        term, join, finish = RULES[self.rule]
-        blocks = joined.reshape(self.geometry(V.shape).output_blocks)
+        blocks = joined.reshape(self.geometry.output_blocks)
 
         def finish_part(part: tuple[slice, ...], tile: FloatArray) -> None:
-            join(blocks[part], term(tile, out=tile), out=tile)
-            finish(tile, len(self.requests))
+            self.rule.join(blocks[part], self.rule.term(tile, out=tile), out=tile)
+            self.rule.finished(tile, len(self.planned))
             store(part, tile)
 
-        self.requests[0].convolve_and_store(V, finish_part)
+        self.planned[0].store(V, finish_part)
 
 
 def _begin(old: FloatArray, new: FloatArray, *, out: FloatArray) -> None:
@@ -170,3 +185,4 @@ def _refuse_other_shape(name: str, shape: tuple[int, ...], other: str, other_sha
 
 
 Filter = Request | Combination
+PlannedFilter = Planned | PlannedCombination

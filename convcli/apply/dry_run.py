@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.apply.batch import Batch
-from convcli.apply.filtering import intended
+from convcli.apply.filtering import output_spec
 from convcli.files.source import Source
 from convcli.pictures.reading import read_header
 
@@ -37,7 +37,8 @@ def foresee(batch: Batch, source: Source) -> list[Foreseen]:
     has_alpha = header.alpha and batch.appearance.alpha != "drop"
     found = []
     for each in batch.expected(source, header):
-        output = intended(header.dtype, has_alpha, each.geometry, batch.appearance, batch.encoding.format)
+        geometry = each.planned.geometry
+        output = output_spec(header.dtype, has_alpha, geometry, batch.appearance, batch.encoding.format)
         maps = (output.shape[0] // len(each.paths), *output.shape[1:])
         size = prod(maps[1:]) * (maps[0] + output.alpha) * np.dtype(output.dtype).itemsize
         skipped = batch.destination.skips(each.paths)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.apply import transparency
-from convcli.apply.combining import Filter
+from convcli.apply.combining import Filter, PlannedFilter
 from convcli.apply.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
-from convcli.apply.transparency import Passage
+from convcli.apply.transparency import AlphaFilter, filter_with_alpha
 from convcli.arrays import Array, computing_type
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
@@ -58,7 +58,7 @@ class Maps(NamedTuple):
     tallies: tuple[Tally, ...]
 
 
-class Filtered(NamedTuple):
+class FilteredImage(NamedTuple):
     """Maps of an image, its alpha ``(OH, OW)`` where they are centred or None, and what was lost.
 
     notes: of what only came with the picture.
@@ -113,7 +113,7 @@ def _depth(pixels: np.dtype[Any]) -> int:
     return 16 if pixels == np.uint16 else 8
 
 
-class Intended(NamedTuple):
+class OutputSpec(NamedTuple):
     """What an output will be: maps ``(C_out, OH, OW)``, their type, and whether alpha is beside them.
 
     mode: how numbers become levels (``convcli.apply.pixels``), or ``raw``.
@@ -125,9 +125,9 @@ class Intended(NamedTuple):
     alpha: bool
 
 
-def intended(
+def output_spec(
     pixels: np.dtype[Any], alpha: bool, geometry: Geometry, appearance: Appearance, format: Format
-) -> Intended:
+) -> OutputSpec:
     """What is made of an image with pixels of that type, and alpha or none.
 
     Raises OptionError where the format holds no floats and those are asked for.
@@ -139,11 +139,11 @@ def intended(
         holds_alpha = alpha and format.holds_alpha
         depth = _depth(pixels)
         most = depth if format.is_array else format.max_depth(_picture_channels(count), alpha=holds_alpha)
-        return Intended(shape, np.dtype(np.uint16 if min(depth, most) == 16 else np.uint8), mode, holds_alpha)
+        return OutputSpec(shape, np.dtype(np.uint16 if min(depth, most) == 16 else np.uint8), mode, holds_alpha)
     if format.is_array:
-        return Intended(shape, computing_type(pixels, None), mode, False)
+        return OutputSpec(shape, computing_type(pixels, None), mode, False)
     if format.holds_float(_picture_channels(count)):
-        return Intended(shape, np.dtype(np.float32), mode, False)
+        return OutputSpec(shape, np.dtype(np.float32), mode, False)
     raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
 
 
@@ -157,33 +157,47 @@ def _count(maps: int) -> str:
 
 
 def filter_image(
-    image: Image, request: Filter, appearance: Appearance, format: Format, empty: Empty = large_empty
-) -> Filtered:
-    """A prepared image's maps, as ``format`` will hold them, in the array that ``empty`` gives."""
+    image: Image,
+    request: Filter,
+    planned: PlannedFilter,
+    appearance: Appearance,
+    format: Format,
+    empty: Empty = large_empty,
+) -> FilteredImage:
+    """Filter a prepared image; return its maps as ``format`` will hold them, in the array that ``empty`` makes.
+
+    planned: the request at the shape of the image's pixels (``planned_for``).
+    """
     V = network_input(image, appearance)
-    geometry = request.geometry(V.shape)
-    output = intended(image.pixels.dtype, image.alpha is not None, geometry, appearance, format)
-    passage = transparency.passage(appearance.alpha, request, V, image.alpha)
+    geometry = planned.geometry
+    output = output_spec(image.pixels.dtype, image.alpha is not None, geometry, appearance, format)
+    filtering = filter_with_alpha(appearance.alpha, request, planned, V, image.alpha)
     values = empty(output.shape, output.dtype)
-    tallies, clipping = _fill(values.reshape(geometry.output_blocks), passage, image, output.mode, appearance)
+    tallies, clipping = _fill(values.reshape(geometry.output_blocks), filtering, image, output.mode, appearance)
     left_out = {} if format.is_array else metadata_losses(image.metadata, format, _picture_channels(len(values)))
     # Without its profile a picture's colours are others; that one of colours is none of gray is no loss.
     profile = [left_out.pop("icc")] if "icc" in left_out and "icc" not in format.metadata else []
     lost = (*_light_doubts(image, appearance), *_losses(image, output, format), *profile, *clipping)
-    alpha, notes = passage.alpha if output.alpha else None, tuple(left_out.values())
-    return Filtered(image, geometry, request.algorithm(V), Maps(values, tallies), alpha, lost, notes)
+    alpha = filtering.alpha if output.alpha else None
+    maps = Maps(values, tallies)
+    return FilteredImage(image, geometry, planned.algorithm, maps, alpha, lost, tuple(left_out.values()))
+
+
+def planned_for(request: Filter, shape: tuple[int, ...], pixels: np.dtype[Any]) -> PlannedFilter:
+    """Prepare and plan a request for an image with pixels ``(C, H, W)`` of this type."""
+    return request.at(shape, computing_type(pixels, None))
 
 
 def _fill(
-    values: Array, passage: Passage, image: Image, mode: str, appearance: Appearance
+    values: Array, filtering: AlphaFilter, image: Image, mode: str, appearance: Appearance
 ) -> tuple[tuple[Tally, ...], list[str]]:
     """Fill the maps ``(..., OH, OW)``; each one's tally, and a warning where numbers were clipped."""
     if mode == "raw":
-        return to_floats(passage.convolve_and_store, values), []
+        return to_floats(filtering.store, values), []
     white = int(np.iinfo(values.dtype).max)
     scale = white / (1 if appearance.unit else LEVELS[_depth(image.pixels.dtype)])
     encode = partial(to_codes, white=white) if appearance.linear else as_they_are
-    pixels = to_pixels(passage.convolve_and_store, values, mode, scale, encode)
+    pixels = to_pixels(filtering.store, values, mode, scale, encode)
     clipping = clipping_warning(pixels, mode)
     return pixels.tallies, [clipping] if clipping else []
 
@@ -193,7 +207,7 @@ def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
         yield "its colour profile has another curve than sRGB's, which --linear undid: convert it to sRGB first"
 
 
-def _losses(image: Image, output: Intended, format: Format) -> Iterator[str]:
+def _losses(image: Image, output: OutputSpec, format: Format) -> Iterator[str]:
     if image.alpha is not None and not output.alpha:
         yield f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out"
     depth, held = _depth(image.pixels.dtype), 8 * output.dtype.itemsize

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from convcli.apply.filtering import Filtered
+from convcli.apply.filtering import FilteredImage
 from convcli.apply.pixels import Tally
 from convcli.arrays import finite_or_none
 from convcli.errors import ConvcliError
@@ -83,7 +83,7 @@ class OutcomeBuilder:
             notes=_union(self._so_far.notes, image.notes),
         )
 
-    def add_outputs(self, frame: int, kernel: str, filtered: Filtered, files: dict[Path, slice]) -> None:
+    def add_outputs(self, frame: int, kernel: str, filtered: FilteredImage, files: dict[Path, slice]) -> None:
         """Add the files that were written for a kernel and a frame, with the maps that each holds.
 
         Warnings and notes go to the first of them.
@@ -96,7 +96,7 @@ class OutcomeBuilder:
         """Return the outcome so far, with the error that ended it."""
         return self._so_far._replace(error=error, skipped=skipped)
 
-    def _record(self, frame: int, kernel: str, filtered: Filtered, name: str, part: slice) -> OutputRecord:
+    def _record(self, frame: int, kernel: str, filtered: FilteredImage, name: str, part: slice) -> OutputRecord:
         values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
         return OutputRecord(
             input=self._so_far.source.name,

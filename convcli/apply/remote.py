@@ -69,7 +69,7 @@ def _bytes_to_send(source: Source) -> bytes | None:
 
 
 def _for_worker(batch: Batch) -> Batch:
-    requests = [request.each(lambda one: one.computed(threads=1, cluster=None)) for request in batch.requests]
+    requests = [request.each(lambda one: one.executed(threads=1, cluster=None)) for request in batch.requests]
     return replace(batch, requests=requests, destination=replace(batch.destination, if_exists=IfExists.REPLACE))
 
 

@@ -1,4 +1,4 @@
-"""Alpha: what it does to the colours that kernels are given, and what it is after them.
+"""Alpha: how it weighs the colours that kernels filter, and how it is filtered itself.
 
 With a the image's alpha in 0..1, K* the convolution without its bias b, and S what K* makes of a constant 1:
 
@@ -12,14 +12,14 @@ Compositing Digital Images, SIGGRAPH 1984). Alpha is clipped to 0..1 when it has
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from convcli.apply.combining import Filter
+from convcli.apply.combining import Filter, PlannedFilter
 from convcli.arrays import Array, FloatArray, IntArray, computing_type, ends_of, fill_rounded
-from convcli.convolution.operands import bias_blocks
 from convcli.convolution.request import Request
 from convcli.engine import Store
 from convcli.errors import OptionError
@@ -28,133 +28,124 @@ from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import EdgeFill
 
 Part = tuple[slice, ...]
+Finish = Callable[[Part, FloatArray], None]
 
 
-def _leave(part: Part, Z: FloatArray) -> None:
-    """Nothing is left to be done."""
+class AlphaFilter(NamedTuple):
+    """The filtering of an image that has alpha: the input, its convolution, and the alpha of the output.
 
-
-class Passage(NamedTuple):
-    """V through kernels.
-
-    alpha: ``(OH, OW)`` of the maps, or None.  finish: what remains to be done to a part of Z, in place, given where
-    it lies.
+    alpha: ``(OH, OW)``, or None.  finish: changes each tile of Z in place, given where it lies; or None.
     """
 
-    request: Filter
+    planned: PlannedFilter
     V: Array
     alpha: Array | None = None
-    finish: Callable[[Part, FloatArray], None] = _leave
+    finish: Finish | None = None
 
-    def convolve_and_store(self, store: Store) -> None:
-        """Z, part by part (``convcli.convolution.forward.convolve_and_store``)."""
+    def store(self, store: Store) -> None:
+        """Pass each finished tile of Z to ``store`` (``convcli.convolution.prepared.Prepared.store``)."""
+        finish = self.finish
 
         def finish_and_store(part: Part, tile: FloatArray) -> None:
-            self.finish(part, tile)
+            if finish:
+                finish(part, tile)
             store(part, tile)
 
-        self.request.convolve_and_store(self.V, finish_and_store)
+        self.planned.store(self.V, finish_and_store if finish else store)
 
 
 def require_fit(rule: str, request: Filter, alpha: Array | None) -> None:
     """Raise OptionError where a rule needs kernels of another kind for an image with this alpha."""
     if alpha is None or rule == "keep":
         return
-    for kernel in request.kernels:
-        if kernel.weights.ndim > 2:
+    for one in request.requests:
+        shape = one.convolution.weights.shape
+        if len(shape) > 2:
             raise OptionError(
-                f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: {kernel.name} has "
-                f"shape {kernel.weights.shape}; use --alpha keep or drop"
+                f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: {one.name} has "
+                f"shape {shape}; use --alpha keep or drop"
             )
-    if rule == "premultiply" and request.gain and len(request.kernels) > 1 and _biases(request):
+    if rule == "premultiply" and request.gain and len(request.requests) > 1 and _has_bias(request):
         raise OptionError(
             "--alpha premultiply adds a bias after dividing by alpha, and --combine needs it before: leave the bias "
             "out, or use --alpha keep or drop"
         )
 
 
-def passage(rule: str, request: Filter, V: Array, alpha: Array | None) -> Passage:
-    """V ``(C_in, H, W)`` through kernels under a rule of ``RULES``; without alpha, ``(H, W)``, all do the same.
+def _has_bias(request: Filter) -> bool:
+    return any(one.convolution.bias is not None for one in request.requests)
 
-    Raises what ``require_fit`` raises.
+
+def filter_with_alpha(rule: str, request: Filter, planned: PlannedFilter, V: Array, alpha: Array | None) -> AlphaFilter:
+    """Return the filtering of V ``(C_in, H, W)`` under a rule of ``RULES``; without alpha ``(H, W)`` all are the same.
+
+    planned: the request at V's shape.  Raises OptionError as ``require_fit`` does.
     """
     require_fit(rule, request, alpha)
-    return Passage(request, V) if alpha is None else RULES[rule](request, V, alpha)
+    return AlphaFilter(planned, V) if alpha is None else RULES[rule](request, planned, V, alpha)
 
 
-def _biases(request: Filter) -> list[FloatArray]:
-    return [kernel.bias for kernel in request.kernels if kernel.bias is not None]
+def _keep(request: Filter, planned: PlannedFilter, V: Array, alpha: Array) -> AlphaFilter:
+    return AlphaFilter(planned, V, _sampled(alpha, planned.geometry))
 
 
-def _keep(request: Filter, V: Array, alpha: Array) -> Passage:
-    return Passage(request, V, _sampled(alpha, request.geometry(V.shape)))
+def _filter(request: Filter, planned: PlannedFilter, V: Array, alpha: Array) -> AlphaFilter:
+    return AlphaFilter(planned, V, _as_alpha(_convolved(request, alpha), alpha))
 
 
-def _filter(request: Filter, V: Array, alpha: Array) -> Passage:
-    return Passage(request, V, _as_alpha(_convolved(request, alpha), alpha))
-
-
-def _premultiply(request: Filter, V: Array, alpha: Array) -> Passage:
+def _premultiply(request: Filter, planned: PlannedFilter, V: Array, alpha: Array) -> AlphaFilter:
     weighted = large_empty(V.shape, computing_type(V.dtype, None))
     np.multiply(V, alpha / np.float32(_full(alpha)), out=weighted)
     if request.gain == 0:
-        return Passage(request, weighted, _sampled(alpha, request.geometry(V.shape)))
+        return AlphaFilter(planned, weighted, _sampled(alpha, planned.geometry))
     levels = _convolved(request, alpha)
     levels /= request.gain
     opacity = (levels / _full(alpha)).astype(np.float32)
     seen = _as_alpha(levels, alpha)
     opacity[seen == 0] = np.inf
-    return Passage(request.each(_without_bias), weighted, seen, partial(_divide, opacity, _lone_bias(request, V)))
+    return AlphaFilter(planned.without_bias(), weighted, seen, partial(_divide, opacity, planned.bias))
 
 
-# Beside these there is ``drop``, which leaves no alpha to have a rule for.
+# ``drop`` is no rule of this table: without alpha there is nothing to rule.
 RULES = {"keep": _keep, "premultiply": _premultiply, "filter": _filter}
 
 
 def _convolved(request: Filter, alpha: Array) -> FloatArray:
-    """K* alpha ``(OH, OW)`` in alpha's levels, in float64: where all is opaque, dividing by it must change nothing."""
-    (levels,) = request.each(partial(_for_alpha, _full(alpha))).convolve(alpha[np.newaxis].astype(np.float64))
+    """Return K* alpha ``(OH, OW)`` in alpha's levels, in float64: dividing by opaque alpha must change nothing."""
+    plane = alpha[np.newaxis].astype(np.float64)
+    (levels,) = request.each(partial(_for_alpha, _full(alpha))).at(plane.shape, plane.dtype).convolve(plane)
     return np.asarray(levels)
 
 
 def _for_alpha(full: float, request: Request) -> Request:
-    """Without its bias, which is a colour's; and pads that hold a colour are opaque."""
-    settings = request.settings
-    if settings.edge.value:
-        settings = settings._replace(edge=EdgeFill("constant", full))
-    return _without_bias(request)._replace(settings=settings)
+    """Return the request without its bias, which belongs to colours; pads that hold a colour are opaque."""
+    convolution = replace(request.convolution, bias=None)
+    if convolution.options.edge.value:
+        opaque = convolution.options._replace(edge=EdgeFill("constant", full))
+        convolution = replace(convolution, options=opaque)
+    return request._replace(convolution=convolution)
 
 
-def _without_bias(request: Request) -> Request:
-    return request._replace(kernel=request.kernel._replace(bias=None))
-
-
-def _lone_bias(request: Filter, V: Array) -> FloatArray:
-    """The bias of a lone kernel, or 0."""
-    biases = _biases(request)
-    bias = biases[0] if biases else 0.0
-    return bias_blocks(bias, request.kernels[0].weights, request.geometry(V.shape), computing_type(V.dtype, None))
-
-
-def _divide(opacity: FloatArray, bias: FloatArray, part: Part, Z: FloatArray) -> None:
+def _divide(opacity: FloatArray, bias: FloatArray | None, part: Part, Z: FloatArray) -> None:
     np.divide(Z, opacity[part[-2:]], out=Z)
-    np.add(Z, bias, out=Z)
+    if bias is not None:
+        np.add(Z, bias, out=Z)
 
 
 def _full(alpha: Array) -> float:
-    """The level that is opaque."""
+    """Return the level that is opaque."""
     return float(np.iinfo(alpha.dtype).max)
 
 
 def _as_alpha(levels: FloatArray, alpha: Array) -> Array:
-    """Levels rounded and clipped to those that the image's alpha has; they are used up."""
+    """Return levels rounded and clipped to the type of the image's alpha; ``levels`` is overwritten."""
     rounded = np.empty(levels.shape, alpha.dtype)
     fill_rounded(levels, ends_of(levels), rounded)
     return rounded
 
 
 def _sampled(alpha: Array, geometry: Geometry) -> Array:
-    """Alpha where each output's window is centred; beyond the image, the nearest pixel's."""
+    """Return alpha where each output's window is centred; beyond the image, that of the nearest pixel."""
     return alpha[np.ix_(_centres(geometry.rows), _centres(geometry.columns))]
 
 

@@ -1,13 +1,22 @@
 """A tensor made elsewhere held against ours."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, finite_or_none, real_array
 from convcli.check.confusions import confusion, fit, tensor_of
 from convcli.convolution.formulas import SYMBOLS
-from convcli.convolution.request import Request
+from convcli.convolution.prepared import Convolution, Prepared
+from convcli.engine import AUTOMATIC, MEMORY, Execution
+from convcli.errors import OptionError
+from convcli.geometry.options import Numbers
+from convcli.kernels.kernel import Kernel
+
+# The largest difference between equals, relative to the largest magnitude.
+TOLERANCE = 1e-5
 
 
 class Worst(NamedTuple):
@@ -44,19 +53,91 @@ class Comparison(NamedTuple):
     confusion: str | None
 
 
-def compare(request: Request, V: Array, G: Array, tensor: str, theirs: Array, tolerance: float) -> Comparison:
-    """Theirs beside our Z (``output``), dK, dV or db.
+def conv2d_compare(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    theirs: Mapping[str, ArrayLike],
+    G: ArrayLike | None = None,
+    *,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int = MEMORY,
+    tolerance: float = TOLERANCE,
+) -> list[Comparison]:
+    """Compare tensors that another program computed with convcli's, and name the confusion that explains a difference.
 
-    V: ``(C_in, H, W)``.  G: shaped like Z.  Axes of length 1 are of no account.
-    tolerance: the largest difference between equals, as a part of our largest magnitude.
+    Parameters
+    ----------
+    V
+        Input ``(C_in, H, W)``.
+    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``.
+    theirs
+        Tensors by name: ``output`` (Z), or the gradient of ``kernel``, ``input`` or ``bias``.
+    G
+        Upstream gradient, with the shape of Z; ones by default.
+    tolerance
+        The largest difference between equals, relative to convcli's largest magnitude.
+
+    Returns
+    -------
+    list of Comparison
+        One per tensor, in the order given.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        A name or an algorithm is unknown, or the algorithm refuses.
+
+    Examples
+    --------
+    >>> V, K = np.arange(9.0).reshape(1, 3, 3), np.array([[1.0, 2.0], [3.0, 5.0]])
+    >>> conv2d_compare(V, K, {"output": conv2d(V, K, flip=True)})[0].confusion
+    'for the flipped kernel'
     """
-    ours = tensor_of(request, V, G, tensor)
-    theirs = _without_batch(real_array(f"your {SYMBOLS[tensor]}", theirs).astype(np.float64), ours.ndim)
-    given = fit(theirs, ours.shape)
-    worst = None if given is None else _worst(ours, given)
+    V = real_array("input V", V)
+    prepared = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    ).at(V.shape, np.float64)
+    upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
+    execution = Execution(algorithm, threads, memory)
+    for name in theirs:
+        if name not in SYMBOLS:
+            raise OptionError(f"theirs: expected {', '.join(SYMBOLS)}, given {name!r}")
+    return [compare(prepared, V, upstream, name, each, tolerance, execution) for name, each in theirs.items()]
+
+
+def compare(
+    prepared: Prepared,
+    V: Array,
+    G: Array,
+    tensor: str,
+    theirs: ArrayLike,
+    tolerance: float,
+    execution: Execution = AUTOMATIC,
+) -> Comparison:
+    """Compare a tensor with convcli's Z (``output``), dK, dV or db.
+
+    prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
+    theirs: the tensor; axes of length 1 do not matter.
+    tolerance: the largest difference between equals, relative to convcli's largest magnitude.
+    """
+    ours = tensor_of(prepared, V, G, tensor, execution)
+    given = _without_batch(real_array(f"your {SYMBOLS[tensor]}", theirs).astype(np.float64), ours.ndim)
+    fitted = fit(given, ours.shape)
+    worst = None if fitted is None else _worst(ours, fitted)
     holds = worst is not None and worst.error <= tolerance
-    words = None if holds else confusion(request, V, G, tensor, theirs, tolerance)
-    return Comparison(tensor, holds, ours.shape, theirs.shape, worst, words)
+    words = None if holds else confusion(prepared, V, G, tensor, given, tolerance, execution)
+    return Comparison(tensor, holds, ours.shape, given.shape, worst, words)
 
 
 def comparisons_to_json(comparisons: list[Comparison], tolerance: float) -> dict[str, Any]:

@@ -4,13 +4,15 @@ A tensor that is not ours is explained by the fewest of them that make ours it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.convolution.request import Request
+from convcli.convolution.prepared import Convolution, Prepared
+from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import RULES, EdgeFill
@@ -35,11 +37,11 @@ KERNEL_LAYOUTS: dict[int, dict[str, tuple[int, ...]]] = {
 }
 
 
-def tensor_of(request: Request, V: Array, G: Array, name: str) -> FloatArray:
-    """Z for ``output``, else the gradient of that name, in float64."""
+def tensor_of(prepared: Prepared, V: Array, G: Array, name: str, execution: Execution) -> FloatArray:
+    """Return Z for ``output``, else the gradient of that name."""
     if name == "output":
-        return request.convolve(V, dtype=np.float64)
-    found: FloatArray = vars(request.differentiate(V, G, (name,)))[name]
+        return prepared.convolve(V, prepared.plan(execution))
+    found: FloatArray = vars(prepared.gradients(V, G, prepared.plan_gradients((name,), execution)))[name]
     return found
 
 
@@ -49,13 +51,17 @@ def fit(theirs: Array, shape: tuple[int, ...]) -> Array | None:
     return theirs.reshape(shape) if long[0] == long[1] else None
 
 
-def confusion(request: Request, V: Array, G: Array, tensor: str, theirs: Array, tolerance: float) -> str | None:
-    """In the fewest words, what makes our tensor theirs, which is not equal to ours; None where nothing does."""
-    geometry, fewest = request.geometry(V.shape), None
-    for asked, other, given in _requests(request, V, geometry):
-        if not _has_tensor(other, given, G, tensor):
+def confusion(
+    prepared: Prepared, V: Array, G: Array, tensor: str, theirs: Array, tolerance: float, execution: Execution
+) -> str | None:
+    """Say in the fewest words what turns convcli's tensor into theirs, which differs; None if nothing does."""
+    fewest = None
+    for variant in _variants(prepared.convolution, V, prepared.geometry):
+        other = prepared if variant.convolution is prepared.convolution else _prepared(variant, G, tensor)
+        if other is None:
             continue
-        found = _within(asked, tensor_of(other, given, G, tensor), tensor, theirs, geometry, tolerance)
+        ours = tensor_of(other, variant.V, G, tensor, execution)
+        found = _within(variant.words, ours, tensor, theirs, prepared.geometry, tolerance)
         if found and (fewest is None or len(found) < len(fewest)):
             fewest = found
         if fewest and len(fewest) == 1:
@@ -63,13 +69,13 @@ def confusion(request: Request, V: Array, G: Array, tensor: str, theirs: Array, 
     return None if fewest is None else ", ".join(fewest)
 
 
-def _has_tensor(request: Request, V: Array, G: Array, tensor: str) -> bool:
-    """Whether it can be computed at all, and, for a gradient, from this G."""
+def _prepared(variant: "Variant", G: Array, tensor: str) -> Prepared | None:
+    """Prepare a variant; None where it fits no geometry, or, for a gradient, not this G."""
     try:
-        shape = request.geometry(V.shape).output_shape
+        prepared = variant.convolution.at(variant.V.shape, np.float64)
     except GeometryError:
-        return False
-    return tensor == "output" or shape == G.shape
+        return None
+    return prepared if tensor == "output" or prepared.geometry.output_shape == G.shape else None
 
 
 def _within(
@@ -85,28 +91,32 @@ def _within(
     return min(found, key=lambda words: len(words), default=None)
 
 
-class _Asked(NamedTuple):
-    """Something else that may have been asked for, in words."""
+class Variant(NamedTuple):
+    """A convolution that may have been computed instead, in words."""
 
     words: str
-    request: Request
+    convolution: Convolution
     V: Array
 
 
-def _requests(request: Request, V: Array, geometry: Geometry) -> Iterator[_Asked]:
-    """What may have been computed instead; the request itself first."""
-    yield _Asked("", request, V)
-    yield _Asked("for the flipped kernel", request._replace(flip=not request.flip), V)
+def _variants(convolution: Convolution, V: Array, geometry: Geometry) -> Iterator[Variant]:
+    """Yield what may have been computed instead; the convolution itself comes first."""
+    options = convolution.options
+
+    def with_options(words: str, **changed: Any) -> Variant:
+        return Variant(words, replace(convolution, options=options._replace(**changed)), V)
+
+    yield Variant("", convolution, V)
+    yield with_options("for the flipped kernel", flip=not options.flip)
     for words, padding in _other_pads(geometry):
-        yield _Asked(words, request._replace(settings=request.settings._replace(padding=padding)), V)
+        yield with_options(words, padding=padding)
     for fill in _other_fills(geometry.edge):
-        words = "with zeros in the pads" if str(fill) == "zero" else f"with the edge fill {fill}"
-        yield _Asked(words, request._replace(settings=request.settings._replace(edge=fill)), V)
-    for words, other in _other_kernels(request):
-        yield _Asked(words, other, V)
-    yield _Asked("with the input's channels in reverse order", request, V[::-1])
-    yield _Asked("for pixel values in 0..1, not 0..255", request, V / 255)
-    yield _Asked("for pixel values in 0..255, not 0..1", request, V * 255.0)
+        yield with_options("with zeros in the pads" if str(fill) == "zero" else f"with the edge fill {fill}", edge=fill)
+    for words, other in _other_parameters(convolution):
+        yield Variant(words, other, V)
+    yield Variant("with the input's channels in reverse order", convolution, V[::-1])
+    yield Variant("for pixel values in 0..1, not 0..255", convolution, V / 255)
+    yield Variant("for pixel values in 0..255, not 0..1", convolution, V * 255.0)
 
 
 def _other_pads(geometry: Geometry) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
@@ -125,16 +135,16 @@ def _other_fills(edge: EdgeFill) -> Iterator[EdgeFill]:
     yield from (EdgeFill(rule) for rule in RULES if EdgeFill(rule) != edge)
 
 
-def _other_kernels(request: Request) -> Iterator[tuple[str, Request]]:
-    kernel, K = request.kernel, request.kernel.weights
-    if kernel.bias is not None:
-        yield "without the bias", request._replace(kernel=kernel._replace(bias=None))
+def _other_parameters(convolution: Convolution) -> Iterator[tuple[str, Convolution]]:
+    K = convolution.weights
+    if convolution.bias is not None:
+        yield "without the bias", replace(convolution, bias=None)
     transposed = {"for the kernel with rows and columns transposed": K.swapaxes(-1, -2)}
     if K.ndim > 2:
         transposed["for the kernel with its channels swapped"] = K.swapaxes(0, -3)
     for words, weights in transposed.items():
         if weights.shape == K.shape:
-            yield words, request._replace(kernel=kernel._replace(weights=weights))
+            yield words, replace(convolution, weights=weights)
 
 
 def _layouts(tensor: str, theirs: Array, geometry: Geometry, rank: int) -> Iterator[tuple[str, Array]]:

@@ -9,18 +9,21 @@ What is left is rounding, which is told relative to the magnitudes that were add
 """
 
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
-from convcli.convolution.gradients import Gradients
-from convcli.convolution.operands import bias_shape
-from convcli.convolution.request import Request
+from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite, real_array
+from convcli.convolution.prepared import Convolution, Gradients, Prepared
+from convcli.engine import AUTOMATIC, MEMORY, Execution, Plan
 from convcli.errors import OptionError
 from convcli.explain.explanation import explain
+from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import EdgeFill
+from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 
 # The rounding of float64 in sums of millions of terms stays below this part of their magnitudes.
@@ -29,7 +32,7 @@ SAMPLE = 12
 PROBES = 2
 
 Place = tuple[int, ...]
-Differentiate = Callable[[Request, Array, Array], Gradients]
+Differentiate = Callable[[Prepared, Array, Array], Gradients]
 
 
 class Check(NamedTuple):
@@ -57,24 +60,109 @@ class Check(NamedTuple):
         return self.relative <= LIMIT
 
 
+def conv2d_check(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    G: ArrayLike | None = None,
+    *,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int = MEMORY,
+    every: bool = False,
+) -> list[Check]:
+    """Check the gradients of a convolution against central differences and the adjoint identities, in float64.
+
+    Parameters
+    ----------
+    V
+        Input ``(C_in, H, W)``.
+    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``.
+    G
+        Upstream gradient, with the shape of Z; by default numbers drawn from a normal distribution.
+    every
+        Check every entry, not a sample; each takes two convolutions.
+
+    Returns
+    -------
+    list of Check
+        One per tensor and kind of check. ``check.holds`` says whether the error is only rounding.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        V or G is not finite, or the algorithm is unknown or refuses.
+
+    Examples
+    --------
+    >>> all(check.holds for check in conv2d_check(np.ones((1, 4, 4)), np.eye(2)))
+    True
+    """
+    V = real_array("input V", V)
+    prepared = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    ).at(V.shape, np.float64)
+    shape = prepared.geometry.output_shape
+    upstream = np.random.default_rng(0).standard_normal(shape) if G is None else real_array("upstream gradient G", G)
+    return check_gradients(prepared, V, upstream, every=every, execution=Execution(algorithm, threads, memory))
+
+
 @np.errstate(over="ignore", invalid="ignore")
 def check_gradients(
-    request: Request, V: Array, G: Array, *, every: bool, differentiate: Differentiate = Request.differentiate
+    prepared: Prepared,
+    V: Array,
+    G: Array,
+    *,
+    every: bool = False,
+    execution: Execution = AUTOMATIC,
+    differentiate: Differentiate | None = None,
 ) -> list[Check]:
-    """The checks of Z, dK, dV and db, in float64.
+    """Check Z, dK, dV and db.
 
-    V: ``(C_in, H, W)``.  G: shaped like Z.  every: look at every entry, not at a sample of SAMPLE for each tensor.
-    differentiate: what computes the gradients that are held against the rest.
-    Raises OptionError where V or G is not finite: nothing can be said of differences then.
+    prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
+    every: check every entry, not a sample of SAMPLE per tensor.
+    differentiate: computes the gradients that are checked; by default ``Prepared.gradients``.
+    Raises OptionError where V or G is not finite, because differences then say nothing.
     """
     for name, tensor in (("input V", V), ("upstream gradient G", G)):
         _refuse_non_finite(name, tensor)
     V, G = V.astype(np.float64), G.astype(np.float64)
+    checker = Checker(execution, differentiate)
     return [
-        _definition(request, V, every),
-        *_all_differences(request, V, G, differentiate, every),
-        *_identities(request, V.shape, differentiate),
+        _definition(prepared, V, every, execution),
+        *_all_differences(checker, prepared, V, G, every),
+        *_identities(checker, prepared),
     ]
+
+
+class Checker:
+    """Computes Z and gradients of many convolutions that differ in their numbers; each geometry is planned once."""
+
+    def __init__(self, execution: Execution, differentiate: Differentiate | None) -> None:
+        self._execution = execution
+        self._differentiate = differentiate
+        self._plans: dict[Geometry, Plan] = {}
+
+    def convolve(self, prepared: Prepared, V: Array) -> FloatArray:
+        """Return Z."""
+        if prepared.geometry not in self._plans:
+            self._plans[prepared.geometry] = prepared.plan_any_kernel(self._execution)
+        return prepared.convolve(V, self._plans[prepared.geometry])
+
+    def differentiate(self, prepared: Prepared, V: Array, G: Array) -> Gradients:
+        """Return dK, dV and db."""
+        if self._differentiate:
+            return self._differentiate(prepared, V, G)
+        return prepared.gradients(V, G, prepared.plan_gradients(execution=self._execution))
 
 
 def checks_to_json(checks: Collection[Check]) -> dict[str, Any]:
@@ -98,13 +186,13 @@ def _refuse_non_finite(name: str, tensor: Array) -> None:
         raise OptionError(f"{name}: expected finite numbers to take differences of, given {tensor[place]} at [{at}]")
 
 
-def _definition(request: Request, V: Array, every: bool) -> Check:
-    """Z against the sum of its terms."""
-    Z = request.convolve(V, dtype=np.float64)
+def _definition(prepared: Prepared, V: Array, every: bool, execution: Execution) -> Check:
+    """Compare Z with the sum of its terms."""
+    Z = prepared.convolve(V, prepared.plan(execution))
     places = _sample(Z.shape, every)
     errors, scale = [], 0.0
     for place in places:
-        found = explain(request, V, None, "output", place)
+        found = explain(prepared, V, None, "output", place)
         magnitude = float(np.abs(found.terms(range(found.size)).products).sum()) + abs(found.bias or 0)
         errors.append(abs(float(Z[place]) - found.total))
         scale = max(scale, magnitude)
@@ -112,7 +200,7 @@ def _definition(request: Request, V: Array, every: bool) -> Check:
 
 
 class _Parameter(NamedTuple):
-    """What J is differentiated by, Z as a function of it, and the most |G| that the outputs of one entry have."""
+    """A parameter of J, Z as a function of it, and the largest sum of |G| over the outputs of one entry."""
 
     name: str
     value: FloatArray
@@ -120,39 +208,43 @@ class _Parameter(NamedTuple):
     reached: float
 
 
-def _parameters(request: Request, V: Array, G: Array) -> Iterator[_Parameter]:
-    kernel, every = request.kernel, float(np.abs(G).sum())
-    bias = np.zeros(bias_shape(None, kernel.weights.shape)) if kernel.bias is None else np.asarray(kernel.bias, float)
+def _parameters(checker: Checker, prepared: Prepared, V: Array, G: Array) -> Iterator[_Parameter]:
+    K, b, every = prepared.convolution.weights, prepared.convolution.bias, float(np.abs(G).sum())
+    bias = np.zeros(prepared.bias_shape) if b is None else np.asarray(b, float)
 
-    def with_kernel(kernel: Kernel) -> FloatArray:
-        return request._replace(kernel=kernel).convolve(V, dtype=np.float64)
+    def with_kernel(weights: FloatArray) -> FloatArray:
+        return checker.convolve(prepared.with_parameters(weights, b), V)
 
-    ones = request._replace(kernel=kernel._replace(weights=np.ones(kernel.weights.shape)))
-    near = ones.differentiate(V, np.abs(G), ("input",)).input
-    reached = 0.0 if near is None else float(near.max())
-    yield _Parameter("kernel", kernel.weights, lambda weights: with_kernel(kernel._replace(weights=weights)), every)
-    yield _Parameter("input", V, lambda V: request.convolve(V, dtype=np.float64), reached)
-    yield _Parameter("bias", bias, lambda bias: with_kernel(kernel._replace(bias=bias)), every)
+    def with_bias(bias: FloatArray) -> FloatArray:
+        return checker.convolve(prepared.with_parameters(K, bias), V)
+
+    yield _Parameter("kernel", np.asarray(K, float), with_kernel, every)
+    yield _Parameter("input", V, partial(checker.convolve, prepared), _reached(prepared, V, G))
+    yield _Parameter("bias", bias, with_bias, every)
 
 
-def _all_differences(
-    request: Request, V: Array, G: Array, differentiate: Differentiate, every: bool
-) -> Iterator[Check]:
-    gradients, largest = vars(differentiate(request, V, G)), _largest_output(request, V)
-    for parameter in _parameters(request, V, G):
+def _reached(prepared: Prepared, V: Array, G: Array) -> float:
+    """Return the largest sum of |G| over the outputs that read one pixel."""
+    ones = prepared.with_parameters(np.ones(prepared.convolution.weights.shape), None)
+    near = ones.gradients(V, np.abs(G), ones.plan_gradients("input")).input
+    return 0.0 if near is None else float(near.max())
+
+
+def _all_differences(checker: Checker, prepared: Prepared, V: Array, G: Array, every: bool) -> Iterator[Check]:
+    gradients, largest = vars(checker.differentiate(prepared, V, G)), _largest_output(checker, prepared, V)
+    for parameter in _parameters(checker, prepared, V, G):
         gradient, places = gradients[parameter.name], _sample(parameter.value.shape, every)
         errors = np.array([abs(float(gradient[place]) - _difference(parameter, place, G)) for place in places])
         scale = parameter.reached * largest
         yield _worst(parameter.name, "central differences of J", places, gradient.size, errors, scale)
 
 
-def _largest_output(request: Request, V: Array) -> float:
-    """The largest sum of magnitudes that an output may be, one step away: Z rounds as that does."""
-    kernel, edge = request.kernel, request.settings.edge
-    settings = request.settings._replace(edge=edge._replace(value=abs(edge.value)))
-    further = kernel._replace(weights=np.abs(kernel.weights) + 1, bias=None)
-    Z = request._replace(kernel=further, settings=settings).convolve(np.abs(V) + 1, dtype=np.float64)
-    return float(Z.max()) + (0 if kernel.bias is None else float(np.abs(kernel.bias).max()))
+def _largest_output(checker: Checker, prepared: Prepared, V: Array) -> float:
+    """Return the largest sum of magnitudes of an output, one step away: Z rounds as that does."""
+    bias, edge = prepared.convolution.bias, prepared.geometry.edge
+    further = prepared.with_parameters(np.abs(prepared.convolution.weights) + 1, None)
+    Z = checker.convolve(further.with_edge(edge._replace(value=abs(edge.value))), np.abs(V) + 1)
+    return float(Z.max()) + (0 if bias is None else float(np.abs(bias).max()))
 
 
 def _difference(parameter: _Parameter, place: Place, G: Array) -> float:
@@ -164,28 +256,25 @@ def _difference(parameter: _Parameter, place: Place, G: Array) -> float:
     return float(np.vdot(G, change)) / 2
 
 
-def _identities(request: Request, V_shape: tuple[int, ...], differentiate: Differentiate) -> Iterator[Check]:
-    linear = _without_constants(request)
+def _identities(checker: Checker, prepared: Prepared) -> Iterator[Check]:
     errors: dict[str, list[float]] = {"kernel": [], "input": []}
     for seed in range(PROBES):
         draw = np.random.default_rng(seed).standard_normal
-        V, K = draw(V_shape), draw(request.kernel.weights.shape)
-        probe = linear._replace(kernel=linear.kernel._replace(weights=K))
-        Z = probe.convolve(V)
+        V, K = draw(prepared.input_shape), draw(prepared.convolution.weights.shape)
+        probe = _without_constants(prepared.with_parameters(K, None))
+        Z = checker.convolve(probe, V)
         G = draw(Z.shape)
-        gradients = differentiate(probe, V, G)
+        gradients = checker.differentiate(probe, V, G)
         errors["kernel"].append(_asymmetry(G, Z, gradients.kernel, K))
         errors["input"].append(_asymmetry(G, Z, gradients.input, V))
     for name, identity in (("kernel", "<G, conv(V, K)> = <dK, K>"), ("input", "<G, conv(V, K)> = <dV, V>")):
         yield Check(name, identity, (), PROBES, PROBES, None, max(errors[name]), None)
 
 
-def _without_constants(request: Request) -> Request:
-    """The request without its bias, and with zeros for another constant in its pads: what is linear in V."""
-    edge = request.settings.edge
-    filled = edge if edge.copies else EdgeFill("constant")
-    kernel = request.kernel._replace(bias=None)
-    return request._replace(kernel=kernel, settings=request.settings._replace(edge=filled))
+def _without_constants(prepared: Prepared) -> Prepared:
+    """Return the convolution with zeros for another constant in its pads: then it is linear in V."""
+    edge = prepared.geometry.edge
+    return prepared if edge.copies else prepared.with_edge(EdgeFill("constant"))
 
 
 def _asymmetry(G: Array, Z: FloatArray, gradient: FloatArray | None, parameter: FloatArray) -> float:

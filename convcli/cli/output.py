@@ -20,7 +20,7 @@ TERMS_SHOWN = 32
 if TYPE_CHECKING:
     from convcli.apply.combining import Filter
     from convcli.apply.dry_run import Foreseen
-    from convcli.apply.filtering import Filtered
+    from convcli.apply.filtering import FilteredImage
     from convcli.apply.outcomes import Outcome, OutputRecord
     from convcli.check.comparison import Comparison
     from convcli.check.gradcheck import Check
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from convcli.files.source import Source
     from convcli.geometry.axes import Geometry
     from convcli.geometry.edges import EdgeFill
-    from convcli.grad.writers import GradientReport
+    from convcli.grad.report import GradientReport
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
     from convcli.matrix.assembly import ConvolutionMatrix
@@ -178,7 +178,7 @@ def tell_loss(loss: float | None, talk: Talk) -> None:
         talk.tell("loss", f"J = {loss!r}")
 
 
-def preview_filtered(talk: Talk, request: "Filter", filtered: "Filtered") -> None:
+def preview_filtered(talk: Talk, request: "Filter", filtered: "FilteredImage") -> None:
     """An image, a kernel and what it made of the image, as pictures."""
     from convcli.cli.text.preview import filtered_sights
 

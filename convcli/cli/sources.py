@@ -12,12 +12,13 @@ from convcli.arrays import Array
 from convcli.cli.lost_pages import explain_lost_pages
 from convcli.cli.options import Engine, Talk, Words
 from convcli.cli.streams import STREAM, read_stdin
+from convcli.convolution.prepared import Convolution, Prepared
 from convcli.convolution.request import Request
-from convcli.engine import Execution
+from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.files.source import Source
-from convcli.geometry.options import parse_settings, parse_shape
+from convcli.geometry.options import parse_options, parse_shape
 from convcli.grad.upstream import Readers, Upstream, upstream_gradient
 from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel
@@ -93,13 +94,15 @@ def read_tensor(source: str) -> Array:
     return reading.read_tensor(tensor_source_of(source, read_stdin))
 
 
-def read_upstream(words: str, request: Request, V: Array, appearance: Appearance) -> Upstream:
+def read_upstream(
+    words: str, convolution: Prepared, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
+) -> Upstream:
     """G from a rule, a file, JSON or stdin; a target is read as V was."""
 
     def read_target(source: str) -> Array:
         return network_input(prepared(Image(read_tensor(source)), appearance), appearance)
 
-    return upstream_gradient(words, request, V, Readers(read_tensor, read_target))
+    return upstream_gradient(words, convolution, V, Readers(read_tensor, read_target), execution)
 
 
 def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":
@@ -116,15 +119,16 @@ def read_request(source: str, words: Words, engine: Engine) -> Request:
     kernel = read_kernel(source)
     if words.bias is not None:
         kernel = kernel._replace(bias=_bias(words.bias))
-    settings = parse_settings(
+    parsed = parse_options(
         stride=words.stride,
         padding=words.padding,
         dilation=words.dilation,
         groups=kernel.groups if words.groups is None else words.groups,
         edge=words.edge,
+        flip=words.flip,
     )
     execution = Execution(engine.algorithm, engine.threads, _bytes(engine.memory))
-    return Request(kernel, settings, words.flip, execution)
+    return Request(kernel.name, Convolution(kernel.weights, kernel.bias, parsed), execution)
 
 
 # With less, tiles are a few pixels, and take hours.

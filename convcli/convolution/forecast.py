@@ -2,100 +2,134 @@
 
 from dataclasses import replace
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arrays import Array
-from convcli.convolution.gradients import input_gradient_parts
-from convcli.convolution.operands import bias_shape, kernel_blocks
-from convcli.convolution.request import Request
-from convcli.engine import Estimate, Execution, Plan, Refusal, gradient_parts, parts, plan_for, plan_for_kernel_gradient
-from convcli.geometry.axes import Geometry
+from convcli.arrays import computing_type
+from convcli.convolution.prepared import Convolution, GradientPlan, Prepared
+from convcli.engine import AUTO, MEMORY, Choice, Estimate, Execution, Plan, Refusal
+from convcli.geometry.options import Numbers, parse_shape
+from convcli.kernels.kernel import Kernel
 
-# What ``convcli grad`` computes in.
+# The type that ``convcli grad`` computes in.
 GRADIENTS_IN = np.dtype(np.float64)
 
 
 class Forecast(NamedTuple):
-    """The shapes, the numbers that words came to, and the plans.
+    """What a convolution and its gradients would take; nothing is computed.
 
-    dtype: that Z is computed in; gradients are computed in GRADIENTS_IN.
-    plans: by what they compute: ``output``, ``kernel`` (its gradient), ``input`` (its gradient, at the first phase of
-    the stride that reaches the image; none where all windows lie in the pads). Where ``passes`` are more than 1, the
-    plan is the first's: of taps so far apart that each goes alone, of output channels whose gradient is made after
-    others', or of the phases of the stride.
+    prepared: the convolution, in the type that Z is computed in; gradients are computed in GRADIENTS_IN.
+    output: the plan of Z.  gradients: those of dK and dV.
     """
 
-    input_shape: tuple[int, ...]
-    kernel_shape: tuple[int, ...]
-    bias_shape: tuple[int, ...]
-    geometry: Geometry
-    dtype: np.dtype[Any]
-    threads: int
-    plans: dict[str, Plan]
-    passes: dict[str, int]
+    prepared: Prepared
+    output: Plan
+    gradients: GradientPlan
+
+    @property
+    def choices(self) -> dict[str, tuple[Choice, int]]:
+        """The choice for the first pass of ``output``, ``kernel`` and ``input``, and how many passes there are.
+
+        ``input`` is missing where no window reads the image itself.
+        """
+        kernel, input_ = self.gradients.kernel, self.gradients.input
+        assert kernel is not None
+        assert input_ is not None
+        found = {
+            "output": (self.output.first, len(self.output.passes)),
+            "kernel": (kernel.first, len(kernel.passes)),
+        }
+        return found | ({"input": (input_.first, input_.passes)} if input_.first else {})
 
     @property
     def multiplications(self) -> int:
-        """Multiply-adds of the definition."""
-        window = self.geometry.in_channels * self.geometry.rows.taps * self.geometry.columns.taps
-        return prod(self.geometry.output_blocks) * window
+        """The multiply-adds of the definition."""
+        geometry = self.prepared.geometry
+        window = geometry.in_channels * geometry.rows.taps * geometry.columns.taps
+        return prod(geometry.output_blocks) * window
 
     @property
     def untouched(self) -> dict[str, tuple[range, ...]]:
-        """Rows and columns of the input that no window reads, where dV is 0."""
-        geometry = self.geometry
+        """The rows and columns of the input that no window reads, where dV is 0."""
+        geometry = self.prepared.geometry
         return {"rows": geometry.rows.untouched(geometry.edge), "columns": geometry.columns.untouched(geometry.edge)}
 
 
-def forecast(request: Request, input_shape: tuple[int, ...], dtype: np.dtype[Any]) -> Forecast:
-    """The forecast for an input of that shape, computed in ``dtype``; errors as those of ``conv2d``.
+def conv2d_plan(
+    input_shape: Numbers,
+    K: ArrayLike | Kernel,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    dtype: DTypeLike | None = None,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int = MEMORY,
+) -> Forecast:
+    """Plan a convolution and its gradients from shapes alone: nothing is computed.
 
-    An algorithm that was asked for is Z's; the gradients' plans are ``auto``'s.
+    Parameters
+    ----------
+    input_shape
+        V's: ``(..., C_in, H, W)``, or text such as ``"3,224,224"``.
+    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``. A requested algorithm computes Z; those of the gradients are chosen automatically.
+    dtype
+        The type that Z is computed in: float32 (the default) or float64.
+
+    Returns
+    -------
+    Forecast
+        Geometry, plans, cost and untouched pixels.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        The algorithm is unknown or refuses.
+
+    Examples
+    --------
+    >>> conv2d_plan("3,224,224", np.ones((64, 3, 7, 7)), stride=2, padding=3).prepared.geometry.output_shape
+    (64, 112, 112)
     """
-    kernel, execution = request.kernel, request.execution
-    geometry = request.geometry(input_shape)
-    K = kernel_blocks(kernel.weights, geometry, flip=request.flip)
-    narrow, *narrower = gradient_parts(geometry, execution.memory)
-    automatic = replace(execution, algorithm="auto")
-    plans = {
-        "output": request.plan(input_shape, dtype),
-        "kernel": plan_for_kernel_gradient(narrow.geometry, GRADIENTS_IN, automatic),
-    }
-    input_plan, phases = _input_gradient_plan(K, geometry, automatic)
-    if input_plan is not None:
-        plans["input"] = input_plan
-    return Forecast(
-        input_shape,
-        kernel.weights.shape,
-        bias_shape(kernel.bias, kernel.weights.shape),
-        geometry,
-        dtype,
-        execution.threads_for(plans["output"].estimate),
-        plans,
-        {"output": sum(1 for _ in parts(geometry)), "kernel": 1 + len(narrower), "input": phases},
+    convolution = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )
+    computed = computing_type(np.dtype(np.float32), dtype)
+    return forecast(convolution, parse_shape(input_shape), computed, Execution(algorithm, threads, memory))
 
 
-def _input_gradient_plan(K: Array, geometry: Geometry, execution: Execution) -> tuple[Plan | None, int]:
-    """The plan for dV at the first phase of the stride, if any, and how many phases there are."""
-    if not geometry.shares_weights:
-        first, *others = parts(geometry)
-        return plan_for_kernel_gradient(first.geometry, GRADIENTS_IN, execution), 1 + len(others)
-    phases = list(input_gradient_parts(K, geometry))
-    if not phases:
-        return None, 0
-    return plan_for(phases[0].weights, phases[0].geometry, GRADIENTS_IN, execution), len(phases)
+def forecast(
+    convolution: Convolution, input_shape: tuple[int, ...], dtype: np.dtype[Any], execution: Execution
+) -> Forecast:
+    """Plan a convolution of an input of that shape, computed in ``dtype``, and its gradients."""
+    prepared = convolution.at(input_shape, dtype)
+    automatic = replace(execution, algorithm=AUTO)
+    in_float64 = replace(prepared, dtype=GRADIENTS_IN)
+    return Forecast(
+        prepared,
+        prepared.plan(execution),
+        in_float64.plan_gradients(("kernel", "input"), automatic),
+    )
 
 
 def forecast_to_json(found: Forecast) -> dict[str, Any]:
     """The forecast as JSON; untouched rows and columns as [first, last] pairs, estimates for one thread."""
-    geometry = found.geometry
+    prepared, geometry = found.prepared, found.prepared.geometry
     top, bottom, left, right = geometry.pads
+    K = prepared.convolution.weights.shape
     return {
-        "shape": {"input": found.input_shape, "kernel": found.kernel_shape, "output": geometry.output_shape},
-        "dtype": str(found.dtype),
+        "shape": {"input": prepared.input_shape, "kernel": K, "output": geometry.output_shape},
+        "dtype": str(prepared.dtype),
         "pads": {"top": top, "bottom": bottom, "left": left, "right": right},
         "edge": str(geometry.edge),
         "stride": [geometry.rows.stride, geometry.columns.stride],
@@ -104,24 +138,24 @@ def forecast_to_json(found: Forecast) -> dict[str, Any]:
         "receptive_field": [geometry.rows.reach, geometry.columns.reach],
         "untouched": {name: [[run[0], run[-1]] for run in runs] for name, runs in found.untouched.items()},
         "multiplications": found.multiplications,
-        "gradients": {"kernel": found.kernel_shape, "input": found.input_shape, "bias": found.bias_shape},
-        "threads": found.threads,
-        "plans": {name: _plan_to_json(plan, geometry, found.passes[name]) for name, plan in found.plans.items()},
+        "gradients": {"kernel": K, "input": prepared.input_shape, "bias": prepared.bias_shape},
+        "threads": found.output.threads,
+        "plans": {name: _choice_to_json(choice, passes) for name, (choice, passes) in found.choices.items()},
     }
 
 
-def _plan_to_json(plan: Plan, geometry: Geometry, passes: int) -> dict[str, Any]:
-    extent = plan.estimate.extent
+def _choice_to_json(choice: Choice, passes: int) -> dict[str, Any]:
+    extent = choice.estimate.extent
     return {
-        "algorithm": plan.algorithm,
-        "chosen_by": plan.chosen_by,
-        "dtype": str(plan.work.dtype),
+        "algorithm": choice.algorithm,
+        "chosen_by": choice.chosen_by,
+        "dtype": str(choice.work.dtype),
         "passes": passes,
         "tile": {"images": extent.images, "rows": extent.rows, "columns": extent.columns},
-        "tiles": extent.count(plan.work.geometry),
-        "rank": plan.work.rank,
-        **_answer_to_json(plan.estimate),
-        "others": {name: _answer_to_json(answer) for name, answer in plan.others.items()},
+        "tiles": extent.count(choice.work.geometry),
+        "rank": choice.work.rank,
+        **_answer_to_json(choice.estimate),
+        "others": {name: _answer_to_json(answer) for name, answer in choice.others.items()},
     }
 
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from convcli.convolution.prepared import Prepared
+
 SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
 GROUPING = " (i and l in one group, l counted within it)"
 KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
@@ -23,15 +25,25 @@ def output_letters(kernel_rank: int) -> str:
 
 
 class Formulas(NamedTuple):
-    """What tells the formulas of two convolutions apart."""
+    """The formulas of a convolution, which depend on these four things."""
 
     input_rank: int
     kernel_rank: int
     groups: int
     flip: bool
 
-    def of(self, name: str, rank: int) -> str:
-        """The formula, in one line, of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank."""
+    @classmethod
+    def of(cls, prepared: Prepared) -> "Formulas":
+        """Return the formulas of a convolution."""
+        return cls(
+            input_rank=len(prepared.input_shape),
+            kernel_rank=prepared.convolution.weights.ndim,
+            groups=prepared.geometry.groups,
+            flip=prepared.convolution.options.flip,
+        )
+
+    def gradient(self, name: str, rank: int) -> str:
+        """Return the formula of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank, in one line."""
         if name == "bias":
             return self._bias(rank)
         return self._kernel() if name == "kernel" else self._input()

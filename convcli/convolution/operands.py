@@ -1,4 +1,4 @@
-"""The arrays of a convolution at the door: checked against one another, and shaped as the engine wants them."""
+"""The arrays of a convolution: checked against its geometry, and reshaped to the axes that the engine uses."""
 
 from typing import Any
 
@@ -11,17 +11,20 @@ from convcli.geometry.axes import Geometry
 
 
 def kernel_blocks(K: Array, geometry: Geometry, *, flip: bool) -> Array:
-    """K with the engine's axes; turned by half a turn for true convolution."""
-    return flipped(K, flip=flip).reshape(geometry.kernel_blocks)
+    """Return K with the engine's axes, rotated by 180 degrees for true convolution."""
+    return np.ascontiguousarray(flipped(K, flip=flip)).reshape(geometry.kernel_blocks)
 
 
 def flipped(K: Array, *, flip: bool) -> Array:
-    """K with rows and columns reversed, or as it is. Its own adjoint: a dK is turned back the same way."""
+    """Return K, with rows and columns reversed if ``flip``. Its own adjoint: dK is reversed back the same way."""
     return K[..., ::-1, ::-1] if flip else K
 
 
 def bias_blocks(bias: ArrayLike, K: Array, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:
-    """A bias as an array that broadcasts against the engine's Z: a number, one a channel, or one a unit."""
+    """Return the bias as an array that broadcasts against the engine's Z.
+
+    bias: a number; for a bank also one per output channel, or one per output unit.
+    """
     b = real_array("bias b", bias).astype(dtype)
     blocks = (geometry.groups, geometry.out_channels)
     if b.ndim == 0:
@@ -35,14 +38,14 @@ def bias_blocks(bias: ArrayLike, K: Array, geometry: Geometry, dtype: np.dtype[A
 
 
 def bias_shape(bias: ArrayLike | None, kernel_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of db: the bias', or without one that of a number for a 2-D kernel, of one a channel for a bank."""
+    """Return the shape of db: that of the bias; without one, () for a 2-D kernel and (C_out,) for a bank."""
     if bias is not None:
         return np.shape(bias)
     return () if len(kernel_shape) == 2 else kernel_shape[:1]
 
 
 def upstream_blocks(G: ArrayLike, geometry: Geometry) -> Array:
-    """G with the engine's axes; GeometryError unless it is shaped like Z."""
+    """Return G with the engine's axes. Raises GeometryError unless G has the shape of Z."""
     upstream = real_array("upstream gradient G", G)
     if upstream.shape != geometry.output_shape:
         raise GeometryError(

@@ -1,42 +1,43 @@
-"""The engine: a plan, then bands of output: load, compute, store."""
+"""The engine: plan a convolution, then compute it tile by tile: load, compute, store."""
 
+from convcli.engine.algorithms import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.calibration import MACHINE
-from convcli.engine.executor import (
-    AUTOMATIC,
-    MEMORY,
-    Execution,
-    Store,
-    convolve,
-    convolve_and_store,
-    input_gradient,
-    kernel_gradient,
-    plan_for,
-    plan_for_kernel_gradient,
-)
+from convcli.engine.execution import AUTO, AUTOMATIC, MEMORY, Execution
+from convcli.engine.executor import Store, convolve, convolve_and_store, input_gradient, kernel_gradient
 from convcli.engine.interface import Estimate, Refusal, Workload
-from convcli.engine.partition import gradient_parts, parts
-from convcli.engine.plan import CONVOLUTIONS, KERNEL_GRADIENTS, Plan, plan_convolution, plan_kernel_gradient
+from convcli.engine.plan import (
+    Choice,
+    Plan,
+    choose_convolution,
+    choose_kernel_gradient,
+    plan_input_gradient,
+    plan_kernel_gradient,
+    plan_output,
+    plan_output_of_any_kernel,
+)
 
 __all__ = [
+    "AUTO",
     "AUTOMATIC",
     "CONVOLUTIONS",
     "KERNEL_GRADIENTS",
     "MACHINE",
     "MEMORY",
+    "Choice",
     "Estimate",
     "Execution",
     "Plan",
     "Refusal",
     "Store",
     "Workload",
+    "choose_convolution",
+    "choose_kernel_gradient",
     "convolve",
     "convolve_and_store",
-    "gradient_parts",
     "input_gradient",
     "kernel_gradient",
-    "parts",
-    "plan_convolution",
-    "plan_for",
-    "plan_for_kernel_gradient",
+    "plan_input_gradient",
     "plan_kernel_gradient",
+    "plan_output",
+    "plan_output_of_any_kernel",
 ]

@@ -14,7 +14,7 @@ from convcli.geometry.axes import Axis, Geometry
 BYTES_OF_A_FLOAT = 8
 
 
-class Part(NamedTuple):
+class SubKernel(NamedTuple):
     """Some output channels, rows and columns of a kernel, and the geometry under which they are a kernel themselves."""
 
     channels: slice
@@ -23,20 +23,20 @@ class Part(NamedTuple):
     geometry: Geometry
 
 
-def parts(geometry: Geometry) -> Iterator[Part]:
+def parts(geometry: Geometry) -> Iterator[SubKernel]:
     """The whole kernel, or each of its taps where a single window's pixels would not fit into a core's cache."""
     rows, columns = geometry.rows, geometry.columns
     dense = rows.dilation == columns.dilation == 1
     if dense or geometry.in_channels * rows.reach * columns.reach * BYTES_OF_A_FLOAT <= CACHE:
-        yield Part(slice(None), slice(None), slice(None), geometry)
+        yield SubKernel(slice(None), slice(None), slice(None), geometry)
         return
     for m in range(rows.taps):
         for n in range(columns.taps):
             alone = geometry._replace(rows=_tap(rows, m), columns=_tap(columns, n))
-            yield Part(slice(None), slice(m, m + 1), slice(n, n + 1), alone)
+            yield SubKernel(slice(None), slice(m, m + 1), slice(n, n + 1), alone)
 
 
-def gradient_parts(geometry: Geometry, memory: int) -> Iterator[Part]:
+def gradient_parts(geometry: Geometry, memory: int) -> Iterator[SubKernel]:
     """The same, and so few output channels at a time that their gradient takes half of ``memory`` bytes.
 
     Where weights are not shared, a tile has the gradient of its own weights alone.

@@ -1,66 +1,35 @@
-"""The plan: which algorithm, in which tiles, and why. It sees shapes and traits, never arrays."""
+"""Plans: which algorithm computes which part of a kernel, in which tiles, and why.
 
-from collections.abc import Callable, Mapping
+A planner sees shapes, types and the rank of a kernel, never an image. What it returns is what the executor runs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from convcli.arrays import Array
-from convcli.engine.algorithms import direct, fft, im2col, separable, toeplitz, unshared, winograd
-from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
+from convcli.engine.algorithms import CONVOLUTIONS, DEFINITION, KERNEL_GRADIENTS, UNSHARED
+from convcli.engine.algorithms.factors import rank_of
+from convcli.engine.execution import AUTO, Execution
+from convcli.engine.interface import Estimate, Refusal, Workload
+from convcli.engine.partition import SubKernel, gradient_parts, parts
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
-
-
-class Algorithm(Protocol):
-    """A file of an algorithm that convolves."""
-
-    def estimate(self, work: Workload) -> Estimate | Refusal:
-        """What it would do, or why not."""
-
-    def runner(self, weights: Array, work: Workload, chosen: Estimate) -> Run:
-        """The function that fills an output tile."""
-
-
-class GradientAlgorithm(Protocol):
-    """A file of an algorithm that computes kernel gradients."""
-
-    def gradient_estimate(self, work: Workload) -> Estimate | Refusal:
-        """What it would do, or why not."""
-
-    def gradient_runner(self, work: Workload, chosen: Estimate) -> GradientRun:
-        """The function that gives a tile's part of dK."""
-
+from convcli.geometry.axes import Geometry
 
 EstimateOf = Callable[[Workload], Estimate | Refusal]
 
-AUTO = "auto"
-# Takes least, fits anything, and is what the others are held to.
-DEFINITION = "direct"
-CONVOLUTIONS: dict[str, Algorithm] = {
-    "toeplitz": toeplitz,
-    "separable": separable,
-    "im2col": im2col,
-    "winograd": winograd,
-    "fft": fft,
-    "direct": direct,
-    "unshared": unshared,
-}
-KERNEL_GRADIENTS: dict[str, GradientAlgorithm] = {
-    "toeplitz": toeplitz,
-    "im2col": im2col,
-    "direct": direct,
-    "unshared": unshared,
-}
-# The one for weights that outputs do not share.
-UNSHARED = "unshared"
-
-
-# An algorithm that rounds must save so many seconds: a textbook's integers should stay integers.
+# Seconds that an algorithm that rounds must save: a textbook's integers should stay integers.
 WORTH_ROUNDING = 2e-3
 
 
-class Plan(NamedTuple):
-    """What is to be done, the chosen algorithm with its estimate, where the choice came from, and the others' words."""
+class Choice(NamedTuple):
+    """The algorithm for one workload, with its estimate.
+
+    chosen_by: ``auto`` or ``request``.  others: the estimates and refusals of the algorithms that were not chosen.
+    """
 
     work: Workload
     algorithm: str
@@ -70,39 +39,112 @@ class Plan(NamedTuple):
 
     @property
     def tiles(self) -> list[Tile]:
-        """All that is to be computed."""
+        """Every tile of the output."""
         return list(self.estimate.extent.tiles(self.work.geometry))
 
 
-@lru_cache(maxsize=128)
-def plan_convolution(work: Workload, algorithm: str = AUTO) -> Plan:
-    """The named algorithm's plan; under ``auto`` that of the quickest, or of the quickest exact one if it is close.
+class Pass(NamedTuple):
+    """A part of a kernel, and the algorithm that computes it."""
 
-    Raises OptionError for a name that is not in CONVOLUTIONS, and where the named one refuses. Plans are kept: making
-    one takes longer than convolving a small image.
+    part: SubKernel
+    choice: Choice
+
+
+class Plan(NamedTuple):
+    """How Z, dK or dV is computed: one pass after the other, and with which resources."""
+
+    passes: tuple[Pass, ...]
+    execution: Execution
+
+    @property
+    def first(self) -> Choice:
+        """The choice for the first pass; nearly every plan has only that one."""
+        return self.passes[0].choice
+
+    @property
+    def threads(self) -> int:
+        """How many threads the first pass takes."""
+        return self.execution.threads_for(self.first.estimate)
+
+
+def plan_output(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
+    """Plan Z, computed in ``dtype``. Of the weights K, only the rank matters.
+
+    Raises OptionError where the requested algorithm refuses.
     """
-    return _make_plan(work, {name: each.estimate for name, each in CONVOLUTIONS.items()}, algorithm)
+
+    def planned(part: SubKernel) -> Pass:
+        rank, exact = rank_of(K[..., part.rows, part.columns], dtype)
+        return _output_pass(part, Workload(part.geometry, dtype, execution.memory, rank, exact), execution)
+
+    return Plan(tuple(planned(part) for part in parts(geometry)), execution)
+
+
+def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
+    """Plan Z for every kernel of this shape, whatever its rank."""
+    one_to_one = geometry.shares_weights and geometry.in_channels == geometry.out_channels == 1
+
+    def planned(part: SubKernel) -> Pass:
+        rank = min(part.geometry.rows.taps, part.geometry.columns.taps) if one_to_one else 0
+        return _output_pass(part, Workload(part.geometry, dtype, execution.memory, rank), execution)
+
+    return Plan(tuple(planned(part) for part in parts(geometry)), execution)
+
+
+def _output_pass(part: SubKernel, work: Workload, execution: Execution) -> Pass:
+    return Pass(part, choose_convolution(work, execution.algorithm))
+
+
+def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
+    """Plan dK, whose products are made in ``dtype``.
+
+    Raises OptionError where the requested algorithm refuses.
+    """
+    return _plan_gradient(gradient_parts(geometry, execution.memory), dtype, execution)
+
+
+def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
+    """Plan dV for weights that outputs do not share; otherwise dV is a convolution of G."""
+    return _plan_gradient(parts(geometry), dtype, execution)
+
+
+def _plan_gradient(found: Iterable[SubKernel], dtype: np.dtype[Any], execution: Execution) -> Plan:
+    def planned(part: SubKernel) -> Pass:
+        work = Workload(part.geometry, dtype, execution.memory)
+        return Pass(part, choose_kernel_gradient(work, execution.algorithm))
+
+    return Plan(tuple(map(planned, found)), execution)
 
 
 @lru_cache(maxsize=128)
-def plan_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Plan:
-    """The same for a kernel's gradient, among KERNEL_GRADIENTS."""
-    return _make_plan(work, {name: each.gradient_estimate for name, each in KERNEL_GRADIENTS.items()}, algorithm)
+def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
+    """Choose the named algorithm; under ``auto`` the quickest, or the quickest exact one if it is nearly as quick.
+
+    Choices are kept: making one takes longer than convolving a small image.
+    Raises OptionError for a name that is not in CONVOLUTIONS, and where the named algorithm refuses.
+    """
+    return _choose(work, {name: each.estimate for name, each in CONVOLUTIONS.items()}, algorithm)
 
 
-def _make_plan(work: Workload, estimates: Mapping[str, EstimateOf], algorithm: str) -> Plan:
+@lru_cache(maxsize=128)
+def choose_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
+    """Choose among KERNEL_GRADIENTS, as ``choose_convolution`` does among CONVOLUTIONS."""
+    return _choose(work, {name: each.gradient_estimate for name, each in KERNEL_GRADIENTS.items()}, algorithm)
+
+
+def _choose(work: Workload, estimates: Mapping[str, EstimateOf], algorithm: str) -> Choice:
     answers = {name: _answer(name, estimate, work) for name, estimate in estimates.items()}
     able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
     chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(able)
     others = {name: answer for name, answer in answers.items() if name != chosen}
-    return Plan(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
+    return Choice(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
 
 
 def _answer(name: str, estimate: EstimateOf, work: Workload) -> Estimate | Refusal:
     if name != UNSHARED and not work.geometry.shares_weights:
         return Refusal("outputs do not share their weights")
     answer = estimate(work)
-    # What remains when no tile is small enough.
+    # Even the smallest tile may be too large.
     if isinstance(answer, Estimate) and answer.workspace > work.memory and name not in (DEFINITION, UNSHARED):
         return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
     return answer

@@ -1,6 +1,6 @@
-"""What is computed of a tile, apart from where it goes: Z, a part of dK, or windows' gradients.
+"""Tasks: what is computed for each tile (Z, a part of dK, or a part of dV), apart from where it is stored.
 
-A task holds all that it reads, and can be pickled; ``only`` is the same task for fewer tiles, with what these read.
+A task holds everything that it reads and can be pickled. ``only`` cuts it down to some tiles and what they read.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.algorithms import unshared
-from convcli.engine.plan import CONVOLUTIONS, DEFINITION, KERNEL_GRADIENTS, Plan
+from convcli.engine.algorithms import CONVOLUTIONS, DEFINITION, KERNEL_GRADIENTS, unshared
+from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab, Weights
 from convcli.engine.threads import BLAS, each
@@ -20,42 +20,42 @@ Compute = Callable[[Tile, Scratch], FloatArray]
 
 
 class Task(Protocol):
-    """What ``compute`` does for tiles."""
+    """Something that can be computed tile by tile."""
 
     @property
-    def plan(self) -> Plan:
-        """Which tiles there are."""
+    def choice(self) -> Choice:
+        """The algorithm and the tiles."""
 
     def only(self, tile: Tile) -> Self:
-        """The task for the tiles within this one."""
+        """Return the task for the tiles within this one."""
 
     def runner(self) -> Compute:
-        """The function that computes a tile."""
+        """Return the function that computes a tile."""
 
 
 def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
-    """What the task makes of each tile, on one thread."""
+    """Return what the task computes for each tile, on one thread."""
     made: list[FloatArray] = []
     run = task.runner()
     each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
     return made
 
 
-class Convolution(NamedTuple):
-    """Z's tiles, without the bias."""
+class OutputTask(NamedTuple):
+    """Computes tiles of Z, without the bias."""
 
-    plan: Plan
+    choice: Choice
     V: Slab
     K: Weights
 
-    def only(self, tile: Tile) -> "Convolution":
+    def only(self, tile: Tile) -> "OutputTask":
         """Return the task with the part of V and K that the tile reads."""
-        geometry = self.plan.work.geometry
+        geometry = self.choice.work.geometry
         return self._replace(V=self.V.read_by(tile, geometry), K=self.K.of(tile, geometry))
 
     def runner(self) -> Compute:
         """Return the function that computes a tile of Z."""
-        fill, geometry, dtype = self.filler(), self.plan.work.geometry, self.plan.work.dtype
+        fill, geometry, dtype = self.filler(), self.choice.work.geometry, self.choice.work.dtype
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
             Z = np.empty(tile.shape(geometry), dtype)
@@ -68,65 +68,66 @@ class Convolution(NamedTuple):
     @BLAS.held()
     def filler(self) -> Callable[[Tile, FloatArray, Scratch], None]:
         """The function that fills a tile of Z."""
-        plan, geometry = self.plan, self.plan.work.geometry
-        algorithm = CONVOLUTIONS[plan.algorithm]
-        shared = algorithm.runner(self.K.K, plan.work, plan.estimate) if geometry.shares_weights else None
-        may_spread = self.V.pixels.dtype.kind == "f" and plan.estimate.spreads
+        work, estimate = self.choice.work, self.choice.estimate
+        geometry, algorithm = work.geometry, CONVOLUTIONS[self.choice.algorithm]
+        shared = algorithm.runner(self.K.K, work, estimate) if geometry.shares_weights else None
+        may_spread = self.V.pixels.dtype.kind == "f" and estimate.spreads
 
         def fill(tile: Tile, out: FloatArray, scratch: Scratch) -> None:
-            loaded = self.V.load(tile, geometry, plan.work.dtype, scratch)
-            run = shared or algorithm.runner(self.K.at(tile, geometry), plan.work, plan.estimate)
+            loaded = self.V.load(tile, geometry, work.dtype, scratch)
+            run = shared or algorithm.runner(self.K.at(tile, geometry), work, estimate)
             run(loaded, out, scratch)
             if may_spread and not np.isfinite(out.sum()) and not np.isfinite(loaded).all():
-                CONVOLUTIONS[DEFINITION].runner(self.K.K, plan.work, plan.estimate)(loaded, out, scratch)
+                CONVOLUTIONS[DEFINITION].runner(self.K.K, work, estimate)(loaded, out, scratch)
 
         return fill
 
 
-class KernelGradient(NamedTuple):
-    """What each tile adds to dK, or to that of its own weights."""
+class KernelGradientTask(NamedTuple):
+    """Computes what each tile adds to dK, or to the dK of the tile's own weights."""
 
-    plan: Plan
+    choice: Choice
     V: Slab
     G: Slab
 
-    def only(self, tile: Tile) -> "KernelGradient":
+    def only(self, tile: Tile) -> "KernelGradientTask":
         """Return the task with the part of V and G that the tile reads."""
-        return self._replace(V=self.V.read_by(tile, self.plan.work.geometry), G=self.G.within(tile))
+        return self._replace(V=self.V.read_by(tile, self.choice.work.geometry), G=self.G.within(tile))
 
     def runner(self) -> Compute:
         """Return the function that computes a tile's part of dK."""
-        plan, dtype = self.plan, self.plan.work.dtype
-        gradient = KERNEL_GRADIENTS[plan.algorithm].gradient_runner(plan.work, plan.estimate)
+        work = self.choice.work
+        gradient = KERNEL_GRADIENTS[self.choice.algorithm].gradient_runner(work, self.choice.estimate)
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
-            upstream = np.ascontiguousarray(self.G.at(tile), dtype=dtype)
-            return gradient(self.V.load(tile, plan.work.geometry, dtype, scratch), upstream, scratch)
+            upstream = np.ascontiguousarray(self.G.at(tile), dtype=work.dtype)
+            return gradient(self.V.load(tile, work.geometry, work.dtype, scratch), upstream, scratch)
 
         return run
 
 
-class InputGradient(NamedTuple):
-    """The gradient of the padded input that each tile's windows read, for weights that are not shared."""
+class InputGradientTask(NamedTuple):
+    """Computes the gradient of the padded input that each tile's windows read, for weights that are not shared."""
 
-    plan: Plan
+    choice: Choice
     K: Weights
     G: Slab
 
-    def only(self, tile: Tile) -> "InputGradient":
+    def only(self, tile: Tile) -> "InputGradientTask":
         """Return the task with the part of K and G that the tile reads."""
-        return self._replace(K=self.K.of(tile, self.plan.work.geometry), G=self.G.within(tile))
+        return self._replace(K=self.K.of(tile, self.choice.work.geometry), G=self.G.within(tile))
 
     def runner(self) -> Compute:
         """Return the function that computes the gradient of a tile's padded input."""
-        plan, (geometry, dtype, *_) = self.plan, self.plan.work
+        work = self.choice.work
+        geometry = work.geometry
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
             rows, columns = tile.window(geometry)
             channels = (geometry.groups, geometry.in_channels)
-            gradient = np.zeros((len(tile.images), *channels, len(rows), len(columns)), dtype)
-            send = unshared.adjoint_runner(self.K.at(tile, geometry), plan.work, plan.estimate)
-            send(np.ascontiguousarray(self.G.at(tile), dtype=dtype), gradient, scratch)
+            gradient = np.zeros((len(tile.images), *channels, len(rows), len(columns)), work.dtype)
+            send = unshared.adjoint_runner(self.K.at(tile, geometry), work, self.choice.estimate)
+            send(np.ascontiguousarray(self.G.at(tile), dtype=work.dtype), gradient, scratch)
             return gradient
 
         return run

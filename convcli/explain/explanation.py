@@ -14,18 +14,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from math import fsum, isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, IntArray
+from convcli.arrays import Array, IntArray, real_array
 from convcli.convolution.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
-from convcli.convolution.operands import bias_blocks, bias_shape, upstream_blocks
-from convcli.convolution.request import Request
+from convcli.convolution.operands import upstream_blocks
+from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import GeometryError, OptionError
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
+from convcli.geometry.options import Numbers
+from convcli.kernels.kernel import Kernel
 from convcli.text import integer
 
 OF = tuple(SYMBOLS)
@@ -55,8 +58,63 @@ class Explanation(NamedTuple):
     padded: Padded | None
 
 
-def explain(request: Request, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
-    """The sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``, as ``of`` says (a name in OF).
+def conv2d_explain(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    at: tuple[int, ...],
+    *,
+    of: str = "output",
+    G: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+) -> Explanation:
+    """Return the exact sum behind one number of Z, dK, dV or db, term by term.
+
+    Parameters
+    ----------
+    V
+        Input ``(C_in, H, W)``.
+    K, bias, stride, padding, dilation, groups, edge, flip
+        As in ``conv2d``.
+    at
+        The index of the number in its tensor.
+    of
+        The tensor: ``output``, or the gradient of ``kernel``, ``input`` or ``bias``.
+    G
+        Upstream gradient, with the shape of Z; ones by default. Z is explained without it.
+
+    Returns
+    -------
+    Explanation
+        The formula, the terms and the total.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together, or the tensor has no such index.
+    OptionError
+        ``of`` names no tensor.
+
+    Examples
+    --------
+    >>> conv2d_explain([[[1, 2], [3, 4]]], [[1, 0], [0, 1]], (0, 0, 0)).total
+    5.0
+    """
+    V = real_array("input V", V)
+    prepared = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    ).at(V.shape, np.float64)
+    upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
+    return explain(prepared, V, upstream, of, at)
+
+
+def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
+    """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``, as ``of`` says (a name in OF).
 
     V: ``(C_in, H, W)``.  G: shaped like Z; only Z is explained without one.
     Raises GeometryError for a place that the tensor does not have, OptionError for another name.
@@ -65,14 +123,11 @@ def explain(request: Request, V: Array, G: Array | None, of: str, at: tuple[int,
         raise OptionError(f"of: expected {', '.join(OF)}, given {of!r}")
     if V.ndim != 3:
         raise GeometryError(f"input V: expected shape (C_in, H, W), given {V.shape}")
-    geometry = request.geometry(V.shape)
     if G is not None:
-        G = upstream_blocks(G, geometry).reshape(geometry.output_shape)
-    _require_place(of, at, _shape_of(of, request, geometry, V), request.kernel.weights.ndim)
-    if request.kernel.bias is not None:
-        bias_blocks(request.kernel.bias, request.kernel.weights, geometry, np.dtype(np.float64))
-    tensors = Tensors(V, request.kernel.weights, G, geometry, flip=request.flip)
-    words = _SUMS[of](tensors, request, at)
+        G = upstream_blocks(G, prepared.geometry).reshape(prepared.geometry.output_shape)
+    _require_place(of, at, _shape_of(of, prepared), prepared.convolution.weights.ndim)
+    tensors = Tensors(prepared, V, G)
+    words = _SUMS[of](tensors, prepared, at)
     terms = partial(tensors.terms, words.sum)
     total = _total(terms, words.sum.size, words.bias or 0.0)
     return Explanation(of, at, words.formula, words.equation, words.sum.size, terms, total, words.bias, words.padded)
@@ -134,10 +189,14 @@ def _factor_to_json(factor: Factor, number: int) -> dict[str, Any]:
     return {**found, "from": None if OUTSIDE in pixel else pixel, "padding": in_pads}
 
 
-def _shape_of(of: str, request: Request, geometry: Geometry, V: Array) -> tuple[int, ...]:
-    K = request.kernel.weights
-    shapes = {"output": geometry.output_shape, "kernel": K.shape, "input": V.shape}
-    return shapes.get(of) or bias_shape(request.kernel.bias, K.shape)
+def _shape_of(of: str, prepared: Prepared) -> tuple[int, ...]:
+    shapes = {
+        "output": prepared.geometry.output_shape,
+        "kernel": prepared.convolution.weights.shape,
+        "input": prepared.input_shape,
+        "bias": prepared.bias_shape,
+    }
+    return shapes[of]
 
 
 def _require_place(of: str, at: tuple[int, ...], shape: tuple[int, ...], K_rank: int) -> None:
@@ -178,17 +237,17 @@ class _Words(NamedTuple):
     padded: Padded | None = None
 
 
-def _of_output(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
-    geometry, bias = tensors.geometry, request.kernel.bias
+def _of_output(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
+    geometry, bias = tensors.geometry, prepared.convolution.bias
     place = dict(zip(tensors.output_letters, at, strict=True))
     extents = {"l": geometry.in_channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
     sum_ = Sum("VK", place, _axes(extents, place))
-    formula = _formulas(tensors, request).output(None if bias is None else bias.ndim)
+    formula = Formulas.of(prepared).output(None if bias is None else bias.ndim)
     added = None if bias is None else float(bias[at[: bias.ndim]])
     return _Words(sum_, formula, _filled(formula, geometry, place), added)
 
 
-def _of_kernel(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
+def _of_kernel(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
     geometry = tensors.geometry
     place = dict(zip(index_letters("kernel", len(at)), at, strict=True))
     rows = np.arange(place.get("p", 0), geometry.rows.output, geometry.tiling[0])
@@ -196,11 +255,11 @@ def _of_kernel(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Word
     channels = _axes({"l": len(tensors.V)}, place)
     fixed = {letter: index for letter, index in place.items() if letter not in "pq"}
     sum_ = Sum("GV", fixed, (*channels, {"j": rows}, {"k": columns}))
-    formula = _formulas(tensors, request).of("kernel", len(at))
+    formula = Formulas.of(prepared).gradient("kernel", len(at))
     return _Words(sum_, formula, _filled(formula, geometry, place))
 
 
-def _of_input(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
+def _of_input(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
     geometry, (channel, row, column) = tensors.geometry, at
     group, within = divmod(channel, geometry.in_channels)
     place = {"l": channel if tensors.is_plane else within}
@@ -208,21 +267,21 @@ def _of_input(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words
     reads = dict(zip("jm", tensors.reads(0, row), strict=True)), dict(zip("kn", tensors.reads(1, column), strict=True))
     sum_ = Sum("GK", place, reads if tensors.is_plane else (outputs, *reads))
     padded = tensors.copies(0, row), tensors.copies(1, column)
-    formulas = _formulas(tensors, request)
+    formulas = Formulas.of(prepared)
     known: dict[str, int | str] = {**place, "a": _either(padded[0]), "c": _either(padded[1])}
     equation = f"dV[{channel},{row},{column}] = {_filled(formulas.input_sum, geometry, known)}"
-    return _Words(sum_, formulas.of("input", len(at)), equation, padded=padded)
+    return _Words(sum_, formulas.gradient("input", len(at)), equation, padded=padded)
 
 
-def _of_bias(tensors: Tensors, request: Request, at: tuple[int, ...]) -> _Words:
+def _of_bias(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
     geometry, letters = tensors.geometry, tensors.output_letters
     place = dict(zip(letters, at, strict=False))
     sum_ = Sum("G", place, _axes(dict(zip(letters, geometry.output_shape, strict=True)), place))
-    formula = _formulas(tensors, request).of("bias", len(at))
+    formula = Formulas.of(prepared).gradient("bias", len(at))
     return _Words(sum_, formula, _filled(formula, geometry, place))
 
 
-_SUMS: dict[str, Callable[[Tensors, Request, tuple[int, ...]], _Words]] = {
+_SUMS: dict[str, Callable[[Tensors, Prepared, tuple[int, ...]], _Words]] = {
     "output": _of_output,
     "kernel": _of_kernel,
     "input": _of_input,
@@ -233,10 +292,6 @@ _SUMS: dict[str, Callable[[Tensors, Request, tuple[int, ...]], _Words]] = {
 def _axes(extents: Mapping[str, int], place: Mapping[str, int]) -> tuple[dict[str, IntArray], ...]:
     """An axis for each index that a place does not hold."""
     return tuple({letter: np.arange(extent)} for letter, extent in extents.items() if letter not in place)
-
-
-def _formulas(tensors: Tensors, request: Request) -> Formulas:
-    return Formulas(tensors.V.ndim, tensors.K.ndim, tensors.geometry.groups, request.flip)
 
 
 def _filled(formula: str, geometry: Geometry, place: Mapping[str, int | str]) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
 from convcli.convolution.formulas import index_letters, output_letters
-from convcli.geometry.axes import Axis, Geometry
+from convcli.convolution.prepared import Prepared
+from convcli.geometry.axes import Axis
 from convcli.geometry.edges import OUTSIDE, sources
 
 Indices = Mapping[str, IntArray]
@@ -93,9 +94,9 @@ class Sum(NamedTuple):
 class Tensors:
     """V ``(C_in, H, W)``, K as given, and G shaped like Z, or None where no term holds one."""
 
-    def __init__(self, V: Array, K: Array, G: Array | None, geometry: Geometry, *, flip: bool) -> None:
-        self.V, self.K, self.G, self.geometry = V, K, G, geometry
-        self._flip = flip
+    def __init__(self, prepared: Prepared, V: Array, G: Array | None) -> None:
+        self.V, self.K, self.G, self.geometry = V, prepared.convolution.weights, G, prepared.geometry
+        self._flip = prepared.convolution.options.flip
 
     @property
     def is_plane(self) -> bool:

@@ -31,14 +31,19 @@ BYTES_OF_A_FLOAT = 8
 Pads = tuple[int, int, int, int]
 
 
-class Settings(NamedTuple):
-    """The options of a convolution, before its shapes are known. padding: a rule for each axis, or the pads."""
+class Options(NamedTuple):
+    """The parsed options of a convolution, before its shapes are known.
+
+    padding: a rule that gives the pads of an axis, or the pads (top, bottom, left, right).
+    flip: whether the kernel is rotated by 180 degrees first (true convolution).
+    """
 
     stride: tuple[int, int]
     padding: "PaddingRule | Pads"
     dilation: tuple[int, int]
     groups: int
     edge: EdgeFill
+    flip: bool
 
     def geometry(self, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
         """The geometry for an input ``(..., C_in, H, W)`` and a kernel of one of KERNEL_RANKS.
@@ -54,21 +59,23 @@ class Settings(NamedTuple):
         return Geometry(images, self.groups, in_channels, out_channels, rows, columns, self.edge, leading, tiling)
 
 
-def parse_settings(
+def parse_options(
     *,
     stride: Numbers = 1,
     padding: Numbers = "valid",
     dilation: Numbers = 1,
     groups: SupportsIndex = 1,
     edge: str = "zero",
-) -> Settings:
-    """The options that the words of ``conv2d`` mean; GeometryError for words that mean none."""
-    return Settings(
-        _pair("stride", stride),
-        _parse_padding(padding),
-        _pair("dilation", dilation),
-        _group_count(groups),
-        parse_edge(edge),
+    flip: bool = False,
+) -> Options:
+    """Parse and validate conv2d's options. Raises GeometryError if one is invalid."""
+    return Options(
+        stride=_pair("stride", stride),
+        padding=_parse_padding(padding),
+        dilation=_pair("dilation", dilation),
+        groups=_group_count(groups),
+        edge=parse_edge(edge),
+        flip=bool(flip),
     )
 
 

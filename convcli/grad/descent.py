@@ -5,7 +5,7 @@ from math import isfinite
 import numpy as np
 
 from convcli.arrays import first_non_finite
-from convcli.convolution.gradients import Gradients
+from convcli.convolution.prepared import Gradients
 from convcli.errors import OptionError
 from convcli.kernels.kernel import Kernel
 

@@ -1,18 +1,48 @@
-"""Images as one batch, and the gradients of what a kernel makes of it."""
+"""Gradients of a convolution, with what they are gradients of."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array
-from convcli.convolution.request import Request
+from convcli.arrays import Array, FloatArray
+from convcli.convolution.formulas import Formulas
+from convcli.convolution.prepared import Prepared
+from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
+from convcli.files.large_arrays import large_zeros
 from convcli.grad.upstream import Upstream
-from convcli.grad.writers import GradientReport, Operands
+
+
+class GradientReport(NamedTuple):
+    """Gradients by the name of their parameter (kernel, input, bias), their operands, and J where it is known."""
+
+    tensors: Mapping[str, FloatArray]
+    prepared: Prepared
+    V: Array
+    G: Array
+    loss: float | None = None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of V, K and Z."""
+        return {
+            "input": self.prepared.input_shape,
+            "kernel": self.prepared.convolution.weights.shape,
+            "output": self.prepared.geometry.output_shape,
+        }
+
+    def only(self, names: Iterable[str]) -> "GradientReport":
+        """Return the report of these gradients alone, in this order."""
+        return self._replace(tensors={name: self.tensors[name] for name in names})
+
+    def formula(self, name: str) -> str:
+        """Return how a gradient was summed, in the letters of its axes."""
+        return Formulas.of(self.prepared).gradient(name, self.tensors[name].ndim)
 
 
 def stacked(arrays: Sequence[Array], names: Sequence[str]) -> Array:
-    """V: one image's ``(C_in, H, W)``, or several of one shape as ``(batch, C_in, H, W)``.
+    """Return V: one image's ``(C_in, H, W)``, or several of one shape as ``(batch, C_in, H, W)``.
 
     names: what errors call the images. Raises OptionError where shapes differ.
     """
@@ -23,10 +53,10 @@ def stacked(arrays: Sequence[Array], names: Sequence[str]) -> Array:
     return arrays[0] if len(arrays) == 1 else np.stack(arrays)
 
 
-def gradient_report(request: Request, V: Array, upstream: Upstream, wrt: Collection[str]) -> GradientReport:
-    """The gradients named in ``wrt``, in that order."""
-    found = vars(request.differentiate(V, upstream.G, wrt))
-    tensors = {name: found[name] for name in wrt}
-    geometry = request.geometry(V.shape)
-    operands = Operands(V, request.kernel.weights, upstream.G)
-    return GradientReport(tensors, operands, geometry, request.flip, upstream.loss)
+def gradient_report(
+    prepared: Prepared, V: Array, upstream: Upstream, wrt: Collection[str], execution: Execution = AUTOMATIC
+) -> GradientReport:
+    """Compute the gradients named in ``wrt``, in that order."""
+    plan = prepared.plan_gradients(wrt, execution)
+    found = vars(prepared.gradients(V, upstream.G, plan, zeros=large_zeros))
+    return GradientReport({name: found[name] for name in wrt}, prepared, V, upstream.G, upstream.loss)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.convolution.request import Request
+from convcli.convolution.prepared import Prepared
+from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.text import integer
@@ -28,7 +29,9 @@ class Readers(NamedTuple):
     input: Callable[[str], Array]
 
 
-def upstream_gradient(words: str, request: Request, V: Array, readers: Readers) -> Upstream:
+def upstream_gradient(
+    words: str, prepared: Prepared, V: Array, readers: Readers, execution: Execution = AUTOMATIC
+) -> Upstream:
     """G for Z of V: ``ones``, ``normal:SEED``, ``mse:TARGET``, or the tensor that is found under the words.
 
     ``mse:TARGET`` is the G of J = 1/2 sum (Z - T)^2, which is Z - T. A tensor without leading axes of length 1 that Z
@@ -36,13 +39,14 @@ def upstream_gradient(words: str, request: Request, V: Array, readers: Readers) 
     for a target that is not shaped like Z. Whether another G is, is the convolution's to say.
     """
     name, colon, rest = words.partition(":")
-    shape = request.geometry(V.shape).output_shape
+    shape = prepared.geometry.output_shape
     if words == "ones":
         return Upstream(np.broadcast_to(1.0, shape))
     if name == "normal":
         return Upstream(_normal(words, rest, shape))
     if name == "mse" and colon:
-        return _squared_error(request.convolve(V, dtype=np.float64), _read(rest, readers.input, shape, words))
+        Z = prepared.convolve(V, prepared.plan(execution), empty=large_empty)
+        return _squared_error(Z, _read(rest, readers.input, shape, words))
     return Upstream(_read(words, readers.tensor, shape, words))
 
 

@@ -1,57 +1,20 @@
 """Gradients as files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, finite_or_none, planes_of
-from convcli.convolution.formulas import SYMBOLS, Formulas, index_letters
+from convcli.arrays import FloatArray, finite_or_none, planes_of
+from convcli.convolution.formulas import SYMBOLS, index_letters
 from convcli.drawing.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
 from convcli.errors import OptionError
 from convcli.files.npy_files import save_npy
 from convcli.files.output_names import Destination, format_extension
 from convcli.files.templates import safe_name
-from convcli.geometry.axes import Geometry
-
-
-class Operands(NamedTuple):
-    """What gradients are of: the input, the kernel and the upstream gradient, as they were given."""
-
-    V: Array
-    K: Array
-    G: Array
-
-
-class GradientReport(NamedTuple):
-    """Gradients by the name of their parameter (kernel, input, bias), what they are of, and J where it is known."""
-
-    tensors: Mapping[str, FloatArray]
-    operands: Operands
-    geometry: Geometry
-    flip: bool = False
-    loss: float | None = None
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Of V."""
-        return self.operands.V.shape
-
-    @property
-    def kernel_shape(self) -> tuple[int, ...]:
-        """Of K."""
-        return self.operands.K.shape
-
-    def only(self, names: Iterable[str]) -> "GradientReport":
-        """The same with these gradients alone, in this order."""
-        return self._replace(tensors={name: self.tensors[name] for name in names})
-
-    def formula(self, name: str) -> str:
-        """How one of the gradients was summed, in the letters of its axes."""
-        formulas = Formulas(len(self.input_shape), len(self.kernel_shape), self.geometry.groups, self.flip)
-        return formulas.of(name, self.tensors[name].ndim)
+from convcli.grad.report import GradientReport
 
 
 def write_json(report: GradientReport, stream: BinaryIO) -> None:
@@ -67,13 +30,8 @@ def write_json(report: GradientReport, stream: BinaryIO) -> None:
 
 
 def _json_pieces(report: GradientReport) -> Iterator[str]:
-    shapes = {
-        "input": report.input_shape,
-        "kernel": report.kernel_shape,
-        "output": report.geometry.output_shape,
-    }
     loss = "" if report.loss is None else f'"loss": {json.dumps(finite_or_none(report.loss))},\n'
-    yield f'{{"shape": {json.dumps(shapes)},\n{loss}"gradients": {{'
+    yield f'{{"shape": {json.dumps(report.shapes)},\n{loss}"gradients": {{'
     for position, (name, tensor) in enumerate(report.tensors.items()):
         head = json.dumps({"shape": tensor.shape, "dtype": str(tensor.dtype)})
         yield f'{"," if position else ""}\n"{name}": {head[:-1]}, "values":\n'

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convcli.arrays import Array, FloatArray, IntArray, real_array
-from convcli.convolution.operands import bias_blocks, kernel_blocks
+from convcli.arrays import Array, FloatArray, IntArray
+from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import GeometryError
 from convcli.files.memory import available_memory, size_in_words
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import OUTSIDE, EdgeFill
-from convcli.geometry.options import Numbers, Settings, parse_settings, parse_shape
+from convcli.geometry.options import Numbers, parse_shape
+from convcli.kernels.kernel import Kernel
 
 # Weights that are laid out at once; more than a window only where a window is larger.
 ENTRIES_AT_ONCE = 1 << 18
@@ -60,7 +61,7 @@ class ConvolutionMatrix(NamedTuple):
 
 
 def conv2d_matrix(
-    K: ArrayLike,
+    K: ArrayLike | Kernel,
     input_shape: Numbers,
     bias: ArrayLike | None = None,
     *,
@@ -71,42 +72,57 @@ def conv2d_matrix(
     edge: str = "zero",
     flip: bool = False,
 ) -> ConvolutionMatrix:
-    """The matrix M of a convolution with K: ``vec(Z) = M vec(V) + offset``, and so ``vec(dV) = M^T vec(G)``.
+    """Return the matrix M of a convolution with K: ``vec(Z) = M vec(V) + offset``, and so ``vec(dV) = M^T vec(G)``.
 
-    K: ``(kh, kw)``, ``(C_out, C_in/groups, kh, kw)`` or ``(C_out, tr, tc, C_in/groups, kh, kw)``.
-    input_shape: of V, ``(..., C_in, H, W)``; ``(H, W)`` will do with a 2-D kernel. Along leading axes, and for a 2-D
-    kernel along channels, M is block diagonal.
-    The rest as in ``conv2d``. scipy takes it as ``csr_array((M.data, M.indices, M.indptr), M.shape)``.
+    Parameters
+    ----------
+    K, bias, stride, padding, dilation, groups, edge, flip
+        As in ``conv2d``.
+    input_shape
+        V's: ``(..., C_in, H, W)``; ``(H, W)`` is enough for a 2-D kernel. Along leading axes, and for a 2-D kernel
+        along channels, M is block diagonal.
 
-    Raises GeometryError where shapes or options do not fit together, and where M would not fit into memory.
+    Returns
+    -------
+    ConvolutionMatrix
+        M in compressed sparse rows. scipy takes it as ``csr_array((M.data, M.indices, M.indptr), M.shape)``.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together, or M does not fit into memory.
+
+    Examples
+    --------
+    >>> conv2d_matrix([[1, 2]], (1, 3)).data
+    array([1., 2., 1., 2.])
     """
-    settings = parse_settings(stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge)
-    return assemble(K, parse_shape(input_shape), bias, settings, flip=flip)
+    convolution = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    )
+    return assemble(convolution.at(parse_shape(input_shape), np.float64))
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def assemble(
-    K: ArrayLike, input_shape: tuple[int, ...], bias: ArrayLike | None, settings: Settings, *, flip: bool
-) -> ConvolutionMatrix:
-    """``conv2d_matrix``, its options parsed."""
-    K = real_array("kernel K", K)
-    geometry = settings.geometry(input_shape, K.shape)
-    b = np.zeros(()) if bias is None else bias_blocks(bias, K, geometry, np.dtype(np.float64))
-    weights = _with_tiling(kernel_blocks(K, geometry, flip=flip), geometry)
+def assemble(prepared: Prepared) -> ConvolutionMatrix:
+    """Return the matrix of a convolution that was prepared in float64."""
+    geometry = prepared.geometry
+    b = np.zeros(()) if prepared.bias is None else prepared.bias
+    weights = _with_tiling(prepared.weights, geometry)
     most = _most_nonzeros(weights, geometry)
     _refuse_beyond_memory(geometry, most)
     indices, data = np.empty(most, _index_type(geometry, most)), np.empty(most)
     counts, constants = _fill_image(weights.astype(np.float64, copy=False), geometry, indices, data)
     nonzeros = _repeat_image(int(counts.sum()), geometry, indices, data)
     return ConvolutionMatrix(
-        _shape(geometry),
-        _row_pointers(np.tile(counts, geometry.images), indices.dtype),
-        indices[:nonzeros],
-        data[:nonzeros],
-        _offset(constants, b, geometry),
-        input_shape,
-        K.shape,
-        geometry.output_shape,
+        shape=_shape(geometry),
+        indptr=_row_pointers(np.tile(counts, geometry.images), indices.dtype),
+        indices=indices[:nonzeros],
+        data=data[:nonzeros],
+        offset=_offset(constants, b, geometry),
+        input_shape=prepared.input_shape,
+        kernel_shape=prepared.convolution.weights.shape,
+        output_shape=geometry.output_shape,
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.geometry.options import parse_settings
+from convcli.geometry.options import parse_options
 from support import reference
 
 FILLS = ("zero", "constant:2.5", "replicate", "reflect", "symmetric", "wrap")
@@ -118,4 +118,4 @@ def random_case(seed):
 
 def geometry_of(V_shape, K_shape, **options):
     """Return the geometry of these options for these shapes."""
-    return parse_settings(**options).geometry(V_shape, K_shape)
+    return parse_options(**options).geometry(V_shape, K_shape)

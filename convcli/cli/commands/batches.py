@@ -35,7 +35,7 @@ def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> t
 
     def with_its_share(request: Request) -> Request:
         threads = request.execution.threads or available_threads()
-        return request.computed(threads=max(1, threads // jobs), cluster=cluster)
+        return request.executed(threads=max(1, threads // jobs), cluster=cluster)
 
     ours = replace(batch, requests=[request.each(with_its_share) for request in batch.requests])
     if cluster is None or batch.show:

@@ -11,7 +11,8 @@ from convcli.errors import OptionError
 
 if TYPE_CHECKING:
     from convcli.arrays import Array
-    from convcli.convolution.request import Request
+    from convcli.convolution.prepared import Prepared
+    from convcli.engine import Execution
 
 THEIRS = "A tensor of yours to be held against ours: .npy, JSON (file or inline), or -."
 
@@ -82,26 +83,38 @@ def check(
         raise OptionError(f"tolerance: expected a finite number of at least 0, given {tolerance:g}")
     request, appearance = sources.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
     V = sources.read_input(sources.image_source(image), appearance, talk)
-    G = sources.read_upstream(asked, request, V, appearance).G
-    held = _compared(request, V, G, given, tolerance, json) if given else _checked(request, V, G, every, json)
+    prepared, execution = request.convolution.at(V.shape, "float64"), request.execution
+    G = sources.read_upstream(asked, prepared, V, appearance, execution).G
+    if given:
+        held = _compared(prepared, V, G, given, tolerance, execution, json)
+    else:
+        held = _checked(prepared, V, G, every, execution, json)
     if not held:
         raise typer.Exit(1)
 
 
-def _checked(request: "Request", V: "Array", G: "Array", every: bool, json: bool) -> bool:
+def _checked(prepared: "Prepared", V: "Array", G: "Array", every: bool, execution: "Execution", json: bool) -> bool:
     from convcli.check.gradcheck import check_gradients
     from convcli.cli.output import show_checks
 
-    checks = check_gradients(request, V, G, every=every)
+    checks = check_gradients(prepared, V, G, every=every, execution=execution)
     show_checks(checks, as_json=json)
     return all(check.holds for check in checks)
 
 
-def _compared(request: "Request", V: "Array", G: "Array", given: dict[str, str], tolerance: float, json: bool) -> bool:
+def _compared(
+    prepared: "Prepared",
+    V: "Array",
+    G: "Array",
+    given: dict[str, str],
+    tolerance: float,
+    execution: "Execution",
+    json: bool,
+) -> bool:
     from convcli.check.comparison import compare
     from convcli.cli.output import show_comparisons
     from convcli.cli.sources import read_tensor
 
-    found = [compare(request, V, G, name, read_tensor(source), tolerance) for name, source in given.items()]
+    found = [compare(prepared, V, G, name, read_tensor(source), tolerance, execution) for name, source in given.items()]
     show_comparisons(found, tolerance, as_json=json)
     return all(comparison.holds for comparison in found)

@@ -55,7 +55,8 @@ def explain(
     request, place = sources.read_request(kernel, words, options.Engine()), parse_at(at)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = sources.read_input(sources.image_source(image), appearance, talk)
-    talk.note(render.geometry_in_words(request.geometry(V.shape)))
-    G = None if of == "output" else sources.read_upstream(upstream, request, V, appearance).G
-    found = explained(request, V, G, of, place)
-    render.show_explanation(found, request.settings.edge, every=every, as_json=json)
+    prepared = request.convolution.at(V.shape, "float64")
+    talk.note(render.geometry_in_words(prepared.geometry))
+    G = None if of == "output" else sources.read_upstream(upstream, prepared, V, appearance).G
+    found = explained(prepared, V, G, of, place)
+    render.show_explanation(found, prepared.geometry.edge, every=every, as_json=json)

@@ -12,7 +12,7 @@ from convcli.errors import OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from convcli.grad.writers import GradientReport
+    from convcli.grad.report import GradientReport
     from convcli.kernels.kernel import Kernel
 
     Save = Callable[[GradientReport, options.Talk], None]
@@ -92,9 +92,11 @@ def grad(
         raise OptionError("--full is for gradients as text, and --step gives a kernel: leave one out")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = stacked([sources.read_input(each, appearance, talk) for each in found], [each.name for each in found])
-    talk.note(render.geometry_in_words(request.geometry(V.shape)))
-    G = sources.read_upstream(upstream, request, V, appearance)
-    report = gradient_report(request.computed(cluster=sources.cluster_of(context, cluster)), V, G, names)
+    prepared = request.convolution.at(V.shape, "float64")
+    talk.note(render.geometry_in_words(prepared.geometry))
+    G = sources.read_upstream(upstream, prepared, V, appearance, request.execution)
+    execution = request.executed(cluster=sources.cluster_of(context, cluster)).execution
+    report = gradient_report(prepared, V, G, names, execution)
     if preview:
         render.preview_gradients(report, talk)
     save(report, talk)
@@ -102,7 +104,7 @@ def grad(
 
 def _names(wrt: str, step: float | None) -> tuple[str, ...]:
     """The gradients to compute: those asked for, or for a step those of the kernel and its bias."""
-    from convcli.convolution.gradients import parse_wrt
+    from convcli.convolution.prepared import parse_wrt
 
     names = parse_wrt(wrt)
     if step is None:
@@ -130,7 +132,7 @@ def _saving_gradients(
 def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwrite: bool) -> "Save":
     """What saves the kernel after a step, once it is known that the file can be written."""
     from convcli.cli.output import destination_of, save_kernel, tell_loss
-    from convcli.convolution.gradients import Gradients
+    from convcli.convolution.prepared import Gradients
     from convcli.files.output_names import kernel_path
     from convcli.grad.descent import stepped
 

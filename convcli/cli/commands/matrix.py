@@ -58,9 +58,8 @@ def matrix(
     chosen = data_format(options.asked_format(format, json=json), destination, FORMATS, terminal=is_terminal())
     if destination.is_stream and chosen in BINARY:
         refuse_terminal()
-    path = kernel_path(destination, request.kernel.name, format_extension(chosen))
+    path = kernel_path(destination, request.name, format_extension(chosen))
     shape = sources.read_shape(image, input_shape, gray=gray).shape
-    talk.note(render.geometry_in_words(request.geometry(shape)))
-    K = request.kernel
-    M = assemble(K.weights, shape, K.bias, request.settings, flip=request.flip)
-    render.save_matrix(M, destination, path, chosen, talk)
+    prepared = request.convolution.at(shape, "float64")
+    talk.note(render.geometry_in_words(prepared.geometry))
+    render.save_matrix(assemble(prepared), destination, path, chosen, talk)

@@ -49,4 +49,6 @@ def plan(
     sources.begin_reading(max_pixels)
     request = sources.read_request(kernel, words, engine)
     V = sources.read_shape(image, input_shape, gray=gray)
-    render.show_forecast(forecast(request, V.shape, computing_type(V.dtype, dtype)), talk, as_json=json)
+    render.show_forecast(
+        forecast(request.convolution, V.shape, computing_type(V.dtype, dtype), request.execution), talk, as_json=json
+    )

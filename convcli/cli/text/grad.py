@@ -9,7 +9,7 @@ from convcli.arrays import FloatArray, planes_of
 from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_in_words
 from convcli.cli.text.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
 from convcli.convolution.formulas import SYMBOLS
-from convcli.grad.writers import GradientReport
+from convcli.grad.report import GradientReport
 
 
 def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:
@@ -20,7 +20,8 @@ def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterat
 
 
 def _gradient_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
-    yield Text(f"V {report.input_shape}  K {report.kernel_shape}  Z {report.geometry.output_shape}")
+    shapes = report.shapes
+    yield Text(f"V {shapes['input']}  K {shapes['kernel']}  Z {shapes['output']}")
     if report.loss is not None:
         yield Text(f"J {report.loss:.10g}")
     for name, tensor in report.tensors.items():

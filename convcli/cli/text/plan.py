@@ -7,7 +7,7 @@ from rich.text import Text
 
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for
 from convcli.convolution.forecast import Forecast
-from convcli.engine import Estimate, Plan, Refusal
+from convcli.engine import Choice, Estimate, Refusal
 
 FORECAST_NAMES = {"output": "Z by", "kernel": "dK by", "input": "dV by"}
 RUNS_SHOWN = 4
@@ -21,24 +21,26 @@ def forecast_text(found: Forecast) -> str:
     for name, fact in _forecast_facts(found):
         facts.add_row(name, Text(fact))
     console = console_for(UNBOUNDED_WIDTH, plain=False)
-    text = captured(console, [facts, Text(), _algorithms(found.plans["output"])], wrap=True)
+    text = captured(console, [facts, Text(), _algorithms(found.output.first)], wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
-    geometry, (top, bottom, left, right) = found.geometry, found.geometry.pads
+    prepared, geometry = found.prepared, found.prepared.geometry
+    top, bottom, left, right = geometry.pads
     y, x = geometry.rows, geometry.columns
-    yield "V", f"{found.input_shape}"
-    yield "K", f"{found.kernel_shape}"
-    yield "Z", f"{geometry.output_shape}, computed in {found.dtype}"
+    K = prepared.convolution.weights.shape
+    yield "V", f"{prepared.input_shape}"
+    yield "K", f"{K}"
+    yield "Z", f"{geometry.output_shape}, computed in {prepared.dtype}"
     yield "pads", f"top {top}, bottom {bottom}, left {left}, right {right}, holding {geometry.edge}"
     yield "receptive field", f"{y.reach} x {x.reach} pixels, {y.stride} x {x.stride} apart"
     for name, runs in found.untouched.items():
         yield f"untouched {name}", _runs(runs)
     yield "multiplications", f"{found.multiplications:,} by the definition"
-    yield "gradients", f"dK {found.kernel_shape}, dV {found.input_shape}, db {found.bias_shape}"
-    for name, plan in found.plans.items():
-        yield FORECAST_NAMES[name], _chosen(plan, found.passes[name])
+    yield "gradients", f"dK {K}, dV {prepared.input_shape}, db {prepared.bias_shape}"
+    for name, (choice, passes) in found.choices.items():
+        yield FORECAST_NAMES[name], _chosen(choice, passes)
 
 
 def _runs(runs: tuple[range, ...]) -> str:
@@ -49,22 +51,22 @@ def _runs(runs: tuple[range, ...]) -> str:
     return f"{shown}{more}: {sum(map(len, runs)):,} in all, where dV is 0"
 
 
-def _chosen(plan: Plan, passes: int) -> str:
-    extent, count = plan.estimate.extent, plan.estimate.extent.count(plan.work.geometry)
-    blocks = "".join(f", {name} {number}" for name, number in plan.estimate.blocks.items())
+def _chosen(choice: Choice, passes: int) -> str:
+    extent, count = choice.estimate.extent, choice.estimate.extent.count(choice.work.geometry)
+    blocks = "".join(f", {name} {number}" for name, number in choice.estimate.blocks.items())
     tiles = f"{count:,} tile{'s' * (count > 1)} of {extent.images} x {extent.rows} x {extent.columns}"
     often = f", {passes} times" if passes > 1 else ""
-    return f"{plan.algorithm} ({plan.chosen_by}) in {plan.work.dtype}: {tiles}{blocks}{often}"
+    return f"{choice.algorithm} ({choice.chosen_by}) in {choice.work.dtype}: {tiles}{blocks}{often}"
 
 
-def _algorithms(plan: Plan) -> Table:
+def _algorithms(choice: Choice) -> Table:
     """What each algorithm would take for Z, the chosen one first."""
     table = Table(box=None, pad_edge=False)
     for heading in ("algorithm", "ms", "multiplications", "moved", "workspace"):
         table.add_column(heading, justify="left" if heading == "algorithm" else "right", no_wrap=True)
     table.add_column("", overflow="fold")
-    for name, answer in [(plan.algorithm, plan.estimate), *plan.others.items()]:
-        table.add_row(*_algorithm(name, answer), style="bold" if name == plan.algorithm else "")
+    for name, answer in [(choice.algorithm, choice.estimate), *choice.others.items()]:
+        table.add_row(*_algorithm(name, answer), style="bold" if name == choice.algorithm else "")
     return table
 
 

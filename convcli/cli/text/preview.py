@@ -15,28 +15,28 @@ from rich.style import Style
 from rich.text import Text
 
 from convcli.apply.combining import Filter
-from convcli.apply.filtering import Filtered
+from convcli.apply.filtering import FilteredImage
 from convcli.arrays import Array
 from convcli.cli.streams import is_terminal
 from convcli.convolution.formulas import SYMBOLS
 from convcli.drawing.thumbnails import Sight, as_picture, fitted, photograph, signed
-from convcli.grad.writers import GradientReport
+from convcli.grad.report import GradientReport
 from convcli.text import in_one_line
 
 
-def filtered_sights(request: Filter, filtered: Filtered) -> list[Sight]:
+def filtered_sights(request: Filter, filtered: FilteredImage) -> list[Sight]:
     """V, K and Z: the image, the kernel, or each that was combined, and what was made, as it was saved."""
     return [
         photograph("V", filtered.image.pixels),
-        *(signed(f"K {in_one_line(kernel.name)}", kernel.weights) for kernel in request.kernels),
+        *(signed(f"K {in_one_line(one.name)}", one.convolution.weights) for one in request.requests),
         photograph("Z", filtered.maps.values),
     ]
 
 
 def gradient_sights(report: GradientReport) -> list[Sight]:
     """V, K and G, and the gradients that have rows and columns."""
-    V, K, G = report.operands
-    given = [photograph("V", V), signed("K", K), signed("G", G)]
+    K = report.prepared.convolution.weights
+    given = [photograph("V", report.V), signed("K", K), signed("G", report.G)]
     return given + [
         signed(SYMBOLS[name], tensor) for name, tensor in report.tensors.items() if min((0, 0, *tensor.shape)[-2:]) > 1
     ]

@@ -1,0 +1,202 @@
+"""The gradients of a convolution, given G = dJ/dZ, on arrays with the engine's axes.
+
+    kernel   dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]
+    input    dV'[l,a,c]  = sum over i, over j,m with j*sy + m*dy = a, over k,n with k*sx + n*dx = c,
+                           of G[i,j,k] * K[i,l,m,n];   dV = (adjoint of the padding)(dV')
+    bias     db[i] = sum over j,k of G[i,j,k]
+
+The input's gradient is itself a convolution, of G. Along one axis, take the padded pixels a = p + s*q of one
+phase p. The taps that reach them have m*d = p (mod s): m = m0 + t*s/g with g = gcd(s, d), and then
+
+    j = q - offset - t*d/g,   offset = (m0*d - p)/s
+
+so that dV' at stride s from p is G correlated with those taps in reverse, at stride 1 and dilation d/g, under
+offset + (T-1)*d/g pads. No zeros are inserted between G's pixels, and every tap that is multiplied meets a G.
+"""
+
+from collections.abc import Iterator
+from math import gcd
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from convcli import engine
+from convcli.arrays import Array, FloatArray
+from convcli.engine import Choice, Execution, Plan
+from convcli.geometry.axes import Axis, Geometry
+from convcli.geometry.edges import EdgeFill, pad_adjoint
+
+
+def kernel_gradient(V: Array, G: Array, plan: Plan, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:
+    """Return dK in ``dtype``."""
+    # The sum over tiles is long: in float32 it would round more than the products do.
+    dK = np.zeros(geometry.kernel_blocks, np.float64)
+    engine.kernel_gradient(V, G, plan, dK)
+    return dK.astype(dtype, copy=False)
+
+
+def bias_gradient(G: Array, bias: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Return db, shaped like the bias' blocks: G summed over every axis along which the bias was repeated."""
+    lacking = G.ndim - bias.ndim
+    repeated = tuple(axis for axis in range(G.ndim) if axis < lacking or bias.shape[axis - lacking] == 1)
+    return np.asarray(G.sum(axis=repeated, dtype=dtype))
+
+
+class InputPlan(Protocol):
+    """How dV is computed."""
+
+    @property
+    def first(self) -> Choice | None:
+        """The choice for the first of its passes; None where no window reads the image itself."""
+
+    @property
+    def passes(self) -> int:
+        """How many passes compute dV over the image itself."""
+
+    def run(self, G: Array, dV: FloatArray) -> None:
+        """Add the gradient to ``dV``, which holds zeros."""
+
+
+def plan_input_gradient(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> InputPlan:
+    """Plan dV for weights K with the engine's axes."""
+    if not geometry.shares_weights:
+        return AdjointPlan(K, engine.plan_input_gradient(geometry, dtype, execution))
+    y, x = geometry.rows, geometry.columns
+    image = _plan_region(K, geometry, _inside(y), _inside(x), dtype, execution)
+    strips = (_plan_region(K, geometry, rows, columns, dtype, execution) for rows, columns in _pad_strips(geometry))
+    return ConvolutionPlan(geometry, image, tuple(strips))
+
+
+class AdjointPlan(NamedTuple):
+    """dV by the adjoint of each tile's windows, for weights that are not shared."""
+
+    K: Array
+    plan: Plan
+
+    @property
+    def first(self) -> Choice | None:
+        """The choice for the first pass."""
+        return self.plan.first
+
+    @property
+    def passes(self) -> int:
+        """How many passes there are."""
+        return len(self.plan.passes)
+
+    def run(self, G: Array, dV: FloatArray) -> None:
+        """Add the gradient to ``dV``."""
+        engine.input_gradient(G, self.K, self.plan, dV)
+
+
+class Phase(NamedTuple):
+    """One of the convolutions of G that make up dV': its weights, its plan, and where its outputs lie in a region."""
+
+    weights: Array
+    plan: Plan
+    place: tuple[slice, slice]
+
+
+class Region(NamedTuple):
+    """A rectangle of padded pixels, and the convolutions that compute dV' there."""
+
+    rows: range
+    columns: range
+    phases: tuple[Phase, ...]
+
+    def run(self, G: Array, out: FloatArray) -> None:
+        """Fill ``out``, which holds zeros, with dV' over this region."""
+        for phase in self.phases:
+            engine.convolve(G, phase.weights, phase.plan, out[..., *phase.place])
+
+
+class ConvolutionPlan(NamedTuple):
+    """dV by convolutions of G: dV' over the image itself, then over each strip of pads, added to what the pads copy."""
+
+    geometry: Geometry
+    image: Region
+    strips: tuple[Region, ...]
+
+    @property
+    def first(self) -> Choice | None:
+        """The choice for the first phase of the stride that reaches the image, or None."""
+        return self.image.phases[0].plan.first if self.image.phases else None
+
+    @property
+    def passes(self) -> int:
+        """How many phases of the stride reach the image."""
+        return len(self.image.phases)
+
+    def run(self, G: Array, dV: FloatArray) -> None:
+        """Add the gradient to ``dV``."""
+        y, x, edge = self.geometry.rows, self.geometry.columns, self.geometry.edge
+        self.image.run(G, dV)
+        for region in self.strips:
+            strip = np.zeros((*dV.shape[:3], len(region.rows), len(region.columns)), dV.dtype)
+            region.run(G, strip)
+            pad_adjoint(strip, y.runs(region.rows, edge), x.runs(region.columns, edge), dV)
+
+
+def _inside(axis: Axis) -> range:
+    return range(axis.before, axis.before + axis.size)
+
+
+def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
+    """Return the padded pixels around the image as rectangles; none where the fill copies nothing."""
+    if not geometry.edge.copies:
+        return []
+    y, x = geometry.rows, geometry.columns
+    above, below = range(y.before), range(y.before + y.size, y.padded)
+    left, right = range(x.before), range(x.before + x.size, x.padded)
+    across = range(x.padded)
+    strips = [(above, across), (below, across), (_inside(y), left), (_inside(y), right)]
+    return [(rows, columns) for rows, columns in strips if rows and columns]
+
+
+def _plan_region(
+    K: Array, geometry: Geometry, rows: range, columns: range, dtype: np.dtype[Any], execution: Execution
+) -> Region:
+    transposed = K.swapaxes(1, 2)
+    return Region(rows, columns, tuple(_plan_phases(transposed, geometry, rows, columns, dtype, execution)))
+
+
+def _plan_phases(
+    transposed: Array, geometry: Geometry, rows: range, columns: range, dtype: np.dtype[Any], execution: Execution
+) -> Iterator[Phase]:
+    for y in _phases(geometry.rows, rows):
+        for x in _phases(geometry.columns, columns):
+            phase = Geometry(
+                images=geometry.images,
+                groups=geometry.groups,
+                in_channels=geometry.out_channels,
+                out_channels=geometry.in_channels,
+                rows=y.axis,
+                columns=x.axis,
+                edge=EdgeFill("constant"),
+            )
+            weights = transposed[..., y.taps, x.taps][..., ::-1, ::-1]
+            yield Phase(weights, engine.plan_output(weights, phase, dtype, execution), (y.place, x.place))
+
+
+class _AxisPhase(NamedTuple):
+    """The padded pixels of one phase of the stride: their place in a span, their taps, and the axis of G."""
+
+    place: slice
+    taps: slice
+    axis: Axis
+
+
+def _phases(axis: Axis, span: range) -> Iterator[_AxisPhase]:
+    """Yield the phases that some tap reaches, as the module's derivation counts them."""
+    common = gcd(axis.stride, axis.dilation)
+    step, dilation = axis.stride // common, axis.dilation // common
+    for first_tap in range(min(step, axis.taps)):
+        offset, residue = divmod(first_tap * axis.dilation, axis.stride)
+        first, last = (-((residue - end) // axis.stride) for end in (span.start, span.stop))
+        if first == last:
+            continue
+        taps = len(range(first_tap, axis.taps, step))
+        before = offset + dilation * (taps - 1) - first
+        after = last - first + dilation * (taps - 1) - axis.output - before
+        place = slice(residue + axis.stride * first - span.start, len(span), axis.stride)
+        upstream = Axis(axis.output, taps, dilation=dilation, before=before, after=after)
+        yield _AxisPhase(place, slice(first_tap, None, step), upstream)

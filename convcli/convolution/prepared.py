@@ -1,0 +1,242 @@
+"""A convolution as values: what was asked for, then what that means for one input.
+
+    convolution = Convolution.of(K, bias, stride=2, padding="same")
+    prepared    = convolution.at(V.shape, V.dtype)
+    plan        = prepared.plan()
+    Z           = prepared.convolve(V, plan)
+
+Each value is immutable and knows strictly more than the one before. The plan that is shown is the plan that runs.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from convcli import engine
+from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, real_array
+from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
+from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
+from convcli.engine import AUTOMATIC, Execution, Plan, Store
+from convcli.errors import OptionError
+from convcli.files.large_arrays import Empty
+from convcli.geometry.axes import Geometry
+from convcli.geometry.edges import EdgeFill
+from convcli.geometry.options import Numbers, Options, parse_options
+from convcli.kernels.kernel import Kernel
+
+WRT = ("kernel", "input", "bias")
+# Sums of weights below this share of their magnitudes are 0: typed weights, and float32, round that much.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution that waits for an input: weights K, bias b and options.
+
+    weights: ``(kh, kw)``, ``(C_out, C_in/groups, kh, kw)`` or ``(C_out, tr, tc, C_in/groups, kh, kw)``.
+    bias: a number, one per output channel, one per output unit, or None.
+    """
+
+    weights: Array
+    bias: Array | None
+    options: Options
+
+    @classmethod
+    def of(
+        cls,
+        K: ArrayLike | Kernel,
+        bias: ArrayLike | None = None,
+        *,
+        stride: Numbers = 1,
+        padding: Numbers = "valid",
+        dilation: Numbers = 1,
+        groups: SupportsIndex = 1,
+        edge: str = "zero",
+        flip: bool = False,
+    ) -> "Convolution":
+        """Parse and validate what ``conv2d`` takes besides V. A Kernel brings its bias and groups along.
+
+        Raises GeometryError for an invalid option, OptionError for a bias or groups that a Kernel has already.
+        """
+        weights, bias, groups = _parameters(K, bias, groups) if isinstance(K, Kernel) else (K, bias, groups)
+        options = parse_options(stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip)
+        return cls(real_array("kernel K", weights), None if bias is None else real_array("bias b", bias), options)
+
+    @property
+    def gain(self) -> float:
+        """The sum of a 2-D kernel's weights, which is what it makes of a constant 1; 0 if the sum is only rounding."""
+        total = float(self.weights.sum())
+        return total if abs(total) > ROUNDING * np.abs(self.weights).sum() else 0.0
+
+    def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
+        """Return the geometry for an input ``(..., C_in, H, W)``.
+
+        Raises GeometryError if the input, the kernel and the options do not fit together.
+        """
+        return self.options.geometry(input_shape, self.weights.shape)
+
+    def at(self, input_shape: tuple[int, ...], dtype: DTypeLike) -> "Prepared":
+        """Return the convolution for an input ``(..., C_in, H, W)``, computed in a float type.
+
+        Raises GeometryError if the input, the kernel, the bias and the options do not fit together.
+        """
+        return _prepared(self, input_shape, self.geometry(input_shape), np.dtype(dtype))
+
+
+def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -> tuple[Any, Any, SupportsIndex]:
+    """Return the weights, bias and groups of a kernel. Raises OptionError if one of them was given as well."""
+    if bias is not None and kernel.bias is not None:
+        raise OptionError("the kernel has a bias: expected no `bias` besides it")
+    if groups not in (1, kernel.groups):
+        raise OptionError(f"the kernel has groups {kernel.groups}: expected no other `groups`, given {groups}")
+    return kernel.weights, kernel.bias if bias is None else bias, kernel.groups
+
+
+# A bias beyond a float's range becomes infinite, as IEEE 754 has it.
+@np.errstate(over="ignore", invalid="ignore")
+def _prepared(
+    convolution: Convolution, input_shape: tuple[int, ...], geometry: Geometry, dtype: np.dtype[Any]
+) -> "Prepared":
+    K, bias = convolution.weights, convolution.bias
+    return Prepared(
+        convolution=convolution,
+        input_shape=input_shape,
+        geometry=geometry,
+        dtype=dtype,
+        weights=kernel_blocks(K, geometry, flip=convolution.options.flip),
+        bias=None if bias is None else bias_blocks(bias, K, geometry, dtype),
+    )
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """dJ/dK, dJ/dV and dJ/db, each with the shape of its parameter; None where not asked for."""
+
+    kernel: FloatArray | None = None
+    input: FloatArray | None = None
+    bias: FloatArray | None = None
+
+
+class GradientPlan(NamedTuple):
+    """Which gradients are computed, and how. kernel, input: None where not asked for."""
+
+    wrt: tuple[str, ...]
+    kernel: Plan | None
+    input: InputPlan | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A convolution of one input shape: everything is checked, nothing is computed.
+
+    input_shape: V's.  dtype: the float type to compute in.
+    weights: K with the engine's axes, flipped if asked for.  bias: broadcasts against the engine's Z; or None.
+    """
+
+    convolution: Convolution
+    input_shape: tuple[int, ...]
+    geometry: Geometry
+    dtype: np.dtype[Any]
+    weights: Array
+    bias: FloatArray | None
+
+    def with_parameters(self, weights: Array, bias: Array | None) -> "Prepared":
+        """Return the same geometry with other weights of the same shape, and another bias or none."""
+        convolution = replace(self.convolution, weights=weights, bias=bias)
+        return _prepared(convolution, self.input_shape, self.geometry, self.dtype)
+
+    def with_edge(self, edge: EdgeFill) -> "Prepared":
+        """Return the same convolution with another edge fill, which leaves every size as it is."""
+        options = self.convolution.options._replace(edge=edge)
+        convolution = replace(self.convolution, options=options)
+        return replace(self, convolution=convolution, geometry=self.geometry._replace(edge=edge))
+
+    def without_bias(self) -> "Prepared":
+        """Return the same convolution without its bias."""
+        return replace(self, convolution=replace(self.convolution, bias=None), bias=None)
+
+    def plan(self, execution: Execution = AUTOMATIC) -> Plan:
+        """Plan Z. Raises OptionError if the requested algorithm refuses."""
+        return engine.plan_output(self.weights, self.geometry, self.dtype, execution)
+
+    def plan_any_kernel(self, execution: Execution = AUTOMATIC) -> Plan:
+        """Plan Z for every kernel of this shape. Raises OptionError if the requested algorithm refuses."""
+        return engine.plan_output_of_any_kernel(self.geometry, self.dtype, execution)
+
+    # Beyond a float's range numbers become infinite, as IEEE 754 has it; infinities less infinities are NaN.
+    @np.errstate(over="ignore", invalid="ignore")
+    def convolve(
+        self, V: Array, plan: Plan, *, stored: np.dtype[Any] | None = None, empty: Empty = np.empty
+    ) -> FloatArray:
+        """Return Z for V, in the array that ``empty`` makes.
+
+        stored: the type of Z; unsigned integers are rounded and clipped to. By default the type that is computed in.
+        """
+        Z = empty(self.geometry.output_blocks, stored or self.dtype)
+        blocks = V.reshape(self.geometry.input_blocks)
+        if Z.dtype == self.dtype:
+            engine.convolve(blocks, self.weights, plan, Z, self.bias)
+        else:
+            self.store(V, plan, lambda part, tile: fill_rounded(tile, ends_of(tile), Z[part]))
+        return Z.reshape(self.geometry.output_shape)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def store(self, V: Array, plan: Plan, store: Store) -> None:
+        """Pass each finished tile of Z to ``store(place, tile)`` once, without an array for Z.
+
+        place: slices of Z as ``Geometry.output_blocks`` has it. Tiles come in any order, from several threads at once,
+        and the taker may overwrite them.
+        """
+        engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.weights, plan, store, self.bias)
+
+    def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
+        """Plan the gradients that ``wrt`` names. Raises OptionError for other names, or if an algorithm refuses."""
+        names = parse_wrt(wrt)
+        kernel = input_ = None
+        if "kernel" in names:
+            kernel = engine.plan_kernel_gradient(self.geometry, self.dtype, execution)
+        if "input" in names:
+            input_ = plan_input_gradient(self.weights, self.geometry, self.dtype, execution)
+        return GradientPlan(names, kernel, input_)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def gradients(self, V: Array, G: ArrayLike, plan: GradientPlan, *, zeros: Empty = np.zeros) -> Gradients:
+        """Return the planned gradients of V and G; ``zeros`` makes the array for dV.
+
+        Raises GeometryError unless G has the shape of Z.
+        """
+        upstream = upstream_blocks(G, self.geometry)
+        kernel = input_ = bias = None
+        if plan.kernel is not None:
+            blocks = V.reshape(self.geometry.input_blocks)
+            dK = kernel_gradient(blocks, upstream, plan.kernel, self.geometry, self.dtype)
+            kernel = flipped(dK.reshape(self.convolution.weights.shape), flip=self.convolution.options.flip)
+        if plan.input is not None:
+            dV = zeros(self.geometry.input_blocks, self.dtype)
+            plan.input.run(upstream, dV)
+            input_ = dV.reshape(self.input_shape)
+        if "bias" in plan.wrt:
+            bias = bias_gradient(upstream, self._bias_or_zeros(), self.dtype).reshape(self.bias_shape)
+        return Gradients(kernel, input_, bias)
+
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        """The shape of db."""
+        return bias_shape(self.convolution.bias, self.convolution.weights.shape)
+
+    def _bias_or_zeros(self) -> FloatArray:
+        if self.bias is not None:
+            return self.bias
+        return bias_blocks(np.zeros(self.bias_shape), self.convolution.weights, self.geometry, self.dtype)
+
+
+def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
+    """Return the names of gradients, each once. Text is split at commas. Raises OptionError for names not in WRT."""
+    names = [name.strip() for name in wrt.split(",")] if isinstance(wrt, str) else wrt
+    for name in names:
+        if name not in WRT:
+            raise OptionError(f"wrt: expected some of {', '.join(WRT)}, given {name!r}")
+    return tuple(dict.fromkeys(names))

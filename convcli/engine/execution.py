@@ -1,0 +1,47 @@
+"""How a convolution is executed: by which algorithm, on how many threads, in how much memory."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convcli.engine.algorithms import CONVOLUTIONS
+from convcli.engine.interface import Estimate
+from convcli.engine.threads import WORTH_THREADS, available_threads
+from convcli.errors import OptionError
+
+if TYPE_CHECKING:
+    from convcli.engine.cluster import Cluster
+
+AUTO = "auto"
+# Bytes of workspace per thread.
+MEMORY = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a convolution is executed.
+
+    algorithm: a name in CONVOLUTIONS, or AUTO for the quickest.
+    threads: how many compute; None for one per processor.
+    memory: bytes of workspace per thread, besides input and output.
+    cluster: its workers compute the tiles, one thread each; the result is the same to the last bit.
+    """
+
+    algorithm: str = AUTO
+    threads: int | None = None
+    memory: int = MEMORY
+    cluster: "Cluster | None" = None
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in (AUTO, *CONVOLUTIONS):
+            raise OptionError(f"unknown algorithm {self.algorithm!r}: expected {AUTO}, {', '.join(CONVOLUTIONS)}")
+        for name, count in (("threads", self.threads), ("memory", self.memory)):
+            if count is not None and (not isinstance(count, int) or count < 1):
+                raise OptionError(f"{name}: expected an integer of at least 1, given {count!r}")
+
+    def threads_for(self, estimate: Estimate) -> int:
+        """Return the number of threads that the estimated work is worth."""
+        worth = estimate.seconds > WORTH_THREADS
+        return (self.threads or available_threads()) if worth else 1
+
+
+AUTOMATIC = Execution()

@@ -1,0 +1,132 @@
+"""The public library: its names, its shared parameters, its examples, and the values that it carries."""
+
+import ast
+import doctest
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.reference import assert_same
+
+import convcli
+from convcli import (
+    Convolution,
+    Execution,
+    conv2d,
+    conv2d_check,
+    conv2d_compare,
+    conv2d_explain,
+    conv2d_grad,
+    conv2d_matrix,
+    conv2d_plan,
+    load_kernel,
+)
+from convcli.errors import OptionError
+from convcli.kernels.kernel import Kernel
+
+CALLS = [conv2d, conv2d_grad, conv2d_matrix, conv2d_plan, conv2d_explain, conv2d_check, conv2d_compare]
+GEOMETRY = ["bias", "stride", "padding", "dilation", "groups", "edge", "flip"]
+EXECUTION = ["algorithm", "threads", "memory"]
+V = np.arange(48.0).reshape(3, 4, 4)
+K = np.array([[1.0, 2.0], [-3.0, 5.0]])
+
+
+def test_every_public_name_can_be_imported():
+    for name in convcli.__all__:
+        assert getattr(convcli, name) is not None
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse(Path(convcli.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert seen == convcli._HOMES
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+def test_shared_parameters_agree(call):
+    """The same order, default and annotation in every call."""
+    reference, parameters = inspect.signature(conv2d).parameters, inspect.signature(call).parameters
+    shared = [name for name in parameters if name in GEOMETRY + EXECUTION]
+    assert shared == [name for name in GEOMETRY + EXECUTION if name in parameters]
+    assert set(GEOMETRY) <= set(shared)
+    for name in shared:
+        assert parameters[name].default == reference[name].default, name
+        assert parameters[name].annotation == reference[name].annotation, name
+        assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY or name == "bias"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+def test_examples_run(call):
+    names = {"np": np, **{name: getattr(convcli, name) for name in convcli.__all__}}
+    found = doctest.DocTestFinder(recurse=False).find(call, globs=names)
+    results = [doctest.DocTestRunner().run(test) for test in found]
+    assert sum(result.attempted for result in results) > 0
+    assert not any(result.failed for result in results)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+def test_help_names_every_parameter(call):
+    """A section of shared parameters counts for all that it names."""
+    documented = call.__doc__.partition("Parameters\n")[2].partition("Returns\n")[0]
+    missing = [name for name in inspect.signature(call).parameters if name not in documented.replace(",", " ").split()]
+    assert not missing
+
+
+def test_values_are_carried_from_stage_to_stage():
+    convolution = Convolution.of(K, stride=2, padding="same")
+    prepared = convolution.at(V.shape, V.dtype)
+    plan = prepared.plan(Execution("direct"))
+    assert plan.first.algorithm == "direct"
+    assert_same(prepared.convolve(V, plan), conv2d(V, K, stride=2, padding="same"))
+    G = np.arange(12.0).reshape(3, 2, 2)
+    gradients = prepared.gradients(V, G, prepared.plan_gradients("kernel,input"))
+    expected = conv2d_grad(V, K, G, stride=2, padding="same")
+    assert_same(gradients.kernel, expected.kernel)
+    assert_same(gradients.input, expected.input)
+    assert gradients.bias is None
+
+
+def test_a_kernel_brings_its_bias_and_groups():
+    weights = np.arange(24.0).reshape(6, 1, 2, 2)
+    kernel = Kernel("bank", weights, np.arange(6.0), groups=3)
+    assert_same(conv2d(V, kernel), conv2d(V, weights, np.arange(6.0), groups=3))
+    assert_same(conv2d(V, load_kernel("laplacian")), conv2d(V, load_kernel("laplacian").weights))
+
+
+def test_what_a_kernel_has_is_not_given_again():
+    kernel = Kernel("bank", np.ones((6, 1, 2, 2)), np.arange(6.0), groups=3)
+    with pytest.raises(OptionError, match="the kernel has a bias: expected no `bias` besides it"):
+        conv2d(V, kernel, np.zeros(6))
+    with pytest.raises(OptionError, match="the kernel has groups 3: expected no other `groups`, given 2"):
+        conv2d(V, kernel, groups=2)
+
+
+def test_explanations_add_up():
+    G = np.arange(27.0).reshape(3, 3, 3)
+    gradients = conv2d_grad(V, K, G)
+    assert conv2d_explain(V, K, (2, 1, 0)).total == conv2d(V, K)[2, 1, 0]
+    assert conv2d_explain(V, K, (0, 1), of="kernel", G=G).total == gradients.kernel[0, 1]
+    assert conv2d_explain(V, K, (1, 2, 3), of="input", G=G).total == gradients.input[1, 2, 3]
+
+
+def test_checks_hold():
+    checks = conv2d_check(V, K, stride=2, edge="reflect", padding=1, every=True)
+    assert [check.tensor for check in checks] == ["output", "kernel", "input", "bias", "kernel", "input"]
+    assert all(check.holds for check in checks)
+
+
+def test_comparisons_name_the_confusion():
+    flipped = conv2d_grad(V, K, np.ones((3, 3, 3)), flip=True)
+    right, wrong = conv2d_compare(V, K, {"output": conv2d(V, K), "input": flipped.input})
+    assert (right.holds, right.confusion) == (True, None)
+    assert (wrong.holds, wrong.confusion) == (False, "for the flipped kernel")
+    with pytest.raises(OptionError, match="theirs: expected output, kernel, input, bias, given 'dX'"):
+        conv2d_compare(V, K, {"dX": V})
+
+
+def test_plans_compute_nothing():
+    found = conv2d_plan((64, 5000, 5000), np.broadcast_to(1.0, (64, 64, 3, 3)), padding="same")
+    assert found.prepared.geometry.output_shape == (64, 5000, 5000)
+    assert found.output.first.algorithm in {"winograd", "im2col"}
