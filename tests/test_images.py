@@ -3,6 +3,10 @@
 import os
 import struct
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,13 +22,14 @@ from PIL.ExifTags import IFD, Base
 from convcli.arrays import Array
 from convcli.cli.options import MOST_PIXELS
 from convcli.errors import FileError, OptionError
+from convcli.files.source import Source
 from convcli.pictures.formats import FORMATS, Format, format_of
 from convcli.pictures.gray import to_gray
 from convcli.pictures.image import Image, Metadata
 from convcli.pictures.metadata import metadata_losses
 from convcli.pictures.orientation import upright_array, upright_picture
-from convcli.pictures.pixel_limit import limit_pixels, pixel_limit
-from convcli.pictures.reading import iter_frames, read_header, read_image
+from convcli.pictures.pixel_limit import limited_pixels
+from convcli.pictures.reading import iter_frames, read_header, read_image, read_tensor
 from convcli.pictures.writing import encode_image
 
 HEIGHT, WIDTH = 5, 7
@@ -345,20 +350,73 @@ def test_what_is_no_picture_is_an_error(data: bytes, reason: str) -> None:
     assert str(caught.value) == f"cannot read <bytes>: {reason}"
 
 
-def test_decompression_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = encoded(picture("RGB"), "PNG")
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
-    assert pixel_limit() == MOST_PIXELS == 178_956_970
-    limit_pixels(35)
-    assert read_image(data).warnings == ()
-    limit_pixels(34)
-    for decode in (read_image, read_header, lambda given: next(iter_frames(given))):
-        with pytest.raises(FileError) as caught:
-            decode(data)
-        reason = "it has 35 pixels, more than the limit of 34: --max-pixels 35 reads it"
-        assert str(caught.value) == f"cannot read <bytes>: {reason}"
-    limit_pixels(0)
-    assert (pixel_limit(), read_image(data).warnings) == (0, ())
+VERBS = (read_image, read_header, read_tensor, lambda given: next(iter_frames(given)))
+BEYOND = "cannot read <bytes>: it has 35 pixels, more than the limit of 34: --max-pixels 35 reads it"
+
+
+def limited(most: int | None, data: bytes = encoded(picture("RGB"), "PNG")) -> Source:
+    """Return a source whose pictures may have so many pixels; by default one with 35."""
+    return replace(Source.of_bytes(data), max_pixels=most)
+
+
+@pytest.mark.parametrize("read", VERBS)
+def test_a_picture_beyond_the_limit_of_its_source_is_refused(read: Any) -> None:
+    with pytest.raises(FileError) as caught:
+        read(limited(34))
+    assert str(caught.value) == BEYOND
+    for most in (35, 0, None):
+        read(limited(most))
+        assert read_image(limited(most)).warnings == ()
+
+
+def test_the_default_limit_is_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_PIXELS == 2 * PIL.Image.MAX_IMAGE_PIXELS == 178_956_970
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 17)
+    with pytest.raises(FileError) as caught:
+        read_image(limited(None))
+    assert str(caught.value) == BEYOND
+    assert read_image(limited(35)).pixels.shape == (3, HEIGHT, WIDTH)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", None)
+    assert read_image(limited(None)).pixels.shape == (3, HEIGHT, WIDTH)
+
+
+def test_a_limit_below_0_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"^max pixels: expected a number of at least 0, given -1$"):
+        limited(-1)
+
+
+@pytest.mark.parametrize("pillows", [17, 17.5, None])
+def test_every_thread_has_its_own_limit(pillows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", pillows)
+    data, together = encoded(picture("RGB"), "PNG"), threading.Barrier(4)
+
+    def is_refused(limit: AbstractContextManager[Any]) -> bool:
+        try:
+            with limit:
+                together.wait(10)
+                PIL.Image.open(BytesIO(data))
+        except (ValueError, PIL.Image.DecompressionBombError):
+            return True
+        finally:
+            together.wait(10)
+        return False
+
+    limits = [limited_pixels(34), limited_pixels(35), limited_pixels(0), nullcontext()]
+    with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
+        # Pillow warns the thread that has none of our limits.
+        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+        assert list(pool.map(is_refused, limits)) == [True, False, False, pillows == 17]
+    assert PIL.Image.MAX_IMAGE_PIXELS is pillows
+
+
+def test_a_limit_that_the_program_sets_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
+    frames = iter_frames(limited(35))
+    next(frames)
+    assert PIL.Image.MAX_IMAGE_PIXELS == 100
+    with limited_pixels(35):
+        PIL.Image.MAX_IMAGE_PIXELS = 50
+    assert PIL.Image.MAX_IMAGE_PIXELS == 50
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])

@@ -4,7 +4,6 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
-import PIL.Image
 import pytest
 from support.command_line import pixels, save_picture
 from support.requests import request_of
@@ -18,7 +17,6 @@ from convcli.files.output_names import destination_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
 from convcli.kernels.loading import load_kernel
-from convcli.pictures.pixel_limit import limit_pixels
 
 
 class Worker:
@@ -108,18 +106,8 @@ def test_a_lost_cluster_is_not_an_error_of_the_image(folder):
     assert not (folder / "out").exists()
 
 
-class Unlimited(Worker):
-    """A worker process that has not got the limit of pixels yet."""
-
-    def call(self, work, item):
-        limit_pixels(0)
-        return super().call(work, item)
-
-
-def test_the_pixel_limit_is_that_of_the_caller(folder, monkeypatch):
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
-    limit_pixels(71)
-    refused = process_remotely(Unlimited(), batch("out/"), Source.of_file("0.png"))
-    assert str(refused.error) == (
-        "cannot read 0.png: it has 72 pixels, more than the limit of 71: --max-pixels 72 reads it"
-    )
+def test_the_pixel_limit_goes_with_the_source(folder):
+    worker, source = Worker(), replace(Source.of_file("0.png"), max_pixels=71)
+    refused = process_remotely(worker, batch("out/"), source)
+    reason = "it has 72 pixels, more than the limit of 71: --max-pixels 72 reads it"
+    assert (str(refused.error), worker.calls) == (f"cannot read 0.png: {reason}", 1)

@@ -16,7 +16,6 @@ from convcli.errors import ConvcliError
 from convcli.files.kinds import HEAD, Kind, kind_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
-from convcli.pictures.pixel_limit import limit_pixels, pixel_limit
 
 # Bytes of the largest file that is sent whole. Schedulers hold their tasks, so of a larger one only bands are sent.
 MOST_SENT = 256 << 20
@@ -26,9 +25,7 @@ class RemoteJob(NamedTuple):
     """What a worker needs to process one file."""
 
     batch: Batch
-    name: str
-    data: bytes
-    max_pixels: int
+    source: Source
 
 
 class RemoteResult(NamedTuple):
@@ -52,7 +49,7 @@ def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
             return Outcome(source, skipped=True)
     except ConvcliError as error:
         return Outcome(source, error=error)
-    result = cluster.call(_process, RemoteJob(_for_worker(batch), source.name, data, pixel_limit()))
+    result = cluster.call(_process, RemoteJob(_for_worker(batch), replace(source, read=partial(bytes, data))))
     return _save(batch, result._replace(outcome=result.outcome._replace(source=source)))
 
 
@@ -74,11 +71,9 @@ def _for_worker(batch: Batch) -> Batch:
 
 
 def _process(job: RemoteJob) -> RemoteResult:
-    limit_pixels(job.max_pixels)
     contents: dict[Path, bytes] = {}
     batch = replace(job.batch, destination=replace(job.batch.destination, opener=partial(_open_in_memory, contents)))
-    source = Source.of_bytes(job.data, job.name)
-    return RemoteResult(batch.process(source)._replace(source=Source.of_file(job.name)), contents)
+    return RemoteResult(batch.process(job.source)._replace(source=replace(job.source, read=None)), contents)
 
 
 @contextmanager

@@ -66,8 +66,6 @@ class _Caught(Warning, metaclass=_InCatchingThreads):
 @contextmanager
 def _filter_in_place() -> Iterator[None]:
     warnings.filterwarnings("always", category=_Caught, module=_MODULES)
-    # Pillow warns about half of the pixels that it refuses.
-    warnings.filterwarnings("ignore", "Image size .* exceeds limit", _Caught, _MODULES)
     try:
         yield
     finally:

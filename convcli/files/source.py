@@ -7,6 +7,7 @@ from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 
+from convcli.errors import OptionError
 from convcli.files.file_bytes import read_file
 
 
@@ -16,12 +17,18 @@ class Source:
 
     name: what the user calls it.  label: what errors call it.
     path: what outputs are named after; also the file itself, unless ``read`` gives the bytes instead.
+    max_pixels: the most that a picture in it may have, or one frame of several; 0 is no limit, None is Pillow's limit.
     """
 
     name: str
     label: str
     path: Path
     read: Callable[[], bytes] | None = None
+    max_pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_pixels is not None:
+            require_pixel_limit(self.max_pixels)
 
     @classmethod
     def of(cls, given: "SourceLike") -> "Source":
@@ -47,3 +54,9 @@ class Source:
 
 
 SourceLike = Source | str | os.PathLike[str] | bytes
+
+
+def require_pixel_limit(most: int) -> None:
+    """Raise OptionError for a number of pixels below 0."""
+    if most < 0:
+        raise OptionError(f"max pixels: expected a number of at least 0, given {most}")

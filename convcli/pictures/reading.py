@@ -16,7 +16,7 @@ from convcli.files.npy_files import load_npy
 from convcli.files.source import Source, SourceLike
 from convcli.pictures.frames import picture_frames
 from convcli.pictures.image import Header, Image
-from convcli.pictures.pixel_limit import explained_refusals
+from convcli.pictures.pixel_limit import limited_pixels
 
 
 def read_image(given: SourceLike) -> Image:
@@ -26,7 +26,7 @@ def read_image(given: SourceLike) -> Image:
     Raises FileError if the source is missing, broken or none of these; JsonError for JSON that is no tensor.
     """
     source = Source.of(given)
-    with _reading(source.label) as messages, _frames(source) as frames:
+    with _reading(source) as messages, _frames(source) as frames:
         image = frames[0].decode()
         if len(frames) > 1:
             loss = f"{len(frames)} frames: only the first is read (apply --all-frames reads each)"
@@ -41,10 +41,11 @@ def iter_frames(given: SourceLike) -> Iterator[Image]:
     """
     source = Source.of(given)
     with ExitStack() as opened:
-        with _reading(source.label) as messages:
+        with _reading(source) as messages:
             frames = opened.enter_context(_frames(source))
         for number, frame in enumerate(frames, 1):
-            with _reading(source.label if number == 1 else f"frame {number} of {source.label}") as more:
+            label = source.label if number == 1 else f"frame {number} of {source.label}"
+            with _reading(replace(source, label=label)) as more:
                 image = frame.decode()
             yield _with_warnings(image, messages + more)
             messages = []
@@ -53,7 +54,7 @@ def iter_frames(given: SourceLike) -> Iterator[Image]:
 def read_header(given: SourceLike) -> Header:
     """Return what ``read_image`` would give, from the header alone; raise the same errors."""
     source = Source.of(given)
-    with _reading(source.label), _frames(source) as frames:
+    with _reading(source), _frames(source) as frames:
         return frames[0].header()._replace(frames=len(frames))
 
 
@@ -63,7 +64,7 @@ def read_tensor(given: SourceLike) -> Array:
     An ``.npy`` file is memory-mapped. Raises the errors of ``read_image``.
     """
     source = Source.of(given)
-    with _reading(source.label), _frames(source) as frames:
+    with _reading(source), _frames(source) as frames:
         first = frames[0]
         return first.array if isinstance(first, _ArrayFrame) else first.decode().pixels
 
@@ -95,9 +96,9 @@ class _ArrayFrame(NamedTuple):
 
 
 @contextmanager
-def _reading(label: str) -> Iterator[list[str]]:
+def _reading(source: Source) -> Iterator[list[str]]:
     """Yield a list that gets what libraries warn of; what goes wrong is a FileError or a JsonError."""
-    with reading(label), explained_refusals(), caught_warnings() as messages:
+    with reading(source.label), limited_pixels(source.max_pixels), caught_warnings() as messages:
         yield messages
 
 

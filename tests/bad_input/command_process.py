@@ -24,13 +24,11 @@ LARGEST_FILE = 64 << 20
 
 def serve(main, requests, answers):
     """Run the command in each line of JSON, and answer with a line of JSON."""
-    from convcli.cli import sources
 
     # Building the commands again takes longer than running one.
     typer.main.get_command = cache(typer.main.get_command)
     for line in requests:
         request = json.loads(line)
-        sources._stdin.cache_clear()
         os.chdir(request["folder"])
         sys.argv = ["convcli", *request["arguments"]]
         answers.write(json.dumps(run(main, request["stdin"].encode("latin-1"))) + "\n")

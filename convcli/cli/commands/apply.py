@@ -104,11 +104,11 @@ def apply(
 
     pictures = images or []
     refuse_second_stdin([*pictures, *kernels, files.listed or ""])
-    sources.begin_reading(max_pixels)
+    inputs = sources.begin_reading(max_pixels)
     if output == STREAM:
         _refuse_stdout(json)
-    found = sources.image_sources(pictures, files.listed, null=files.null)
-    requests = [sources.read_request(source, words, engine) for source in kernels]
+    found = inputs.image_sources(pictures, files.listed, null=files.null)
+    requests = [inputs.read_request(source, words, engine) for source in kernels]
     destination = render.destination_of(output, overwrite=overwrite, skip_existing=files.skip_existing)
     batch = Batch(
         [Combination(requests, combine)] if combine is not None else requests,

@@ -78,15 +78,16 @@ def check(
     given = {name: source for name, source in theirs.items() if source is not None}
     asked = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.source_of(asked), *given.values()])
-    sources.begin_reading(max_pixels)
+    inputs = sources.begin_reading(max_pixels)
     if not 0 <= tolerance < inf:
         raise OptionError(f"tolerance: expected a finite number of at least 0, given {tolerance:g}")
-    request, appearance = sources.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
-    V = sources.read_input(sources.image_source(image), appearance, talk)
+    request, appearance = inputs.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
+    V = sources.read_input(inputs.image_source(image), appearance, talk)
     prepared, execution = request.convolution.at(V.shape, "float64"), request.execution
-    G = sources.read_upstream(asked, prepared, V, appearance, execution).G
+    G = inputs.read_upstream(asked, prepared, V, appearance, execution).G
     if given:
-        held = _compared(prepared, V, G, given, tolerance, execution, json)
+        tensors = {name: inputs.read_tensor(source) for name, source in given.items()}
+        held = _compared(prepared, V, G, tensors, tolerance, execution, json)
     else:
         held = _checked(prepared, V, G, every, execution, json)
     if not held:
@@ -106,15 +107,14 @@ def _compared(
     prepared: "Prepared",
     V: "Array",
     G: "Array",
-    given: dict[str, str],
+    tensors: dict[str, "Array"],
     tolerance: float,
     execution: "Execution",
     json: bool,
 ) -> bool:
     from convcli.check.comparison import compare
     from convcli.cli.output import show_comparisons
-    from convcli.cli.sources import read_tensor
 
-    found = [compare(prepared, V, G, name, read_tensor(source), tolerance, execution) for name, source in given.items()]
+    found = [compare(prepared, V, G, name, tensor, tolerance, execution) for name, tensor in tensors.items()]
     show_comparisons(found, tolerance, as_json=json)
     return all(comparison.holds for comparison in found)

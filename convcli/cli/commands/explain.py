@@ -51,12 +51,12 @@ def explain(
     from convcli.explain.explanation import parse_at
 
     refuse_second_stdin([image, kernel, options.source_of(upstream)])
-    sources.begin_reading(max_pixels)
-    request, place = sources.read_request(kernel, words, options.Engine()), parse_at(at)
+    inputs = sources.begin_reading(max_pixels)
+    request, place = inputs.read_request(kernel, words, options.Engine()), parse_at(at)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = sources.read_input(sources.image_source(image), appearance, talk)
+    V = sources.read_input(inputs.image_source(image), appearance, talk)
     prepared = request.convolution.at(V.shape, "float64")
     talk.note(render.geometry_in_words(prepared.geometry))
-    G = None if of == "output" else sources.read_upstream(upstream, prepared, V, appearance).G
+    G = None if of == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
     found = explained(prepared, V, G, of, place)
     render.show_explanation(found, prepared.geometry.edge, every=every, as_json=json)

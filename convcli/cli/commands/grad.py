@@ -81,9 +81,9 @@ def grad(
     from convcli.grad.report import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
-    sources.begin_reading(max_pixels)
-    found, names = sources.image_sources(images, None, null=False), _names(wrt, step)
-    request, asked = sources.read_request(kernel, words, engine), options.asked_format(format, json=json)
+    inputs = sources.begin_reading(max_pixels)
+    found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
+    request, asked = inputs.read_request(kernel, words, engine), options.asked_format(format, json=json)
     if step is None:
         save = _saving_gradients(request.kernel, names, output, asked, found[0].path, overwrite, full)
     else:
@@ -94,7 +94,7 @@ def grad(
     V = stacked([sources.read_input(each, appearance, talk) for each in found], [each.name for each in found])
     prepared = request.convolution.at(V.shape, "float64")
     talk.note(render.geometry_in_words(prepared.geometry))
-    G = sources.read_upstream(upstream, prepared, V, appearance, request.execution)
+    G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     execution = request.executed(cluster=sources.cluster_of(context, cluster)).execution
     report = gradient_report(prepared, V, G, names, execution)
     if preview:

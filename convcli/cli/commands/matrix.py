@@ -52,14 +52,14 @@ def matrix(
     from convcli.matrix.writers import BINARY, FORMATS
 
     refuse_second_stdin([image or "", kernel])
-    sources.begin_reading(max_pixels)
-    request = sources.read_request(kernel, words, options.Engine())
+    inputs = sources.begin_reading(max_pixels)
+    request = inputs.read_request(kernel, words, options.Engine())
     destination = render.destination_of(output, overwrite=overwrite)
     chosen = data_format(options.asked_format(format, json=json), destination, FORMATS, terminal=is_terminal())
     if destination.is_stream and chosen in BINARY:
         refuse_terminal()
     path = kernel_path(destination, request.name, format_extension(chosen))
-    shape = sources.read_shape(image, input_shape, gray=gray).shape
+    shape = inputs.read_shape(image, input_shape, gray=gray).shape
     prepared = request.convolution.at(shape, "float64")
     talk.note(render.geometry_in_words(prepared.geometry))
     render.save_matrix(assemble(prepared), destination, path, chosen, talk)

@@ -46,9 +46,9 @@ def plan(
     from convcli.convolution.forecast import forecast
 
     refuse_second_stdin([image or "", kernel])
-    sources.begin_reading(max_pixels)
-    request = sources.read_request(kernel, words, engine)
-    V = sources.read_shape(image, input_shape, gray=gray)
+    inputs = sources.begin_reading(max_pixels)
+    request = inputs.read_request(kernel, words, engine)
+    V = inputs.read_shape(image, input_shape, gray=gray)
     render.show_forecast(
         forecast(request.convolution, V.shape, computing_type(V.dtype, dtype), request.execution), talk, as_json=json
     )
