@@ -1,4 +1,4 @@
-"""The array types that signatures use, and arrays at the door: what is taken, and in what type it is computed."""
+"""Array types for signatures, and the conversion of arrays: what is accepted, and the type to compute in."""
 
 from math import isfinite, isnan
 from typing import Any
@@ -18,7 +18,7 @@ ROUNDED_TO = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
-    """The value as an array of real numbers; GeometryError where it is ragged, complex, text or objects."""
+    """Return the value as an array of real numbers. Raises GeometryError if it is ragged, complex, text or objects."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -29,14 +29,17 @@ def real_array(name: str, value: ArrayLike) -> Array:
 
 
 def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:
-    """float32 for what float32 holds exactly (itself, and 8- and 16-bit numbers), float64 for the rest."""
+    """Return the float type to compute in: the requested one, or by default one that holds ``stored`` exactly.
+
+    float32 holds float32 and 8- and 16-bit integers; the rest is computed in float64.
+    """
     if requested is None:
         return COMPUTED_IN[0] if np.can_cast(stored, np.float32) else COMPUTED_IN[1]
     return _one_of(COMPUTED_IN, requested)
 
 
 def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:
-    """What an output is kept in: a type of ROUNDED_TO if that was requested, else what it is computed in."""
+    """Return the type of the output: a requested type of ROUNDED_TO, or else the type to compute in."""
     return computing_type(stored, None) if requested is None else _one_of(COMPUTED_IN + ROUNDED_TO, requested)
 
 
@@ -59,9 +62,9 @@ def _name_of_type(requested: DTypeLike) -> str:
 
 
 def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> None:
-    """Round half to even and clip to the range of out's integer type; NaN becomes 0. The numbers are used up.
+    """Fill ``out`` with numbers rounded half to even and clipped to its integer type; NaN becomes 0.
 
-    ends: the least and the greatest of them, as ``ends_of`` gives them.
+    The numbers are overwritten.  ends: their minimum and maximum, as ``ends_of`` returns them.
     """
     limits, (low, high) = np.iinfo(out.dtype), ends
     if isnan(low):
@@ -73,28 +76,28 @@ def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> 
 
 
 def ends_of(numbers: FloatArray) -> tuple[float, float]:
-    """The least and the greatest; NaN and NaN where one of them is NaN."""
+    """Return the minimum and the maximum; both are NaN if any number is NaN."""
     return float(numbers.min()), float(numbers.max())
 
 
 def in_native_order(array: Array) -> Array:
-    """The array, in this machine's byte order; a copy only if it was in the other."""
+    """Return the array in this machine's byte order; a copy only if it was in the other."""
     return np.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def planes_of(tensor: Array) -> Array:
-    """``(planes, rows, columns)``: a vector is one row, and a number one of one."""
+    """Return the tensor as ``(planes, rows, columns)``: a vector is one row, a number is one row of one."""
     rows = np.atleast_2d(tensor)
     return rows.reshape(-1, *rows.shape[-2:])
 
 
 def finite_or_none(number: float | None) -> float | None:
-    """The number, or None for NaN and infinity, which JSON does not have."""
+    """Return the number, or None for NaN and infinity, which JSON cannot hold."""
     return number if number is not None and isfinite(number) else None
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:
-    """Index of the first NaN or infinity of a real array, in row-major order; None where all are finite."""
+    """Return the index of the first NaN or infinity, in row-major order; None if all numbers are finite."""
     finite = np.isfinite(values)
     if finite.all():
         return None

@@ -15,7 +15,7 @@ from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
-from convcli.geometry.edges import RULES, EdgeFill
+from convcli.geometry.edges import EDGE_RULES, EdgeFill
 from convcli.geometry.options import PADDING_RULES
 
 # Two numbers are a multiple of two others too often.
@@ -132,7 +132,7 @@ def _other_pads(geometry: Geometry) -> Iterator[tuple[str, tuple[int, int, int, 
 
 
 def _other_fills(edge: EdgeFill) -> Iterator[EdgeFill]:
-    yield from (EdgeFill(rule) for rule in RULES if EdgeFill(rule) != edge)
+    yield from (EdgeFill(rule) for rule in EDGE_RULES if EdgeFill(rule) != edge)
 
 
 def _other_parameters(convolution: Convolution) -> Iterator[tuple[str, Convolution]]:

@@ -1,4 +1,4 @@
-"""The formulas of Z and its gradients, as they read for one kernel rank, one batch, and one direction of taps."""
+"""The formulas of Z and its gradients, written for the kernel rank, the batch axes and the direction of the taps."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
 
 
 def index_letters(name: str, rank: int) -> list[str]:
-    """The letters of the formulas for a gradient's axes; batch axes are ``batch``, ``batch2``, ..."""
+    """Return the letters of a gradient's axes in the formulas; batch axes are ``batch``, ``batch2``, ..."""
     if name == "kernel":
         return list(KERNEL_LETTERS[rank])
     if name == "bias":
@@ -20,7 +20,7 @@ def index_letters(name: str, rank: int) -> list[str]:
 
 
 def output_letters(kernel_rank: int) -> str:
-    """The letters of Z's axes after those of a batch: a 2-D kernel makes of channel l channel l."""
+    """Return the letters of Z's axes after the batch axes: a 2-D kernel maps channel l to channel l."""
     return "ljk" if kernel_rank == 2 else "ijk"
 
 
@@ -49,7 +49,7 @@ class Formulas(NamedTuple):
         return self._kernel() if name == "kernel" else self._input()
 
     def output(self, bias_rank: int | None) -> str:
-        """The formula of Z, with a bias of this rank or with none."""
+        """Return the formula of Z, with a bias of this rank or without one."""
         summed = ",".join(letter for letter in self._weights if letter in "lmn" and letter not in self._output)
         place = "" if bias_rank is None else f"b{_bracketed(self._bias_letters(bias_rank))} + "
         return (
@@ -58,7 +58,7 @@ class Formulas(NamedTuple):
 
     @property
     def input_sum(self) -> str:
-        """What dV'[l,a,c] is, for a pixel of the padded input."""
+        """The sum that is dV'[l,a,c], the gradient of a padded pixel."""
         place = index_letters("input", self.input_rank)
         letters = [*self._output, *self._weights]
         summed = ",".join(dict.fromkeys(letter for letter in letters if letter.isalpha() and letter not in place))
@@ -91,7 +91,7 @@ class Formulas(NamedTuple):
 
     @property
     def _output(self) -> list[str]:
-        """The letters of Z's axes: a 2-D kernel makes one channel of each."""
+        """The letters of Z's axes."""
         return [*self._batch, *output_letters(self.kernel_rank)]
 
     @property

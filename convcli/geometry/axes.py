@@ -16,14 +16,14 @@ from convcli.arrays import IntArray
 from convcli.errors import GeometryError
 from convcli.geometry.edges import EdgeFill, Runs, inner_run, runs, sources
 
-# Beyond so many, arrays of a number for each take too long and too much.
-MOST_LOOKED_AT = 1 << 24
+# Beyond this many padded pixels, arrays with one number per pixel take too much time and memory.
+MOST_SEARCHED = 1 << 24
 
 
 class Axis(NamedTuple):
-    """One axis in pixels: input extent, kernel extent, stride, dilation, and the pads before and after.
+    """The geometry of one axis, in pixels: input extent, kernel extent, stride, dilation, and pads before and after.
 
-    Pads a user gave are never negative; those of a gradient may be, and then they crop.
+    Pads that a user gives are never negative. Those of a gradient may be, and then they crop.
     """
 
     size: int
@@ -49,45 +49,45 @@ class Axis(NamedTuple):
         return (self.padded - self.reach) // self.stride + 1
 
     def window(self, outputs: range) -> range:
-        """The padded pixels that these outputs read, first to last."""
+        """Return the padded pixels that these outputs read, from the first to the last."""
         return range(outputs.start * self.stride, (outputs.stop - 1) * self.stride + self.reach)
 
     def sources(self, padded: range, edge: EdgeFill) -> IntArray:
-        """Which input pixel each of these padded pixels holds (see ``convcli.geometry.edges``)."""
+        """Return the input pixel that each of these padded pixels holds (see ``convcli.geometry.edges``)."""
         return sources(self.size, np.arange(padded.start, padded.stop) - self.before, edge)
 
     def runs(self, padded: range, edge: EdgeFill) -> Runs:
-        """The same as runs of pixels that are copied together."""
+        """Return the sources of these padded pixels as runs, each of which is copied at once."""
         if self.is_inside(padded):
             return inner_run(padded.start - self.before, len(padded))
         return _runs(self, padded, edge)
 
     def untouched(self, edge: EdgeFill) -> tuple[range, ...]:
-        """Stretches of the input that no output reads, not even as a copy in the pads: their gradient is 0.
+        """Return the ranges of input pixels that no output reads, not even as a copy in the pads: their gradient is 0.
 
-        Raises GeometryError where they would have to be looked for among more than MOST_LOOKED_AT.
+        Raises GeometryError if that takes a search among more than MOST_SEARCHED padded pixels.
         """
         end = self.window(range(self.output)).stop
         if self._leaves_no_gaps:
-            left = range(max(0, end - self.before), self.size)
-            if not left:
+            remainder = range(max(0, end - self.before), self.size)
+            if not remainder:
                 return ()
             if not (self.before and edge.copies):
-                return (left,)
-        if self.padded > MOST_LOOKED_AT:
+                return (remainder,)
+        if self.padded > MOST_SEARCHED:
             raise GeometryError(
-                f"untouched rows and columns are looked for among {MOST_LOOKED_AT:,} padded ones at most, given "
-                f"{self.padded:,}: use a smaller input, padding or dilation"
+                f"untouched pixels: expected at most {MOST_SEARCHED:,} padded rows or columns to search, given "
+                f"{self.padded:,}; use a smaller input, padding or dilation"
             )
-        return self._untouched_among_all(edge)
+        return self._search_untouched(edge)
 
     @property
     def _leaves_no_gaps(self) -> bool:
-        """Whether the outputs together read every padded pixel from the first to their last."""
+        """Return whether the outputs together read every padded pixel up to the last one that is read."""
         neighbours_meet = self.dilation == 1 and self.taps >= self.stride
         return neighbours_meet or (self.stride == 1 and self.output >= self.dilation)
 
-    def _untouched_among_all(self, edge: EdgeFill) -> tuple[range, ...]:
+    def _search_untouched(self, edge: EdgeFill) -> tuple[range, ...]:
         read = np.zeros(self.padded, bool)
         for tap in range(self.taps):
             first = tap * self.dilation
@@ -99,22 +99,22 @@ class Axis(NamedTuple):
         return tuple(range(start, stop) for start, stop in ends.reshape(-1, 2).tolist())
 
     def is_inside(self, padded: range) -> bool:
-        """Whether none of these padded pixels is padding."""
+        """Return whether none of these padded pixels is padding."""
         return self.before <= padded.start and padded.stop <= self.before + self.size
 
 
 @lru_cache(maxsize=64)
 def _runs(axis: Axis, padded: range, edge: EdgeFill) -> Runs:
-    """Every tile of a band asks for the same ones."""
+    """Return the runs, cached: every tile of a row asks for the same ones."""
     return runs(axis.sources(padded, edge))
 
 
 class Geometry(NamedTuple):
-    """A convolution in integers. Channels are counted within one group.
+    """The geometry of a convolution. Channels are counted within one group.
 
-    A 2-D kernel filters every channel alone: its channels are counted among the images, and one group maps
-    one channel to one. ``leading`` are Z's axes before its rows and columns, as the caller sees them.
-    ``tiling`` is how many rows and columns of outputs have weights of their own before these repeat.
+    A 2-D kernel filters every channel alone: channels then count as images, and one group maps one channel to one.
+    leading: the axes of Z before its rows and columns, as the caller sees them.
+    tiling: how many rows and columns of outputs have their own weights before the weights repeat.
     """
 
     images: int
@@ -129,39 +129,42 @@ class Geometry(NamedTuple):
 
     @property
     def shares_weights(self) -> bool:
-        """Whether all outputs of a channel have the same weights."""
+        """Return whether all outputs of a channel have the same weights."""
         return self.tiling == (1, 1)
 
     def weights_at(self, rows: range, columns: range) -> tuple[slice, slice]:
-        """The weights, along the tiling, of outputs that start or lie within one of its periods."""
+        """Return the slices of the tiling for outputs that start or lie within one period of it."""
         return _phases(rows, self.tiling[0]), _phases(columns, self.tiling[1])
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Z's shape as the caller sees it: ``(..., C_out, OH, OW)``."""
+        """The shape of Z as the caller sees it: ``(..., C_out, OH, OW)``."""
         return (*self.leading, self.rows.output, self.columns.output)
 
     @property
     def pads(self) -> tuple[int, int, int, int]:
-        """Top, bottom, left and right."""
+        """The pads: top, bottom, left and right."""
         return (self.rows.before, self.rows.after, self.columns.before, self.columns.after)
 
-    # The engine sees every convolution with the same axes:
+    # The engine uses the same axes for every convolution:
 
     @property
     def input_blocks(self) -> tuple[int, int, int, int, int]:
-        """V as (images, groups, channels, H, W)."""
+        """The shape of V for the engine: (images, groups, channels, H, W)."""
         return (self.images, self.groups, self.in_channels, self.rows.size, self.columns.size)
 
     @property
     def kernel_blocks(self) -> tuple[int, ...]:
-        """K as (groups, C_out, C_in, kh, kw); without shared weights (groups, C_out, tr, tc, C_in, kh, kw)."""
+        """The shape of K for the engine: (groups, C_out, C_in, kh, kw).
+
+        Weights that are not shared have two axes more: (groups, C_out, tr, tc, C_in, kh, kw).
+        """
         tiling = () if self.shares_weights else self.tiling
         return (self.groups, self.out_channels, *tiling, self.in_channels, self.rows.taps, self.columns.taps)
 
     @property
     def output_blocks(self) -> tuple[int, int, int, int, int]:
-        """Z and G as (images, groups, channels, OH, OW)."""
+        """The shape of Z and G for the engine: (images, groups, channels, OH, OW)."""
         return (self.images, self.groups, self.out_channels, self.rows.output, self.columns.output)
 
 

@@ -1,12 +1,14 @@
-"""Edge fills, and their adjoints.
+"""Edge fills and their adjoints.
 
-Padding copies. Padded pixel a of an axis holds input pixel ``sources(...)[a]``, or a constant where that is
-OUTSIDE. Two such maps, one for rows and one for columns, say everything about all six fills:
+Padding copies pixels. Padded pixel a of an axis holds input pixel ``sources(...)[a]``, or a constant where that is
+OUTSIDE. Two such maps, one for rows and one for columns, define every fill:
 
     pad          V'[a, c] = V[rows[a], columns[c]]          (or the constant)
     pad_adjoint  dV[rows[a], columns[c]] += dV'[a, c]       (nothing where the constant was)
 
-The maps are cut into runs that are slices, so that a pad costs a few block copies whatever its size.
+The maps are cut into runs, which are slices: padding then costs a few copies, whatever the size of the pads.
+
+To add a fill: write its rule, list it in ``EDGE_RULES``, and add its row to the tests and the documentation.
 """
 
 from bisect import bisect_right
@@ -20,7 +22,7 @@ from convcli.arrays import Array, FloatArray, IntArray
 from convcli.errors import GeometryError
 from convcli.text import real
 
-# Two below the first pixel, so that a run of consecutive pixels can never take it in.
+# Two below the first pixel: no run of consecutive pixels reaches it.
 OUTSIDE = -2
 
 ALIASES = {
@@ -35,14 +37,14 @@ ALIASES = {
 
 
 class EdgeFill(NamedTuple):
-    """What stands outside the image: a rule of ``RULES``, and the value that rule "constant" puts there."""
+    """How pixels outside the image are filled: a rule of ``EDGE_RULES``, and the value of the rule "constant"."""
 
     rule: str
     value: float = 0.0
 
     @property
     def copies(self) -> bool:
-        """Whether padded pixels hold copies of input pixels, so that gradients flow back through them."""
+        """Return whether padded pixels are copies of input pixels, through which gradients flow back."""
         return self.rule != "constant"
 
     def __str__(self) -> str:
@@ -52,7 +54,10 @@ class EdgeFill(NamedTuple):
 
 
 def parse_edge(text: str) -> EdgeFill:
-    """``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``, or an alias."""
+    """Parse ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``, or an alias.
+
+    Raises GeometryError for anything else.
+    """
     name, colon, value = str(text).partition(":")
     name = ALIASES.get(name, name)
     if name == "mirror":
@@ -64,7 +69,7 @@ def parse_edge(text: str) -> EdgeFill:
         return EdgeFill("constant", _constant(text, value))
     if name == "zero" and not colon:
         return EdgeFill("constant")
-    if name in RULES and not colon:
+    if name in EDGE_RULES and not colon:
         return EdgeFill(name)
     raise GeometryError(f"unknown edge {text!r}: expected zero, constant:VALUE, replicate, reflect, symmetric or wrap")
 
@@ -80,8 +85,11 @@ def _constant(text: str, number: str) -> float:
 
 
 def sources(size: int, positions: IntArray, edge: EdgeFill) -> IntArray:
-    """Which pixel of an axis of ``size`` pixels each position holds; positions run from below 0 to beyond size."""
-    return RULES[edge.rule](positions, size)
+    """Return the pixel that each position holds, on an axis of ``size`` pixels.
+
+    Positions below 0 and from ``size`` on lie in the pads.
+    """
+    return EDGE_RULES[edge.rule](positions, size)
 
 
 def _constant_rule(position: IntArray, size: int) -> IntArray:
@@ -107,7 +115,7 @@ def _reflect(position: IntArray, size: int) -> IntArray:
     return np.minimum(phase, period - phase)
 
 
-RULES: dict[str, Callable[[IntArray, int], IntArray]] = {
+EDGE_RULES: dict[str, Callable[[IntArray, int], IntArray]] = {
     "constant": _constant_rule,
     "replicate": _replicate,
     "reflect": _reflect,
@@ -117,7 +125,11 @@ RULES: dict[str, Callable[[IntArray, int], IntArray]] = {
 
 
 class Run(NamedTuple):
-    """A stretch of an axis whose source pixels step by 1 or -1, or are one pixel (or OUTSIDE) throughout."""
+    """A stretch of padded pixels that are copied at once.
+
+    padded: the stretch.  source: its input pixels, in steps of 1 or -1; None where the stretch is constant.
+    repeated: whether one input pixel fills the whole stretch.
+    """
 
     padded: slice
     source: slice | None
@@ -129,35 +141,36 @@ Runs = tuple[Run, ...]
 
 def pad(V: Array, rows: Runs, columns: Runs, value: float, out: FloatArray) -> None:
     """Fill ``out[..., a, c]`` with ``V[..., rows[a], columns[c]]``, or with ``value`` where that is OUTSIDE."""
-    for padded, source, _ in _blocks(rows, columns):
-        out[..., *padded] = value if source is None else V[..., *source]
+    for patch in _patches(rows, columns):
+        out[..., *patch.padded] = value if patch.source is None else V[..., *patch.source]
 
 
 def pad_adjoint(padded_gradient: FloatArray, rows: Runs, columns: Runs, out: FloatArray) -> None:
     """Add ``padded_gradient[..., a, c]`` to ``out[..., rows[a], columns[c]]``; nothing for OUTSIDE."""
-    for padded, source, repeated in _blocks(rows, columns):
-        if source is not None:
-            out[..., *source] += padded_gradient[..., *padded].sum(axis=repeated, keepdims=True)
+    for patch in _patches(rows, columns):
+        if patch.source is not None:
+            gradient = padded_gradient[..., *patch.padded]
+            out[..., *patch.source] += gradient.sum(axis=patch.repeated, keepdims=True)
 
 
-class Block(NamedTuple):
-    """A run of rows crossed with a run of columns; ``repeated`` are the axes on which one pixel was copied."""
+class Patch(NamedTuple):
+    """A run of rows crossed with a run of columns; ``repeated`` are the axes along which one pixel fills it."""
 
     padded: tuple[slice, slice]
     source: tuple[slice, slice] | None
     repeated: tuple[int, ...]
 
 
-def _blocks(rows: Runs, columns: Runs) -> Iterator[Block]:
+def _patches(rows: Runs, columns: Runs) -> Iterator[Patch]:
     for row in rows:
         for column in columns:
             source = None if row.source is None or column.source is None else (row.source, column.source)
             repeated = tuple(axis for axis, run in ((-2, row), (-1, column)) if run.repeated)
-            yield Block((row.padded, column.padded), source, repeated)
+            yield Patch((row.padded, column.padded), source, repeated)
 
 
 def inner_run(start: int, length: int) -> Runs:
-    """The run of ``length`` pixels of the input from ``start``, with no padding."""
+    """Return the run of ``length`` input pixels from ``start``, without padding."""
     return (Run(slice(0, length), slice(start, start + length), repeated=False),)
 
 

@@ -1,6 +1,6 @@
-"""A convolution's options: words, scalars and defaults turned into values, once, at the door.
+"""The options of a convolution, parsed once: text and scalars become values.
 
-Nothing below this module compares a word or knows a default.
+Nothing below this module compares strings or knows a default.
 """
 
 import sys
@@ -24,7 +24,7 @@ KERNEL_RANKS = {
 _RANKS = [f"rank {rank}: {meaning}" for rank, meaning in KERNEL_RANKS.items()]
 RANKS_IN_WORDS = f"{', '.join(_RANKS[:-1])}, or {_RANKS[-1]}"
 
-# An extent beyond this, or a number that makes one, is a slip of the keyboard.
+# Larger extents are typing errors.
 LARGEST_EXTENT = 2**31 - 1
 BYTES_OF_A_FLOAT = 8
 
@@ -46,17 +46,27 @@ class Options(NamedTuple):
     flip: bool
 
     def geometry(self, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
-        """The geometry for an input ``(..., C_in, H, W)`` and a kernel of one of KERNEL_RANKS.
+        """Return the geometry for an input ``(..., C_in, H, W)`` and a kernel of a rank in KERNEL_RANKS.
 
-        With a 2-D kernel an input ``(H, W)`` will do. Raises GeometryError where they do not fit together.
+        An input ``(H, W)`` is enough for a 2-D kernel. Raises GeometryError if the shapes do not fit together.
         """
-        images, in_channels, out_channels, leading = _channels(input_shape, kernel_shape, self.groups)
+        channels = _channels(input_shape, kernel_shape, self.groups)
         sides = zip(input_shape[-2:], kernel_shape[-2:], self.stride, self.dilation, strict=True)
         rows, columns = _padded(self.padding, *(Axis(size, taps, s, d) for size, taps, s, d in sides))
-        _refuse_absurd(rows, columns, images * self.groups * max(in_channels, out_channels))
+        _refuse_absurd(rows, columns, channels.images * self.groups * max(channels.inputs, channels.outputs))
         _refuse_kernel_beyond_input(rows, columns)
         tiling = (kernel_shape[1], kernel_shape[2]) if len(kernel_shape) == 6 else (1, 1)
-        return Geometry(images, self.groups, in_channels, out_channels, rows, columns, self.edge, leading, tiling)
+        return Geometry(
+            images=channels.images,
+            groups=self.groups,
+            in_channels=channels.inputs,
+            out_channels=channels.outputs,
+            rows=rows,
+            columns=columns,
+            edge=self.edge,
+            leading=channels.leading,
+            tiling=tiling,
+        )
 
 
 def parse_options(
@@ -80,17 +90,23 @@ def parse_options(
 
 
 def parse_shape(shape: Numbers) -> tuple[int, ...]:
-    """An input's shape from ``H,W``, ``C,H,W`` or more axes; GeometryError for anything else."""
+    """Parse an input's shape: ``H,W``, ``C,H,W`` or more axes. Raises GeometryError for anything else."""
     sizes = _integers("input shape", shape, "C,H,W")
     if len(sizes) < 2 or min(sizes) < 1:
         raise GeometryError(f"input shape: expected integers of at least 1 as H,W or C,H,W, given {_show(shape)}")
     return tuple(sizes)
 
 
-def _channels(
-    input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
-) -> tuple[int, int, int, tuple[int, ...]]:
-    """Images, channels in and out of one group, and Z's leading axes."""
+class Channels(NamedTuple):
+    """What shapes say besides rows and columns: images, channels in and out of one group, and Z's leading axes."""
+
+    images: int
+    inputs: int
+    outputs: int
+    leading: tuple[int, ...]
+
+
+def _channels(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int) -> Channels:
     _refuse_empty("input V", input_shape)
     _refuse_empty("kernel K", kernel_shape)
     if len(kernel_shape) == 2:
@@ -105,17 +121,15 @@ def _refuse_empty(name: str, shape: tuple[int, ...]) -> None:
         raise GeometryError(f"{name} is empty: its shape is {shape}")
 
 
-def _planes(input_shape: tuple[int, ...], groups: int) -> tuple[int, int, int, tuple[int, ...]]:
+def _planes(input_shape: tuple[int, ...], groups: int) -> Channels:
     if len(input_shape) < 2:
         raise GeometryError(f"input V: expected shape (..., C, H, W) or (H, W), given {input_shape}")
     if groups != 1:
         raise GeometryError(f"a 2-D kernel filters every channel alone: expected groups 1, given {groups}")
-    return prod(input_shape[:-2]), 1, 1, input_shape[:-2]
+    return Channels(prod(input_shape[:-2]), inputs=1, outputs=1, leading=input_shape[:-2])
 
 
-def _bank(
-    input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int
-) -> tuple[int, int, int, tuple[int, ...]]:
+def _bank(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int) -> Channels:
     if len(input_shape) < 3:
         raise GeometryError(
             f"input V: a {len(kernel_shape)}-D kernel needs shape (..., C_in, H, W), given {input_shape}"
@@ -129,7 +143,7 @@ def _bank(
             f"but the input has {input_shape[-3]}: its shape is {input_shape}"
         )
     leading = (*input_shape[:-3], out_channels)
-    return prod(input_shape[:-3]), group_channels, out_channels // groups, leading
+    return Channels(prod(input_shape[:-3]), group_channels, out_channels // groups, leading)
 
 
 def _group_count(groups: SupportsIndex) -> int:
@@ -182,7 +196,7 @@ def _valid(_: Axis) -> tuple[int, int]:
 
 
 def _same(axis: Axis) -> tuple[int, int]:
-    """As TensorFlow's SAME and ONNX' SAME_UPPER: ceil(n/s) outputs, the odd pixel at the end."""
+    """Return the pads for ceil(n/s) outputs, the odd pixel at the end: TensorFlow's SAME, ONNX' SAME_UPPER."""
     outputs = -(-axis.size // axis.stride)
     total = max(0, (outputs - 1) * axis.stride + axis.reach - axis.size)
     return total // 2, total - total // 2
@@ -217,7 +231,7 @@ def _refuse_kernel_beyond_input(rows: Axis, columns: Axis) -> None:
 
 
 def _refuse_absurd(rows: Axis, columns: Axis, channels: int) -> None:
-    """Refuse what no array can hold, before anything is computed from it."""
+    """Raise GeometryError for sizes that no array can hold, before anything is computed from them."""
     for name, axis in (("rows", rows), ("columns", columns)):
         largest = max(axis.stride, axis.reach, axis.padded)
         if largest > LARGEST_EXTENT:

@@ -147,7 +147,7 @@ MISTAKES = [
     ("plan -k box v.npy -p 1000000000", "4,000,000,018,000,000,020 padded pixels in all channels are more than memory"),
     (
         "plan -k box v.npy -d 1000000000,1",
-        "untouched rows and columns are looked for among 16,777,216 padded ones",
+        "untouched pixels: expected at most 16,777,216 padded rows or columns to search",
     ),
     ("matrix -k box --input-shape 1,1000000000,1000000000", "the matrix would be 1,000,000,000,000,000,000 x "),
 ]
