@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from convcli.errors import GeometryError
+from convcli.text import choice
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.floating[Any]]
@@ -45,20 +46,14 @@ def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[
 
 def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtype[Any]:
     name = requested if isinstance(requested, str) else _name_of_type(requested)
-    found = [each for each in allowed if each.name == name]
-    if not found:
-        names = ", ".join(each.name for each in allowed)
-        raise GeometryError(
-            f"dtype: expected {names.replace(', ', ' or ') if len(allowed) == 2 else names}, given {requested}"
-        )
-    return found[0]
+    return np.dtype(choice("dtype", name, [each.name for each in allowed]))
 
 
 def _name_of_type(requested: DTypeLike) -> str:
     try:
         return np.dtype(requested).name
     except TypeError:
-        return ""
+        return str(requested)
 
 
 def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> None:

@@ -1,12 +1,40 @@
-"""The errors a user can cause, and the reason of any other in one line.
+"""The errors that convcli raises for its users, each a message of one line.
 
-Each says in one line what was expected, what came, and what to do. A request that cannot be right (an
-option, a kernel, a shape) is a ``ValueError``; a file that could not be read or written is an ``OSError``.
+A message says what was expected, what was given, and what to do. A request that cannot be right (an option, a kernel,
+a shape) is a ``ValueError``; a file that could not be read or written is an ``OSError``.
+
+Messages name parameters, never flags of the command line. An error about one option carries the option's name, and
+shows it in front. A parameter inside a message stands in backquotes:
+
+    OptionError("expected float32 or float64, given 'x'", option="dtype")
+    dtype: expected float32 or float64, given 'x'
+
+    OptionError("2 maps take a file each, and '-' is one stream: use `format` npy")
+
+The command line alone spells both as its flags (``convcli.cli.flags``):
+
+    --dtype: expected float32 or float64, given 'x'
+    2 maps take a file each, and '-' is one stream: use --format npy
 """
 
 
 class ConvcliError(Exception):
-    """Base of every error that convcli raises on purpose."""
+    """The base of every error that convcli raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What was expected, what was given, and what to do.
+    option
+        The parameter that the error is about, if it is about one.
+    """
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.option = message, option
+
+    def __str__(self) -> str:
+        return self.message if self.option is None else f"{self.option}: {self.message}"
 
 
 class GeometryError(ConvcliError, ValueError):
@@ -18,11 +46,11 @@ class KernelError(ConvcliError, ValueError):
 
 
 class JsonError(ConvcliError, ValueError):
-    """JSON that is not JSON, or not what was expected; the message starts with its place."""
+    """Text that is not JSON, or JSON that is not what was expected; the message starts with its place."""
 
 
 class OptionError(ConvcliError, ValueError):
-    """An option whose value is not one of those that exist, or that contradicts another."""
+    """An option that has no such value, or that contradicts another option."""
 
 
 class FileError(ConvcliError, OSError):
@@ -30,7 +58,7 @@ class FileError(ConvcliError, OSError):
 
 
 class ClusterError(ConvcliError, OSError):
-    """A cluster that cannot be reached, or was lost."""
+    """A cluster that cannot be reached, or that was lost."""
 
 
 def reason_of(error: Exception) -> str:

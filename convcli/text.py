@@ -1,4 +1,8 @@
-"""Words from outside: numbers as they are written on a command line, and text as it may be shown on a terminal."""
+"""Text from outside: numbers, choices, and text that is safe to show on a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from convcli.errors import OptionError
 
 _SHOWN = 1000
 
@@ -11,6 +15,32 @@ def integer(text: str) -> int:
 def real(text: str) -> float:
     """A number in ASCII, or ``inf`` or ``nan``; ValueError for other text."""
     return float(_plain(text))
+
+
+def choice(option: str, given: str, allowed: Iterable[str]) -> str:
+    """Return ``given`` if it is allowed.
+
+    Raises OptionError, which names the option, every allowed word, and the nearest of them.
+    """
+    words = list(allowed)
+    if given in words:
+        return given
+    raise OptionError(f"expected {any_of(words)}, given {given!r}{did_you_mean(given, words)}", option=option)
+
+
+def any_of(words: Sequence[str]) -> str:
+    """Return ``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def did_you_mean(given: str, words: Iterable[str]) -> str:
+    """Return ``; did you mean b?`` for the word nearest to what was given, nothing if none is near."""
+    # Imported here because only mistakes need it.
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(given).lower(), words, n=1, cutoff=0.7)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def in_one_line(text: str) -> str:

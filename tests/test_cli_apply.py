@@ -144,7 +144,7 @@ def test_four_maps_are_four_pictures(tmp_path):
     ("output", "advice"),
     [
         ("one.png", "'one.png' names one: add {map} to the name, or write .npy, which holds any count"),
-        ("-", "'-' is one stream: use -f npy, which holds any count"),
+        ("-", "'-' is one stream: use --format npy, which holds any count"),
     ],
 )
 def test_four_maps_need_four_names(tmp_path, output, advice):

@@ -148,9 +148,9 @@ def test_what_is_lost_in_one_of_many_is_said_of_it(photos):
     ("arguments", "message"),
     [
         (["-k", "box"], "expected images: files, folders or patterns, or --files-from"),
-        (["a.png", "-0", "-k", "box"], "-0 says how names end in a list: expected --files-from too"),
+        (["a.png", "-0", "-k", "box"], "--null says how names end in a list: expected --files-from too"),
         (["-", "--files-from", "-", "-k", "box"], "'-' was given more than once: stdin can be one of"),
-        (["a.png", "-k", "box", "-j", "-2"], "jobs: expected a number of files at once, or 0 for one a processor, "),
+        (["a.png", "-k", "box", "-j", "-2"], "--jobs: expected a number of files at once, or 0 for one a processor, "),
         (["a.png", "-k", "box", "--overwrite", "--skip-existing"], "--overwrite and --skip-existing contradict each"),
     ],
 )
@@ -224,7 +224,7 @@ def test_frames_need_names(film):
     message = "3 frames take a file each, and 'out.png' names one: add {frame} to it"
     assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
     alone = convcli("apply", "film.gif", "-k", "[[1]]", "-o", "out.png", cwd=folder)
-    message = "3 frames: only the first is read (apply --all-frames reads each)"
+    message = "3 frames: only the first is read (apply with --all-frames reads each)"
     assert (alone.code, alone.err) == (0, f"convcli: warning: film.gif: {message}\n")
 
 
@@ -271,7 +271,11 @@ def test_a_dry_run_for_people(photos):
 @pytest.mark.parametrize(
     ("names", "output", "complaint"),
     [
-        (["pages.tif", "pages1.tif"], "{stem}{frame}.tif", "the output pages1.tif is also an input: use -o to write"),
+        (
+            ["pages.tif", "pages1.tif"],
+            "{stem}{frame}.tif",
+            "the output pages1.tif is also an input: use --output",
+        ),
         (["pages.tif", "pages.1.png"], "out/", "two outputs would be named out/pages.1.inline.png: tell them apart"),
     ],
 )

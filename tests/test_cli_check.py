@@ -97,7 +97,7 @@ def test_nan_is_no_wrong_gradient(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--tolerance", "-1"], 2, "tolerance: expected a finite number of at least 0, given -1"),
+        (["--tolerance", "-1"], 2, "--tolerance: expected a finite number of at least 0, given -1"),
         (["--kernel-grad", ""], 2, "expected a number, inline JSON or a file, given nothing"),
         (["--kernel-grad", "absent.npy"], 1, "cannot read absent.npy: No such file or directory"),
         (["--kernel-grad", "-", "-G", "-"], 2, "'-' was given more than once: stdin can be one of the images, the "

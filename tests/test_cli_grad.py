@@ -292,8 +292,8 @@ def test_a_format_for_one_tensor_refuses_several(tmp_path, output):
     result = convcli(*REQUEST, "-f", "npy", "-o", output, "--wrt", "kernel,bias", cwd=tmp_path, stdin=IMAGE)
     assert (result.code, result.out, list(tmp_path.iterdir())) == (2, b"", [])
     assert result.err == (
-        "convcli: error: npy holds one tensor, and 2 were asked for (kernel, bias): use -f npz, json or csv, "
-        "ask for one with --wrt, or name a file for each, as in -o 'grad-{wrt}.npy'\n"
+        "convcli: error: npy holds one tensor, and 2 were asked for (kernel, bias): use --format npz, json or csv, "
+        "ask for one with --wrt, or name a file for each, as in --output 'grad-{wrt}.npy'\n"
     )
 
 
@@ -335,7 +335,7 @@ def test_a_folder_gets_npz_unless_a_format_is_named(tmp_path):
 def test_what_is_in_a_folder_is_not_replaced(tmp_path):
     succeed(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
     result = convcli(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
-    message = "stdin.inline.npz exists: use --overwrite to replace it, or -o to write elsewhere"
+    message = "stdin.inline.npz exists: use --overwrite to replace it, or --output to write elsewhere"
     assert (result.code, result.err) == (1, f"convcli: error: {message}\n")
     succeed(*REQUEST, "-o", ".", "--overwrite", cwd=tmp_path, stdin=IMAGE)
 
@@ -448,7 +448,7 @@ def test_verbose_tells_the_pads(tmp_path):
 
 def test_what_json_cannot_hold_is_refused_before_anything_is_printed(tmp_path):
     result = convcli("grad", "-", "-k", "box", cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
-    message = "the kernel gradient holds NaN or infinity, which JSON cannot: use -f npz"
+    message = "the kernel gradient holds NaN or infinity, which JSON cannot: use --format npz"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 
@@ -506,7 +506,7 @@ class TestSquaredError:
         ("words", "code", "message"),
         [
             ("mse:[[1]]", 2, "target of mse: expected the output's shape (1, 1, 2), given (1, 1)"),
-            ("mse:absent.npy", 1, "upstream gradient G: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or "
+            ("mse:absent.npy", 1, "--upstream: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or "
              "-, given 'mse:absent.npy': cannot read absent.npy: No such file or directory"),
         ],
     )  # fmt: skip
@@ -553,9 +553,9 @@ class TestStep:
         [
             (["--step", "1", "--wrt", "input"], "--step moves the kernel and its bias: expected one of them in --wrt, "
              "given only input"),
-            (["--step", "1", "-f", "npz"], "--step gives kernel JSON: expected no -f, or -f json, given npz"),
-            (["--step", "nan"], "step: expected a finite rate, given nan"),
-            (["--step", "1e308"], "step: the kernel is no longer finite after a step of 1e+308: use a smaller rate"),
+            (["--step", "1", "-f", "npz"], "--step gives kernel JSON: expected no --format, or json, given npz"),
+            (["--step", "nan"], "--step: expected a finite rate, given nan"),
+            (["--step", "1e308"], "--step: the kernel is not finite after a step of 1e+308: use a smaller rate"),
         ],
     )  # fmt: skip
     def test_steps_that_cannot_be_made(self, tmp_path, arguments, message):

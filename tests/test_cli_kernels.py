@@ -118,7 +118,7 @@ def test_a_file_has_no_escapes(tmp_path):
 def test_files_that_exist_are_kept(tmp_path):
     (tmp_path / "g.json").write_text("{}")
     result = convcli("kernels", "box", "--json", "-o", "g.json", cwd=tmp_path)
-    message = "g.json exists: use --overwrite to replace it, or -o to write elsewhere"
+    message = "g.json exists: use --overwrite to replace it, or --output to write elsewhere"
     assert (result.code, result.out, result.err) == (1, b"", f"convcli: error: {message}\n")
     assert (tmp_path / "g.json").read_text() == "{}"
     succeed("kernels", "box", "--json", "-o", "g.json", "--overwrite", cwd=tmp_path)
@@ -144,6 +144,6 @@ def test_a_misspelt_name_is_answered_with_the_nearest(tmp_path, name, nearest):
     given = name.partition(":")[0]
     assert (result.code, result.out) == (2, b"")
     assert result.err == (
-        f"convcli: error: expected the name of a preset, given {given!r}; did you mean {nearest!r}? "
-        "`convcli kernels` lists all\n"
+        f"convcli: error: expected the name of a preset, given {given!r} "
+        f"(`convcli kernels` lists all); did you mean {nearest}?\n"
     )

@@ -49,21 +49,27 @@ FAILURES = [
     ("apply complex.npy -k box", "cannot read complex.npy: expected a .npy of real numbers, given dtype complex128"),
     ("apply line.npy -k box", "cannot read line.npy: expected an array (H, W) or (C, H, W)... (3,)"),
     ("apply - -k box", "cannot read <stdin>: it is empty"),
-    ("apply in.npy -k box -o taken.png", "taken.png exists: use --overwrite to replace it, or -o to write elsewhere"),
+    (
+        "apply in.npy -k box -o taken.png",
+        "taken.png exists: use --overwrite to replace it, or --output ...",
+    ),
     ("apply in.npy -k box -o no/a.png", "there is no folder no to write a.png into: create it first"),
     ("grad absent.png -k box", "cannot read absent.png: No such file or directory"),
     (
         "grad in.npy -k box -G absent.npy",
-        "upstream gradient G: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -, given 'absent.npy': "
+        "--upstream: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -, given 'absent.npy': "
         "cannot read absent.npy: No such file or directory",
     ),
     (
         "matrix in.npy -k box -o taken.json",
-        "taken.json exists: use --overwrite to replace it, or -o to write elsewhere",
+        "taken.json exists: use --overwrite to replace it, or --output to write elsewhere",
     ),
     ("matrix in.npy -k box -o no/a.npz", "there is no folder no to write a.npz into: create it first"),
     ("matrix absent.png -k box", "cannot read absent.png: No such file or directory"),
-    ("grad in.npy -k box -o taken.json", "taken.json exists: use --overwrite to replace it, or -o to write elsewhere"),
+    (
+        "grad in.npy -k box -o taken.json",
+        "taken.json exists: use --overwrite to replace it, or --output to write elsewhere",
+    ),
 ]
 
 WRONG_KERNELS = [
@@ -73,12 +79,15 @@ WRONG_KERNELS = [
     ("[[0,NaN]]", "inline kernel:1:5: [0][1]: expected a finite number, given NaN"),
     ('[["1"]]', 'inline kernel:1:3: [0][0]: expected a number, given "1"'),
     ("[[1,\n 2 3]]", "inline kernel:2:4: invalid JSON at '3': Expecting ',' delimiter"),
-    ('{"weights":[[1]],"biass":2}', "inline kernel:1:18: biass: unknown key; did you mean bias? the keys are ..."),
+    ('{"weights":[[1]],"biass":2}', "inline kernel:1:18: biass: unknown key; the keys are ...; did you mean bias?"),
     ("ragged.json", "ragged.json:2:9: weights[1][0][2]: expected a number, given true"),
     ("absent.json", "expected a kernel file that can be read, given 'absent.json': No such file or directory"),
     ("taken.png", "taken.png:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0x89"),
     ("objects.npy", "objects.npy: expected a .npy ..."),
-    ("gausian:2", "expected the name of a preset, given 'gausian'; did you mean 'gaussian'? ..."),
+    (
+        "gausian:2",
+        "expected the name of a preset, given 'gausian' (...); did you mean gaussian?",
+    ),
     ("gaussian:-1", "gaussian: expected SIGMA to be a number above 0, given '-1'; usage: gaussian:SIGMA=1,..."),
     ("-", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
 ]
@@ -97,30 +106,34 @@ WRONG_REQUESTS = [
     ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (1, 3, 4)"),
     ("apply in.npy -k box -g 2", "...a 2-D kernel filters every channel alone: expected groups 1, given 2"),
     ("apply in.npy -k box -g two", "...--groups...expected a whole number, given 'two'"),
-    ("apply in.npy -k box -s 0", "stride: expected one or two integers of at least 1, given '0'"),
-    ("apply in.npy -k box -s 1.5", "stride: expected S or SY,SX, given '1.5'"),
-    ("apply in.npy -k box -d 0", "dilation: expected one or two integers of at least 1, given '0'"),
-    ("apply in.npy -k box -p smae", "padding: expected valid, same, same-lower, full, N, Y,X or T,B,L,R, given 'smae'"),
-    ("apply in.npy -k box -p 1,2,3", "padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), ..."),
-    ("apply in.npy -k box -e mirror", "edge 'mirror' means different things in different tools: use 'reflect' ..."),
+    ("apply in.npy -k box -s 0", "--stride: expected one or two integers of at least 1, given '0'"),
+    ("apply in.npy -k box -s 1.5", "--stride: expected S or SY,SX, given '1.5'"),
+    ("apply in.npy -k box -d 0", "--dilation: expected one or two integers of at least 1, given '0'"),
     (
-        "apply in.npy -k box -e blank",
-        "unknown edge 'blank': expected zero, constant:VALUE, replicate, reflect, symmetric or wrap",
+        "apply in.npy -k box -p smae",
+        "--padding: expected valid, same, same-lower, full, N, Y,X or T,B,L,R, given 'smae'; did you mean same?",
     ),
-    ("apply in.npy -k box --range full", "unknown range 'full': use clip, abs, offset, minmax or raw"),
+    ("apply in.npy -k box -p 1,2,3", "--padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), ..."),
+    ("apply in.npy -k box -e mirror", "--edge: 'mirror' means different things in different tools: use 'reflect' ..."),
+    (
+        "apply in.npy -k box -e refect",
+        "--edge: expected zero, constant:VALUE, replicate, reflect, symmetric or wrap, given 'refect'; did you mean "
+        "reflect?",
+    ),
+    ("apply in.npy -k box --range full", "--range: expected clip, abs, offset, minmax or raw, given 'full'"),
     ("apply in.npy -k box --range raw", "--range raw writes floats, which png cannot hold...: use .npy"),
-    ("apply in.npy -k box --alpha no", "unknown alpha 'no': use keep, premultiply, filter or drop"),
-    ("apply in.npy -k box -f pgn", "unknown image format 'pgn': use png, jpeg, tiff, ... or npy"),
-    ("apply in.npy -k box -o a.pgn", "unknown image format 'pgn': use png, jpeg, tiff, ... or npy"),
+    ("apply in.npy -k box --alpha no", "--alpha: expected keep, premultiply, filter or drop, given 'no'"),
+    ("apply in.npy -k box -f pgn", "--format: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
+    ("apply in.npy -k box -o a.pgn", "--output: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
     ("apply in.npy -k box --bias x", "...bias..."),
     ("apply in.npy -k box --bias 1,x", "...bias...'x'..."),
     ("apply in.npy -k box --bias 1,2", "...bias b: expected a number (2-D kernel), given shape (2,)"),
-    ("apply in.npy -k box --bias -", "bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is ..."),
+    ("apply in.npy -k box --bias -", "--bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is ..."),
     ("apply in.npy -k box -k box", "two outputs would be named in.box.png: tell them apart with {stem}, ..."),
     ("apply in.npy rgb.npy -k box -o a.png", "two outputs would be named a.png: tell them apart with {stem}, ..."),
-    ("apply in.npy rgb.npy -k box -o -", "2 outputs, and '-' is one stream: give -o a folder or a template"),
+    ("apply in.npy rgb.npy -k box -o -", "2 outputs, and '-' is one stream: give --output a folder or a template"),
     ("apply in.npy -k box -o {name}.png", "unknown placeholder {name} in the output name '{name}.png': use ..."),
-    ("apply in.npy -k box -o - --json", "--json and -o - both want stdout: save the output to a file"),
+    ("apply in.npy -k box -o - --json", "--json and --output - both want stdout: save the output to a file"),
     ("apply - - -k box", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
     ("apply - -k -", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
     ("grad - -k box -G -", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
@@ -130,25 +143,29 @@ WRONG_REQUESTS = [
     ("apply in.npy -k", "Option '-k' requires an argument..."),
     ("aply in.npy -k box", "No such command 'aply'. Did you mean 'apply'?"),
     ("grad in.npy -k box -G [[1,2]]", "upstream gradient G: expected the output's shape (1, 3, 4), given (1, 2)"),
-    ("grad in.npy -k box -G normal", "upstream gradient: expected normal:SEED with a whole number, given 'normal...'"),
-    ("grad in.npy -k box --wrt kernel,weights", "wrt: expected some of kernel, input, bias, given 'weights'"),
-    ("grad in.npy -k box -f xml", "unknown format 'xml': expected auto, text, json, npz, npy..., csv..."),
-    ("grad in.npy -k box -o a.xml", "-o a.xml does not tell the format: end it in .json, ... or use -f"),
+    ("grad in.npy -k box -G normal", "--upstream: expected normal:SEED with a whole number, given 'normal...'"),
+    ("grad in.npy -k box --wrt kernel,weights", "--wrt: expected kernel, input or bias, given 'weights'"),
+    ("grad in.npy -k box -f xml", "--format: expected auto, text, json, npz, npy..., csv..., given 'xml'"),
+    (
+        "grad in.npy -k box -o a.xml",
+        "--output: a.xml does not tell the format: end it in .txt, ... or use --format",
+    ),
     ("grad in.npy -k box -o {map}.json", "unknown placeholder {map} in the output name '{map}.json': use {wrt}, ..."),
-    ("matrix in.npy -k box -f xml", "unknown format 'xml': expected auto, text, json, npz, mtx, png"),
+    ("matrix in.npy -k box -f xml", "--format: expected auto, text, json, npz, mtx or png, given 'xml'"),
     (
         "matrix in.npy -k box -o a.xml",
-        "-o a.xml does not tell the format: end it in .json, .npz, .mtx, .png or .txt, in / for a folder, or use -f",
+        "--output: a.xml does not tell the format: end it in .txt, .json, .npz, .mtx or .png, in / for a folder, or "
+        "use --format",
     ),
     (
         "matrix in.npy -k box -o {stem}.npz",
         "unknown placeholder {stem} in the output name '{stem}.npz': use ...",
     ),
-    ("matrix in.npy -k box -f npz --json", "--json and -f npz contradict each other: give one"),
+    ("matrix in.npy -k box -f npz --json", "--json and --format npz contradict each other: give one"),
     ("matrix -k box", "expected an image or --input-shape, one of them"),
     ("matrix in.npy -k box --input-shape 3,4", "expected an image or --input-shape, one of them"),
-    ("matrix --input-shape 3,x -k box", "input shape: expected C,H,W, given '3,x'"),
-    ("matrix --input-shape 3 -k box", "input shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
+    ("matrix --input-shape 3,x -k box", "--input-shape: expected C,H,W, given '3,x'"),
+    ("matrix --input-shape 3 -k box", "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
     ("matrix --input-shape 2,4,5 -k [[[[1]]]]", "kernel (1, 1, 1, 1) with groups 1 takes 1 input channels, but ..."),
     (
         "matrix --input-shape 4,5 -k box -p valid -g 2",
@@ -164,9 +181,9 @@ WRONG_REQUESTS = [
     (
         "matrix --input-shape 3,900000,900000 -k sobel-x",
         "the matrix would be 2,430,000,000,000 x 2,430,000,000,000 with up to 14,579,973,000,012 nonzeros, which take "
-        "...TB: there are ... (...); use a smaller input (--input-shape)",
+        "...TB: there are ... (...); use a smaller --input-shape",
     ),
-    ("kernels ridge", "expected the name of a preset, given 'ridge'; ...`convcli kernels` lists all"),
+    ("kernels ridge", "expected the name of a preset, given 'ridge' (`convcli kernels` lists all)..."),
 ]
 
 
@@ -364,7 +381,7 @@ def test_no_color_is_heard(inputs, arguments):
 def test_a_terminal_gets_no_binary(inputs, arguments):
     code, shown, err = terminal(*arguments.split(), cwd=inputs)
     assert (code, shown) == (2, "")
-    assert_one_error(err, "binary data is not written to a terminal: use -o FILE, or pipe it into a program")
+    assert_one_error(err, "binary data is not written to a terminal: use --output, or pipe it into a program")
 
 
 @pytest.mark.parametrize(

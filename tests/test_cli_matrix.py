@@ -198,7 +198,7 @@ class TestNames:
     def test_what_is_there_is_replaced_only_on_request(self, tmp_path):
         (tmp_path / "M.mtx").write_text("precious")
         result = convcli(*request("reflect"), "-o", "M.mtx", cwd=tmp_path)
-        message = "M.mtx exists: use --overwrite to replace it, or -o to write elsewhere"
+        message = "M.mtx exists: use --overwrite to replace it, or --output to write elsewhere"
         assert (result.code, result.err) == (1, f"convcli: error: {message}\n")
         assert (tmp_path / "M.mtx").read_text() == "precious"
         succeed(*request("reflect"), "-o", "M.mtx", "--overwrite", cwd=tmp_path)
@@ -291,7 +291,7 @@ def test_verbose_tells_pads_and_size(tmp_path):
 def test_what_json_cannot_hold_is_refused(tmp_path):
     np.save(tmp_path / "bias.npy", np.array(np.inf))
     result = convcli("matrix", "--input-shape", "2,3", "-k", "box", "--bias", "bias.npy", cwd=tmp_path)
-    message = "the matrix holds NaN or infinity, which JSON cannot: use -f npz"
+    message = "the matrix holds NaN or infinity, which JSON cannot: use --format npz"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 
@@ -300,7 +300,7 @@ def test_a_limit_on_memory_is_heard(tmp_path):
     assert (result.code, result.out, list(tmp_path.iterdir())) == (2, b"", [])
     message = (
         "convcli: error: the matrix would be 27,000,000 x 27,000,000 with up to 242,892,012 nonzeros, which "
-        "take 3.5 GB: there are ... (what is left of ulimit -v); use a smaller input (--input-shape)\n"
+        "take 3.5 GB: there are ... (what is left of ulimit -v); use a smaller --input-shape\n"
     )
     size = r"(1\.\d GB|\d+\.\d MB)"
     assert re.fullmatch(re.escape(message).replace(r"\.\.\.", size), result.err), result.err

@@ -56,7 +56,7 @@ def test_an_algorithm_that_was_asked_for(tmp_path, algorithm):
 def test_a_refused_algorithm_is_one_line_with_the_reason(tmp_path):
     result = convcli("plan", "--input-shape", "1,9,9", "-k", "box:3", "--algorithm", "winograd", cwd=tmp_path)
     assert (result.code, result.out) == (2, b"")
-    assert result.err.startswith("convcli: error: algorithm winograd cannot do this: ")
+    assert result.err.startswith("convcli: error: --algorithm: winograd cannot do this: ")
     assert result.err.endswith("; use auto\n")
 
 
@@ -112,17 +112,17 @@ def test_arrays_and_stdin(tmp_path):
     [
         ((), "expected an image or --input-shape, one of them"),
         (("x.png", "--input-shape", "3,4,5"), "expected an image or --input-shape, one of them"),
-        (("--input-shape", "3"), "input shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
-        (("--input-shape", "3,0,2"), "input shape: expected integers of at least 1 as H,W or C,H,W, given '3,0,2'"),
-        (("--input-shape", "3,a,2"), "input shape: expected C,H,W, given '3,a,2'"),
+        (("--input-shape", "3"), "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
+        (("--input-shape", "3,0,2"), "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3,0,2'"),
+        (("--input-shape", "3,a,2"), "--input-shape: expected C,H,W, given '3,a,2'"),
         (
             ("--input-shape", "3,9,9", "--memory", "lots"),
-            "memory: expected at least 64K bytes, as in 500K, 64M or 2G, given 'lots'",
+            "--memory: expected at least 64K bytes, as in 500K, 64M or 2G, given 'lots'",
         ),
-        (("--input-shape", "3,9,9", "--memory", "1"), "memory: expected at least 64K bytes, as in 500K, "),
-        (("--input-shape", "3,9,9", "--threads", "0"), "threads: expected an integer of at least 1, given 0"),
-        (("--input-shape", "3,9,9", "--dtype", "half"), "dtype: expected float32 or float64, given half"),
-        (("--input-shape", "3,9,9", "--algorithm", "best"), "unknown algorithm 'best': expected auto, toeplitz, "),
+        (("--input-shape", "3,9,9", "--memory", "1"), "--memory: expected at least 64K bytes, as in 500K, "),
+        (("--input-shape", "3,9,9", "--threads", "0"), "--threads: expected an integer of at least 1, given 0"),
+        (("--input-shape", "3,9,9", "--dtype", "half"), "--dtype: expected float32 or float64, given 'half'"),
+        (("--input-shape", "3,9,9", "--algorithm", "best"), "--algorithm: expected auto, toeplitz, "),
     ],
 )
 def test_wrong_requests(tmp_path, arguments, message):

@@ -213,10 +213,10 @@ FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
-        ("local:0", 2, "--cluster: expected local:N with N from 1 to 256, given 'local:0'"),
-        ("photo.png", 2, f"--cluster: expected {FORMS}, given 'photo.png'"),
-        ("http://a:1", 2, f"--cluster: expected {FORMS}, given 'http://a:1'"),
-        ("", 2, f"--cluster: expected {FORMS}, or such an address in DASK_SCHEDULER_ADDRESS, which is not set"),
+        ("local:0", 2, "cluster: expected local:N with N from 1 to 256, given 'local:0'"),
+        ("photo.png", 2, f"cluster: expected {FORMS}, given 'photo.png'"),
+        ("http://a:1", 2, f"cluster: expected {FORMS}, given 'http://a:1'"),
+        ("", 2, f"cluster: expected {FORMS}, or such an address in DASK_SCHEDULER_ADDRESS, which is not set"),
         ("file:none.json", 1, "cannot read none.json: No such file or directory"),
         ("file:V.npy", 1, "V.npy: expected what dask scheduler --scheduler-file writes, JSON with an address"),
     ],
@@ -248,7 +248,7 @@ def test_nobody_answers(monkeypatch):
 
 def test_without_dask(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    expected = r"^--cluster needs Dask: pip install 'convcli\[dask\]'$"
+    expected = r"^`cluster` needs Dask: pip install 'convcli\[dask\]'$"
     with pytest.raises(OptionError, match=expected), open_cluster("local:2"):
         pass
 

@@ -107,18 +107,18 @@ def test_maps_of_two_shapes_are_refused():
     valid = {"padding": "valid"}
     requests = [request(FIRST, "small", options=valid), request(np.ones((5, 3)), "tall", options=valid)]
     message = (
-        "--combine takes kernels whose maps have one shape: small makes (3, 5, 7) and tall (3, 3, 7); "
-        "use kernels of one size, or --padding same"
+        "`combine` takes kernels whose maps have one shape: small makes (3, 5, 7) and tall (3, 3, 7); "
+        "use kernels of one size, or `padding` same"
     )
     with pytest.raises(GeometryError, match=f"^{re.escape(message)}$"):
         Combination(requests, "sum").at((3, 7, 9), np.dtype(float))
 
 
 def test_one_kernel_is_refused():
-    with pytest.raises(OptionError, match=r"^--combine mean takes at least 2 kernels, given 1: repeat -k$"):
+    with pytest.raises(OptionError, match=r"^combine: mean takes at least 2 kernels, given 1: add a `kernel`$"):
         Combination([request(FIRST)], "mean")
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(OptionError, match=r"^unknown combine 'product': use magnitude, max, sum or mean$"):
+    with pytest.raises(OptionError, match=r"^combine: expected magnitude, max, sum or mean, given 'product'$"):
         Combination([request(FIRST)] * 2, "product")

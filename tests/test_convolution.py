@@ -13,7 +13,7 @@ from support.geometries import BY_NAME, CASES, TILED, TILED_SQUARE, WORKSPACES, 
 from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, preset
-from convcli.engine import CONVOLUTIONS, Workload, choose_convolution, partition
+from convcli.engine import Workload, choose_convolution, partition
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
@@ -220,19 +220,19 @@ class TestTypes:
                 np.ones((1, 3, 3)),
                 np.ones((2, 2)),
                 {"dtype": "int32"},
-                "expected float32, float64, uint8, uint16, given int32",
+                "expected float32, float64, uint8 or uint16, given 'int32'$",
             ),
             (
                 np.ones((1, 3, 3)),
                 np.ones((2, 2)),
                 {"dtype": "float16"},
-                "expected float32, float64, uint8, uint16, given float16",
+                "expected float32, float64, uint8 or uint16, given 'float16'; did you mean float64\\?$",
             ),
         ],
         ids=["complex-V", "complex-K", "text", "ragged", "integer-dtype", "half-dtype"],
     )
     def test_refused(self, V, K, options, message):
-        with pytest.raises(GeometryError, match=message):
+        with pytest.raises(OptionError if options else GeometryError, match=message):
             conv2d(V, K, **options)
 
 
@@ -403,7 +403,7 @@ class TestAgainstScipy:
 
 class TestAlgorithms:
     def test_unknown_is_refused(self):
-        with pytest.raises(OptionError, match=f"^unknown algorithm 'magic': expected auto, {', '.join(CONVOLUTIONS)}$"):
+        with pytest.raises(OptionError, match=r"^algorithm: expected auto, .* or .*, given 'magic'$"):
             conv2d(np.ones((3, 3)), np.ones((2, 2)), algorithm="magic")
 
     def test_errors_have_one_root(self):
@@ -482,5 +482,5 @@ def traced(function):
 
 @pytest.mark.parametrize("dtype", ["jpg", "object", "a,b", "\udcff", "float16", "f8"])
 def test_a_type_that_is_none(dtype):
-    with pytest.raises(GeometryError, match=r"^dtype: expected float32, float64, uint8, uint16, given "):
+    with pytest.raises(OptionError, match=r"^dtype: expected float32, float64, uint8 or uint16, given "):
         conv2d(np.ones((3, 3)), [[1]], dtype=dtype)

@@ -147,7 +147,7 @@ def test_json_holds_every_number_of_a_term():
         ("kernel", (0, 0, 0, -1), GeometryError, r"^at: dK has shape .*: expected i,l,m,n .*, given 0,0,0,-1$"),
         ("input", (), GeometryError, r"^at: dV has shape .*: expected l,a,c .*, given nothing$"),
         ("bias", (3,), GeometryError, r"^at: db has shape \(3,\): expected i from 0 to 2, given 3$"),
-        ("loss", (), OptionError, r"^of: expected output, kernel, input, bias, given 'loss'$"),
+        ("loss", (), OptionError, r"^of: expected output, kernel, input or bias, given 'loss'$"),
     ],
 )
 def test_places_that_are_not_there(of, at, error, message):
@@ -176,7 +176,7 @@ def test_sums_that_are_not_finite(values, total):
     convolution = Convolution.of(np.ones((1, 2))).at(V.shape, np.float64)
     found = explain(convolution, V, None, "output", (0, 0, 0))
     assert np.array_equal([found.total], [total], equal_nan=True)
-    with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot: leave --json out$"):
+    with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot: leave `json` out$"):
         list(explanation_json(found, ends(found.size, 2)))
 
 

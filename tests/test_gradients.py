@@ -239,7 +239,7 @@ class TestRequest:
         ("wrt", "given"), [(["kernel", "weights"], "'weights'"), ("input,G", "'G'"), ("", "''"), ([None], "None")]
     )
     def test_unknown_parameters_are_refused(self, wrt, given):
-        with pytest.raises(OptionError, match=f"^wrt: expected some of kernel, input, bias, given {given}$"):
+        with pytest.raises(OptionError, match=f"^wrt: expected kernel, input or bias, given {given}$"):
             conv2d_grad(*operands(SQUARE), wrt=wrt)
 
     @pytest.mark.parametrize("stored", ["uint8", "int16", "float32", "int64", "float64"])

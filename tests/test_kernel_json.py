@@ -76,7 +76,7 @@ MISTAKES = [
     ("{}", "1:1: expected the key weights, given no keys"),
     ('{"name": "x", "bias": 1}', "1:1: expected the key weights, given name, bias"),
     ('{"weights": 5}', "1:13: weights: expected nested lists of numbers, given 5"),
-    ('{"weights": [[1]],\n "wieghts": 1}', f"2:2: wieghts: unknown key; did you mean weights? {KEYS}"),
+    ('{"weights": [[1]],\n "wieghts": 1}', f"2:2: wieghts: unknown key; {KEYS}; did you mean weights?"),
     ('{"\u2028": 1}', f'1:2: "\\u2028": unknown key; {KEYS}'),
     ('{"weights": [[1]],\n "weights": [[1]]}', "2:2: weights: given twice; keep one"),
     ('{"divisor": 1, "weights": [[1]], "scale": 1}', "1:2: divisor: given beside scale; keep one"),

@@ -48,10 +48,10 @@ UNREADABLE = [
     ("kernels/", "expected a kernel file that can be read, given 'kernels/': Is a directory"),
     ("kernels/missing", "expected a kernel file that can be read, given 'kernels/missing': No such file or directory"),
     ("a\0.json", r"expected a kernel file that can be read, given 'a\x00.json': embedded null byte"),
-    ("missing.txt", "expected the name of a preset, given 'missing.txt'; `convcli kernels` lists all"),
+    ("missing.txt", "expected the name of a preset, given 'missing.txt' (`convcli kernels` lists all)"),
     (
         "sobel_x",
-        "expected the name of a preset, given 'sobel_x'; did you mean 'sobel-x'? `convcli kernels` lists all",
+        "expected the name of a preset, given 'sobel_x' (`convcli kernels` lists all); did you mean sobel-x?",
     ),
     ("[[1],[2,3]]", "inline kernel:1:6: [1]: expected a list of length 1, like [0], given a list of length 2"),
 ]

@@ -13,7 +13,8 @@ PACKAGE = Path(convcli.__file__).parent
 
 # Lowest first. A room is a file or a folder of convcli/. Rooms of one floor do not import one another.
 FLOORS = [
-    {"errors", "text", "version"},
+    {"errors", "version"},
+    {"text"},
     {"arrays"},
     {"drawing", "files", "geometry"},
     {"engine", "kernels", "pictures"},

@@ -11,7 +11,7 @@ from support.geometries import BY_NAME, CASES, FILLS, geometry_of, integers, ope
 from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
-from convcli.errors import GeometryError
+from convcli.errors import GeometryError, OptionError
 from convcli.files.memory import Memory
 from convcli.matrix import assembly as matrix
 
@@ -170,18 +170,18 @@ class TestOffset:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (([[1]], (3,)), {}, r"^input shape: expected integers of at least 1 as H,W or C,H,W, given \(3,\)$"),
-        (([[1]], (3, -4)), {}, r"^input shape: expected integers of at least 1 as H,W or C,H,W, given \(3, -4\)$"),
-        (([[1]], "3,x"), {}, "^input shape: expected C,H,W, given '3,x'$"),
+        (([[1]], (3,)), {}, r"^input_shape: expected integers of at least 1 as H,W or C,H,W, given \(3,\)$"),
+        (([[1]], (3, -4)), {}, r"^input_shape: expected integers of at least 1 as H,W or C,H,W, given \(3, -4\)$"),
+        (([[1]], "3,x"), {}, "^input_shape: expected C,H,W, given '3,x'$"),
         (([[[1]]], (3, 4)), {}, r"^kernel K: expected rank 2: .* given rank 3, shape \(1, 1, 1\)$"),
         (([[1, 2], [3]], (3, 4)), {}, "^kernel K: expected a rectangular array of numbers, given a ragged one$"),
-        (([[1]], (3, 4)), {"edge": "mirror"}, "^edge 'mirror' means different things in different tools"),
+        (([[1]], (3, 4)), {"edge": "mirror"}, "^edge: 'mirror' means different things in different tools"),
         ((np.ones((3, 5)), (3, 4)), {}, "^kernel larger than the padded input: the kernel reaches 3x5 pixels"),
         (([[1]], (3, 4), [1, 2]), {}, r"^bias b: expected a number \(2-D kernel\), given shape \(2,\)$"),
     ],
 )
 def test_wrong_requests(arguments, options, message):
-    with pytest.raises(GeometryError, match=message):
+    with pytest.raises(OptionError if "edge" in options else GeometryError, match=message):
         conv2d_matrix(*arguments, **options)
 
 
@@ -192,7 +192,7 @@ class TestMemory:
         monkeypatch.setattr(matrix, "available_memory", lambda: Memory(100 << 20, "the machine's memory"))
         message = (
             r"^the matrix would be 3,000,000 x 3,000,000 with up to 26,964,012 nonzeros, which take 412\.4 MB: "
-            r"there are 100\.0 MB \(the machine's memory\); use a smaller input \(--input-shape\)$"
+            r"there are 100\.0 MB \(the machine's memory\); use a smaller `input_shape`$"
         )
         with pytest.raises(GeometryError, match=message):
             conv2d_matrix(np.ones((3, 3)), (3, 1000, 1000), padding=1)
@@ -208,7 +208,7 @@ class TestMemory:
         ids=str,
     )
     def test_astronomic_ones_are_refused_at_once(self, K_shape, V_shape, options):
-        with pytest.raises(GeometryError, match=r"^the matrix would be .* use a smaller input"):
+        with pytest.raises(GeometryError, match=r"^the matrix would be .* use a smaller `input_shape`"):
             conv2d_matrix(np.ones(K_shape), V_shape, **options)
 
     @pytest.mark.parametrize("edge", ["zero", "wrap"])

@@ -132,8 +132,8 @@ def test_the_format_of_data(asked: str, output: str, terminal: bool, format: str
 
 @pytest.mark.parametrize("output", ["plain", "a.png", "a.{kernel}"])
 def test_a_name_without_a_known_extension_is_refused(output: str) -> None:
-    message = f"-o {output} does not tell the format: end it in .json, .npz or .txt, in / for a folder, or use -f"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+    message = f"{output} does not tell the format: end it in .txt, .json or .npz, in / for a folder, or use `format`"
+    with pytest.raises(OptionError, match=f"^output: {re.escape(message)}$"):
         data_format("auto", destination_of(output), ("text", "json", "npz"), terminal=True)
 
 
@@ -141,7 +141,7 @@ def test_kernel_path(tmp_path: Path) -> None:
     assert kernel_path(destination_of(f"{tmp_path}/new/"), "gaussian:2", "npz") == tmp_path / "new" / "gaussian-2.npz"
     assert kernel_path(Destination(STREAM), "box", "npz") == Path(STREAM)
     (tmp_path / "box.txt").touch()
-    with pytest.raises(FileError, match=r"box.txt exists: use --overwrite"):
+    with pytest.raises(FileError, match=r"box.txt exists: use `overwrite`"):
         kernel_path(destination_of(str(tmp_path)), "box", "txt")
 
 

@@ -1,5 +1,6 @@
 """Maps into pixels."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_a_scale_is_applied_first_and_tallies_keep_the_maps_units() -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"^unknown range 'rough': use clip, abs, offset, minmax or raw$"):
+    with pytest.raises(OptionError, match=r"^range: expected clip, abs, offset or minmax, given 'rough'$"):
         to_pixels(maps(1), "rough", 255)
 
 
@@ -149,37 +150,37 @@ def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np
             lossy(262_144, -1020, 1020),
             "clip",
             "262,144 of 786,432 values (33.3 %) lay outside 0..255 and were clipped; the maps span -1020..1020, "
-            "which --range minmax would hold",
+            "which `range` minmax would hold",
         ),
         (
             lossy(100, -128, 127),
             "clip",
             "100 of 786,432 values (under 0.1 %) lay outside 0..255 and were clipped; the maps span -128..127, "
-            "which --range minmax or offset or abs would hold",
+            "which `range` minmax, offset or abs would hold",
         ),
         (
             lossy(786_432, -255, -1),
             "clip",
             "786,432 of 786,432 values (100.0 %) lay outside 0..255 and were clipped; the maps span -255..-1, "
-            "which --range minmax or abs would hold",
+            "which `range` minmax or abs would hold",
         ),
         (
             lossy(4000, -300, 20.5),
             "abs",
             "4,000 of 786,432 magnitudes (0.5 %) lay outside 0..255 and were clipped; the maps span -300..20.5, "
-            "which --range minmax would hold",
+            "which `range` minmax would hold",
         ),
         (
             lossy(4000, -0.0, 255),
             "offset",
             "4,000 of 786,432 values with 128 added (0.5 %) lay outside 0..255 and were clipped; the maps span "
-            "0..255, which --range minmax or abs or clip would hold",
+            "0..255, which `range` minmax, abs or clip would hold",
         ),
         (
             lossy(4000, -70000, 0, dtype=np.uint16),
             "offset",
             "4,000 of 786,432 values with 32768 added (0.5 %) lay outside 0..65535 and were clipped; the maps span "
-            "-70000..0, which --range minmax would hold",
+            "-70000..0, which `range` minmax would hold",
         ),
         (
             lossy(4000, -3, 8, nans=1500),
@@ -205,5 +206,5 @@ def test_the_warning_advises_modes_that_lose_nothing(mode: str, span: tuple[int,
     Z = maps(*span)
     warning = clipping_warning(to_pixels(Z, mode, 255), mode) or ""
     lossless = {other for other in MODES if to_pixels(Z, other, 255).tally.clipped == 0}
-    advised = {other for other in MODES if other in warning.partition("--range")[2].split()}
+    advised = {other for other in MODES if other in re.split(r"[ ,]+", warning.partition("`range`")[2])}
     assert advised == (set() if mode in lossless else lossless)

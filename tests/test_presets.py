@@ -61,11 +61,11 @@ GABOR = "; usage: gabor:WAVELENGTH=8,ANGLE=0,SIGMA=WAVELENGTH/2,ASPECT=1,PHASE=0
 MISTAKES = [
     (
         "gausian:2",
-        "expected the name of a preset, given 'gausian'; did you mean 'gaussian'? `convcli kernels` lists all",
+        "expected the name of a preset, given 'gausian' (`convcli kernels` lists all); did you mean gaussian?",
     ),
-    ("Sobel-X", "expected the name of a preset, given 'Sobel-X'; did you mean 'sobel-x'? `convcli kernels` lists all"),
-    ("", "expected the name of a preset, given ''; `convcli kernels` lists all"),
-    ("zzz\n", r"expected the name of a preset, given 'zzz\n'; `convcli kernels` lists all"),
+    ("Sobel-X", "expected the name of a preset, given 'Sobel-X' (`convcli kernels` lists all); did you mean sobel-x?"),
+    ("", "expected the name of a preset, given '' (`convcli kernels` lists all)"),
+    ("zzz\n", r"expected the name of a preset, given 'zzz\n' (`convcli kernels` lists all)"),
     ("sobel-x:3", "sobel-x: expected at most 0 parameters, given 1; usage: sobel-x"),
     ("gaussian:1,2,3", "gaussian: expected at most 2 parameters, given 3" + GAUSSIAN),
     ("gaussian:wide", "gaussian: expected SIGMA to be a number above 0, given 'wide'" + GAUSSIAN),

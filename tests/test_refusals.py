@@ -26,20 +26,20 @@ def test_an_existing_file_is_refused(tmp_path: Path) -> None:
     path.touch()
     refuse_existing([path], IfExists.REPLACE)
     refuse_existing([path], IfExists.SKIP)
-    with pytest.raises(FileError, match=r"a.png exists: use --overwrite"):
+    with pytest.raises(FileError, match=r"a.png exists: use `overwrite`"):
         refuse_existing([path], IfExists.FAIL)
 
 
 @pytest.mark.parametrize("if_exists", IfExists)
 def test_a_folder_is_refused(tmp_path: Path, if_exists: IfExists) -> None:
-    with pytest.raises(FileError, match=r"is a folder: use -o"):
+    with pytest.raises(FileError, match=r"is a folder: use `output`"):
         refuse_existing([tmp_path], if_exists)
 
 
 @pytest.mark.parametrize("if_exists", IfExists)
 def test_a_link_to_nothing_is_refused(tmp_path: Path, if_exists: IfExists) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "absent.png")
-    with pytest.raises(FileError, match=r"a.png is a link to nothing: remove it, or use -o"):
+    with pytest.raises(FileError, match=r"a.png is a link to nothing: remove it, or use `output`"):
         refuse_existing([tmp_path / "a.png"], if_exists)
 
 
@@ -51,5 +51,5 @@ def test_an_output_may_replace_only_its_own_input(tmp_path: Path) -> None:
     a, b = tmp_path / "a.png", tmp_path / "b.png"
     (tmp_path / "link").symlink_to(tmp_path)
     refuse_inputs({a: [a], b: [tmp_path / "link" / "b.png"]})
-    with pytest.raises(OptionError, match=r"the output .*link/a.png is also an input: use -o to write elsewhere"):
+    with pytest.raises(OptionError, match=r"the output .*link/a.png is also an input: use `output` to write elsewhere"):
         refuse_inputs({a: [a], b: [tmp_path / "link" / "a.png"]})

@@ -82,7 +82,7 @@ def test_existing_files_are_kept(folder):
     some = batch("out/", ("box",))
     assert not process_remotely(worker, some, Source.of_file("0.png")).error
     refused = process_remotely(worker, some, Source.of_file("0.png"))
-    assert str(refused.error).startswith("out/0.box.png exists: use --overwrite")
+    assert str(refused.error).startswith("out/0.box.png exists: use `overwrite`")
     assert refused.outputs == ()
     both = batch("out/", ("box", "[[1]]"), IfExists.SKIP)
     (folder / "out" / "0.box.png").write_bytes(b"somebody's own")
@@ -109,5 +109,5 @@ def test_a_lost_cluster_is_not_an_error_of_the_image(folder):
 def test_the_pixel_limit_goes_with_the_source(folder):
     worker, source = Worker(), replace(Source.of_file("0.png"), max_pixels=71)
     refused = process_remotely(worker, batch("out/"), source)
-    reason = "it has 72 pixels, more than the limit of 71: --max-pixels 72 reads it"
+    reason = "it has 72 pixels, more than the limit of 71: `max_pixels` 72 reads it"
     assert (str(refused.error), worker.calls) == (f"cannot read 0.png: {reason}", 1)

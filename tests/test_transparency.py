@@ -187,8 +187,8 @@ def test_alpha_through_combined_edges_is_kept():
 def test_banks_are_refused(rule):
     V, alpha = image()
     message = (
-        f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: k has shape "
-        "(2, 3, 1, 1); use --alpha keep or drop"
+        f"`alpha` {rule} takes 2-D kernels, which can filter alpha as they do each channel: k has shape "
+        "(2, 3, 1, 1); use `alpha` keep or drop"
     )
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         passage(rule, request(np.ones((2, 3, 1, 1))), V, alpha)
@@ -197,8 +197,8 @@ def test_banks_are_refused(rule):
 def test_a_bias_within_a_combination_is_refused():
     V, alpha = image()
     message = (
-        "--alpha premultiply adds a bias after dividing by alpha, and --combine needs it before: leave the bias out, "
-        "or use --alpha keep or drop"
+        "`alpha` premultiply adds a bias after dividing by alpha, and `combine` needs it before: leave the bias out, "
+        "or use `alpha` keep or drop"
     )
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         passage("premultiply", Combination([request("box"), request("box", bias=1)], "max"), V, alpha)

@@ -64,7 +64,7 @@ def test_a_file_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path: P
     path = tmp_path / "a.bin"
     with pytest.raises(FileError) as error:
         write(path, FAIL, lambda: path.write_bytes(b"theirs"))
-    assert str(error.value) == f"{path} exists: use --overwrite to replace it, or -o to write elsewhere"
+    assert str(error.value) == f"{path} exists: use `overwrite` to replace it, or `output` to write elsewhere"
     assert (path.read_bytes(), os.listdir(tmp_path)) == (b"theirs", ["a.bin"])
 
 

@@ -20,6 +20,7 @@ from convcli.engine import Store
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
+from convcli.text import choice
 
 
 class Rule(NamedTuple):
@@ -65,10 +66,11 @@ class Combination:
     rule: str
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise OptionError(f"unknown combine {self.rule!r}: use {', '.join(list(RULES)[:-1])} or {list(RULES)[-1]}")
+        choice("combine", self.rule, RULES)
         if len(self.requests) < 2:
-            raise OptionError(f"--combine {self.rule} takes at least 2 kernels, given {len(self.requests)}: repeat -k")
+            raise OptionError(
+                f"{self.rule} takes at least 2 kernels, given {len(self.requests)}: add a `kernel`", option="combine"
+            )
 
     @property
     def name(self) -> str:
@@ -179,8 +181,8 @@ def _begin(old: FloatArray, new: FloatArray, *, out: FloatArray) -> None:
 def _refuse_other_shape(name: str, shape: tuple[int, ...], other: str, other_shape: tuple[int, ...]) -> None:
     if shape != other_shape:
         raise GeometryError(
-            f"--combine takes kernels whose maps have one shape: {name} makes {shape} and {other} {other_shape}; "
-            "use kernels of one size, or --padding same"
+            f"`combine` takes kernels whose maps have one shape: {name} makes {shape} and {other} {other_shape}; "
+            "use kernels of one size, or `padding` same"
         )
 
 

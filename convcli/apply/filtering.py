@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.apply import transparency
 from convcli.apply.combining import Filter, PlannedFilter
-from convcli.apply.pixels import Tally, as_they_are, clipping_warning, require_mode, to_floats, to_pixels
+from convcli.apply.pixels import MODES, Tally, as_they_are, clipping_warning, to_floats, to_pixels
 from convcli.apply.transparency import AlphaFilter, filter_with_alpha
 from convcli.arrays import Array, computing_type
 from convcli.errors import OptionError
@@ -22,6 +22,7 @@ from convcli.pictures.image import Header, Image
 from convcli.pictures.light import luminance, to_codes, to_light
 from convcli.pictures.metadata import metadata_losses
 from convcli.pictures.profiles import is_like_srgb
+from convcli.text import choice
 
 ALPHA = (*transparency.RULES, "drop")
 LEVELS = {8: 255, 16: 65535}
@@ -45,10 +46,9 @@ class Appearance:
     linear: bool = False
 
     def __post_init__(self) -> None:
-        if self.alpha not in ALPHA:
-            raise OptionError(f"unknown alpha {self.alpha!r}: use {', '.join(ALPHA[:-1])} or {ALPHA[-1]}")
-        if self.mode not in (None, "raw"):
-            require_mode(self.mode)
+        choice("alpha", self.alpha, ALPHA)
+        if self.mode is not None:
+            choice("range", self.mode, (*MODES, "raw"))
 
 
 class Maps(NamedTuple):
@@ -144,7 +144,7 @@ def output_spec(
         return OutputSpec(shape, computing_type(pixels, None), mode, False)
     if format.holds_float(_picture_channels(count)):
         return OutputSpec(shape, np.dtype(np.float32), mode, False)
-    raise OptionError(f"--range raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
+    raise OptionError(f"`range` raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy")
 
 
 def _picture_channels(maps: int) -> int:
@@ -204,7 +204,7 @@ def _fill(
 
 def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
     if appearance.linear and not is_like_srgb(image.metadata.icc):
-        yield "its colour profile has another curve than sRGB's, which --linear undid: convert it to sRGB first"
+        yield "its colour profile has another curve than sRGB's, which `linear` undid: convert it to sRGB first"
 
 
 def _losses(image: Image, output: OutputSpec, format: Format) -> Iterator[str]:

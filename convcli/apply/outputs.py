@@ -34,9 +34,11 @@ def encoding_of(destination: Destination, format: str | None = None, compression
     Raises OptionError for a name without an extension, an unknown format, or a level that the format does not have.
     """
     wanted = format or _named_extension(destination)
-    found = format_of(wanted)
+    found = format_of(wanted, "format" if format else "output")
     if compression is not None and (found.name != "png" or not 0 <= compression <= 9):
-        raise OptionError(f"compression: expected 0 to 9 and output as png, given {compression} and {found.name}")
+        raise OptionError(
+            f"expected 0 to 9 and output as png, given {compression} and {found.name}", option="compression"
+        )
     return Encoding(found, wanted if wanted in found.extensions else found.extensions[0], compression)
 
 
@@ -78,8 +80,8 @@ def _require_placeholders(destination: Destination, default: str, files: int, fr
     """Raise OptionError unless the names tell maps and frames apart that have a file each."""
     template = destination.full_template(default)
     if destination.is_stream:
-        names, add_map = "'-' is one stream", "use -f npy, which holds any count"
-        add_frame = "give -o a folder or a template"
+        names, add_map = "'-' is one stream", "use `format` npy, which holds any count"
+        add_frame = "give `output` a folder or a template"
     else:
         names, add_map = f"{template!r} names one", "add {map} to the name, or write .npy, which holds any count"
         add_frame = "add {frame} to it"

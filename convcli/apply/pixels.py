@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, ends_of, fill_rounded
-from convcli.errors import OptionError
+from convcli.text import any_of, choice
 
 # Takes a part of the maps, given where it lies; the array is the taker's to overwrite.
 Put = Callable[[tuple[slice, ...], FloatArray], None]
@@ -78,7 +78,7 @@ def to_pixels(
     itself.
     What lies outside is clipped, an infinity too; NaN becomes 0. Raises OptionError for another mode.
     """
-    require_mode(mode)
+    choice("range", mode, MODES)
     full = int(np.iinfo(values.dtype).max)
     low, high = 0.0, 0.0
     if mode == "minmax":
@@ -92,12 +92,6 @@ def to_pixels(
 def to_floats(produce: Callable[[Put], None], values: FloatArray) -> tuple[Tally, ...]:
     """Maps ``(..., OH, OW)`` as they are, put into ``values``; one tally for each, and nothing is clipped."""
     return _each_map(produce, values, _keep)
-
-
-def require_mode(mode: str) -> None:
-    """Raise OptionError for a word that is no mode; ``raw`` is the caller's to handle, and named with them."""
-    if mode not in MODES:
-        raise OptionError(f"unknown range {mode!r}: use {', '.join(MODES)} or raw")
 
 
 def clipping_warning(pixels: Pixels, mode: str) -> str | None:
@@ -226,4 +220,4 @@ def _advice(low: float, high: float, mode: str, full: int) -> str:
     # ends, scaled, are beyond floats.
     if holds(mode) or not np.isfinite(ends).all():
         return ""
-    return f", which --range {' or '.join(filter(holds, reversed(MODES)))} would hold"
+    return f", which `range` {any_of([*filter(holds, reversed(MODES))])} would hold"

@@ -62,13 +62,13 @@ def require_fit(rule: str, request: Filter, alpha: Array | None) -> None:
         shape = one.convolution.weights.shape
         if len(shape) > 2:
             raise OptionError(
-                f"--alpha {rule} takes 2-D kernels, which can filter alpha as they do each channel: {one.name} has "
-                f"shape {shape}; use --alpha keep or drop"
+                f"`alpha` {rule} takes 2-D kernels, which can filter alpha as they do each channel: {one.name} has "
+                f"shape {shape}; use `alpha` keep or drop"
             )
     if rule == "premultiply" and request.gain and len(request.requests) > 1 and _has_bias(request):
         raise OptionError(
-            "--alpha premultiply adds a bias after dividing by alpha, and --combine needs it before: leave the bias "
-            "out, or use --alpha keep or drop"
+            "`alpha` premultiply adds a bias after dividing by alpha, and `combine` needs it before: leave the bias "
+            "out, or use `alpha` keep or drop"
         )
 
 

@@ -11,9 +11,9 @@ from convcli.check.confusions import confusion, fit, tensor_of
 from convcli.convolution.formulas import SYMBOLS
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import AUTOMATIC, MEMORY, Execution
-from convcli.errors import OptionError
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
+from convcli.text import choice
 
 # The largest difference between equals, relative to the largest magnitude.
 TOLERANCE = 1e-5
@@ -110,10 +110,8 @@ def conv2d_compare(
     ).at(V.shape, np.float64)
     upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
     execution = Execution(algorithm, threads, memory)
-    for name in theirs:
-        if name not in SYMBOLS:
-            raise OptionError(f"theirs: expected {', '.join(SYMBOLS)}, given {name!r}")
-    return [compare(prepared, V, upstream, name, each, tolerance, execution) for name, each in theirs.items()]
+    names = [choice("theirs", name, SYMBOLS) for name in theirs]
+    return [compare(prepared, V, upstream, name, theirs[name], tolerance, execution) for name in names]
 
 
 def compare(

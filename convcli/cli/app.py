@@ -19,6 +19,7 @@ from convcli.cli.commands.grad import grad
 from convcli.cli.commands.kernels import kernels
 from convcli.cli.commands.matrix import matrix
 from convcli.cli.commands.plan import plan
+from convcli.cli.flags import message_of
 from convcli.cli.options import OptionalAddress
 from convcli.cli.streams import forget, say
 from convcli.errors import ConvcliError, reason_of
@@ -65,14 +66,14 @@ class Commands(typer.core.TyperGroup):
             return super().invoke(ctx)
         except ConvcliError as error:
             code = ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILED
-            raise typer.Exit(_refuse(str(error), code)) from None
+            raise typer.Exit(_refuse(message_of(error), code)) from None
         except MemoryError as error:
             raise typer.Exit(_refuse(f"not enough memory: {reason_of(error)}", ExitCode.FAILED)) from None
         except RuntimeError as error:
             # Python has no class of its own for it.
             if str(error) != "can't start new thread":
                 raise
-            message = "cannot start a thread: use a smaller --jobs and --threads, or raise the limit (ulimit -u)"
+            message = "cannot start a thread: use smaller `jobs` and `threads`, or raise the limit (ulimit -u)"
             raise typer.Exit(_refuse(message, ExitCode.FAILED)) from None
 
 

@@ -260,7 +260,7 @@ def asked_format(format: str, *, json: bool) -> str:
     if not json:
         return format
     if format not in ("auto", "json"):
-        raise OptionError(f"--json and -f {format} contradict each other: give one")
+        raise OptionError(f"`json` and `format` {format} contradict each other: give one")
     return "json"
 
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from convcli.cli.flags import message_of
 from convcli.cli.options import Talk
 from convcli.cli.streams import STREAM, open_stdout, refuse_terminal
 from convcli.errors import OptionError
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool = False) -> Destination:
     """Return the destination that options ask for, where ``-`` is stdout."""
     if overwrite and skip_existing:
-        raise OptionError("--overwrite and --skip-existing contradict each other: give one")
+        raise OptionError("`overwrite` and `skip_existing` contradict each other: give one")
     if_exists = IfExists.REPLACE if overwrite else IfExists.SKIP if skip_existing else IfExists.FAIL
     return output_names.destination_of(output, if_exists, open_stdout if output == STREAM else write_atomically)
 
@@ -71,7 +72,8 @@ def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
 
 def failure_in_words(source: "Source", error: "ConvcliError") -> str:
     """What was wrong, naming the image."""
-    return str(error) if isinstance(error, OSError) else f"{source.name}: {error}"
+    message = message_of(error)
+    return message if isinstance(error, OSError) else f"{source.name}: {message}"
 
 
 def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:

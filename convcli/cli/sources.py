@@ -52,9 +52,9 @@ class Inputs:
     def image_sources(self, words: Sequence[str], list_: str | None, *, null: bool) -> list[Source]:
         """The images that words stand for, and those that a list in a file or stdin names."""
         if not words and list_ is None:
-            raise OptionError("expected images: files, folders or patterns, or --files-from")
+            raise OptionError("expected images: files, folders or patterns, or `files_from`")
         if null and list_ is None:
-            raise OptionError("-0 says how names end in a list: expected --files-from too")
+            raise OptionError("`null` says how names end in a list: expected `files_from` too")
         found = sources_of(words, self.read_stdin)
         if list_ is not None:
             found += listed(self.read_stdin() if list_ == STREAM else read_file(list_), null=null)
@@ -71,7 +71,7 @@ class Inputs:
             return header._replace(shape=prepared_shape(header, Appearance(gray=gray)))
         if image is None and input_shape is not None:
             return Header(parse_shape(input_shape), np.dtype(np.float32))
-        raise OptionError("expected an image or --input-shape, one of them")
+        raise OptionError("expected an image or `input_shape`, one of them")
 
     def read_tensor(self, text: str) -> Array:
         """A tensor from a file, JSON, or stdin."""
@@ -104,13 +104,12 @@ class Inputs:
         return Request(kernel.name, Convolution(kernel.weights, kernel.bias, parsed), execution)
 
     def _bias(self, text: str) -> Array:
-        expected = "expected a number, a list 1,2,3, JSON or a .npy file"
         if text == STREAM:
-            raise OptionError(f"bias: {expected}; stdin is for images and kernels")
+            raise OptionError(f"{BIAS_FORMS}; stdin is for images and kernels", option="bias")
         try:
             return self.read_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)
         except ConvcliError as error:
-            raise OptionError(f"bias: {expected}, given {text!r}: {error}") from None
+            raise OptionError(f"{BIAS_FORMS}, given {text!r}: {error}", option="bias") from None
 
     def _limited(self, source: Source) -> Source:
         return replace(source, max_pixels=self.max_pixels)
@@ -144,6 +143,7 @@ def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":
 
 # With less, tiles are a few pixels, and take hours.
 LEAST_MEMORY = 64 << 10
+BIAS_FORMS = "expected a number, a list 1,2,3, JSON or a .npy file"
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -155,5 +155,5 @@ def _bytes(text: str) -> int:
     except (KeyError, ValueError):
         count = 0
     if count < LEAST_MEMORY:
-        raise OptionError(f"memory: expected at least 64K bytes, as in 500K, 64M or 2G, given {text!r}")
+        raise OptionError(f"expected at least 64K bytes, as in 500K, 64M or 2G, given {text!r}", option="memory")
     return count

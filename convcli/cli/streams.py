@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO, TextIOWrapper
 from typing import Any, BinaryIO, TextIO
 
+from convcli.cli.flags import with_flags
 from convcli.errors import FileError, OptionError
 from convcli.files.file_bytes import read_stream
 from convcli.text import in_one_line
@@ -15,12 +16,15 @@ STREAM = "-"
 
 
 def say(kind: str, message: str) -> None:
-    """One line on stderr: an error, a warning or a note, whatever it quotes; nothing, where nobody can read it."""
+    """Write one line to stderr: an error, a warning or a note, with flags for the parameters that it names.
+
+    Nothing is written where nobody can read it.
+    """
     # Where stderr is closed there is none, and print would take stdout for it.
     if sys.stderr is None:
         return
     try:
-        print(f"convcli: {kind}: {in_one_line(message)}", file=sys.stderr)
+        print(f"convcli: {kind}: {in_one_line(with_flags(message))}", file=sys.stderr)
     except OSError:
         forget(sys.stderr)
 
@@ -71,7 +75,7 @@ def is_terminal() -> bool:
 def refuse_terminal() -> None:
     """A terminal is no place for bytes."""
     if is_terminal():
-        raise OptionError("binary data is not written to a terminal: use -o FILE, or pipe it into a program")
+        raise OptionError("binary data is not written to a terminal: use `output`, or pipe it into a program")
 
 
 @contextmanager

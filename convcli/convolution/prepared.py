@@ -26,6 +26,7 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import EdgeFill
 from convcli.geometry.options import Numbers, Options, parse_options
 from convcli.kernels.kernel import Kernel
+from convcli.text import choice
 
 WRT = ("kernel", "input", "bias")
 # Sums of weights below this share of their magnitudes are 0: typed weights, and float32, round that much.
@@ -236,7 +237,4 @@ class Prepared:
 def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
     """Return the names of gradients, each once. Text is split at commas. Raises OptionError for names not in WRT."""
     names = [name.strip() for name in wrt.split(",")] if isinstance(wrt, str) else wrt
-    for name in names:
-        if name not in WRT:
-            raise OptionError(f"wrt: expected some of {', '.join(WRT)}, given {name!r}")
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(choice("wrt", name, WRT) for name in names))

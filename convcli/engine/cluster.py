@@ -97,7 +97,7 @@ class Cluster:
             except KilledWorker as error:
                 raise ClusterError(
                     f"{error.allowed_failures + 1} workers of {self._address} died of the same task, the last at "
-                    f"{error.last_worker.address}: their logs say why; give them more memory, or use a smaller --memory"
+                    f"{error.last_worker.address}: their logs say why; give them more memory, or use a smaller `memory`"
                 ) from None
 
     @contextmanager
@@ -142,7 +142,7 @@ def _local_workers(words: str) -> int:
     except ValueError:
         count = 0
     if not 1 <= count <= MOST_WORKERS:
-        raise OptionError(f"--cluster: expected local:N with N from 1 to {MOST_WORKERS}, given {words!r}")
+        raise OptionError(f"expected local:N with N from 1 to {MOST_WORKERS}, given {words!r}", option="cluster")
     return count
 
 
@@ -152,10 +152,12 @@ def _address(words: str) -> str:
         return _address_in(words.removeprefix("file:"))
     named = words or os.environ.get(ADDRESS_VARIABLE, "")
     if not named:
-        raise OptionError(f"--cluster: expected {FORMS}, or such an address in {ADDRESS_VARIABLE}, which is not set")
+        raise OptionError(
+            f"expected {FORMS}, or such an address in {ADDRESS_VARIABLE}, which is not set", option="cluster"
+        )
     if not re.fullmatch(r"((tcp|tls)://)?(\[[\da-fA-F:.]+\]|[^\s:/\[\]]+):[1-9]\d*", named):
         source = "" if words else f" in {ADDRESS_VARIABLE}"
-        raise OptionError(f"--cluster: expected {FORMS}, given {named!r}{source}")
+        raise OptionError(f"expected {FORMS}, given {named!r}{source}", option="cluster")
     return named
 
 
@@ -174,7 +176,7 @@ def _quieten() -> None:
         import dask
         import distributed  # noqa: F401
     except ImportError:
-        raise OptionError("--cluster needs Dask: pip install 'convcli[dask]'") from None
+        raise OptionError("`cluster` needs Dask: pip install 'convcli[dask]'") from None
     for name in ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # Tasks carry their bands, so that they outlive the worker that had them.
@@ -244,7 +246,7 @@ def _require_certificates(address: str) -> None:
     """Raise unless Dask has them: it would take seconds to find that it has none, and print how it came to that."""
     from distributed.security import Security
 
-    expected = f"--cluster {address}: expected certificates in Dask's configuration, distributed.comm.tls"
+    expected = f"`cluster` {address}: expected certificates in Dask's configuration, distributed.comm.tls"
     try:
         found = Security().get_connection_args("client")["ssl_context"]
     except OSError as error:

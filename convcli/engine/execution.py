@@ -7,6 +7,7 @@ from convcli.engine.algorithms import CONVOLUTIONS
 from convcli.engine.interface import Estimate
 from convcli.engine.threads import WORTH_THREADS, available_threads
 from convcli.errors import OptionError
+from convcli.text import choice
 
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
@@ -32,11 +33,10 @@ class Execution:
     cluster: "Cluster | None" = None
 
     def __post_init__(self) -> None:
-        if self.algorithm not in (AUTO, *CONVOLUTIONS):
-            raise OptionError(f"unknown algorithm {self.algorithm!r}: expected {AUTO}, {', '.join(CONVOLUTIONS)}")
+        choice("algorithm", self.algorithm, (AUTO, *CONVOLUTIONS))
         for name, count in (("threads", self.threads), ("memory", self.memory)):
             if count is not None and (not isinstance(count, int) or count < 1):
-                raise OptionError(f"{name}: expected an integer of at least 1, given {count!r}")
+                raise OptionError(f"expected an integer of at least 1, given {count!r}", option=name)
 
     def threads_for(self, estimate: Estimate) -> int:
         """Return the number of threads that the estimated work is worth."""

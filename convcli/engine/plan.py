@@ -18,6 +18,7 @@ from convcli.engine.partition import SubKernel, gradient_parts, parts
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
+from convcli.text import any_of
 
 EstimateOf = Callable[[Workload], Estimate | Refusal]
 
@@ -159,8 +160,8 @@ def _quickest(able: Mapping[str, Estimate]) -> str:
 
 def _named(name: str, answers: Mapping[str, Estimate | Refusal]) -> str:
     if name not in answers:
-        raise OptionError(f"algorithm {name} cannot do this: use {AUTO}, {', '.join(answers)}")
+        raise OptionError(f"{name} cannot do this: use {any_of((AUTO, *answers))}", option="algorithm")
     answer = answers[name]
     if isinstance(answer, Refusal):
-        raise OptionError(f"algorithm {name} cannot do this: {answer.reason}; use auto")
+        raise OptionError(f"{name} cannot do this: {answer.reason}; use {AUTO}", option="algorithm")
     return name

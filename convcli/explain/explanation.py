@@ -29,7 +29,7 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
-from convcli.text import integer
+from convcli.text import choice, integer
 
 OF = tuple(SYMBOLS)
 
@@ -119,8 +119,7 @@ def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[in
     V: ``(C_in, H, W)``.  G: shaped like Z; only Z is explained without one.
     Raises GeometryError for a place that the tensor does not have, OptionError for another name.
     """
-    if of not in OF:
-        raise OptionError(f"of: expected {', '.join(OF)}, given {of!r}")
+    choice("of", of, OF)
     if V.ndim != 3:
         raise GeometryError(f"input V: expected shape (C_in, H, W), given {V.shape}")
     if G is not None:
@@ -138,7 +137,7 @@ def parse_at(text: str) -> tuple[int, ...]:
     try:
         return tuple(integer(part) for part in text.split(",")) if text.strip() else ()
     except ValueError:
-        raise GeometryError(f"at: expected integers as in I,J,K, given {text!r}") from None
+        raise GeometryError(f"expected integers as in I,J,K, given {text!r}", option="at") from None
 
 
 def ends(size: int, shown: int) -> tuple[range, ...]:
@@ -158,7 +157,7 @@ def explanation_json(explanation: Explanation, spans: Iterable[range]) -> Iterat
     """The sum as JSON, piece by piece, with the terms of these ordinals; OptionError where a number is not finite."""
     # A term that is not finite leaves no finite sum.
     if not isfinite(explanation.total):
-        raise OptionError("the sum holds NaN or infinity, which JSON cannot: leave --json out")
+        raise OptionError("the sum holds NaN or infinity, which JSON cannot: leave `json` out")
     fields = {"of": explanation.of, "at": explanation.at}
     fields |= {"formula": explanation.formula, "equation": explanation.equation}
     yield f'{json.dumps(fields)[:-1]}, "terms": ['
@@ -204,7 +203,7 @@ def _require_place(of: str, at: tuple[int, ...], shape: tuple[int, ...], K_rank:
         ends = [",".join(map(str, place)) for place in ([0] * len(shape), [size - 1 for size in shape])]
         expected = f"{','.join(_letters(of, shape, K_rank))} from {' to '.join(ends)}" if shape else "nothing"
         given = ",".join(map(str, at)) or "nothing"
-        raise GeometryError(f"at: {SYMBOLS[of]} has shape {shape}: expected {expected}, given {given}")
+        raise GeometryError(f"{SYMBOLS[of]} has shape {shape}: expected {expected}, given {given}", option="at")
 
 
 def _letters(of: str, shape: tuple[int, ...], K_rank: int) -> list[str]:

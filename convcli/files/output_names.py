@@ -11,6 +11,7 @@ from convcli.errors import OptionError
 from convcli.files.refusals import refuse_existing, refuse_missing_folders
 from convcli.files.templates import escaped, expand, fields, safe_name
 from convcli.files.whole_files import IfExists, write_atomically
+from convcli.text import any_of, choice
 
 STREAM = "-"
 Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
@@ -106,15 +107,13 @@ def kernel_path(destination: Destination, kernel: str, extension: str) -> Path:
 
 
 def data_format(asked: str, destination: Destination, formats: Sequence[str], *, terminal: bool) -> str:
-    """Return the format that ``-f`` names, or under ``auto`` the one that suits the output's name or the stream.
+    """Return the format asked for, or under ``auto`` the one that suits the output's name or the stream.
 
     formats: ``text``, ``json``, ``npz`` and any others; each but text is its own extension.
     Raises OptionError for others.
     """
-    if asked in formats:
+    if choice("format", asked, ("auto", *formats)) != "auto":
         return asked
-    if asked != "auto":
-        raise OptionError(f"unknown format {asked!r}: expected auto, {', '.join(formats)}")
     if destination.is_stream:
         return "text" if terminal else "json"
     return "npz" if destination.extension is None else _format_by_name(destination, formats)
@@ -128,7 +127,8 @@ def format_extension(format: str) -> str:
 def unclear_format(destination: Destination, endings: str) -> OptionError:
     """Return the error of a name that does not tell the format: it may be meant as a folder's."""
     return OptionError(
-        f"-o {destination.template} does not tell the format: end it in {endings}, in / for a folder, or use -f"
+        f"{destination.template} does not tell the format: end it in {endings}, in / for a folder, or use `format`",
+        option="output",
     )
 
 
@@ -137,5 +137,4 @@ def _format_by_name(destination: Destination, formats: Sequence[str]) -> str:
     for format in formats:
         if extension == format_extension(format):
             return format
-    extensions = ", ".join(f".{format}" for format in formats if format != "text")
-    raise unclear_format(destination, f"{extensions} or .txt")
+    raise unclear_format(destination, any_of([f".{format_extension(format)}" for format in formats]))

@@ -16,7 +16,7 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
         name = real.of(path)
         if name in seen and not is_special(path):
             raise OptionError(
-                f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in -o"
+                f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in `output`"
             )
         seen.add(name)
 
@@ -29,9 +29,9 @@ def refuse_existing(paths: Iterable[Path], if_exists: IfExists) -> None:
     """
     for path in paths:
         if os.path.islink(path) and not os.path.exists(path):
-            raise FileError(f"{path} is a link to nothing: remove it, or use -o to write elsewhere")
+            raise FileError(f"{path} is a link to nothing: remove it, or use `output` to write elsewhere")
         if os.path.isdir(path):
-            raise FileError(f"{path} is a folder: use -o to give the output another name")
+            raise FileError(f"{path} is a folder: use `output` to give the output another name")
         if os.path.isfile(path) and if_exists is IfExists.FAIL:
             raise already_exists(path)
 
@@ -54,7 +54,7 @@ def refuse_inputs(outputs: Mapping[Path, Sequence[Path]]) -> None:
         for path in paths:
             replaced = inputs.get(real.of(path))
             if replaced and (replaced != image or (path != image and os.path.islink(path))):
-                raise OptionError(f"the output {path} is also an input: use -o to write elsewhere")
+                raise OptionError(f"the output {path} is also an input: use `output` to write elsewhere")
 
 
 class _RealPaths:

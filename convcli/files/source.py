@@ -59,4 +59,4 @@ SourceLike = Source | str | os.PathLike[str] | bytes
 def require_pixel_limit(most: int) -> None:
     """Raise OptionError for a number of pixels below 0."""
     if most < 0:
-        raise OptionError(f"max pixels: expected a number of at least 0, given {most}")
+        raise OptionError(f"expected a number of at least 0, given {most}", option="max_pixels")

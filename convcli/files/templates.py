@@ -7,6 +7,7 @@ from string import Formatter
 from typing import NamedTuple
 
 from convcli.errors import OptionError
+from convcli.text import any_of
 
 
 def expand(template: str, values: Mapping[str, str]) -> str:
@@ -24,7 +25,7 @@ def expand(template: str, values: Mapping[str, str]) -> str:
     if not _is_below(name, folder):
         raise OptionError(
             f"the output {name} would be outside of {folder or 'the current folder'}, because {{dir}} or {{stem}} "
-            "leads out of it: use -o without that, or name the images from a folder that holds them"
+            "leads out of it: use `output` without that, or name the images from a folder that holds them"
         )
     return name
 
@@ -66,10 +67,9 @@ def _parse(template: str) -> list[_Piece]:
 
 
 def _unknown_placeholder(template: str, placeholder: str, values: Mapping[str, str]) -> str:
-    *names, last = (f"{{{name}}}" for name in values)
+    names = any_of([f"{{{name}}}" for name in values])
     return (
-        f"unknown placeholder {{{placeholder}}} in the output name {template!r}: use {', '.join(names)} or {last} "
-        "({{ and }} for braces)"
+        f"unknown placeholder {{{placeholder}}} in the output name {template!r}: use {names} ({{{{ and }}}} for braces)"
     )
 
 

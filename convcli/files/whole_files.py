@@ -45,7 +45,7 @@ def is_special(path: Path) -> bool:
 
 def already_exists(path: Path) -> FileError:
     """Return the error of an output whose file exists already."""
-    return FileError(f"{path} exists: use --overwrite to replace it, or -o to write elsewhere")
+    return FileError(f"{path} exists: use `overwrite` to replace it, or `output` to write elsewhere")
 
 
 @contextmanager

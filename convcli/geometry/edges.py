@@ -19,12 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
-from convcli.errors import GeometryError
-from convcli.text import real
+from convcli.errors import OptionError
+from convcli.text import choice, real
 
 # Two below the first pixel: no run of consecutive pixels reaches it.
 OUTSIDE = -2
 
+FILLS = ("zero", "constant:VALUE", "replicate", "reflect", "symmetric", "wrap")
 ALIASES = {
     "zeros": "zero",
     "nearest": "replicate",
@@ -56,22 +57,20 @@ class EdgeFill(NamedTuple):
 def parse_edge(text: str) -> EdgeFill:
     """Parse ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``, or an alias.
 
-    Raises GeometryError for anything else.
+    Raises OptionError for anything else.
     """
-    name, colon, value = str(text).partition(":")
-    name = ALIASES.get(name, name)
+    text = str(text)
+    name, _, value = text.partition(":")
     if name == "mirror":
-        raise GeometryError(
-            "edge 'mirror' means different things in different tools: use 'reflect' (dcb|abcd|cba, scipy's "
-            "mirror) or 'symmetric' (cba|abcd|dcb, libvips' mirror)"
+        raise OptionError(
+            "'mirror' means different things in different tools: use 'reflect' (dcb|abcd|cba, scipy's mirror) or "
+            "'symmetric' (cba|abcd|dcb, libvips' mirror)",
+            option="edge",
         )
     if name == "constant":
         return EdgeFill("constant", _constant(text, value))
-    if name == "zero" and not colon:
-        return EdgeFill("constant")
-    if name in EDGE_RULES and not colon:
-        return EdgeFill(name)
-    raise GeometryError(f"unknown edge {text!r}: expected zero, constant:VALUE, replicate, reflect, symmetric or wrap")
+    rule = choice("edge", ALIASES.get(text, text), FILLS)
+    return EdgeFill("constant" if rule == "zero" else rule)
 
 
 def _constant(text: str, number: str) -> float:
@@ -80,7 +79,7 @@ def _constant(text: str, number: str) -> float:
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        raise GeometryError(f"edge {text!r}: expected a number after the colon, as in constant:127.5")
+        raise OptionError(f"expected a number after the colon, as in constant:127.5, given {text!r}", option="edge")
     return value
 
 

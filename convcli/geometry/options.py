@@ -12,7 +12,7 @@ from typing import NamedTuple, SupportsIndex
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import EdgeFill, parse_edge
-from convcli.text import integer
+from convcli.text import did_you_mean, integer
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 
@@ -91,9 +91,11 @@ def parse_options(
 
 def parse_shape(shape: Numbers) -> tuple[int, ...]:
     """Parse an input's shape: ``H,W``, ``C,H,W`` or more axes. Raises GeometryError for anything else."""
-    sizes = _integers("input shape", shape, "C,H,W")
+    sizes = _integers("input_shape", shape, "C,H,W")
     if len(sizes) < 2 or min(sizes) < 1:
-        raise GeometryError(f"input shape: expected integers of at least 1 as H,W or C,H,W, given {_show(shape)}")
+        raise GeometryError(
+            f"expected integers of at least 1 as H,W or C,H,W, given {_show(shape)}", option="input_shape"
+        )
     return tuple(sizes)
 
 
@@ -154,18 +156,21 @@ def _group_count(groups: SupportsIndex) -> int:
 def _pair(name: str, value: Numbers) -> tuple[int, int]:
     numbers = _integers(name, value, "S or SY,SX")
     if len(numbers) not in (1, 2) or min(numbers) < 1:
-        raise GeometryError(f"{name}: expected one or two integers of at least 1, given {_show(value)}")
+        raise GeometryError(f"expected one or two integers of at least 1, given {_show(value)}", option=name)
     return numbers[0], numbers[-1]
 
 
-def _integers(name: str, value: Numbers, forms: str) -> list[int]:
+def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) -> list[int]:
+    """Parse an option of integers, which some words can stand for."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
         numbers = [integer(part) if isinstance(part, str) else index(part) for part in parts]
     except (TypeError, ValueError):
-        raise GeometryError(f"{name}: expected {forms}, given {_show(value)}") from None
+        raise GeometryError(
+            f"expected {forms}, given {_show(value)}{did_you_mean(str(value), words)}", option=name
+        ) from None
     if max(numbers, default=0) > LARGEST_EXTENT:
-        raise GeometryError(f"{name}: expected numbers of at most {LARGEST_EXTENT:,}, given {_show(value)}")
+        raise GeometryError(f"expected numbers of at most {LARGEST_EXTENT:,}, given {_show(value)}", option=name)
     return numbers
 
 
@@ -176,10 +181,10 @@ def _show(value: Numbers) -> str:
 def _parse_padding(padding: Numbers) -> "PaddingRule | Pads":
     if isinstance(padding, str) and padding in PADDING_RULES:
         return PADDING_RULES[padding]
-    numbers = _integers("padding", padding, f"{', '.join(PADDING_RULES)}, N, Y,X or T,B,L,R")
+    numbers = _integers("padding", padding, f"{', '.join(PADDING_RULES)}, N, Y,X or T,B,L,R", PADDING_RULES)
     if len(numbers) not in (1, 2, 4) or min(numbers) < 0:
         raise GeometryError(
-            f"padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), given {_show(padding)}"
+            f"expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), given {_show(padding)}", option="padding"
         )
     top, bottom, left, right = numbers if len(numbers) == 4 else (numbers[0], numbers[0], numbers[-1], numbers[-1])
     return top, bottom, left, right

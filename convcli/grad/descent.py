@@ -16,7 +16,7 @@ def stepped(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:
     Raises OptionError for a rate that is not finite, or with which the kernel is not.
     """
     if not isfinite(rate):
-        raise OptionError(f"step: expected a finite rate, given {rate}")
+        raise OptionError(f"expected a finite rate, given {rate}", option="step")
     weights, bias = kernel.weights, kernel.bias
     with np.errstate(over="ignore", invalid="ignore"):
         if gradients.kernel is not None:
@@ -25,5 +25,5 @@ def stepped(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:
             bias = bias - rate * gradients.bias
     for parameter in (weights, bias):
         if parameter is not None and first_non_finite(np.asarray(parameter)) is not None:
-            raise OptionError(f"step: the kernel is no longer finite after a step of {rate:g}: use a smaller rate")
+            raise OptionError(f"the kernel is not finite after a step of {rate:g}: use a smaller rate", option="step")
     return Kernel(kernel.name, weights, bias, kernel.groups)

@@ -55,7 +55,7 @@ def _normal(words: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
         generator = np.random.default_rng(integer(seed))
     except ValueError:
         expected = "expected normal:SEED with a whole number"
-        raise OptionError(f"upstream gradient: {expected}, given {words!r}") from None
+        raise OptionError(f"{expected}, given {words!r}", option="upstream") from None
     return generator.standard_normal(out=large_empty(shape, np.float64))
 
 
@@ -71,7 +71,7 @@ def _read(source: str, read: Callable[[str], Array], shape: tuple[int, ...], wor
     try:
         return _with_leading_axes(read(source), shape)
     except ConvcliError as error:
-        raise type(error)(f"upstream gradient G: {EXPECTED}, given {words!r}: {error}") from None
+        raise type(error)(f"{EXPECTED}, given {words!r}: {error}", option="upstream") from None
 
 
 def _with_leading_axes(G: Array, shape: tuple[int, ...]) -> Array:

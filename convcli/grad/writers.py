@@ -24,7 +24,7 @@ def write_json(report: GradientReport, stream: BinaryIO) -> None:
     """
     for name, tensor in report.tensors.items():
         if not all(np.isfinite(plane).all() for plane in planes_of(tensor)):
-            raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use -f npz")
+            raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use `format` npz")
     for piece in _json_pieces(report):
         stream.write(piece.encode())
 
@@ -133,8 +133,8 @@ def gradient_paths(
     separate = len(set(paths)) == len(wrt)
     if several and not separate:
         raise OptionError(
-            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use -f npz, json or csv, "
-            f"ask for one with --wrt, or name a file for each, as in -o 'grad-{{wrt}}.{format}'"
+            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use `format` npz, json or "
+            f"csv, ask for one with `wrt`, or name a file for each, as in `output` 'grad-{{wrt}}.{format}'"
         )
     destination.require_writable(paths)
     return {path: (name,) for path, name in zip(paths, wrt, strict=True)} if separate else {paths[0]: wrt}

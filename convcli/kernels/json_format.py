@@ -12,7 +12,6 @@ Only "weights" has to be there. The weights are multiplied by "scale" or divided
 ``source:line:column: path: message``, in which lines and columns count from 1.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -23,7 +22,7 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError, KernelError
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
 from convcli.kernels.kernel import Kernel, require_kernel_shape
-from convcli.text import in_one_line
+from convcli.text import did_you_mean, in_one_line
 
 KEYS = ("name", "weights", "bias", "scale", "divisor", "groups")
 
@@ -76,7 +75,12 @@ def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     members: dict[str, object] = {}
     for key, value in pairs:
         if key not in KEYS:
-            raise Fault((key,), f"unknown key; {_valid_keys(key)}", says_given=True, at_key=True)
+            raise Fault(
+                (key,),
+                f"unknown key; the keys are {', '.join(KEYS)}{did_you_mean(key, KEYS)}",
+                says_given=True,
+                at_key=True,
+            )
         if key in members:
             raise Fault((key,), "given twice; keep one", says_given=True, at_key=True)
         members[key] = value
@@ -84,12 +88,6 @@ def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
         given = ", ".join(members) or "no keys"
         raise Fault((), f"expected the key weights, given {given}", says_given=True)
     return members
-
-
-def _valid_keys(key: str) -> str:
-    nearest = difflib.get_close_matches(key.lower(), KEYS, n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    return f"{hint}the keys are {', '.join(KEYS)}"
 
 
 def _weights(value: object, path: JsonPath) -> FloatArray:

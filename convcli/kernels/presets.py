@@ -4,7 +4,6 @@ Each is applied as it stands, by cross-correlation. One of low rank is written a
 weights follow from them; any other is written as its weights. ``x`` runs to the right and ``y`` downwards.
 """
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError
 from convcli.kernels.kernel import Kernel
-from convcli.text import real
+from convcli.text import did_you_mean, real
 
 WIDEST_SUPPORT = 4095
 DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
@@ -89,9 +88,8 @@ def preset(text: str) -> Kernel:
 def _find(name: str) -> Preset:
     if name in PRESETS:
         return PRESETS[name]
-    nearest = difflib.get_close_matches(name.lower(), PRESETS, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise KernelError(f"expected the name of a preset, given {name!r}; {hint}`convcli kernels` lists all")
+    hint = did_you_mean(name, PRESETS)
+    raise KernelError(f"expected the name of a preset, given {name!r} (`convcli kernels` lists all){hint}")
 
 
 def _arguments(signature: tuple[Parameter, ...], given: list[str]) -> list[Any]:

@@ -164,7 +164,7 @@ def _refuse_beyond_memory(geometry: Geometry, most: int) -> None:
         raise GeometryError(
             f"the matrix would be {rows:,} x {columns:,} with up to {most:,} nonzeros, which take "
             f"{size_in_words(needed)}: there are {size_in_words(available.bytes)} ({available.bound}); "
-            "use a smaller input (--input-shape)"
+            "use a smaller `input_shape`"
         )
 
 

@@ -33,7 +33,7 @@ def write_json(M: ConvolutionMatrix, stream: BinaryIO) -> None:
     ``"offset": [...]`` comes after them, where it is not all 0.
     """
     if not (isfinite(M.largest) and np.isfinite(M.offset).all()):
-        raise OptionError("the matrix holds NaN or infinity, which JSON cannot: use -f npz")
+        raise OptionError("the matrix holds NaN or infinity, which JSON cannot: use `format` npz")
     for piece in _json_pieces(M):
         stream.write(piece.encode())
 

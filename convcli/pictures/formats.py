@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-from convcli.errors import OptionError
 from convcli.pictures import deep_extra
+from convcli.text import choice
 
 
 class Format(NamedTuple):
@@ -57,14 +57,12 @@ FORMATS = (
 )
 
 
-def format_of(name: str) -> Format:
-    """The format that a name (``png``, ``jpeg``) or an extension (``.tif``, ``JPG``) stands for.
+_BY_NAME = {name: format for format in FORMATS for name in (format.name, *format.extensions)}
 
-    Raises OptionError for one that cannot be written.
+
+def format_of(name: str, option: str = "format") -> Format:
+    """Return the format that a name (``png``, ``jpeg``) or an extension (``.tif``, ``JPG``) stands for.
+
+    Raises OptionError, about the option that the name comes from, for a format that cannot be written.
     """
-    wanted = name.lower().removeprefix(".")
-    for format in FORMATS:
-        if wanted in (format.name, *format.extensions):
-            return format
-    names = [format.name for format in FORMATS]
-    raise OptionError(f"unknown image format {name!r}: use {', '.join(names[:-1])} or {names[-1]}")
+    return _BY_NAME[choice(option, name.lower().removeprefix("."), _BY_NAME)]

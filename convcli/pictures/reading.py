@@ -29,7 +29,7 @@ def read_image(given: SourceLike) -> Image:
     with _reading(source) as messages, _frames(source) as frames:
         image = frames[0].decode()
         if len(frames) > 1:
-            loss = f"{len(frames)} frames: only the first is read (apply --all-frames reads each)"
+            loss = f"{len(frames)} frames: only the first is read (apply with `all_frames` reads each)"
             image = replace(image, warnings=(loss, *image.warnings))
     return _with_warnings(image, messages)
 

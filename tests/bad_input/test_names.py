@@ -176,7 +176,7 @@ def test_a_pattern_may_begin_with_a_bracket(commands, tmp_path):
         (
             ["grad", "a.npy", "-k", "box", "-G", "[g].npy"],
             1,
-            "upstream gradient G: expected ones, normal:SEED, mse:",
+            "--upstream: expected ones, normal:SEED, mse:",
         ),
     ):
         result = commands.run(*arguments, cwd=tmp_path)

@@ -121,28 +121,31 @@ def test_every_option_takes_any_text(commands, try_many):
 
 
 MISTAKES = [
-    ("plan -k box --input-shape 1_0,5,5", "input shape: expected C,H,W, given '1_0,5,5'"),
-    ("plan -k box --input-shape \u0661,5,5", "input shape: expected C,H,W, given '\u0661,5,5'"),
-    ("plan -k box v.npy -s 4294967296", "stride: expected numbers of at most 2,147,483,647, given '4294967296'"),
+    ("plan -k box --input-shape 1_0,5,5", "--input-shape: expected C,H,W, given '1_0,5,5'"),
+    ("plan -k box --input-shape \u0661,5,5", "--input-shape: expected C,H,W, given '\u0661,5,5'"),
+    ("plan -k box v.npy -s 4294967296", "--stride: expected numbers of at most 2,147,483,647, given '4294967296'"),
     ("plan -k box v.npy -g 1_0", "Invalid value for '--groups' / '-g': expected a whole number, given '1_0'"),
     ("plan -k box v.npy --threads \u0661", "Invalid value for '--threads': expected a whole number, given '\u0661'"),
-    ("plan -k box v.npy --dtype float33", "dtype: expected float32 or float64, given float33"),
+    (
+        "plan -k box v.npy --dtype float33",
+        "--dtype: expected float32 or float64, given 'float33'; did you mean",
+    ),
     ("plan -k gaussian:1_0 v.npy", "gaussian: expected SIGMA to be a number above 0, given '1_0'; usage: "),
     (
         "plan -k box v.npy -e constant:1_0",
-        "edge 'constant:1_0': expected a number after the colon, as in const",
+        "--edge: expected a number after the colon, as in constant:127.5, given 'constant:1_0'",
     ),
     (
         f"plan -k box v.npy --memory {'9' * 4301}",
-        "memory: expected at least 64K bytes, as in 500K, 64M or 2G, given '9",
+        "--memory: expected at least 64K bytes, as in 500K, 64M or 2G, given '9",
     ),
     (
         f"grad -k box v.npy -G normal:{'9' * 4301}",
-        "upstream gradient: expected normal:SEED with a whole number, ",
+        "--upstream: expected normal:SEED with a whole number, ",
     ),
     ("explain -k box v.npy --at 0,0,0 --bias []", "bias b: expected a number (2-D kernel), given shape (0,)"),
-    ("explain -k box v.npy --at 0,0,1_0", "at: expected integers as in I,J,K, given '0,0,1_0'"),
-    ("check -k box v.npy --tolerance inf", "tolerance: expected a finite number of at least 0, given inf"),
+    ("explain -k box v.npy --at 0,0,1_0", "--at: expected integers as in I,J,K, given '0,0,1_0'"),
+    ("check -k box v.npy --tolerance inf", "--tolerance: expected a finite number of at least 0, given inf"),
     ("apply -k box v.npy --cluster local:257", "--cluster: expected local:N with N from 1 to 256, given 'local:257'"),
     ("plan -k box v.npy -p 1000000000", "4,000,000,018,000,000,020 padded pixels in all channels are more than memory"),
     (
@@ -201,6 +204,6 @@ def test_a_message_is_cut_and_has_no_control_characters(tmp_path):
     assert (result.code, result.out) == (2, b"")
     assert re.fullmatch(
         r"convcli: error: expected the name of a preset, given '\\x1b\[31ma+\.\.\. \(\d,\d+ characters\) \.\.\.a+"
-        r"\\x07'; `convcli kernels` lists all\n",
+        r"\\x07' \(`convcli kernels` lists all\)\n",
         result.err,
     )

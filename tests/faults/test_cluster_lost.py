@@ -104,7 +104,7 @@ def await_files(folder, count):
     ("name", "reason"), [(None, ""), ("absent.pem", ", given those that cannot be read: No such file or directory")]
 )
 def test_tls_without_certificates(name, reason):
-    expected = "--cluster tls://127.0.0.1:1: expected certificates in Dask's configuration, distributed.comm.tls"
+    expected = "`cluster` tls://127.0.0.1:1: expected certificates in Dask's configuration, distributed.comm.tls"
     # Load the default configuration first, so that the end of the block restores it.
     import_module("distributed")
     configured = {"distributed.comm.tls.ca-file": name, "distributed.comm.tls.client.cert": name}

@@ -36,6 +36,6 @@ def unless_refused(compute, algorithm):
     try:
         return compute()
     except OptionError as error:
-        if not str(error).startswith(f"algorithm {algorithm} cannot do this: "):
+        if not str(error).startswith(f"algorithm: {algorithm} cannot do this: "):
             raise
         pytest.skip(str(error))

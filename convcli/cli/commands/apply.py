@@ -134,4 +134,4 @@ def apply(
 def _refuse_stdout(json: bool) -> None:
     refuse_terminal()
     if json:
-        raise OptionError("--json and -o - both want stdout: save the output to a file")
+        raise OptionError("`json` and `output` - both want stdout: save the output to a file")

@@ -48,7 +48,7 @@ def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> t
 def _jobs(asked: int, files: int, cluster: "Cluster | None") -> int:
     """Files at once: as many as were asked for, 0 for one a processor, here or on a cluster; no more than there are."""
     if asked < 0:
-        raise OptionError(f"jobs: expected a number of files at once, or 0 for one a processor, given {asked}")
+        raise OptionError(f"expected a number of files at once, or 0 for one a processor, given {asked}", option="jobs")
     processors = cluster.tasks_at_once if cluster else available_threads()
     return max(1, min(asked or processors, files))
 
@@ -83,7 +83,7 @@ def run_all(
             bar.advance(outcome.pixels)
     not_begun = len(sources) - done - failed
     if stop.number and not_begun:
-        talk.tell("interrupted", f"{done} of {len(sources)} files are done; --skip-existing goes on with the others")
+        talk.tell("interrupted", f"{done} of {len(sources)} files are done; `skip_existing` goes on with the others")
         raise Stopped(stop.number)
     _conclude(failed, len(sources), not_begun)
 

@@ -80,7 +80,7 @@ def check(
     refuse_second_stdin([image, kernel, options.source_of(asked), *given.values()])
     inputs = sources.begin_reading(max_pixels)
     if not 0 <= tolerance < inf:
-        raise OptionError(f"tolerance: expected a finite number of at least 0, given {tolerance:g}")
+        raise OptionError(f"expected a finite number of at least 0, given {tolerance:g}", option="tolerance")
     request, appearance = inputs.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
     V = sources.read_input(inputs.image_source(image), appearance, talk)
     prepared, execution = request.convolution.at(V.shape, "float64"), request.execution

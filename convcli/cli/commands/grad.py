@@ -89,7 +89,7 @@ def grad(
     else:
         save = _saving_step(request.kernel, step, output, asked, overwrite)
     if full and step is not None:
-        raise OptionError("--full is for gradients as text, and --step gives a kernel: leave one out")
+        raise OptionError("`full` is for gradients as text, and `step` gives a kernel: leave one out")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = stacked([sources.read_input(each, appearance, talk) for each in found], [each.name for each in found])
     prepared = request.convolution.at(V.shape, "float64")
@@ -111,7 +111,7 @@ def _names(wrt: str, step: float | None) -> tuple[str, ...]:
         return names
     moved = tuple(name for name in names if name != "input")
     if not moved:
-        raise OptionError("--step moves the kernel and its bias: expected one of them in --wrt, given only input")
+        raise OptionError("`step` moves the kernel and its bias: expected one of them in `wrt`, given only input")
     return moved
 
 
@@ -137,7 +137,7 @@ def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwr
     from convcli.grad.descent import stepped
 
     if format not in ("auto", "json"):
-        raise OptionError(f"--step gives kernel JSON: expected no -f, or -f json, given {format}")
+        raise OptionError(f"`step` gives kernel JSON: expected no `format`, or json, given {format}")
     destination = destination_of(output, overwrite=overwrite)
     path = kernel_path(destination, kernel.name, "json")
 
