@@ -10,6 +10,7 @@ import pytest
 import typer.main
 from support.command_line import pixels, shell, two_at_a_time, with_samples
 
+import convcli
 from convcli import load_kernel
 from convcli.cli.app import app
 from convcli.pictures.formats import FORMATS
@@ -155,6 +156,21 @@ def test_readme_lists_every_option():
     first_cells = " ".join(re.findall(r"^\| (.*?) \|", README, re.MULTILINE))
     listed = set(re.findall(r"`(--?\S+)`", first_cells))
     assert [option.opts for option in all_options() if not listed & set(option.opts)] == []
+
+
+def test_readme_runs_from_python():
+    rng = np.random.default_rng(0)
+    names = {"V": rng.random((3, 16, 14)), "G": rng.random((3, 8, 14))}
+    for block in re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE):
+        exec(block, names)
+    assert names["gradients"].kernel.shape == names["kernel"].weights.shape
+    assert names["Z"].shape == (3, 8, 7)
+
+
+def test_readme_names_every_public_function():
+    section = README.partition("## From Python")[2].partition("## Documentation")[0]
+    functions = {name for name in convcli.__all__ if name.islower() and not name.startswith("_")}
+    assert functions == functions & set(re.findall(r"\w+", section))
 
 
 def all_options():
