@@ -8,12 +8,15 @@ _SHOWN = 1000
 
 
 def integer(text: str) -> int:
-    """A whole number in ASCII digits; ValueError for other text, ``1_000`` and other alphabets' digits too."""
+    """Return a whole number that is written in ASCII digits.
+
+    Raises ValueError for other text, including ``1_000`` and digits of other alphabets.
+    """
     return int(_plain(text))
 
 
 def real(text: str) -> float:
-    """A number in ASCII, or ``inf`` or ``nan``; ValueError for other text."""
+    """Return a number that is written in ASCII, or ``inf`` or ``nan``. Raises ValueError for other text."""
     return float(_plain(text))
 
 
@@ -44,7 +47,7 @@ def did_you_mean(given: str, words: Iterable[str]) -> str:
 
 
 def in_one_line(text: str) -> str:
-    r"""The text with its control characters escaped, as a terminal would obey them, and its middle cut if it is long.
+    r"""Return the text with its control characters escaped, and its middle cut out if it is long.
 
     A byte of a name that is not UTF-8 is shown as ``\xff``.
     """

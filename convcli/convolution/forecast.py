@@ -123,7 +123,7 @@ def forecast(
 
 
 def forecast_to_json(found: Forecast) -> dict[str, Any]:
-    """The forecast as JSON; untouched rows and columns as [first, last] pairs, estimates for one thread."""
+    """Return the forecast as JSON: untouched rows and columns as [first, last] pairs, estimates for one thread."""
     prepared, geometry = found.prepared, found.prepared.geometry
     top, bottom, left, right = geometry.pads
     K = prepared.convolution.weights.shape
