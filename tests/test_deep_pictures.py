@@ -21,8 +21,8 @@ from support.command_line import ENVIRONMENT, convcli, npy
 
 from convcli.arrays import Array
 from convcli.errors import FileError
-from convcli.pictures import deep_extra, tiff_pages, tiff_writing
-from convcli.pictures.formats import FORMATS, format_of
+from convcli.pictures import deep_extra
+from convcli.pictures.formats import FORMATS, format_of, tiff_pages, tiff_writing
 from convcli.pictures.image import Metadata
 from convcli.pictures.reading import iter_frames, read_header, read_image
 from convcli.pictures.writing import encode_image, write_image
@@ -384,11 +384,11 @@ def test_metadata_goes_into_deep_files(name: str, channels: int) -> None:
 
 
 def test_formats_without_the_extra(without_extra: None) -> None:
-    assert {format.name: format.max_depth(3) for format in FORMATS if format.deep} == {
+    assert {format.name: format.max_depth(3) for format in FORMATS if format.deep_gray} == {
         "png": 8, "tiff": 16, "ppm": 16, "jpeg2000": 8,
     }  # fmt: skip
-    assert [format.max_depth(1) for format in FORMATS if format.deep] == [16] * 4
-    assert [format.max_depth(1, alpha=True) for format in FORMATS if format.deep] == [8, 16, 16, 8]
+    assert [format.max_depth(1) for format in FORMATS if format.deep_gray] == [16] * 4
+    assert [format.max_depth(1, alpha=True) for format in FORMATS if format.deep_gray] == [8, 16, 16, 8]
 
 
 def test_with_the_extra_more_hold_16_bits() -> None:

@@ -113,8 +113,8 @@ DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, co
 
 @pytest.mark.parametrize("format", [format for format in FORMATS if not format.is_array], ids=lambda each: each.name)
 def test_the_table_of_formats(format):
-    depth = DEPTHS[format.deep_colour] if format.deep else "no"
-    yes_or_no = ("yes" if holds else "no" for holds in (format.floating, format.holds_alpha))
+    depth = DEPTHS[format.deep_colour] if format.deep_gray else "no"
+    yes_or_no = ("yes" if holds else "no" for holds in (format.floats, format.holds_alpha))
     metadata = ", ".join(WORDS[field] for field in format.metadata) or "none"
     assert f"| {' | '.join([format.name, depth, *yes_or_no, metadata])} |" in PICTURES
 

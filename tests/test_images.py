@@ -26,7 +26,6 @@ from convcli.files.source import Source
 from convcli.pictures.formats import FORMATS, Format, format_of
 from convcli.pictures.gray import to_gray
 from convcli.pictures.image import Image, Metadata
-from convcli.pictures.metadata import metadata_losses
 from convcli.pictures.orientation import upright_array, upright_picture
 from convcli.pictures.pixel_limit import limited_pixels
 from convcli.pictures.reading import iter_frames, read_header, read_image, read_tensor
@@ -611,8 +610,8 @@ def test_depth_and_floats_of_one_channel(format: Format) -> None:
 
 
 def test_formats_of_16_bits_and_floats() -> None:
-    assert [format.name for format in PICTURES if format.deep] == ["png", "tiff", "ppm", "jpeg2000"]
-    assert [format.name for format in PICTURES if format.floating] == ["tiff"]
+    assert [format.name for format in PICTURES if format.deep_gray] == ["png", "tiff", "ppm", "jpeg2000"]
+    assert [format.name for format in PICTURES if format.floats] == ["tiff"]
 
 
 @pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
@@ -650,7 +649,7 @@ def test_a_picture_that_was_turned_upright_is_not_turned_again(format: Format) -
     ],
 )  # fmt: skip
 def test_what_metadata_is_lost_is_said(metadata: Metadata, name: str, channels: int, losses: tuple[str, ...]) -> None:
-    assert tuple(metadata_losses(metadata, format_of(name), channels).values()) == losses
+    assert tuple(format_of(name).metadata_losses(metadata, channels).values()) == losses
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])

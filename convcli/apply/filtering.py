@@ -20,7 +20,6 @@ from convcli.pictures.formats import Format
 from convcli.pictures.gray import to_gray
 from convcli.pictures.image import Header, Image
 from convcli.pictures.light import luminance, to_codes, to_light
-from convcli.pictures.metadata import metadata_losses
 from convcli.pictures.profiles import is_like_srgb
 from convcli.text import choice
 
@@ -174,7 +173,7 @@ def filter_image(
     filtering = filter_with_alpha(appearance.alpha, request, planned, V, image.alpha)
     values = empty(output.shape, output.dtype)
     tallies, clipping = _fill(values.reshape(geometry.output_blocks), filtering, image, output.mode, appearance)
-    left_out = {} if format.is_array else metadata_losses(image.metadata, format, _picture_channels(len(values)))
+    left_out = {} if format.is_array else format.metadata_losses(image.metadata, _picture_channels(len(values)))
     # Without its profile a picture's colours are others; that one of colours is none of gray is no loss.
     profile = [left_out.pop("icc")] if "icc" in left_out and "icc" not in format.metadata else []
     lost = (*_light_doubts(image, appearance), *_losses(image, output, format), *profile, *clipping)

@@ -31,17 +31,16 @@ class Converted(NamedTuple):
     keeps_profile: bool = True
 
 
-def working_mode(picture: ImageFile) -> str:
-    """L, LA, RGB or RGBA, or the picture's own if its channel is deeper than 8 bits."""
+def working_mode(picture: ImageFile, *, in_colour: bool) -> str:
+    """Return L, LA, RGB or RGBA, of which ``in_colour`` leaves the last two, or the mode of a channel over 8 bits."""
     if picture.mode[0] in "IF":
         return picture.mode
-    color = "L" if _is_gray(picture) else "RGB"
-    return color + "A" if picture.has_transparency_data else color
+    colours = "L" if _is_gray(picture) and not in_colour else "RGB"
+    return colours + "A" if picture.has_transparency_data else colours
 
 
-def in_working_mode(picture: ImageFile) -> Converted:
-    """The picture itself if its mode is one; CMYK by its colour profile, if it has one that can be used."""
-    mode = working_mode(picture)
+def in_mode(picture: ImageFile, mode: str) -> Converted:
+    """Return the picture in that mode, itself if it has it; CMYK by its colour profile if that can be used."""
     if mode == picture.mode:
         return Converted(picture)
     if picture.mode == "CMYK" and picture.info.get("icc_profile"):
@@ -77,9 +76,6 @@ def _name(picture: ImageFile) -> str:
 
 
 def _is_gray(picture: ImageFile) -> bool:
-    # Pillow composes all frames but the first in RGB; no frame is to have other channels than the next.
-    if picture.format == "GIF" and getattr(picture, "n_frames", 1) > 1:
-        return False
     if picture.mode not in ("P", "PA"):
         return picture.mode in ("1", "L", "LA", "La")
     red, green, blue = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).T

@@ -5,9 +5,10 @@ from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from convcli.pictures.pillow_frames import PillowFrame, frame_count, open_picture
-from convcli.pictures.tiff_directories import require_apart
-from convcli.pictures.tiff_pages import TiffPageFrame, is_tiff, tiff_pages
+from convcli.pictures.formats import format_read
+from convcli.pictures.formats.tiff_directories import require_apart
+from convcli.pictures.formats.tiff_pages import TiffPageFrame, is_tiff, tiff_pages
+from convcli.pictures.pillow_frames import PillowFrame, open_picture
 
 
 @contextmanager
@@ -22,5 +23,6 @@ def picture_frames(file: Path | BytesIO) -> Iterator[Sequence[PillowFrame | Tiff
             yield found
             return
         picture = opened.enter_context(open_picture(file))
-        frames = pages or [None] * frame_count(picture)
-        yield [page or PillowFrame(picture, file, number) for number, page in enumerate(frames)]
+        format = format_read(picture.format)
+        frames = pages or [None] * format.frame_count(picture)
+        yield [page or PillowFrame(picture, format, file, number) for number, page in enumerate(frames)]

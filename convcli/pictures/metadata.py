@@ -1,15 +1,12 @@
 """Colour profile, EXIF and resolution, from one file to the next."""
 
-from collections.abc import Callable, Iterator
-from os import SEEK_CUR
-from typing import IO, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import PIL.Image
 from PIL.ExifTags import IFD, Base
-from PIL.ImageFile import ImageFile
 
 from convcli.errors import reason_of
-from convcli.pictures.formats import Format
 from convcli.pictures.image import Metadata
 from convcli.pictures.orientation import is_sideways
 
@@ -43,37 +40,10 @@ def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
     return Description(orientation, metadata)
 
 
-def read_orientation(picture: ImageFile) -> int:
-    """EXIF's, 1 where there is none."""
-    return orientation_in(_exif_of(picture))
-
-
 def orientation_in(exif: PIL.Image.Exif) -> int:
-    """1 where there is none."""
+    """Return EXIF's orientation, 1 where there is none."""
     orientation = exif.get(Base.Orientation)
     return orientation if isinstance(orientation, int) else 1
-
-
-def read_metadata(picture: ImageFile) -> Metadata:
-    """Whatever of it the picture has."""
-    return Metadata(picture.info.get("icc_profile") or None, kept_exif(_exif_of(picture)), _dpi(picture))
-
-
-def _exif_of(picture: ImageFile) -> PIL.Image.Exif:
-    # Pillow would decode a PNG's pixels to see whether EXIF stands behind them.
-    if picture.format == "PNG" and picture.fp and not _is_behind_pixels(b"eXIf", picture.fp):
-        return PIL.Image.Image.getexif(picture)
-    return picture.getexif()
-
-
-def _is_behind_pixels(chunk: bytes, stream: IO[bytes]) -> bool:
-    """Whether a PNG has that chunk from here on; its head is read of every chunk."""
-    start = stream.tell()
-    stream.seek(8)
-    while len(head := stream.read(8)) == 8 and head[4:] != chunk:
-        stream.seek(int.from_bytes(head[:4]) + 4, SEEK_CUR)
-    stream.seek(start)
-    return head[4:] == chunk
 
 
 def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
@@ -91,13 +61,6 @@ def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
     return kept
 
 
-def _dpi(picture: ImageFile) -> tuple[float, float] | None:
-    # Pillow takes 1 for a TIFF that says nothing.
-    if picture.format == "TIFF" and Base.XResolution not in getattr(picture, "tag_v2", ()):
-        return None
-    return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))
-
-
 def _is_kept(tag: int, value: Any) -> bool:
     return tag in _KEPT_TAGS and not (tag == Base.ImageDescription and str(value).startswith(_LAYOUTS))
 
@@ -111,30 +74,7 @@ def sensible_dpi(x: float, y: float) -> tuple[float, float] | None:
     return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
 
 
-_WORDS = {"icc": "the colour profile", "exif": "EXIF", "dpi": "the resolution"}
-_ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
-_JPEG_EXIF_LIMIT = 65533
-
-
-def held_metadata(metadata: Metadata, format: Format, channels: int) -> Metadata:
-    """What a file of that format and so many channels will keep of it."""
-    return metadata._replace(**{field: None for field, _ in _refused(metadata, format, channels)})
-
-
-def metadata_losses(metadata: Metadata, format: Format, channels: int) -> dict[str, str]:
-    """What it will not keep, and why: a sentence for each field."""
-    return {field: f"{_WORDS[field]} is left out: {reason}" for field, reason in _refused(metadata, format, channels)}
-
-
-def _refused(metadata: Metadata, format: Format, channels: int) -> Iterator[tuple[str, str]]:
-    for field, value in metadata._asdict().items():
-        if value and field not in format.metadata:
-            yield field, f"{format.name} holds none"
-    if metadata.icc and "icc" in format.metadata and metadata.icc[16:20] != _ICC_SPACES[channels]:
-        space = metadata.icc[16:20].decode("latin-1").strip()
-        yield "icc", f"it is for {space}, and the output is {'gray' if channels == 1 else 'RGB'}"
-    if metadata.exif and format.name == "jpeg" and len(metadata.exif) > _JPEG_EXIF_LIMIT:
-        yield "exif", f"jpeg holds {_JPEG_EXIF_LIMIT:,} bytes of it, and these are {len(metadata.exif):,}"
+LABELS = {"icc": "the colour profile", "exif": "EXIF", "dpi": "the resolution"}
 
 
 def metadata_options(metadata: Metadata) -> dict[str, Any]:

@@ -3,39 +3,36 @@
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
-from PIL.ExifTags import Base
 from PIL.ImageFile import ImageFile
 
 from convcli.files.file_bytes import contents
 from convcli.pictures import deep_extra
-from convcli.pictures.channels import channels_of, pixel_type, split_alpha
-from convcli.pictures.colour_modes import in_working_mode, working_mode
-from convcli.pictures.deep import Decoder, decoder_for
-from convcli.pictures.depth import stored_bits, stores_gray_and_alpha
-from convcli.pictures.image import Header, Image
-from convcli.pictures.metadata import Description, description, read_metadata, read_orientation
+from convcli.pictures.channels import channels_of, split_alpha
+from convcli.pictures.colour_modes import in_mode, working_mode
+from convcli.pictures.formats import Format, format_read
+from convcli.pictures.formats.format import Decoder
+from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
+from convcli.pictures.formats.tiff_pages import is_tiff
+from convcli.pictures.image import Header, Image, Metadata
+from convcli.pictures.metadata import Description, description, kept_exif, orientation_in
 from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
-from convcli.pictures.tiff_pages import is_tiff
-
-# An MPO, which is what many phones write as .jpg, holds previews and depth maps; a PSD holds the layers of one picture.
-_PARTS_OF_ONE = ("MPO", "PSD")
 
 
 def open_picture(file: Path | BytesIO) -> ImageFile:
-    """The picture with its header read; a file that is none is an error of Pillow's."""
+    """Return the picture with its header read; ValueError for a file that is no picture or is refused."""
     try:
         picture = _opened(file)
     except PIL.UnidentifiedImageError:
         if is_tiff(file) and not deep_extra.is_installed():
             raise ValueError("Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more") from None
         raise ValueError("it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor") from None
-    if picture.format == "EPS":
+    if refusal := format_read(picture.format).refusal:
         picture.close()
-        raise ValueError("EPS is a program that draws, and is not run: expected a picture, as Ghostscript makes of it")
+        raise ValueError(refusal)
     return picture
 
 
@@ -47,32 +44,28 @@ def _opened(file: Path | BytesIO) -> ImageFile:
         return PIL.Image.open(file)
 
 
-def frame_count(picture: ImageFile) -> int:
-    """Of those that show something of their own."""
-    return 1 if picture.format in _PARTS_OF_ONE else getattr(picture, "n_frames", 1)
-
-
 class PillowFrame(NamedTuple):
     """The frame of that number, from 0; frames are to be taken in order."""
 
     picture: ImageFile
+    format: Format
     file: Path | BytesIO
     number: int
 
     def header(self) -> Header:
-        """What ``decode`` would give, from the header."""
+        """Return what ``decode`` would give, from the header."""
         picture = self._sought()
-        mode = "LA" if stores_gray_and_alpha(picture) else working_mode(picture)
+        mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
-        # The size of a TIFF Pillow has turned already.
-        turned = picture.format != "TIFF" and is_sideways(_described(picture).orientation)
+        # The size of what is upright once loaded is turned already.
+        turned = not self.format.upright_once_loaded and is_sideways(self._described().orientation)
         width, height = picture.size[::-1] if turned else picture.size
-        dtype = np.dtype(np.uint16) if self._decoder() else _unsigned(picture, pixel_type(mode, picture.format))
+        dtype = np.dtype(np.uint16) if self._decoder() else self.format.level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)
 
     def decode(self) -> Image:
-        """Upright, in L or RGB, or in its own single channel if that is deeper than 8 bits."""
+        """Return the frame upright, in L or RGB, or in its own single channel if that is deeper than 8 bits."""
         self._sought()
         decoder = self._decoder()
         return self._deep(decoder) if decoder else self._of_pillow()
@@ -82,81 +75,78 @@ class PillowFrame(NamedTuple):
             self.picture.seek(self.number)
         return self.picture
 
+    def _mode(self) -> str:
+        return working_mode(self.picture, in_colour=self.format.is_colour_in_every_frame(self.picture))
+
+    def _bits(self) -> int:
+        """Return the bits of each of several channels; one channel Pillow reads at any depth."""
+        return 8 if len(self.picture.getbands()) == 1 else self.format.stored_bits(self.picture)
+
     def _decoder(self) -> Decoder | None:
-        """For a file of a single picture, deeper than Pillow would read it."""
-        alone = stored_bits(self.picture) > 8 and frame_count(self.picture) == 1
-        return decoder_for(self.picture) if alone else None
+        """Return what decodes the file of a single picture at more than 8 bits."""
+        alone = self._bits() > 8 and self.format.frame_count(self.picture) == 1
+        return self.format.decoder(self.picture) if alone else None
+
+    def _described(self) -> Description:
+        return description(self._description)
+
+    def _description(self) -> tuple[int, Metadata]:
+        exif = self.format.exif(self.picture)
+        icc = self.picture.info.get("icc_profile") or None
+        return orientation_in(exif), Metadata(icc, kept_exif(exif), self.format.dpi(self.picture))
 
     def _deep(self, decoder: Decoder) -> Image:
-        orientation, metadata, losses = _described(self.picture)
-        levels = decoder(contents(self.file), self.picture)
+        orientation, metadata, losses = self._described()
+        levels = decoder(contents(self.file))
         pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), orientation))
-        bits = stored_bits(self.picture)
+        bits = self._bits()
         return Image(pixels, alpha, metadata, () if bits == 16 else (f"{bits} bits scaled to 16",), losses)
 
     def _of_pillow(self) -> Image:
         picture = self.picture
-        depth_losses, gray_and_alpha = tuple(_depth_losses(picture)), stores_gray_and_alpha(picture)
-        orientation, metadata, losses = _loaded(picture)
-        converted = in_working_mode(picture)
+        depth_losses, gray_and_alpha = tuple(self._depth_losses()), stores_gray_and_alpha(picture)
+        orientation, metadata, losses = self._loaded()
+        level_type = self.format.level_type(picture)
+        converted = in_mode(picture, self._mode())
         upright = upright_picture(converted.picture, orientation)
-        pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, picture.format)
+        pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, level_type)
         notes = converted.notes
         if not converted.keeps_profile:
             metadata = metadata._replace(icc=None)
-        pixels = pixels.view(_unsigned(picture, pixels.dtype))
-        if _is_white_zero(picture):
+        if _has_deep_channel(picture) and self.format.is_white_zero(picture):
             pixels, notes = 65535 - pixels, (*notes, "white-is-zero inverted")
         if (level := _transparent_level(picture)) is not None:
             alpha = np.where(pixels[0] == level, 0, 65535).astype(np.uint16)
         return Image(pixels, alpha, metadata, notes, (*depth_losses, *converted.warnings, *losses))
 
+    def _loaded(self) -> Description:
+        """Load the pixels; return what the file says of them as they are then."""
+        if self.format.upright_once_loaded:
+            described = self._described()._replace(orientation=1)
+            self.picture.load()
+            return described
+        # What these files say may stand behind the pixels.
+        self.picture.load()
+        return self._described()
 
-def _loaded(picture: ImageFile) -> Description:
-    """What the file says of the picture as it is once it has been loaded."""
-    # What other files say may stand behind the pixels; a TIFF Pillow turns upright as it loads it.
-    if picture.format != "TIFF":
-        picture.load()
-        return _described(picture)
-    described = _described(picture)._replace(orientation=1)
-    picture.load()
-    return described
+    def _depth_losses(self) -> Iterator[str]:
+        """Yield what Pillow gives up of the file's depth without a word."""
+        bits, picture = self._bits(), self.picture
+        if bits > 8:
+            kind = "gray and alpha" if stores_gray_and_alpha(picture) or picture.mode == "LA" else picture.mode
+            yield f"{bits}-bit {kind} {picture.format} read at 8 bits: {self._remedy()}"
+
+    def _remedy(self) -> str:
+        deep_extra_reads = self.picture.mode in ("RGB", "RGBA", "LA") and self.format.frame_count(self.picture) == 1
+        if deep_extra_reads and not deep_extra.is_installed():
+            return "pip install 'convcli[deep]' reads them all, and an .npy array holds them"
+        return "an .npy array would hold them all"
 
 
 def _transparent_level(picture: ImageFile) -> int | None:
-    """That of 16-bit gray; Pillow makes alpha of others."""
-    return picture.info.get("transparency") if picture.mode.startswith("I;16") else None
+    """Return that of 16-bit gray; of others Pillow makes alpha."""
+    return picture.info.get("transparency") if _has_deep_channel(picture) else None
 
 
-def _unsigned(picture: ImageFile, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """uint32 for a TIFF of those, of which Pillow makes int32, bit by bit."""
-    tags = getattr(picture, "tag_v2", None)
-    unsigned = dtype == np.int32 and tags is not None and tags.get(_SAMPLE_FORMAT, (1,)) == (1,)
-    return np.dtype(np.uint32) if unsigned else dtype
-
-
-# 1: unsigned, which it is if nothing is said.
-_SAMPLE_FORMAT = 339
-
-
-def _is_white_zero(picture: ImageFile) -> bool:
-    """Of 16-bit gray; Pillow inverts others itself."""
-    return picture.mode.startswith("I;16") and getattr(picture, "tag_v2", {}).get(Base.PhotometricInterpretation) == 0
-
-
-def _depth_losses(picture: ImageFile) -> Iterator[str]:
-    """What of the file's depth Pillow gives up, and says nothing."""
-    bits = stored_bits(picture)
-    if bits > 8:
-        kind = "gray and alpha" if stores_gray_and_alpha(picture) or picture.mode == "LA" else picture.mode
-        yield f"{bits}-bit {kind} {picture.format} read at 8 bits: {_remedy(picture)}"
-
-
-def _remedy(picture: ImageFile) -> str:
-    if picture.mode in ("RGB", "RGBA", "LA") and frame_count(picture) == 1 and not deep_extra.is_installed():
-        return "pip install 'convcli[deep]' reads them all, and an .npy array holds them"
-    return "an .npy array would hold them all"
-
-
-def _described(picture: ImageFile) -> Description:
-    return description(lambda: (read_orientation(picture), read_metadata(picture)))
+def _has_deep_channel(picture: ImageFile) -> bool:
+    return picture.mode.startswith("I;16")

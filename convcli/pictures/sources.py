@@ -12,10 +12,8 @@ from convcli.errors import FileError, OptionError
 from convcli.files.json_reading import is_inline_array
 from convcli.files.output_names import STREAM
 from convcli.files.source import Source
+from convcli.pictures.formats import format_read
 from convcli.text import real
-
-# Pillow takes MPEG films for pictures, and refuses them once they are loaded; EPS is refused here.
-_NOT_READ = {"MPEG", "EPS"}
 
 
 def stdin_source(read_stdin: Callable[[], bytes]) -> Source:
@@ -61,8 +59,10 @@ def listed(names: bytes, *, null: bool) -> list[Source]:
 
 def readable_extensions() -> set[str]:
     """Return the extensions, in lower case with the dot, of files that can be read: pictures and ``.npy``."""
-    extensions = PIL.Image.registered_extensions()
-    return {name for name, format in extensions.items() if format in PIL.Image.OPEN.keys() - _NOT_READ} | {".npy"}
+    extensions = PIL.Image.registered_extensions().items()
+    return {name for name, format in extensions if format in PIL.Image.OPEN and not format_read(format).refusal} | {
+        ".npy"
+    }
 
 
 def _inline(text: str) -> Source:

@@ -1,7 +1,5 @@
 """Pictures out: by Pillow, or past it where it would lose depth or need the whole file in memory."""
 
-import os
-import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -10,12 +8,8 @@ import numpy as np
 
 from convcli.arrays import Array
 from convcli.errors import FileError, OptionError, reason_of
-from convcli.pictures.channels import picture_of
-from convcli.pictures.deep import encode_deep
 from convcli.pictures.formats import Format
 from convcli.pictures.image import Metadata
-from convcli.pictures.metadata import held_metadata, metadata_options
-from convcli.pictures.tiff_writing import tiff_parts
 
 
 def write_image(
@@ -52,15 +46,8 @@ def _parts(
     pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, compression: int | None
 ) -> Iterator[bytes | memoryview]:
     pixels, alpha = _held(pixels, alpha, format)
-    metadata = held_metadata(metadata, format, len(pixels))
     try:
-        if format.name == "tiff":
-            yield from tiff_parts(pixels, alpha, metadata)
-        elif pixels.dtype == np.uint16 and len(pixels) + (alpha is not None) > 1:
-            bands = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
-            yield from encode_deep(np.ascontiguousarray(np.moveaxis(bands, 0, -1)), format.name, metadata, compression)
-        else:
-            yield _by_pillow(pixels, alpha, format, metadata, compression)
+        yield from format.parts(pixels, alpha, format.held_metadata(metadata, len(pixels)), compression)
     except MemoryError:
         raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.
@@ -85,34 +72,3 @@ def _to_depth(levels: Array, dtype: np.dtype[Any]) -> Array:
     if levels.dtype == dtype:
         return levels
     return levels * np.uint16(257) if dtype == np.uint16 else np.rint(levels / 257).astype(dtype)
-
-
-def _by_pillow(
-    pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, compression: int | None
-) -> bytes:
-    picture = picture_of(pixels, alpha)
-    # Pillow drops the alpha of a gray GIF.
-    if format.name == "gif" and picture.mode == "LA":
-        picture = picture.convert("RGBA")
-    options = _ENCODING.get(format.name, {}) | metadata_options(metadata)
-    with _file_in_memory() as stream:
-        picture.save(stream, format.name, **(options if compression is None else _at_level(options, compression)))
-        stream.seek(0)
-        return stream.read()
-
-
-def _file_in_memory() -> BinaryIO:
-    """With a descriptor, where the system has such files: Pillow then lets other threads run while it encodes."""
-    return os.fdopen(os.memfd_create("convcli"), "w+b") if hasattr(os, "memfd_create") else BytesIO()
-
-
-_ENCODING: dict[str, dict[str, Any]] = {
-    # Runs alone, after PNG's own filters: on photographs a third of the time of Pillow's level, 6, and files as large.
-    "png": {"compress_type": zlib.Z_RLE},
-    # ImageMagick's defaults: at 92 it keeps the chroma at full resolution.
-    "jpeg": {"quality": 92, "subsampling": 0},
-}
-
-
-def _at_level(options: dict[str, Any], compression: int) -> dict[str, Any]:
-    return {**options, "compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": compression}

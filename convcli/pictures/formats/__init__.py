@@ -1,0 +1,59 @@
+"""Picture formats: a row each, and a file for each that needs code of its own.
+
+A format is added by its row here; ``tests/test_formats.py`` then tries it, and ``docs/pictures.md`` has its row.
+"""
+
+from convcli.pictures.formats.avif import AVIF
+from convcli.pictures.formats.format import Format
+from convcli.pictures.formats.gif import GIF
+from convcli.pictures.formats.jpeg import JPEG
+from convcli.pictures.formats.jpeg2000 import JPEG2000
+from convcli.pictures.formats.png import PNG
+from convcli.pictures.formats.ppm import PPM
+from convcli.pictures.formats.tiff import TIFF
+from convcli.text import choice
+
+__all__ = ["FORMATS", "Format", "format_of", "format_read"]
+
+# Of output.
+FORMATS = (
+    PNG,
+    JPEG,
+    TIFF,
+    Format("webp", ("webp",), holds_alpha=True, metadata=("icc", "exif")),
+    AVIF,
+    GIF,
+    Format("bmp", ("bmp",), metadata=("dpi",)),
+    PPM,
+    JPEG2000,
+    Format("tga", ("tga",), holds_alpha=True),
+    Format("npy", ("npy",)),
+)
+# Pillow reads many more, which need no row.
+READ_ONLY = (
+    # What many phones write as .jpg, with previews and depth maps.
+    Format("mpo", parts_of_one=True),
+    # The layers of one picture.
+    Format("psd", parts_of_one=True),
+    Format(
+        "eps", refusal="EPS is a program that draws, and is not run: expected a picture, as Ghostscript makes of it"
+    ),
+    # Pillow takes films for pictures, to refuse them once they are loaded.
+    Format("mpeg", refusal="MPEG is a film: expected a picture"),
+)
+_BY_NAME = {name: format for format in FORMATS for name in (format.name, *format.extensions)}
+_OPENED = {format.name: format for format in (*FORMATS, *READ_ONLY)}
+
+
+def format_of(name: str, option: str = "format") -> Format:
+    """Return the format that a name (``png``, ``jpeg``) or an extension (``.tif``, ``JPG``) stands for.
+
+    Raises OptionError, about the option that the name comes from, for a format that cannot be written.
+    """
+    return _BY_NAME[choice(option, name.lower().removeprefix("."), _BY_NAME)]
+
+
+def format_read(name: str | None) -> Format:
+    """Return the format that Pillow calls so."""
+    name = (name or "").lower()
+    return _OPENED.get(name) or Format(name)

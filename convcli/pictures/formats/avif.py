@@ -1,0 +1,40 @@
+"""AVIF. Pillow has no colours of more than 8 bits; the extra ``deep`` reads them."""
+
+from PIL.ImageFile import ImageFile
+
+from convcli.arrays import Array
+from convcli.pictures import deep_extra
+from convcli.pictures.formats.format import Decoder, Format
+from convcli.pictures.formats.levels import scaled_to_16_bits
+from convcli.pictures.formats.raw_modes import beginning
+
+# AV1's settings: two bits of the third byte say that there are more than 8 bits, and that there are 12.
+_SETTINGS = b"av1C"
+
+
+class Avif(Format):
+    """AVIF."""
+
+    def stored_bits(self, picture: ImageFile) -> int:
+        """Return 8, 10 or 12."""
+        head = beginning(picture)
+        at = head.find(_SETTINGS)
+        settings = head[at + 6] if 0 <= at < len(head) - 6 else 0
+        return 12 if settings & 0x60 == 0x60 else 10 if settings & 0x40 else 8
+
+    def decoder(self, picture: ImageFile) -> Decoder | None:
+        """Return the decoder of the extra."""
+        if not deep_extra.is_installed():
+            return None
+        most = (1 << self.stored_bits(picture)) - 1
+        return lambda data: scaled_to_16_bits(_levels(data), most)
+
+
+AVIF = Avif("avif", ("avif",), holds_alpha=True, metadata=("icc", "exif"))
+
+
+def _levels(data: bytes) -> Array:
+    import imagecodecs
+
+    levels: Array = imagecodecs.avif_decode(data)
+    return levels

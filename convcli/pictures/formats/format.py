@@ -1,0 +1,164 @@
+"""What a picture format holds, and how it is read and written."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import PIL.Image
+from PIL.ImageFile import ImageFile
+
+from convcli.arrays import Array
+from convcli.pictures import deep_extra
+from convcli.pictures.channels import picture_of
+from convcli.pictures.formats.raw_modes import raw_mode
+from convcli.pictures.image import Metadata
+from convcli.pictures.metadata import LABELS, metadata_options, sensible_dpi
+
+# A file as it is written.
+Parts = Iterator[bytes | memoryview]
+# Makes levels ``(H, W, C)``, uint16, of a file's bytes.
+Decoder = Callable[[bytes], Array]
+
+_ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
+
+
+@dataclass(frozen=True)
+class Format:
+    """A picture format that Pillow reads and writes; what else it needs, a subclass of it overrides.
+
+    name: Pillow's name in lower case, or ``npy``.
+    extensions: without the dot, the usual one first; none for a format that is only read.
+    deep_gray: whether one channel may be uint16.
+    deep_colour: whether several channels may be uint16, or one beside alpha; ``extra``: with the extra ``deep``.
+    floats: whether channels may be float32.
+    metadata: the fields of ``Metadata`` that it holds.  most_exif: the bytes of EXIF that it holds, None for any.
+    parts_of_one: whether what follows the first frame belongs to it, such as previews or layers.
+    upright_once_loaded: whether Pillow applies EXIF's orientation as it loads the pixels.
+    refusal: why it is not read, "" if it is.
+    """
+
+    name: str
+    extensions: tuple[str, ...] = ()
+    holds_alpha: bool = False
+    deep_gray: bool = False
+    deep_colour: Literal["no", "extra", "yes"] = "no"
+    floats: bool = False
+    metadata: tuple[str, ...] = ()
+    most_exif: int | None = None
+    parts_of_one: bool = False
+    upright_once_loaded: bool = False
+    refusal: str = ""
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is ``.npy``, which holds any number of maps of any type, exactly."""
+        return self.name == "npy"
+
+    def max_depth(self, channels: int, *, alpha: bool = False) -> int:
+        """Return the bits, 8 or 16, that each channel of such a picture can have."""
+        alone = channels == 1 and not alpha
+        return 16 if (self.deep_gray if alone else self._holds_deep_colour()) else 8
+
+    def _holds_deep_colour(self) -> bool:
+        return self.deep_colour == "yes" or (self.deep_colour == "extra" and deep_extra.is_installed())
+
+    def holds_float(self, channels: int) -> bool:
+        """Return whether a picture of so many channels can hold float32."""
+        return self.floats and channels in (1, 3)
+
+    def held_metadata(self, metadata: Metadata, channels: int) -> Metadata:
+        """Return what a file of so many channels will hold of the metadata."""
+        return metadata._replace(**{field: None for field, _ in self._refused(metadata, channels)})
+
+    def metadata_losses(self, metadata: Metadata, channels: int) -> dict[str, str]:
+        """Return, for each field that a file will not hold, a sentence that says why."""
+        lost = self._refused(metadata, channels)
+        return {field: f"{LABELS[field]} is left out: {reason}" for field, reason in lost}
+
+    def _refused(self, metadata: Metadata, channels: int) -> Iterator[tuple[str, str]]:
+        for field, value in metadata._asdict().items():
+            if value and field not in self.metadata:
+                yield field, f"{self.name} holds none"
+        if metadata.icc and "icc" in self.metadata and metadata.icc[16:20] != _ICC_SPACES[channels]:
+            space = metadata.icc[16:20].decode("latin-1").strip()
+            yield "icc", f"it is for {space}, and the output is {'gray' if channels == 1 else 'RGB'}"
+        if metadata.exif and self.most_exif and len(metadata.exif) > self.most_exif:
+            yield "exif", f"{self.name} holds {self.most_exif:,} bytes of it, and these are {len(metadata.exif):,}"
+
+    # Reading: each is asked of a picture that Pillow has opened.
+
+    def frame_count(self, picture: ImageFile) -> int:
+        """Return the number of frames that show something of their own."""
+        return 1 if self.parts_of_one else getattr(picture, "n_frames", 1)
+
+    def stored_bits(self, picture: ImageFile) -> int:
+        """Return the bits of each channel in the file of a picture of several channels; 8 if they are not more.
+
+        Pillow reads them at 8 bits, and does not say so.
+        """
+        mode = raw_mode(picture)
+        return 16 if mode.startswith(("RGB", "LA", "CMYK")) and ";16" in mode else 8
+
+    def decoder(self, picture: ImageFile) -> Decoder | None:
+        """Return what decodes a picture with more than 8 bits, None if nothing that is installed does."""
+        return None
+
+    def level_type(self, picture: ImageFile) -> np.dtype[Any]:
+        """Return the type of a picture's levels."""
+        if picture.mode[0] not in "IF":
+            return np.dtype(np.uint8)
+        return np.dtype({"F": np.float32, "I": np.int32}.get(picture.mode, np.uint16))
+
+    def is_white_zero(self, picture: ImageFile) -> bool:
+        """Return whether level 0 is white, which Pillow leaves so at 16 bits."""
+        return False
+
+    def is_colour_in_every_frame(self, picture: ImageFile) -> bool:
+        """Return whether gray frames are read as RGB, as the frames beside them."""
+        return False
+
+    def exif(self, picture: ImageFile) -> PIL.Image.Exif:
+        """Return the EXIF as far as the file has been read."""
+        return picture.getexif()
+
+    def dpi(self, picture: ImageFile) -> tuple[float, float] | None:
+        """Return the resolution, None if the file has none."""
+        return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))
+
+    # Writing.
+
+    def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, compression: int | None) -> Parts:
+        """Yield the bytes of a file; the format holds pixels, alpha and metadata."""
+        if pixels.dtype == np.uint16 and len(pixels) + (alpha is not None) > 1:
+            bands = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
+            yield from self.deep_parts(np.ascontiguousarray(np.moveaxis(bands, 0, -1)), metadata, compression)
+        else:
+            options = self.options(compression) | metadata_options(metadata)
+            yield _saved(self.picture(pixels, alpha), self.name, options)
+
+    def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
+        """Yield the bytes of a file of levels ``(H, W, C)``, uint16; only for formats that hold deep colour."""
+        raise NotImplementedError
+
+    def options(self, compression: int | None) -> dict[str, Any]:
+        """Return what Pillow is told about encoding."""
+        return {}
+
+    def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:
+        """Return the picture that Pillow saves."""
+        return picture_of(pixels, alpha)
+
+
+def _saved(picture: PIL.Image.Image, format: str, options: dict[str, Any]) -> bytes:
+    with _file_in_memory() as stream:
+        picture.save(stream, format, **options)
+        stream.seek(0)
+        return stream.read()
+
+
+def _file_in_memory() -> BinaryIO:
+    """Return a file with a descriptor, where the system has such files: Pillow encodes to it without Python's lock."""
+    return os.fdopen(os.memfd_create("convcli"), "w+b") if hasattr(os, "memfd_create") else BytesIO()
