@@ -507,7 +507,7 @@ def test_the_limit_of_pixels_is_for_deep_pictures_too(
     data = encode(random_levels(3).astype(np.uint16))
     for decode in (read_image, read_header):
         with pytest.raises(
-            FileError, match=r"^cannot read <bytes>: it has 35 pixels, more than the limit of 20: --max-pix"
+            FileError, match=r"^cannot read <bytes>: it has 35 pixels, more than the limit of 20: `max_pix"
         ):
             decode(data)
 
