@@ -10,7 +10,18 @@ from PIL import ImageCms, ImageOps
 from PIL.ExifTags import Base
 from scipy import ndimage
 from scipy.signal import convolve2d, correlate2d
-from support.command_line import SAMPLES, array, convcli, npy, pixels, save_picture, shell, succeed, with_samples
+from support.command_line import (
+    SAMPLES,
+    array,
+    convcli,
+    json_lines,
+    npy,
+    pixels,
+    save_picture,
+    shell,
+    succeed,
+    with_samples,
+)
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
@@ -387,10 +398,6 @@ def test_verbose_tells_pads_and_conversions(tmp_path):
         "convcli: note: in.png: palette converted to RGB\nconvcli: note: out.png: 3x6x9 uint8, pads (1, 2, 1, 2), "
         "by im2col\n"
     )
-
-
-def json_lines(out):
-    return [json.loads(line) for line in out.decode().splitlines()]
 
 
 def test_json_has_a_line_for_every_file(tmp_path):

@@ -10,12 +10,14 @@ import PIL.Image
 import pytest
 from support.command_line import (
     convcli,
+    json_lines,
     pixels,
     save_picture,
     shell,
     succeed,
     terminal_at_stderr,
 )
+from support.folders import files_in
 
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
@@ -37,14 +39,6 @@ def photos(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         save_picture(folder / f"p{number:02}.png", picture(number, shape=(20 + number % 3, 30)))
     return tmp_path
-
-
-def files_in(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def json_lines(out):
-    return [json.loads(line) for line in out.decode().splitlines()]
 
 
 def test_a_pattern_and_the_same_files_whatever_the_jobs(photos):

@@ -10,6 +10,7 @@ import scipy.io
 import scipy.sparse
 from support.command_line import SAMPLES, convcli, npy, pixels, save_picture, shell, succeed
 from support.reference import assert_same
+from support.sparse import as_scipy
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.drawing.palette import signed_colours
@@ -34,10 +35,6 @@ def expected(edge):
 
 def request(edge):
     return [*REQUEST, "-e", edge, *FILLS[edge]]
-
-
-def as_scipy(M):
-    return scipy.sparse.csr_array((M.data, M.indices, M.indptr), M.shape)
 
 
 def assert_same_matrix(actual, M):

@@ -9,6 +9,7 @@ import scipy.sparse
 from support import reference
 from support.geometries import BY_NAME, CASES, FILLS, geometry_of, integers, operands
 from support.reference import assert_same, block_diagonal
+from support.sparse import as_scipy
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.errors import GeometryError, OptionError
@@ -17,10 +18,6 @@ from convcli.matrix import assembly as matrix
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_fill = pytest.mark.parametrize("edge", FILLS)
-
-
-def as_scipy(M):
-    return scipy.sparse.csr_array((M.data, M.indices, M.indptr), M.shape)
 
 
 def assert_well_formed(M):

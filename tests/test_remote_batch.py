@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.command_line import pixels, save_picture
+from support.folders import files_in
 from support.requests import request_of
 
 from convcli.apply.batch import Batch
@@ -50,10 +51,6 @@ def batch(output, kernels=("box",), if_exists=IfExists.FAIL, **options):
     requests = [request_of(load_kernel(kernel), padding="same") for kernel in kernels]
     destination = destination_of(output, if_exists)
     return Batch(requests, Appearance(**options), destination, encoding_of(destination))
-
-
-def files_in(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def without_times(outcome):

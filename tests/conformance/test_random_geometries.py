@@ -12,10 +12,10 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from oracles import answers, plain_loops, scipy_signal
 from scipy import ndimage
-from scipy.sparse import csr_array
 from support.algorithms import assert_agrees
-from support.geometries import integers
+from support.geometries import integers, operands
 from support.reference import assert_adjoint, assert_same
+from support.sparse import as_scipy
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
@@ -56,11 +56,6 @@ def calls(draw):
         draw(st.integers(1, 3)),
         draw(st.sampled_from((16 << 20, 50_000, 4_000, 1))),
     )
-
-
-def operands(convolution):
-    """Return V, K and G."""
-    return (integers(getattr(convolution, name), seed) for seed, name in enumerate("VKZ", start=1))
 
 
 def test_plain_loops(try_many):
@@ -150,7 +145,7 @@ def agrees_with_its_matrix(convolution):
     V, K, G = operands(convolution)
     b = integers(convolution.Z[-3:], seed=4) if K.ndim > 2 else 1.5
     M = conv2d_matrix(K, V.shape, b, **convolution.options)
-    matrix = csr_array((M.data, M.indices, M.indptr), M.shape)
+    matrix = as_scipy(M)
     assert_same((matrix @ V.ravel() + M.offset).reshape(G.shape), conv2d(V, K, b, **convolution.options))
     dV = conv2d_grad(V, K, G, wrt="input", **convolution.options).input
     assert_same((matrix.T @ G.ravel()).reshape(V.shape), dV)

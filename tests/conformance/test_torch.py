@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drawing import PADS, STRIDES, convolutions, pairs
 from hypothesis import strategies as st
-from support.geometries import integers
+from support.geometries import integers, operands
 from support.reference import assert_same
 
 from convcli import conv2d, conv2d_grad
@@ -59,10 +59,6 @@ def agrees_with_autograd(drawn):
     assert_same(gradients.kernel, dK.numpy())
     assert_same(gradients.input, dV.numpy())
     assert_same(gradients.bias, db.numpy())
-
-
-def operands(layer):
-    return (integers(getattr(layer, name), seed) for seed, name in enumerate("VKZ", start=1))
 
 
 def padded(V, layer):

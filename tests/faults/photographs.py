@@ -1,6 +1,5 @@
-"""Make many small files to filter, and read what a folder contains."""
+"""Make many small files to filter."""
 
-import os
 import re
 from pathlib import Path
 
@@ -18,14 +17,6 @@ def photographs(folder: Path, count: int, shape: tuple[int, int] = (30, 40)) -> 
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         save_picture(folder / name, random.integers(0, 256, (3, *shape), np.uint8))
     return sorted(names)
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file in a folder and its subfolders."""
-    if not folder.exists():
-        return {}
-    found = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def without_temporaries(files: dict[str, bytes]) -> dict[str, bytes]:

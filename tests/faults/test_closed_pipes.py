@@ -10,8 +10,9 @@ import shlex
 import numpy as np
 import pytest
 from in_process import exit_code, piped
-from photographs import files_in, photographs
+from photographs import photographs
 from support.command_line import CONVCLI, save_picture, shell
+from support.folders import files_in
 
 # Every command, in every format that it writes to stdout.
 COMMANDS = [

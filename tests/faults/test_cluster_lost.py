@@ -10,8 +10,9 @@ from pathlib import Path
 
 import dask
 import pytest
-from photographs import files_in, photographs
+from photographs import photographs
 from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
+from support.folders import files_in
 from test_cluster import DASK, SCRIPTS, address, scheduler
 
 from convcli.engine.cluster import open_cluster

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from in_process import exit_code
-from photographs import files_in, photographs
+from photographs import photographs
 from support.command_line import save_picture, shell
+from support.folders import files_in
 
 from convcli.files import large_arrays
 from convcli.files.memory import Memory
@@ -147,7 +148,7 @@ def test_a_thread_that_cannot_be_started(folder, monkeypatch, capsys):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert run("apply V.npy noise.npy -k box -o out/{stem}.tif -j 2 -q", monkeypatch) == 1
     assert capsys.readouterr().err == (
-        "convcli: error: cannot start a thread: use a smaller --jobs and --threads, or raise the limit (ulimit -u)\n"
+        "convcli: error: cannot start a thread: use smaller --jobs and --threads, or raise the limit (ulimit -u)\n"
     )
     assert files_in(folder / "out") == {}
 

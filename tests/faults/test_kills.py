@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from photographs import files_in, photographs, without_temporaries
+from photographs import photographs, without_temporaries
 from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
+from support.folders import files_in
 
 # Half of these signals give no time to clean up.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *[signal.SIGKILL] * 3)

@@ -15,8 +15,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from photographs import files_in, photographs
+from photographs import photographs
 from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT
+from support.folders import files_in
 
 from convcli.apply.concurrency import map_in_order
 from convcli.cli.stopping import SIGNALS, Stopped, finishing_what_is_begun, heed_signals

@@ -8,8 +8,9 @@ import time
 from collections import Counter
 
 import pytest
-from photographs import files_in, photographs
+from photographs import photographs
 from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT
+from support.folders import files_in
 
 FILES = 60
 KERNELS = (b"[[1,2],[3,-5]]", b"[[0,1],[0,0]]")

@@ -5,6 +5,7 @@ This runs the console script next to the interpreter instead of the function tha
 """
 
 import fcntl
+import json
 import os
 import pty
 import shutil
@@ -163,6 +164,11 @@ def with_samples(folder: Path) -> Path:
     (folder / "sample_images").symlink_to(SAMPLES)
     shutil.copy(SAMPLES / "bank.json", folder)
     return folder
+
+
+def json_lines(out: bytes) -> list[Any]:
+    """Return the value of each line of JSON."""
+    return [json.loads(line) for line in out.decode().splitlines()]
 
 
 def pixels(picture: Path | bytes) -> Any:
