@@ -3,8 +3,8 @@
     from convcli import conv2d, conv2d_grad, load_kernel, preset
 
 What the commands do can be called from here: ``conv2d_plan``, ``conv2d_explain``, ``conv2d_check``,
-``conv2d_compare`` and ``conv2d_matrix``. The names are loaded when they are first used, so that ``import convcli``
-does not load numpy.
+``conv2d_compare``, ``conv2d_matrix`` and ``filter_image``. The names are loaded when they are first used, so that
+``import convcli`` does not load numpy.
 """
 
 from importlib import import_module
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from convcli.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from convcli.apply.filtering import FilteredImage as FilteredImage
+    from convcli.apply.functional import filter_image as filter_image
     from convcli.check.comparison import Comparison as Comparison
     from convcli.check.comparison import conv2d_compare as conv2d_compare
     from convcli.check.gradcheck import Check as Check
@@ -44,6 +46,7 @@ _HOMES = {
     "ConvolutionMatrix": "convcli.matrix.assembly",
     "Execution": "convcli.engine.execution",
     "Explanation": "convcli.explain.explanation",
+    "FilteredImage": "convcli.apply.filtering",
     "Forecast": "convcli.convolution.forecast",
     "Gradients": "convcli.convolution.prepared",
     "Kernel": "convcli.kernels.kernel",
@@ -56,6 +59,7 @@ _HOMES = {
     "conv2d_grad": "convcli.convolution.functional",
     "conv2d_matrix": "convcli.matrix.assembly",
     "conv2d_plan": "convcli.convolution.forecast",
+    "filter_image": "convcli.apply.functional",
     "load_kernel": "convcli.kernels.loading",
     "preset": "convcli.kernels.presets",
 }

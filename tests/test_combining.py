@@ -7,7 +7,7 @@ import pytest
 from support.reference import assert_same, block_diagonal, conv2d
 from support.requests import convolved, request_of, stored
 
-from convcli.apply.combining import RULES, Combination
+from convcli.apply.combining import COMBINE_RULES, Combination
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import GeometryError, OptionError
 
@@ -41,11 +41,11 @@ EXPECTED = {
 
 
 def test_every_rule_has_its_formula():
-    assert EXPECTED.keys() == RULES.keys()
+    assert EXPECTED.keys() == COMBINE_RULES.keys()
 
 
 @pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", COMBINE_RULES)
 def test_rules(rule, count):
     V, kernels = image(3, 7, 9), (FIRST, SECOND, THIRD)[:count]
     combination = Combination([request(weights) for weights in kernels], rule)
@@ -83,7 +83,7 @@ def test_float32_where_the_maps_are(dtype):
     np.testing.assert_allclose(Z, convolved(combination, image(1, 5, 8)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", COMBINE_RULES)
 def test_the_same_numbers_from_any_number_of_threads(rule):
     V = np.random.default_rng(4).normal(size=(3, 301, 203)).astype(np.float32)
 

@@ -1,5 +1,7 @@
 """Linear light against the standard's formulas, in float64."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.ndimage import correlate
@@ -7,8 +9,8 @@ from support.reference import assert_same
 from support.requests import filtered as filtered_image
 from support.requests import request_of
 
+from convcli.apply.appearance import Appearance, network_input, prepare_image
 from convcli.apply.combining import Combination
-from convcli.apply.filtering import Appearance, network_input, prepared
 from convcli.errors import OptionError
 from convcli.pictures.formats import format_of
 from convcli.pictures.gray import to_gray
@@ -39,7 +41,7 @@ def request(weights, **options):
 
 
 def filtered(pixels, weights, appearance=LINEAR, alpha=None, format="png"):
-    image = prepared(Image(pixels, alpha), appearance)
+    image = prepare_image(Image(pixels, alpha), appearance)
     return filtered_image(image, request(weights), appearance, format_of(format))
 
 
@@ -147,7 +149,7 @@ def test_the_advice_of_a_warning_holds(spread):
     lossless = {mode for mode, found in clipped.items() if not found.warnings}
     for found in clipped.values():
         for warning in found.warnings:
-            assert set(warning.partition("--range")[2].split()) & set(MODES) == lossless
+            assert set(re.findall(r"\w+", warning.partition("`range`")[2])) & set(MODES) == lossless
 
 
 def test_16_bits_are_halved_after_the_curve():
@@ -174,7 +176,7 @@ def test_white_of_floats(unit, white):
 def test_gray_is_luminance(dtype):
     pixels, full = random_pixels(dtype, 3, 6, 7), np.iinfo(dtype).max
     Y = np.einsum("c,cyx->yx", (0.2126, 0.7152, 0.0722), light_of(pixels / full))
-    gray = prepared(Image(pixels), Appearance(gray=True, linear=True))
+    gray = prepare_image(Image(pixels), Appearance(gray=True, linear=True))
     assert gray.pixels.dtype == dtype
     assert_rounded(gray.pixels, full * code_of(Y)[np.newaxis])
 
@@ -189,9 +191,9 @@ def test_luminance_of_gray_is_gray(dtype):
 def test_gray_of_other_channels():
     gray = Image(random_pixels(np.uint8, 1, 3, 4))
     appearance = Appearance(gray=True, linear=True)
-    assert prepared(gray, appearance) == to_gray(gray)
+    assert prepare_image(gray, appearance) == to_gray(gray)
     with pytest.raises(OptionError, match=r"^gray is made of 3 channels \(red, green, blue\), and this image has 2$"):
-        prepared(Image(random_pixels(np.uint8, 2, 3, 4)), appearance)
+        prepare_image(Image(random_pixels(np.uint8, 2, 3, 4)), appearance)
 
 
 @pytest.mark.parametrize("rule", ["premultiply", "filter", "keep"])

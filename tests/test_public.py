@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.command_line import SAMPLES, succeed
 from support.reference import assert_same
 
 import convcli
@@ -20,12 +21,15 @@ from convcli import (
     conv2d_grad,
     conv2d_matrix,
     conv2d_plan,
+    filter_image,
     load_kernel,
 )
-from convcli.errors import OptionError
+from convcli.errors import FileError, GeometryError, OptionError
 from convcli.kernels.kernel import Kernel
 
-CALLS = [conv2d, conv2d_grad, conv2d_matrix, conv2d_plan, conv2d_explain, conv2d_check, conv2d_compare]
+CALLS = [conv2d, conv2d_grad, conv2d_matrix, conv2d_plan, conv2d_explain, conv2d_check, conv2d_compare, filter_image]
+# Pictures keep their size unless asked otherwise.
+OTHER_DEFAULTS = {("filter_image", "padding")}
 GEOMETRY = ["bias", "stride", "padding", "dilation", "groups", "edge", "flip"]
 EXECUTION = ["algorithm", "threads", "memory"]
 V = np.arange(48.0).reshape(3, 4, 4)
@@ -52,7 +56,8 @@ def test_shared_parameters_agree(call):
     assert shared == [name for name in GEOMETRY + EXECUTION if name in parameters]
     assert set(GEOMETRY) <= set(shared)
     for name in shared:
-        assert parameters[name].default == reference[name].default, name
+        if (call.__name__, name) not in OTHER_DEFAULTS:
+            assert parameters[name].default == reference[name].default, name
         assert parameters[name].annotation == reference[name].annotation, name
         assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY or name == "bias"
 
@@ -130,3 +135,25 @@ def test_plans_compute_nothing():
     found = conv2d_plan((64, 5000, 5000), np.broadcast_to(1.0, (64, 64, 3, 3)), padding="same")
     assert found.prepared.geometry.output_shape == (64, 5000, 5000)
     assert found.output.first.algorithm in {"winograd", "im2col"}
+
+
+def test_pictures_are_filtered_and_saved_as_apply_does(tmp_path):
+    photo = SAMPLES / "astronaut.png"
+    succeed("apply", photo, "-k", "sobel-x", "--gray", "--range", "abs", "-q", "-o", "there.png", cwd=tmp_path)
+    found = filter_image(photo, "sobel-x", gray=True, range="abs")
+    found.save(tmp_path / "here.png")
+    assert found.maps.values.shape == (1, 512, 512)
+    assert (tmp_path / "here.png").read_bytes() == (tmp_path / "there.png").read_bytes()
+    with pytest.raises(FileError, match=r"here\.png exists: use `overwrite`"):
+        found.save(tmp_path / "here.png")
+    found.save(tmp_path / "here.png", overwrite=True)
+
+
+def test_arrays_are_filtered_too():
+    pixels = np.arange(32, dtype=np.uint16).reshape(2, 4, 4)
+    found = filter_image(pixels, K, format="npy")
+    assert_same(found.maps.values, conv2d(pixels, K, padding="same"))
+    with pytest.raises(OptionError, match="a picture holds 1 or 3 maps, given 2 maps: use `format` npy"):
+        filter_image(pixels, K).save("never.png")
+    with pytest.raises(GeometryError, match=r"^image: expected an array \(H, W\) or \(C, H, W\) that is not empty"):
+        filter_image(np.zeros((0, 4)), K)

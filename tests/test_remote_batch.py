@@ -9,8 +9,8 @@ from support.command_line import pixels, save_picture
 from support.folders import files_in
 from support.requests import request_of
 
+from convcli.apply.appearance import Appearance
 from convcli.apply.batch import Batch
-from convcli.apply.filtering import Appearance
 from convcli.apply.outputs import encoding_of
 from convcli.apply.remote import process_remotely
 from convcli.errors import ClusterError

@@ -10,9 +10,9 @@ from support.requests import convolved, planned, request_of
 from support.requests import filtered as filtered_image
 from support.storing import together
 
+from convcli.apply.appearance import Appearance, prepare_image
 from convcli.apply.combining import Combination
-from convcli.apply.filtering import Appearance, prepared
-from convcli.apply.transparency import RULES, filter_with_alpha
+from convcli.apply.transparency import ALPHA_RULES, filter_with_alpha, require_fit
 from convcli.errors import OptionError
 from convcli.kernels.loading import load_kernel
 from convcli.pictures.formats import format_of
@@ -29,6 +29,7 @@ def request(weights, bias=None, **options):
 
 
 def passage(rule, request, V, alpha):
+    require_fit(rule, request, alpha=alpha is not None)
     return filter_with_alpha(rule, request, planned(request, V), V, alpha)
 
 
@@ -147,7 +148,7 @@ def test_pads_are_transparent_zeros_or_an_opaque_colour(edge, beyond):
     assert_close(stored(passed), Z[:, 2:-2, 2:-2])
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ALPHA_RULES)
 def test_strides(rule):
     """Alpha goes where the colours go."""
     V, alpha = image()
@@ -206,11 +207,11 @@ def test_a_bias_within_a_combination_is_refused():
 
 def test_without_alpha_all_do_the_same():
     V, alpha = image()
-    results = [passage(rule, request(ASYMMETRIC), V, None) for rule in RULES]
+    results = [passage(rule, request(ASYMMETRIC), V, None) for rule in ALPHA_RULES]
     for passed in results:
         assert passed.alpha is None
         assert_same(stored(passed), convolved(request(ASYMMETRIC), V))
-    assert prepared(Image(V, alpha), Appearance(alpha="drop")).alpha is None
+    assert prepare_image(Image(V, alpha), Appearance(alpha="drop")).alpha is None
 
 
 def test_what_nobody_sees_is_not_counted_as_clipped():

@@ -5,15 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-import numpy as np
-
-from convcli.apply.combining import Filter, PlannedFilter
-from convcli.apply.filtering import Appearance, FilteredImage, filter_image, planned_for, prepared, prepared_shape
+from convcli.apply.appearance import Appearance, prepare_header, prepare_image
+from convcli.apply.combining import Filter
+from convcli.apply.filtering import FilteredImage, FilterPlan, apply_filter, plan_filter
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
 from convcli.apply.outputs import Encoding, Frame, map_paths
-from convcli.apply.transparency import require_fit
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError, reason_of
 from convcli.files.large_arrays import large_empty
 from convcli.files.npy_files import is_mappable, map_npy, save_npy
@@ -23,7 +21,6 @@ from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import iter_frames, read_header, read_image
-from convcli.pictures.writing import write_image
 
 # Files that may hold other channels than a picture's one or three, of which a 2-D kernel makes as many maps.
 MANY_CHANNELS = {".npy", ".tif", ".tiff"}
@@ -33,8 +30,7 @@ class Expected(NamedTuple):
     """What a kernel is to make of a frame, and the files for it."""
 
     frame: Frame
-    request: Filter
-    planned: PlannedFilter
+    plan: FilterPlan
     paths: list[Path]
 
 
@@ -74,9 +70,9 @@ class Batch:
 
         Raises what fitting the kernels and naming the outputs can raise.
         """
-        shape = prepared_shape(header, self.appearance)
+        header = prepare_header(header, self.appearance)
         frames = self._frames(source, header.frames)
-        return [self._expected(frame, request, shape, header.dtype) for frame in frames for request in self.requests]
+        return [self._expected(frame, request, header) for frame in frames for request in self.requests]
 
     def process(self, source: Source) -> Outcome:
         """Filter one image, saving each kernel's maps; what goes wrong is told in the outcome.
@@ -91,7 +87,7 @@ class Batch:
             count = read_header(source).frames if self.all_frames else 1
             for frame, image in zip(self._frames(source, count), self._images(source), strict=False):
                 builder.add_frame(image)
-                self._filter(frame, prepared(image, self.appearance), builder)
+                self._filter(frame, prepare_image(image, self.appearance), builder)
         except ClusterError:
             raise
         except ConvcliError as error:
@@ -118,9 +114,9 @@ class Batch:
         count = count if self.all_frames else 1
         return [Frame(source.path, number, count) for number in range(count)]
 
-    def _expected(self, frame: Frame, request: Filter, shape: tuple[int, ...], pixels: np.dtype[Any]) -> Expected:
-        planned = planned_for(request, shape, pixels)
-        return Expected(frame, request, planned, self._paths(frame, request, planned.geometry.output_shape[0]))
+    def _expected(self, frame: Frame, request: Filter, header: Header) -> Expected:
+        plan = plan_filter(request, header, self.appearance, self.encoding.format)
+        return Expected(frame, plan, self._paths(frame, request, plan.output.shape[0]))
 
     def _paths(self, frame: Frame, request: Filter, maps: int) -> list[Path]:
         return map_paths(self.destination, self.encoding, frame, request.name, maps)
@@ -132,37 +128,34 @@ class Batch:
             yield read_image(source)
 
     def _filter(self, frame: Frame, image: Image, builder: OutcomeBuilder) -> None:
-        shape, pixels = image.pixels.shape, image.pixels.dtype
-        expected = [self._expected(frame, request, shape, pixels) for request in self.requests]
+        expected = [self._expected(frame, request, image.header) for request in self.requests]
         for each in expected:
-            require_fit(self.appearance.alpha, each.request, image.alpha)
             self.destination.refuse_existing(each.paths)
         for each in expected:
             if not self.destination.skips(each.paths):
                 files = dict(zip(each.paths, _parts(len(each.paths)), strict=True))
-                filtered = self._save(files, image, each)
-                builder.add_outputs(frame.number, each.request.name, filtered, files)
+                filtered = self._save(files, image, each.plan)
+                builder.add_outputs(frame.number, each.plan.request.name, filtered, files)
                 if self.show:
-                    self.show(each.request, filtered)
+                    self.show(each.plan.request, filtered)
 
-    def _save(self, files: dict[Path, slice], image: Image, expected: Expected) -> FilteredImage:
+    def _save(self, files: dict[Path, slice], image: Image, plan: FilterPlan) -> FilteredImage:
         """What a kernel makes of an image, saved: an array as it is computed, in the file itself."""
         format = self.encoding.format
         if format.is_array:
             (path,) = files
             with self.destination.open(path) as stream:
-                return self._save_array(stream, image, expected)
-        filtered = filter_image(image, expected.request, expected.planned, self.appearance, format)
+                return self._save_array(stream, image, plan)
+        filtered = apply_filter(plan, image)
         for path, part in files.items():
             with self.destination.open(path) as stream:
-                pixels, metadata = filtered.maps.values[part], filtered.image.metadata
-                write_image(stream, pixels, filtered.alpha, format, metadata, self.encoding.compression)
+                filtered.write_picture(stream, part, self.encoding.compression)
         return filtered
 
-    def _save_array(self, stream: BinaryIO, image: Image, expected: Expected) -> FilteredImage:
+    def _save_array(self, stream: BinaryIO, image: Image, plan: FilterPlan) -> FilteredImage:
         into_file = is_mappable(stream)
         empty = partial(map_npy, stream) if into_file else large_empty
-        filtered = filter_image(image, expected.request, expected.planned, self.appearance, self.encoding.format, empty)
+        filtered = apply_filter(plan, image, empty)
         if not into_file:
             save_npy(stream, filtered.maps.values)
         return filtered

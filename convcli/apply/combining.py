@@ -47,7 +47,7 @@ def _divide(joined: FloatArray, count: int) -> None:
     np.divide(joined, count, out=joined)
 
 
-RULES = {
+COMBINE_RULES = {
     "magnitude": Rule(np.square, np.add, _root),
     "max": Rule(np.positive, np.maximum),
     "sum": Rule(np.positive, np.add),
@@ -57,7 +57,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Combination:
-    """Two or more requests whose maps a rule of ``RULES`` combines; it is used as a single ``Request`` is.
+    """Two or more requests whose maps a rule of ``COMBINE_RULES`` combines; it is used as a single ``Request`` is.
 
     Raises OptionError for fewer kernels or an unknown rule.
     """
@@ -66,7 +66,7 @@ class Combination:
     rule: str
 
     def __post_init__(self) -> None:
-        choice("combine", self.rule, RULES)
+        choice("combine", self.rule, COMBINE_RULES)
         if len(self.requests) < 2:
             raise OptionError(
                 f"{self.rule} takes at least 2 kernels, given {len(self.requests)}: add a `kernel`", option="combine"
@@ -80,7 +80,7 @@ class Combination:
     @property
     def gain(self) -> float:
         """What the combined kernels make of a constant 1, without their biases."""
-        rule = RULES[self.rule]
+        rule = COMBINE_RULES[self.rule]
         joined = rule.join.reduce(rule.term([request.gain for request in self.requests]), keepdims=True)
         rule.finished(joined, len(self.requests))
         return float(joined[0])
@@ -98,7 +98,7 @@ class Combination:
         first = planned[0].geometry.output_shape
         for request, other in zip(self.requests, planned, strict=True):
             _refuse_other_shape(self.requests[0].name, first, request.name, other.geometry.output_shape)
-        return PlannedCombination(planned, RULES[self.rule])
+        return PlannedCombination(planned, COMBINE_RULES[self.rule])
 
 
 class PlannedCombination(NamedTuple):

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.apply.batch import Batch
-from convcli.apply.filtering import output_spec
 from convcli.files.source import Source
 from convcli.pictures.reading import read_header
 
@@ -34,11 +33,9 @@ def foresee(batch: Batch, source: Source) -> list[Foreseen]:
     Raises what reading the header and naming the outputs can raise.
     """
     header = read_header(source)
-    has_alpha = header.alpha and batch.appearance.alpha != "drop"
     found = []
     for each in batch.expected(source, header):
-        geometry = each.planned.geometry
-        output = output_spec(header.dtype, has_alpha, geometry, batch.appearance, batch.encoding.format)
+        output = each.plan.output
         maps = (output.shape[0] // len(each.paths), *output.shape[1:])
         size = prod(maps[1:]) * (maps[0] + output.alpha) * np.dtype(output.dtype).itemsize
         skipped = batch.destination.skips(each.paths)
@@ -47,7 +44,7 @@ def foresee(batch: Batch, source: Source) -> list[Foreseen]:
                 input=source.name,
                 frame=each.frame.number,
                 output=str(path),
-                kernel=each.request.name,
+                kernel=each.plan.request.name,
                 shape=maps,
                 dtype=str(output.dtype),
                 bytes=size,

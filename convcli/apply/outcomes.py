@@ -103,14 +103,14 @@ class OutcomeBuilder:
             frame=frame,
             output=name,
             kernel=kernel,
-            pads=filtered.geometry.pads,
+            pads=filtered.plan.geometry.pads,
             shape=values.shape,
             dtype=str(values.dtype),
             minimum=finite_or_none(tally.low),
             maximum=finite_or_none(tally.high),
             clipped=tally.clipped,
             milliseconds=self._lap(),
-            algorithm=filtered.algorithm,
+            algorithm=filtered.plan.planned.algorithm,
         )
 
     def _lap(self) -> float:

@@ -54,9 +54,9 @@ class AlphaFilter(NamedTuple):
         self.planned.store(self.V, finish_and_store if finish else store)
 
 
-def require_fit(rule: str, request: Filter, alpha: Array | None) -> None:
-    """Raise OptionError where a rule needs kernels of another kind for an image with this alpha."""
-    if alpha is None or rule == "keep":
+def require_fit(rule: str, request: Filter, *, alpha: bool) -> None:
+    """Raise OptionError if a rule needs other kernels for an image that has alpha."""
+    if not alpha or rule == "keep":
         return
     for one in request.requests:
         shape = one.convolution.weights.shape
@@ -77,12 +77,11 @@ def _has_bias(request: Filter) -> bool:
 
 
 def filter_with_alpha(rule: str, request: Filter, planned: PlannedFilter, V: Array, alpha: Array | None) -> AlphaFilter:
-    """Return the filtering of V ``(C_in, H, W)`` under a rule of ``RULES``; without alpha ``(H, W)`` all are the same.
+    """Return the filtering of V ``(C_in, H, W)`` under a rule of ``ALPHA_RULES`` that fits the request.
 
-    planned: the request at V's shape.  Raises OptionError as ``require_fit`` does.
+    planned: the request at V's shape.  alpha: ``(H, W)``, or None, under which all rules are the same.
     """
-    require_fit(rule, request, alpha)
-    return AlphaFilter(planned, V) if alpha is None else RULES[rule](request, planned, V, alpha)
+    return AlphaFilter(planned, V) if alpha is None else ALPHA_RULES[rule](request, planned, V, alpha)
 
 
 def _keep(request: Filter, planned: PlannedFilter, V: Array, alpha: Array) -> AlphaFilter:
@@ -107,7 +106,7 @@ def _premultiply(request: Filter, planned: PlannedFilter, V: Array, alpha: Array
 
 
 # ``drop`` is no rule of this table: without alpha there is nothing to rule.
-RULES = {"keep": _keep, "premultiply": _premultiply, "filter": _filter}
+ALPHA_RULES = {"keep": _keep, "premultiply": _premultiply, "filter": _filter}
 
 
 def _convolved(request: Filter, alpha: Array) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from convcli.apply.filtering import Appearance, network_input, prepared, prepared_shape
+from convcli.apply.appearance import Appearance, network_input, prepare_header, prepare_image
 from convcli.arrays import Array
 from convcli.cli.lost_pages import explain_lost_pages
 from convcli.cli.options import Engine, Talk, Words
@@ -68,7 +68,7 @@ class Inputs:
         """V's shape and type: from an image's header, or the shape that was given instead, of float32."""
         if image is not None and input_shape is None:
             header = read_header(self.image_source(image))
-            return header._replace(shape=prepared_shape(header, Appearance(gray=gray)))
+            return prepare_header(header, Appearance(gray=gray))
         if image is None and input_shape is not None:
             return Header(parse_shape(input_shape), np.dtype(np.float32))
         raise OptionError("expected an image or `input_shape`, one of them")
@@ -83,7 +83,7 @@ class Inputs:
         """G from a rule, a file, JSON or stdin; a target is read as V was."""
 
         def read_target(text: str) -> Array:
-            return network_input(prepared(Image(self.read_tensor(text)), appearance), appearance)
+            return network_input(prepare_image(Image(self.read_tensor(text)), appearance), appearance)
 
         return upstream_gradient(words, convolution, V, Readers(self.read_tensor, read_target), execution)
 
@@ -129,7 +129,7 @@ def read_input(source: Source, appearance: Appearance, talk: Talk) -> Array:
         talk.note(f"{source.name}: {note}")
     if image.alpha is not None:
         talk.note(f"{source.name}: alpha is left out of the gradients")
-    return network_input(prepared(image, appearance), appearance)
+    return network_input(prepare_image(image, appearance), appearance)
 
 
 def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":

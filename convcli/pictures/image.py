@@ -20,6 +20,19 @@ class Metadata(NamedTuple):
     dpi: tuple[float, float] | None = None
 
 
+class Header(NamedTuple):
+    """What a picture will be once decoded.
+
+    shape: ``(C, H, W)`` of its pixels, upright, without alpha; of the first frame if there are several.
+    dtype: theirs.  alpha: whether it has one beside them.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    frames: int = 1
+    alpha: bool = False
+
+
 @dataclass(frozen=True)
 class Image:
     """A decoded picture, upright.
@@ -35,15 +48,7 @@ class Image:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-
-class Header(NamedTuple):
-    """What a picture will be once decoded.
-
-    shape: ``(C, H, W)`` of its pixels, upright, without alpha; of the first frame if there are several.
-    dtype: theirs.  alpha: whether it has one beside them.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    frames: int = 1
-    alpha: bool = False
+    @property
+    def header(self) -> Header:
+        """The header of a file with these pixels."""
+        return Header(self.pixels.shape, self.pixels.dtype, alpha=self.alpha is not None)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convcli.apply.filtering import filter_image, planned_for
+from convcli.apply.filtering import apply_filter, plan_filter
 from convcli.arrays import computing_type
 from convcli.convolution.prepared import WRT, Convolution
 from convcli.convolution.request import Request
@@ -41,5 +41,4 @@ def differentiated(request, V, G, wrt=WRT):
 
 def filtered(image, request, appearance, format):
     """A prepared image, filtered."""
-    found = planned_for(request, image.pixels.shape, image.pixels.dtype)
-    return filter_image(image, request, found, appearance, format)
+    return apply_filter(plan_filter(request, image.header, appearance, format), image)

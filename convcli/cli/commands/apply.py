@@ -94,9 +94,9 @@ def apply(
 
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
+    from convcli.apply.appearance import Appearance
     from convcli.apply.batch import Batch
     from convcli.apply.combining import Combination
-    from convcli.apply.filtering import Appearance
     from convcli.apply.outputs import encoding_of
     from convcli.cli import output as render
     from convcli.cli import sources

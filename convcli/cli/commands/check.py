@@ -71,7 +71,7 @@ def check(
 
     convcli check photo.png -k bank.json -G upstream.npy --kernel-grad mine.npy
     """
-    from convcli.apply.filtering import Appearance
+    from convcli.apply.appearance import Appearance
     from convcli.cli import sources
 
     theirs = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}

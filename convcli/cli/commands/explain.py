@@ -44,7 +44,7 @@ def explain(
 
     convcli explain sample_images/camera.png -k sobel-x --of kernel --at 0,2 -G normal:1
     """
-    from convcli.apply.filtering import Appearance
+    from convcli.apply.appearance import Appearance
     from convcli.cli import output as render
     from convcli.cli import sources
     from convcli.explain.explanation import explain as explained

@@ -75,7 +75,7 @@ def grad(
 
     convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt kernel,bias
     """
-    from convcli.apply.filtering import Appearance
+    from convcli.apply.appearance import Appearance
     from convcli.cli import output as render
     from convcli.cli import sources
     from convcli.grad.report import gradient_report, stacked
