@@ -163,12 +163,14 @@ def test_infinities_stay_in_their_windows():
 
 def test_other_algorithms_refuse():
     V, K, G = operands(TILED)
-    message = r"^algorithm: toeplitz cannot do this: outputs do not share their weights; use auto$"
+    message = r"^algorithm: toeplitz cannot do this: it is for weights that outputs share; use auto$"
     with pytest.raises(OptionError, match=message):
         conv2d(V, K, **TILED.options, algorithm="toeplitz")
     with pytest.raises(OptionError, match=message):
         conv2d_grad(V, K, G, **TILED.options, algorithm="toeplitz")
-    with pytest.raises(OptionError, match=r"^algorithm: unshared cannot do this: it is for weights that are not"):
+    with pytest.raises(
+        OptionError, match=r"^algorithm: unshared cannot do this: it is for weights that outputs do not share"
+    ):
         conv2d(V, K[:, 0, 0], **TILED.options, algorithm="unshared")
     assert_same(conv2d(V, K, **TILED.options, algorithm="unshared"), expected(TILED)[0])
 

@@ -12,7 +12,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.execution import Execution
 from convcli.engine.plan import Choice, Pass, Plan
 from convcli.engine.scratch import Scratch
-from convcli.engine.slabs import Slab, Weights, bands
+from convcli.engine.slabs import Slab, bands, weights_of
 from convcli.engine.tasks import InputGradientTask, KernelGradientTask, OutputTask, Task, compute
 from convcli.engine.threads import BLAS, InOrder, each
 from convcli.engine.tiles import Tile
@@ -95,7 +95,7 @@ def _convolve(V: Array, K: Array, each_pass: Pass, output: _Output | _Stored, ex
     part, choice = each_pass.part, each_pass.choice
     # BLAS rounds in another order where numbers lie apart, as they do in a rotated kernel.
     weights = np.ascontiguousarray(K[..., part.rows, part.columns])
-    task = OutputTask(choice, Slab.whole(V), Weights(weights))
+    task = OutputTask(choice, Slab.whole(V), weights_of(weights, choice.work.geometry))
     if execution.cluster:
         for tile, made in _elsewhere(task, execution.cluster):
             output.take(tile.place, made)
@@ -125,10 +125,10 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
 
 
 def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execution: Execution) -> None:
-    geometry = choice.work.geometry
+    dK = weights_of(out, choice.work.geometry)
 
     def add(tile: Tile, gradient: FloatArray) -> None:
-        to = out if geometry.shares_weights else Weights(out).at(tile, geometry)
+        to = dK.at(tile)
         np.add(to, gradient, out=to)
 
     _in_order(KernelGradientTask(choice, Slab.whole(V), Slab.whole(G)), add, execution)
@@ -150,7 +150,7 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
     def unload(tile: Tile, gradient: FloatArray) -> None:
         pad_adjoint(gradient, *tile.runs(geometry), out[tile.images.start : tile.images.stop])
 
-    _in_order(InputGradientTask(choice, Weights(K), Slab.whole(G)), unload, execution)
+    _in_order(InputGradientTask(choice, weights_of(K, geometry), Slab.whole(G)), unload, execution)
 
 
 def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:

@@ -1,17 +1,19 @@
 """What an algorithm is to the planner and to the executor.
 
-Each algorithm's file has the same functions. ``estimate`` says what the algorithm would do with a workload, or why
-not. ``runner`` prepares the weights once, and gives the function that fills an output tile from a padded input
-tile. One that computes kernel gradients has ``gradient_runner``, whose function gives a tile's part of dK.
+Each algorithm's file has two functions: ``estimate`` returns what the algorithm would do with a workload, or why it
+refuses; ``runner`` prepares the weights once and returns the function that fills an output tile from a padded input
+tile. An algorithm may also compute the gradient of the kernel (``kernel_gradient_estimate``,
+``kernel_gradient_runner``) or that of the input (``input_gradient_estimate``, ``input_gradient_runner``). The
+registries in ``convcli.engine.algorithms`` list these pairs of functions, and what each algorithm takes.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import CACHE
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
@@ -78,5 +80,34 @@ class Refusal(NamedTuple):
     reason: str
 
 
-Run = Callable[[FloatArray, FloatArray, Scratch], None]
-GradientRun = Callable[[FloatArray, FloatArray, Scratch], FloatArray]
+# Fills an output tile from a padded input tile; or adds a padded input tile's gradient from an upstream tile.
+Fill = Callable[[FloatArray, FloatArray, Scratch], None]
+# Returns a tile's part of dK from a padded input tile and an upstream tile.
+TileGradient = Callable[[FloatArray, FloatArray, Scratch], FloatArray]
+
+FillRunner = Callable[[Array, Workload, Estimate], Fill]
+KernelGradientRunner = Callable[[Workload, Estimate], TileGradient]
+Runner = TypeVar("Runner")
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm(Generic[Runner]):
+    """One way to compute Z, dK or dV, and what it takes.
+
+    shares_weights: whether it is for weights that all outputs share, or for weights that they do not.
+    last_resort: whether it fits any geometry, and may exceed the memory limit where its smallest tile does.
+    """
+
+    estimate: Callable[[Workload], Estimate | Refusal]
+    runner: Runner
+    shares_weights: bool = True
+    last_resort: bool = False
+
+    def answer(self, work: Workload) -> Estimate | Refusal:
+        """Return what the algorithm would do with a workload, or why it refuses."""
+        if self.shares_weights != work.geometry.shares_weights:
+            return Refusal(f"it is for weights that outputs {'share' if self.shares_weights else 'do not share'}")
+        answer = self.estimate(work)
+        if isinstance(answer, Estimate) and answer.workspace > work.memory and not self.last_resort:
+            return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
+        return answer

@@ -37,16 +37,13 @@ def parts(geometry: Geometry) -> Iterator[SubKernel]:
 
 
 def gradient_parts(geometry: Geometry, memory: int) -> Iterator[SubKernel]:
-    """The same, and so few output channels at a time that their gradient takes half of ``memory`` bytes.
+    """Yield ``parts``, each of so few output channels that their gradient takes half of ``memory`` bytes.
 
-    Where weights are not shared, a tile has the gradient of its own weights alone.
+    Of weights that are not shared, those of one output count: a tile has the gradient of its own weights alone.
     """
-    if not geometry.shares_weights:
-        yield from parts(geometry)
-        return
     for part in parts(geometry):
-        bytes_of_one = part.geometry._replace(out_channels=1).kernel_blocks
-        together = max(1, memory // 2 // (prod(bytes_of_one) * BYTES_OF_A_FLOAT))
+        window = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))
+        together = max(1, memory // 2 // (window * BYTES_OF_A_FLOAT))
         for start in range(0, geometry.out_channels, together):
             channels = slice(start, min(start + together, geometry.out_channels))
             narrower = part.geometry._replace(out_channels=channels.stop - channels.start)

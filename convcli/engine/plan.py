@@ -10,17 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.engine.algorithms import CONVOLUTIONS, DEFINITION, KERNEL_GRADIENTS, UNSHARED
+from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
 from convcli.engine.algorithms.factors import rank_of
 from convcli.engine.execution import AUTO, Execution
-from convcli.engine.interface import Estimate, Refusal, Workload
+from convcli.engine.interface import Algorithm, Estimate, Refusal, Workload
 from convcli.engine.partition import SubKernel, gradient_parts, parts
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
 from convcli.text import any_of
-
-EstimateOf = Callable[[Workload], Estimate | Refusal]
 
 # Seconds that an algorithm that rounds must save: a textbook's integers should stay integers.
 WORTH_ROUNDING = 2e-3
@@ -30,6 +28,8 @@ class Choice(NamedTuple):
     """The algorithm for one workload, with its estimate.
 
     chosen_by: ``auto`` or ``request``.  others: the estimates and refusals of the algorithms that were not chosen.
+    fallback: the algorithm for the tiles of V that hold infinities or NaN, where the chosen one would spread them
+    beyond the windows that hold them; else empty.
     """
 
     work: Workload
@@ -37,6 +37,7 @@ class Choice(NamedTuple):
     chosen_by: str
     estimate: Estimate
     others: Mapping[str, Estimate | Refusal]
+    fallback: str = ""
 
     @property
     def tiles(self) -> list[Tile]:
@@ -83,10 +84,9 @@ def plan_output(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: E
 
 def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
     """Plan Z for every kernel of this shape, whatever its rank."""
-    one_to_one = geometry.shares_weights and geometry.in_channels == geometry.out_channels == 1
 
     def planned(part: SubKernel) -> Pass:
-        rank = min(part.geometry.rows.taps, part.geometry.columns.taps) if one_to_one else 0
+        rank = min(part.geometry.rows.taps, part.geometry.columns.taps) if geometry.maps_one_to_one else 0
         return _output_pass(part, Workload(part.geometry, dtype, execution.memory, rank), execution)
 
     return Plan(tuple(planned(part) for part in parts(geometry)), execution)
@@ -101,18 +101,22 @@ def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Ex
 
     Raises OptionError where the requested algorithm refuses.
     """
-    return _plan_gradient(gradient_parts(geometry, execution.memory), dtype, execution)
+    return _plan_gradient(choose_kernel_gradient, gradient_parts(geometry, execution.memory), dtype, execution)
 
 
 def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan dV for weights that outputs do not share; otherwise dV is a convolution of G."""
-    return _plan_gradient(parts(geometry), dtype, execution)
+    """Plan dV by one of INPUT_GRADIENTS, for weights that outputs do not share; otherwise dV is a convolution of G.
+
+    Raises OptionError where the requested algorithm refuses.
+    """
+    return _plan_gradient(choose_input_gradient, parts(geometry), dtype, execution)
 
 
-def _plan_gradient(found: Iterable[SubKernel], dtype: np.dtype[Any], execution: Execution) -> Plan:
+def _plan_gradient(
+    choose: Callable[[Workload, str], Choice], found: Iterable[SubKernel], dtype: np.dtype[Any], execution: Execution
+) -> Plan:
     def planned(part: SubKernel) -> Pass:
-        work = Workload(part.geometry, dtype, execution.memory)
-        return Pass(part, choose_kernel_gradient(work, execution.algorithm))
+        return Pass(part, choose(Workload(part.geometry, dtype, execution.memory), execution.algorithm))
 
     return Plan(tuple(map(planned, found)), execution)
 
@@ -124,31 +128,28 @@ def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
     Choices are kept: making one takes longer than convolving a small image.
     Raises OptionError for a name that is not in CONVOLUTIONS, and where the named algorithm refuses.
     """
-    return _choose(work, {name: each.estimate for name, each in CONVOLUTIONS.items()}, algorithm)
+    choice = _choose(CONVOLUTIONS, work, algorithm)
+    return choice._replace(fallback=last_resort(work.geometry)) if choice.estimate.spreads else choice
 
 
 @lru_cache(maxsize=128)
 def choose_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
     """Choose among KERNEL_GRADIENTS, as ``choose_convolution`` does among CONVOLUTIONS."""
-    return _choose(work, {name: each.gradient_estimate for name, each in KERNEL_GRADIENTS.items()}, algorithm)
+    return _choose(KERNEL_GRADIENTS, work, algorithm)
 
 
-def _choose(work: Workload, estimates: Mapping[str, EstimateOf], algorithm: str) -> Choice:
-    answers = {name: _answer(name, estimate, work) for name, estimate in estimates.items()}
+@lru_cache(maxsize=128)
+def choose_input_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
+    """Choose among INPUT_GRADIENTS, as ``choose_convolution`` does among CONVOLUTIONS."""
+    return _choose(INPUT_GRADIENTS, work, algorithm)
+
+
+def _choose(algorithms: Mapping[str, Algorithm[Any]], work: Workload, algorithm: str) -> Choice:
+    answers = {name: each.answer(work) for name, each in algorithms.items()}
     able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
     chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(able)
     others = {name: answer for name, answer in answers.items() if name != chosen}
     return Choice(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
-
-
-def _answer(name: str, estimate: EstimateOf, work: Workload) -> Estimate | Refusal:
-    if name != UNSHARED and not work.geometry.shares_weights:
-        return Refusal("outputs do not share their weights")
-    answer = estimate(work)
-    # Even the smallest tile may be too large.
-    if isinstance(answer, Estimate) and answer.workspace > work.memory and name not in (DEFINITION, UNSHARED):
-        return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
-    return answer
 
 
 def _quickest(able: Mapping[str, Estimate]) -> str:

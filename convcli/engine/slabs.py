@@ -4,13 +4,15 @@ Tiles keep their places in the whole. A slab knows where its rows and columns co
 filling the edges is left to whoever loads a tile.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.engine.interface import Fill
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, Tile, input_floats, output_floats
 from convcli.geometry.axes import Geometry
@@ -67,24 +69,60 @@ class Slab(NamedTuple):
         return self.pixels[_slice(tile.images, self.first_image)]
 
 
-class Weights(NamedTuple):
-    """A kernel as the engine has it, or that of some outputs; where its tiling starts, for weights not shared."""
+@dataclass(frozen=True, slots=True)
+class SharedWeights:
+    """A kernel that all outputs share, with the engine's axes."""
 
     K: Array
+
+    def only(self, tile: Tile) -> "SharedWeights":
+        """Return the weights that a tile's outputs need: all."""
+        return self
+
+    def at(self, tile: Tile) -> Array:
+        """Return the weights of a tile."""
+        return self.K
+
+    def prepared(self, prepare: Callable[[Array], Fill]) -> Callable[[Tile], Fill]:
+        """Prepare the weights once; return the function that returns each tile's Fill."""
+        fill = prepare(self.K)
+        return lambda tile: fill
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWeights:
+    """A kernel with weights of their own for outputs, or those of some outputs.
+
+    first: the row and the column of the tiling where K starts.
+    """
+
+    K: Array
+    geometry: Geometry
     first: tuple[int, int] = (0, 0)
 
-    def of(self, tile: Tile, geometry: Geometry) -> "Weights":
-        """Those of a tile's outputs; all along an axis where these lie in more than one period."""
-        if geometry.shares_weights:
-            return self
-        rows, columns = _weights_of(tile, geometry)
-        return Weights(np.ascontiguousarray(self.K[:, :, rows, columns]), (rows.start, columns.start))
+    def only(self, tile: Tile) -> "OwnWeights":
+        """Return the weights that a tile's outputs need; all along an axis where these lie in more than one period."""
+        rows, columns = _weights_of(tile, self.geometry)
+        K = np.ascontiguousarray(self.K[:, :, rows, columns])
+        return OwnWeights(K, self.geometry, (rows.start, columns.start))
 
-    def at(self, tile: Tile, geometry: Geometry) -> Array:
-        """The weights of a tile, which starts or lies within one period: a view."""
-        rows, columns = geometry.weights_at(tile.rows, tile.columns)
+    def at(self, tile: Tile) -> Array:
+        """Return a view of the weights of a tile, which starts or lies within one period."""
+        rows, columns = self.geometry.weights_at(tile.rows, tile.columns)
         y, x = self.first
         return self.K[:, :, rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+
+    def prepared(self, prepare: Callable[[Array], Fill]) -> Callable[[Tile], Fill]:
+        """Return the function that prepares each tile's weights and returns its Fill."""
+        return lambda tile: prepare(self.at(tile))
+
+
+Weights = SharedWeights | OwnWeights
+
+
+def weights_of(K: Array, geometry: Geometry) -> Weights:
+    """Return a kernel with the engine's axes as the weights of its outputs."""
+    return SharedWeights(K) if geometry.shares_weights else OwnWeights(K, geometry)
 
 
 class Band(NamedTuple):

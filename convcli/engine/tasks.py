@@ -8,8 +8,9 @@ from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from convcli.arrays import FloatArray
-from convcli.engine.algorithms import CONVOLUTIONS, DEFINITION, KERNEL_GRADIENTS, unshared
+from convcli.arrays import Array, FloatArray
+from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
+from convcli.engine.interface import Fill
 from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab, Weights
@@ -50,8 +51,7 @@ class OutputTask(NamedTuple):
 
     def only(self, tile: Tile) -> "OutputTask":
         """Return the task with the part of V and K that the tile reads."""
-        geometry = self.choice.work.geometry
-        return self._replace(V=self.V.read_by(tile, geometry), K=self.K.of(tile, geometry))
+        return self._replace(V=self.V.read_by(tile, self.choice.work.geometry), K=self.K.only(tile))
 
     def runner(self) -> Compute:
         """Return the function that computes a tile of Z."""
@@ -68,19 +68,21 @@ class OutputTask(NamedTuple):
     @BLAS.held()
     def filler(self) -> Callable[[Tile, FloatArray, Scratch], None]:
         """The function that fills a tile of Z."""
-        work, estimate = self.choice.work, self.choice.estimate
-        geometry, algorithm = work.geometry, CONVOLUTIONS[self.choice.algorithm]
-        shared = algorithm.runner(self.K.K, work, estimate) if geometry.shares_weights else None
-        may_spread = self.V.pixels.dtype.kind == "f" and estimate.spreads
+        work, fallback = self.choice.work, self.choice.fallback
+        prepared = self.K.prepared(self._prepare(self.choice.algorithm))
+        may_spread = fallback and self.V.pixels.dtype.kind == "f"
 
         def fill(tile: Tile, out: FloatArray, scratch: Scratch) -> None:
-            loaded = self.V.load(tile, geometry, work.dtype, scratch)
-            run = shared or algorithm.runner(self.K.at(tile, geometry), work, estimate)
-            run(loaded, out, scratch)
+            loaded = self.V.load(tile, work.geometry, work.dtype, scratch)
+            prepared(tile)(loaded, out, scratch)
             if may_spread and not np.isfinite(out.sum()) and not np.isfinite(loaded).all():
-                CONVOLUTIONS[DEFINITION].runner(self.K.K, work, estimate)(loaded, out, scratch)
+                self._prepare(fallback)(self.K.at(tile))(loaded, out, scratch)
 
         return fill
+
+    def _prepare(self, algorithm: str) -> Callable[[Array], Fill]:
+        runner = CONVOLUTIONS[algorithm].runner
+        return lambda weights: runner(weights, self.choice.work, self.choice.estimate)
 
 
 class KernelGradientTask(NamedTuple):
@@ -97,7 +99,7 @@ class KernelGradientTask(NamedTuple):
     def runner(self) -> Compute:
         """Return the function that computes a tile's part of dK."""
         work = self.choice.work
-        gradient = KERNEL_GRADIENTS[self.choice.algorithm].gradient_runner(work, self.choice.estimate)
+        gradient = KERNEL_GRADIENTS[self.choice.algorithm].runner(work, self.choice.estimate)
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
             upstream = np.ascontiguousarray(self.G.at(tile), dtype=work.dtype)
@@ -115,18 +117,18 @@ class InputGradientTask(NamedTuple):
 
     def only(self, tile: Tile) -> "InputGradientTask":
         """Return the task with the part of K and G that the tile reads."""
-        return self._replace(K=self.K.of(tile, self.choice.work.geometry), G=self.G.within(tile))
+        return self._replace(K=self.K.only(tile), G=self.G.within(tile))
 
     def runner(self) -> Compute:
         """Return the function that computes the gradient of a tile's padded input."""
-        work = self.choice.work
+        work, runner = self.choice.work, INPUT_GRADIENTS[self.choice.algorithm].runner
         geometry = work.geometry
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
             rows, columns = tile.window(geometry)
             channels = (geometry.groups, geometry.in_channels)
             gradient = np.zeros((len(tile.images), *channels, len(rows), len(columns)), work.dtype)
-            send = unshared.adjoint_runner(self.K.at(tile, geometry), work, self.choice.estimate)
+            send = runner(self.K.at(tile), work, self.choice.estimate)
             send(np.ascontiguousarray(self.G.at(tile), dtype=work.dtype), gradient, scratch)
             return gradient
 

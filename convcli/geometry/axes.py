@@ -132,6 +132,11 @@ class Geometry(NamedTuple):
         """Return whether all outputs of a channel have the same weights."""
         return self.tiling == (1, 1)
 
+    @property
+    def maps_one_to_one(self) -> bool:
+        """Whether every group maps one channel to one, with weights that all outputs share."""
+        return self.shares_weights and self.in_channels == self.out_channels == 1
+
     def weights_at(self, rows: range, columns: range) -> tuple[slice, slice]:
         """Return the slices of the tiling for outputs that start or lie within one period of it."""
         return _phases(rows, self.tiling[0]), _phases(columns, self.tiling[1])

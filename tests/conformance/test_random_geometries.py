@@ -12,14 +12,13 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from oracles import answers, plain_loops, scipy_signal
 from scipy import ndimage
-from support.algorithms import assert_agrees
+from support.algorithms import assert_agrees, shared
 from support.geometries import integers, operands
 from support.reference import assert_adjoint, assert_same
 from support.sparse import as_scipy
 
 from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
-from convcli.engine.plan import UNSHARED
 from convcli.errors import OptionError
 
 pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("transforms_of_small_kernels")]
@@ -46,13 +45,13 @@ class Call(NamedTuple):
 def calls(draw):
     convolution = draw(convolutions(room=5))
     per_channel_and_unit = [convolution.K[:1], convolution.Z[-3:]]
-    shared = [name for name in CONVOLUTIONS if name != UNSHARED]
+    names = shared(CONVOLUTIONS) if len(convolution.K) < 6 else [*CONVOLUTIONS.keys() - shared(CONVOLUTIONS)]
     return Call(
         convolution,
         draw(st.sampled_from([(), *per_channel_and_unit] if len(convolution.K) > 2 else [()])),
         draw(st.sampled_from(("float64", "float32", "uint8", "int16", "int64"))),
         draw(st.sampled_from(("float64", "float32"))),
-        draw(st.sampled_from(("auto", *([UNSHARED] if len(convolution.K) == 6 else shared)))),
+        draw(st.sampled_from(("auto", *names))),
         draw(st.integers(1, 3)),
         draw(st.sampled_from((16 << 20, 50_000, 4_000, 1))),
     )

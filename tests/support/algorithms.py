@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
-from convcli.engine.plan import UNSHARED
 from convcli.errors import OptionError
 from support.reference import assert_same
 
@@ -13,11 +12,15 @@ from support.reference import assert_same
 EXACT = {"direct", "im2col", "toeplitz", "auto"}
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
 
+
+def shared(algorithms):
+    """Return the names of those that take weights that all outputs share."""
+    return [name for name, each in algorithms.items() if each.shares_weights]
+
+
 # For shared weights; the algorithm for unshared weights has its own tests.
-each_convolution = pytest.mark.parametrize("algorithm", [*(name for name in CONVOLUTIONS if name != UNSHARED), "auto"])
-each_kernel_gradient = pytest.mark.parametrize(
-    "algorithm", [*(name for name in KERNEL_GRADIENTS if name != UNSHARED), "auto"]
-)
+each_convolution = pytest.mark.parametrize("algorithm", [*shared(CONVOLUTIONS), "auto"])
+each_kernel_gradient = pytest.mark.parametrize("algorithm", [*shared(KERNEL_GRADIENTS), "auto"])
 
 
 def assert_agrees(actual, expected, algorithm):

@@ -1,51 +1,42 @@
 """The algorithms that the planner chooses from, one file each.
 
-To add one: write its file with the functions of ``Algorithm``, and list it here.
+To add one: write its file with the functions of ``convcli.engine.interface``, list it here, and add its row to the
+tests of the plan.
 """
 
-from typing import Protocol
-
-from convcli.arrays import Array
 from convcli.engine.algorithms import direct, fft, im2col, separable, toeplitz, unshared, winograd
-from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
+from convcli.engine.interface import Algorithm, FillRunner, KernelGradientRunner
+from convcli.geometry.axes import Geometry
 
-
-class Algorithm(Protocol):
-    """The file of an algorithm that computes Z."""
-
-    def estimate(self, work: Workload) -> Estimate | Refusal:
-        """Return tiles and costs for a workload, or the reason for refusing it."""
-
-    def runner(self, weights: Array, work: Workload, chosen: Estimate) -> Run:
-        """Prepare the weights; return the function that fills an output tile."""
-
-
-class GradientAlgorithm(Protocol):
-    """The file of an algorithm that computes dK."""
-
-    def gradient_estimate(self, work: Workload) -> Estimate | Refusal:
-        """Return tiles and costs for a workload, or the reason for refusing it."""
-
-    def gradient_runner(self, work: Workload, chosen: Estimate) -> GradientRun:
-        """Return the function that computes a tile's part of dK."""
-
-
-# The definition: takes the least memory, fits any geometry, and is what the others are compared with.
-DEFINITION = "direct"
-# The only one for weights that outputs do not share.
-UNSHARED = "unshared"
-CONVOLUTIONS: dict[str, Algorithm] = {
-    "toeplitz": toeplitz,
-    "separable": separable,
-    "im2col": im2col,
-    "winograd": winograd,
-    "fft": fft,
-    "direct": direct,
-    "unshared": unshared,
+CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
+    "toeplitz": Algorithm(toeplitz.estimate, toeplitz.runner),
+    "separable": Algorithm(separable.estimate, separable.runner),
+    "im2col": Algorithm(im2col.estimate, im2col.runner),
+    "winograd": Algorithm(winograd.estimate, winograd.runner),
+    "fft": Algorithm(fft.estimate, fft.runner),
+    "direct": Algorithm(direct.estimate, direct.runner, last_resort=True),
+    "unshared": Algorithm(unshared.estimate, unshared.runner, shares_weights=False, last_resort=True),
 }
-KERNEL_GRADIENTS: dict[str, GradientAlgorithm] = {
-    "toeplitz": toeplitz,
-    "im2col": im2col,
-    "direct": direct,
-    "unshared": unshared,
+KERNEL_GRADIENTS: dict[str, Algorithm[KernelGradientRunner]] = {
+    "toeplitz": Algorithm(toeplitz.kernel_gradient_estimate, toeplitz.kernel_gradient_runner),
+    "im2col": Algorithm(im2col.kernel_gradient_estimate, im2col.kernel_gradient_runner),
+    "direct": Algorithm(direct.kernel_gradient_estimate, direct.kernel_gradient_runner, last_resort=True),
+    "unshared": Algorithm(
+        unshared.kernel_gradient_estimate, unshared.kernel_gradient_runner, shares_weights=False, last_resort=True
+    ),
 }
+# For weights that outputs share, dV is a convolution of G.
+INPUT_GRADIENTS: dict[str, Algorithm[FillRunner]] = {
+    "unshared": Algorithm(
+        unshared.input_gradient_estimate, unshared.input_gradient_runner, shares_weights=False, last_resort=True
+    ),
+}
+
+
+def last_resort(geometry: Geometry) -> str:
+    """Return the name of the algorithm that computes Z whatever the geometry, and keeps infinities in their windows."""
+    return next(
+        name
+        for name, each in CONVOLUTIONS.items()
+        if each.last_resort and each.shares_weights == geometry.shares_weights
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds
-from convcli.engine.interface import Estimate, GradientRun, Run, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, TileGradient, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
 from convcli.geometry.axes import Geometry
@@ -36,7 +36,7 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     geometry, K = work.geometry, weights.astype(work.dtype, copy=False)
 
@@ -51,10 +51,10 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     return run
 
 
-gradient_estimate = estimate
+kernel_gradient_estimate = estimate
 
 
-def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
     """What a padded tile and its part of G add to dK."""
     geometry = work.geometry
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, GradientRun, Run, Workload
+from convcli.engine.interface import Estimate, Fill, TileGradient, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent, output_floats, windows
 from convcli.geometry.axes import Geometry
@@ -32,7 +32,7 @@ def estimate(work: Workload) -> Estimate:
     return _estimate(work, beside=0)
 
 
-def gradient_estimate(work: Workload) -> Estimate:
+def kernel_gradient_estimate(work: Workload) -> Estimate:
     """The same, beside a tile's part of dK."""
     return _estimate(work, beside=prod(work.geometry.kernel_blocks))
 
@@ -63,7 +63,7 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + columns + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     groups, out_channels = weights.shape[:2]
     K = weights.astype(work.dtype, copy=False).reshape(groups, out_channels, -1)
@@ -80,7 +80,7 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     return run
 
 
-def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
     """What a padded tile and its part of G add to dK."""
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:

@@ -21,7 +21,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.algorithms.factors import factorise
 from convcli.engine.algorithms.vertical import cut_into_blocks, multiply, rows_under, toeplitz
 from convcli.engine.costs import calls_seconds, product_seconds
-from convcli.engine.interface import Estimate, Refusal, Run, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, Refusal, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.geometry.axes import Axis, Geometry
@@ -78,7 +78,7 @@ def _floats(geometry: Geometry, extent: Extent, rank: int) -> int:
     return input_floats(geometry, extent) + along + output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     geometry, rank = work.geometry, work.rank
     U, V = _stacked(weights, rank, work.dtype)

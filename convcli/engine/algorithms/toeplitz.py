@@ -17,7 +17,7 @@ from convcli.engine.algorithms.vertical import (
     toeplitz_adjoint,
 )
 from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, Refusal, TileGradient, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.geometry.axes import Geometry
@@ -71,7 +71,7 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return copies * input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     geometry, block = work.geometry, chosen.blocks["rows"]
     T = toeplitz(weights.astype(work.dtype, copy=False), geometry.rows, block)
@@ -84,10 +84,10 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     return run
 
 
-gradient_estimate = estimate
+kernel_gradient_estimate = estimate
 
 
-def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
     """What a padded tile and its part of G add to dK."""
     geometry, block = work.geometry, chosen.blocks["rows"]
 

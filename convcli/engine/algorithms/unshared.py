@@ -18,7 +18,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, GradientRun, Refusal, Run, Workload
+from convcli.engine.interface import Estimate, Fill, TileGradient, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
 from convcli.geometry.axes import Geometry
@@ -28,11 +28,9 @@ WORKSPACE = 4 << 20
 PASSES = 4
 
 
-def estimate(work: Workload) -> Estimate | Refusal:
+def estimate(work: Workload) -> Estimate:
     """Every window copied once, and the weights of its output read once."""
     geometry = work.geometry
-    if geometry.shares_weights:
-        return Refusal("it is for weights that are not shared (6-D kernels)")
     limit = min(WORKSPACE, work.memory) // work.itemsize
     extent = _in_periods(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
     window = prod(geometry.kernel_blocks[-3:])
@@ -47,7 +45,8 @@ def estimate(work: Workload) -> Estimate | Refusal:
     return Estimate(extent, seconds, multiplications, moved, _floats(geometry, extent) * work.itemsize)
 
 
-gradient_estimate = estimate
+kernel_gradient_estimate = estimate
+input_gradient_estimate = estimate
 
 
 def _floats(geometry: Geometry, extent: Extent) -> int:
@@ -77,7 +76,7 @@ def _whole(most: int, period: int, outputs: int) -> int:
     return max(divisor for divisor in range(1, most + 1) if period % divisor == 0)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     K = weights.astype(work.dtype, copy=False)
 
@@ -92,7 +91,7 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
     return run
 
 
-def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
+def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
     """What a padded tile and its part of G add to the dK of the tile's weights."""
     geometry = work.geometry
 
@@ -111,7 +110,7 @@ def gradient_runner(work: Workload, chosen: Estimate) -> GradientRun:
     return run
 
 
-def adjoint_runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+def input_gradient_runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
     """Adds to a padded input tile's gradient what its windows' outputs send back; runs from G to the tile."""
     K, geometry = weights.astype(work.dtype, copy=False), work.geometry
 

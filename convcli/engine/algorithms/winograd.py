@@ -20,7 +20,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, Refusal, Run, Workload
+from convcli.engine.interface import Estimate, Fill, Refusal, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import BLAS
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
@@ -75,7 +75,7 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Run:
+def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     U = transformed_weights(weights.astype(work.dtype, copy=False))
 
