@@ -121,7 +121,8 @@ def test_what_is_opaque_is_not_changed_by_premultiplying(dtype, kernel):
     for edge in ("replicate", "wrap", "reflect", "symmetric", "constant:9"):
         asked = request(kernel, edge=edge)
         passed = passage("premultiply", asked, V, opaque)
-        assert_same(stored(passed), convolved(asked, V))
+        # The same floats in the same layout, so that sums round the same way.
+        assert_same(stored(passed), stored(passage("keep", asked, V.astype(np.float32), opaque)))
         assert_same(passed.alpha, opaque)
 
 
@@ -150,9 +151,10 @@ def test_pads_are_transparent_zeros_or_an_opaque_colour(edge, beyond):
 
 @pytest.mark.parametrize("rule", ALPHA_RULES)
 def test_strides(rule):
-    """Alpha goes where the colours go."""
+    """Alpha goes where the colours go. Opacities of 0 and 1 and weights in 256ths make every sum exact."""
     V, alpha = image()
-    weights = np.abs(ASYMMETRIC) / 135
+    alpha = np.where(alpha < 128, 0, 255).astype(np.uint8)
+    weights = np.abs(ASYMMETRIC) / 256
     sparse = passage(rule, request(weights, stride=(2, 3), padding=1), V, alpha)
     dense = passage(rule, request(weights, padding=1), V, alpha)
     assert_same(sparse.alpha, dense.alpha[::2, ::3])
@@ -160,7 +162,7 @@ def test_strides(rule):
 
 
 @pytest.mark.parametrize(
-    ("rule", "gain"), [("mean", (103 + 20) / 2), ("sum", 123), ("max", 103), ("magnitude", np.hypot(103, 20))]
+    ("rule", "gain"), [("mean", (103 + 20) / 2), ("sum", 123), ("max", 103), ("magnitude", np.sqrt(103**2 + 20**2))]
 )
 def test_premultiply_with_combined_kernels(rule, gain):
     """A colour that is the same wherever it is seen stays what the kernels make of it."""
