@@ -9,6 +9,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 from support.command_line import SAMPLES, convcli, npy, pixels, save_picture, shell, succeed
+from support.geometries import fractions
 from support.reference import assert_same
 from support.sparse import as_scipy
 
@@ -17,15 +18,15 @@ from convcli.drawing.palette import signed_colours
 from convcli.matrix.picture import matrix_png
 
 RANDOM = np.random.default_rng(4)
-K = RANDOM.normal(size=(3, 2, 2, 3))
+K = fractions((3, 2, 2, 3), seed=4)
 SHAPE = (2, 5, 7)
 BANK = json.dumps(K.tolist())
 WORDS = ["-s", "2,1", "-p", "1,0,2,1", "-d", "1,2"]
 OPTIONS = {"stride": (2, 1), "padding": (1, 0, 2, 1), "dilation": (1, 2)}
 REQUEST = ["matrix", "--input-shape", "2,5,7", "-k", BANK, *WORDS]
 # Without an offset, and with one.
-FILLS = {"reflect": [], "constant:0.3": ["--bias", "0.1,0.2,0"]}
-BIASES = {"reflect": None, "constant:0.3": [0.1, 0.2, 0]}
+FILLS = {"reflect": [], "constant:0.375": ["--bias", "0.25,1.625,0"]}
+BIASES = {"reflect": None, "constant:0.375": [0.25, 1.625, 0]}
 each_fill = pytest.mark.parametrize("edge", FILLS)
 
 
@@ -136,7 +137,7 @@ def test_the_matrix_in_a_file_convolves_and_takes_gradients(tmp_path):
 
 
 def test_tiled_weights_from_a_file(tmp_path):
-    weights = RANDOM.normal(size=(3, 2, 1, 2, 2, 3))
+    weights = fractions((3, 2, 1, 2, 2, 3), seed=5)
     np.save(tmp_path / "tiled.npy", weights)
     out = succeed("matrix", "--input-shape", "2,5,7", "-k", "tiled.npy", "-p", "valid", cwd=tmp_path)
     assert_same_matrix(triplets(json.loads(out)), conv2d_matrix(weights, SHAPE))

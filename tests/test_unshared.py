@@ -193,8 +193,9 @@ def test_from_the_shell(tmp_path):
     for source, bias in ((kernel, []), ("tiled.npy", ["--bias", "1,2,3"])):
         out = succeed("apply", "-", "-k", source, *bias, "-f", "npy", "-o", "-", cwd=tmp_path, stdin=npy(V))
         assert_same(array(out), Z)
-    G = np.random.default_rng(5).standard_normal(Z.shape)
-    found = json.loads(succeed("grad", "-", "-k", kernel, "-G", "normal:5", cwd=tmp_path, stdin=npy(V)))
+    G = integers(Z.shape, seed=5)
+    np.save(tmp_path / "G.npy", G)
+    found = json.loads(succeed("grad", "-", "-k", kernel, "-G", "G.npy", cwd=tmp_path, stdin=npy(V)))
     expected = conv2d_grad(V, K, G, bias=[1, 2, 3], padding="same")
     for name, tensor in vars(expected).items():
         assert_same(np.array(found["gradients"][name]["values"]), tensor)

@@ -101,6 +101,11 @@ def integers(shape, seed):
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(float)
 
 
+def fractions(shape, seed):
+    """Random multiples of 1/64: they have several digits, and sums of their products are exact in float64."""
+    return np.random.default_rng(seed).integers(-200, 201, shape) / 64
+
+
 def operands(case):
     """Return V, K and G of a case."""
     return integers(case.V, seed=1), integers(case.K, seed=2), integers(case.Z, seed=3)
