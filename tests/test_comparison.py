@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from geometries import integers
+from support.geometries import integers
 
 from convcli import conv2d, conv2d_grad
 from convcli.check.comparison import compare, comparisons_to_json
