@@ -138,10 +138,10 @@ def test_the_mode_comes_first_then_the_curve(dtype, mode):
     Z = correlate(full * light_of(pixels[0] / full), weights, mode="nearest")
     levels = MODES[mode](Z, full)
     assert_rounded(found.maps.values[0], full * code_of(np.clip(levels, 0, full) / full))
-    (tally,) = found.maps.tallies
-    assert tally.clipped == np.count_nonzero((levels < -0.5) | (levels > full + 0.5))
-    np.testing.assert_allclose([tally.low, tally.high], [Z.min(), Z.max()], rtol=1e-5)
-    assert ("lay outside" in "".join(found.warnings)) == (tally.clipped > 0)
+    (statistics,) = found.maps.statistics
+    assert statistics.clipped == np.count_nonzero((levels < -0.5) | (levels > full + 0.5))
+    np.testing.assert_allclose([statistics.low, statistics.high], [Z.min(), Z.max()], rtol=1e-5)
+    assert ("lay outside" in "".join(found.warnings)) == (statistics.clipped > 0)
 
 
 @pytest.mark.parametrize("spread", [0.4, 1, 4])

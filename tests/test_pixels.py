@@ -1,14 +1,15 @@
-"""Maps into pixels."""
+"""Maps as pixels, and warnings about what was clipped."""
 
 import re
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from convcli.apply.pixels import MODES, Pixels, Tally, clipping_warning, to_floats
-from convcli.apply.pixels import to_pixels as pixels_of_parts
+from convcli.apply import pixels
+from convcli.apply.pixels import MODES, MapStatistics, clipping_warning, to_floats
 from convcli.arrays import Array, FloatArray
+from convcli.engine import Store
 from convcli.errors import OptionError
 
 
@@ -16,18 +17,30 @@ def maps(*numbers: float, dtype: type = np.float32) -> FloatArray:
     return np.array(numbers, dtype).reshape(1, 1, -1)
 
 
-def to_pixels(Z: FloatArray, mode: str, full: int, scale: float = 1.0) -> Pixels:
-    """Of maps given in two parts, as an engine's tiles would be."""
+class Pixels(NamedTuple):
+    """Pixels, and the statistics of the maps that they were result of."""
 
-    def produce(put: Callable[[tuple[slice, ...], FloatArray], None]) -> None:
+    values: Array
+    each: tuple[MapStatistics, ...]
+
+    @property
+    def all(self) -> MapStatistics:
+        """The statistics of all maps together."""
+        return MapStatistics.of_all(self.each)
+
+
+def to_pixels(Z: FloatArray, mode: str, full: int, scale: float = 1.0) -> Pixels:
+    """Return the pixels of maps that come in two tiles, as from the engine."""
+
+    def produce(store: Store) -> None:
         half = Z.shape[-1] // 2
         for columns in (slice(half, None), slice(0, half)):
-            part = (slice(None), slice(None), columns)
-            if Z[part].size:
-                put(part, Z[part].copy())
+            place = (slice(None), slice(None), columns)
+            if Z[place].size:
+                store(place, Z[place].copy())
 
     values = np.empty(Z.shape, np.uint8 if full == 255 else np.uint16)
-    return pixels_of_parts(produce, values, mode, scale)
+    return Pixels(values, pixels.to_pixels(produce, values, mode, scale))
 
 
 def levels(Z: FloatArray, mode: str, full: int = 255) -> list[int]:
@@ -58,15 +71,15 @@ def test_pixel_type(full: int, dtype: type) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_maps_are_worked_through_in_blocks(mode: str, dtype: type) -> None:
+def test_large_maps_are_processed_in_blocks(mode: str, dtype: type) -> None:
     Z: FloatArray = np.random.default_rng(5).normal(100, 200, (2, 350, 401)).astype(dtype)
     before = Z.copy()
-    pixels = to_pixels(Z, mode, 255)
+    result = to_pixels(Z, mode, 255)
     low, high = float(Z.min()), float(Z.max())
     exact = {"clip": Z, "abs": abs(Z), "offset": Z + 128, "minmax": (Z.astype(float) - low) * (255 / (high - low))}
-    assert np.array_equal(pixels.values, np.rint(exact[mode]).clip(0, 255))
-    assert pixels.tally.clipped == np.count_nonzero((exact[mode] < -0.5) | (exact[mode] > 255.5))
-    assert pixels.tally == (pixels.tally.clipped, 0, low, high)
+    assert np.array_equal(result.values, np.rint(exact[mode]).clip(0, 255))
+    assert result.all.clipped == np.count_nonzero((exact[mode] < -0.5) | (exact[mode] > 255.5))
+    assert result.all == (result.all.clipped, 0, low, high)
     assert np.array_equal(Z, before)
 
 
@@ -75,9 +88,9 @@ def test_rows_wider_than_a_block() -> None:
     assert np.array_equal(to_pixels(Z, "clip", 255).values, Z)
 
 
-def test_half_a_step_outside_is_rounding_and_not_clipping() -> None:
-    assert to_pixels(maps(-0.5, 255.5), "clip", 255).tally.clipped == 0
-    assert to_pixels(maps(-0.51, 255.51), "clip", 255).tally.clipped == 2
+def test_half_a_level_outside_is_not_clipped() -> None:
+    assert to_pixels(maps(-0.5, 255.5), "clip", 255).all.clipped == 0
+    assert to_pixels(maps(-0.51, 255.51), "clip", 255).all.clipped == 2
 
 
 def test_minmax_is_common_to_all_maps() -> None:
@@ -87,8 +100,8 @@ def test_minmax_is_common_to_all_maps() -> None:
 
 @pytest.mark.parametrize("value", [-7.0, 0.0, 300.0])
 def test_minmax_of_a_constant_is_black(value: float) -> None:
-    pixels = to_pixels(maps(value, value), "minmax", 255)
-    assert (pixels.values.tolist(), pixels.tally.clipped) == ([[[0, 0]]], 0)
+    result = to_pixels(maps(value, value), "minmax", 255)
+    assert (result.values.tolist(), result.all.clipped) == ([[[0, 0]]], 0)
 
 
 def test_minmax_of_a_span_beyond_float32() -> None:
@@ -106,30 +119,30 @@ def test_minmax_of_a_span_beyond_float32() -> None:
 )
 def test_nan_is_black_and_infinities_clip(mode: str, expected: list[int], clipped: int) -> None:
     Z = maps(np.nan, -np.inf, np.inf, 0, 10)
-    pixels = to_pixels(Z, mode, 255)
-    assert pixels.values.ravel().tolist() == expected
-    assert pixels.tally == (clipped, 1, 0, 10)
+    result = to_pixels(Z, mode, 255)
+    assert result.values.ravel().tolist() == expected
+    assert result.all == (clipped, 1, 0, 10)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_maps_without_a_finite_number(mode: str) -> None:
-    pixels = to_pixels(maps(np.nan, np.inf), mode, 255)
-    assert (pixels.values.ravel().tolist(), pixels.tally.span) == ([0, 255], (0, 0))
+    result = to_pixels(maps(np.nan, np.inf), mode, 255)
+    assert (result.values.ravel().tolist(), result.all.span) == ([0, 255], (0, 0))
 
 
-def test_a_tally_for_each_map() -> None:
+def test_statistics_of_each_map() -> None:
     Z: FloatArray = np.array([[[1, 300.0]], [[-4, np.nan]]])
-    assert to_pixels(Z, "clip", 255).tallies == ((1, 0, 1, 300), (2, 1, -4, -4))
+    assert to_pixels(Z, "clip", 255).each == ((1, 0, 1, 300), (2, 1, -4, -4))
     values = np.zeros_like(Z)
-    assert to_floats(lambda put: put((slice(None),), Z), values) == ((0, 0, 1, 300), (0, 1, -4, -4))
+    assert to_floats(lambda store: store((slice(None),), Z), values) == ((0, 0, 1, 300), (0, 1, -4, -4))
     assert np.array_equal(values, Z, equal_nan=True)
 
 
-def test_a_scale_is_applied_first_and_tallies_keep_the_maps_units() -> None:
-    pixels = to_pixels(maps(-0.5, 0.5, 1), "clip", 255, scale=255)
-    assert pixels.values.ravel().tolist() == [0, 128, 255]
-    assert pixels.tally == (1, 0, -0.5, 1)
-    assert "the maps span -127.5..255" in (clipping_warning(pixels, "clip") or "")
+def test_a_scale_is_applied_first_and_statistics_keep_the_units_of_the_maps() -> None:
+    result = to_pixels(maps(-0.5, 0.5, 1), "clip", 255, scale=255)
+    assert result.values.ravel().tolist() == [0, 128, 255]
+    assert result.all == (1, 0, -0.5, 1)
+    assert "the maps span -127.5..255" in (clipping_warning(result.each, result.values, "clip", scale=255) or "")
 
 
 def test_an_unknown_mode_is_refused() -> None:
@@ -139,11 +152,11 @@ def test_an_unknown_mode_is_refused() -> None:
 
 def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np.uint8) -> Pixels:
     values: Array = np.zeros((3, 512, 512), dtype)
-    return Pixels(values, (Tally(clipped, nans, low, high),))
+    return Pixels(values, (MapStatistics(clipped, nans, low, high),))
 
 
 @pytest.mark.parametrize(
-    ("pixels", "mode", "warning"),
+    ("result", "mode", "warning"),
     [
         (lossy(0, -0.4, 255), "clip", None),
         (
@@ -190,13 +203,13 @@ def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np
         ),
     ],
 )
-def test_warning(pixels: Pixels, mode: str, warning: str | None) -> None:
-    assert clipping_warning(pixels, mode) == warning
+def test_warning(result: Pixels, mode: str, warning: str | None) -> None:
+    assert clipping_warning(result.each, result.values, mode) == warning
 
 
-def test_no_mode_is_advised_where_none_would_hold() -> None:
-    pixels = to_pixels(np.array([[[-1e308, 1e308]]]), "clip", 255, scale=255.0)
-    warning = clipping_warning(pixels, "clip")
+def test_no_mode_is_advised_if_none_would_hold_the_maps() -> None:
+    result = to_pixels(np.array([[[-1e308, 1e308]]]), "clip", 255, scale=255.0)
+    warning = clipping_warning(result.each, result.values, "clip", scale=255.0)
     assert warning == "2 of 2 values (100.0 %) lay outside 0..255 and were clipped; the maps span -inf..inf"
 
 
@@ -204,7 +217,8 @@ def test_no_mode_is_advised_where_none_would_hold() -> None:
 @pytest.mark.parametrize("span", [(-1020, 1020), (-128, 127), (-255, 0), (0, 255), (-100, 300), (400, 500)])
 def test_the_warning_advises_modes_that_lose_nothing(mode: str, span: tuple[int, int]) -> None:
     Z = maps(*span)
-    warning = clipping_warning(to_pixels(Z, mode, 255), mode) or ""
-    lossless = {other for other in MODES if to_pixels(Z, other, 255).tally.clipped == 0}
+    result = to_pixels(Z, mode, 255)
+    warning = clipping_warning(result.each, result.values, mode) or ""
+    lossless = {other for other in MODES if to_pixels(Z, other, 255).all.clipped == 0}
     advised = {other for other in MODES if other in re.split(r"[ ,]+", warning.partition("`range`")[2])}
     assert advised == (set() if mode in lossless else lossless)

@@ -15,7 +15,7 @@ import numpy as np
 
 from convcli.apply.appearance import Appearance, brightest_level, depth_of, network_input
 from convcli.apply.combining import Filter, PlannedFilter
-from convcli.apply.pixels import Tally, as_they_are, clipping_warning, to_floats, to_pixels
+from convcli.apply.pixels import MapStatistics, clipping_warning, to_floats, to_pixels
 from convcli.apply.transparency import AlphaFilter, filter_with_alpha, require_fit
 from convcli.arrays import Array, computing_type
 from convcli.errors import OptionError
@@ -97,10 +97,10 @@ def _count(maps: int) -> str:
 
 
 class Maps(NamedTuple):
-    """Maps ``(C_out, OH, OW)`` as a file will hold them, and a tally of the numbers of each."""
+    """Maps ``(C_out, OH, OW)`` as a file will hold them, and the statistics of each before it became pixels."""
 
     values: Array
-    tallies: tuple[Tally, ...]
+    statistics: tuple[MapStatistics, ...]
 
 
 class FilteredImage(NamedTuple):
@@ -142,31 +142,33 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     V = network_input(image, plan.appearance)
     filtering = filter_with_alpha(plan.appearance.alpha, plan.request, plan.planned, V, image.alpha)
     values = empty(plan.output.shape, plan.output.dtype)
-    tallies, clipping = _fill(values.reshape(plan.geometry.output_blocks), filtering, image, plan)
+    statistics, clipping = _fill(values.reshape(plan.geometry.output_blocks), filtering, image, plan)
     lost_metadata = _lost_metadata(image, plan)
     # Without its profile a picture's colours change. A colour profile that gray cannot have is no loss.
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
     return FilteredImage(
         plan=plan,
         image=image,
-        maps=Maps(values, tallies),
+        maps=Maps(values, statistics),
         alpha=filtering.alpha if plan.output.alpha else None,
         warnings=(*_light_doubts(image, plan.appearance), *_losses(image, plan), *profile, *clipping),
         notes=tuple(lost_metadata.values()),
     )
 
 
-def _fill(values: Array, filtering: AlphaFilter, image: Image, plan: FilterPlan) -> tuple[tuple[Tally, ...], list[str]]:
-    """Fill the maps ``(..., OH, OW)``; return a tally of each, and a warning where numbers were clipped."""
+def _fill(
+    values: Array, filtering: AlphaFilter, image: Image, plan: FilterPlan
+) -> tuple[tuple[MapStatistics, ...], list[str]]:
+    """Fill the maps ``(..., OH, OW)``; return the statistics of each, and a warning if numbers were clipped."""
     appearance, mode = plan.appearance, plan.output.mode
     if mode == "raw":
         return to_floats(filtering.store, values), []
     white = int(np.iinfo(values.dtype).max)
     scale = white / brightest_level(image.pixels.dtype, appearance)
-    encode = partial(to_codes, white=white) if appearance.linear else as_they_are
-    pixels = to_pixels(filtering.store, values, mode, scale, encode)
-    clipping = clipping_warning(pixels, mode)
-    return pixels.tallies, [clipping] if clipping else []
+    encode = partial(to_codes, white=white) if appearance.linear else None
+    statistics = to_pixels(filtering.store, values, mode, scale, encode)
+    clipping = clipping_warning(statistics, values, mode, scale)
+    return statistics, [clipping] if clipping else []
 
 
 def _lost_metadata(image: Image, plan: FilterPlan) -> dict[str, str]:

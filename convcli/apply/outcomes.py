@@ -1,13 +1,12 @@
 """The outcome of each image of a batch: the outputs that were written, or the error."""
 
-from functools import reduce
 from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from convcli.apply.filtering import FilteredImage
-from convcli.apply.pixels import Tally
+from convcli.apply.pixels import MapStatistics
 from convcli.arrays import finite_or_none
 from convcli.errors import ConvcliError
 from convcli.files.source import Source
@@ -97,7 +96,7 @@ class OutcomeBuilder:
         return self._so_far._replace(error=error, skipped=skipped)
 
     def _record(self, frame: int, kernel: str, filtered: FilteredImage, name: str, part: slice) -> OutputRecord:
-        values, tally = filtered.maps.values[part], reduce(Tally.merged, filtered.maps.tallies[part])
+        values, statistics = filtered.maps.values[part], MapStatistics.of_all(filtered.maps.statistics[part])
         return OutputRecord(
             input=self._so_far.source.name,
             frame=frame,
@@ -106,9 +105,9 @@ class OutcomeBuilder:
             pads=filtered.plan.geometry.pads,
             shape=values.shape,
             dtype=str(values.dtype),
-            minimum=finite_or_none(tally.low),
-            maximum=finite_or_none(tally.high),
-            clipped=tally.clipped,
+            minimum=finite_or_none(statistics.low),
+            maximum=finite_or_none(statistics.high),
+            clipped=statistics.clipped,
             milliseconds=self._lap(),
             algorithm=filtered.plan.planned.algorithm,
         )
