@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli.drawing.heatmap_layout import lay_out
-from convcli.drawing.heatmaps import draw_heatmap, draw_panels, stack_heatmaps, to_png
+from convcli.drawing.heatmaps import draw_heatmap, draw_panels, stack_heatmaps
 from convcli.drawing.palette import NAN_COLOUR, Statistics, signed_colours, statistics
 
 RANDOM = np.random.default_rng(11)
@@ -112,9 +112,7 @@ def test_what_is_too_large_is_averaged_in_blocks():
 def test_a_photograph_is_averaged_into_a_picture():
     dV = RANDOM.normal(size=(3, 300, 9000)).astype(np.float32)
     picture = draw_heatmap("dV", dV, ["l", "a", "c"])
-    data = to_png(picture)
-    assert data.startswith(b"\x89PNG")
-    assert max(picture.size) <= 12_000 + 32 + 2
+    assert max(picture.shape) <= 12_000 + 32 + 2
 
 
 @pytest.mark.parametrize(
@@ -122,12 +120,13 @@ def test_a_photograph_is_averaged_into_a_picture():
 )
 def test_every_tensor_has_a_picture(values):
     picture = draw_heatmap("db", values)
-    assert picture.mode == "RGB"
-    assert picture.size[0] >= 64
+    assert (picture.shape[2], picture.dtype) == (3, np.uint8)
+    assert picture.shape[1] >= 64
 
 
 def test_pictures_are_stacked_at_the_left():
     first, second = draw_heatmap("dK", np.eye(3)), draw_heatmap("db", np.ones(9))
     whole = stack_heatmaps([first, second])
-    assert whole.size == (max(first.width, second.width), first.height + 16 + second.height)
-    assert (np.asarray(whole)[-second.height :, : second.width] == np.asarray(second)).all()
+    (height, width, _), (height_below, width_below, _) = first.shape, second.shape
+    assert whole.shape == (height + 16 + height_below, max(width, width_below), 3)
+    assert (whole[-height_below:, :width_below] == second).all()

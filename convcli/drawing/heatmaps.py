@@ -1,8 +1,6 @@
 """Signed tensors as pictures: a panel for each index of the leading axes, and a bar that shows the scale."""
 
-import zlib
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from math import ceil, prod
 
 import numpy as np
@@ -15,8 +13,6 @@ from convcli.arrays import Array, FloatArray, planes_of
 from convcli.drawing.heatmap_layout import Layout, lay_out
 from convcli.drawing.palette import Statistics, signed_colours, statistics
 
-Image = PIL.Image.Image
-
 PAPER = (255, 255, 255)
 INK = (32, 32, 32)
 FAINT = (110, 110, 110)
@@ -25,8 +21,8 @@ _MARGIN = 16
 _SIZES = (16, 14, 12, 11, 10)
 
 
-def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) -> Image:
-    """An RGB picture of a tensor of any rank, with its title, least and greatest number and scale.
+def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) -> Array:
+    """Return a picture ``(H, W, 3)``, uint8, of a tensor of any rank, with its title, extremes and scale.
 
     The last two axes are a panel's rows and columns; a vector or a number is one row. ``letters`` names the axes.
     A tensor too large for a picture is averaged over blocks of pixels, and the picture says so.
@@ -36,24 +32,19 @@ def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) ->
     panels = draw_panels(layout.shrink(planes_of(tensor)), layout, found.limit)
     lines = [f"min {found.low:.6g}   max {found.high:.6g}", *_remarks(found, layout, tensor.shape, letters)]
     bar = draw_scale(found.limit)
-    return _stack([_words(title, 20), *(_words(line, 13, FAINT) for line in lines), panels, bar], 8, _MARGIN)
+    captions = [_caption(title, 20), *(_caption(line, 13, FAINT) for line in lines)]
+    return np.asarray(_stack([*captions, panels, bar], 8, _MARGIN))
 
 
-def stack_heatmaps(pictures: Sequence[Image]) -> Image:
-    """One picture with the others below one another."""
-    return pictures[0] if len(pictures) == 1 else _stack(pictures, _MARGIN, 0)
+def stack_heatmaps(pictures: Sequence[Array]) -> Array:
+    """Return one picture with the others below one another."""
+    if len(pictures) == 1:
+        return pictures[0]
+    return np.asarray(_stack([PIL.Image.fromarray(picture) for picture in pictures], _MARGIN, 0))
 
 
-def to_png(picture: Image) -> bytes:
-    """The bytes of a PNG file."""
-    stream = BytesIO()
-    # Runs alone: large gradients are noise, which zlib's search for repeats takes long over and gains nothing from.
-    picture.save(stream, "png", compress_type=zlib.Z_RLE)
-    return stream.getvalue()
-
-
-def draw_panels(planes: Array, layout: Layout, limit: float) -> Image:
-    """The panels ``(panels, rows, columns)`` in their places, labelled, with numbers in the cells where they fit."""
+def draw_panels(planes: Array, layout: Layout, limit: float) -> PIL.Image.Image:
+    """Return the panels ``(panels, rows, columns)`` in their places, labelled, with numbers in cells where they fit."""
     coloured = signed_colours(planes, limit)
     tiles = coloured.repeat(layout.cell[0], axis=1).repeat(layout.cell[1], axis=2)
     picture = PIL.ImageOps.expand(PIL.Image.fromarray(_mosaic(tiles, layout)), 1, _between(layout))
@@ -65,7 +56,7 @@ def draw_panels(planes: Array, layout: Layout, limit: float) -> Image:
     return picture
 
 
-def draw_scale(limit: float) -> Image:
+def draw_scale(limit: float) -> PIL.Image.Image:
     """A bar of all colours from -limit to limit, with its numbers below; a limit of 0 has one colour."""
     width, height = 240, 14
     ramp = np.linspace(-1, 1, width)[np.newaxis] if limit else np.zeros((1, width))
@@ -164,7 +155,7 @@ def _order(layout: Layout, letters: Sequence[str]) -> str:
     return f"panels: {', '.join(letter for letter, _ in axes)} {order}"
 
 
-def _words(text: str, size: int, ink: tuple[int, int, int] = INK) -> Image:
+def _caption(text: str, size: int, ink: tuple[int, int, int] = INK) -> PIL.Image.Image:
     font = _font(size)
     picture = PIL.Image.new("RGB", (ceil(font.getlength(text)), ceil(size * 1.2)), PAPER)
     PIL.ImageDraw.Draw(picture).text((0, 0), text, ink, font)
@@ -175,7 +166,7 @@ def _font(size: int) -> "PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont":
     return PIL.ImageFont.load_default(size)
 
 
-def _stack(pictures: Sequence[Image], gap: int, margin: int) -> Image:
+def _stack(pictures: Sequence[PIL.Image.Image], gap: int, margin: int) -> PIL.Image.Image:
     """Below one another, at the left."""
     width = max(picture.width for picture in pictures) + 2 * margin
     height = sum(picture.height + gap for picture in pictures) - gap + 2 * margin

@@ -7,14 +7,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import FloatArray, finite_or_none, planes_of
+from convcli.arrays import Array, FloatArray, finite_or_none, planes_of
 from convcli.convolution.formulas import SYMBOLS, index_letters
-from convcli.drawing.heatmaps import Image, draw_heatmap, stack_heatmaps, to_png
+from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
 from convcli.errors import OptionError
 from convcli.files.npy_files import save_npy
 from convcli.files.output_names import Destination, format_extension
 from convcli.files.templates import safe_name
 from convcli.grad.report import GradientReport
+from convcli.pictures.writing import encode_png
 
 
 def write_json(report: GradientReport, stream: BinaryIO) -> None:
@@ -91,10 +92,10 @@ def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[s
 def write_png(report: GradientReport, stream: BinaryIO) -> None:
     """Heatmaps, below one another, each on a scale of its own."""
     pictures = [_heatmap(name, tensor) for name, tensor in report.tensors.items()]
-    stream.write(to_png(stack_heatmaps(pictures)))
+    stream.write(encode_png(stack_heatmaps(pictures)))
 
 
-def _heatmap(name: str, tensor: FloatArray) -> Image:
+def _heatmap(name: str, tensor: FloatArray) -> Array:
     title = f"{SYMBOLS[name]}  ({', '.join(map(str, tensor.shape))})"
     return draw_heatmap(title, tensor, index_letters(name, tensor.ndim))
 

@@ -8,9 +8,7 @@ import numpy as np
 from convcli.arrays import FloatArray
 from convcli.drawing.palette import signed_colours
 from convcli.matrix.assembly import ConvolutionMatrix
-from convcli.pictures.formats import format_of
-from convcli.pictures.image import Metadata
-from convcli.pictures.writing import encode_image
+from convcli.pictures.writing import encode_png
 
 LARGEST_SIDE = 2000
 # A small matrix is magnified until its longer side is about this long.
@@ -36,9 +34,8 @@ def matrix_png(M: ConvolutionMatrix) -> bytes:
     """
     scale, limit = _scale(M.shape), M.largest
     # Row by row: as floats the colours of a large picture would take a hundred megabytes.
-    boxes = np.stack([signed_colours(_tinted(row, limit), limit).T for row in _box_rows(M, scale.box)], axis=1)
-    pixels = boxes.repeat(scale.magnification, axis=1).repeat(scale.magnification, axis=2)
-    return encode_image(pixels, None, format_of("png"), Metadata())
+    boxes = np.stack([signed_colours(_tinted(row, limit), limit) for row in _box_rows(M, scale.box)])
+    return encode_png(boxes.repeat(scale.magnification, axis=0).repeat(scale.magnification, axis=1))
 
 
 def _scale(shape: tuple[int, int]) -> _Scale:

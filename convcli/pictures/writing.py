@@ -9,6 +9,7 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.errors import FileError, OptionError, reason_of
 from convcli.pictures.formats import Format
+from convcli.pictures.formats.png import PNG
 from convcli.pictures.image import Metadata
 
 
@@ -40,6 +41,11 @@ def encode_image(
     stream = BytesIO()
     write_image(stream, pixels, alpha, format, metadata, compression)
     return stream.getvalue()
+
+
+def encode_png(picture: Array) -> bytes:
+    """Return a PNG file of colours ``(H, W, 3)``, uint8."""
+    return encode_image(np.moveaxis(picture, -1, 0), None, PNG, Metadata())
 
 
 def _parts(
