@@ -105,7 +105,7 @@ PLANTED = {
 @pytest.mark.parametrize(("change", "caught"), PLANTED.values(), ids=PLANTED)
 def test_planted_errors_are_caught(change, caught):
     checks = checked(*prepared(CASE, bias=integers((6,), seed=4)), differentiate=planted(change))
-    failed = {(check.tensor, check.against) for check in checks if not check.holds}
+    failed = {(check.tensor, check.reference) for check in checks if not check.holds}
     sums = {"kernel": "<dK, K>", "input": "<dV, V>"}
     identities = {(name, f"<G, conv(V, K)> = {sums[name]}") for name, _ in caught if name in sums}
     assert failed == caught | identities
@@ -123,7 +123,7 @@ def test_the_worst_entry_is_named():
 def test_a_sample_is_named_and_holds_both_ends():
     checks = checked(*prepared(CASE), every=False)
     for check, shape in zip(checks[:3], [prepared(CASE)[2].shape, CASE.K, CASE.V[1:]], strict=True):
-        assert (check.looked_at, len(set(check.places)), check.size) == (SAMPLE, SAMPLE, np.prod(shape))
+        assert (check.samples, len(set(check.places)), check.size) == (SAMPLE, SAMPLE, np.prod(shape))
         assert check.places[0] == (0,) * len(shape)
         assert check.places[-1] == tuple(size - 1 for size in shape)
 

@@ -407,6 +407,7 @@ def test_json_has_a_line_for_every_file(tmp_path):
     inline, box = json_lines(succeed(*arguments, cwd=tmp_path))
     assert inline.pop("milliseconds") > 0
     assert inline == {
+        "convcli": 1,
         "input": "sub/in.npy",
         "frame": 0,
         "output": "in.inline.png",

@@ -33,7 +33,7 @@ def test_a_terminal_shows_all_of_it(tmp_path, columns):
 def test_json(tmp_path):
     document = json.loads(succeed("check", IMAGE, "-k", K, "--json", "--all", cwd=tmp_path))
     assert document["holds"] is True
-    assert [check["looked_at"] for check in document["checks"]] == [6, 4, 6, 1, 2, 2]
+    assert [check["samples"] for check in document["checks"]] == [6, 4, 6, 1, 2, 2]
 
 
 def test_every_algorithm_may_be_checked(tmp_path):

@@ -104,7 +104,7 @@ def test_json_sums_to_what_the_library_returns(tmp_path):
     dK = conv2d_grad(V, sobel, G, padding="same", wrt="kernel").kernel
     found = json.loads(explained(*LONG, "--json", cwd=folder))
     assert np.isclose(found["sum"], dK[0, 2], rtol=1e-12)
-    assert (len(found["terms"]), found["left_out"]) == (32, 512 * 512 - 32)
+    assert (len(found["terms"]), found["omitted"]) == (32, 512 * 512 - 32)
     every = json.loads(explained(*LONG, "-s", "40", "--json", "--all", cwd=folder))
     assert len(every["terms"]) == 13 * 13
     assert np.isclose(sum(term["product"] for term in every["terms"]), every["sum"], rtol=1e-12)
@@ -138,5 +138,5 @@ def test_json_cannot_hold_nan(tmp_path):
     result = convcli(
         "explain", "-", "-k", K, "--at", "0,0,0", "--json", cwd=tmp_path, stdin=npy(np.full((2, 2), np.nan))
     )
-    message = "the sum holds NaN or infinity, which JSON cannot: leave --json out"
+    message = "the sum holds NaN or infinity, which JSON cannot hold: leave --json out"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

@@ -75,6 +75,7 @@ def test_sums_of_shifted_windows(samples):
     dK = [[padded[m : m + 512, n : n + 512].sum() for n in range(3)] for m in range(3)]
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out) == {
+        "convcli": 1,
         "shape": {"input": [1, 512, 512], "kernel": [3, 3], "output": [1, 512, 512]},
         "gradients": {
             "kernel": {"shape": [3, 3], "dtype": "float64", "values": dK},
@@ -452,7 +453,7 @@ def test_verbose_tells_the_pads(tmp_path):
 
 def test_what_json_cannot_hold_is_refused_before_anything_is_printed(tmp_path):
     result = convcli("grad", "-", "-k", "box", cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
-    message = "the kernel gradient holds NaN or infinity, which JSON cannot: use --format npz"
+    message = "the kernel gradient holds NaN or infinity, which JSON cannot hold: use --format npz"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 

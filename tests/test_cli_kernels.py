@@ -44,9 +44,8 @@ def test_the_table_has_a_line_for_each_preset(tmp_path):
 
 
 def test_the_table_as_json(tmp_path):
-    assert json.loads(succeed("kernels", "--json", cwd=tmp_path)) == [
-        {"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in PRESETS.values()
-    ]
+    presets = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in PRESETS.values()]
+    assert json.loads(succeed("kernels", "--json", cwd=tmp_path)) == {"convcli": 1, "presets": presets}
 
 
 BANK_GRIDS = [
@@ -78,7 +77,7 @@ def test_a_wide_kernel_is_not_wrapped(tmp_path):
 
 def test_weights_from_stdin(tmp_path):
     out = succeed("kernels", "-", "--json", cwd=tmp_path, stdin=npy(np.array([[1, 2.5]])))
-    assert json.loads(out) == {"name": "stdin", "weights": [[1, 2.5]]}
+    assert json.loads(out) == {"convcli": 1, "name": "stdin", "weights": [[1, 2.5]]}
 
 
 @pytest.mark.parametrize(

@@ -435,7 +435,7 @@ def run_into(descriptor, arguments, cwd):
 @pytest.mark.parametrize(
     ("arguments", "start"),
     [
-        ("grad {camera} -k box -f json", b'{"shape": '),
+        ("grad {camera} -k box -f json", b'{\n  "convc'),
         ("matrix {camera} -k box -f mtx", b"%%MatrixMa"),
         ("apply {camera} -k box -o - -f npy", b"\x93NUMPY\x01\0v\0"),
         ("apply {camera} -k box -o - -f png", b"\x89PNG\r\n\x1a\n\0\0"),

@@ -289,7 +289,7 @@ def test_verbose_tells_pads_and_size(tmp_path):
 def test_what_json_cannot_hold_is_refused(tmp_path):
     np.save(tmp_path / "bias.npy", np.array(np.inf))
     result = convcli("matrix", "--input-shape", "2,3", "-k", "box", "--bias", "bias.npy", cwd=tmp_path)
-    message = "the matrix holds NaN or infinity, which JSON cannot: use --format npz"
+    message = "the matrix holds NaN or infinity, which JSON cannot hold: use --format npz"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 

@@ -10,7 +10,8 @@ from support.geometries import CASES, FILLS, Case, integers
 from convcli import conv2d, conv2d_grad
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
-from convcli.explain.explanation import OF, cut, ends, explain, explanation_json, parse_at
+from convcli.explain.explanation import OF, cut, ends, explain, explanation_to_json, parse_at
+from convcli.files.json_writing import json_document
 
 PLACES = 25
 TILED = [
@@ -112,8 +113,9 @@ def test_long_sums_show_their_ends():
 def test_json_holds_every_number_of_a_term():
     convolution, V, G, _ = prepared(Case("row", (1, 1, 1, 3), (1, 1, 1, 2), pads=(0, 0, 1, 0), edge="replicate"))
     found = explain(convolution, V, G, "kernel", (0, 0, 0, 1))
-    document = json.loads("".join(explanation_json(found, ends(found.size, 2))))
+    document = json.loads("".join(json_document(explanation_to_json(found, ends(found.size, 2)))))
     assert document == {
+        "convcli": 1,
         "of": "kernel",
         "at": [0, 0, 0, 1],
         "formula": "dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]",
@@ -127,7 +129,7 @@ def test_json_holds_every_number_of_a_term():
             }
             for k in (0, 2)
         ],
-        "left_out": 1,
+        "omitted": 1,
         "bias": None,
         "padded": None,
         "sum": float(np.sum(G * V)),
@@ -176,8 +178,8 @@ def test_sums_that_are_not_finite(values, total):
     convolution = Convolution.of(np.ones((1, 2))).at(V.shape, np.float64)
     found = explain(convolution, V, None, "output", (0, 0, 0))
     assert np.array_equal([found.total], [total], equal_nan=True)
-    with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot: leave `json` out$"):
-        list(explanation_json(found, ends(found.size, 2)))
+    with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot hold: leave `json` out$"):
+        explanation_to_json(found, ends(found.size, 2))
 
 
 def test_parse_at():

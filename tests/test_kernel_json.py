@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import KernelError
+from convcli.files.json_writing import json_document
 from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.presets import PRESETS, preset
@@ -16,7 +17,7 @@ RANKS = (
     "rank 4: (C_out, C_in/groups, kh, kw), a bank, "
     "or rank 6: (C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected; given "
 )
-KEYS = "the keys are name, weights, bias, scale, divisor, groups"
+KEYS = "the keys are name, weights, bias, scale, divisor, groups, convcli"
 BANK = '{"weights": [[[[1, 2]]], [[[3, 4]]]]'
 
 KERNELS = [
@@ -24,6 +25,7 @@ KERNELS = [
     (" [[1e0],\r\n\t[-2.5E-1]] \n", Kernel("k", np.array([[1], [-0.25]]))),
     ("[[[[1, 2]]], [[[3, 4]]]]", Kernel("k", np.array([[[[1.0, 2]]], [[[3, 4]]]]))),
     ('{"weights": [[1, 2]]}', Kernel("k", np.array([[1.0, 2]]))),
+    ('{"convcli": 1, "weights": [[1, 2]]}', Kernel("k", np.array([[1.0, 2]]))),
     (
         '{"groups": 1, "bias": -3, "scale": 0.5, "weights": [[1, 2]], "name": "ridge"}',
         Kernel("ridge", np.array([[0.5, 1]]), np.array(-3.0)),
@@ -87,6 +89,14 @@ MISTAKES = [
     ),
     ('{"weights": [[1]], "scale": [2]}', "1:29: scale: expected a number, given a list of length 1"),
     ('{"weights": [[1]], "scale": NaN}', "1:29: scale: expected a finite number, given NaN"),
+    (
+        '{"convcli": 2, "taps": [[1]]}',
+        "1:13: convcli: expected 1, the version of kernel JSON that this convcli reads, given 2",
+    ),
+    (
+        '{"weights": [[1]], "convcli": true}',
+        "1:31: convcli: expected 1, the version of kernel JSON that this convcli reads, given true",
+    ),
     ('{"weights": [[1]], "name": 5}', "1:28: name: expected a string of printable characters, given 5"),
     ('{"weights": [[1]], "name": " "}', '1:28: name: expected a string of printable characters, given " "'),
     ('{"weights": [[1]], "name": "a\\nb"}', '1:28: name: expected a string of printable characters, given "a\\nb"'),
@@ -106,6 +116,10 @@ MISTAKES = [
     (BANK + ', "bias": [[[]], [[]]]}', "1:47: bias: expected shape (2,), or untied (2, OH, OW), given shape (2, 1, 0)"),
     (BANK + ', "bias": [1, Infinity]}', "1:51: bias[1]: expected a finite number, given Infinity"),
 ]
+
+
+def text_of(kernel):
+    return "".join(json_document(kernel_to_json(kernel)))
 
 
 def assert_same(kernel, expected):
@@ -142,8 +156,9 @@ def test_nesting_as_deep_as_the_reader_goes_is_an_error(depth, document):
 
 def test_json_is_readable():
     kernel = Kernel("edge", np.array([[[[0.1, -1], [2, 3]]], [[[4, 5], [6, 1e-300]]]]), np.array([1.0, 2]), 2)
-    assert kernel_to_json(kernel) == (
+    assert text_of(kernel) == (
         "{\n"
+        '  "convcli": 1,\n'
         '  "name": "edge",\n'
         '  "weights": [\n'
         "    [\n"
@@ -168,7 +183,7 @@ def test_json_is_readable():
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_read_back_exactly(name):
     kernel = preset(name)
-    assert_same(parse_kernel_json(kernel_to_json(kernel), "bank.json", "k"), kernel)
+    assert_same(parse_kernel_json(text_of(kernel), "bank.json", "k"), kernel)
 
 
 @pytest.mark.parametrize("bias_shape", [(4,), (4, 5, 6)])
@@ -177,12 +192,12 @@ def test_banks_read_back_exactly(bias_shape):
     weights = random.normal(size=(4, 3, 2, 5)) * 10.0 ** random.integers(-300, 300, (4, 3, 2, 5))
     weights[0, 0, 0] = [-0.0, 5e-324, 1.7976931348623157e308, 0.1, 2**53 + 1]
     kernel = Kernel("bank é", weights, random.normal(size=bias_shape), 2)
-    assert_same(parse_kernel_json(kernel_to_json(kernel), "bank.json", "k"), kernel)
+    assert_same(parse_kernel_json(text_of(kernel), "bank.json", "k"), kernel)
 
 
 def test_a_million_weights():
     weights = np.random.default_rng(6).integers(-9, 9, (1000, 1000)).astype(float)
-    text = kernel_to_json(Kernel("k", weights))
+    text = text_of(Kernel("k", weights))
     assert_same(parse_kernel_json(text, "bank.json", "k"), Kernel("k", weights))
 
 

@@ -36,19 +36,19 @@ Differentiate = Callable[[Prepared, Array, Array], Gradients]
 
 
 class Check(NamedTuple):
-    """One tensor held against something.
+    """A tensor compared with a reference.
 
-    tensor: ``output``, or the parameter whose gradient it is.  against: what it was held against.
-    places: the entries that were looked at; () where each number looked at is a whole sum.
-    looked_at, size: how many numbers were looked at, of how many.
-    absolute: the worst error of an entry; None for sums.  relative: the worst error as a part of the magnitudes that
-    were added up.  worst: where.
+    tensor: ``output``, or the parameter whose gradient was checked.  reference: what it was compared with, in words.
+    places: the indices of the entries that were compared; () if whole sums were compared.
+    samples, size: how many numbers were compared, and how many there are.
+    absolute: the largest difference of an entry; None for sums.
+    relative: the largest difference, relative to the magnitudes that were added up.  worst: its index; None for sums.
     """
 
     tensor: str
-    against: str
+    reference: str
     places: tuple[Place, ...]
-    looked_at: int
+    samples: int
     size: int
     absolute: float | None
     relative: float

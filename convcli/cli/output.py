@@ -1,6 +1,5 @@
 """The one place that writes results: to stdout or a file, as JSON, as text for people, or in a gradient's format."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +10,7 @@ from convcli.cli.options import Talk
 from convcli.cli.streams import STREAM, open_stdout, refuse_terminal
 from convcli.errors import OptionError
 from convcli.files import output_names
+from convcli.files.json_writing import json_document
 from convcli.files.output_names import Destination
 from convcli.files.whole_files import IfExists, write_atomically
 
@@ -67,7 +67,8 @@ def show_outcome(outcome: "Outcome", talk: Talk, *, as_json: bool) -> None:
     if as_json:
         from convcli.apply.outcomes import outcome_to_json
 
-        _show_lines(json.dumps(entry, allow_nan=False) + "\n" for entry in outcome_to_json(outcome))
+        for entry in outcome_to_json(outcome):
+            _show_json(entry)
 
 
 def failure_in_words(source: "Source", error: "ConvcliError") -> str:
@@ -79,7 +80,8 @@ def failure_in_words(source: "Source", error: "ConvcliError") -> str:
 def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:
     """The outputs that would be made of one image."""
     if as_json:
-        _show_lines(json.dumps(each._asdict()) + "\n" for each in foreseen)
+        for each in foreseen:
+            _show_json(each._asdict())
     else:
         from convcli.text import in_one_line
 
@@ -120,11 +122,11 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
 
 def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_json: bool) -> None:
     """A sum: its terms, or the first and last of them."""
-    from convcli.explain.explanation import ends, explanation_json
+    from convcli.explain.explanation import ends, explanation_to_json
 
     spans = ends(found.size, found.size if every else TERMS_SHOWN)
     if as_json:
-        _show_lines(explanation_json(found, spans))
+        _show_json(explanation_to_json(found, spans))
     else:
         from convcli.cli.text.explain import explanation_text
 
@@ -199,7 +201,7 @@ def save_kernel(kernel: "Kernel", destination: Destination, path: Path, talk: Ta
     if as_json:
         from convcli.kernels.json_format import kernel_to_json
 
-        _save_lines([kernel_to_json(kernel)], destination, path)
+        _save_lines(json_document(kernel_to_json(kernel)), destination, path)
     else:
         from convcli.cli.text.kernels import kernel_text
 
@@ -212,8 +214,9 @@ def save_presets(
 ) -> None:
     """What presets there are, as JSON or as a table."""
     if as_json:
-        entries = [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
-        _save_lines([json.dumps(entries, allow_nan=False) + "\n"], destination, path)
+        from convcli.kernels.presets import presets_to_json
+
+        _save_lines(json_document(presets_to_json(presets)), destination, path)
     else:
         from convcli.cli.text.kernels import presets_text
 
@@ -273,8 +276,8 @@ def _note_saved(what: str, destination: Destination, path: Path, talk: Talk) -> 
         talk.note(f"{path}: {what}")
 
 
-def _show_json(value: Any) -> None:
-    _show_text(json.dumps(value, allow_nan=False) + "\n")
+def _show_json(members: Mapping[str, Any]) -> None:
+    _show_lines(json_document(members))
 
 
 def _show_text(text: str) -> None:

@@ -9,11 +9,10 @@ the rest:
     db  holds some of i, j, k and runs over the rest                                          G
 """
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from math import fsum, isfinite
+from math import fsum
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -23,8 +22,9 @@ from convcli.arrays import Array, IntArray, real_array
 from convcli.convolution.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
 from convcli.convolution.operands import upstream_blocks
 from convcli.convolution.prepared import Convolution, Prepared
-from convcli.errors import GeometryError, OptionError
+from convcli.errors import GeometryError
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
+from convcli.files.json_writing import require_finite
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.options import Numbers
@@ -153,24 +153,32 @@ def cut(spans: Iterable[range], length: int) -> Iterator[range]:
             yield range(start, min(start + length, span.stop))
 
 
-def explanation_json(explanation: Explanation, spans: Iterable[range]) -> Iterator[str]:
-    """The sum as JSON, piece by piece, with the terms of these ordinals; OptionError where a number is not finite."""
+def explanation_to_json(explanation: Explanation, spans: Sequence[range]) -> dict[str, Any]:
+    """Return the members of a JSON document, with the terms in these ranges.
+
+    Raises OptionError if the sum is not finite.
+    """
     # A term that is not finite leaves no finite sum.
-    if not isfinite(explanation.total):
-        raise OptionError("the sum holds NaN or infinity, which JSON cannot: leave `json` out")
-    fields = {"of": explanation.of, "at": explanation.at}
-    fields |= {"formula": explanation.formula, "equation": explanation.equation}
-    yield f'{json.dumps(fields)[:-1]}, "terms": ['
-    shown = 0
+    require_finite("the sum", explanation.total, "leave `json` out")
+    return {
+        "of": explanation.of,
+        "at": explanation.at,
+        "formula": explanation.formula,
+        "equation": explanation.equation,
+        "terms": _terms_to_json(explanation, spans),
+        "omitted": explanation.size - sum(map(len, spans)),
+        "bias": explanation.bias,
+        "padded": explanation.padded and dict(zip(("rows", "columns"), explanation.padded, strict=True)),
+        "sum": explanation.total,
+    }
+
+
+def _terms_to_json(explanation: Explanation, spans: Iterable[range]) -> Iterator[list[dict[str, Any]]]:
+    """Yield a part with each term, computing many terms at once."""
     for span in cut(spans, CHUNK):
         terms = explanation.terms(span)
-        products = enumerate(terms.products.tolist())
-        pieces = (json.dumps(_term_to_json(terms, number, product)) for number, product in products)
-        yield ", " * (shown > 0) + ",\n".join(pieces)
-        shown += len(span)
-    padded = explanation.padded and dict(zip(("rows", "columns"), explanation.padded, strict=True))
-    rest = {"left_out": explanation.size - shown, "bias": explanation.bias, "padded": padded, "sum": explanation.total}
-    yield f"], {json.dumps(rest)[1:]}\n"
+        for number, product in enumerate(terms.products.tolist()):
+            yield [_term_to_json(terms, number, product)]
 
 
 def _term_to_json(terms: Terms, number: int, product: float) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """Gradients as files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, finite_or_none, planes_of
+from convcli.arrays import Array, FloatArray, finite_or_none
 from convcli.convolution.formulas import SYMBOLS, index_letters
 from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
 from convcli.errors import OptionError
+from convcli.files.json_writing import json_document, require_finite
 from convcli.files.npy_files import save_npy
 from convcli.files.output_names import Destination, format_extension
 from convcli.files.templates import safe_name
@@ -19,37 +19,23 @@ from convcli.pictures.writing import encode_png
 
 
 def write_json(report: GradientReport, stream: BinaryIO) -> None:
-    """``{"shape": {...}, "gradients": {"kernel": {"shape", "dtype", "values"}, ...}}``, a row of values a line.
+    """Write ``report_to_json``. Raises OptionError if a gradient is not finite."""
+    stream.writelines(piece.encode() for piece in json_document(report_to_json(report)))
 
-    ``"loss": J`` stands before the gradients where it is known.
+
+def report_to_json(report: GradientReport) -> dict[str, Any]:
+    """Return the members of a JSON document: shapes, the loss if it is known, and the gradients as nested lists.
+
+    Raises OptionError if a gradient is not finite.
     """
     for name, tensor in report.tensors.items():
-        if not all(np.isfinite(plane).all() for plane in planes_of(tensor)):
-            raise OptionError(f"the {name} gradient holds NaN or infinity, which JSON cannot: use `format` npz")
-    for piece in _json_pieces(report):
-        stream.write(piece.encode())
-
-
-def _json_pieces(report: GradientReport) -> Iterator[str]:
-    loss = "" if report.loss is None else f'"loss": {json.dumps(finite_or_none(report.loss))},\n'
-    yield f'{{"shape": {json.dumps(report.shapes)},\n{loss}"gradients": {{'
-    for position, (name, tensor) in enumerate(report.tensors.items()):
-        head = json.dumps({"shape": tensor.shape, "dtype": str(tensor.dtype)})
-        yield f'{"," if position else ""}\n"{name}": {head[:-1]}, "values":\n'
-        yield from _nested(tensor)
-        yield "}"
-    yield "}}\n"
-
-
-def _nested(tensor: FloatArray) -> Iterator[str]:
-    """A nested list, row by row, so that a large tensor is never text as a whole."""
-    if tensor.ndim < 2:
-        yield json.dumps(tensor.tolist())
-        return
-    for position, part in enumerate(tensor):
-        yield ",\n" if position else "["
-        yield from _nested(part)
-    yield "]"
+        require_finite(f"the {name} gradient", tensor, "use `format` npz")
+    loss = {} if report.loss is None else {"loss": finite_or_none(report.loss)}
+    gradients = {
+        name: {"shape": tensor.shape, "dtype": str(tensor.dtype), "values": tensor}
+        for name, tensor in report.tensors.items()
+    }
+    return {"shape": report.shapes, **loss, "gradients": gradients}
 
 
 def write_npz(report: GradientReport, stream: BinaryIO) -> None:

@@ -1,18 +1,18 @@
 """Kernels as JSON.
 
-    kernel  = weights | {"name": string, "weights": weights, "bias": bias, "scale": number | "divisor": number,
-                         "groups": count}
+    kernel  = weights | {"convcli": 1, "name": string, "weights": weights, "bias": bias,
+                         "scale": number | "divisor": number, "groups": count}
     weights = nested lists of numbers, of a rank in KERNEL_RANKS
     bias    = number                          for weights (kh, kw)
             | [number, ...]                   for a bank: one for each of the C_out output channels
             | [[[number, ...], ...], ...]     untied: one for each output unit, (C_out, OH, OW)
 
-Only "weights" has to be there. The weights are multiplied by "scale" or divided by "divisor"; the bias is not.
-"groups" is 1 unless said, and divides C_out. Numbers are finite in float64. Every error is one line,
-``source:line:column: path: message``, in which lines and columns count from 1.
+Only "weights" is required. "convcli" is the version of this grammar: convcli writes it, and other text may omit it. The
+weights are multiplied by "scale" or divided by "divisor"; the bias is not. "groups" divides C_out, and is 1 by default.
+Numbers are finite in float64. Every error is one line, ``source:line:column: path: message``; lines and columns count
+from 1.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -21,10 +21,11 @@ import numpy as np
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError, KernelError
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
+from convcli.files.json_writing import VERSION
 from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.text import did_you_mean, in_one_line
 
-KEYS = ("name", "weights", "bias", "scale", "divisor", "groups")
+KEYS = ("name", "weights", "bias", "scale", "divisor", "groups", "convcli")
 
 _RESCALINGS: Mapping[str, Callable[[FloatArray, float], FloatArray]] = {"scale": np.multiply, "divisor": np.divide}
 
@@ -41,24 +42,14 @@ def parse_kernel_json(text: str, source: str, name: str) -> Kernel:
         raise KernelError(str(error)) from None
 
 
-def kernel_to_json(kernel: Kernel) -> str:
-    """The kernel as JSON that ``parse_kernel_json`` reads back exactly: one row of weights a line.
+def kernel_to_json(kernel: Kernel) -> dict[str, Any]:
+    """Return the members of a JSON document that ``parse_kernel_json`` reads back exactly.
 
-    A name that a file gave it is escaped where it cannot be printed.
+    Characters of the name that cannot be printed are escaped.
     """
-    members = {"name": json.dumps(in_one_line(kernel.name)), "weights": _rows(kernel.weights.tolist())}
-    if kernel.bias is not None:
-        members["bias"] = _rows(kernel.bias.tolist())
-    if kernel.groups != 1:
-        members["groups"] = str(kernel.groups)
-    return "{\n" + ",\n".join(f'  "{key}": {value}' for key, value in members.items()) + "\n}\n"
-
-
-def _rows(values: Any, indent: str = "  ") -> str:
-    if not isinstance(values, list) or not isinstance(values[0], list):
-        return json.dumps(values)
-    deeper = indent + "  "
-    return "[\n" + ",\n".join(deeper + _rows(row, deeper) for row in values) + f"\n{indent}]"
+    bias = {} if kernel.bias is None else {"bias": kernel.bias}
+    groups = {} if kernel.groups == 1 else {"groups": kernel.groups}
+    return {"name": in_one_line(kernel.name), "weights": kernel.weights, **bias, **groups}
 
 
 def _kernel(document: object, name: str) -> Kernel:
@@ -66,9 +57,16 @@ def _kernel(document: object, name: str) -> Kernel:
         return Kernel(name, _weights(document, ()))
     if not isinstance(document, tuple):
         raise Fault((), "expected nested lists of weights or an object")
+    _require_version(document)
     members = _members(document)
     weights = _rescaled(_weights(members["weights"], ("weights",)), members)
     return Kernel(_name(members, name), weights, _bias(members, weights.shape), _groups(members, weights.shape))
+
+
+def _require_version(pairs: Iterable[tuple[str, object]]) -> None:
+    for key, value in pairs:
+        if key == "convcli" and (not isinstance(value, float) or value != VERSION):
+            raise Fault((key,), f"expected {VERSION}, the version of kernel JSON that this convcli reads")
 
 
 def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:

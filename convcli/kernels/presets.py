@@ -5,7 +5,7 @@ weights follow from them; any other is written as its weights. ``x`` runs to the
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -83,6 +83,13 @@ def preset(text: str) -> Kernel:
     except KernelError as error:
         raise KernelError(f"{name}: {error}; usage: {found.usage}") from None
     return Kernel(text, weights, factors=factors)
+
+
+def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
+    """Return the members of a JSON document: the name, parameters and summary of each preset."""
+    return {
+        "presets": [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
+    }
 
 
 def _find(name: str) -> Preset:

@@ -3,20 +3,15 @@
 The numbers in text read back exactly.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from math import isfinite
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from convcli.arrays import Array, IntArray
-from convcli.errors import OptionError
+from convcli.files.json_writing import NUMBERS_AT_ONCE, json_document, require_finite
 from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.matrix.picture import matrix_png
-
-# Numbers that are text at once.
-NUMBERS_AT_ONCE = 1 << 16
 
 
 def write_npz(M: ConvolutionMatrix, stream: BinaryIO) -> None:
@@ -28,33 +23,25 @@ def write_npz(M: ConvolutionMatrix, stream: BinaryIO) -> None:
 
 
 def write_json(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """``{"shape": {...}, "nonzeros": N, "rows": [...], "columns": [...], "values": [...]}``, counted from 0.
+    """Write ``matrix_to_json``. Raises OptionError if M is not finite."""
+    stream.writelines(piece.encode() for piece in json_document(matrix_to_json(M)))
 
-    ``"offset": [...]`` comes after them, where it is not all 0.
+
+def matrix_to_json(M: ConvolutionMatrix) -> dict[str, Any]:
+    """Return the members of a JSON document: shapes, and the row, column and value of each entry, counted from 0.
+
+    ``offset`` is missing if it is 0 throughout. Raises OptionError if M is not finite.
     """
-    if not (isfinite(M.largest) and np.isfinite(M.offset).all()):
-        raise OptionError("the matrix holds NaN or infinity, which JSON cannot: use `format` npz")
-    for piece in _json_pieces(M):
-        stream.write(piece.encode())
-
-
-def _json_pieces(M: ConvolutionMatrix) -> Iterator[str]:
-    shapes = {"matrix": M.shape, "input": M.input_shape, "kernel": M.kernel_shape, "output": M.output_shape}
-    yield f'{{"shape": {json.dumps(shapes)},\n"nonzeros": {len(M.data)}'
-    yield from _json_list("rows", (_rows(M, chunk) for chunk in _chunks(M.data)))
-    yield from _json_list("columns", (M.indices[chunk] for chunk in _chunks(M.data)))
-    yield from _json_list("values", (M.data[chunk] for chunk in _chunks(M.data)))
-    if M.offset.any():
-        yield from _json_list("offset", (M.offset[chunk] for chunk in _chunks(M.offset)))
-    yield "}\n"
-
-
-def _json_list(name: str, parts: Iterator[Array]) -> Iterator[str]:
-    yield f',\n"{name}": ['
-    for number, part in enumerate(parts):
-        yield ",\n" if number else ""
-        yield ", ".join(_numerals(part))
-    yield "]"
+    for numbers in (M.data, M.offset):
+        require_finite("the matrix", numbers, "use `format` npz")
+    return {
+        "shape": {"matrix": M.shape, "input": M.input_shape, "kernel": M.kernel_shape, "output": M.output_shape},
+        "nonzeros": len(M.data),
+        "rows": (_rows(M, chunk) for chunk in _chunks(M.data)),
+        "columns": M.indices,
+        "values": M.data,
+        **({"offset": M.offset} if M.offset.any() else {}),
+    }
 
 
 def write_mtx(M: ConvolutionMatrix, stream: BinaryIO) -> None:

@@ -10,6 +10,7 @@ from many_commands import Commands, assert_well_mannered
 
 from convcli.errors import ConvcliError, KernelError
 from convcli.files.json_reading import parse_array_json
+from convcli.files.json_writing import json_document
 from convcli.files.source import Source
 from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
 from convcli.kernels.kernel import require_kernel_shape
@@ -88,7 +89,7 @@ def hold(data):
         return
     require_kernel_shape(kernel.weights.shape)
     assert np.isfinite(kernel.weights).all()
-    again = parse_kernel_json(kernel_to_json(kernel), "again", "again")
+    again = parse_kernel_json("".join(json_document(kernel_to_json(kernel))), "again", "again")
     assert (again.name, again.groups) == (kernel.name, kernel.groups)
     np.testing.assert_array_equal(again.weights, kernel.weights)
     np.testing.assert_array_equal(again.bias, kernel.bias)
@@ -125,7 +126,14 @@ def grids(rank):
 
 NEARLY_KERNELS = st.fixed_dictionaries(
     {"weights": st.one_of(grids(2), grids(4), grids(6), VALUES)},
-    optional={"name": st.text(), "bias": VALUES | grids(1), "scale": LEAVES, "divisor": LEAVES, "groups": LEAVES},
+    optional={
+        "convcli": LEAVES,
+        "name": st.text(),
+        "bias": VALUES | grids(1),
+        "scale": LEAVES,
+        "divisor": LEAVES,
+        "groups": LEAVES,
+    },
 )
 DOCUMENTS = st.one_of(VALUES, NEARLY_KERNELS).map(lambda value: json.dumps(value).encode())
 

@@ -29,11 +29,11 @@ def _table(checks: Collection[Check]) -> Iterator[Text]:
 
 
 def _cells(check: Check) -> tuple[str, ...]:
-    looked_at = f"{check.looked_at:,} of {check.size:,}" if check.places else f"{check.looked_at} random probes"
+    looked_at = f"{check.samples:,} of {check.size:,}" if check.places else f"{check.samples} random probes"
     absolute = "" if check.absolute is None else f"{check.absolute:.3g}"
     at = "" if check.worst is None else place_in_words(check.worst)
     verdict = "holds" if check.holds else "DOES NOT HOLD"
-    return SYMBOLS[check.tensor], verdict, check.against, looked_at, absolute, f"{check.relative:.3g}", at
+    return SYMBOLS[check.tensor], verdict, check.reference, looked_at, absolute, f"{check.relative:.3g}", at
 
 
 def _samples(checks: Iterable[Check]) -> Iterator[Text]:

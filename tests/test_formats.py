@@ -1,0 +1,99 @@
+"""docs/formats.md names every key of the JSON that the commands print, and no other."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.command_line import convcli
+
+PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text()
+SECTIONS = dict(re.findall(r"^## `([^`]*)`\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+BANK = json.dumps({"name": "bank", "weights": [[[[1, -2]]], [[[3, 1]]]], "bias": [5, 6], "groups": 2})
+IMAGE = "[[[1,2,3],[4,5,6]],[[7,8,9],[1,2,3]]]"
+
+# For each section, commands that together print every key.
+COMMANDS = {
+    "apply --json": [["apply", "in.npy", "absent.npy", "-k", "box", "-f", "npy", "--json"]],
+    "apply --dry-run --json": [["apply", "in.npy", "-k", "sobel-x", "-f", "npy", "--dry-run", "--json"]],
+    "grad --json": [["grad", "in.npy", "-k", BANK, "--json"], ["grad", "in.npy", "-k", "box", "-G", "mse:in.npy"]],
+    "explain --json": [
+        ["explain", IMAGE, "-k", "box:2", "--at", "0,1,2", "--bias", "1", "--json"],
+        ["explain", IMAGE, "-k", "box:2", "--at", "0,1,2", "--of", "input", "-e", "wrap", "--json"],
+        ["explain", IMAGE, "-k", "box:2", "--at", "1,1", "--of", "kernel", "--json"],
+        ["explain", IMAGE, "-k", "box:2", "--of", "bias", "--json"],
+    ],
+    "check --json": [["check", IMAGE, "-k", BANK, "--json"]],
+    "check --kernel-grad ... --json": [
+        ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2],[3,4]]", "--json"],
+        ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2,3],[3,4,5]]", "--bias-grad", "12", "--json"],
+    ],
+    "plan --json": [["plan", "--input-shape", "2,40,40", "-k", "gaussian:2", "--json"]],
+    "matrix --json": [["matrix", "--input-shape", "1,3,4", "-k", "box", "-e", "constant:2", "--json"]],
+    "kernels --json": [["kernels", "--json"]],
+    "kernels NAME --json": [["kernels", BANK, "--json"], ["grad", "in.npy", "-k", BANK, "--step", "0.5"]],
+}
+
+
+def keys(members, path=""):
+    """Yield the path of every key of an object and of the objects in it."""
+    for key, value in members.items():
+        yield path + key
+        if isinstance(value, dict):
+            yield from keys(value, f"{path}{key}.")
+        elif isinstance(value, list):
+            for item in value:
+                yield from keys(item, f"{path}{key}[].") if isinstance(item, dict) else ()
+
+
+def documented(section):
+    """Return the paths in the first column of a section's table."""
+    first_cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    return [path for cell in first_cells for path in re.findall(r"`(.*?)`", cell)]
+
+
+def ancestors(path):
+    """Return the path and those of the objects that hold it: a key that is documented introduces them."""
+    parts = path.replace("[]", "").split(".")
+    return {".".join(parts[: depth + 1]) for depth in range(len(parts))}
+
+
+def pattern(path):
+    """Return a regular expression for a path, in which ``*`` is any key."""
+    return re.escape(path).replace(r"\*", r"[^.]+")
+
+
+def documents(result):
+    """Return the JSON objects of stdout: one, or one per line."""
+    text = result.out.decode()
+    return [json.loads(text)] if text.startswith("{\n") else [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """Return the objects that the commands of a section print."""
+    folder = tmp_path_factory.mktemp("formats")
+    np.save(folder / "in.npy", np.arange(12.0).reshape(2, 2, 3))
+
+    def run(section):
+        results = [convcli(*command, cwd=folder) for command in COMMANDS[section]]
+        return [document for result in results for document in documents(result)]
+
+    return run
+
+
+def test_every_command_has_a_section():
+    assert list(SECTIONS) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("section", COMMANDS)
+def test_the_page_names_every_key(printed, section):
+    objects = printed(section)
+    found = {path for members in objects for path in keys(members)}
+    named = documented(SECTIONS[section])
+    allowed = [pattern(each) for path in named for each in ancestors(path)]
+    unnamed = {path for path in found if not any(re.fullmatch(each, path.replace("[]", "")) for each in allowed)}
+    missing = {path for path in named if not any(re.fullmatch(pattern(path), each) for each in found)}
+    assert (unnamed, missing) == (set(), set())
+    assert {next(iter(members.items())) for members in objects} == {("convcli", 1)}
