@@ -12,7 +12,13 @@ from support.command_line import pixels, shell, two_at_a_time, with_samples
 
 import convcli
 from convcli import load_kernel
+from convcli.apply.appearance import ALPHA
+from convcli.apply.combining import COMBINE_RULES
+from convcli.apply.pixels import MODES
 from convcli.cli.app import app
+from convcli.engine import CONVOLUTIONS
+from convcli.geometry.edges import FILLS
+from convcli.geometry.options import PADDING_RULES
 from convcli.pictures.formats import FORMATS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -156,6 +162,24 @@ def test_readme_lists_every_option():
     first_cells = " ".join(re.findall(r"^\| (.*?) \|", README, re.MULTILINE))
     listed = set(re.findall(r"`(--?\S+)`", first_cells))
     assert [option.opts for option in all_options() if not listed & set(option.opts)] == []
+
+
+CHOICES = {
+    "--padding": PADDING_RULES,
+    "--edge": FILLS,
+    "--alpha": ALPHA,
+    "--combine": COMBINE_RULES,
+    "--range": (*MODES, "raw"),
+    "--algorithm": ("auto", *CONVOLUTIONS),
+}
+
+
+@pytest.mark.parametrize("option", CHOICES)
+def test_readme_and_help_list_every_choice(option):
+    (row,) = re.findall(rf"^\| .*`{option}`.* \|$", README, re.MULTILINE)
+    helps = {parameter.help for parameter in all_options() if option in parameter.opts}
+    for text in (row, *helps):
+        assert [each for each in CHOICES[option] if not re.search(rf"\b{re.escape(each)}\b", text)] == []
 
 
 def test_readme_runs_from_python():

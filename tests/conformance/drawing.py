@@ -4,8 +4,8 @@ from math import ceil
 from typing import NamedTuple
 
 from hypothesis import strategies as st
+from support.geometries import COPYING_FILLS
 
-COPYING = ("replicate", "reflect", "symmetric", "wrap")
 WORDS = ("valid", "same", "same-lower", "full")
 
 
@@ -66,7 +66,7 @@ STRIDES = pairs(1, 4)
 PADS = st.integers(0, 5)
 PADDINGS = st.sampled_from(WORDS) | PADS | st.tuples(PADS, PADS) | st.tuples(PADS, PADS, PADS, PADS)
 BATCHES = ((), (1,), (2,), (3,), (2, 2))
-EDGES = st.sampled_from(("zero", *COPYING)) | st.integers(-16, 16).map(lambda fours: f"constant:{fours / 4}")
+EDGES = st.sampled_from(("zero", *COPYING_FILLS)) | st.integers(-16, 16).map(lambda fours: f"constant:{fours / 4}")
 
 
 @st.composite

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from drawing import COPYING, Convolution, convolutions, pairs
+from drawing import Convolution, convolutions, pairs
 from hypothesis import reject
 from hypothesis import strategies as st
 from oracles import answers, plain_loops, scipy_signal
 from scipy import ndimage
 from support.algorithms import assert_agrees, shared
-from support.geometries import integers, operands
+from support.geometries import COPYING_FILLS, integers, operands
 from support.reference import assert_adjoint, assert_same
 from support.sparse import as_scipy
 
@@ -118,7 +118,7 @@ def size_preserving(draw):
     V = tuple(draw(st.integers(max(1, (reach + 1) // 2), 30)) for reach in reaches)
     top, left = (draw(st.integers(0, reach)) for reach in reaches)
     pads = (top, reaches[0] - top, left, reaches[1] - left)
-    return Convolution(V, taps, padding=pads, dilation=dilation, edge=draw(st.sampled_from(COPYING)))
+    return Convolution(V, taps, padding=pads, dilation=dilation, edge=draw(st.sampled_from(COPYING_FILLS)))
 
 
 def test_scipy_ndimage(try_many):
@@ -152,7 +152,7 @@ def agrees_with_its_matrix(convolution):
 
 def test_identities(try_many):
     """<G, Z> = <dV, V> = <dK, K> with real numbers, which round."""
-    linear = convolutions(room=20, edges=st.sampled_from(("zero", *COPYING)))
+    linear = convolutions(room=20, edges=st.sampled_from(("zero", *COPYING_FILLS)))
     try_many(linear, identities_hold, 100)
 
 

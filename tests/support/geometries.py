@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from convcli.geometry import edges
 from convcli.geometry.options import parse_options
 from support import reference
 
-FILLS = ("zero", "constant:2.5", "replicate", "reflect", "symmetric", "wrap")
-COPYING_FILLS = FILLS[2:]
+FILLS = tuple(fill.replace("VALUE", "2.5") for fill in edges.FILLS)
+COPYING_FILLS = tuple(fill for fill in FILLS if edges.parse_edge(fill).copies)
 
 
 class Case(NamedTuple):
@@ -117,7 +118,7 @@ def random_case(seed):
     groups, ins, outs = draw(1, 4, 3).tolist()
     taps, stride, dilation = draw(1, 6, 2).tolist(), tuple(draw(1, 5, 2).tolist()), tuple(draw(1, 4, 2).tolist())
     V = (int(draw(1, 4)), groups * ins, *draw(20, 40, 2).tolist())
-    edge = ("zero", *COPYING_FILLS)[seed % 5]
+    edge = ("zero", *COPYING_FILLS)[seed % (1 + len(COPYING_FILLS))]
     return Case(f"random-{seed}", V, (groups * outs, ins, *taps), stride, tuple(draw(0, 50, 4)), dilation, groups, edge)
 
 
