@@ -6,9 +6,6 @@ from collections import Counter
 
 import pytest
 
-from convcli.engine import choose_convolution
-from convcli.engine.algorithms import fft, winograd
-
 FIXED_SEED = 20250301
 
 
@@ -77,13 +74,3 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("inputs tried")
         terminalreporter.write_line(f"{by_test.total():,} in {seconds:.0f} seconds of tests")
         terminalreporter.write_line(", ".join(f"{name} {count:,}" for name, count in by_test.most_common()))
-
-
-@pytest.fixture
-def transforms_of_small_kernels(monkeypatch):
-    """The algorithms that transform take kernels of few taps and few channels, which a plan would leave to others."""
-    monkeypatch.setattr(fft, "LEAST_TAPS", 1)
-    monkeypatch.setattr(winograd, "LEAST_CHANNELS", 1)
-    choose_convolution.cache_clear()
-    yield
-    choose_convolution.cache_clear()

@@ -17,9 +17,9 @@ from support.requests import convolved, differentiated, planned
 from test_bands import THREE_BY_THREE, WIDE, as_bytes, numbers, request_for
 from test_unshared import LOCAL
 
-from convcli.engine import Execution
-from convcli.engine import executor as bands
+from convcli.engine import Execution, Limits
 from convcli.engine.cluster import open_cluster
+from convcli.engine.limits import LIMITS
 from convcli.errors import ClusterError, ConvcliError, GeometryError, OptionError
 
 # Warnings of Dask's own programs are not ours.
@@ -69,9 +69,9 @@ def address(folder):
     return json.loads((folder / "scheduler.json").read_text())["address"]
 
 
-def both(case, cluster, algorithm="auto", seed=0, memory=40_000):
+def both(case, cluster, algorithm="auto", seed=0, memory=40_000, limits=LIMITS):
     """A request here and on the cluster, and its V and G."""
-    here = request_for(case, Execution(algorithm, 1, memory), seed)
+    here = request_for(case, Execution(algorithm, 1, memory, limits=limits), seed)
     there = here._replace(execution=replace(here.execution, cluster=cluster))
     return here, there, numbers(case.V, np.float32, seed), numbers(case.Z, np.float64, seed + 3)
 
@@ -81,9 +81,8 @@ def both(case, cluster, algorithm="auto", seed=0, memory=40_000):
     [*(BY_NAME[f"everything-{fill}"] for fill in FILLS), TILED, LOCAL, BY_NAME["stride-remainder"], BY_NAME["batch"]],
     ids=str,
 )
-def test_the_same_bytes_as_here(case, cluster, monkeypatch):
-    monkeypatch.setattr(bands, "BAND", 20_000)
-    here, there, V, G = both(case, cluster)
+def test_the_same_bytes_as_here(case, cluster):
+    here, there, V, G = both(case, cluster, limits=Limits(band=20_000))
     assert as_bytes(convolved(there, V)) == as_bytes(convolved(here, V))
     gradients = differentiated(here, V, G)
     assert as_bytes(differentiated(there, V, G)) == as_bytes(gradients)
@@ -119,12 +118,11 @@ def test_an_error_of_ours_comes_back_as_it_is(cluster):
         list(cluster.map(request.convolution.geometry, [(3, 4)]))
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(folder, monkeypatch):
-    monkeypatch.setattr(bands, "BAND", 1)
+def test_a_worker_that_is_killed_costs_nothing_but_time(folder):
     with (folder / "more.log").open("w") as log, open_cluster(address(folder)) as cluster:
         doomed = worker(folder / "scheduler.json", log)
         cluster._client.wait_for_workers(3, timeout=20)
-        here, there, V, _ = both(TILED, cluster, "direct")
+        here, there, V, _ = both(TILED, cluster, "direct", limits=Limits(band=1))
         Z = np.full(here.convolution.geometry(V.shape).output_blocks, np.nan)
 
         def put(part, tile):

@@ -1,27 +1,36 @@
 """Z against the plain loops, against scipy, and under every choice that must not change it."""
 
 import tracemalloc
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from scipy import ndimage, signal
-from support import reference
-from support.algorithms import EXACT, ROUNDING, assert_agrees, each_convolution, each_kernel_gradient, unless_refused
-from support.geometries import BY_NAME, CASES, TILED, TILED_SQUARE, WORKSPACES, Case, geometry_of, integers, operands
+from support import any_size, reference
+from support.algorithms import (
+    BANKS,
+    EXACT,
+    IN_WORKSPACES,
+    PLANES,
+    ROUNDING,
+    able,
+    assert_agrees,
+    bank_plan,
+    each_able,
+    each_kernel_gradient,
+    plan_of,
+)
+from support.geometries import BY_NAME, TILED, WORKSPACES, Case, geometry_of, integers, operands
 from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, preset
-from convcli.engine import Workload, choose_convolution, partition
+from convcli.engine import Limits, Refusal, Workload, choose_convolution, partition
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
 GEOMETRY = geometry_of(TILED.V, TILED.K, **TILED.options)
 MEGABYTES = 1 << 20
-
-pytestmark = pytest.mark.usefixtures("transforms_of_small_kernels")
-each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 @cache
@@ -30,31 +39,26 @@ def expected(case):
     return reference.conv2d(V, K, **case.plain)
 
 
-@each_convolution
-@each_case
+@pytest.mark.parametrize(("case", "algorithm"), BANKS, ids=str)
 def test_bank(case, algorithm):
     V, K, _ = operands(case)
-    Z = unless_refused(lambda: conv2d(V, K, **case.options, algorithm=algorithm), algorithm)
-    assert_agrees(Z, expected(case), algorithm)
+    assert_agrees(any_size.conv2d(V, K, **case.options, algorithm=algorithm), expected(case), algorithm)
 
 
-@each_convolution
-@each_case
+@pytest.mark.parametrize(("case", "algorithm"), PLANES, ids=str)
 def test_plane_kernel_is_a_block_diagonal_bank(case, algorithm):
     V, K, _ = operands(case)
     options, plain = case.options | {"groups": 1}, case.plain | {"groups": 1}
     bank = block_diagonal(K[0, 0], V.shape[1])
-    Z = unless_refused(lambda: conv2d(V, K[0, 0], **options, algorithm=algorithm), algorithm)
+    Z = any_size.conv2d(V, K[0, 0], **options, algorithm=algorithm)
     assert_agrees(Z, reference.conv2d(V, bank, **plain), algorithm)
 
 
-@pytest.mark.parametrize("memory", WORKSPACES)
-@each_convolution
-@pytest.mark.parametrize("case", [TILED, TILED_SQUARE], ids=str)
+@pytest.mark.parametrize(("case", "algorithm", "memory"), IN_WORKSPACES, ids=str)
 def test_tiles_change_nothing(case, algorithm, memory):
     V, K, _ = operands(case)
     b = integers(case.Z[1:], seed=4)
-    Z = unless_refused(lambda: conv2d(V, K, b, **case.options, algorithm=algorithm, memory=memory), algorithm)
+    Z = any_size.conv2d(V, K, b, **case.options, algorithm=algorithm, memory=memory)
     assert_agrees(Z, expected(case) + b, algorithm)
 
 
@@ -66,14 +70,16 @@ def test_counts_that_are_none(name, count):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
-@pytest.mark.parametrize("memory", [20_000, 16 << 20])
-@each_convolution
+@pytest.mark.parametrize(
+    ("algorithm", "memory"),
+    [(name, size) for size in (20_000, 16 << 20) for name in able(plan_of((3, 400, 300), (5, 7)), memory=size)],
+)
 def test_threads_change_no_bit(algorithm, memory, threads):
     rng = np.random.default_rng(5)
     V, K = rng.standard_normal((3, 400, 300), np.float32), rng.standard_normal((5, 7))
     options = {"algorithm": algorithm, "memory": memory}
-    alone = unless_refused(lambda: conv2d(V, K, **options, threads=1), algorithm)
-    assert_same(conv2d(V, K, **options, threads=threads), alone)
+    alone = any_size.conv2d(V, K, **options, threads=1)
+    assert_same(any_size.conv2d(V, K, **options, threads=threads), alone)
 
 
 def test_workspaces_cut_every_axis():
@@ -114,13 +120,13 @@ def test_floats_of_a_tile():
     assert output_floats(GEOMETRY, Extent(2, 3, 4)) == 2 * 2 * 3 * 3 * 4
 
 
-@each_convolution
+@each_able(plan_of((2, 90, 110), (15, 15)))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rounding_is_within_its_bound(algorithm, dtype):
     """On an image as bright as they come, where transforms that kept the mean would lose digits."""
     rng = np.random.default_rng(6)
     V, K = 200 + 50 * rng.random((2, 90, 110)), rng.standard_normal((15, 15))
-    Z = unless_refused(lambda: conv2d(V, K, dtype=dtype, algorithm=algorithm), algorithm)
+    Z = any_size.conv2d(V, K, dtype=dtype, algorithm=algorithm)
     assert_agrees(Z, conv2d(V, K, algorithm="direct").astype(dtype), "any")
 
 
@@ -237,33 +243,33 @@ class TestTypes:
 
 
 @pytest.mark.parametrize("stored", ["bool", "uint8", "int64", "float32", ">f8"])
-@each_convolution
+@each_able(bank_plan(BY_NAME["three-by-three"]))
 def test_kernels_of_any_type(algorithm, stored):
     case = BY_NAME["three-by-three"]
     V, K, _ = operands(case)
     K = np.abs(K).astype(stored)
-    Z = unless_refused(lambda: conv2d(V, K, **case.options, algorithm=algorithm), algorithm)
+    Z = any_size.conv2d(V, K, **case.options, algorithm=algorithm)
     assert_agrees(Z, reference.conv2d(V, K.astype(float), **case.plain), algorithm)
 
 
 @pytest.mark.parametrize("edge", ["zero", "reflect"])
-@each_convolution
+@each_able(plan_of((2, 60, 70), (3, 2)), memory=20_000)
 def test_inner_tiles_apart_from_those_at_the_edges(algorithm, edge):
     """Enough tiles that views are worth it, and pads within, at and beyond the kernel's reach."""
     V, K = integers((2, 60, 70), seed=1), integers((3, 2), seed=2)
     for padding in ((0, 0, 0, 0), (1, 1, 1, 0), (9, 0, 0, 7)):
         options = {"padding": padding, "edge": edge}
         whole = conv2d(V, K, **options, algorithm="direct")
-        tiled = partial(conv2d, V, K, **options, algorithm=algorithm, memory=20_000)
-        assert_agrees(unless_refused(tiled, algorithm), whole, algorithm)
+        tiled = any_size.conv2d(V, K, **options, algorithm=algorithm, memory=20_000)
+        assert_agrees(tiled, whole, algorithm)
 
 
-@each_convolution
+@each_able(plan_of((1, 200, 90), (5, 5)), memory=1 << 18)
 def test_infinities_and_nan_stay_within_the_kernels_reach(algorithm):
     V, K = integers((1, 200, 90), seed=1), integers((5, 5), seed=2)
     V[0, 100, 40], V[0, 20, 70] = np.nan, np.inf
     expected = conv2d(V, K, algorithm="direct")
-    Z = unless_refused(lambda: conv2d(V, K, algorithm=algorithm, memory=1 << 18), algorithm)
+    Z = any_size.conv2d(V, K, algorithm=algorithm, memory=1 << 18)
     assert np.array_equal(np.isfinite(Z), np.isfinite(expected))
     assert np.count_nonzero(~np.isfinite(Z)) == 50
     finite = np.isfinite(expected)
@@ -271,11 +277,11 @@ def test_infinities_and_nan_stay_within_the_kernels_reach(algorithm):
 
 
 @pytest.mark.parametrize("view", [np.s_[:, ::-1], np.s_[:, :, ::-1], np.s_[:, ::2, ::2]], ids=str)
-@each_convolution
+@each_able(plan_of((2, 30, 35), (3, 3)), memory=20_000)
 def test_views_of_any_strides(algorithm, view):
     V, K = integers((2, 60, 70), seed=1)[view], integers((3, 3), seed=2)
     for source in (V, np.broadcast_to(V[:, :1], V.shape)):
-        Z = unless_refused(partial(conv2d, source, K, algorithm=algorithm, memory=20_000), algorithm)
+        Z = any_size.conv2d(source, K, algorithm=algorithm, memory=20_000)
         assert_agrees(Z, conv2d(source.copy(), K, algorithm="direct"), algorithm)
 
 
@@ -311,11 +317,11 @@ class TestRounded:
     K = np.array([[0.5, -1.25, 0.5], [0, 2, 1], [0.25, 0, -0.5]])
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, "uint8"])
-    @each_convolution
+    @each_able(plan_of(V.shape, K))
     def test_is_the_float_rounded_and_clipped(self, dtype, algorithm):
         # The bias keeps every number an eighth or more away from halves, which algorithms that round may miss.
-        Z = unless_refused(lambda: conv2d(self.V, self.K, 0.125, algorithm=algorithm), algorithm)
-        rounded = conv2d(self.V, self.K, 0.125, dtype=dtype, algorithm=algorithm)
+        Z = any_size.conv2d(self.V, self.K, 0.125, algorithm=algorithm)
+        rounded = any_size.conv2d(self.V, self.K, 0.125, dtype=dtype, algorithm=algorithm)
         assert rounded.dtype == dtype
         assert np.array_equal(rounded, np.rint(Z).clip(0, np.iinfo(dtype).max))
 
@@ -414,18 +420,18 @@ class TestAlgorithms:
 
 @pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("edge", ["zero", "wrap", "reflect"])
-def test_taps_far_apart(edge, stride, monkeypatch):
+def test_taps_far_apart(edge, stride):
     """Tap by tap, as the engine takes them, gives what the whole window gives."""
     case = Case(
         "far-apart", (1, 2, 7, 9), (3, 2, 3, 2), stride=(stride, 2), pads=(4, 5, 3, 6), dilation=(5, 7), edge=edge
     )
     V, K, G = operands(case)
     whole = conv2d(V, K, **case.options), conv2d_grad(V, K, G, **case.options)
-    monkeypatch.setattr(partition, "CACHE", 1)
-    assert len(list(partition.parts(geometry_of(case.V, case.K, **case.options)))) == 3 * 2
+    options = case.options | {"limits": Limits(window=1)}
+    assert len(list(partition.parts(geometry_of(case.V, case.K, **case.options), window=1))) == 3 * 2
     b = integers(case.Z[1:2], seed=4)
-    assert_same(conv2d(V, K, b, **case.options), whole[0] + b[:, None, None])
-    gradients = conv2d_grad(V, K, G, **case.options)
+    assert_same(any_size.conv2d(V, K, b, **options), whole[0] + b[:, None, None])
+    gradients = any_size.conv2d_grad(V, K, G, **options)
     assert_same(gradients.kernel, whole[1].kernel)
     assert_same(gradients.input, whole[1].input)
 
@@ -433,13 +439,13 @@ def test_taps_far_apart(edge, stride, monkeypatch):
 class TestMemory:
     """Bounded whatever the kernel: 127x127 over 4096x4096 would lay a terabyte of windows out."""
 
-    @each_convolution
-    @pytest.mark.parametrize("stride", [1, 512])
-    def test_planned_workspace(self, algorithm, stride):
+    @pytest.mark.parametrize(("stride", "refusing"), [(1, {"winograd", "unshared"}), (512, {"winograd", "unshared"})])
+    def test_planned_workspace(self, stride, refusing):
         geometry = geometry_of((4096, 4096), (127, 127), stride=stride, padding="same")
-        work = Workload(geometry, np.dtype(np.float64), 16 * MEGABYTES, rank=127)
-        plan = unless_refused(lambda: choose_convolution(work, algorithm), algorithm)
-        assert plan.estimate.workspace <= 16 * MEGABYTES
+        choice = choose_convolution(Workload(geometry, np.dtype(np.float64), 16 * MEGABYTES, rank=127))
+        answers = {**choice.others, choice.algorithm: choice.estimate}
+        assert {name for name, answer in answers.items() if isinstance(answer, Refusal)} == refusing
+        assert all(answers[name].workspace <= 16 * MEGABYTES for name in answers.keys() - refusing)
 
     def test_few_taps_over_a_wide_window(self):
         """3x3 at dilation 1000: 4 million pixels in a window, of which nine are used."""
@@ -450,10 +456,10 @@ class TestMemory:
         assert peak - Z.nbytes < 64 * MEGABYTES
 
     @pytest.mark.slow
-    @each_convolution
+    @each_able(plan_of((4096, 4096), (127, 127), stride=512))
     def test_large_kernel_over_large_image(self, algorithm):
         V, K = large_image(), integers((127, 127), seed=2)
-        Z, peak = traced(lambda: unless_refused(lambda: conv2d(V, K, stride=512, algorithm=algorithm), algorithm))
+        Z, peak = traced(lambda: conv2d(V, K, stride=512, algorithm=algorithm))
         windows = np.lib.stride_tricks.sliding_window_view(V, K.shape)[::512, ::512]
         assert_agrees(Z, np.einsum("jkmn,mn->jk", windows, K).astype(np.float32), "any")
         assert peak - Z.nbytes < 64 * MEGABYTES

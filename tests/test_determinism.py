@@ -6,16 +6,18 @@ whatever adds it up, has to come to them. On numbers that round, threads and ban
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from support.algorithms import EXACT, each_convolution, each_kernel_gradient, unless_refused
+from support.algorithms import EXACT, able
+from support.any_size import ANY_SIZE
 from support.command_line import npy, succeed
 from support.requests import convolved, differentiated, request_of
 from test_bands import Elsewhere, as_bytes, numbers
 
-from convcli.engine import Execution, execution
-from convcli.engine import executor as bands
+from convcli.convolution.prepared import Prepared
+from convcli.engine import AUTOMATIC, CONVOLUTIONS, KERNEL_GRADIENTS, Execution, Limits
 
 LAYERS = {
     "filter": ((3, 61, 83), (5, 4), {"padding": "same", "edge": "reflect"}),
@@ -32,15 +34,13 @@ CHECKSUMS = {
     "dense": "71cbb5cceaa2b3b4528cfc23b3aeaf6ecf77f3f62844c455d5d7505d97501317",
     "tiled": "6a0396118fd8eb5d3214eb903981837d90dfde7b1addbdbc98883532a42d32b6",
 }
+# Bytes of workspace.
+MEMORY = 1 << 20
 SHARED = [layer for layer in LAYERS if layer != "tiled"]
 each_layer = pytest.mark.parametrize("layer", LAYERS)
+# Several threads compute work as small as this, and transforms take kernels of any size.
+LIMITS = ANY_SIZE._replace(threads=0)
 SETTINGS = [(1, 64 << 20), (2, 64 << 20), (8, 64 << 20), (1, 100_000), (2, 300_000), (8, 1 << 20)]
-
-
-@pytest.fixture(autouse=True)
-def threads_for_all(monkeypatch):
-    """Threads are used for work as small as this too."""
-    monkeypatch.setattr(execution, "WORTH_THREADS", 0)
 
 
 def integers(shape, step):
@@ -66,21 +66,21 @@ def checksum(asked, layer):
 @each_layer
 @pytest.mark.parametrize(("threads", "memory"), SETTINGS)
 def test_checksums(layer, threads, memory):
-    assert checksum(request(layer, Execution("auto", threads, memory)), layer) == CHECKSUMS[layer]
+    execution = Execution("auto", threads, memory, limits=Limits(threads=0))
+    assert checksum(request(layer, execution), layer) == CHECKSUMS[layer]
 
 
 @each_layer
 @pytest.mark.parametrize("band", [1, 3_000, 1 << 30])
-def test_checksums_from_elsewhere(layer, band, monkeypatch):
-    monkeypatch.setattr(bands, "BAND", band)
-    execution = Execution("auto", 1, 300_000, cluster=Elsewhere())
+def test_checksums_from_elsewhere(layer, band):
+    execution = Execution("auto", 1, 300_000, cluster=Elsewhere(), limits=Limits(band=band))
     assert checksum(request(layer, execution), layer) == CHECKSUMS[layer]
 
 
 @pytest.mark.parametrize("layer", SHARED)
 @pytest.mark.parametrize("algorithm", sorted(EXACT - {"auto"}))
 def test_checksums_of_every_algorithm_that_is_exact(layer, algorithm):
-    assert checksum(request(layer, Execution(algorithm, 2, 300_000)), layer) == CHECKSUMS[layer]
+    assert checksum(request(layer, Execution(algorithm, 2, 300_000, limits=LIMITS)), layer) == CHECKSUMS[layer]
 
 
 @pytest.mark.slow
@@ -98,15 +98,34 @@ def test_the_program_and_its_cluster_come_to_the_same(tmp_path):
     assert set(commands) == {npy(convolved(without_bias, integers(V_shape, 7)))}
 
 
-@pytest.mark.usefixtures("transforms_of_small_kernels")
+def able_in(plan, algorithms=CONVOLUTIONS):
+    """Return (layer, algorithm) for the layers whose ``plan(prepared, execution)`` each algorithm takes."""
+    pairs = []
+    for layer in SHARED:
+        prepared = asked_of_noise(layer).convolution.at(LAYERS[layer][0], np.float64)
+        names = able(partial(plan, prepared), algorithms, memory=MEMORY, limits=LIMITS)
+        pairs += [(layer, name) for name in names]
+    return pytest.mark.parametrize(("layer", "algorithm"), pairs)
+
+
+def asked_of_noise(layer, execution=AUTOMATIC):
+    """A request without a bias whose weights round."""
+    asked = request(layer, execution)
+    weights = numbers(LAYERS[layer][1], np.float64, 1)
+    return asked._replace(convolution=replace(asked.convolution, weights=weights, bias=None))
+
+
+def plan_gradients(prepared, execution):
+    return prepared.plan_gradients(("kernel", "input"), execution)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
-@pytest.mark.parametrize("layer", SHARED)
 class TestThreadsDoNotShow:
-    @each_convolution
+    @able_in(Prepared.plan)
     def test_in_maps(self, layer, algorithm, dtype):
         assert_threads_do_not_show(layer, algorithm, dtype, convolved)
 
-    @each_kernel_gradient
+    @able_in(plan_gradients, KERNEL_GRADIENTS)
     def test_in_gradients(self, layer, algorithm, dtype):
         def differentiate(asked, V):
             G = numbers(asked.convolution.geometry(V.shape).output_shape, np.float64, 3)
@@ -116,10 +135,8 @@ class TestThreadsDoNotShow:
 
 
 def assert_threads_do_not_show(layer, algorithm, dtype, compute):
-    V_shape, K_shape, _ = LAYERS[layer]
-    asked = request(layer, Execution(algorithm, 1, 1 << 20))
-    convolution = replace(asked.convolution, weights=numbers(K_shape, np.float64, 1), bias=None)
-    asked, V = asked._replace(convolution=convolution), numbers(V_shape, dtype, 2)
-    alone = as_bytes(unless_refused(lambda: compute(asked, V), algorithm))
+    asked = asked_of_noise(layer, Execution(algorithm, 1, MEMORY, limits=LIMITS))
+    V = numbers(LAYERS[layer][0], dtype, 2)
+    alone = as_bytes(compute(asked, V))
     assert as_bytes(compute(asked.executed(threads=2), V)) == alone
     assert as_bytes(compute(asked.executed(threads=8), V)) == alone

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import reference
-from support.algorithms import assert_agrees, each_convolution, each_kernel_gradient, unless_refused
+from support import any_size, reference
+from support.algorithms import INPUT_GRADIENTS, able, assert_agrees, each_kernel_gradient, gradients_plan
 from support.geometries import BY_NAME, CASES, FILLS, TILED, WORKSPACES, Case, integers, operands, random_case
 from support.reference import assert_adjoint, assert_same, block_diagonal, central_differences
 
 from convcli import Gradients, conv2d, conv2d_grad, engine
+from convcli.convolution.prepared import WRT
+from convcli.engine import KERNEL_GRADIENTS
 from convcli.errors import GeometryError, OptionError
 
-pytestmark = pytest.mark.usefixtures("transforms_of_small_kernels")
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 PYTORCH = json.loads((Path(__file__).parent / "data" / "conv2d_grad_pytorch.json").read_text())["cases"]
@@ -50,20 +51,24 @@ def test_plane_kernel_sums_over_channels(case, algorithm):
     assert_gradients(gradients, np.einsum("ccmn->mn", dK), dV, db.sum())
 
 
-@each_convolution
-@each_case
+@pytest.mark.parametrize(("case", "algorithm"), INPUT_GRADIENTS, ids=str)
 def test_input(case, algorithm):
     V, K, G = operands(case)
-    options = case.options | {"algorithm": algorithm, "wrt": "input"}
-    dV = unless_refused(lambda: conv2d_grad(V, K, G, **options).input, algorithm)
+    dV = any_size.conv2d_grad(V, K, G, **case.options, algorithm=algorithm, wrt="input").input
     assert_agrees(dV, expected(case)[1], algorithm)
 
 
-@pytest.mark.parametrize("memory", WORKSPACES)
-@each_kernel_gradient
+@pytest.mark.parametrize(
+    ("algorithm", "memory"),
+    [
+        (name, memory)
+        for memory in WORKSPACES
+        for name in able(gradients_plan(TILED, WRT), KERNEL_GRADIENTS, memory=memory)
+    ],
+)
 def test_tiles_change_nothing(algorithm, memory):
     options = TILED.options | {"algorithm": algorithm, "memory": memory}
-    assert_gradients(unless_refused(lambda: conv2d_grad(*operands(TILED), **options), algorithm), *expected(TILED))
+    assert_gradients(conv2d_grad(*operands(TILED), **options), *expected(TILED))
 
 
 @each_case
@@ -100,15 +105,20 @@ def counting(shape):
     return np.arange(prod(shape), dtype=float).reshape(shape)
 
 
-@pytest.mark.parametrize("stride", [1, (2, 3)], ids=str)
-@each_convolution
+CROPPING = [Case("cropping", (1, 2, 60, 70), (1, 2, 3, 2), stride, (5, 4, 0, 7)) for stride in ((1, 1), (2, 3))]
+
+
+@pytest.mark.parametrize(
+    ("stride", "algorithm"),
+    [(case.stride, name) for case in CROPPING for name in able(gradients_plan(case, "input"), memory=20_000)],
+)
 def test_an_input_gradient_that_crops_in_many_tiles(algorithm, stride):
     """Pads beyond the kernel's reach make dV's convolution crop G; its tiles that read no pads are views."""
     V, K = integers((2, 60, 70), seed=1), integers((3, 2), seed=2)
     options = {"stride": stride, "padding": (5, 4, 0, 7), "wrt": "input"}
     G = integers(conv2d(V, K, stride=stride, padding=(5, 4, 0, 7)).shape, seed=3)
     whole = conv2d_grad(V, K, G, **options, algorithm="direct").input
-    tiled = unless_refused(lambda: conv2d_grad(V, K, G, **options, algorithm=algorithm, memory=20_000).input, algorithm)
+    tiled = any_size.conv2d_grad(V, K, G, **options, algorithm=algorithm, memory=20_000).input
     assert_agrees(tiled, whole, algorithm)
     V_padded = np.pad(V, ((0, 0), (5, 4), (0, 7)))
     assert np.isclose(np.sum(whole * V), np.sum(G * conv2d(V_padded, K, stride=stride, algorithm="direct")))

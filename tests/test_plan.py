@@ -1,9 +1,11 @@
 """Which algorithm is chosen, which refuse and why, as a table of named rows; and what a plan promises."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from support.algorithms import BANKS, IN_WORKSPACES, INPUT_GRADIENTS, PLANES, shared
 from support.geometries import geometry_of
 
 from convcli import conv2d, preset
@@ -22,6 +24,13 @@ class Row(NamedTuple):
     refused: dict[str, str]
     rank: int = 0
     options: dict[str, int] | None = None
+
+
+class Taken(NamedTuple):
+    banks: int
+    planes: int
+    input_gradients: int
+    in_workspaces: int
 
 
 SMALL_KERNEL = {"fft": "below 25: a product of spectra would only add rounding"}
@@ -58,6 +67,24 @@ ROWS = [
     Row("bank 32->32 127x127", (32, 300, 300), (32, 32, 127, 127), "im2col", {"toeplitz": "its blocks would take"}),
     Row("layer 256->64 1x1", (256, 56, 56), (64, 256, 1, 1), "im2col", {**MANY, **ONE_TO_ONE}),
 ]
+
+# How many cases of each table in ``support.algorithms`` each algorithm takes.
+TAKEN = {
+    "toeplitz": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=33),
+    "separable": Taken(banks=1, planes=49, input_gradients=1, in_workspaces=11),
+    "im2col": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=33),
+    "winograd": Taken(banks=2, planes=2, input_gradients=2, in_workspaces=8),
+    "fft": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=3),
+    "direct": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=36),
+    "auto": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=36),
+}
+
+
+def test_each_algorithm_takes_so_many_cases():
+    """An algorithm that refuses more cases than before would shrink the tables that tests run through."""
+    tables = Taken(BANKS, PLANES, INPUT_GRADIENTS, IN_WORKSPACES)
+    counts = Taken(*(Counter(algorithm for _, algorithm, *_ in table) for table in tables))
+    assert {name: Taken(*(count[name] for count in counts)) for name in (*shared(CONVOLUTIONS), "auto")} == TAKEN
 
 
 def workload(row):

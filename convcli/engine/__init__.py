@@ -5,6 +5,7 @@ from convcli.engine.calibration import MACHINE
 from convcli.engine.execution import AUTO, AUTOMATIC, MEMORY, Execution
 from convcli.engine.executor import Store, convolve, convolve_and_store, input_gradient, kernel_gradient
 from convcli.engine.interface import Estimate, Refusal, Workload
+from convcli.engine.limits import Limits
 from convcli.engine.plan import (
     Choice,
     Plan,
@@ -26,6 +27,7 @@ __all__ = [
     "Choice",
     "Estimate",
     "Execution",
+    "Limits",
     "Plan",
     "Refusal",
     "Store",

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from convcli.engine.algorithms import CONVOLUTIONS
 from convcli.engine.interface import Estimate
-from convcli.engine.threads import WORTH_THREADS, available_threads
+from convcli.engine.limits import LIMITS, Limits
+from convcli.engine.threads import available_threads
 from convcli.errors import OptionError
 from convcli.text import choice
 
@@ -25,12 +26,14 @@ class Execution:
     threads: how many compute; None for one per processor.
     memory: bytes of workspace per thread, besides input and output.
     cluster: its workers compute the tiles, one thread each; the result is the same to the last bit.
+    limits: the sizes from which something pays.
     """
 
     algorithm: str = AUTO
     threads: int | None = None
     memory: int = MEMORY
     cluster: "Cluster | None" = None
+    limits: Limits = LIMITS
 
     def __post_init__(self) -> None:
         choice("algorithm", self.algorithm, (AUTO, *CONVOLUTIONS))
@@ -40,7 +43,7 @@ class Execution:
 
     def threads_for(self, estimate: Estimate) -> int:
         """Return the number of threads that the estimated work is worth."""
-        worth = estimate.seconds > WORTH_THREADS
+        worth = estimate.seconds > self.limits.threads
         return (self.threads or available_threads()) if worth else 1
 
 

@@ -21,10 +21,6 @@ from convcli.geometry.edges import pad_adjoint
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
 
-# Bytes of input and output in a band, which is sent to a cluster's worker and comes back. Workers wait for larger
-# bands; smaller ones take longer to hand out than to compute.
-BAND = 8 << 20
-
 # Takes a finished tile of Z and the slices where it lies; several threads call it at once.
 Store = Callable[[tuple[slice, ...], FloatArray], None]
 
@@ -97,7 +93,7 @@ def _convolve(V: Array, K: Array, each_pass: Pass, output: _Output | _Stored, ex
     weights = np.ascontiguousarray(K[..., part.rows, part.columns])
     task = OutputTask(choice, Slab.whole(V), weights_of(weights, choice.work.geometry))
     if execution.cluster:
-        for tile, made in _elsewhere(task, execution.cluster):
+        for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
             output.take(tile.place, made)
         return
     # Held once for both: giving BLAS its threads back in between takes as long as a small image.
@@ -156,7 +152,7 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
 def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
     """Call ``take`` with each tile and its result, in the tiles' order: the sum does not depend on which is first."""
     if execution.cluster:
-        for tile, made in _elsewhere(task, execution.cluster):
+        for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
             take(tile, made)
         return
     queue: InOrder[tuple[Tile, FloatArray]] = InOrder(lambda made: take(*made))
@@ -169,10 +165,10 @@ def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: E
     each(list(enumerate(task.choice.tiles)), bring, threads=execution.threads_for(task.choice.estimate))
 
 
-def _elsewhere(task: Task, cluster: "Cluster") -> Iterator[tuple[Tile, FloatArray]]:
-    """Yield each tile and what a cluster's workers computed for it, in the tiles' order."""
+def _elsewhere(task: Task, cluster: "Cluster", bytes_of_band: int) -> Iterator[tuple[Tile, FloatArray]]:
+    """Yield each tile and what a cluster's workers computed for it, band by band, in the tiles' order."""
     work = task.choice.work
-    in_bands = list(bands(task.choice.tiles, work.geometry, BAND // work.itemsize))
+    in_bands = list(bands(task.choice.tiles, work.geometry, bytes_of_band // work.itemsize))
     made = cluster.map(_compute_band, ((task.only(band.hull), band.tiles) for band in in_bands))
     for band, arrays in zip(in_bands, made, strict=True):
         yield from zip(band.tiles, arrays, strict=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import CACHE
+from convcli.engine.limits import LIMITS, Limits
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
 from convcli.geometry.axes import Geometry
@@ -26,7 +27,7 @@ class Workload(NamedTuple):
     dtype: the float type that is computed in.  rank: of how many outer products of a column and a row the kernel
     is the sum, where every group maps one channel to one; 0 where that is not so, or was not looked at.
     exact_factors: whether those columns and rows hold the kernel's numbers without rounding.
-    memory: bytes of workspace that a thread may take.
+    memory: bytes of workspace that a thread may take.  limits: the sizes from which something pays.
     """
 
     geometry: Geometry
@@ -34,6 +35,7 @@ class Workload(NamedTuple):
     memory: int
     rank: int = 0
     exact_factors: bool = False
+    limits: Limits = LIMITS
 
     @property
     def itemsize(self) -> int:

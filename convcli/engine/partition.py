@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
-from convcli.engine.costs import CACHE
 from convcli.geometry.axes import Axis, Geometry
 
 BYTES_OF_A_FLOAT = 8
@@ -23,11 +22,11 @@ class SubKernel(NamedTuple):
     geometry: Geometry
 
 
-def parts(geometry: Geometry) -> Iterator[SubKernel]:
-    """The whole kernel, or each of its taps where a single window's pixels would not fit into a core's cache."""
+def parts(geometry: Geometry, window: int) -> Iterator[SubKernel]:
+    """Yield the whole kernel, or each of its taps if a single window takes more than ``window`` bytes."""
     rows, columns = geometry.rows, geometry.columns
     dense = rows.dilation == columns.dilation == 1
-    if dense or geometry.in_channels * rows.reach * columns.reach * BYTES_OF_A_FLOAT <= CACHE:
+    if dense or geometry.in_channels * rows.reach * columns.reach * BYTES_OF_A_FLOAT <= window:
         yield SubKernel(slice(None), slice(None), slice(None), geometry)
         return
     for m in range(rows.taps):
@@ -36,14 +35,14 @@ def parts(geometry: Geometry) -> Iterator[SubKernel]:
             yield SubKernel(slice(None), slice(m, m + 1), slice(n, n + 1), alone)
 
 
-def gradient_parts(geometry: Geometry, memory: int) -> Iterator[SubKernel]:
+def gradient_parts(geometry: Geometry, window: int, memory: int) -> Iterator[SubKernel]:
     """Yield ``parts``, each of so few output channels that their gradient takes half of ``memory`` bytes.
 
     Of weights that are not shared, those of one output count: a tile has the gradient of its own weights alone.
     """
-    for part in parts(geometry):
-        window = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))
-        together = max(1, memory // 2 // (window * BYTES_OF_A_FLOAT))
+    for part in parts(geometry, window):
+        weights = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))
+        together = max(1, memory // 2 // (weights * BYTES_OF_A_FLOAT))
         for start in range(0, geometry.out_channels, together):
             channels = slice(start, min(start + together, geometry.out_channels))
             narrower = part.geometry._replace(out_channels=channels.stop - channels.start)

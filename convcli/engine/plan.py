@@ -77,9 +77,10 @@ def plan_output(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: E
 
     def planned(part: SubKernel) -> Pass:
         rank, exact = rank_of(K[..., part.rows, part.columns], dtype)
-        return _output_pass(part, Workload(part.geometry, dtype, execution.memory, rank, exact), execution)
+        work = Workload(part.geometry, dtype, execution.memory, rank, exact, execution.limits)
+        return Pass(part, choose_convolution(work, execution.algorithm))
 
-    return Plan(tuple(planned(part) for part in parts(geometry)), execution)
+    return Plan(tuple(map(planned, parts(geometry, execution.limits.window))), execution)
 
 
 def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
@@ -87,13 +88,10 @@ def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], executio
 
     def planned(part: SubKernel) -> Pass:
         rank = min(part.geometry.rows.taps, part.geometry.columns.taps) if geometry.maps_one_to_one else 0
-        return _output_pass(part, Workload(part.geometry, dtype, execution.memory, rank), execution)
+        work = Workload(part.geometry, dtype, execution.memory, rank, limits=execution.limits)
+        return Pass(part, choose_convolution(work, execution.algorithm))
 
-    return Plan(tuple(planned(part) for part in parts(geometry)), execution)
-
-
-def _output_pass(part: SubKernel, work: Workload, execution: Execution) -> Pass:
-    return Pass(part, choose_convolution(work, execution.algorithm))
+    return Plan(tuple(map(planned, parts(geometry, execution.limits.window))), execution)
 
 
 def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
@@ -101,7 +99,8 @@ def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Ex
 
     Raises OptionError where the requested algorithm refuses.
     """
-    return _plan_gradient(choose_kernel_gradient, gradient_parts(geometry, execution.memory), dtype, execution)
+    found = gradient_parts(geometry, execution.limits.window, execution.memory)
+    return _plan_gradient(choose_kernel_gradient, found, dtype, execution)
 
 
 def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
@@ -109,14 +108,15 @@ def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Exe
 
     Raises OptionError where the requested algorithm refuses.
     """
-    return _plan_gradient(choose_input_gradient, parts(geometry), dtype, execution)
+    return _plan_gradient(choose_input_gradient, parts(geometry, execution.limits.window), dtype, execution)
 
 
 def _plan_gradient(
     choose: Callable[[Workload, str], Choice], found: Iterable[SubKernel], dtype: np.dtype[Any], execution: Execution
 ) -> Plan:
     def planned(part: SubKernel) -> Pass:
-        return Pass(part, choose(Workload(part.geometry, dtype, execution.memory), execution.algorithm))
+        work = Workload(part.geometry, dtype, execution.memory, limits=execution.limits)
+        return Pass(part, choose(work, execution.algorithm))
 
     return Plan(tuple(map(planned, found)), execution)
 

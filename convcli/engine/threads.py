@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-# Below so many seconds of work, waking threads takes longer than they save.
-WORTH_THREADS = 2e-4
-
 
 def available_threads() -> int:
     """The processors that this process may run on."""

@@ -12,6 +12,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from oracles import answers, plain_loops, scipy_signal
 from scipy import ndimage
+from support import any_size
 from support.algorithms import assert_agrees, shared
 from support.geometries import COPYING_FILLS, integers, operands
 from support.reference import assert_adjoint, assert_same
@@ -21,7 +22,7 @@ from convcli import conv2d, conv2d_grad, conv2d_matrix
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.errors import OptionError
 
-pytestmark = [pytest.mark.conformance, pytest.mark.usefixtures("transforms_of_small_kernels")]
+pytestmark = pytest.mark.conformance
 
 
 class Call(NamedTuple):
@@ -65,13 +66,13 @@ def test_plain_loops(try_many):
 def agrees_with_plain_loops(call):
     V, K, G = operands(call.convolution)
     V, b = np.abs(V).astype(call.stored), integers(call.bias, seed=4)
-    Z = unless_refused(lambda: conv2d(V, K, b, **call.options))
-    dV = unless_refused(lambda: conv2d_grad(V, K, G, wrt="input", **call.options).input)
+    Z = unless_refused(lambda: any_size.conv2d(V, K, b, **call.options))
+    dV = unless_refused(lambda: any_size.conv2d_grad(V, K, G, wrt="input", **call.options).input)
     expected_Z, expected_dK, expected_dV = answers(plain_loops, call.convolution, V.astype(float), K, G)
     assert_agrees(Z, expected_Z + (b[:, None, None] if b.ndim == 1 else b), call.algorithm)
     assert_agrees(dV, expected_dV, call.algorithm)
     if call.algorithm in ("auto", *KERNEL_GRADIENTS):
-        gradients = conv2d_grad(V, K, G, bias=b, wrt="kernel,bias", **call.options)
+        gradients = any_size.conv2d_grad(V, K, G, bias=b, wrt="kernel,bias", **call.options)
         assert_same(gradients.kernel, expected_dK)
         assert_same(gradients.bias, bias_gradient(G, b.ndim))
 

@@ -1,10 +1,17 @@
-"""Every registered algorithm, with its options and its rounding."""
+"""Every registered algorithm: which cases it takes, and how much it rounds.
+
+A test is parametrised over the algorithms that take its case, so that none is skipped. ``tests/test_plan.py`` says how
+many of each table of cases each algorithm takes, and why it refuses the others.
+"""
 
 import numpy as np
 import pytest
 
-from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS
+from convcli.convolution.prepared import Convolution
+from convcli.engine import AUTO, CONVOLUTIONS, KERNEL_GRADIENTS, MEMORY, Execution
 from convcli.errors import OptionError
+from support.any_size import ANY_SIZE
+from support.geometries import CASES, TILED, TILED_PLANE, TILED_SQUARE, WORKSPACES, operands
 from support.reference import assert_same
 
 # Integers give exact integers. The others round, because transforms and singular values are not integers.
@@ -18,9 +25,64 @@ def shared(algorithms):
     return [name for name, each in algorithms.items() if each.shares_weights]
 
 
+def able(plan, algorithms=CONVOLUTIONS, *, memory=MEMORY, limits=ANY_SIZE):
+    """Return the names of the algorithms, and auto, with which ``plan(execution)`` succeeds."""
+    names = (*shared(algorithms), AUTO)
+    return [name for name in names if takes(plan, Execution(name, memory=memory, limits=limits))]
+
+
+def takes(plan, execution):
+    """Return whether ``plan(execution)`` succeeds; an algorithm that refuses says why."""
+    try:
+        plan(execution)
+    except OptionError as error:
+        if not str(error).startswith(f"algorithm: {execution.algorithm} cannot do this: "):
+            raise
+        return False
+    return True
+
+
+def each_able(plan, algorithms=CONVOLUTIONS, **execution):
+    """Parametrise a test over the algorithms, and auto, with which ``plan(execution)`` succeeds."""
+    return pytest.mark.parametrize("algorithm", able(plan, algorithms, **execution))
+
+
+def plan_of(V_shape, K, **options):
+    """Return the function that plans Z in float64 for K, or for random whole numbers of this shape."""
+    K = np.random.default_rng(2).integers(-9, 10, K) if isinstance(K, tuple) else K
+    return Convolution.of(K, **options).at(V_shape, np.float64).plan
+
+
+def bank_plan(case):
+    """Return the function that plans Z of a case."""
+    return plan_of(case.V, operands(case)[1], **case.options)
+
+
+def plane_plan(case):
+    """Return the function that plans Z of a case's first 2-D kernel."""
+    return plan_of(case.V, operands(case)[1][0, 0], **case.options | {"groups": 1})
+
+
+def gradients_plan(case, wrt):
+    """Return the function that plans gradients of a case."""
+    prepared = Convolution.of(operands(case)[1], **case.options).at(case.V, np.float64)
+    return lambda execution: prepared.plan_gradients(wrt, execution)
+
+
+# Tables of (case, algorithm) or of (case, algorithm, memory).
+BANKS = [(case, name) for case in CASES for name in able(bank_plan(case))]
+PLANES = [(case, name) for case in CASES for name in able(plane_plan(case))]
+INPUT_GRADIENTS = [(case, name) for case in CASES for name in able(gradients_plan(case, "input"))]
+IN_WORKSPACES = [
+    (case, name, memory)
+    for case in (TILED, TILED_SQUARE, TILED_PLANE)
+    for memory in (*WORKSPACES, 2 << 20)
+    for name in able(bank_plan(case), memory=memory)
+]
+
 # For shared weights; the algorithm for unshared weights has its own tests.
-each_convolution = pytest.mark.parametrize("algorithm", [*shared(CONVOLUTIONS), "auto"])
-each_kernel_gradient = pytest.mark.parametrize("algorithm", [*shared(KERNEL_GRADIENTS), "auto"])
+each_convolution = pytest.mark.parametrize("algorithm", [*shared(CONVOLUTIONS), AUTO])
+each_kernel_gradient = pytest.mark.parametrize("algorithm", [*shared(KERNEL_GRADIENTS), AUTO])
 
 
 def assert_agrees(actual, expected, algorithm):
@@ -32,13 +94,3 @@ def assert_agrees(actual, expected, algorithm):
     bound = ROUNDING[actual.dtype] * max(1.0, np.abs(expected).max())
     worst = np.abs(actual - expected).max()
     assert worst <= bound, f"differs by {worst:.3g}, and {algorithm} may by {bound:.3g}"
-
-
-def unless_refused(compute, algorithm):
-    """Return what ``compute`` returns; skip the test if the algorithm refuses the case."""
-    try:
-        return compute()
-    except OptionError as error:
-        if not str(error).startswith(f"algorithm: {algorithm} cannot do this: "):
-            raise
-        pytest.skip(str(error))

@@ -26,18 +26,15 @@ SIDES = (64, 96, 128, 192, 256, 320, 512, 1024)
 # NumPy scales by the integer 1 under its default norm, and then transforms float32 in double precision; dividing by
 # the root in both directions keeps float32, five times as fast.
 EVEN: Final = "ortho"
-# Smaller kernels are quicker by products, and exact.
-LEAST_TAPS = 25
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
     """The best side of a tile and what it takes; refused for small kernels, which need no rounding."""
     geometry = work.geometry
     taps = geometry.rows.taps * geometry.columns.taps
-    if taps < LEAST_TAPS:
-        return Refusal(
-            f"{taps} tap{'s' * (taps != 1)}, below {LEAST_TAPS}: a product of spectra would only add rounding"
-        )
+    least = work.limits.transform_taps
+    if taps < least:
+        return Refusal(f"{taps} tap{'s' * (taps != 1)}, below {least}: a product of spectra would only add rounding")
     sides = [side for side in SIDES if side >= max(geometry.rows.reach, geometry.columns.reach)]
     estimates = [_estimate(work, side) for side in sides]
     fitting = [found for found in estimates if found.workspace <= work.memory]

@@ -27,8 +27,6 @@ from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
 from convcli.geometry.axes import Geometry
 
 TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-# Fewer channels make products too small to pay for the transforms.
-LEAST_CHANNELS = 16
 # A product wants many columns for each packing of the weights, and the transforms want the cache.
 WORKSPACE = 12 << 20
 # Bytes of transforms that are made at a time, to stay in cache.
@@ -44,9 +42,9 @@ def estimate(work: Workload) -> Estimate | Refusal:
     for axis in (geometry.rows, geometry.columns):
         if (axis.taps, axis.stride, axis.dilation) != (3, 1, 1):
             return Refusal("F(2x2,3x3) is for 3x3 kernels at stride 1 and dilation 1")
-    channels = min(geometry.in_channels, geometry.out_channels)
-    if channels < LEAST_CHANNELS:
-        return Refusal(f"{channels} channels in a group, below {LEAST_CHANNELS}: its transforms would not pay")
+    channels, least = min(geometry.in_channels, geometry.out_channels), work.limits.transform_channels
+    if channels < least:
+        return Refusal(f"{channels} channels in a group, below {least}: its transforms would not pay")
     weights = 16 * prod(geometry.kernel_blocks[:3])
     if weights * work.itemsize > SHARED:
         return Refusal(f"its transformed weights would take {weights * work.itemsize:,} bytes, above {SHARED:,}")

@@ -1,0 +1,40 @@
+"""``conv2d`` and ``conv2d_grad`` under limits of a test's choice: by default, transforms take kernels of any size."""
+
+import numpy as np
+
+from convcli.arrays import ROUNDED_TO, computing_type, real_array, stored_type
+from convcli.convolution.prepared import WRT, Convolution
+from convcli.engine import MEMORY, Execution, Limits
+
+ANY_SIZE = Limits(transform_taps=1, transform_channels=1)
+
+
+def conv2d(V, K, bias=None, *, dtype=None, algorithm="auto", threads=None, memory=MEMORY, limits=ANY_SIZE, **options):
+    """Return Z as ``convcli.conv2d`` does."""
+    V = real_array("input V", V)
+    stored = stored_type(V.dtype, dtype)
+    prepared = Convolution.of(K, bias, **options).at(
+        V.shape, computing_type(V.dtype, None) if stored in ROUNDED_TO else stored
+    )
+    return prepared.convolve(V, prepared.plan(Execution(algorithm, threads, memory, limits=limits)), stored=stored)
+
+
+def conv2d_grad(
+    V,
+    K,
+    G,
+    *,
+    bias=None,
+    dtype=np.float64,
+    wrt=WRT,
+    algorithm="auto",
+    threads=None,
+    memory=MEMORY,
+    limits=ANY_SIZE,
+    **options,
+):
+    """Return the gradients as ``convcli.conv2d_grad`` does."""
+    V = real_array("input V", V)
+    prepared = Convolution.of(K, bias, **options).at(V.shape, computing_type(V.dtype, dtype))
+    plan = prepared.plan_gradients(wrt, Execution(algorithm, threads, memory, limits=limits))
+    return prepared.gradients(V, G, plan)
