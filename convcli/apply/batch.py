@@ -1,17 +1,17 @@
-"""Image files through kernels, to files: names first, then every image through every kernel."""
+"""Filter image files with kernels: check the names of all outputs first, then process one image after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from convcli.apply.appearance import Appearance, prepare_header, prepare_image
 from convcli.apply.combining import Filter
 from convcli.apply.filtering import FilteredImage, FilterPlan, apply_filter, plan_filter
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
-from convcli.apply.outputs import Encoding, Frame, map_paths
+from convcli.apply.outputs import Encoding, Frame, Output, map_paths
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError, reason_of
 from convcli.files.large_arrays import large_empty
 from convcli.files.npy_files import is_mappable, map_npy, save_npy
@@ -22,38 +22,31 @@ from convcli.files.whole_files import IfExists
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import iter_frames, read_header, read_image
 
-# Files that may hold other channels than a picture's one or three, of which a 2-D kernel makes as many maps.
+# Extensions of files that may have other numbers of channels than 1 and 3, and so as many maps of a 2-D kernel.
 MANY_CHANNELS = {".npy", ".tif", ".tiff"}
-
-
-class Expected(NamedTuple):
-    """What a kernel is to make of a frame, and the files for it."""
-
-    frame: Frame
-    plan: FilterPlan
-    paths: list[Path]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Every image through every kernel.
+    """Kernels that filter every image, and where the outputs go.
 
-    show: is given what each kernel made of an image, once saved; None where nobody looks.
-    all_frames: filter every frame or page of an image, and not the first alone.
+    show: takes what each kernel makes of an image, once it is saved; or None.
+    all_frames: whether every frame or page of an image is filtered, or only the first.
     """
 
     requests: Sequence[Filter]
     appearance: Appearance
     destination: Destination
     encoding: Encoding
-    show: Callable[[Filter, FilteredImage], None] | None = None
+    show: Callable[[FilteredImage], None] | None = None
     all_frames: bool = False
 
     def refuse_clashes(self, sources: Sequence[Source]) -> None:
-        """Raise before any work where outputs share a name, exist already, are other inputs, or have no folder.
+        """Raise an error, before any work, if an output cannot have its name.
 
-        Headers are read where names depend on them. Of an image whose header cannot be read it is told why when it is
-        its turn.
+        Outputs must have different names, must not exist unless they may be replaced or skipped, must not be other
+        inputs, and need a folder. Headers are read only if names depend on them; an image whose header cannot be read
+        raises its error later, when it is processed.
         """
         paths = {source.path: self._likely_paths(source) for source in sources}
         every = [path for source in sources for path in paths[source.path]]
@@ -65,27 +58,26 @@ class Batch:
         self.destination.require_writable(every)
         refuse_inputs(paths)
 
-    def expected(self, source: Source, header: Header) -> list[Expected]:
-        """What each kernel is to make of each frame; the later frames of a picture are taken to be as its first.
+    def outputs(self, source: Source, header: Header) -> list[Output]:
+        """Return the outputs of an image with this header; all frames of a picture are expected to be like the first.
 
-        Raises what fitting the kernels and naming the outputs can raise.
+        Raises GeometryError or OptionError if a kernel does not fit the image or an output cannot be named.
         """
         header = prepare_header(header, self.appearance)
         frames = self._frames(source, header.frames)
-        return [self._expected(frame, request, header) for frame in frames for request in self.requests]
+        return [self._output(frame, request, header) for frame in frames for request in self.requests]
 
     def process(self, source: Source) -> Outcome:
-        """Filter one image, saving each kernel's maps; what goes wrong is told in the outcome.
+        """Filter one image and save each kernel's maps; an error is part of the outcome.
 
-        Nothing is saved before every kernel is known to fit the frame. May be called by several threads.
-        Raises ClusterError where a cluster that computes is lost, which is no image's fault.
+        Nothing of a frame is saved before every kernel is known to fit it. Several threads may call this at once.
+        Raises ClusterError if a cluster that computes is lost, because that is not an error of the image.
         """
         builder = OutcomeBuilder(source)
         try:
             if self.is_done(source):
                 return builder.outcome(skipped=True)
-            count = read_header(source).frames if self.all_frames else 1
-            for frame, image in zip(self._frames(source, count), self._images(source), strict=False):
+            for frame, image in self._images(source):
                 builder.add_frame(image)
                 self._filter(frame, prepare_image(image, self.appearance), builder)
         except ClusterError:
@@ -97,76 +89,79 @@ class Batch:
         return builder.outcome()
 
     def is_done(self, source: Source) -> bool:
-        """Whether every output is there already, and is to be left."""
-        if self.destination.if_exists is not IfExists.SKIP:
-            return False
-        return all(self.destination.skips(each.paths) for each in self.expected(source, read_header(source)))
+        """Return whether all outputs of an image exist and are to be skipped."""
+        return self.destination.if_exists is IfExists.SKIP and self.destination.skips(self._paths(source))
 
     def _likely_paths(self, source: Source) -> list[Path]:
+        """Return the paths of an image's outputs, without its header if it is likely to have one frame or picture."""
         if self.all_frames or source.path.suffix.lower() in MANY_CHANNELS:
             with suppress(ConvcliError):
-                return [path for each in self.expected(source, read_header(source)) for path in each.paths]
-        frame = Frame(source.path)
-        return [path for request in self.requests for path in self._paths(frame, request, _likely_maps(request))]
+                return self._paths(source)
+        return self._paths_of([Frame(source.path)], channels=1)
 
-    def _frames(self, source: Source, count: int) -> list[Frame]:
-        """The frames of an image to be filtered."""
-        count = count if self.all_frames else 1
-        return [Frame(source.path, number, count) for number in range(count)]
+    def _paths(self, source: Source) -> list[Path]:
+        header = prepare_header(read_header(source), self.appearance)
+        return self._paths_of(self._frames(source, header.frames), channels=header.shape[0])
 
-    def _expected(self, frame: Frame, request: Filter, header: Header) -> Expected:
-        plan = plan_filter(request, header, self.appearance, self.encoding.format)
-        return Expected(frame, plan, self._paths(frame, request, plan.output.shape[0]))
+    def _paths_of(self, frames: Sequence[Frame], *, channels: int) -> list[Path]:
+        named = ((frame, request) for frame in frames for request in self.requests)
+        return [
+            path
+            for frame, request in named
+            for path in map_paths(self.destination, self.encoding, frame, request.name, _maps(request, channels))
+        ]
 
-    def _paths(self, frame: Frame, request: Filter, maps: int) -> list[Path]:
-        return map_paths(self.destination, self.encoding, frame, request.name, maps)
+    def _frames(self, source: Source, total: int) -> list[Frame]:
+        """Return the frames to be filtered."""
+        total = total if self.all_frames else 1
+        return [Frame(source.path, number, total) for number in range(total)]
 
-    def _images(self, source: Source) -> Iterator[Image]:
+    def _images(self, source: Source) -> Iterator[tuple[Frame, Image]]:
+        """Yield the frames to be filtered, with their images."""
         if self.all_frames:
-            yield from iter_frames(source)
+            yield from zip(self._frames(source, read_header(source).frames), iter_frames(source), strict=False)
         else:
-            yield read_image(source)
+            yield Frame(source.path), read_image(source)
+
+    def _output(self, frame: Frame, request: Filter, header: Header) -> Output:
+        plan = plan_filter(request, header, self.appearance, self.encoding.format)
+        paths = map_paths(self.destination, self.encoding, frame, request.name, plan.output.shape[0])
+        return Output(frame, plan, paths)
 
     def _filter(self, frame: Frame, image: Image, builder: OutcomeBuilder) -> None:
-        expected = [self._expected(frame, request, image.header) for request in self.requests]
-        for each in expected:
-            self.destination.refuse_existing(each.paths)
-        for each in expected:
-            if not self.destination.skips(each.paths):
-                files = dict(zip(each.paths, _parts(len(each.paths)), strict=True))
-                filtered = self._save(files, image, each.plan)
-                builder.add_outputs(frame.number, each.plan.request.name, filtered, files)
+        outputs = [self._output(frame, request, image.header) for request in self.requests]
+        for output in outputs:
+            self.destination.refuse_existing(output.paths)
+        for output in outputs:
+            if not self.destination.skips(output.paths):
+                filtered = self._save(output, image)
+                builder.add_output(output, filtered)
                 if self.show:
-                    self.show(each.plan.request, filtered)
+                    self.show(filtered)
 
-    def _save(self, files: dict[Path, slice], image: Image, plan: FilterPlan) -> FilteredImage:
-        """What a kernel makes of an image, saved: an array as it is computed, in the file itself."""
-        format = self.encoding.format
-        if format.is_array:
-            (path,) = files
+    def _save(self, output: Output, image: Image) -> FilteredImage:
+        """Filter an image and save its maps; an array is computed in the file itself."""
+        if self.encoding.format.is_array:
+            (path,) = output.paths
             with self.destination.open(path) as stream:
-                return self._save_array(stream, image, plan)
-        filtered = apply_filter(plan, image)
-        for path, part in files.items():
+                return _save_array(stream, output.plan, image)
+        filtered = apply_filter(output.plan, image)
+        for path, maps in output.files.items():
             with self.destination.open(path) as stream:
-                filtered.write_picture(stream, part, self.encoding.compression)
-        return filtered
-
-    def _save_array(self, stream: BinaryIO, image: Image, plan: FilterPlan) -> FilteredImage:
-        into_file = is_mappable(stream)
-        empty = partial(map_npy, stream) if into_file else large_empty
-        filtered = apply_filter(plan, image, empty)
-        if not into_file:
-            save_npy(stream, filtered.maps.values)
+                filtered.write_picture(stream, maps, self.encoding.compression)
         return filtered
 
 
-def _likely_maps(request: Filter) -> int:
-    """The maps of an image that was not read yet: as many as a bank has, and otherwise one picture."""
+def _save_array(stream: BinaryIO, plan: FilterPlan, image: Image) -> FilteredImage:
+    into_file = is_mappable(stream)
+    empty = partial(map_npy, stream) if into_file else large_empty
+    filtered = apply_filter(plan, image, empty)
+    if not into_file:
+        save_npy(stream, filtered.maps.values)
+    return filtered
+
+
+def _maps(request: Filter, channels: int) -> int:
+    """Return the number of maps: a bank has its own, and a 2-D kernel makes one per channel."""
     weights = request.requests[0].convolution.weights
-    return len(weights) if weights.ndim > 2 else 1
-
-
-def _parts(files: int) -> list[slice]:
-    """Which of the maps each file holds: all of them, or one."""
-    return [slice(None)] if files == 1 else [slice(number, number + 1) for number in range(files)]
+    return len(weights) if weights.ndim > 2 else channels

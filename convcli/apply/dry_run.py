@@ -1,20 +1,19 @@
-"""What a batch would write, from headers alone."""
+"""Say what a batch would write, from the headers of its images."""
 
-from math import prod
+from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from convcli.apply.batch import Batch
+from convcli.apply.outputs import Output
 from convcli.files.source import Source
 from convcli.pictures.reading import read_header
 
 
-class Foreseen(NamedTuple):
-    """One output file.
+class OutputForecast(NamedTuple):
+    """An output file that a batch would write.
 
-    shape: of its maps.  bytes: of its pixels, alpha among them, before compression.
-    skipped: whether it is there already, and would be left as it is.
+    shape: of its maps.  bytes: of its pixels with alpha, before compression.
+    skipped: whether it exists already and would be skipped.
     """
 
     input: str
@@ -27,29 +26,25 @@ class Foreseen(NamedTuple):
     skipped: bool
 
 
-def foresee(batch: Batch, source: Source) -> list[Foreseen]:
-    """What would be made of one image; the later frames of a picture are taken to be as its first.
+def forecast_outputs(batch: Batch, source: Source) -> list[OutputForecast]:
+    """Return the files that would be written for one image; all frames are expected to be like the first.
 
-    Raises what reading the header and naming the outputs can raise.
+    Raises what reading the header raises, and what ``Batch.outputs`` raises.
     """
-    header = read_header(source)
-    found = []
-    for each in batch.expected(source, header):
-        output = each.plan.output
-        maps = (output.shape[0] // len(each.paths), *output.shape[1:])
-        size = prod(maps[1:]) * (maps[0] + output.alpha) * np.dtype(output.dtype).itemsize
-        skipped = batch.destination.skips(each.paths)
-        found += [
-            Foreseen(
-                input=source.name,
-                frame=each.frame.number,
-                output=str(path),
-                kernel=each.plan.request.name,
-                shape=maps,
-                dtype=str(output.dtype),
-                bytes=size,
-                skipped=skipped,
-            )
-            for path in each.paths
-        ]
-    return found
+    outputs = batch.outputs(source, read_header(source))
+    return [_forecast(batch, source, output, path) for output in outputs for path in output.paths]
+
+
+def _forecast(batch: Batch, source: Source, output: Output, path: Path) -> OutputForecast:
+    spec = output.plan.output
+    maps, rows, columns = spec.shape[0] // len(output.paths), *spec.shape[1:]
+    return OutputForecast(
+        input=source.name,
+        frame=output.frame.number,
+        output=str(path),
+        kernel=output.plan.request.name,
+        shape=(maps, rows, columns),
+        dtype=str(spec.dtype),
+        bytes=rows * columns * (maps + spec.alpha) * spec.dtype.itemsize,
+        skipped=batch.destination.skips(output.paths),
+    )

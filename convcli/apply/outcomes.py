@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from convcli.apply.filtering import FilteredImage
+from convcli.apply.outputs import Output
 from convcli.apply.pixels import MapStatistics
 from convcli.arrays import finite_or_none
 from convcli.errors import ConvcliError
@@ -82,12 +83,9 @@ class OutcomeBuilder:
             notes=_union(self._so_far.notes, image.notes),
         )
 
-    def add_outputs(self, frame: int, kernel: str, filtered: FilteredImage, files: dict[Path, slice]) -> None:
-        """Add the files that were written for a kernel and a frame, with the maps that each holds.
-
-        Warnings and notes go to the first of them.
-        """
-        first, *others = [self._record(frame, kernel, filtered, str(path), part) for path, part in files.items()]
+    def add_output(self, output: Output, filtered: FilteredImage) -> None:
+        """Add the files of an output that was written; warnings and notes go to the first of them."""
+        first, *others = [self._record(output, filtered, path, maps) for path, maps in output.files.items()]
         first = first._replace(warnings=filtered.warnings, notes=filtered.notes)
         self._so_far = self._so_far._replace(outputs=(*self._so_far.outputs, first, *others))
 
@@ -95,21 +93,21 @@ class OutcomeBuilder:
         """Return the outcome so far, with the error that ended it."""
         return self._so_far._replace(error=error, skipped=skipped)
 
-    def _record(self, frame: int, kernel: str, filtered: FilteredImage, name: str, part: slice) -> OutputRecord:
-        values, statistics = filtered.maps.values[part], MapStatistics.of_all(filtered.maps.statistics[part])
+    def _record(self, output: Output, filtered: FilteredImage, path: Path, maps: slice) -> OutputRecord:
+        values, statistics = filtered.maps.values[maps], MapStatistics.of_all(filtered.maps.statistics[maps])
         return OutputRecord(
             input=self._so_far.source.name,
-            frame=frame,
-            output=name,
-            kernel=kernel,
-            pads=filtered.plan.geometry.pads,
+            frame=output.frame.number,
+            output=str(path),
+            kernel=output.plan.request.name,
+            pads=output.plan.geometry.pads,
             shape=values.shape,
             dtype=str(values.dtype),
             minimum=finite_or_none(statistics.low),
             maximum=finite_or_none(statistics.high),
             clipped=statistics.clipped,
             milliseconds=self._lap(),
-            algorithm=filtered.plan.planned.algorithm,
+            algorithm=output.plan.planned.algorithm,
         )
 
     def _lap(self) -> float:

@@ -1,8 +1,9 @@
-"""What apply writes: how outputs are encoded, and the paths of the maps of an image."""
+"""The outputs of apply: how they are encoded, and the files that hold the maps of a frame."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+from convcli.apply.filtering import FilterPlan
 from convcli.errors import OptionError
 from convcli.files.output_names import Destination, unclear_format
 from convcli.files.templates import fields, safe_name
@@ -10,7 +11,7 @@ from convcli.pictures.formats import Format, format_of
 
 
 class Frame(NamedTuple):
-    """One frame of an image's file, numbered from 0 of ``total``."""
+    """One frame of an image file: its number, from 0, of ``total`` frames."""
 
     path: Path
     number: int = 0
@@ -28,10 +29,25 @@ class Encoding(NamedTuple):
     compression: int | None = None
 
 
-def encoding_of(destination: Destination, format: str | None = None, compression: int | None = None) -> Encoding:
-    """Return the encoding that a format's name asks for, or without one the extension of the output.
+class Output(NamedTuple):
+    """An output of a batch: what a kernel will make of a frame, and the files that will hold its maps."""
 
-    Raises OptionError for a name without an extension, an unknown format, or a level that the format does not have.
+    frame: Frame
+    plan: FilterPlan
+    paths: list[Path]
+
+    @property
+    def files(self) -> dict[Path, slice]:
+        """The maps that each file holds: all of them, or one."""
+        if len(self.paths) == 1:
+            return {self.paths[0]: slice(None)}
+        return {path: slice(number, number + 1) for number, path in enumerate(self.paths)}
+
+
+def encoding_of(destination: Destination, format: str | None = None, compression: int | None = None) -> Encoding:
+    """Return the encoding for the name of a format, or for the extension of the output if no format is named.
+
+    Raises OptionError for an output without an extension, an unknown format, or a level that the format does not have.
     """
     wanted = format or _named_extension(destination)
     found = format_of(wanted, "format" if format else "output")
@@ -54,10 +70,10 @@ def _named_extension(destination: Destination) -> str:
 def map_paths(destination: Destination, encoding: Encoding, frame: Frame, kernel: str, maps: int) -> list[Path]:
     """Return the paths of the files that hold a kernel's maps of a frame, in the order of the maps.
 
-    A gray or an RGB picture is one file, and so is ``.npy`` of any number of maps; otherwise each map has its own.
-    In a folder files are called ``{stem}.{kernel}.{ext}``, with ``.{frame}`` after the stem and ``.{map}`` after the
-    kernel where each has its own file; both are numbered from 0, with leading zeros.
-    Raises OptionError for a template that cannot be used, or that would give several files one name.
+    One map makes a gray picture and three make an RGB picture; any other number takes one file per map. ``.npy`` holds
+    any number. In a folder, files are called ``{stem}.{kernel}.{ext}``, with ``.{frame}`` after the stem if every frame
+    has its own file, and ``.{map}`` after the kernel if every map has; both count from 0, with leading zeros.
+    Raises OptionError for an invalid template, or for one that gives several files the same name.
     """
     files = 1 if encoding.format.is_array or maps in (1, 3) else maps
     default = f"{{stem}}{'.{frame}' * (frame.total > 1)}.{{kernel}}{'.{map}' * (files > 1)}.{{ext}}"
@@ -77,7 +93,7 @@ def map_paths(destination: Destination, encoding: Encoding, frame: Frame, kernel
 
 
 def _require_placeholders(destination: Destination, default: str, files: int, frames: int) -> None:
-    """Raise OptionError unless the names tell maps and frames apart that have a file each."""
+    """Raise OptionError if maps or frames have a file each and the template has no placeholder for them."""
     template = destination.full_template(default)
     if destination.is_stream:
         names, add_map = "'-' is one stream", "use `format` npy, which holds any count"

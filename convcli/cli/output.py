@@ -19,8 +19,7 @@ TERMS_SHOWN = 32
 
 # What one command shows is not imported for another: each is quick to start.
 if TYPE_CHECKING:
-    from convcli.apply.combining import Filter
-    from convcli.apply.dry_run import Foreseen
+    from convcli.apply.dry_run import OutputForecast
     from convcli.apply.filtering import FilteredImage
     from convcli.apply.outcomes import Outcome, OutputRecord
     from convcli.check.comparison import Comparison
@@ -77,23 +76,23 @@ def failure_in_words(source: "Source", error: "ConvcliError") -> str:
     return message if isinstance(error, OSError) else f"{source.name}: {message}"
 
 
-def show_foreseen(foreseen: "Collection[Foreseen]", *, as_json: bool) -> None:
-    """The outputs that would be made of one image."""
+def show_dry_run(outputs: "Collection[OutputForecast]", *, as_json: bool) -> None:
+    """Show the outputs that would be written for one image."""
     if as_json:
-        for each in foreseen:
+        for each in outputs:
             _show_json(each._asdict())
     else:
         from convcli.text import in_one_line
 
-        _show_lines(f"{in_one_line(_foreseen_in_words(each))}\n" for each in foreseen)
+        _show_lines(f"{in_one_line(_forecast_text(each))}\n" for each in outputs)
 
 
-def _foreseen_in_words(foreseen: "Foreseen") -> str:
+def _forecast_text(output: "OutputForecast") -> str:
     from convcli.files.memory import size_in_words
 
-    shape = "x".join(map(str, foreseen.shape))
-    size = size_in_words(foreseen.bytes)
-    return f"{foreseen.input} -> {foreseen.output}: {shape} {foreseen.dtype}, {size}{', skipped' * foreseen.skipped}"
+    shape = "x".join(map(str, output.shape))
+    size = size_in_words(output.bytes)
+    return f"{output.input} -> {output.output}: {shape} {output.dtype}, {size}{', skipped' * output.skipped}"
 
 
 def _say_record(record: "OutputRecord", talk: Talk) -> None:
@@ -182,11 +181,11 @@ def tell_loss(loss: float | None, talk: Talk) -> None:
         talk.tell("loss", f"J = {loss!r}")
 
 
-def preview_filtered(talk: Talk, request: "Filter", filtered: "FilteredImage") -> None:
+def preview_filtered(talk: Talk, filtered: "FilteredImage") -> None:
     """An image, a kernel and what it made of the image, as pictures."""
     from convcli.cli.text.preview import filtered_sights
 
-    _preview(filtered_sights(request, filtered), talk)
+    _preview(filtered_sights(filtered), talk)
 
 
 def preview_gradients(report: "GradientReport", talk: Talk) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from convcli.apply.batch import Batch
 from convcli.apply.concurrency import map_in_order
-from convcli.apply.dry_run import foresee
+from convcli.apply.dry_run import forecast_outputs
 from convcli.apply.outcomes import Outcome
 from convcli.cli import output as render
 from convcli.cli.options import Talk
@@ -93,12 +93,12 @@ def run_dry(batch: Batch, sources: Sequence[Source], talk: Talk, *, as_json: boo
     failed = outputs = size = 0
     for source in sources:
         try:
-            found = foresee(batch, source)
+            found = forecast_outputs(batch, source)
         except ConvcliError as error:
             say("error", render.failure_in_words(source, error))
             failed += 1
             continue
-        render.show_foreseen(found, as_json=as_json)
+        render.show_dry_run(found, as_json=as_json)
         outputs += sum(not each.skipped for each in found)
         size += sum(each.bytes for each in found if not each.skipped)
     talk.tell("dry run", f"{outputs} outputs, {size_in_words(size)} before compression; nothing was written")

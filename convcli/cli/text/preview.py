@@ -14,7 +14,6 @@ from rich.console import Console, RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from convcli.apply.combining import Filter
 from convcli.apply.filtering import FilteredImage
 from convcli.arrays import Array
 from convcli.cli.streams import is_terminal
@@ -24,11 +23,11 @@ from convcli.grad.report import GradientReport
 from convcli.text import in_one_line
 
 
-def filtered_sights(request: Filter, filtered: FilteredImage) -> list[Sight]:
-    """V, K and Z: the image, the kernel, or each that was combined, and what was made, as it was saved."""
+def filtered_sights(filtered: FilteredImage) -> list[Sight]:
+    """Return V, every K, and Z as it was saved."""
     return [
         photograph("V", filtered.image.pixels),
-        *(signed(f"K {in_one_line(one.name)}", one.convolution.weights) for one in request.requests),
+        *(signed(f"K {in_one_line(one.name)}", one.convolution.weights) for one in filtered.plan.request.requests),
         photograph("Z", filtered.maps.values),
     ]
 
