@@ -1,5 +1,6 @@
 """Array types for signatures, and the conversion of arrays: what is accepted, and the type to compute in."""
 
+from collections.abc import Iterable, Iterator
 from math import isfinite, isnan
 from typing import Any
 
@@ -89,6 +90,13 @@ def planes_of(tensor: Array) -> Array:
 def finite_or_none(number: float | None) -> float | None:
     """Return the number, or None for NaN and infinity, which JSON cannot hold."""
     return number if number is not None and isfinite(number) else None
+
+
+def chunks(ranges: Iterable[range], length: int) -> Iterator[range]:
+    """Cut ranges into parts of at most this length."""
+    for whole in ranges:
+        for start in range(whole.start, whole.stop, length):
+            yield range(start, min(start + length, whole.stop))
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

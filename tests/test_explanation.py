@@ -1,4 +1,4 @@
-"""Each sum that is shown is the number that conv2d and conv2d_grad return, and its terms are what they say."""
+"""Each explained sum equals the number that conv2d or conv2d_grad returns, and its terms are right."""
 
 import json
 
@@ -8,12 +8,13 @@ from support import reference
 from support.geometries import CASES, FILLS, Case, integers
 
 from convcli import conv2d, conv2d_grad
+from convcli.arrays import chunks
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
-from convcli.explain.explanation import OF, cut, ends, explain, explanation_to_json, parse_at
+from convcli.explain.explanation import OF, explain, explanation_to_json, first_and_last, parse_at
 from convcli.files.json_writing import json_document
 
-PLACES = 25
+SAMPLE = 25
 TILED = [
     Case(f"tiled-{edge}", (1, 4, 7, 8), (6, 3, 2, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge=edge)
     for edge in FILLS
@@ -21,7 +22,7 @@ TILED = [
 
 
 def prepared(case, *, plane=False, flip=False, bias=None):
-    """The convolution of one image of a case, V, G, and the numbers that it explains by the name of their tensor."""
+    """Return the convolution of one image of a case, V, G, and the tensors that are explained, by name."""
     groups = 1 if plane else case.groups
     V, K = integers(case.V[1:], seed=1), integers(case.K[-2:] if plane else case.K, seed=2)
     options = case.options | {"groups": groups, "flip": flip}
@@ -31,52 +32,52 @@ def prepared(case, *, plane=False, flip=False, bias=None):
     return convolution, V, G, {"output": conv2d(V, K, bias, **options), **vars(gradients)}
 
 
-def some_places(shape):
+def some_indices(shape):
     every = list(np.ndindex(*shape))
-    chosen = np.random.default_rng(0).permutation(len(every))[:PLACES]
+    chosen = np.random.default_rng(0).permutation(len(every))[:SAMPLE]
     return [every[number] for number in chosen]
 
 
 def assert_explained(convolution, V, G, tensors):
     for of, tensor in tensors.items():
-        for at in some_places(tensor.shape):
+        for at in some_indices(tensor.shape):
             assert explain(convolution, V, G, of, at).total == tensor[at], (of, at)
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["correlation", "convolution"])
 @pytest.mark.parametrize("case", [*CASES, *TILED], ids=str)
-def test_banks(case, flip):
+def test_every_sum_of_a_bank(case, flip):
     assert_explained(*prepared(case, flip=flip, bias=integers(case.K[:1], seed=4)))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_planes(case):
+def test_every_sum_of_a_2d_kernel(case):
     assert_explained(*prepared(case, plane=True, bias=np.array(2.5)))
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (3, 4, 6)], ids=["number", "one a channel", "untied"])
-def test_biases(shape):
+@pytest.mark.parametrize("shape", [(), (3,), (3, 4, 6)], ids=["number", "one per channel", "untied"])
+def test_every_shape_of_bias(shape):
     case = Case("plain", (1, 2, 5, 7), (3, 2, 2, 2))
     assert_explained(*prepared(case, bias=integers(shape, seed=4)))
 
 
 @pytest.mark.parametrize("edge", FILLS)
-def test_terms_say_where_pixels_come_from(edge):
+def test_terms_name_the_source_of_each_pixel(edge):
     convolution, V, G, tensors = prepared(Case("padded", (1, 2, 4, 5), (3, 2, 3, 2), pads=(3, 2, 2, 4), edge=edge))
     padded = reference.padded(V, (3, 2, 2, 4), edge)
-    for at in some_places(tensors["output"].shape):
+    for at in some_indices(tensors["output"].shape):
         found = explain(convolution, V, G, "output", at)
-        pixels, weights = found.terms(range(found.size)).factors
-        assert np.array_equal(pixels.values, padded[tuple(pixels.places.T)])
-        assert np.array_equal(weights.values, convolution.convolution.weights[tuple(weights.places.T)])
-        sources, in_pads = pixels.pixels
+        pixels, weights = found.terms().factors
+        assert np.array_equal(pixels.values, padded[tuple(pixels.at.T)])
+        assert np.array_equal(weights.values, convolution.convolution.weights[tuple(weights.at.T)])
+        sources = pixels.pixels.sources
         known = sources[:, 0] >= 0
         assert np.array_equal(pixels.values[known], V[tuple(sources[known].T)])
-        inside = (pixels.places[:, 1:] >= (3, 2)).all(axis=1) & (pixels.places[:, 1:] < (7, 7)).all(axis=1)
-        assert np.array_equal(in_pads, ~inside)
+        inside = (pixels.at[:, 1:] >= (3, 2)).all(axis=1) & (pixels.at[:, 1:] < (7, 7)).all(axis=1)
+        assert np.array_equal(pixels.pixels.in_pads, ~inside)
 
 
-def test_a_pixel_says_where_it_stands_in_the_padded_input():
+def test_an_input_gradient_names_the_copies_of_its_pixel():
     convolution, V, G, _ = prepared(Case("wrap", (1, 2, 3, 4), (3, 2, 2, 2), pads=(3, 1, 0, 2), edge="wrap"))
     assert explain(convolution, V, G, "input", (1, 0, 1)).padded == ((0, 3, 6), (1, 5))
 
@@ -87,7 +88,7 @@ def test_a_pixel_that_no_window_reads_has_an_empty_sum():
     assert (found.size, found.total) == (0, 0)
 
 
-def test_equations_hold_numbers_for_letters():
+def test_equations_replace_letters_by_numbers():
     case = Case("grouped", (1, 4, 7, 9), (6, 2, 2, 3), (2, 1), (1, 0, 2, 2), (2, 3), groups=2, edge="reflect")
     convolution, V, G, _ = prepared(case, flip=True, bias=integers((6,), seed=4))
     grouping = " (i and l in one group, l counted within it)"
@@ -103,17 +104,17 @@ def test_equations_hold_numbers_for_letters():
     assert {key: explain(convolution, V, G, *key).equation for key in equations} == equations
 
 
-def test_long_sums_show_their_ends():
-    assert ends(5, 4) == (range(2), range(3, 5))
-    assert ends(4, 4) == (range(4),)
-    assert ends(0, 4) == (range(0),)
-    assert list(cut(ends(9, 8), 3)) == [range(3), range(3, 4), range(5, 8), range(8, 9)]
+def test_long_sums_are_cut_to_their_first_and_last_terms():
+    assert first_and_last(5, 4) == (range(2), range(3, 5))
+    assert first_and_last(4, 4) == (range(4),)
+    assert first_and_last(0, 4) == (range(0),)
+    assert list(chunks(first_and_last(9, 8), 3)) == [range(3), range(3, 4), range(5, 8), range(8, 9)]
 
 
 def test_json_holds_every_number_of_a_term():
     convolution, V, G, _ = prepared(Case("row", (1, 1, 1, 3), (1, 1, 1, 2), pads=(0, 0, 1, 0), edge="replicate"))
     found = explain(convolution, V, G, "kernel", (0, 0, 0, 1))
-    document = json.loads("".join(json_document(explanation_to_json(found, ends(found.size, 2)))))
+    document = json.loads("".join(json_document(explanation_to_json(found, first_and_last(found.size, 2)))))
     assert document == {
         "convcli": 1,
         "of": "kernel",
@@ -152,7 +153,7 @@ def test_json_holds_every_number_of_a_term():
         ("loss", (), OptionError, r"^of: expected output, kernel, input or bias, given 'loss'$"),
     ],
 )
-def test_places_that_are_not_there(of, at, error, message):
+def test_indices_that_the_tensor_does_not_have_are_refused(of, at, error, message):
     convolution, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
     with pytest.raises(error, match=message):
         explain(convolution, V, G, of, at)
@@ -173,16 +174,16 @@ def test_a_batch_is_refused():
 @pytest.mark.parametrize(
     ("values", "total"), [([np.inf, 1], np.inf), ([np.inf, -np.inf], np.nan), ([1e308, 1e308], np.inf)]
 )
-def test_sums_that_are_not_finite(values, total):
+def test_sums_that_are_not_finite_are_shown_but_not_as_json(values, total):
     V = np.array([[values]], float)
     convolution = Convolution.of(np.ones((1, 2))).at(V.shape, np.float64)
     found = explain(convolution, V, None, "output", (0, 0, 0))
     assert np.array_equal([found.total], [total], equal_nan=True)
     with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot hold: leave `json` out$"):
-        explanation_to_json(found, ends(found.size, 2))
+        explanation_to_json(found, first_and_last(found.size, 2))
 
 
-def test_parse_at():
+def test_an_index_is_parsed_from_text():
     assert [parse_at(text) for text in ("", "3", " 1, 2,0")] == [(), (3,), (1, 2, 0)]
     with pytest.raises(GeometryError, match=r"^at: expected integers as in I,J,K, given '1,x'$"):
         parse_at("1,x")

@@ -193,7 +193,7 @@ def _definition(prepared: Prepared, V: Array, every: bool, execution: Execution)
     errors, scale = [], 0.0
     for place in places:
         found = explain(prepared, V, None, "output", place)
-        magnitude = float(np.abs(found.terms(range(found.size)).products).sum()) + abs(found.bias or 0)
+        magnitude = float(np.abs(found.terms().products).sum()) + abs(found.bias or 0)
         errors.append(abs(float(Z[place]) - found.total))
         scale = max(scale, magnitude)
     return _worst("output", "the definition, term by term", places, Z.size, np.array(errors), scale)

@@ -121,9 +121,9 @@ def show_forecast(found: "Forecast", talk: Talk, *, as_json: bool) -> None:
 
 def show_explanation(found: "Explanation", edge: "EdgeFill", *, every: bool, as_json: bool) -> None:
     """A sum: its terms, or the first and last of them."""
-    from convcli.explain.explanation import ends, explanation_to_json
+    from convcli.explain.explanation import explanation_to_json, first_and_last
 
-    spans = ends(found.size, found.size if every else TERMS_SHOWN)
+    spans = first_and_last(found.size, found.size if every else TERMS_SHOWN)
     if as_json:
         _show_json(explanation_to_json(found, spans))
     else:

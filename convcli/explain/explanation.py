@@ -1,24 +1,25 @@
-"""The very sum behind one number of Z, dK, dV or db, term by term, from the definition.
+"""The exact sum behind one number of Z, dK, dV or db, term by term, from the definition.
 
-Each is a sum of products over the indices i, l, j, k, m, n, of which its own place holds some and the sum runs over
-the rest:
+Each number is a sum of products over the indices i, l, j, k, m, n. The number's own index fixes some of them; the sum
+runs over the others:
 
-    Z   holds i, j, k         runs over l, m, n                                               V' * K
-    dK  holds i, l, m, n      runs over j, k                                                  G * V'
-    dV  holds l               runs over i, and the (j, m) and (k, n) that read its pixel      G * K
-    db  holds some of i, j, k and runs over the rest                                          G
+          fixed               runs over                                              products
+    Z     i, j, k             l, m, n                                                V' * K
+    dK    i, l, m, n          j, k                                                   G * V'
+    dV    l                   i, and the (j, m) and (k, n) that read the pixel       G * K
+    db    some of i, j, k     the others                                             G
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass, field
 from math import fsum
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, IntArray, real_array
+from convcli.arrays import Array, IntArray, chunks, real_array
 from convcli.convolution.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
 from convcli.convolution.operands import upstream_blocks
 from convcli.convolution.prepared import Convolution, Prepared
@@ -33,29 +34,55 @@ from convcli.text import choice, integer
 
 OF = tuple(SYMBOLS)
 
-# Terms whose indices are held as arrays at once.
-CHUNK = 1 << 16
-
-Padded = tuple[tuple[int, ...], tuple[int, ...]]
+# The most terms whose factors are arrays at once.
+TERMS_AT_ONCE = 1 << 16
 
 
-class Explanation(NamedTuple):
-    """One number as a sum.
+class PaddedPlaces(NamedTuple):
+    """The padded rows and columns that hold a pixel: itself, and its copies in the padding."""
 
-    of: a name in OF.  at: its place.  formula: in letters.  equation: the same with the numbers of this place.
-    size: how many terms there are; ``terms`` gives some by their ordinals.  bias: what is added to them, or None.
-    padded: for dV, the padded rows and columns where the pixel stands, itself and its copies; else None.
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One number of Z, dK, dV or db as the sum of its terms.
+
+    Attributes
+    ----------
+    of
+        The tensor: ``output``, or the gradient of ``kernel``, ``input`` or ``bias``.
+    at
+        The index of the number in its tensor.
+    formula, equation
+        The sum in letters, and with numbers for the letters of this index.
+    bias
+        The number that is added to the terms; None if there is none.
+    total
+        The number itself.
+    padded
+        For dV, the padded rows and columns that hold the pixel; otherwise None.
     """
 
     of: str
     at: tuple[int, ...]
     formula: str
     equation: str
-    size: int
-    terms: Callable[[range], Terms]
-    total: float
     bias: float | None
-    padded: Padded | None
+    total: float
+    padded: PaddedPlaces | None
+    _sum: Sum = field(repr=False)
+    _tensors: Tensors = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """The number of terms."""
+        return self._sum.size
+
+    def terms(self, numbers: range | None = None) -> Terms:
+        """Return the terms with these numbers, from 0 to ``size`` - 1; by default all of them."""
+        return self._tensors.terms(self._sum, range(self.size) if numbers is None else numbers)
 
 
 def conv2d_explain(
@@ -114,47 +141,48 @@ def conv2d_explain(
 
 
 def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
-    """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``, as ``of`` says (a name in OF).
+    """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``.
 
-    V: ``(C_in, H, W)``.  G: shaped like Z; only Z is explained without one.
-    Raises GeometryError for a place that the tensor does not have, OptionError for another name.
+    V: ``(C_in, H, W)``.  G: the shape of Z; None is enough for Z.  of: the tensor, a name in OF.
+    Raises GeometryError if the tensor has no such index, OptionError for another name.
     """
     choice("of", of, OF)
     if V.ndim != 3:
         raise GeometryError(f"input V: expected shape (C_in, H, W), given {V.shape}")
     if G is not None:
         G = upstream_blocks(G, prepared.geometry).reshape(prepared.geometry.output_shape)
-    _require_place(of, at, _shape_of(of, prepared), prepared.convolution.weights.ndim)
+    _require_index(of, at, _shape_of(of, prepared), prepared.convolution.weights.ndim)
     tensors = Tensors(prepared, V, G)
-    words = _SUMS[of](tensors, prepared, at)
-    terms = partial(tensors.terms, words.sum)
-    total = _total(terms, words.sum.size, words.bias or 0.0)
-    return Explanation(of, at, words.formula, words.equation, words.sum.size, terms, total, words.bias, words.padded)
+    derivation = _DERIVATIONS[of](tensors, at)
+    return Explanation(
+        of=of,
+        at=at,
+        formula=derivation.formula,
+        equation=derivation.equation,
+        bias=derivation.bias,
+        total=_total(tensors, derivation.sum, derivation.bias or 0.0),
+        padded=derivation.padded,
+        _sum=derivation.sum,
+        _tensors=tensors,
+    )
 
 
 def parse_at(text: str) -> tuple[int, ...]:
-    """A place from ``I,J,K``; an empty text is the place of a single number."""
+    """Return the index that ``I,J,K`` stands for; empty text stands for the index of a single number."""
     try:
         return tuple(integer(part) for part in text.split(",")) if text.strip() else ()
     except ValueError:
         raise GeometryError(f"expected integers as in I,J,K, given {text!r}", option="at") from None
 
 
-def ends(size: int, shown: int) -> tuple[range, ...]:
-    """The ordinals of all terms, or where they are more than ``shown``, of the first and the last of them."""
-    half = shown // 2
-    return (range(size),) if size <= shown else (range(shown - half), range(size - half, size))
+def first_and_last(size: int, most: int) -> tuple[range, ...]:
+    """Return the range of all terms, or if there are more than ``most``, the ranges of the first and the last terms."""
+    half = most // 2
+    return (range(size),) if size <= most else (range(most - half), range(size - half, size))
 
 
-def cut(spans: Iterable[range], length: int) -> Iterator[range]:
-    """The same ordinals, so many at a time at most."""
-    for span in spans:
-        for start in range(span.start, span.stop, length):
-            yield range(start, min(start + length, span.stop))
-
-
-def explanation_to_json(explanation: Explanation, spans: Sequence[range]) -> dict[str, Any]:
-    """Return the members of a JSON document, with the terms in these ranges.
+def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dict[str, Any]:
+    """Return the members of a JSON document. shown: the numbers of the terms in it.
 
     Raises OptionError if the sum is not finite.
     """
@@ -165,35 +193,35 @@ def explanation_to_json(explanation: Explanation, spans: Sequence[range]) -> dic
         "at": explanation.at,
         "formula": explanation.formula,
         "equation": explanation.equation,
-        "terms": _terms_to_json(explanation, spans),
-        "omitted": explanation.size - sum(map(len, spans)),
+        "terms": _terms_to_json(explanation, shown),
+        "omitted": explanation.size - sum(map(len, shown)),
         "bias": explanation.bias,
-        "padded": explanation.padded and dict(zip(("rows", "columns"), explanation.padded, strict=True)),
+        "padded": explanation.padded and explanation.padded._asdict(),
         "sum": explanation.total,
     }
 
 
-def _terms_to_json(explanation: Explanation, spans: Iterable[range]) -> Iterator[list[dict[str, Any]]]:
-    """Yield a part with each term, computing many terms at once."""
-    for span in cut(spans, CHUNK):
-        terms = explanation.terms(span)
-        for number, product in enumerate(terms.products.tolist()):
-            yield [_term_to_json(terms, number, product)]
+def _terms_to_json(explanation: Explanation, shown: Sequence[range]) -> Iterator[list[dict[str, Any]]]:
+    """Yield a list for each term, so that each takes a line."""
+    for numbers in chunks(shown, TERMS_AT_ONCE):
+        terms = explanation.terms(numbers)
+        for position, product in enumerate(terms.products.tolist()):
+            yield [_term_to_json(terms, position, product)]
 
 
-def _term_to_json(terms: Terms, number: int, product: float) -> dict[str, Any]:
-    indices = {letter: int(values[number]) for letter, values in terms.indices.items()}
-    factors = {factor.symbol: _factor_to_json(factor, number) for factor in terms.factors}
+def _term_to_json(terms: Terms, position: int, product: float) -> dict[str, Any]:
+    indices = {letter: int(values[position]) for letter, values in terms.indices.items()}
+    factors = {factor.symbol: _factor_to_json(factor, position) for factor in terms.factors}
     return {"indices": indices, **factors, "product": product}
 
 
-def _factor_to_json(factor: Factor, number: int) -> dict[str, Any]:
-    found = {"at": factor.places[number].tolist(), "value": float(factor.values[number])}
+def _factor_to_json(factor: Factor, position: int) -> dict[str, Any]:
+    members = {"at": factor.at[position].tolist(), "value": float(factor.values[position])}
     if factor.pixels is None:
-        return found
-    pixel = factor.pixels.sources[number].tolist()
-    in_pads = bool(factor.pixels.in_pads[number])
-    return {**found, "from": None if OUTSIDE in pixel else pixel, "padding": in_pads}
+        return members
+    source = factor.pixels.sources[position].tolist()
+    in_pads = bool(factor.pixels.in_pads[position])
+    return {**members, "from": None if OUTSIDE in source else source, "padding": in_pads}
 
 
 def _shape_of(of: str, prepared: Prepared) -> tuple[int, ...]:
@@ -206,27 +234,25 @@ def _shape_of(of: str, prepared: Prepared) -> tuple[int, ...]:
     return shapes[of]
 
 
-def _require_place(of: str, at: tuple[int, ...], shape: tuple[int, ...], K_rank: int) -> None:
+def _require_index(of: str, at: tuple[int, ...], shape: tuple[int, ...], kernel_rank: int) -> None:
     if len(at) != len(shape) or not all(0 <= index < size for index, size in zip(at, shape, strict=True)):
-        ends = [",".join(map(str, place)) for place in ([0] * len(shape), [size - 1 for size in shape])]
-        expected = f"{','.join(_letters(of, shape, K_rank))} from {' to '.join(ends)}" if shape else "nothing"
+        ends = [",".join(map(str, index)) for index in ([0] * len(shape), [size - 1 for size in shape])]
+        expected = f"{','.join(_letters(of, shape, kernel_rank))} from {' to '.join(ends)}" if shape else "nothing"
         given = ",".join(map(str, at)) or "nothing"
         raise GeometryError(f"{SYMBOLS[of]} has shape {shape}: expected {expected}, given {given}", option="at")
 
 
-def _letters(of: str, shape: tuple[int, ...], K_rank: int) -> list[str]:
-    if of != "output":
-        return index_letters(of, len(shape))
-    return list(output_letters(K_rank))
+def _letters(of: str, shape: tuple[int, ...], kernel_rank: int) -> list[str]:
+    return list(output_letters(kernel_rank)) if of == "output" else index_letters(of, len(shape))
 
 
-def _total(terms: Callable[[range], Terms], size: int, bias: float) -> float:
-    spans = cut([range(size)], CHUNK)
-    return _added([*(_added(terms(span).products.tolist()) for span in spans), bias])
+def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:
+    products = (tensors.terms(sum_, numbers).products for numbers in chunks([range(sum_.size)], TERMS_AT_ONCE))
+    return _exact_sum([*(_exact_sum(part.tolist()) for part in products), bias])
 
 
-def _added(numbers: Iterable[float]) -> float:
-    """Rounded once; as floats add up where they are not finite."""
+def _exact_sum(numbers: Iterable[float]) -> float:
+    """Return the sum, rounded once; if it is not finite, what float addition gives."""
     try:
         return fsum(numbers)
     # Infinities, or a sum beyond the largest float.
@@ -234,81 +260,87 @@ def _added(numbers: Iterable[float]) -> float:
         return sum(map(float, numbers))
 
 
-class _Words(NamedTuple):
-    """A sum, and what is said of it."""
+class _Derivation(NamedTuple):
+    """The sum behind a number, its formula in letters and in numbers, and what else is said of it."""
 
     sum: Sum
     formula: str
     equation: str
     bias: float | None = None
-    padded: Padded | None = None
+    padded: PaddedPlaces | None = None
 
 
-def _of_output(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
-    geometry, bias = tensors.geometry, prepared.convolution.bias
-    place = dict(zip(tensors.output_letters, at, strict=True))
+def _output(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
+    geometry, bias = tensors.geometry, tensors.prepared.convolution.bias
+    index = dict(zip(tensors.output_letters, at, strict=True))
     extents = {"l": geometry.in_channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
-    sum_ = Sum("VK", place, _axes(extents, place))
-    formula = Formulas.of(prepared).output(None if bias is None else bias.ndim)
-    added = None if bias is None else float(bias[at[: bias.ndim]])
-    return _Words(sum_, formula, _filled(formula, geometry, place), added)
+    formula = Formulas.of(tensors.prepared).output(None if bias is None else bias.ndim)
+    return _Derivation(
+        sum=Sum("VK", index, _axes(extents, index)),
+        formula=formula,
+        equation=_with_numbers(formula, geometry, index),
+        bias=None if bias is None else float(bias[at[: bias.ndim]]),
+    )
 
 
-def _of_kernel(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
+def _kernel(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
     geometry = tensors.geometry
-    place = dict(zip(index_letters("kernel", len(at)), at, strict=True))
-    rows = np.arange(place.get("p", 0), geometry.rows.output, geometry.tiling[0])
-    columns = np.arange(place.get("q", 0), geometry.columns.output, geometry.tiling[1])
-    channels = _axes({"l": len(tensors.V)}, place)
-    fixed = {letter: index for letter, index in place.items() if letter not in "pq"}
+    index = dict(zip(index_letters("kernel", len(at)), at, strict=True))
+    rows = np.arange(index.get("p", 0), geometry.rows.output, geometry.tiling[0])
+    columns = np.arange(index.get("q", 0), geometry.columns.output, geometry.tiling[1])
+    channels = _axes({"l": len(tensors.V)}, index)
+    fixed = {letter: number for letter, number in index.items() if letter not in "pq"}
+    formula = Formulas.of(tensors.prepared).gradient("kernel", len(at))
     sum_ = Sum("GV", fixed, (*channels, {"j": rows}, {"k": columns}))
-    formula = Formulas.of(prepared).gradient("kernel", len(at))
-    return _Words(sum_, formula, _filled(formula, geometry, place))
+    return _Derivation(sum_, formula, _with_numbers(formula, geometry, index))
 
 
-def _of_input(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
+def _input(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
     geometry, (channel, row, column) = tensors.geometry, at
     group, within = divmod(channel, geometry.in_channels)
-    place = {"l": channel if tensors.is_plane else within}
+    index = {"l": channel if tensors.is_plane else within}
     outputs = {"i": group * geometry.out_channels + np.arange(geometry.out_channels)}
     reads = dict(zip("jm", tensors.reads(0, row), strict=True)), dict(zip("kn", tensors.reads(1, column), strict=True))
-    sum_ = Sum("GK", place, reads if tensors.is_plane else (outputs, *reads))
-    padded = tensors.copies(0, row), tensors.copies(1, column)
-    formulas = Formulas.of(prepared)
-    known: dict[str, int | str] = {**place, "a": _either(padded[0]), "c": _either(padded[1])}
-    equation = f"dV[{channel},{row},{column}] = {_filled(formulas.input_sum, geometry, known)}"
-    return _Words(sum_, formulas.gradient("input", len(at)), equation, padded=padded)
+    padded = PaddedPlaces(tensors.copies(0, row), tensors.copies(1, column))
+    formulas = Formulas.of(tensors.prepared)
+    known: dict[str, int | str] = {
+        **index,
+        "a": " or ".join(map(str, padded.rows)),
+        "c": " or ".join(map(str, padded.columns)),
+    }
+    return _Derivation(
+        sum=Sum("GK", index, reads if tensors.is_plane else (outputs, *reads)),
+        formula=formulas.gradient("input", len(at)),
+        equation=f"dV[{channel},{row},{column}] = {_with_numbers(formulas.input_sum, geometry, known)}",
+        padded=padded,
+    )
 
 
-def _of_bias(tensors: Tensors, prepared: Prepared, at: tuple[int, ...]) -> _Words:
+def _bias(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
     geometry, letters = tensors.geometry, tensors.output_letters
-    place = dict(zip(letters, at, strict=False))
-    sum_ = Sum("G", place, _axes(dict(zip(letters, geometry.output_shape, strict=True)), place))
-    formula = Formulas.of(prepared).gradient("bias", len(at))
-    return _Words(sum_, formula, _filled(formula, geometry, place))
+    index = dict(zip(letters, at, strict=False))
+    extents = dict(zip(letters, geometry.output_shape, strict=True))
+    formula = Formulas.of(tensors.prepared).gradient("bias", len(at))
+    return _Derivation(Sum("G", index, _axes(extents, index)), formula, _with_numbers(formula, geometry, index))
 
 
-_SUMS: dict[str, Callable[[Tensors, Prepared, tuple[int, ...]], _Words]] = {
-    "output": _of_output,
-    "kernel": _of_kernel,
-    "input": _of_input,
-    "bias": _of_bias,
+_DERIVATIONS: dict[str, Callable[[Tensors, tuple[int, ...]], _Derivation]] = {
+    "output": _output,
+    "kernel": _kernel,
+    "input": _input,
+    "bias": _bias,
 }
 
 
-def _axes(extents: Mapping[str, int], place: Mapping[str, int]) -> tuple[dict[str, IntArray], ...]:
-    """An axis for each index that a place does not hold."""
-    return tuple({letter: np.arange(extent)} for letter, extent in extents.items() if letter not in place)
+def _axes(extents: Mapping[str, int], fixed: Mapping[str, int]) -> tuple[dict[str, IntArray], ...]:
+    """Return an axis for each letter that is not fixed."""
+    return tuple({letter: np.arange(extent)} for letter, extent in extents.items() if letter not in fixed)
 
 
-def _filled(formula: str, geometry: Geometry, place: Mapping[str, int | str]) -> str:
-    """The formula with numbers for letters, but for those that the sum runs over."""
+def _with_numbers(formula: str, geometry: Geometry, index: Mapping[str, int | str]) -> str:
+    """Return the formula with numbers for all letters except those that the sum runs over."""
     y, x = geometry.rows, geometry.columns
     known: dict[str, int | str] = {"sy": y.stride, "sx": x.stride, "dy": y.dilation, "dx": x.dilation}
-    known |= {"kh": y.taps, "kw": x.taps, "tr": geometry.tiling[0], "tc": geometry.tiling[1], **place}
+    known |= {"kh": y.taps, "kw": x.taps, "tr": geometry.tiling[0], "tc": geometry.tiling[1], **index}
     sum_, grouping, _ = formula.partition(GROUPING)
     return re.sub(r"\b[a-z]{1,2}\b", lambda match: str(known.get(match[0], match[0])), sum_) + grouping
-
-
-def _either(numbers: Iterable[int]) -> str:
-    return " or ".join(map(str, numbers))

@@ -1,8 +1,8 @@
-"""Terms of the definition's sums: what the indices i, l, j, k, m, n lead to in G, V' and K.
+"""The terms of the definition's sums: products of numbers of G, V' and K, which their indices select.
 
     G[i,j,k]      V'[l, j*sy + m*dy, k*sx + n*dx]      K[i,l,m,n]
 
-A 2-D kernel has no i: what it makes of channel l is channel l.
+A 2-D kernel has no index i: it maps channel l to channel l.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,10 @@ Indices = Mapping[str, IntArray]
 
 
 class Pixels(NamedTuple):
-    """Where padded pixels come from.
+    """The origins of padded pixels.
 
-    sources: the indices of the pixel of V that stands there, or OUTSIDE, ``(terms, 3)``.  in_pads: ``(terms,)``.
+    sources: ``(terms, 3)``, the index in V of the pixel that each of them holds; OUTSIDE for a constant.
+    in_pads: ``(terms,)``, whether it lies in the padding.
     """
 
     sources: IntArray
@@ -31,36 +32,38 @@ class Pixels(NamedTuple):
 
 
 class Factor(NamedTuple):
-    """One factor of some terms.
+    """One factor of each of some terms.
 
-    symbol: ``V'``, ``K`` or ``G``.  places: its indices, ``(terms, rank)``.  values: ``(terms,)``, float64.
-    pixels: for V', where they come from; else None.
+    symbol: ``V'``, ``K`` or ``G``.  at: ``(terms, rank)``, its indices.  values: ``(terms,)``, float64.
+    pixels: for V', the origins of the pixels; otherwise None.
     """
 
     symbol: str
-    places: IntArray
+    at: IntArray
     values: FloatArray
     pixels: Pixels | None = None
 
 
 class Terms(NamedTuple):
-    """Some terms of a sum: the values of the indices that it runs over, and the factors."""
+    """Some terms of a sum: the values of the indices that the sum runs over, and the factors."""
 
     indices: Indices
     factors: tuple[Factor, ...]
 
     @property
     def products(self) -> FloatArray:
-        """One for each term."""
+        """The product of each term's factors."""
         with np.errstate(over="ignore", invalid="ignore"):
             product: FloatArray = np.prod([factor.values for factor in self.factors], axis=0)
         return product
 
 
 class Sum(NamedTuple):
-    """What is multiplied (letters of V, K and G), indices that are fixed, and axes along which the others run.
+    """A sum of products.
 
-    Along one axis several indices may run together. Terms are counted in row-major order of the axes.
+    factors: the letters of the tensors that are multiplied: V, K, G.  fixed: the indices that do not run.
+    axes: the axes that the sum runs over; several indices may run together along one axis. Terms are numbered in
+    row-major order of the axes.
     """
 
     factors: str
@@ -74,29 +77,32 @@ class Sum(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many terms there are."""
+        """The number of terms."""
         return prod(self.shape)
 
     @property
-    def running(self) -> list[str]:
+    def letters(self) -> list[str]:
         """The indices that the sum runs over."""
         return [letter for axis in self.axes for letter in axis]
 
-    def indices(self, ordinals: IntArray) -> dict[str, IntArray]:
-        """Every index of these terms, the fixed ones too."""
-        places = np.unravel_index(ordinals, self.shape) if self.axes else ()
-        found = {letter: np.full(len(ordinals), value) for letter, value in self.fixed.items()}
-        for axis, place in zip(self.axes, places, strict=True):
-            found |= {letter: values[place] for letter, values in axis.items()}
-        return found
+    def indices(self, numbers: IntArray) -> dict[str, IntArray]:
+        """Return all indices of the terms with these numbers, the fixed ones included."""
+        steps = np.unravel_index(numbers, self.shape) if self.axes else ()
+        indices = {letter: np.full(len(numbers), value) for letter, value in self.fixed.items()}
+        for axis, step in zip(self.axes, steps, strict=True):
+            indices |= {letter: values[step] for letter, values in axis.items()}
+        return indices
 
 
 class Tensors:
-    """V ``(C_in, H, W)``, K as given, and G shaped like Z, or None where no term holds one."""
+    """The tensors that the factors of terms come from.
+
+    V: ``(C_in, H, W)``.  G: the shape of Z; None if no term holds it.
+    """
 
     def __init__(self, prepared: Prepared, V: Array, G: Array | None) -> None:
-        self.V, self.K, self.G, self.geometry = V, prepared.convolution.weights, G, prepared.geometry
-        self._flip = prepared.convolution.options.flip
+        self.prepared, self.geometry, self.K = prepared, prepared.geometry, prepared.convolution.weights
+        self.V, self.G = V, G
 
     @property
     def is_plane(self) -> bool:
@@ -108,22 +114,22 @@ class Tensors:
         """The indices of Z and G."""
         return output_letters(self.K.ndim)
 
-    def terms(self, sum_: Sum, ordinals: range) -> Terms:
-        """The terms of a sum that have these ordinals."""
-        indices = sum_.indices(np.arange(ordinals.start, ordinals.stop))
-        find = {"V": self._pixels, "K": self._weights, "G": self._upstream}
-        found = tuple(find[letter](indices) for letter in sum_.factors)
-        return Terms({letter: indices[letter] for letter in sum_.running}, found)
+    def terms(self, sum_: Sum, numbers: range) -> Terms:
+        """Return the terms of a sum with these numbers."""
+        indices = sum_.indices(np.arange(numbers.start, numbers.stop))
+        factor = {"V": self._pixels, "K": self._weights, "G": self._upstream}
+        factors = tuple(factor[letter](indices) for letter in sum_.factors)
+        return Terms({letter: indices[letter] for letter in sum_.letters}, factors)
 
     def reads(self, axis: int, pixel: int) -> tuple[IntArray, IntArray]:
-        """The (output, tap) pairs that read an input row (axis 0) or column (axis 1), itself or a copy."""
+        """Return the outputs and taps that read an input row (axis 0) or column (axis 1), itself or a copy of it."""
         side = self._axes[axis]
         output, tap = np.indices((side.output, side.taps)).reshape(2, -1)
-        found = self._source(side, self._read(side, output, tap)) == pixel
-        return output[found], tap[found]
+        reading = self._source(side, self._read(side, output, tap)) == pixel
+        return output[reading], tap[reading]
 
     def copies(self, axis: int, pixel: int) -> tuple[int, ...]:
-        """The padded rows (axis 0) or columns (axis 1) that hold an input row or column."""
+        """Return the padded rows (axis 0) or columns (axis 1) that hold an input row or column."""
         side = self._axes[axis]
         return tuple(np.flatnonzero(self._source(side, np.arange(side.padded)) == pixel).tolist())
 
@@ -144,15 +150,16 @@ class Tensors:
         return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(held, in_pads))
 
     def _read(self, axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
-        """The padded pixels of an axis that outputs read under taps."""
-        return output * axis.stride + (axis.taps - 1 - tap if self._flip else tap) * axis.dilation
+        """Return the padded pixels of an axis that outputs read under taps."""
+        flip = self.prepared.convolution.options.flip
+        return output * axis.stride + (axis.taps - 1 - tap if flip else tap) * axis.dilation
 
     def _source(self, axis: Axis, padded: IntArray) -> IntArray:
-        """The input pixels of an axis that padded ones hold."""
+        """Return the input pixels of an axis that padded pixels hold."""
         return sources(axis.size, padded - axis.before, self.geometry.edge)
 
     def _channel(self, indices: Indices) -> IntArray:
-        """V's channel: l is counted within the group of i."""
+        """Return V's channels: l is counted within the group of i."""
         if self.is_plane:
             return indices["l"]
         return indices["i"] // self.geometry.out_channels * self.geometry.in_channels + indices["l"]
@@ -160,16 +167,18 @@ class Tensors:
     def _weights(self, indices: Indices) -> Factor:
         tr, tc = self.geometry.tiling
         known = {**indices, "p": indices["j"] % tr, "q": indices["k"] % tc}
-        places = np.stack([known[letter] for letter in index_letters("kernel", self.K.ndim)], axis=-1)
-        return Factor("K", places, np.asarray(self.K[tuple(places.T)], np.float64))
+        return _factor("K", self.K, [known[letter] for letter in index_letters("kernel", self.K.ndim)])
 
     def _upstream(self, indices: Indices) -> Factor:
         if self.G is None:
-            raise ValueError("these terms hold G, and there is none")
-        places = np.stack([indices[letter] for letter in self.output_letters], axis=-1)
-        return Factor("G", places, np.asarray(self.G[tuple(places.T)], np.float64))
+            raise ValueError("expected G, because these terms hold it")
+        return _factor("G", self.G, [indices[letter] for letter in self.output_letters])
+
+
+def _factor(symbol: str, tensor: Array, at: list[IntArray]) -> Factor:
+    return Factor(symbol, np.stack(at, axis=-1), np.asarray(tensor[tuple(at)], np.float64))
 
 
 def _inside(padded: IntArray, axis: Axis) -> Array:
-    """Whether padded pixels of an axis are the image's own."""
+    """Return whether padded pixels of an axis lie in the image."""
     return (axis.before <= padded) & (padded < axis.before + axis.size)

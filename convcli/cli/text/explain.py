@@ -5,9 +5,10 @@ from math import isfinite
 
 from rich.text import Text
 
+from convcli.arrays import chunks
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
 from convcli.convolution.formulas import SYMBOLS
-from convcli.explain.explanation import Explanation, cut
+from convcli.explain.explanation import Explanation
 from convcli.explain.terms import Factor, Pixels, Terms
 from convcli.geometry.edges import OUTSIDE, EdgeFill
 
@@ -27,7 +28,7 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
     yield from map(Text, _whereabouts(found, edge))
     yield Text()
     following = 0
-    for span in cut(spans, LINES_AT_ONCE):
+    for span in chunks(spans, LINES_AT_ONCE):
         if span.start > following:
             yield Text(f"  ... {span.start - following:,} terms between, which --all prints", style="dim")
         yield from _rows(found.terms(span), edge)
@@ -69,7 +70,7 @@ def _rows(terms: Terms, edge: EdgeFill) -> Iterator[Text]:
 
 
 def _factor_columns(factor: Factor, edge: EdgeFill, times: str) -> Iterator[list[str]]:
-    places = aligned([f"{times}{factor.symbol}{place_in_words(place)}" for place in factor.places.tolist()])
+    places = aligned([f"{times}{factor.symbol}{place_in_words(place)}" for place in factor.at.tolist()])
     values = aligned([_number(value) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
     if factor.pixels is not None:
