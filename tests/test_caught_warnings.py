@@ -43,14 +43,14 @@ def in_threads(work: Callable[[int], Any], items: Sequence[int]) -> list[Any]:
 
 
 @pytest.mark.parametrize("library", ["PIL.TiffImagePlugin", "tifffile"])
-def test_what_libraries_log_is_caught(library: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_records_of_libraries_are_caught(library: str, capfd: pytest.CaptureFixture[str]) -> None:
     with caught_warnings() as found:
         logging.getLogger(library).warning("odd\ntag %s", 7)
     assert found == ["odd tag 7"]
     assert capfd.readouterr() == ("", "")
 
 
-def test_each_warning_is_its_own_threads() -> None:
+def test_each_thread_catches_its_own_warnings() -> None:
     before = state()
     together = threading.Barrier(THREADS)
 
@@ -66,7 +66,7 @@ def test_each_warning_is_its_own_threads() -> None:
     assert state() == before
 
 
-def test_catching_that_ends_in_another_order_than_it_began() -> None:
+def test_threads_may_stop_catching_in_any_order() -> None:
     before = state()
     began, ended = threading.Event(), threading.Event()
 
@@ -87,14 +87,14 @@ def test_catching_that_ends_in_another_order_than_it_began() -> None:
     assert state() == before
 
 
-def test_an_error_within_puts_the_filters_back() -> None:
+def test_an_error_restores_filters_hook_and_handlers() -> None:
     before = state()
     with pytest.raises(ZeroDivisionError), caught_warnings():
         raise ZeroDivisionError
     assert state() == before
 
 
-def test_what_other_threads_warn_of_goes_where_it_would_have() -> None:
+def test_warnings_of_other_threads_go_where_they_would_have() -> None:
     with warnings.catch_warnings(record=True) as elsewhere:
         warnings.simplefilter("always")
         with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
@@ -146,18 +146,18 @@ def test_log_records_of_other_threads_go_where_they_would_have(capfd: pytest.Cap
 @pytest.mark.parametrize(
     ("library", "category"), [("numpy", RuntimeWarning), ("PIL.Image", DeprecationWarning), ("PILOT", UserWarning)]
 )
-def test_what_is_not_about_a_picture_is_not_caught(library: str, category: type[Warning]) -> None:
+def test_other_warnings_are_not_caught(library: str, category: type[Warning]) -> None:
     with pytest.raises(category, match=r"^of something else$"), caught_warnings():
         warn_as(library, "of something else", category)
 
 
-def test_messages_are_single_lines() -> None:
+def test_messages_are_one_line() -> None:
     with caught_warnings() as messages:
         warn_as("PIL.Image", "two\n  lines")
     assert messages == ["two lines"]
 
 
-def test_many_pictures_at_once() -> None:
+def test_many_pictures_in_many_threads_keep_their_own_warnings() -> None:
     before = state()
     counts = range(2, 42)
     pictures = [tiff_with_a_tag_of(count) for count in counts]
@@ -174,7 +174,7 @@ def tiff_with_a_tag_of(count: int) -> bytes:
     return stream.getvalue()
 
 
-def test_every_format_goes_round_in_many_threads(tmp_path: Path) -> None:
+def test_many_threads_encode_and_decode_as_one_does(tmp_path: Path) -> None:
     """The same bytes as from one thread, and the same picture again."""
     formats = [format for format in FORMATS if not format.is_array] * 6
     pixels = np.random.default_rng(5).integers(0, 255, (len(formats), 3, 30, 40), dtype=np.uint8)
@@ -195,7 +195,7 @@ def test_every_format_goes_round_in_many_threads(tmp_path: Path) -> None:
     assert all(map(np.array_equal, alone, together))
 
 
-def test_a_format_that_another_thread_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_that_another_thread_is_loading_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow then takes the file for none that it knows; it does so once."""
     tries: list[object] = []
     genuine = PIL.Image.open

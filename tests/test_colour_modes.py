@@ -2,26 +2,13 @@
 
 import struct
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
+from support.pictures import HEIGHT, WIDTH, encoded, picture
 
 from convcli.pictures.reading import read_header, read_image
-
-HEIGHT, WIDTH = 5, 7
-
-
-def picture(mode: str) -> PIL.Image.Image:
-    bands = np.random.default_rng(3).integers(0, 256, (len(PIL.Image.new(mode, (1, 1)).getbands()), HEIGHT, WIDTH))
-    return PIL.Image.merge(mode, [PIL.Image.fromarray(band) for band in bands.astype(np.uint8)])
-
-
-def encoded(image: PIL.Image.Image, format: str, **options: Any) -> bytes:
-    stream = BytesIO()
-    image.save(stream, format, **options)
-    return stream.getvalue()
 
 
 def ink_profile() -> bytes:
@@ -60,14 +47,14 @@ def test_cmyk_without_a_profile_is_converted_by_the_formula(format: str) -> None
     assert image.notes == ("CMYK converted to RGB",)
 
 
-def test_a_damaged_cmyk_profile_is_not_used() -> None:
+def test_a_damaged_cmyk_profile_is_ignored_with_a_warning() -> None:
     image = read_image(encoded(picture("CMYK"), "TIFF", icc_profile=ink_profile()[:150]))
     assert image.notes == ("CMYK converted to RGB",)
     assert image.warnings[0].startswith("the CMYK profile is not used, for it is damaged: ")
     assert image.metadata.icc is None
 
 
-def test_the_profile_of_another_picture_is_kept() -> None:
+def test_the_profile_of_a_palette_picture_is_kept() -> None:
     profile = b"a profile".ljust(200)
     assert read_image(encoded(picture("RGB").quantize(9), "PNG", icc_profile=profile)).metadata.icc == profile
 
@@ -80,7 +67,7 @@ def cmyk_of_16_bits() -> bytes:
     return stream.getvalue()
 
 
-def test_16_bit_cmyk_is_cut_with_a_warning() -> None:
+def test_16_bit_cmyk_is_read_at_8_bits_with_a_warning() -> None:
     (warning,) = read_image(cmyk_of_16_bits()).warnings
     assert warning == "16-bit CMYK TIFF read at 8 bits: an .npy array would hold them all"
 
@@ -97,7 +84,7 @@ def test_16_bit_cmyk_is_cut_with_a_warning() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_was_converted_is_said(image: PIL.Image.Image, format: str, mode: str, note: str) -> None:
+def test_a_note_names_each_conversion(image: PIL.Image.Image, format: str, mode: str, note: str) -> None:
     data = encoded(image, format)
     found = read_image(data)
     with PIL.Image.open(BytesIO(data)) as again:
@@ -107,7 +94,7 @@ def test_what_was_converted_is_said(image: PIL.Image.Image, format: str, mode: s
     assert read_header(data).shape == found.pixels.shape
 
 
-def test_bmp_of_5_6_5_bits_is_not_taken_for_one_of_16() -> None:
+def test_a_bmp_of_16_bits_per_pixel_is_not_deep() -> None:
     header = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0) + struct.pack("<III", 0xF800, 0x7E0, 0x1F)
     data = b"BM" + struct.pack("<IHHI", 14 + len(header) + 4, 0, 0, 14 + len(header)) + header
     image = read_image(data + struct.pack("<HH", 0xF800, 0x001F))

@@ -15,20 +15,17 @@ import numpy as np
 import PIL.Image
 import pytest
 import tifffile
-from PIL import ImageCms
 from PIL.ExifTags import IFD, Base
 from support.command_line import ENVIRONMENT, convcli, npy
+from support.pictures import HEIGHT, SRGB, WIDTH, exif_of, parsed
 
 from convcli.arrays import Array
 from convcli.errors import FileError
 from convcli.pictures import deep_extra
-from convcli.pictures.formats import FORMATS, format_of, tiff_pages, tiff_writing
+from convcli.pictures.formats import FORMATS, Format, format_of, tiff_pages, tiff_writing
 from convcli.pictures.image import Metadata
 from convcli.pictures.reading import iter_frames, read_header, read_image
 from convcli.pictures.writing import encode_image, write_image
-
-HEIGHT, WIDTH = 5, 7
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def random_levels(channels: int, dtype: Any = np.uint16, seed: int = 3) -> Array:
@@ -80,23 +77,6 @@ def tiff(samples: Array, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def exif_of(orientation: int | None = None) -> bytes:
-    exif = PIL.Image.Exif()
-    exif[Base.Make] = "Maker"
-    exif.get_ifd(IFD.Exif)[Base.LensModel] = "Lens"
-    exif.get_ifd(IFD.GPSInfo)[1] = "N"
-    if orientation is not None:
-        exif[Base.Orientation] = orientation
-    return exif.tobytes()
-
-
-def parsed(exif: bytes | None) -> PIL.Image.Exif:
-    assert exif is not None
-    tags = PIL.Image.Exif()
-    tags.load(exif)
-    return tags
-
-
 @pytest.fixture
 def without_extra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     genuine = importlib.util.find_spec
@@ -107,7 +87,7 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     deep_extra.is_installed.cache_clear()
 
 
-def test_the_extra_is_looked_for_and_not_imported() -> None:
+def test_the_extra_is_looked_for_without_importing_it() -> None:
     script = (
         "import sys, convcli.pictures.reading, convcli.pictures.formats as f; print(f.format_of('png').max_depth(3));"
         "print({'imagecodecs', 'tifffile'} & sys.modules.keys())"
@@ -142,7 +122,7 @@ def test_colours_are_read_at_16_bits(kind: str) -> None:
 
 @pytest.mark.usefixtures("without_extra")
 @pytest.mark.parametrize("kind", COLOURS)
-def test_without_the_extra_they_are_read_at_8_bits_with_the_remedy(kind: str) -> None:
+def test_without_the_extra_colours_are_read_at_8_bits_and_the_warning_names_it(kind: str) -> None:
     channels, encode = COLOURS[kind]
     levels = random_levels(channels)
     data = encode(levels)
@@ -163,7 +143,7 @@ def test_ppm_needs_no_extra(without_extra: None, most: int) -> None:
     assert (image.pixels.dtype, image.warnings) == (np.uint16, ())
 
 
-def test_ppm_in_words_is_cut_with_a_warning() -> None:
+def test_a_ppm_in_digits_is_read_at_8_bits_with_a_warning() -> None:
     data = b"P3 2 1 65535 0 1000 65535 257 514 771"
     assert read_image(data).warnings == ("16-bit RGB PPM read at 8 bits: an .npy array would hold them all",)
 
@@ -182,7 +162,7 @@ def avif(bits: int) -> tuple[Array, bytes]:
 
 
 @pytest.mark.parametrize("bits", [10, 12])
-def test_avif(bits: int) -> None:
+def test_avif_of_10_and_12_bits_is_scaled(bits: int) -> None:
     levels, data = avif(bits)
     image = read_image(data)
     assert abs(np.moveaxis(image.pixels, 0, -1) - levels * (65535 / ((1 << bits) - 1))).max() < 400
@@ -190,7 +170,7 @@ def test_avif(bits: int) -> None:
 
 
 @pytest.mark.usefixtures("without_extra")
-def test_avif_without_the_extra() -> None:
+def test_avif_without_the_extra_is_read_at_8_bits() -> None:
     (warning,) = read_image(avif(10)[1]).warnings
     assert warning.startswith("10-bit RGB AVIF read at 8 bits: pip install")
 
@@ -204,14 +184,14 @@ def with_chunk(png: bytes, kind: bytes, body: bytes, before: bytes) -> bytes:
 @pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
 def test_metadata_of_a_deep_png_before_and_behind_its_pixels(before: bytes) -> None:
     levels = random_levels(3)
-    data = with_chunk(png_of_16_bits(levels, 2), b"eXIf", exif_of(orientation=6)[6:], before)
+    data = with_chunk(png_of_16_bits(levels, 2), b"eXIf", exif_of(orientation=6).tobytes()[6:], before)
     image = read_image(data)
     assert np.array_equal(image.pixels, np.rot90(np.moveaxis(levels, -1, 0), -1, axes=(1, 2)))
     assert parsed(image.metadata.exif)[Base.Make] == "Maker"
     assert read_header(data).shape == (3, WIDTH, HEIGHT)
 
 
-def test_a_transparent_colour_and_level_of_16_bits() -> None:
+def test_a_transparent_colour_or_level_of_16_bits_becomes_alpha() -> None:
     colour = random_levels(3)
     image = read_image(with_chunk(png_of_16_bits(colour, 2), b"tRNS", colour[1, 2].astype(">u2").tobytes(), b"IDAT"))
     assert image.alpha is not None
@@ -230,7 +210,7 @@ def test_a_transparent_colour_and_level_of_16_bits() -> None:
     {}, {"planarconfig": "separate"}, {"compression": "zlib", "predictor": True}, {"tile": (16, 16)},
     {"byteorder": ">"}, {"bigtiff": True}, {"compression": "lzw", "rowsperstrip": 2},
 ], ids=str)  # fmt: skip
-def test_tiffs(dtype: Any, options: dict[str, Any]) -> None:
+def test_tiffs_of_every_type_and_layout(dtype: Any, options: dict[str, Any]) -> None:
     levels = random_levels(3, dtype)
     stored = np.moveaxis(levels, -1, 0) if "planarconfig" in options else levels
     data = tiff(stored, **options)
@@ -242,7 +222,7 @@ def test_tiffs(dtype: Any, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint32, np.float64])
-def test_gray_tiffs_that_pillow_would_change(dtype: Any) -> None:
+def test_gray_tiffs_that_pillow_would_convert_keep_their_type(dtype: Any) -> None:
     levels = random_levels(1, dtype)[..., 0] * 60000 + 7
     image = read_image(tiff(levels.astype(dtype), photometric="minisblack"))
     assert np.array_equal(image.pixels[0], levels)
@@ -251,7 +231,7 @@ def test_gray_tiffs_that_pillow_would_change(dtype: Any) -> None:
 
 @pytest.mark.usefixtures("without_extra")
 @pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.int16])
-def test_gray_integers_without_the_extra(dtype: Any) -> None:
+def test_gray_integers_are_exact_without_the_extra(dtype: Any) -> None:
     levels = (random_levels(1, np.uint16)[..., 0].astype(np.int64) * 65537).astype(dtype)
     data = tiff(levels, photometric="minisblack")
     image = read_image(data)
@@ -260,13 +240,13 @@ def test_gray_integers_without_the_extra(dtype: Any) -> None:
     assert image.pixels.dtype == (np.uint32 if dtype == np.uint32 else np.int32)
 
 
-def test_a_spectrum_has_as_many_channels_as_it_has() -> None:
+def test_a_spectrum_keeps_its_channels() -> None:
     levels = random_levels(6)
     image = read_image(tiff(np.moveaxis(levels, -1, 0), photometric="minisblack", planarconfig="separate"))
     assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels)
 
 
-def test_a_channel_of_unknown_meaning_beside_colours() -> None:
+def test_a_channel_of_unknown_meaning_is_dropped_with_a_warning() -> None:
     levels = random_levels(4)
     image = read_image(tiff(levels, extrasamples=["unspecified"]))
     assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels[..., :3])
@@ -285,7 +265,7 @@ def test_premultiplied_colours_are_divided() -> None:
 
 
 @pytest.mark.parametrize("large", [True, False])
-def test_white_is_zero(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_white_is_zero_is_inverted(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if large:
         monkeypatch.setattr(tiff_pages, "LARGE", 1)
     levels = random_levels(1)[..., 0]
@@ -323,7 +303,7 @@ def test_exif_of_a_big_tiff_of_8_bits_fits_other_files() -> None:
     assert exif[6:10] in (b"II*\0", b"MM\0*")
 
 
-def test_pages_of_which_one_is_deep() -> None:
+def test_pages_of_several_depths_keep_their_types() -> None:
     stream = BytesIO()
     pages = [random_levels(3).astype(np.uint8), random_levels(3), random_levels(3, np.float32)]
     with tifffile.TiffWriter(stream) as writer:
@@ -342,7 +322,7 @@ DEEP = [format for format in FORMATS if not format.is_array and format.max_depth
 
 @pytest.mark.parametrize("format", DEEP, ids=lambda format: format.name)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_16_bits_go_round(channels: int, format: Any) -> None:
+def test_16_bits_are_written_and_read_exactly(channels: int, format: Any) -> None:
     levels = np.moveaxis(random_levels(channels), -1, 0)
     image = read_image(encode_image(levels, None, format, Metadata()))
     assert np.array_equal(image.pixels, levels)
@@ -351,14 +331,14 @@ def test_16_bits_go_round(channels: int, format: Any) -> None:
 
 @pytest.mark.parametrize("format", [format for format in DEEP if format.holds_alpha], ids=lambda format: format.name)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_alpha_of_16_bits_goes_round(channels: int, format: Any) -> None:
+def test_alpha_of_16_bits_is_written_and_read_exactly(channels: int, format: Any) -> None:
     levels = np.moveaxis(random_levels(channels + 1), -1, 0)
     image = read_image(encode_image(levels[:-1], levels[-1], format, Metadata()))
     assert np.array_equal(image.pixels, levels[:-1])
     assert np.array_equal(image.alpha, levels[-1])
 
 
-def test_floats_go_round() -> None:
+def test_floats_are_written_and_read_exactly() -> None:
     for channels in (1, 3):
         pixels = np.moveaxis(random_levels(channels, np.float32), -1, 0) - np.float32(30)
         image = read_image(encode_image(pixels, None, format_of("tiff"), Metadata()))
@@ -368,11 +348,11 @@ def test_floats_go_round() -> None:
 
 @pytest.mark.parametrize("name", ["png", "tiff"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_metadata_goes_into_deep_files(name: str, channels: int) -> None:
+def test_metadata_is_written_to_deep_files(name: str, channels: int) -> None:
     icc = SRGB if channels == 3 else SRGB[:16] + b"GRAY" + SRGB[20:]
     levels = np.moveaxis(random_levels(channels), -1, 0)
     alpha = random_levels(1, seed=4)[..., 0]
-    data = encode_image(levels, alpha, format_of(name), Metadata(icc, exif_of(), (300.0, 150.0)))
+    data = encode_image(levels, alpha, format_of(name), Metadata(icc, exif_of().tobytes(), (300.0, 150.0)))
     image = read_image(data)
     assert np.array_equal(image.pixels, levels)
     assert image.metadata.icc == icc
@@ -383,21 +363,26 @@ def test_metadata_goes_into_deep_files(name: str, channels: int) -> None:
     assert exif.get_ifd(IFD.GPSInfo)[1] == "N"
 
 
-def test_formats_without_the_extra(without_extra: None) -> None:
-    assert {format.name: format.max_depth(3) for format in FORMATS if format.deep_gray} == {
-        "png": 8, "tiff": 16, "ppm": 16, "jpeg2000": 8,
-    }  # fmt: skip
-    assert [format.max_depth(1) for format in FORMATS if format.deep_gray] == [16] * 4
-    assert [format.max_depth(1, alpha=True) for format in FORMATS if format.deep_gray] == [8, 16, 16, 8]
+DEEP_GRAY = pytest.mark.parametrize("format", [each for each in FORMATS if each.deep_gray], ids=lambda each: each.name)
 
 
-def test_with_the_extra_more_hold_16_bits() -> None:
-    assert [format.name for format in FORMATS if format.max_depth(3) == 16] == ["png", "tiff", "ppm", "jpeg2000"]
-    assert [format.name for format in FORMATS if format.holds_float(3)] == ["tiff"]
+@DEEP_GRAY
+def test_the_depth_of_colour_without_the_extra(format: Format, without_extra: None) -> None:
+    assert depths(format) == (16, *[16 if format.deep_colour == "yes" else 8] * 2)
+
+
+@DEEP_GRAY
+def test_the_depth_of_colour_with_the_extra(format: Format) -> None:
+    assert depths(format) == (16, *[8 if format.deep_colour == "no" else 16] * 2)
+
+
+def depths(format: Format) -> tuple[int, ...]:
+    """Return the bits of gray, of colour, and of gray beside alpha."""
+    return format.max_depth(1), format.max_depth(3), format.max_depth(1, alpha=True)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_alpha_gets_the_depth_of_the_pixels(channels: int) -> None:
+def test_alpha_is_written_at_the_depth_of_the_pixels(channels: int) -> None:
     levels = np.moveaxis(random_levels(channels), -1, 0)
     deep_alpha = np.linspace(0, 65535, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint16)
     shallow = np.rint(deep_alpha / 257).astype(np.uint8)
@@ -407,7 +392,7 @@ def test_alpha_gets_the_depth_of_the_pixels(channels: int) -> None:
     assert np.array_equal(image.alpha, shallow)
 
 
-def test_deep_gray_with_alpha_without_the_extra(without_extra: None) -> None:
+def test_without_the_extra_deep_gray_with_alpha_is_written_at_8_bits(without_extra: None) -> None:
     levels = np.moveaxis(random_levels(2), -1, 0)
     image = read_image(encode_image(levels[:1], levels[1], format_of("png"), Metadata()))
     assert np.array_equal(image.pixels, np.rint(levels[:1] / 257))
@@ -417,7 +402,7 @@ def test_deep_gray_with_alpha_without_the_extra(without_extra: None) -> None:
 def test_other_programs_read_our_tiffs(tmp_path: Path) -> None:
     """Pillow reads the tags of its own kind; tifffile looks at them anew."""
     levels = np.moveaxis(random_levels(4), -1, 0)
-    data = encode_image(levels[:3], levels[3], format_of("tiff"), Metadata(SRGB, exif_of(), (300, 150)))
+    data = encode_image(levels[:3], levels[3], format_of("tiff"), Metadata(SRGB, exif_of().tobytes(), (300, 150)))
     with tifffile.TiffFile(BytesIO(data)) as file:
         (page,) = file.pages
         assert np.array_equal(page.asarray(), np.moveaxis(levels, 0, -1))
@@ -426,11 +411,11 @@ def test_other_programs_read_our_tiffs(tmp_path: Path) -> None:
         assert page.get_resolution("INCH") == (300, 150)
 
 
-def test_strips_and_big_tiff(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_tiffs_have_strips_and_64_bit_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiff_writing, "STRIP", 100)
     monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT", 150)
     levels = np.moveaxis(random_levels(3), -1, 0)
-    data = encode_image(levels, None, format_of("tiff"), Metadata(SRGB, exif_of(), (300, 150)))
+    data = encode_image(levels, None, format_of("tiff"), Metadata(SRGB, exif_of().tobytes(), (300, 150)))
     with tifffile.TiffFile(BytesIO(data)) as file:
         assert file.is_bigtiff
         assert len(file.pages[0].dataoffsets) == 3
@@ -440,7 +425,7 @@ def test_strips_and_big_tiff(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parsed(again.metadata.exif).get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
 
 
-def test_a_large_tiff_is_written_without_being_held() -> None:
+def test_a_large_tiff_is_written_one_strip_at_a_time() -> None:
     """What is written at a time is a strip."""
 
     class Stream:
@@ -500,7 +485,7 @@ def test_truncated_deep_pictures_are_errors(encode: Callable[[Array], bytes], tm
     lambda levels: png_of_16_bits(levels, 2), tiff, lambda levels: tiff(levels, compression="zlib"),
     lambda levels: bytes(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2")),
 ])  # fmt: skip
-def test_the_limit_of_pixels_is_for_deep_pictures_too(
+def test_the_pixel_limit_applies_to_deep_pictures(
     encode: Callable[[Array], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
@@ -522,7 +507,7 @@ def tag_at(data: bytes, tag: int) -> int:
     return place + 8
 
 
-def test_what_a_tiff_does_not_hold_is_not_mapped(tmp_path: Path) -> None:
+def test_a_tiff_that_claims_more_bytes_than_it_has_is_not_mapped(tmp_path: Path) -> None:
     data = bytearray(tiff(random_levels(3).astype(np.uint16)))
     data[(at := tag_at(data, 257)) : at + 4] = struct.pack("<I", 1 << 29)
     path = tmp_path / "lies.tif"
@@ -564,7 +549,7 @@ OVERLAPPING = [
 
 @pytest.mark.parametrize("data", OVERLAPPING, ids=range(len(OVERLAPPING)))
 @pytest.mark.parametrize("extra", [True, False])
-def test_tags_that_overlap(data: bytes, extra: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlapping_tags_are_refused(data: bytes, extra: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of kilobytes would take minutes, or gigabytes."""
     monkeypatch.setattr(deep_extra, "is_installed", lambda: extra)
     with pytest.raises(FileError) as caught:
@@ -594,21 +579,21 @@ def half_opaque(dtype: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("dtype", "half"), [("f2", 32768), ("f4", 32768), ("f8", 32768), ("u4", 32767)])
-def test_alpha_beside_floats_and_long_integers(dtype: str, half: int) -> None:
+def test_alpha_of_floats_and_32_bit_integers_becomes_16_bits(dtype: str, half: int) -> None:
     alpha = read_image(half_opaque(dtype)).alpha
     assert alpha is not None
     assert (alpha.dtype, np.unique(alpha).tolist()) == (np.uint16, [0, half])
 
 
 @pytest.mark.parametrize("rule", ["keep", "premultiply"])
-def test_alpha_beside_floats_is_kept_in_eight_bits(rule: str, tmp_path: Path) -> None:
+def test_alpha_of_floats_is_written_at_8_bits(rule: str, tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(half_opaque("f4"))
     result = convcli("apply", "a.tif", "-k", "identity", "--alpha", rule, "-o", "Z.png", "-q", cwd=tmp_path)
     assert (result.code, result.err) == (0, "")
     assert np.unique(read_image((tmp_path / "Z.png").read_bytes()).alpha).tolist() == [0, 128]
 
 
-def test_what_libtiff_says_on_stderr_is_not_heard(tmp_path: Path) -> None:
+def test_what_libtiff_writes_to_stderr_is_not_printed(tmp_path: Path) -> None:
     stream = BytesIO()
     PIL.Image.fromarray(random_levels(3).astype(np.uint8)).save(stream, "TIFF", compression="tiff_adobe_deflate")
     data = bytearray(stream.getvalue())
@@ -621,7 +606,7 @@ def test_what_libtiff_says_on_stderr_is_not_heard(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_extra")
-def test_a_tiff_that_only_the_extra_reads_names_it() -> None:
+def test_the_error_for_a_tiff_that_needs_the_extra_names_it() -> None:
     with pytest.raises(FileError) as caught:
         read_image(tiff(random_levels(3, np.float32)))
     assert str(caught.value) == (
@@ -630,14 +615,14 @@ def test_a_tiff_that_only_the_extra_reads_names_it() -> None:
 
 
 @pytest.mark.parametrize("data", [b"II*\0", b"MM\0*garbage", b"II+\0" + bytes(30), tiff(random_levels(3))[:60]])
-def test_what_only_starts_like_a_tiff(data: bytes) -> None:
+def test_a_file_that_only_starts_like_a_tiff_is_an_error(data: bytes) -> None:
     with pytest.raises(
         FileError, match=r"^cannot read <bytes>: it is neither a picture that Pillow knows, nor an .npy"
     ):
         read_image(data)
 
 
-def test_a_damaged_tag_is_warned_about() -> None:
+def test_a_damaged_tag_is_a_warning() -> None:
     """By the library that reads the pixels, in a log, and by the one that reads the tags."""
     data = bytearray(tiff(random_levels(3)))
     place = data.index((305).to_bytes(2, "little") + b"\x02\0")
@@ -648,14 +633,14 @@ def test_a_damaged_tag_is_warned_about() -> None:
 
 
 @pytest.mark.parametrize("text", ["ImageJ=1.54\nimages=500", '{"shape": [500, 5, 7]}', "<?xml version='1.0'?><OME/>"])
-def test_a_description_of_the_old_files_pages_stays_behind(text: str) -> None:
+def test_a_description_of_the_old_pages_is_dropped(text: str) -> None:
     data = tiff(random_levels(3), description=text, software="Scanner")
     exif = parsed(read_image(data).metadata.exif)
     assert Base.ImageDescription not in exif
     assert exif[Base.Software] == "Scanner"
 
 
-def test_deep_pictures_through_the_program(tmp_path: Path) -> None:
+def test_the_program_filters_deep_pictures(tmp_path: Path) -> None:
     levels = random_levels(4)
     (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(levels))
     for name in ("out.png", "out.tif"):
@@ -669,7 +654,7 @@ def test_deep_pictures_through_the_program(tmp_path: Path) -> None:
     assert np.array_equal(tifffile.imread(BytesIO(floats.out)), (levels[..., :3] - 0.5).astype(np.float32))
 
 
-def test_the_program_without_the_extra(tmp_path: Path) -> None:
+def test_the_program_without_the_extra_warns(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     blocker = "import sys\nsys.modules['tifffile'] = sys.modules['imagecodecs'] = None\n"

@@ -19,7 +19,6 @@ from convcli.cli.app import app
 from convcli.engine import CONVOLUTIONS
 from convcli.geometry.edges import FILLS
 from convcli.geometry.options import PADDING_RULES
-from convcli.pictures.formats import FORMATS
 
 DOCS = Path(__file__).parent.parent / "docs"
 MATHEMATICS = (DOCS / "mathematics.md").read_text()
@@ -31,7 +30,6 @@ BATCH_COMMANDS = [
     line for line in re.search(r"```sh\n(.*?)```", BATCHES, re.DOTALL)[1].splitlines() if not line.startswith("jq")
 ]
 RELIABILITY = (DOCS / "reliability.md").read_text()
-PICTURES = (DOCS / "pictures.md").read_text()
 README = (DOCS.parent / "README.md").read_text()
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
@@ -111,18 +109,6 @@ def test_commands_for_batches(tmp_path, command):
     result = shell(command, tmp_path)
     assert result.code == 0, result.err
     assert (sorted(tmp_path.rglob("*.*")) == before) == ("--dry-run" in command)
-
-
-WORDS = {"icc": "profile", "exif": "EXIF", "dpi": "resolution"}
-DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, colour"}
-
-
-@pytest.mark.parametrize("format", [format for format in FORMATS if not format.is_array], ids=lambda each: each.name)
-def test_the_table_of_formats(format):
-    depth = DEPTHS[format.deep_colour] if format.deep_gray else "no"
-    yes_or_no = ("yes" if holds else "no" for holds in (format.floats, format.holds_alpha))
-    metadata = ", ".join(WORDS[field] for field in format.metadata) or "none"
-    assert f"| {' | '.join([format.name, depth, *yes_or_no, metadata])} |" in PICTURES
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ BLUE, WHITE, RED = (5, 40, 110), (255, 255, 255), (103, 0, 31)
     ("value", "colour"),
     [(-2, BLUE), (0, WHITE), (2, RED), (-9, BLUE), (9, RED), (-np.inf, BLUE), (np.inf, RED), (np.nan, NAN_COLOUR)],
 )
-def test_the_scale_is_centred_and_ends_at_its_limit(value, colour):
+def test_the_scale_is_centred_and_saturates_at_its_limit(value, colour):
     assert tuple(signed_colours(np.array([float(value)]), 2.0)[0]) == colour
 
 
@@ -31,12 +31,12 @@ def test_scales_of_any_size(limit):
     assert [tuple(colour) for colour in ends] == [BLUE, WHITE, RED]
 
 
-def test_nothing_but_zeros_is_white():
+def test_all_zeros_are_white():
     assert (signed_colours(np.zeros((2, 3)), 0.0) == 255).all()
 
 
 @pytest.mark.parametrize("shape", [(700, 800), (3, 500, 600), (1_000_000,), (2, 3, 400, 300), (90_000, 3, 3)])
-def test_large_arrays_are_coloured_as_small_ones(shape):
+def test_large_and_small_arrays_are_coloured_alike(shape):
     values = RANDOM.normal(size=shape)
     picked = np.unravel_index(RANDOM.integers(0, values.size, 100), shape)
     assert (signed_colours(values, 3.0)[picked] == signed_colours(values[picked], 3.0)).all()
@@ -71,7 +71,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("shape", LAYOUTS, ids=str)
-def test_layout(shape):
+def test_layouts_of_shapes(shape):
     layout = lay_out(shape)
     assert (layout.down, layout.across, layout.cell, layout.block) == LAYOUTS[shape]
 
@@ -89,7 +89,7 @@ def test_every_number_has_its_cell():
             assert (picture[y, x] == colour).all()
 
 
-def test_an_atlas_of_small_kernels_has_every_number():
+def test_an_atlas_of_small_kernels_shows_every_number():
     K = RANDOM.normal(size=(256, 256, 3, 3))
     layout = lay_out(K.shape)
     picture = np.asarray(draw_panels(K.reshape(-1, 3, 3), layout, 4.0))
@@ -100,7 +100,7 @@ def test_an_atlas_of_small_kernels_has_every_number():
         assert (tiles[:, y:6:2, :, x:6:2] == expected).all()
 
 
-def test_what_is_too_large_is_averaged_in_blocks():
+def test_a_large_tensor_is_averaged_in_blocks():
     planes = RANDOM.normal(size=(2, 7, 8))
     layout = lay_out((2, 7, 8))._replace(block=(3, 5))
     expected = [
@@ -109,7 +109,7 @@ def test_what_is_too_large_is_averaged_in_blocks():
     assert np.allclose(layout.shrink(planes), expected, rtol=1e-12)
 
 
-def test_a_photograph_is_averaged_into_a_picture():
+def test_a_heatmap_of_a_photograph_has_a_limited_size():
     dV = RANDOM.normal(size=(3, 300, 9000)).astype(np.float32)
     picture = draw_heatmap("dV", dV, ["l", "a", "c"])
     assert max(picture.shape) <= 12_000 + 32 + 2
@@ -118,13 +118,13 @@ def test_a_photograph_is_averaged_into_a_picture():
 @pytest.mark.parametrize(
     "values", [np.array(2.5), np.zeros((3, 3)), np.array([np.nan, np.inf, 1.0])], ids=["number", "zeros", "not finite"]
 )
-def test_every_tensor_has_a_picture(values):
+def test_every_tensor_has_a_heatmap(values):
     picture = draw_heatmap("db", values)
     assert (picture.shape[2], picture.dtype) == (3, np.uint8)
     assert picture.shape[1] >= 64
 
 
-def test_pictures_are_stacked_at_the_left():
+def test_heatmaps_are_stacked_at_the_left():
     first, second = draw_heatmap("dK", np.eye(3)), draw_heatmap("db", np.ones(9))
     whole = stack_heatmaps([first, second])
     (height, width, _), (height_below, width_below, _) = first.shape, second.shape

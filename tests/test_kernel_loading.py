@@ -80,36 +80,36 @@ def test_inline_json(text):
     assert_same(load_kernel(text), "inline", WEIGHTS)
 
 
-def test_presets_come_with_their_factors():
+def test_a_preset_has_its_factors():
     assert_same(load_kernel("gaussian:2,3"), "gaussian:2,3", preset("gaussian:2,3").weights)
     assert len(load_kernel("gaussian:2,3").factors) == 1
 
 
 @pytest.mark.parametrize("path", ["bank.json", "kernels/bank", "bank"])
 @pytest.mark.parametrize("data", [b"[[1, 2, 4], [8, 16, 32]]", npy(WEIGHTS)])
-def test_files_are_told_by_their_content(folder, path, data):
+def test_kernel_files_are_recognised_by_their_content(folder, path, data):
     (folder / path).write_bytes(data)
     assert_same(load_kernel(path), "bank", WEIGHTS)
     assert_same(load_kernel(str(folder / path)), "bank", WEIGHTS)
 
 
-def test_the_name_key_comes_before_the_stem(folder):
+def test_the_name_key_takes_precedence_over_the_stem(folder):
     (folder / "bank.v2.json").write_text('{"name": "ridge", "weights": [[1]], "bias": 3}')
     assert_same(load_kernel("bank.v2.json"), "ridge", [[1]], 3)
 
 
-def test_a_stem_need_not_be_what_a_name_key_must(folder):
+def test_a_stem_may_have_characters_that_a_name_key_may_not(folder):
     (folder / "a\tb.json").write_text('{"weights": [[1]]}')
     assert_same(load_kernel("a\tb.json"), "a\tb", [[1]])
 
 
-def test_a_preset_comes_before_a_file_of_its_name(folder):
+def test_a_preset_takes_precedence_over_a_file_of_its_name(folder):
     (folder / "box").write_text("[[7]]")
     assert_same(load_kernel("box"), "box", preset("box").weights)
     assert_same(load_kernel("./box"), "box", [[7]])
 
 
-def test_mistakes_in_a_file_name_it(folder):
+def test_errors_in_a_file_name_the_file(folder):
     (folder / "kernels" / "bank.json").write_text("[[1],\n [null]]")
     with pytest.raises(KernelError, match=re.escape("kernels/bank.json:2:3: [1][0]: expected a number, given null")):
         load_kernel("kernels/bank.json")
@@ -117,7 +117,7 @@ def test_mistakes_in_a_file_name_it(folder):
 
 @pytest.mark.parametrize(("source", "message"), UNREADABLE, ids=[repr(source) for source, _ in UNREADABLE])
 @pytest.mark.usefixtures("folder")
-def test_what_cannot_be_loaded(source, message):
+def test_kernels_that_cannot_be_loaded(source, message):
     with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
         load_kernel(source)
 
@@ -172,6 +172,6 @@ def test_damaged_npy_is_one_line(data):
 
 
 @pytest.mark.parametrize(("data", "message"), BAD_BYTES)
-def test_bytes_that_are_no_kernel(data, message):
+def test_bytes_that_are_not_a_kernel(data, message):
     with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
         read_kernel(Source.of_bytes(data, "<stdin>"))

@@ -46,11 +46,11 @@ def words_of(*words):
         ("-", ["-"]),
     ],
 )
-def test_words(folder, word, names):
+def test_a_text_stands_for_its_files(folder, word, names):
     assert words_of(word) == names
 
 
-def test_words_keep_their_order(folder):
+def test_the_order_of_texts_is_kept(folder):
     assert words_of("deep/*.tif", "b.png", "*.npy") == ["deep/d.tif", "b.png", "c.npy"]
 
 
@@ -61,12 +61,12 @@ def test_words_keep_their_order(folder):
         ("album.png", r"no images in the folder album\.png: name files or a pattern, as in 'album\.png/\*\*/\*\.jpg'"),
     ],
 )
-def test_none(folder, word, message):
+def test_a_pattern_or_folder_without_images_is_an_error(folder, word, message):
     with pytest.raises(FileError, match=f"^{message}$"):
         sources_of([word], lambda: b"")
 
 
-def test_what_is_no_file_is_read_and_named_after_what_it_is():
+def test_stdin_and_inline_arrays_are_read_and_named():
     inline = source_of("[[1,2]]", lambda: b"")
     assert np.array_equal(read_image(inline).pixels, [[[1, 2]]])
     assert (inline.path, read_header(inline).shape) == (Path("inline"), (1, 1, 2))
@@ -77,7 +77,7 @@ def test_what_is_no_file_is_read_and_named_after_what_it_is():
         read_image(source_of("-", lambda: b""))
 
 
-def test_a_list_names_files_as_they_are():
+def test_a_list_names_files_literally():
     names = ["a b.png", "*.png", "-", "[[1]]", "new\nline.png", os.fsdecode(b"\xff.png")]
     data = b"\0".join(map(os.fsencode, names))
     assert listed(data, null=True) == listed(data + b"\0", null=True) == [Source.of_file(name) for name in names]
@@ -126,7 +126,7 @@ def test_a_fifo_is_read_once(tmp_path):
     assert (source.label, source.path) == (str(fifo), fifo)
 
 
-def test_sources_of_everything(tmp_path):
+def test_a_source_is_made_of_paths_bytes_and_sources(tmp_path):
     source = Source.of_file("photos/a.png")
     assert Source.of(source) is source
     assert Source.of("photos/a.png") == Source.of(Path("photos/a.png")) == source

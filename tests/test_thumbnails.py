@@ -21,7 +21,7 @@ RANDOM = np.random.default_rng(12)
         ((10000, 1), (22, 25), (22, 1)),
     ],
 )
-def test_fitted(shape, box, expected):
+def test_a_thumbnail_fits_its_box(shape, box, expected):
     assert fitted(shape, box) == expected
 
 
@@ -31,7 +31,7 @@ def drawn(sight, size):
     return picture
 
 
-def test_a_photograph_has_its_own_levels():
+def test_a_photograph_keeps_its_levels():
     V = RANDOM.integers(0, 256, (3, 4, 5), np.uint8)
     sight = photograph("V", V)
     assert (sight.label, sight.shape) == ("V", (4, 5))
@@ -56,7 +56,7 @@ def test_a_photograph_is_averaged_over_boxes():
     ],
     ids=["16 bits", "floats", "not finite", "constant"],
 )
-def test_other_numbers_are_spread(values, levels):
+def test_other_numbers_are_stretched_to_all_levels(values, levels):
     assert drawn(photograph("Z", values), values.shape[1:])[0, :, 0].tolist() == levels
 
 
@@ -64,11 +64,11 @@ def test_other_numbers_are_spread(values, levels):
     ("shape", "label"),
     [((1, 4, 4), "Z"), ((3, 4, 4), "Z"), ((8, 4, 4), "Z[0]"), ((2, 3, 4, 4), "Z[0]"), ((2, 8, 4, 4), "Z[0, 0]")],
 )
-def test_of_more_than_a_picture_holds_the_first_is_shown(shape, label):
+def test_of_several_planes_the_first_is_shown(shape, label):
     assert photograph("Z", np.zeros(shape)).label == label
 
 
-def test_signed_planes_have_the_colours_of_heatmaps():
+def test_signed_planes_and_heatmaps_are_coloured_alike():
     K = np.array([[[[-2.0, 0.0, 1.0]]], [[[9.0, 9.0, 9.0]]]])
     sight = signed("K", K)
     assert (sight.label, sight.shape) == ("K[0, 0]", (1, 3))

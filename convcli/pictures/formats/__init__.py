@@ -1,6 +1,6 @@
 """Picture formats: a row each, and a file for each that needs code of its own.
 
-A format is added by its row here; ``tests/test_formats.py`` then tries it, and ``docs/pictures.md`` has its row.
+A format is added by its row here; ``tests/test_picture_formats.py`` then tries it, and ``docs/pictures.md`` has its row.
 """
 
 from convcli.pictures.formats.avif import AVIF

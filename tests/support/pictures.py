@@ -1,0 +1,58 @@
+"""Small pictures, their files, and their metadata."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from PIL import ImageCms
+from PIL.ExifTags import GPS, IFD, Base
+
+from convcli.arrays import Array
+
+HEIGHT, WIDTH = 5, 7
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def random_pixels(channels: int, dtype: type = np.uint8, seed: int = 3) -> Array:
+    """Return ``(C, H, W)`` with all levels of an integer type, or numbers up to 1000."""
+    top = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1000
+    return np.random.default_rng(seed).integers(0, top, (channels, HEIGHT, WIDTH), endpoint=True).astype(dtype)
+
+
+def picture(mode: str) -> PIL.Image.Image:
+    """Return a picture of random bands."""
+    bands = [PIL.Image.fromarray(band) for band in random_pixels(len(PIL.Image.new(mode, (1, 1)).getbands()))]
+    return PIL.Image.merge(mode, bands)
+
+
+def encoded(image: PIL.Image.Image, format: str, **options: Any) -> bytes:
+    """Return the file that Pillow writes."""
+    stream = BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def planes(image: PIL.Image.Image) -> Array:
+    """Return the bands ``(C, H, W)``."""
+    return np.stack([np.asarray(band) for band in image.split()])
+
+
+def exif_of(orientation: int | None = None) -> PIL.Image.Exif:
+    """Return EXIF with tags of the picture, of its lens and place, and of the layout of its file."""
+    exif = PIL.Image.Exif()
+    exif[Base.Make] = "Maker"
+    exif[Base.YCbCrPositioning] = 2
+    exif.get_ifd(IFD.Exif)[Base.LensModel] = "Lens"
+    exif.get_ifd(IFD.GPSInfo)[GPS.GPSLatitudeRef] = "N"
+    if orientation is not None:
+        exif[Base.Orientation] = orientation
+    return exif
+
+
+def parsed(exif: bytes | None) -> PIL.Image.Exif:
+    """Return the tags of an image's EXIF, which it must have."""
+    assert exif is not None
+    tags = PIL.Image.Exif()
+    tags.load(exif)
+    return tags

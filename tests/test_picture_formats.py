@@ -1,0 +1,159 @@
+"""What each picture format holds, as docs/pictures.md has it, and as its files show."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from PIL.ExifTags import IFD, Base
+from support.pictures import SRGB, encoded, exif_of, parsed, picture, random_pixels
+
+from convcli.errors import OptionError
+from convcli.pictures.formats import FORMATS, Format, format_of
+from convcli.pictures.image import Metadata
+from convcli.pictures.reading import read_image
+from convcli.pictures.writing import encode_image
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("png", "png"), (".PNG", "png"), ("jpg", "jpeg"), (".tif", "tiff"), ("pgm", "ppm"), (".jp2", "jpeg2000"),
+     ("npy", "npy")],
+)  # fmt: skip
+def test_a_format_is_found_by_name_and_extension(name: str, format: str) -> None:
+    assert format_of(name).name == format
+
+
+@pytest.mark.parametrize("name", ["", ".xyz", "npz", "pn"])
+def test_unknown_formats_are_refused(name: str) -> None:
+    with pytest.raises(OptionError, match=rf"^format: expected png, jpeg, .* or npy, given '{name.removeprefix('.')}'"):
+        format_of(name)
+
+
+def test_names_and_extensions_are_distinct() -> None:
+    names = [name for format in FORMATS for name in {format.name, *format.extensions}]
+    assert len(names) == len(set(names))
+
+
+def test_only_npy_is_an_array() -> None:
+    assert [format.name for format in FORMATS if format.is_array] == ["npy"]
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "pictures.md").read_text()
+PICTURES = [format for format in FORMATS if not format.is_array]
+EVERY_PICTURE = pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
+DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, colour"}
+METADATA = {"icc": "profile", "exif": "EXIF", "dpi": "resolution"}
+
+
+def row_of(format: Format) -> list[str]:
+    """Return the cells of the page's row of a format: lossless, 16 bits, float32, alpha, metadata."""
+    (cells,) = re.findall(rf"^\| {format.name} \| (.*) \|$", PAGE, re.MULTILINE)
+    return str(cells).split(" | ")
+
+
+def is_lossless(format: Format) -> bool:
+    return row_of(format)[0] == "yes"
+
+
+@EVERY_PICTURE
+def test_the_page_has_a_row_of_every_format(format: Format) -> None:
+    depth = DEPTHS[format.deep_colour] if format.deep_gray else "no"
+    floats, alpha = ("yes" if holds else "no" for holds in (format.floats, format.holds_alpha))
+    metadata = ", ".join(METADATA[field] for field in format.metadata) or "none"
+    assert row_of(format)[1:] == [depth, floats, alpha, metadata]
+
+
+@EVERY_PICTURE
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_format_stores_gray_and_rgb(format: Format, channels: int) -> None:
+    smooth = np.broadcast_to(np.linspace(0, 255, 40), (channels, 30, 40)).astype(np.uint8)
+    metadata = Metadata(SRGB, exif_of().tobytes(), (300, 300))
+    image = read_image(encode_image(smooth, None, format, metadata))
+    pixels = np.broadcast_to(image.pixels, (3, 30, 40)).astype(int)
+    assert abs(pixels - smooth).max() <= (0 if is_lossless(format) else 16)
+
+
+@EVERY_PICTURE
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_format_stores_the_alpha_that_it_claims(format: Format, channels: int) -> None:
+    alpha = np.zeros((30, 40), np.uint8)
+    alpha[:, 10:] = 255
+    pixels = np.full((channels, 30, 40), 99, np.uint8)
+    data = encode_image(pixels, alpha if format.holds_alpha else None, format, Metadata())
+    image = read_image(data)
+    assert (image.alpha is not None) == format.holds_alpha
+    if image.alpha is not None:
+        assert np.array_equal(image.alpha, alpha)
+
+
+@EVERY_PICTURE
+def test_every_format_stores_the_depth_and_floats_that_it_claims(format: Format) -> None:
+    if format.max_depth(1) == 16:
+        pixels = random_pixels(1, np.uint16)
+        assert np.array_equal(read_image(encode_image(pixels, None, format, Metadata())).pixels, pixels)
+    if format.holds_float(1):
+        pixels = random_pixels(1, np.float32) / np.float32(-7)
+        assert np.array_equal(read_image(encode_image(pixels, None, format, Metadata())).pixels, pixels)
+
+
+@EVERY_PICTURE
+def test_every_format_stores_the_metadata_that_it_claims(format: Format) -> None:
+    metadata = Metadata(SRGB, exif_of().tobytes(), (300.0, 150.0))
+    again = read_image(encode_image(random_pixels(3), None, format, metadata)).metadata
+    assert tuple(field for field, value in again._asdict().items() if value) == format.metadata
+    if again.icc:
+        assert again.icc == SRGB
+    if again.exif:
+        assert parsed(again.exif)[Base.Make] == "Maker"
+        assert parsed(again.exif).get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
+    if again.dpi:
+        assert again.dpi == pytest.approx((300, 150), abs=0.02)  # PNG and BMP store whole dots per metre
+
+
+@pytest.mark.parametrize("format", [f for f in PICTURES if "exif" in f.metadata], ids=lambda format: format.name)
+def test_an_upright_picture_is_not_turned_again(format: Format) -> None:
+    sideways = read_image(encoded(picture("RGB"), "PNG", exif=exif_of(orientation=6)))
+    again = read_image(encode_image(sideways.pixels, None, format, sideways.metadata))
+    assert again.pixels.shape == sideways.pixels.shape
+    assert not is_lossless(format) or np.array_equal(again.pixels, sideways.pixels)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name", "channels", "losses"),
+    [
+        (Metadata(SRGB, b"Exif", (300, 300)), "png", 3, ()),
+        (Metadata(SRGB), "png", 1, ("the colour profile is left out: it is for RGB, and the output is gray",)),
+        (Metadata(SRGB, b"Exif"), "gif", 1, (
+            "the colour profile is left out: gif holds none", "EXIF is left out: gif holds none")),
+        (Metadata(dpi=(72, 72)), "webp", 3, ("the resolution is left out: webp holds none",)),
+        (Metadata(exif=bytes(70_000)), "jpeg", 3,
+         ("EXIF is left out: jpeg holds 65,533 bytes of it, and these are 70,000",)),
+    ],
+)  # fmt: skip
+def test_lost_metadata_is_named_with_the_reason(
+    metadata: Metadata, name: str, channels: int, losses: tuple[str, ...]
+) -> None:
+    assert tuple(format_of(name).metadata_losses(metadata, channels).values()) == losses
+
+
+def test_a_profile_for_other_channels_is_dropped() -> None:
+    gray_profile = SRGB[:16] + b"GRAY" + SRGB[20:]
+    for channels, icc, kept in ((1, SRGB, None), (3, gray_profile, None), (1, gray_profile, gray_profile)):
+        data = encode_image(random_pixels(channels), None, format_of("png"), Metadata(icc))
+        assert PIL.Image.open(BytesIO(data)).info.get("icc_profile") == kept
+
+
+def test_exif_beyond_a_jpeg_segment_is_dropped() -> None:
+    exif = exif_of()
+    exif[Base.ImageDescription] = "x" * 70_000
+    data = encode_image(random_pixels(3), None, format_of("jpeg"), Metadata(exif=exif.tobytes()))
+    assert read_image(data).metadata.exif is None
+
+
+def test_a_picture_beyond_the_limits_of_a_format_is_an_error() -> None:
+    wide = np.zeros((1, 1, 16400), np.uint8)
+    with pytest.raises(OptionError, match=r"^cannot write the image as webp: .*; choose another format$"):
+        encode_image(wide, None, format_of("webp"), Metadata())
