@@ -9,12 +9,12 @@ shows it in front. A parameter inside a message stands in backquotes:
     OptionError("expected float32 or float64, given 'x'", option="dtype")
     dtype: expected float32 or float64, given 'x'
 
-    OptionError("2 maps take a file each, and '-' is one stream: use `format` npy")
+    OptionError("2 maps need one file each, but '-' is one stream: use `format` npy")
 
 The command line alone spells both as its flags (``convcli.cli.flags``):
 
     --dtype: expected float32 or float64, given 'x'
-    2 maps take a file each, and '-' is one stream: use --format npy
+    2 maps need one file each, but '-' is one stream: use --format npy
 """
 
 

@@ -154,15 +154,15 @@ def test_four_maps_are_four_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("output", "advice"),
     [
-        ("one.png", "'one.png' names one: add {map} to the name, or write .npy, which holds any count"),
-        ("-", "'-' is one stream: use --format npy, which holds any count"),
+        ("one.png", "'one.png' names one: add {map} to the name, or write .npy, which holds any number"),
+        ("-", "'-' is one stream: use --format npy, which holds any number"),
     ],
 )
 def test_four_maps_need_four_names(tmp_path, output, advice):
     save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH))
     result = convcli("apply", "in.png", "-k", FOUR_MAPS, "-o", output, cwd=tmp_path)
     assert (result.code, result.out) == (2, b"")
-    assert result.err == f"convcli: error: 4 maps take a file each, and {advice}\n"
+    assert result.err == f"convcli: error: 4 maps need one file each, but {advice}\n"
 
 
 def test_groups_split_a_bank(tmp_path):

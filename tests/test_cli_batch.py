@@ -215,7 +215,7 @@ def test_every_frame_goes_to_a_file_of_its_own(film):
 def test_frames_need_names(film):
     folder, _ = film
     result = convcli("apply", "film.gif", "-k", "[[1]]", "-o", "out.png", "--all-frames", cwd=folder)
-    message = "3 frames take a file each, and 'out.png' names one: add {frame} to it"
+    message = "3 frames need one file each, but 'out.png' names one: add {frame} to the name"
     assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
     alone = convcli("apply", "film.gif", "-k", "[[1]]", "-o", "out.png", cwd=folder)
     message = "3 frames: only the first is read (apply with --all-frames reads each)"

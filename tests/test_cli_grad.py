@@ -296,8 +296,8 @@ def test_a_format_for_one_tensor_refuses_several(tmp_path, output):
     result = convcli(*REQUEST, "-f", "npy", "-o", output, "--wrt", "kernel,bias", cwd=tmp_path, stdin=IMAGE)
     assert (result.code, result.out, list(tmp_path.iterdir())) == (2, b"", [])
     assert result.err == (
-        "convcli: error: npy holds one tensor, and 2 were asked for (kernel, bias): use --format npz, json or csv, "
-        "ask for one with --wrt, or name a file for each, as in --output 'grad-{wrt}.npy'\n"
+        "convcli: error: npy holds one tensor, given 2 (kernel, bias): use --format npz, json or csv, "
+        "choose one with --wrt, or name a file for each, as in --output 'grad-{wrt}.npy'\n"
     )
 
 

@@ -121,7 +121,7 @@ WRONG_REQUESTS = [
         "reflect?",
     ),
     ("apply in.npy -k box --range full", "--range: expected clip, abs, offset, minmax or raw, given 'full'"),
-    ("apply in.npy -k box --range raw", "--range raw writes floats, which png cannot hold...: use .npy"),
+    ("apply in.npy -k box --range raw", "--range: raw writes floats, which png cannot hold...: use .npy"),
     ("apply in.npy -k box --alpha no", "--alpha: expected keep, premultiply, filter or drop, given 'no'"),
     ("apply in.npy -k box -f pgn", "--format: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
     ("apply in.npy -k box -o a.pgn", "--output: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
@@ -131,7 +131,7 @@ WRONG_REQUESTS = [
     ("apply in.npy -k box --bias -", "--bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is ..."),
     ("apply in.npy -k box -k box", "two outputs would be named in.box.png: tell them apart with {stem}, ..."),
     ("apply in.npy rgb.npy -k box -o a.png", "two outputs would be named a.png: tell them apart with {stem}, ..."),
-    ("apply in.npy rgb.npy -k box -o -", "2 outputs, and '-' is one stream: give --output a folder or a template"),
+    ("apply in.npy rgb.npy -k box -o -", "2 outputs need one file each, but '-' is one stream: give --output ..."),
     ("apply in.npy -k box -o {name}.png", "unknown placeholder {name} in the output name '{name}.png': use ..."),
     ("apply in.npy -k box -o - --json", "--json and --output - both want stdout: save the output to a file"),
     ("apply - - -k box", "'-' was given more than once: stdin can be one of the images, the kernel or G, not two"),
@@ -148,14 +148,14 @@ WRONG_REQUESTS = [
     ("grad in.npy -k box -f xml", "--format: expected auto, text, json, npz, npy..., csv..., given 'xml'"),
     (
         "grad in.npy -k box -o a.xml",
-        "--output: a.xml does not tell the format: end it in .txt, ... or use --format",
+        "--output: expected a name that ends in .txt, ... or in / for a folder, given 'a.xml': ...",
     ),
     ("grad in.npy -k box -o {map}.json", "unknown placeholder {map} in the output name '{map}.json': use {wrt}, ..."),
     ("matrix in.npy -k box -f xml", "--format: expected auto, text, json, npz, mtx or png, given 'xml'"),
     (
         "matrix in.npy -k box -o a.xml",
-        "--output: a.xml does not tell the format: end it in .txt, .json, .npz, .mtx or .png, in / for a folder, or "
-        "use --format",
+        "--output: expected a name that ends in .txt, .json, .npz, .mtx or .png, or in / for a folder, given 'a.xml': "
+        "add an extension, or use --format",
     ),
     (
         "matrix in.npy -k box -o {stem}.npz",

@@ -53,11 +53,11 @@ def test_map_numbers_have_one_width() -> None:
             "{stem}.png",
             4,
             1,
-            "4 maps take a file each, and '{stem}.png' names one: add {map} to the name, or write .npy",
+            "4 maps need one file each, but '{stem}.png' names one: add {map} to the name, or write .npy",
         ),
-        ("{stem}.png", 1, 2, "2 frames take a file each, and '{stem}.png' names one: add {frame} to it"),
-        (STREAM, 4, 1, "4 maps take a file each, and '-' is one stream: use `format` npy, which holds any count"),
-        (STREAM, 1, 2, "2 frames take a file each, and '-' is one stream: give `output` a folder or a template"),
+        ("{stem}.png", 1, 2, "2 frames need one file each, but '{stem}.png' names one: add {frame} to the name"),
+        (STREAM, 4, 1, "4 maps need one file each, but '-' is one stream: use `format` npy, which holds any number"),
+        (STREAM, 1, 2, "2 frames need one file each, but '-' is one stream: give `output` a folder or a template"),
     ],
 )
 def test_several_files_need_several_names(output: str, maps: int, frames: int, message: str) -> None:
@@ -99,6 +99,6 @@ def test_encoding(output: str | None, format: str | None, encoding: tuple[str, s
 
 @pytest.mark.parametrize("output", ["plain", "{stem}.{kernel}"])
 def test_a_name_without_extension_is_refused(output: str) -> None:
-    message = f"output: {output} does not tell the format: end it in .png, in / for a folder, or use `format`"
-    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+    message = f"output: expected a name that ends in .png, or in / for a folder, given {output!r}: add an extension"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
         encoding_of(destination_of(output))

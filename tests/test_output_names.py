@@ -132,8 +132,8 @@ def test_the_format_of_data(asked: str, output: str, terminal: bool, format: str
 
 @pytest.mark.parametrize("output", ["plain", "a.png", "a.{kernel}"])
 def test_a_name_without_a_known_extension_is_refused(output: str) -> None:
-    message = f"{output} does not tell the format: end it in .txt, .json or .npz, in / for a folder, or use `format`"
-    with pytest.raises(OptionError, match=f"^output: {re.escape(message)}$"):
+    message = f"expected a name that ends in .txt, .json or .npz, or in / for a folder, given {output!r}: add an ext"
+    with pytest.raises(OptionError, match=f"^output: {re.escape(message)}"):
         data_format("auto", destination_of(output), ("text", "json", "npz"), terminal=True)
 
 

@@ -39,7 +39,7 @@ def test_a_folder_is_refused(tmp_path: Path, if_exists: IfExists) -> None:
 @pytest.mark.parametrize("if_exists", IfExists)
 def test_a_link_to_nothing_is_refused(tmp_path: Path, if_exists: IfExists) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "absent.png")
-    with pytest.raises(FileError, match=r"a.png is a link to nothing: remove it, or use `output`"):
+    with pytest.raises(FileError, match=r"a.png is a broken link: remove it, or use `output`"):
         refuse_existing([tmp_path / "a.png"], if_exists)
 
 

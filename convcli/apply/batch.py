@@ -52,7 +52,10 @@ class Batch:
         every = [path for source in sources for path in paths[source.path]]
         if self.destination.is_stream:
             if len(every) > 1:
-                raise OptionError(f"{len(every)} outputs, and '-' is one stream: give `output` a folder or a template")
+                raise OptionError(
+                    f"{len(every)} outputs need one file each, but '-' is one stream: give `output` a folder or a "
+                    "template"
+                )
             return
         refuse_collisions(every)
         self.destination.require_writable(every)

@@ -124,7 +124,7 @@ class FilteredImage(NamedTuple):
         """
         if not self.plan.format.is_array and len(self.maps.values) not in (1, 3):
             count = _count(len(self.maps.values))
-            raise OptionError(f"a picture holds 1 or 3 maps, given {count}: use `format` npy, which holds any count")
+            raise OptionError(f"a picture holds 1 or 3 maps, given {count}: use `format` npy, which holds any number")
         with write_atomically(Path(path), IfExists.REPLACE if overwrite else IfExists.FAIL) as stream:
             if self.plan.format.is_array:
                 save_npy(stream, self.maps.values)

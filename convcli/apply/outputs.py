@@ -96,15 +96,15 @@ def _require_placeholders(destination: Destination, default: str, files: int, fr
     """Raise OptionError if maps or frames have a file each and the template has no placeholder for them."""
     template = destination.full_template(default)
     if destination.is_stream:
-        names, add_map = "'-' is one stream", "use `format` npy, which holds any count"
+        names, add_map = "'-' is one stream", "use `format` npy, which holds any number"
         add_frame = "give `output` a folder or a template"
     else:
-        names, add_map = f"{template!r} names one", "add {map} to the name, or write .npy, which holds any count"
-        add_frame = "add {frame} to it"
+        names, add_map = f"{template!r} names one", "add {map} to the name, or write .npy, which holds any number"
+        add_frame = "add {frame} to the name"
     if files > 1 and "map" not in fields(template):
-        raise OptionError(f"{files} maps take a file each, and {names}: {add_map}")
+        raise OptionError(f"{files} maps need one file each, but {names}: {add_map}")
     if frames > 1 and "frame" not in fields(template):
-        raise OptionError(f"{frames} frames take a file each, and {names}: {add_frame}")
+        raise OptionError(f"{frames} frames need one file each, but {names}: {add_frame}")
 
 
 def _padded(number: int, count: int) -> str:

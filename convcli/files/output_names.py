@@ -21,9 +21,10 @@ Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
 class Destination:
     """Where outputs go: files in a folder, files that a template names, or the stream ``-``.
 
-    template: a name with {placeholders} (``convcli.files.templates``), a folder's name with a slash at its end, or
-    ``-``.  if_exists: what to do if an output's file exists already.
-    opener: opens an output; a caller that writes to a stream gives its own.
+    template: a name with {placeholders} (``convcli.files.templates``), the name of a folder with a slash at its end, or
+    ``-``.
+    if_exists: what to do if an output's file exists already.
+    opener: opens an output for writing. A caller that writes to a stream passes its own.
     """
 
     template: str
@@ -37,57 +38,60 @@ class Destination:
 
     @property
     def is_folder(self) -> bool:
-        """Whether files get default names in a folder."""
+        """Whether outputs go into a folder, under default names."""
         return self.template.endswith(("/", os.sep))
 
     @property
     def extension(self) -> str | None:
-        """The extension of every name, without the dot; None where the caller may choose one.
+        """The extension at the end of every name, without the dot, "" if there is none; None if the caller may choose.
 
-        That is so for a stream, in a folder, and in a template that ends in ``.{ext}``.
+        The caller chooses for a stream, in a folder, and if the template ends in ``.{ext}``.
         """
         if self.is_stream or self.is_folder or self.template.endswith(".{ext}"):
             return None
         return os.path.splitext(self.template)[1][1:]
 
     def full_template(self, default: str) -> str:
-        """Return the template of the names; in a folder files are called ``default``, which is a template itself."""
+        """Return the template of the names; ``default`` is the template of the names in a folder."""
         return self.template + default if self.is_folder else self.template
 
     def paths(self, default: str, values: Iterable[Mapping[str, str]]) -> list[Path]:
-        """Return the output's path for each of the placeholders' values, in their order; errors as in ``expand``."""
+        """Return a path for each set of values of the placeholders, in their order.
+
+        default: the template of the names in a folder.  Raises OptionError as ``expand`` does.
+        """
         template = self.full_template(default)
         return [Path(expand(template, each)) for each in values]
 
     def require_writable(self, paths: Sequence[Path]) -> None:
-        """Raise FileError if an output's folder is missing, or its file may not be replaced.
+        """Raise FileError if the folder of an output is missing, or if its file may not be replaced.
 
-        Folders of a template with placeholders, and those named with a slash, are made when a file is opened.
+        Folders are not missed, but created later, if they are named with a slash or by a template with placeholders.
         """
         if not (self.is_stream or self.is_folder or fields(self.template)):
             refuse_missing_folders(paths)
         self.refuse_existing(paths)
 
     def refuse_existing(self, paths: Sequence[Path]) -> None:
-        """Raise FileError for a file that may not be replaced."""
+        """Raise FileError if an output may not have its name, because of what is there."""
         if not self.is_stream:
             refuse_existing(paths, self.if_exists)
 
     def skips(self, paths: Sequence[Path]) -> bool:
-        """Return whether these outputs need not be made, because they exist."""
+        """Return whether these outputs are to be skipped, because all of them exist."""
         return self.if_exists is IfExists.SKIP and all(map(os.path.isfile, paths))
 
     def open(self, path: Path) -> AbstractContextManager[BinaryIO]:
-        """Return a stream whose bytes become the output when its block ends."""
+        """Open an output: a stream whose bytes become the file when the block ends."""
         return self.opener(path, self.if_exists)
 
 
 def destination_of(
     output: str | None, if_exists: IfExists = IfExists.FAIL, opener: Opener = write_atomically
 ) -> Destination:
-    """Return the destination that a path, a template, a folder, ``-`` or None (the current folder) stands for.
+    """Return the destination for a path, a template, a folder, ``-``, or None, which is the current folder.
 
-    A folder is an existing one, or one whose name ends in a slash.
+    A folder exists, or its name ends in a slash.
     """
     if output is None:
         return Destination(os.path.join(os.curdir, ""), if_exists, opener)
@@ -97,9 +101,9 @@ def destination_of(
 
 
 def kernel_path(destination: Destination, kernel: str, extension: str) -> Path:
-    """Return the path of the one output about a kernel, in a folder ``{kernel}.{ext}``; ``-`` for a stream.
+    """Return the path of a kernel's only output, which is called ``{kernel}.{ext}`` in a folder; ``-`` for a stream.
 
-    Raises what expanding the name and ``require_writable`` raise.
+    Raises OptionError for an invalid template, and FileError as ``require_writable`` does.
     """
     paths = destination.paths("{kernel}.{ext}", [{"kernel": safe_name(kernel), "ext": extension}])
     destination.require_writable(paths)
@@ -107,10 +111,10 @@ def kernel_path(destination: Destination, kernel: str, extension: str) -> Path:
 
 
 def data_format(asked: str, destination: Destination, formats: Sequence[str], *, terminal: bool) -> str:
-    """Return the format asked for, or under ``auto`` the one that suits the output's name or the stream.
+    """Return the format asked for, or for ``auto`` the one that suits the output's name or the stream.
 
-    formats: ``text``, ``json``, ``npz`` and any others; each but text is its own extension.
-    Raises OptionError for others.
+    formats: ``text``, ``json``, ``npz`` and others; each but text is its own extension.
+    terminal: whether the stream is a terminal.  Raises OptionError for another format.
     """
     if choice("format", asked, ("auto", *formats)) != "auto":
         return asked
@@ -125,9 +129,10 @@ def format_extension(format: str) -> str:
 
 
 def unclear_format(destination: Destination, endings: str) -> OptionError:
-    """Return the error of a name that does not tell the format: it may be meant as a folder's."""
+    """Return the error of a name without a known extension, which may be meant as a folder."""
     return OptionError(
-        f"{destination.template} does not tell the format: end it in {endings}, in / for a folder, or use `format`",
+        f"expected a name that ends in {endings}, or in / for a folder, given {destination.template!r}: "
+        "add an extension, or use `format`",
         option="output",
     )
 

@@ -24,12 +24,12 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
 def refuse_existing(paths: Iterable[Path], if_exists: IfExists) -> None:
     """Raise FileError if an output cannot get its name.
 
-    A file that exists is an error only where ``if_exists`` says so. A folder and a link to nothing are always errors;
+    A file that exists is an error only where ``if_exists`` says so. A folder and a broken link are always errors;
     a device or FIFO never is.
     """
     for path in paths:
         if os.path.islink(path) and not os.path.exists(path):
-            raise FileError(f"{path} is a link to nothing: remove it, or use `output` to write elsewhere")
+            raise FileError(f"{path} is a broken link: remove it, or use `output` to write elsewhere")
         if os.path.isdir(path):
             raise FileError(f"{path} is a folder: use `output` to give the output another name")
         if os.path.isfile(path) and if_exists is IfExists.FAIL:
@@ -68,7 +68,7 @@ class _RealPaths:
         try:
             return self._of(path)
         except FileNotFoundError:
-            raise FileError(f"cannot find the folder of {path}: the current one has been removed") from None
+            raise FileError(f"cannot find the folder of {path}: the current folder has been removed") from None
 
     def _of(self, path: Path) -> str:
         folder, name = os.path.split(path)

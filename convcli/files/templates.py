@@ -25,7 +25,7 @@ def expand(template: str, values: Mapping[str, str]) -> str:
     if not _is_below(name, folder):
         raise OptionError(
             f"the output {name} would be outside of {folder or 'the current folder'}, because {{dir}} or {{stem}} "
-            "leads out of it: use `output` without that, or name the images from a folder that holds them"
+            "leads out of it: use an `output` without it, or name the images from a folder that holds them"
         )
     return name
 

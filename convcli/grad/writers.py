@@ -1,4 +1,4 @@
-"""Gradients as files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
+"""Write gradients to files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,21 +39,21 @@ def report_to_json(report: GradientReport) -> dict[str, Any]:
 
 
 def write_npz(report: GradientReport, stream: BinaryIO) -> None:
-    """An archive of arrays named kernel, input and bias."""
+    """Write an archive of arrays named kernel, input and bias."""
     arrays: dict[str, Any] = {**report.tensors}
     np.savez(stream, **arrays)
 
 
 def write_npy(report: GradientReport, stream: BinaryIO) -> None:
-    """The one tensor of the report."""
+    """Write the report's only tensor."""
     (tensor,) = report.tensors.values()
     save_npy(stream, tensor)
 
 
 def write_csv(report: GradientReport, stream: BinaryIO) -> None:
-    """Long form, a row for each number: ``tensor``, its indices under their letters, ``value``.
+    """Write one row per number: ``tensor``, the indices of the number, ``value``.
 
-    The columns are the letters of every tensor; a field is empty where a tensor lacks the letter.
+    Each letter of an index has a column, which is empty for tensors without this letter.
     """
     letters = {name: index_letters(name, tensor.ndim) for name, tensor in report.tensors.items()}
     columns = list(dict.fromkeys(letter for found in letters.values() for letter in found))
@@ -63,7 +63,7 @@ def write_csv(report: GradientReport, stream: BinaryIO) -> None:
 
 
 def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[str]) -> Iterator[str]:
-    """The text of one row of the tensor after the other: within it, its last index alone varies."""
+    """Yield the lines for each row of a tensor, in which only the last index varies."""
     if not letters:
         yield f"{','.join([name, *('' for _ in columns), repr(tensor.item())])}\n"
         return
@@ -76,7 +76,7 @@ def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[s
 
 
 def write_png(report: GradientReport, stream: BinaryIO) -> None:
-    """Heatmaps, below one another, each on a scale of its own."""
+    """Write a heatmap of each tensor, one below the other, each with its own scale."""
     pictures = [_heatmap(name, tensor) for name, tensor in report.tensors.items()]
     stream.write(encode_png(stack_heatmaps(pictures)))
 
@@ -102,11 +102,12 @@ ONE_TENSOR = ("npy",)
 def gradient_paths(
     destination: Destination, format: str, wrt: tuple[str, ...], image: Path, kernel: str
 ) -> dict[Path, tuple[str, ...]]:
-    """Return the gradients that each file holds: one file for all, or one for each where the name has ``{wrt}``.
+    """Return which gradients each file holds: one file holds all, or each has its own if the name has ``{wrt}``.
 
-    In a folder a file is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension where the format holds
-    one tensor and several are asked for.
-    Raises OptionError where such a format is asked to hold several in one file, and what ``require_writable`` raises.
+    In a folder a file is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension if there are several
+    gradients and the format holds one tensor.
+    Raises OptionError for an invalid template, or if such a format would have to hold several; FileError as
+    ``require_writable`` does.
     """
     several = format in ONE_TENSOR and len(wrt) > 1
     default = f"{{stem}}.{{kernel}}{'.{wrt}' * several}.{{ext}}"
@@ -120,8 +121,8 @@ def gradient_paths(
     separate = len(set(paths)) == len(wrt)
     if several and not separate:
         raise OptionError(
-            f"{format} holds one tensor, and {len(wrt)} were asked for ({', '.join(wrt)}): use `format` npz, json or "
-            f"csv, ask for one with `wrt`, or name a file for each, as in `output` 'grad-{{wrt}}.{format}'"
+            f"{format} holds one tensor, given {len(wrt)} ({', '.join(wrt)}): use `format` npz, json or "
+            f"csv, choose one with `wrt`, or name a file for each, as in `output` 'grad-{{wrt}}.{format}'"
         )
     destination.require_writable(paths)
     return {path: (name,) for path, name in zip(paths, wrt, strict=True)} if separate else {paths[0]: wrt}

@@ -80,7 +80,7 @@ def test_names_outside(template, stem, folder, name, outside):
         expand(template, KNOWN | {"stem": stem, "dir": folder})
     assert str(error.value) == (
         f"the output {name} would be outside of {outside}, because {{dir}} or {{stem}} leads out of it: "
-        "use `output` without that, or name the images from a folder that holds them"
+        "use an `output` without it, or name the images from a folder that holds them"
     )
 
 
@@ -169,7 +169,7 @@ def test_links(commands, folder):
     inputs = {name: (work / name).read_bytes() for name in ("a.npy", "b.npy")}
     assert commands.run("apply", "a.npy", "-k", "box", "-o", "linked/{stem}.png", cwd=work).code == 0
     for output, code, message in (
-        ("out/nothing.npy", 1, "out/nothing.npy is a link to nothing: remove it, or use --output to write elsewhere"),
+        ("out/nothing.npy", 1, "out/nothing.npy is a broken link: remove it, or use --output to write elsewhere"),
         ("out/a.npy", 2, "the output out/a.npy is also an input: use --output to write elsewhere"),
     ):
         result = commands.run("apply", "a.npy", "-k", "box", "-o", output, "--overwrite", cwd=work)
