@@ -15,7 +15,7 @@ import pytest
 import tifffile
 
 from convcli.files.caught_warnings import LIBRARIES, caught_warnings
-from convcli.pictures.formats import FORMATS
+from convcli.pictures.formats import PICTURE_FORMATS
 from convcli.pictures.image import Metadata
 from convcli.pictures.reading import read_image
 from convcli.pictures.writing import encode_image
@@ -176,7 +176,7 @@ def tiff_with_a_tag_of(count: int) -> bytes:
 
 def test_many_threads_encode_and_decode_as_one_does(tmp_path: Path) -> None:
     """The same bytes as from one thread, and the same picture again."""
-    formats = [format for format in FORMATS if not format.is_array] * 6
+    formats = [format for format in PICTURE_FORMATS if not format.is_array] * 6
     pixels = np.random.default_rng(5).integers(0, 255, (len(formats), 3, 30, 40), dtype=np.uint8)
     metadata = Metadata(exif=b"Exif\0\0" + PIL.Image.Exif().tobytes()[6:], dpi=(300, 300))
 
@@ -207,5 +207,5 @@ def test_a_format_that_another_thread_is_loading_is_tried_again(monkeypatch: pyt
         return genuine(file)
 
     monkeypatch.setattr(PIL.Image, "open", unlucky)
-    image = read_image(encode_image(np.zeros((1, 4, 5), np.uint8), None, FORMATS[0], Metadata()))
+    image = read_image(encode_image(np.zeros((1, 4, 5), np.uint8), None, PICTURE_FORMATS[0], Metadata()))
     assert (image.pixels.shape, len(tries)) == ((1, 4, 5), 2)

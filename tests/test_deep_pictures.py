@@ -22,7 +22,7 @@ from support.pictures import HEIGHT, SRGB, WIDTH, exif_of, parsed
 from convcli.arrays import Array
 from convcli.errors import FileError
 from convcli.pictures import deep_extra
-from convcli.pictures.formats import FORMATS, Format, format_of, tiff_pages, tiff_writing
+from convcli.pictures.formats import PICTURE_FORMATS, Format, format_of, tiff_pages, tiff_writing
 from convcli.pictures.image import Metadata
 from convcli.pictures.reading import iter_frames, read_header, read_image
 from convcli.pictures.writing import encode_image, write_image
@@ -317,7 +317,7 @@ def test_pages_of_several_depths_keep_their_types() -> None:
     assert read_image(stream.getvalue()).warnings[0].startswith("3 frames: only the first is read")
 
 
-DEEP = [format for format in FORMATS if not format.is_array and format.max_depth(3) == 16]
+DEEP = [format for format in PICTURE_FORMATS if not format.is_array and format.max_depth(3) == 16]
 
 
 @pytest.mark.parametrize("format", DEEP, ids=lambda format: format.name)
@@ -363,7 +363,9 @@ def test_metadata_is_written_to_deep_files(name: str, channels: int) -> None:
     assert exif.get_ifd(IFD.GPSInfo)[1] == "N"
 
 
-DEEP_GRAY = pytest.mark.parametrize("format", [each for each in FORMATS if each.deep_gray], ids=lambda each: each.name)
+DEEP_GRAY = pytest.mark.parametrize(
+    "format", [each for each in PICTURE_FORMATS if each.deep_gray], ids=lambda each: each.name
+)
 
 
 @DEEP_GRAY

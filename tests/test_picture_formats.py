@@ -11,7 +11,7 @@ from PIL.ExifTags import IFD, Base
 from support.pictures import SRGB, encoded, exif_of, parsed, picture, random_pixels
 
 from convcli.errors import OptionError
-from convcli.pictures.formats import FORMATS, Format, format_of
+from convcli.pictures.formats import PICTURE_FORMATS, Format, format_of
 from convcli.pictures.image import Metadata
 from convcli.pictures.reading import read_image
 from convcli.pictures.writing import encode_image
@@ -33,16 +33,16 @@ def test_unknown_formats_are_refused(name: str) -> None:
 
 
 def test_names_and_extensions_are_distinct() -> None:
-    names = [name for format in FORMATS for name in {format.name, *format.extensions}]
+    names = [name for format in PICTURE_FORMATS for name in {format.name, *format.extensions}]
     assert len(names) == len(set(names))
 
 
 def test_only_npy_is_an_array() -> None:
-    assert [format.name for format in FORMATS if format.is_array] == ["npy"]
+    assert [format.name for format in PICTURE_FORMATS if format.is_array] == ["npy"]
 
 
 PAGE = (Path(__file__).parent.parent / "docs" / "pictures.md").read_text()
-PICTURES = [format for format in FORMATS if not format.is_array]
+PICTURES = [format for format in PICTURE_FORMATS if not format.is_array]
 EVERY_PICTURE = pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
 DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, colour"}
 METADATA = {"icc": "profile", "exif": "EXIF", "dpi": "resolution"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli.drawing.palette import signed_colours
-from convcli.drawing.thumbnails import fitted, photograph, signed
+from convcli.drawing.thumbnails import photograph, signed, size_in_box
 
 RANDOM = np.random.default_rng(12)
 
@@ -22,21 +22,21 @@ RANDOM = np.random.default_rng(12)
     ],
 )
 def test_a_thumbnail_fits_its_box(shape, box, expected):
-    assert fitted(shape, box) == expected
+    assert size_in_box(shape, box) == expected
 
 
-def drawn(sight, size):
-    picture = sight.draw(size)
+def drawn(thumbnail, size):
+    picture = thumbnail.draw(size)
     assert (picture.shape, picture.dtype) == ((*size, 3), np.uint8)
     return picture
 
 
 def test_a_photograph_keeps_its_levels():
     V = RANDOM.integers(0, 256, (3, 4, 5), np.uint8)
-    sight = photograph("V", V)
-    assert (sight.label, sight.shape) == ("V", (4, 5))
-    assert (drawn(sight, (4, 5)) == V.transpose(1, 2, 0)).all()
-    assert (drawn(sight, (8, 10)) == V.transpose(1, 2, 0).repeat(2, axis=0).repeat(2, axis=1)).all()
+    thumbnail = photograph("V", V)
+    assert (thumbnail.label, thumbnail.shape) == ("V", (4, 5))
+    assert (drawn(thumbnail, (4, 5)) == V.transpose(1, 2, 0)).all()
+    assert (drawn(thumbnail, (8, 10)) == V.transpose(1, 2, 0).repeat(2, axis=0).repeat(2, axis=1)).all()
 
 
 def test_a_photograph_is_averaged_over_boxes():
@@ -70,9 +70,9 @@ def test_of_several_planes_the_first_is_shown(shape, label):
 
 def test_signed_planes_and_heatmaps_are_coloured_alike():
     K = np.array([[[[-2.0, 0.0, 1.0]]], [[[9.0, 9.0, 9.0]]]])
-    sight = signed("K", K)
-    assert (sight.label, sight.shape) == ("K[0, 0]", (1, 3))
-    assert (drawn(sight, (2, 6))[:, ::2] == signed_colours(K[0, 0], 2.0)).all()
+    thumbnail = signed("K", K)
+    assert (thumbnail.label, thumbnail.shape) == ("K[0, 0]", (1, 3))
+    assert (drawn(thumbnail, (2, 6))[:, ::2] == signed_colours(K[0, 0], 2.0)).all()
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e300, 5e-324])

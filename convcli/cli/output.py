@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convcli.check.comparison import Comparison
     from convcli.check.gradcheck import Check
     from convcli.convolution.forecast import Forecast
-    from convcli.drawing.thumbnails import Sight
+    from convcli.drawing.thumbnails import Thumbnail
     from convcli.errors import ConvcliError
     from convcli.explain.explanation import Explanation
     from convcli.files.source import Source
@@ -183,16 +183,16 @@ def tell_loss(loss: float | None, talk: Talk) -> None:
 
 def preview_filtered(talk: Talk, filtered: "FilteredImage") -> None:
     """An image, a kernel and what it made of the image, as pictures."""
-    from convcli.cli.text.preview import filtered_sights
+    from convcli.cli.text.preview import filter_thumbnails
 
-    _preview(filtered_sights(filtered), talk)
+    _preview(filter_thumbnails(filtered), talk)
 
 
 def preview_gradients(report: "GradientReport", talk: Talk) -> None:
     """What gradients are of, and those that have rows and columns, as pictures."""
-    from convcli.cli.text.preview import gradient_sights
+    from convcli.cli.text.preview import gradient_thumbnails
 
-    _preview(gradient_sights(report), talk)
+    _preview(gradient_thumbnails(report), talk)
 
 
 def save_kernel(kernel: "Kernel", destination: Destination, path: Path, talk: Talk, *, as_json: bool) -> None:
@@ -249,14 +249,14 @@ def _save_gradients(report: "GradientReport", destination: Destination, path: Pa
             WRITERS[format](report, stream)
 
 
-def _preview(sights: "list[Sight]", talk: Talk) -> None:
+def _preview(thumbnails: "list[Thumbnail]", talk: Talk) -> None:
     from convcli.cli.text.preview import obstacle, preview_text
 
     reason = obstacle()
     if reason:
         talk.note(f"no preview: {reason}")
     else:
-        _show_text(preview_text(sights))
+        _show_text(preview_text(thumbnails))
 
 
 def _save_lines(lines: Iterable[str], destination: Destination, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the panels of a heatmap lie, and how large a number is drawn."""
+"""The places of a heatmap's panels, and the size at which a number is drawn."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -10,7 +10,7 @@ import numpy as np
 from convcli.arrays import Array
 
 _CELLS = (64, 48, 40, 32, 24, 20, 16, 12, 10, 8, 6, 5, 4, 3, 2, 1)
-# Pixels: cells are as large as these leave them, and never below one.
+# In pixels. Cells are as large as these allow, and at least one pixel.
 _PANEL_SIDE = 1000
 _PICTURE_SIDE = 2000
 _MOST_PIXELS = 24_000_000
@@ -22,11 +22,11 @@ _LABEL_WIDTH = 60
 
 
 class Layout(NamedTuple):
-    """Where panels lie, and how large a number is drawn.
+    """The places of panels, and the size at which a number is drawn.
 
-    leading: the axes that panels are numbered by.  across: panels in a line.  cell: ``(height, width)`` in pixels.
-    block: ``(rows, columns)`` of numbers averaged into a cell.  gap: pixels between panels.  label: pixels above each
-    for its index, 0 where that does not fit.
+    leading: the axes whose indices number the panels.  across: panels per line.  cell: ``(height, width)`` in pixels.
+    block: ``(rows, columns)`` of numbers averaged into one cell.  label: pixels above each panel for its index, 0 if
+    the index does not fit.
     """
 
     leading: tuple[int, ...]
@@ -38,22 +38,22 @@ class Layout(NamedTuple):
 
     @property
     def panels(self) -> int:
-        """How many there are."""
+        """The number of panels."""
         return prod(self.leading)
 
     @property
     def down(self) -> int:
-        """Lines of panels."""
+        """The number of lines of panels."""
         return ceil(self.panels / self.across)
 
     @property
     def gap(self) -> int:
-        """Pixels between panels."""
+        """The pixels between panels."""
         return 1 if min(self._panel) < 40 else 10
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
+        """The height and width of all panels in pixels."""
         height, width = self._panel
         return self.down * (height + self.label + self.gap) - self.gap, self.across * (width + self.gap) - self.gap
 
@@ -63,7 +63,7 @@ class Layout(NamedTuple):
         return rows * self.cell[0], columns * self.cell[1]
 
     def shrink(self, planes: Array) -> Array:
-        """``(panels, rows, columns)`` with each block's mean in its place; at the edges, of what is there."""
+        """Return ``(panels, rows, columns)`` with one mean per block; blocks at the edges may be smaller."""
         if self.block == (1, 1):
             return planes
         (height, width), (_, rows, columns) = self.block, planes.shape
@@ -76,7 +76,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(shape: tuple[int, ...]) -> Layout:
-    """The largest cells with which panels for a tensor of this shape, and all of them together, keep in bounds."""
+    """Return the layout with the largest cells at which the panels of such a tensor stay within the bounds."""
     leading, plane = shape[:-2], ((1, 1, *shape)[-2], (1, 1, *shape)[-1])
     layout = next(filter(_in_bounds, _with_cells(leading, plane)), None)
     return layout or next(filter(_holdable, _with_blocks(leading, plane)))
@@ -88,21 +88,24 @@ def _with_cells(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[La
 
 
 def _with_blocks(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[Layout]:
-    """At one pixel a cell: each number, then means of ever larger blocks; at last a pixel a panel."""
+    """Yield layouts of one pixel per cell: first one per number, then per ever larger block, at last per panel."""
     finest = _with_cell(leading, plane, 1)
     for side in count(1):
         yield _arranged(finest._replace(block=(min(side, plane[0]), min(side, plane[1]))))
 
 
 def _with_cell(leading: tuple[int, ...], plane: tuple[int, int], side: int) -> Layout:
-    """One panel a line; a single row of narrow cells is still high enough to be seen."""
+    """Return a layout of one panel per line; a single row of narrow cells is high enough to be seen."""
     height = max(side, _ROW_HEIGHT) if prod(leading) * plane[0] == 1 else side
     labelled = bool(leading) and plane[1] * side >= _LABEL_WIDTH
     return Layout(leading, plane, 1, (height, side), label=_LABEL if labelled else 0)
 
 
 def _arranged(layout: Layout) -> Layout:
-    """The first half of the leading axes down, the others across; or in reading order if that is long and thin."""
+    """Return the layout with the first half of the leading axes down and the others across.
+
+    Where that would be long and thin, panels are in reading order.
+    """
     if layout.panels <= _ONE_LINE:
         return layout._replace(across=layout.panels)
     axes = [n for n in layout.leading if n > 1]

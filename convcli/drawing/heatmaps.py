@@ -1,4 +1,4 @@
-"""Signed tensors as pictures: a panel for each index of the leading axes, and a bar that shows the scale."""
+"""Signed tensors as pictures: one panel per index of the leading axes, and a bar that shows the scale."""
 
 from collections.abc import Iterator, Sequence
 from math import ceil, prod
@@ -46,8 +46,8 @@ def stack_heatmaps(pictures: Sequence[Array]) -> Array:
 def draw_panels(planes: Array, layout: Layout, limit: float) -> PIL.Image.Image:
     """Return the panels ``(panels, rows, columns)`` in their places, labelled, with numbers in cells where they fit."""
     coloured = signed_colours(planes, limit)
-    tiles = coloured.repeat(layout.cell[0], axis=1).repeat(layout.cell[1], axis=2)
-    picture = PIL.ImageOps.expand(PIL.Image.fromarray(_mosaic(tiles, layout)), 1, _between(layout))
+    panels = coloured.repeat(layout.cell[0], axis=1).repeat(layout.cell[1], axis=2)
+    picture = PIL.ImageOps.expand(PIL.Image.fromarray(_mosaic(panels, layout)), 1, _colour_between(layout))
     draw = PIL.ImageDraw.Draw(picture)
     if layout.gap > 1:
         _write_frames(draw, layout)
@@ -57,7 +57,7 @@ def draw_panels(planes: Array, layout: Layout, limit: float) -> PIL.Image.Image:
 
 
 def draw_scale(limit: float) -> PIL.Image.Image:
-    """A bar of all colours from -limit to limit, with its numbers below; a limit of 0 has one colour."""
+    """Return a bar of all colours from -limit to limit, with numbers below it; a limit of 0 has one colour."""
     width, height = 240, 14
     ramp = np.linspace(-1, 1, width)[np.newaxis] if limit else np.zeros((1, width))
     bar = PIL.Image.fromarray(signed_colours(ramp, 1.0).repeat(height, axis=0))
@@ -66,26 +66,26 @@ def draw_scale(limit: float) -> PIL.Image.Image:
     draw = PIL.ImageDraw.Draw(picture)
     draw.rectangle((39, 0, 40 + width, height), outline=_FRAME)
     marks = {40: f"{-limit:.4g}", 40 + width // 2: "0", 40 + width: f"{limit:.4g}"} if limit else {40 + width // 2: "0"}
-    for x, words in marks.items():
-        draw.text((x, height + 4), words, FAINT, _font(12), anchor="ma")
+    for x, label in marks.items():
+        draw.text((x, height + 4), label, FAINT, _font(12), anchor="ma")
     return picture
 
 
-def _mosaic(tiles: Array, layout: Layout) -> Array:
-    """Tiles ``(panels, height, width, 3)`` in one ``(height, width, 3)``, each below the room for its label."""
-    _, height, width, _ = tiles.shape
+def _mosaic(panels: Array, layout: Layout) -> Array:
+    """Return panels ``(panels, height, width, 3)`` in one ``(height, width, 3)``, each below room for its label."""
+    _, height, width, _ = panels.shape
     lines = (layout.down, height + layout.label + layout.gap, layout.across, width + layout.gap, 3)
-    mosaic = np.full(lines, _between(layout), np.uint8)
+    mosaic = np.full(lines, _colour_between(layout), np.uint8)
     for line in range(layout.down):
-        part = tiles[line * layout.across : (line + 1) * layout.across]
+        part = panels[line * layout.across : (line + 1) * layout.across]
         mosaic[line, layout.label : layout.label + height, : len(part), :width] = part.swapaxes(0, 1)
     rows, columns = layout.size
     whole = mosaic.reshape(rows + layout.gap, columns + layout.gap, 3)
     return np.ascontiguousarray(whole[:rows, :columns])
 
 
-def _between(layout: Layout) -> tuple[int, int, int]:
-    """What shows between panels: paper, or a line where there is room for no more."""
+def _colour_between(layout: Layout) -> tuple[int, int, int]:
+    """Return the colour between panels: that of paper, or of a line if there is room for a line only."""
     return _FRAME if layout.gap == 1 else PAPER
 
 
@@ -99,7 +99,7 @@ def _write_frames(draw: PIL.ImageDraw.ImageDraw, layout: Layout) -> None:
 
 
 def _corners(layout: Layout) -> Iterator[tuple[int, int]]:
-    """Top and left of each panel's first cell, in a picture with a frame of one pixel."""
+    """Yield the top and left of each panel's first cell, in a picture with a frame of one pixel."""
     height, width = _single(layout)
     for number in range(layout.panels):
         line, place = divmod(number, layout.across)
@@ -107,14 +107,14 @@ def _corners(layout: Layout) -> Iterator[tuple[int, int]]:
 
 
 def _single(layout: Layout) -> tuple[int, int]:
-    """Height and width of one panel without its label."""
+    """Return the height and width of one panel without its label."""
     return layout._replace(leading=(), label=0, across=1).size
 
 
 def _write_numbers(draw: PIL.ImageDraw.ImageDraw, planes: Array, coloured: Array, layout: Layout) -> None:
-    """Each number in its cell, in black or white, if there is a size in which all of them fit."""
-    words = [_short(value) for value in planes.ravel().tolist()]
-    longest = max(words, key=len)
+    """Write each number into its cell, in black or white, if all of them fit at one size."""
+    numbers = [_short(value) for value in planes.ravel().tolist()]
+    longest = max(numbers, key=len)
     fonts = [_font(size) for size in _SIZES if _font(size).getlength(longest) <= layout.cell[1] - 4]
     if not fonts:
         return
@@ -125,11 +125,11 @@ def _write_numbers(draw: PIL.ImageDraw.ImageDraw, planes: Array, coloured: Array
         for place in range(planes[0].size):
             row, column = divmod(place, columns)
             centre = (left + column * width + width / 2, top + row * height + height / 2)
-            draw.text(centre, words[first + place], inks[first + place], fonts[0], anchor="mm")
+            draw.text(centre, numbers[first + place], inks[first + place], fonts[0], anchor="mm")
 
 
 def _short(value: float) -> str:
-    """Three digits, or all that stand before the point."""
+    """Return a number with three digits, or with all digits before the point."""
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
@@ -145,7 +145,7 @@ def _remarks(found: Statistics, layout: Layout, shape: tuple[int, ...], letters:
 
 
 def _order(layout: Layout, letters: Sequence[str]) -> str:
-    """Which axes panels follow down and across."""
+    """Return which axes the panels follow down and across."""
     axes = [(letter, n) for letter, n in zip(letters, layout.leading, strict=False) if n > 1]
     half = len(axes) // 2
     if len(axes) > 1 and layout.across == prod(n for _, n in axes[half:]):
@@ -167,7 +167,7 @@ def _font(size: int) -> "PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont":
 
 
 def _stack(pictures: Sequence[PIL.Image.Image], gap: int, margin: int) -> PIL.Image.Image:
-    """Below one another, at the left."""
+    """Return the pictures below one another, aligned at the left."""
     width = max(picture.width for picture in pictures) + 2 * margin
     height = sum(picture.height + gap for picture in pictures) - gap + 2 * margin
     whole = PIL.Image.new("RGB", (width, height), PAPER)

@@ -1,4 +1,4 @@
-"""The colours of signed numbers, on one scale centred at 0."""
+"""The colours of signed numbers, on one scale that is centred at 0."""
 
 from collections.abc import Iterator
 from math import isfinite
@@ -8,8 +8,8 @@ import numpy as np
 
 from convcli.arrays import Array, ends_of
 
-# ColorBrewer's RdBu (colorbrewer2.org), which readers blind to red or green tell apart: blue is below 0, red above.
-# The blue end is a little bluer, for in a terminal of 256 colours RdBu's own becomes teal.
+# ColorBrewer's RdBu (colorbrewer2.org), which the colour-blind can read: blue is below 0, red above 0. The blue end is
+# a little bluer, because RdBu's own becomes teal in a terminal of 256 colours.
 _STOPS = [
     (5, 40, 110), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (255, 255, 255),
     (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
@@ -19,7 +19,7 @@ NAN_COLOUR = (128, 128, 128)
 
 
 class Statistics(NamedTuple):
-    """The least and greatest finite number, and how many are NaN and infinite."""
+    """The least and the greatest finite number, and the counts of NaN and of infinite numbers."""
 
     low: float
     high: float
@@ -28,12 +28,12 @@ class Statistics(NamedTuple):
 
     @property
     def limit(self) -> float:
-        """The largest finite magnitude: the colours' scale goes from -limit to limit."""
+        """The largest finite magnitude; the scale of colours goes from -limit to limit."""
         return max(abs(self.low), abs(self.high))
 
 
 def statistics(values: Array) -> Statistics:
-    """Of an array; 0 and 0 where no number is finite."""
+    """Return the statistics of an array; both ends are 0 if no number is finite."""
     ends = ends_of(values)
     if all(map(isfinite, ends)):
         return Statistics(*ends)
@@ -46,7 +46,7 @@ def statistics(values: Array) -> Statistics:
 
 
 def signed_colours(values: Array, limit: float) -> Array:
-    """``(..., 3)`` uint8: blue at -limit and below, white at 0, red at limit and above, gray for NaN."""
+    """Return ``(..., 3)`` uint8: blue at -limit and below, white at 0, red at limit and above, gray for NaN."""
     levels = np.empty(values.shape, np.uint16)
     for source, target in zip(_blocks(values), _blocks(levels), strict=True):
         target[...] = _levels(source, limit)
@@ -54,7 +54,7 @@ def signed_colours(values: Array, limit: float) -> Array:
 
 
 def _levels(values: Array, limit: float) -> Array:
-    """Places in the palette."""
+    """Return indices into the palette."""
     with np.errstate(invalid="ignore", over="ignore"):
         shares = np.clip(values / limit, -1, 1) if limit else np.sign(values).astype(float)
         places = np.rint(shares * _STEPS) + _STEPS
@@ -62,7 +62,7 @@ def _levels(values: Array, limit: float) -> Array:
 
 
 def _palette() -> Array:
-    """Colours from -1 to 1, and that of NaN."""
+    """Return the colours from -1 to 1, and after them the colour of NaN."""
     at = np.linspace(-_STEPS, _STEPS, len(_STOPS))
     ramp = [np.interp(np.arange(-_STEPS, _STEPS + 1), at, channel) for channel in np.transpose(_STOPS)]
     return np.vstack([np.rint(np.transpose(ramp)), NAN_COLOUR]).astype(np.uint8)
@@ -72,7 +72,7 @@ _PALETTE = _palette()
 
 
 def _blocks(values: Array) -> Iterator[Array]:
-    """Views of an array, each of a size that keeps what is computed from it in cache."""
+    """Yield views of an array, each small enough that what is computed from it stays in cache."""
     if values.ndim < 2 or values.size <= 1 << 18:
         yield values
     elif values[0].size > 1 << 18:

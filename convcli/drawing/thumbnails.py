@@ -1,4 +1,4 @@
-"""Arrays as small pictures: photographs in their own pixel values, signed tensors in the colours of heatmaps."""
+"""Arrays as small pictures: photographs with their own levels, signed tensors in the colours of heatmaps."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from convcli.arrays import Array, FloatArray
 from convcli.drawing.palette import signed_colours, statistics
 
 
-class Sight(NamedTuple):
-    """Something to look at.
+class Thumbnail(NamedTuple):
+    """An array to be drawn small.
 
-    shape: its ``(rows, columns)``.  draw: what it looks like in so many rows and columns, ``(rows, columns, 3)`` uint8.
+    shape: ``(rows, columns)`` of the array.  draw: draws it in so many rows and columns, ``(rows, columns, 3)`` uint8.
     """
 
     label: str
@@ -21,39 +21,42 @@ class Sight(NamedTuple):
     draw: Callable[[tuple[int, int]], Array]
 
 
-def photograph(label: str, values: Array) -> Sight:
-    """Of ``(..., C, H, W)``: colour where C is 3, else gray; where there is more to see, the first, with its index.
+def photograph(label: str, values: Array) -> Thumbnail:
+    """Return the thumbnail of ``(..., C, H, W)``: in colour if C is 3, else in gray.
 
-    8 and 16 bits are levels of their own; other numbers are spread from the least to the greatest.
+    Of several pictures or channels the first is drawn, and the label has its index. 8 and 16 bits keep their levels;
+    other numbers are stretched from the least to the greatest.
     """
-    if values.shape[-3] == 3:
-        first = values[(0,) * (values.ndim - 3)]
-        return Sight(label + _index(values.shape[:-3]), _sides(values), lambda size: _in_colour(first, size))
-    plane = _first_plane(values)
-    return Sight(label + _index(values.shape[:-2]), _sides(values), lambda size: _in_colour(plane[np.newaxis], size))
+    axes = 3 if values.shape[-3] == 3 else 2
+    channels = _first(values, axes).reshape(-1, *values.shape[-2:])
+    return Thumbnail(label + _index(values.shape[:-axes]), _sides(values), lambda size: _in_colour(channels, size))
 
 
-def signed(label: str, tensor: Array) -> Sight:
-    """Of the last two axes, blue below 0 and red above; of several planes the first, with its index."""
-    plane = _first_plane(tensor)
-    return Sight(label + _index(tensor.shape[:-2]), _sides(tensor), lambda size: _in_signed_colours(plane, size))
+def signed(label: str, tensor: Array) -> Thumbnail:
+    """Return the thumbnail of the last two axes, blue below 0 and red above 0.
+
+    Of several planes the first is drawn, and the label has its index.
+    """
+    plane = _first(tensor, 2)
+    return Thumbnail(label + _index(tensor.shape[:-2]), _sides(tensor), lambda size: _in_signed_colours(plane, size))
 
 
-def fitted(shape: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of a picture as large as the box allows: magnified by a whole factor, or scaled down."""
+def size_in_box(shape: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
+    """Return the rows and columns of a picture that fills the box: magnified by a whole factor, or scaled down."""
     factor = min(room / size for room, size in zip(box, shape, strict=True))
     scale = int(factor) if factor >= 1 else factor
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def as_picture(pixels: Array) -> PIL.Image.Image:
-    """``(H, W, 3)`` or, with alpha, ``(H, W, 4)`` uint8 as Pillow has it."""
+def pillow_picture(pixels: Array) -> PIL.Image.Image:
+    """Return ``(H, W, 3)`` or, with alpha, ``(H, W, 4)`` uint8 as a picture of Pillow's."""
     return PIL.Image.fromarray(pixels)
 
 
-def _first_plane(values: Array) -> Array:
-    plane: Array = values[(0,) * (values.ndim - 2)]
-    return plane
+def _first(values: Array, axes: int) -> Array:
+    """Return the first entry along all axes but the last few."""
+    first: Array = values[(0,) * (values.ndim - axes)]
+    return first
 
 
 def _sides(values: Array) -> tuple[int, int]:
@@ -75,7 +78,7 @@ def _in_colour(channels: Array, size: tuple[int, int]) -> Array:
 
 
 def _black_and_white(channels: Array) -> tuple[float, float]:
-    """The numbers that are drawn black and white. NaN is drawn black."""
+    """Return the numbers that are drawn black and white. NaN is drawn black."""
     if channels.dtype in (np.uint8, np.uint16):
         return 0, float(np.iinfo(channels.dtype).max)
     low, high, *_ = statistics(channels)
@@ -89,7 +92,7 @@ def _in_signed_colours(plane: FloatArray, size: tuple[int, int]) -> Array:
 
 
 def _resized(plane: Array, size: tuple[int, int]) -> Array:
-    """A whole number of times larger, or smaller, where each pixel is the mean of its box."""
+    """Return the plane a whole number of times larger, or smaller: each pixel is then the mean of a box."""
     rows, columns = plane.shape
     if size[0] >= rows:
         return plane.repeat(size[0] // rows, axis=0).repeat(size[1] // columns, axis=1)

@@ -18,12 +18,12 @@ from convcli.apply.filtering import FilteredImage
 from convcli.arrays import Array
 from convcli.cli.streams import is_terminal
 from convcli.convolution.formulas import SYMBOLS
-from convcli.drawing.thumbnails import Sight, as_picture, fitted, photograph, signed
+from convcli.drawing.thumbnails import Thumbnail, photograph, pillow_picture, signed, size_in_box
 from convcli.grad.report import GradientReport
 from convcli.text import in_one_line
 
 
-def filtered_sights(filtered: FilteredImage) -> list[Sight]:
+def filter_thumbnails(filtered: FilteredImage) -> list[Thumbnail]:
     """Return V, every K, and Z as it was saved."""
     return [
         photograph("V", filtered.image.pixels),
@@ -32,7 +32,7 @@ def filtered_sights(filtered: FilteredImage) -> list[Sight]:
     ]
 
 
-def gradient_sights(report: GradientReport) -> list[Sight]:
+def gradient_thumbnails(report: GradientReport) -> list[Thumbnail]:
     """V, K and G, and the gradients that have rows and columns."""
     K = report.prepared.convolution.weights
     given = [photograph("V", report.V), signed("K", K), signed("G", report.G)]
@@ -50,15 +50,15 @@ def obstacle() -> str | None:
     return None if Console().color_system else "the terminal has no colours"
 
 
-def preview_text(sights: Sequence[Sight]) -> str:
+def preview_text(thumbnails: Sequence[Thumbnail]) -> str:
     """The pictures side by side under their labels, in at most half of the terminal's height if one line holds them."""
     console, graphics = Console(), _graphics()
     width = min(console.width, _MOST_WIDTH)
     rows = max(_LEAST_ROWS, console.height // 2 - 1)
     across = max(1, (width + _GAP) // (_LEAST_WIDTH + _GAP))
     with console.capture() as captured:
-        for first in range(0, len(sights), across):
-            for part in _line(sights[first : first + across], (rows, width), graphics):
+        for first in range(0, len(thumbnails), across):
+            for part in _line(thumbnails[first : first + across], (rows, width), graphics):
                 console.print(part, soft_wrap=not graphics)
     return captured.get()
 
@@ -73,15 +73,15 @@ _HALVES = (2, 1)
 _CELL = (20, 10)
 
 
-def _line(sights: Sequence[Sight], space: tuple[int, int], graphics: Any) -> Iterator[RenderableType]:
+def _line(thumbnails: Sequence[Thumbnail], space: tuple[int, int], graphics: Any) -> Iterator[RenderableType]:
     """Labels, and below them the pictures that as many rows and columns of characters hold."""
     cell = _CELL if graphics else _HALVES
-    room = _room(sights, space, cell)
+    room = _room(thumbnails, space, cell)
     pictures = [
-        sight.draw(fitted(sight.shape, (space[0] * cell[0], columns * cell[1])))
-        for sight, columns in zip(sights, room, strict=True)
+        thumbnail.draw(size_in_box(thumbnail.shape, (space[0] * cell[0], columns * cell[1])))
+        for thumbnail, columns in zip(thumbnails, room, strict=True)
     ]
-    labels = [Text(sight.label[:columns]) for sight, columns in zip(sights, room, strict=True)]
+    labels = [Text(thumbnail.label[:columns]) for thumbnail, columns in zip(thumbnails, room, strict=True)]
     # A label may be wider than its picture; the last has no gap after it.
     widths = [
         max(-(-picture.shape[1] // cell[1]), len(label)) + _GAP for picture, label in zip(pictures, labels, strict=True)
@@ -90,7 +90,7 @@ def _line(sights: Sequence[Sight], space: tuple[int, int], graphics: Any) -> Ite
     yield _in_columns(labels, widths)
     if graphics:
         strip = _strip(pictures, [columns * cell[1] for columns in widths], cell[0])
-        yield graphics(as_picture(strip), strip.shape[1] // cell[1], strip.shape[0] // cell[0])
+        yield graphics(pillow_picture(strip), strip.shape[1] // cell[1], strip.shape[0] // cell[0])
     else:
         for parts in zip_longest(*map(_half_blocks, pictures), fillvalue=Text()):
             yield _in_columns(parts, widths)
@@ -101,11 +101,11 @@ def _in_columns(parts: Sequence[Text], widths: Sequence[int]) -> Text:
     return Text().join(padded)
 
 
-def _room(sights: Sequence[Sight], space: tuple[int, int], cell: tuple[int, int]) -> list[int]:
+def _room(thumbnails: Sequence[Thumbnail], space: tuple[int, int], cell: tuple[int, int]) -> list[int]:
     """Columns for each picture: as many as it would fill at full height, or what there is."""
     rows, columns = space
-    wanted = [-(-fitted(sight.shape, (rows * cell[0], sys.maxsize))[1] // cell[1]) for sight in sights]
-    return _shares([max(_LEAST_WIDTH, want) for want in wanted], columns - _GAP * (len(sights) - 1))
+    wanted = [-(-size_in_box(thumbnail.shape, (rows * cell[0], sys.maxsize))[1] // cell[1]) for thumbnail in thumbnails]
+    return _shares([max(_LEAST_WIDTH, want) for want in wanted], columns - _GAP * (len(thumbnails) - 1))
 
 
 def _shares(wanted: Sequence[int], total: int) -> list[int]:

@@ -1,6 +1,7 @@
-"""Picture formats: a row each, and a file for each that needs code of its own.
+"""Picture formats: one row each, and one file for each that needs code of its own.
 
-A format is added by its row here; ``tests/test_picture_formats.py`` then tries it, and ``docs/pictures.md`` has its row.
+To add a format, add its row here and its row in ``docs/pictures.md``, against which ``tests/test_picture_formats.py``
+tests it.
 """
 
 from convcli.pictures.formats.avif import AVIF
@@ -13,10 +14,10 @@ from convcli.pictures.formats.ppm import PPM
 from convcli.pictures.formats.tiff import TIFF
 from convcli.text import choice
 
-__all__ = ["FORMATS", "Format", "format_of", "format_read"]
+__all__ = ["PICTURE_FORMATS", "Format", "format_of", "format_read"]
 
 # Of output.
-FORMATS = (
+PICTURE_FORMATS = (
     PNG,
     JPEG,
     TIFF,
@@ -41,8 +42,8 @@ READ_ONLY = (
     # Pillow takes films for pictures, to refuse them once they are loaded.
     Format("mpeg", refusal="MPEG is a film: expected a picture"),
 )
-_BY_NAME = {name: format for format in FORMATS for name in (format.name, *format.extensions)}
-_OPENED = {format.name: format for format in (*FORMATS, *READ_ONLY)}
+_BY_NAME = {name: format for format in PICTURE_FORMATS for name in (format.name, *format.extensions)}
+_OPENED = {format.name: format for format in (*PICTURE_FORMATS, *READ_ONLY)}
 
 
 def format_of(name: str, option: str = "format") -> Format:
