@@ -21,6 +21,21 @@ def test_every_item_once(threads):
     assert sorted(done) == list(range(100))
 
 
+class Counting(list):
+    """Numbers from an iterator that raises ValueError where two threads advance it at once."""
+
+    def __iter__(self):
+        for number in range(len(self)):
+            time.sleep(0.001)
+            yield number
+
+
+def test_threads_do_not_share_an_iterator():
+    done = []
+    each(Counting(range(50)), lambda item, scratch: done.append(item), threads=4)
+    assert sorted(done) == list(range(50))
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_an_error_is_raised_and_nothing_more_is_begun(threads):
     begun = []

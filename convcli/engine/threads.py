@@ -29,7 +29,7 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
     Infinities and NaN pass through arithmetic without a warning.
     """
     workers = min(threads, len(items))
-    remaining = iter(items)
+    remaining = deque(items)
     # Always one thread, for a lone item too: with more, BLAS rounds in another order.
     with BLAS.held():
         others = [_pool(workers - 1).submit(_work_through, remaining, work) for _ in range(workers - 1)]
@@ -42,19 +42,29 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
         raise failure
 
 
-def _work_through(items: Iterator[Item], work: Callable[[Item, Scratch], None]) -> None:
+def _work_through(remaining: deque[Item], work: Callable[[Item, Scratch], None]) -> None:
     scratch = _own_scratch()
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            for item in items:
+            for item in _taken(remaining):
                 scratch.clear()
                 work(item, scratch)
     except BaseException:
         # After an error or Ctrl-C nothing more is begun, by any thread.
-        deque(items, maxlen=0)
+        remaining.clear()
         raise
     finally:
         scratch.give_back()
+
+
+def _taken(remaining: deque[Item]) -> Iterator[Item]:
+    """Yield items from the front until none is left. Threads may share a deque, but not an iterator."""
+    while True:
+        try:
+            item = remaining.popleft()
+        except IndexError:
+            return
+        yield item
 
 
 class InOrder(Generic[Item]):
