@@ -1,7 +1,6 @@
 """Work on many items at once, in threads."""
 
 import threading
-import time
 from threading import Event
 
 import pytest
@@ -44,12 +43,14 @@ def test_stopping_finishes_items_under_way_and_begins_no_others(jobs):
         worked.append(item)
         if item == 5:
             stop.set()
+        assert item <= 5 or stop.wait(10)
         return item
 
     given = list(map_in_order(work, range(10_000), jobs, stop))
+    # Another thread may have taken an earlier item, and not begun it yet.
     assert given == sorted(worked)
-    assert given[:6] == [0, 1, 2, 3, 4, 5]
-    assert len(given) < 6 + 2 * jobs
+    assert 5 in given
+    assert len(given) <= 5 + jobs
 
 
 @pytest.mark.parametrize("jobs", [2, 4])
@@ -58,13 +59,13 @@ def test_stopping_begins_no_item_that_waits(jobs):
 
     def work(item):
         begun.append(item)
-        time.sleep(0.01)
+        assert item <= 4 or stop.wait(10)
         return item
 
     for item in map_in_order(work, range(1000), jobs, stop):
         if item == 4:
             stop.set()
-    assert 5 <= len(begun) <= 5 + 2 * jobs
+    assert 5 <= len(begun) <= 5 + jobs
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
