@@ -1,10 +1,12 @@
 """Options and fixtures for several files."""
 
 import random
+import subprocess
 import time
 from collections import Counter
 
 import pytest
+from threadpoolctl import threadpool_info
 
 FIXED_SEED = 20250301
 
@@ -15,6 +17,7 @@ def pytest_addoption(parser):
         "--fresh-seed", type=int, help="what the fresh seed is, to repeat a run (default: another each run)"
     )
     group.addoption("--soak", type=int, default=1, metavar="N", help="try N times as many random inputs (default: 1)")
+    parser.addoption("--in-process", action="store_true", help="skip tests that start processes")
 
 
 def pytest_configure(config):
@@ -29,7 +32,24 @@ def pytest_configure_node(node):
 
 
 def pytest_report_header(config):
-    return f"random inputs: --soak {config.option.soak} --fresh-seed {config.option.fresh_seed}"
+    blas = {found.get("architecture") for found in threadpool_info() if found["user_api"] == "blas"}
+    return [
+        f"random inputs: --soak {config.option.soak} --fresh-seed {config.option.fresh_seed}",
+        f"BLAS kernels: {', '.join(sorted(map(str, blas)))}",
+    ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def skip_tests_that_start_processes(pytestconfig):
+    """With --in-process, skip a test as soon as it or one of its fixtures starts a process."""
+
+    def skip(*_, **__):
+        pytest.skip("starts a process")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if pytestconfig.option.in_process:
+            patch.setattr(subprocess.Popen, "__init__", skip)
+        yield
 
 
 @pytest.fixture(params=["fixed-seed", "fresh-seed"])

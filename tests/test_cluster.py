@@ -34,18 +34,19 @@ def dask(*arguments, log):
 @contextmanager
 def scheduler(folder, workers):
     """A scheduler's process and those of its workers, with its file in the folder."""
-    file, log = folder / "scheduler.json", (folder / "log").open("w")
-    first = dask("scheduler", "--no-dashboard", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file, log=log)
-    others = [worker(file, log) for _ in range(workers)]
-    while not (file.exists() and file.read_text().endswith("}")):
-        time.sleep(0.02)
-    try:
-        yield first, others
-    finally:
-        for process in (first, *others):
-            process.kill()
-            process.wait()
-        log.close()
+    file = folder / "scheduler.json"
+    words = ("scheduler", "--no-dashboard", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file)
+    with (folder / "log").open("w") as log:
+        first = dask(*words, log=log)
+        others = [worker(file, log) for _ in range(workers)]
+        while not (file.exists() and file.read_text().endswith("}")):
+            time.sleep(0.02)
+        try:
+            yield first, others
+        finally:
+            for process in (first, *others):
+                process.kill()
+                process.wait()
 
 
 def worker(file, log):
