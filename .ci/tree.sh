@@ -7,5 +7,5 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --t
 cd "$tree"
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-# BLAS chooses the kernel for this processor, unless a script names another.
-unset OPENBLAS_CORETYPE
+# BLAS then chooses the kernel for this processor, unless a script names another.
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
