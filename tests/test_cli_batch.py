@@ -1,4 +1,4 @@
-"""``convcli apply`` on many files: which, how many at once, and what becomes of those that fail."""
+"""``convcli apply`` on many files: selection, parallel processing, and failures."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from support.folders import files_in
 
 from convcli.cli.options import Talk
 from convcli.cli.progress import progress
-from convcli.files.memory import size_in_words
+from convcli.files.memory import format_size
 
 BROKEN = "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
 MIXING = json.dumps(np.eye(3)[:, :, np.newaxis, np.newaxis].tolist())
@@ -33,7 +33,7 @@ def picture(seed, channels=1, shape=(6, 7)):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Twelve pictures of three sizes in two folders."""
+    """Save twelve pictures of three sizes in two folders."""
     for number in range(12):
         folder = tmp_path / "photos" / ("sub" if number % 2 else "")
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def photos(tmp_path):
     return tmp_path
 
 
-def test_a_pattern_and_the_same_files_whatever_the_jobs(photos):
+def test_files_and_lines_do_not_depend_on_the_jobs(photos):
     common = ["apply", "photos/**/*.png", "-k", "box", "-k", "gaussian:1", "-e", "reflect", "--json"]
     lines = {}
     for jobs in ("0", "1", "2", "5"):
@@ -59,7 +59,7 @@ def test_a_pattern_and_the_same_files_whatever_the_jobs(photos):
     assert all(one == other for other in others)
 
 
-def test_folders_are_made_as_a_template_names_them(photos):
+def test_folders_of_a_template_are_created(photos):
     succeed("apply", "photos", "photos/sub", "-k", "[[1]]", "-o", "new/{dir}/", cwd=photos)
     assert list(files_in(photos / "new" / "photos" / "sub")) == [f"p{n:02}.inline.png" for n in range(1, 12, 2)]
     assert len(files_in(photos / "new" / "photos")) == 12
@@ -76,7 +76,7 @@ def test_names_from_a_pipe(photos):
     assert list(files_in(photos / "three")) == ["p00.inline.png", "p02.inline.png", "p04.inline.png"]
 
 
-def test_an_empty_list_is_no_work(tmp_path):
+def test_an_empty_list_does_nothing(tmp_path):
     assert succeed("apply", "--files-from", "-", "-k", "box", cwd=tmp_path, stdin=b"") == b""
 
 
@@ -106,7 +106,7 @@ def test_one_image_that_does_not_fit_is_named_and_does_not_stop_the_others(tmp_p
     assert list(files_in(tmp_path / "out")) == ["a.inline.png", "c.inline.png"]
 
 
-def test_fail_fast_begins_no_other(photos):
+def test_fail_fast_starts_no_further_file(photos):
     (photos / "photos" / "a.png").write_text("no picture")
     result = convcli("apply", "photos/*.png", "-k", "[[1]]", "-o", "out/", "--fail-fast", "-j", "1", cwd=photos)
     assert (result.code, result.out) == (1, b"")
@@ -116,7 +116,7 @@ def test_fail_fast_begins_no_other(photos):
     assert not (photos / "out").exists()
 
 
-def test_skip_existing_does_the_rest_and_touches_nothing_else(photos):
+def test_skip_existing_processes_only_the_rest(photos):
     common = ["apply", "photos/*.png", "-k", "box", "-k", "[[2]]", "-q", "-o", "out/"]
     succeed(*common, cwd=photos)
     whole = files_in(photos / "out")
@@ -131,7 +131,7 @@ def test_skip_existing_does_the_rest_and_touches_nothing_else(photos):
     assert len(lines) == 6
 
 
-def test_what_is_lost_in_one_of_many_is_said_of_it(photos):
+def test_a_warning_names_its_output(photos):
     result = convcli("apply", "photos/*.png", "-k", "[[2]]", "-o", "out/", "-j", "3", cwd=photos)
     assert [line.split(": ")[:3] for line in result.err.splitlines()] == [
         ["convcli", "warning", f"out/p{number:02}.inline.png"] for number in range(0, 12, 2)
@@ -170,7 +170,7 @@ def many(folder, count, shape):
         os.link(folder / "one.png", folder / "photos" / f"{number:04}.png")
 
 
-def test_a_bar_on_a_terminal(tmp_path):
+def test_a_terminal_shows_a_bar(tmp_path):
     many(tmp_path, 12, (600, 600))
     arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "-j", "2", "--overwrite"]
     code, bar = terminal_at_stderr(*arguments, cwd=tmp_path)
@@ -179,7 +179,7 @@ def test_a_bar_on_a_terminal(tmp_path):
     assert terminal_at_stderr(*arguments, "-q", cwd=tmp_path) == (0, "")
 
 
-def test_lines_where_there_is_no_terminal(capsys, monkeypatch):
+def test_lines_without_a_terminal(capsys, monkeypatch):
     now = 0.0
     monkeypatch.setattr("convcli.cli.progress.monotonic", lambda: now)
     with progress(40, Talk()) as shown:
@@ -195,7 +195,7 @@ def test_lines_where_there_is_no_terminal(capsys, monkeypatch):
 
 @pytest.fixture
 def film(tmp_path):
-    """Three frames as a GIF, and as pages of a TIFF that differ in size; what the frames hold."""
+    """Save three frames as a GIF, and as pages of a TIFF that differ in size; return the folder and the frames."""
     frames = [PIL.Image.fromarray(picture(seed)[0]) for seed in range(3)]
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
     frames[1] = frames[1].resize((9, 4))
@@ -203,7 +203,7 @@ def film(tmp_path):
     return tmp_path, [np.asarray(frame) for frame in frames]
 
 
-def test_every_frame_goes_to_a_file_of_its_own(film):
+def test_every_frame_has_its_own_file(film):
     folder, frames = film
     out = succeed("apply", "pages.tif", "film.gif", "-k", "[[1]]", "-o", "out/", "--all-frames", "--json", cwd=folder)
     assert list(files_in(folder / "out")) == [f"{stem}.{n}.inline.png" for stem in ("film", "pages") for n in range(3)]
@@ -222,7 +222,7 @@ def test_frames_need_names(film):
     assert (alone.code, alone.err) == (0, f"convcli: warning: film.gif: {message}\n")
 
 
-def test_a_dry_run_writes_nothing_and_foresees_what_is_written(film):
+def test_a_dry_run_writes_nothing_and_lists_what_would_be_written(film):
     folder, _ = film
     save_picture(folder / "deep.png", np.arange(42, dtype=np.uint16).reshape(1, 6, 7))
     save_picture(folder / "clear.png", picture(1, 4))
@@ -238,20 +238,20 @@ def test_a_dry_run_writes_nothing_and_foresees_what_is_written(film):
         dry = convcli(*common, "--dry-run", cwd=folder)
         assert (dry.code, files_in(folder)) == (0, before)
         wet = json_lines(succeed(*common, "-q", cwd=folder))
-        foreseen = json_lines(dry.out)
+        listed = json_lines(dry.out)
         keys = ("input", "frame", "output", "kernel", "shape", "dtype", "skipped")
-        assert [{key: line[key] for key in keys} for line in foreseen] == [
+        assert [{key: line[key] for key in keys} for line in listed] == [
             {key: line[key] for key in keys} for line in wet
         ]
-        size = sum(line["bytes"] for line in foreseen)
+        size = sum(line["bytes"] for line in listed)
         assert (
             dry.err
-            == f"convcli: dry run: {len(wet)} outputs, {size_in_words(size)} before compression; nothing was written\n"
+            == f"convcli: dry run: {len(wet)} outputs, {format_size(size)} before compression; nothing was written\n"
         )
         shutil.rmtree(folder / "out")
 
 
-def test_a_dry_run_for_people(photos):
+def test_a_dry_run_as_text(photos):
     succeed("apply", "photos/p02.png", "-k", "box", "-o", "out/", cwd=photos)
     arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "--skip-existing", "--dry-run"]
     result = convcli(*arguments, cwd=photos)
@@ -284,7 +284,7 @@ def test_frames_that_clash_with_others_are_refused_before_any_work(film, names, 
     assert files_in(folder) == before
 
 
-def test_what_can_be_read_once_is_looked_at_twice(film):
+def test_an_input_that_can_be_read_once_is_used_twice(film):
     folder, frames = film
     result = shell("convcli apply <(cat film.gif) --all-frames -k '[[1]]' -o 'out/{frame}.png'", folder)
     assert (result.code, result.err) == (0, "")

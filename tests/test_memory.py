@@ -8,7 +8,7 @@ import pytest
 from support.command_line import shell
 
 from convcli.files import memory
-from convcli.files.memory import Memory, available_memory, size_in_words
+from convcli.files.memory import Memory, available_memory, format_size
 
 GB = 1 << 30
 PHYSICAL = "the machine's memory"
@@ -79,7 +79,7 @@ def test_a_real_limit_of_the_address_space(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "words"),
+    ("count", "text"),
     [
         (0, "0 bytes"),
         (1023, "1023 bytes"),
@@ -89,5 +89,5 @@ def test_a_real_limit_of_the_address_space(tmp_path):
         (2**73, "8192.0 EB"),
     ],
 )
-def test_sizes_in_words(count, words):
-    assert size_in_words(count) == words
+def test_sizes_as_text(count, text):
+    assert format_size(count) == text

@@ -88,10 +88,10 @@ def show_dry_run(outputs: "Collection[OutputForecast]", *, as_json: bool) -> Non
 
 
 def _forecast_text(output: "OutputForecast") -> str:
-    from convcli.files.memory import size_in_words
+    from convcli.files.memory import format_size
 
     shape = "x".join(map(str, output.shape))
-    size = size_in_words(output.bytes)
+    size = format_size(output.bytes)
     return f"{output.input} -> {output.output}: {shape} {output.dtype}, {size}{', skipped' * output.skipped}"
 
 

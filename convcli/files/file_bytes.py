@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convcli.errors import ConvcliError, FileError, reason_of
-from convcli.files.memory import available_memory, size_in_words
+from convcli.files.memory import available_memory, format_size
 
 _PIECE = 1 << 20
 
@@ -48,9 +48,7 @@ def read_stream(stream: BinaryIO) -> bytes:
     kept = BytesIO()
     while piece := stream.read(_PIECE):
         if kept.tell() + len(piece) > most:
-            raise OSError(
-                errno.EFBIG, f"it has no end, or is larger than half of the memory left, {size_in_words(most)}"
-            )
+            raise OSError(errno.EFBIG, f"it has no end, or is larger than half of the memory left, {format_size(most)}")
         kept.write(piece)
     return kept.getvalue()
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
 from convcli.errors import FileError
-from convcli.files.memory import available_memory, size_in_words
+from convcli.files.memory import available_memory, format_size
 
 # Returns an uninitialised array of a shape and type.
 Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], Array]
@@ -78,5 +78,5 @@ def _on_disk(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     except OSError as error:
         folder = tempfile.gettempdir()
         raise FileError(
-            f"cannot keep {size_in_words(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with room"
+            f"cannot keep {format_size(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with room"
         ) from error

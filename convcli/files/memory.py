@@ -29,7 +29,7 @@ def available_memory() -> Memory:
     return min(bounds, default=Memory(sys.maxsize, "addresses"))
 
 
-def size_in_words(count: int) -> str:
+def format_size(count: int) -> str:
     """Return a number of bytes as text, in the largest unit in which it is at least 1; 1 KB is 1024 bytes."""
     power = min(max(count.bit_length() - 1, 0) // 10, len(UNITS) - 1)
     return f"{count / 1024**power:.1f} {UNITS[power]}" if power else f"{count} bytes"

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from convcli.arrays import Array, FloatArray, IntArray
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import GeometryError
-from convcli.files.memory import available_memory, size_in_words
+from convcli.files.memory import available_memory, format_size
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import OUTSIDE, EdgeFill
 from convcli.geometry.options import Numbers, parse_shape
@@ -163,7 +163,7 @@ def _refuse_beyond_memory(geometry: Geometry, most: int) -> None:
     if needed > available.bytes:
         raise GeometryError(
             f"the matrix would be {rows:,} x {columns:,} with up to {most:,} nonzeros, which take "
-            f"{size_in_words(needed)}: there are {size_in_words(available.bytes)} ({available.bound}); "
+            f"{format_size(needed)}: there are {format_size(available.bytes)} ({available.bound}); "
             "use a smaller `input_shape`"
         )
 

@@ -19,7 +19,7 @@ from convcli.cli.streams import is_terminal, say
 from convcli.convolution.request import Request
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
-from convcli.files.memory import size_in_words
+from convcli.files.memory import format_size
 from convcli.files.source import Source
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def run_dry(batch: Batch, sources: Sequence[Source], talk: Talk, *, as_json: boo
         render.show_dry_run(found, as_json=as_json)
         outputs += sum(not each.skipped for each in found)
         size += sum(each.bytes for each in found if not each.skipped)
-    talk.tell("dry run", f"{outputs} outputs, {size_in_words(size)} before compression; nothing was written")
+    talk.tell("dry run", f"{outputs} outputs, {format_size(size)} before compression; nothing was written")
     _conclude(failed, len(sources))
 
 
