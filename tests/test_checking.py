@@ -1,4 +1,4 @@
-"""The checker itself: right gradients hold, and planted errors do not."""
+"""The checker itself: correct gradients hold, and planted errors are found."""
 
 from dataclasses import replace
 
@@ -20,12 +20,12 @@ CASES = [
 
 
 def prepared(case, *, plane=False, flip=False, bias=None):
-    """The convolution of one image of a case, V and a random G, all of them real numbers."""
+    """Return the convolution of one image of a case, V and a random G."""
     draw = np.random.default_rng(0).standard_normal
     V, K = draw(case.V[1:]), draw(case.K[-2:] if plane else case.K)
-    words = case.options | {"groups": 1 if plane else case.groups}
-    G = draw(conv2d(V, K, **words).shape)
-    return Convolution.of(K, bias, flip=flip, **words).at(V.shape, np.float64), V, G
+    options = case.options | {"groups": 1 if plane else case.groups}
+    G = draw(conv2d(V, K, **options).shape)
+    return Convolution.of(K, bias, flip=flip, **options).at(V.shape, np.float64), V, G
 
 
 def checked(convolution, V, G, **options):
@@ -34,38 +34,38 @@ def checked(convolution, V, G, **options):
 
 @pytest.mark.parametrize("flip", [False, True], ids=["correlation", "convolution"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_right_gradients_hold(case, flip):
+def test_correct_gradients_hold(case, flip):
     checks = checked(*prepared(case, flip=flip, bias=integers(case.K[:1], seed=4)))
     assert [check.tensor for check in checks] == ["output", "kernel", "input", "bias", "kernel", "input"]
     assert all(check.holds for check in checks), checks
 
 
-def test_a_plane_and_an_untied_bias_hold():
+def test_2d_kernels_and_untied_biases_hold():
     assert all(check.holds for check in checked(*prepared(CASE, plane=True, bias=np.array(2.0))))
     untied = integers(prepared(CASE)[2].shape, seed=4)
     assert all(check.holds for check in checked(*prepared(CASE, bias=untied)))
 
 
-def test_large_numbers_round_and_hold():
+def test_rounding_of_large_numbers_is_no_error():
     convolution, V, G = prepared(CASE)
     assert all(check.holds for check in checked(convolution, 1e9 * V, 1e-6 * G))
 
 
 @pytest.mark.parametrize("edge", ["constant:1e9", "constant:-1e15"])
-def test_large_constants_in_the_pads_round_and_hold(edge):
+def test_rounding_beside_large_constants_in_the_pads_is_no_error(edge):
     case = CASE._replace(edge=edge)
     assert all(check.holds for check in checked(*prepared(case, bias=integers((6,), seed=4))))
 
 
 @pytest.mark.parametrize(("V_scale", "K_scale"), [(1e300, 1), (1e-300, 1), (0, 1), (1, 1e12), (1, 0)])
-def test_extreme_numbers_hold(V_scale, K_scale):
+def test_numbers_near_the_limits_of_float64_hold(V_scale, K_scale):
     convolution, V, G = prepared(CASE)
     scaled = convolution.with_parameters(K_scale * convolution.convolution.weights, None)
     assert all(check.holds for check in checked(scaled, V_scale * V, G))
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_what_is_not_finite_is_refused(number):
+def test_inputs_that_are_not_finite_are_refused(number):
     convolution, V, G = prepared(CASE)
     V[1, 2, 3] = number
     message = rf"^input V: expected finite numbers to take differences of, given {number} at \[1,2,3\]$"
@@ -74,7 +74,7 @@ def test_what_is_not_finite_is_refused(number):
 
 
 def planted(change):
-    """Gradients with an error."""
+    """Return a function that computes gradients, with some of them changed."""
 
     def differentiate(convolution, V, G):
         gradients = convolution.gradients(V, G, convolution.plan_gradients())
@@ -102,33 +102,33 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize(("change", "caught"), PLANTED.values(), ids=PLANTED)
-def test_planted_errors_are_caught(change, caught):
+@pytest.mark.parametrize(("change", "expected"), PLANTED.values(), ids=PLANTED)
+def test_planted_errors_are_found(change, expected):
     checks = checked(*prepared(CASE, bias=integers((6,), seed=4)), differentiate=planted(change))
     failed = {(check.tensor, check.reference) for check in checks if not check.holds}
     sums = {"kernel": "<dK, K>", "input": "<dV, V>"}
-    identities = {(name, f"<G, conv(V, K)> = {sums[name]}") for name, _ in caught if name in sums}
-    assert failed == caught | identities
+    identities = {(name, f"<G, conv(V, K)> = {sums[name]}") for name, _ in expected if name in sums}
+    assert failed == expected | identities
 
 
 def test_the_worst_entry_is_named():
     convolution, V, G = prepared(CASE)
     checks = checked(convolution, V, G, differentiate=planted(one_entry_off("kernel", (3, 1, 2, 0), by=0.25)))
-    (found,) = [check for check in checks if check.tensor == "kernel" and check.places]
+    (found,) = [check for check in checks if check.tensor == "kernel" and check.indices]
     assert found.worst == (3, 1, 2, 0)
     assert abs(found.absolute - 0.25) < 1e-12
     assert found.relative > LIMIT
 
 
-def test_a_sample_is_named_and_holds_both_ends():
+def test_a_sample_includes_the_first_and_the_last_entry():
     checks = checked(*prepared(CASE), every=False)
     for check, shape in zip(checks[:3], [prepared(CASE)[2].shape, CASE.K, CASE.V[1:]], strict=True):
-        assert (check.samples, len(set(check.places)), check.size) == (SAMPLE, SAMPLE, np.prod(shape))
-        assert check.places[0] == (0,) * len(shape)
-        assert check.places[-1] == tuple(size - 1 for size in shape)
+        assert (check.samples, len(set(check.indices)), check.size) == (SAMPLE, SAMPLE, np.prod(shape))
+        assert check.indices[0] == (0,) * len(shape)
+        assert check.indices[-1] == tuple(size - 1 for size in shape)
 
 
-def test_a_wrong_forward_convolution_is_caught():
+def test_a_wrong_output_is_found():
     convolution, V, G = prepared(CASE)
 
     class Wrong(Prepared):
@@ -139,8 +139,8 @@ def test_a_wrong_forward_convolution_is_caught():
     assert not next(check for check in checks if check.tensor == "output").holds
 
 
-def test_json():
+def test_json_says_whether_all_checks_hold():
     checks = checked(*prepared(CASE, bias=np.array(1.0)), every=False)
     document = checks_to_json(checks)
     assert (document["holds"], document["limit"], len(document["checks"])) == (True, LIMIT, 6)
-    assert document["checks"][3]["places"] == ((),)
+    assert document["checks"][3]["indices"] == ((),)

@@ -1,4 +1,4 @@
-"""Tensors made elsewhere: equals are equal, and each usual confusion is named."""
+"""Tensors of other programs: equal ones hold, and each usual confusion is named."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def compared(tensor, theirs, tolerance=1e-5):
     ("tensor", "ours"), [("output", Z), ("kernel", OURS.kernel), ("input", OURS.input), ("bias", OURS.bias)]
 )
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_equals_are_equal(tensor, ours, dtype):
+def test_equal_tensors_hold(tensor, ours, dtype):
     for theirs in (ours, ours[None]):
         found = compared(tensor, theirs.astype(dtype))
         assert (found.holds, found.confusion) == (True, None)
@@ -74,14 +74,15 @@ CONFUSIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("tensor", "theirs", "words"), CONFUSIONS, ids=[f"{row[0]} {row[2]}" for row in CONFUSIONS])
-def test_usual_confusions_are_named(tensor, theirs, words):
+@pytest.mark.parametrize(
+    ("tensor", "theirs", "confusion"), CONFUSIONS, ids=[f"{row[0]} {row[2]}" for row in CONFUSIONS]
+)
+def test_usual_confusions_are_named(tensor, theirs, confusion):
     found = compared(tensor, theirs.astype(np.float32))
-    assert (found.holds, found.confusion) == (False, words)
+    assert (found.holds, found.confusion) == (False, confusion)
 
 
-def test_a_cropped_input_gradient():
-    """Rows and columns that a stride leaves over."""
+def test_an_input_gradient_without_the_remainder_of_the_stride():
     options = {"stride": 3, "padding": 0}
     G = integers(conv2d(V, K, **options).shape, seed=3)
     dV = conv2d_grad(V, K, G, **options).input
@@ -90,7 +91,7 @@ def test_a_cropped_input_gradient():
     assert (found.worst, found.their_shape, found.our_shape) == (None, (3, 8, 8), (3, 9, 10))
 
 
-def test_an_input_gradient_with_its_pads():
+def test_an_input_gradient_that_still_has_its_pads():
     options = {"padding": (2, 1, 0, 3)}
     G = integers(conv2d(V, K, **options).shape, seed=3)
     padded = conv2d_grad(np.pad(V, ((0, 0), (2, 1), (0, 3))), K, G).input
@@ -98,7 +99,7 @@ def test_an_input_gradient_with_its_pads():
     assert found.confusion == "with its pads still around it"
 
 
-def test_a_plane_kernel_whose_channels_were_not_summed():
+def test_a_2d_kernel_whose_channels_were_not_summed():
     plane, bank = K[0, 0], np.broadcast_to(K[0, 0], (3, 1, 2, 2))
     G = integers(conv2d(V, plane).shape, seed=3)
     theirs = conv2d_grad(V, bank, G, groups=3).kernel
@@ -106,7 +107,7 @@ def test_a_plane_kernel_whose_channels_were_not_summed():
     assert found.confusion == "not summed over channels"
 
 
-def test_what_is_simply_wrong_has_no_name():
+def test_a_wrong_tensor_has_no_confusion():
     found = compared("kernel", integers(K.shape, seed=5))
     assert (found.holds, found.confusion) == (False, None)
     found = compared("kernel", np.zeros((2, 2)))
@@ -115,7 +116,7 @@ def test_what_is_simply_wrong_has_no_name():
     assert compared("kernel", np.zeros(K.shape)).confusion is None
 
 
-def test_one_number_is_no_multiple_of_another_unless_that_is_usual():
+def test_single_numbers_are_multiples_only_by_usual_factors():
     numbers = prepared(np.array([[2.0]]), None)
     found = [compare(numbers, V, np.ones(V.shape), "kernel", [[V.sum() * times]], 1e-5).confusion for times in (0.7, 2)]
     assert found == [None, "doubled"]
@@ -126,22 +127,22 @@ def test_the_worst_entry_is_named():
     theirs[1, 2, 0, 1] += 0.5
     found = compared("kernel", theirs)
     worst = found.worst
-    assert worst[:3] == ((1, 2, 0, 1), OURS.kernel[1, 2, 0, 1], theirs[1, 2, 0, 1])
+    assert (worst.at, worst.ours, worst.theirs) == ((1, 2, 0, 1), OURS.kernel[1, 2, 0, 1], theirs[1, 2, 0, 1])
     assert np.isclose(worst.absolute, 0.5)
     assert np.isclose(worst.relative, 0.5 / np.abs(OURS.kernel).max())
     document = comparisons_to_json([found], 1e-5)
     assert (document["holds"], document["tolerance"]) == (False, 1e-5)
-    assert document["comparisons"][0]["worst"] == dict(zip(worst._fields, worst, strict=True))
+    assert document["comparisons"][0]["worst"] == worst._asdict()
 
 
 @pytest.mark.parametrize(("off", "tolerance"), [(1e-9, 0), (9e-5, 1e-5), (2e-5, 1e-5)])
-def test_a_tensor_a_little_larger_is_not_ours(off, tolerance):
+def test_a_slightly_larger_tensor_does_not_hold(off, tolerance):
     found = compared("kernel", OURS.kernel * (1 + off), tolerance)
     assert not found.holds
     assert found.confusion == (None if off < 1e-7 else f"multiplied by {1 + off:.7g}")
 
 
-def test_where_ours_is_zero_the_difference_itself_counts():
+def test_the_absolute_difference_counts_if_convclis_tensor_is_zero():
     zeros = prepared(np.zeros((2, 2)), None)
     Z = np.zeros((3, 8, 9))
     near, far = Z.copy(), Z.copy()
@@ -151,7 +152,7 @@ def test_where_ours_is_zero_the_difference_itself_counts():
         assert (found.holds, found.worst.relative, found.confusion) == (holds, None, None)
 
 
-def test_other_numbers_for_pixels_beside_a_bias():
+def test_scaled_and_reordered_inputs_are_named_beside_a_bias():
     theirs = conv2d(V / 255, K, B, **OPTIONS)
     assert compared("output", theirs).confusion == "for pixel values in 0..1, not 0..255"
     theirs = conv2d(V[::-1], K, B, **OPTIONS)
@@ -159,7 +160,7 @@ def test_other_numbers_for_pixels_beside_a_bias():
 
 
 @pytest.mark.parametrize("edge", ["replicate", "symmetric", "wrap"])
-def test_another_edge_fill(edge):
+def test_another_edge_fill_is_named(edge):
     options = {"padding": (2, 3, 4, 2)}
     G = integers(conv2d(V, K, **options).shape, seed=3)
     theirs = conv2d_grad(V, K, G, **options, edge=edge).kernel
@@ -167,38 +168,38 @@ def test_another_edge_fill(edge):
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "full"])
-def test_another_padding(padding):
+def test_another_padding_is_named(padding):
     theirs = conv2d(V, K, B, padding=padding)
     found = compare(prepared(padding=(3, 1, 0, 2)), V, G, "output", theirs, 1e-5)
     assert found.confusion == f"with padding {padding}"
 
 
 @pytest.mark.parametrize(
-    ("axes", "words"),
+    ("axes", "confusion"),
     [
         ((3, 1, 2, 0, 4, 5), "with in and out channels swapped"),
         ((0, 2, 1, 3, 4, 5), "with rows and columns of the tiling transposed"),
         ((1, 2, 4, 5, 3, 0), "with channels last (tr, tc, kh, kw, C_in, C_out)"),
     ],
 )
-def test_layouts_of_weights_that_are_not_shared(axes, words):
+def test_layouts_of_unshared_weights_are_named(axes, confusion):
     tiled = integers((3, 2, 2, 3, 2, 2), seed=2)
     dK = conv2d_grad(V, tiled, G, **OPTIONS).kernel
-    assert compare(prepared(tiled, None, **OPTIONS), V, G, "kernel", dK.transpose(axes), 1e-5).confusion == words
+    assert compare(prepared(tiled, None, **OPTIONS), V, G, "kernel", dK.transpose(axes), 1e-5).confusion == confusion
 
 
-def test_a_constant_bias_gradient_is_no_multiple_of_another():
+def test_constant_bias_gradients_are_no_multiples():
     ones = np.ones(Z.shape)
     assert compare(prepared(**OPTIONS), V, ones, "bias", np.full(3, 7.0), 1e-5).confusion is None
 
 
-def test_tolerance():
+def test_differences_within_the_tolerance_hold():
     theirs = OURS.kernel.copy()
     theirs[0, 0, 0, 0] += 1e-3 * np.abs(theirs).max()
     assert not compared("kernel", theirs).holds
     assert compared("kernel", theirs, tolerance=2e-3).holds
 
 
-def test_text_is_no_tensor():
+def test_text_is_refused_as_a_tensor():
     with pytest.raises(GeometryError, match=r"^your dK: expected real numbers, given an array of type <U1$"):
         compared("kernel", np.array(["x"]))

@@ -1,4 +1,4 @@
-"""A tensor made elsewhere held against ours."""
+"""Compare a tensor that another program computed with convcli's."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, SupportsIndex
@@ -19,10 +19,11 @@ from convcli.text import choice
 TOLERANCE = 1e-5
 
 
-class Worst(NamedTuple):
-    """Where two tensors differ most, both numbers, and how much: as it is, and as a part of our largest magnitude.
+class Difference(NamedTuple):
+    """The largest difference between convcli's tensor and theirs.
 
-    relative: None where that magnitude is 0; what is held against a tolerance is then the difference itself.
+    at: its index.  ours, theirs: the two numbers.  absolute: their difference.
+    relative: the difference relative to the largest magnitude of convcli's tensor; None if that is 0.
     """
 
     at: tuple[int, ...]
@@ -33,23 +34,25 @@ class Worst(NamedTuple):
 
     @property
     def error(self) -> float:
-        """What is held against a tolerance."""
+        """The difference that a tolerance limits: the relative one, or the absolute one if there is no relative one."""
         return self.absolute if self.relative is None else self.relative
 
 
 class Comparison(NamedTuple):
-    """Theirs beside ours.
+    """The comparison of a tensor that another program computed with convcli's.
 
-    tensor: ``output``, or the parameter whose gradient it is.  holds: whether they are equal.
-    worst: where they differ most; None where their shapes differ.
-    confusion: in words, what makes ours theirs; None where nothing does, and where they are equal.
+    tensor: ``output``, or the parameter whose gradient it is.  holds: whether they are equal within the tolerance.
+    our_shape, their_shape: of convcli's tensor, and of theirs.
+    worst: the largest difference; None if the shapes differ.
+    confusion: what turns convcli's tensor into theirs, such as "for the flipped kernel"; None if nothing is found, and
+    if they are equal.
     """
 
     tensor: str
     holds: bool
     our_shape: tuple[int, ...]
     their_shape: tuple[int, ...]
-    worst: Worst | None
+    worst: Difference | None
     confusion: str | None
 
 
@@ -126,20 +129,26 @@ def compare(
     """Compare a tensor with convcli's Z (``output``), dK, dV or db.
 
     prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
-    theirs: the tensor; axes of length 1 do not matter.
+    theirs: the tensor; leading axes of length 1 are ignored.
     tolerance: the largest difference between equals, relative to convcli's largest magnitude.
     """
     ours = tensor_of(prepared, V, G, tensor, execution)
     given = _without_batch(real_array(f"your {SYMBOLS[tensor]}", theirs).astype(np.float64), ours.ndim)
     fitted = fit(given, ours.shape)
-    worst = None if fitted is None else _worst(ours, fitted)
+    worst = None if fitted is None else _largest_difference(ours, fitted)
     holds = worst is not None and worst.error <= tolerance
-    words = None if holds else confusion(prepared, V, G, tensor, given, tolerance, execution)
-    return Comparison(tensor, holds, ours.shape, given.shape, worst, words)
+    return Comparison(
+        tensor=tensor,
+        holds=holds,
+        our_shape=ours.shape,
+        their_shape=given.shape,
+        worst=worst,
+        confusion=None if holds else confusion(prepared, V, G, tensor, given, tolerance, execution),
+    )
 
 
 def comparisons_to_json(comparisons: list[Comparison], tolerance: float) -> dict[str, Any]:
-    """Whether all are equal, within which tolerance, and each of them."""
+    """Return the members of a JSON document: whether all comparisons hold, the tolerance, and each comparison."""
     return {
         "holds": all(comparison.holds for comparison in comparisons),
         "tolerance": tolerance,
@@ -148,22 +157,28 @@ def comparisons_to_json(comparisons: list[Comparison], tolerance: float) -> dict
 
 
 def _comparison_to_json(comparison: Comparison) -> dict[str, Any]:
-    if comparison.worst is None:
-        return comparison._asdict()
-    at, *numbers = comparison.worst
-    worst = dict(zip(Worst._fields, (at, *map(finite_or_none, numbers)), strict=True))
-    return {**comparison._asdict(), "worst": worst}
+    return {**comparison._asdict(), "worst": comparison.worst and _difference_to_json(comparison.worst)}
+
+
+def _difference_to_json(worst: Difference) -> dict[str, Any]:
+    numbers = {name: finite_or_none(getattr(worst, name)) for name in ("ours", "theirs", "absolute", "relative")}
+    return {"at": worst.at, **numbers}
 
 
 def _without_batch(theirs: Array, rank: int) -> Array:
-    """Without leading axes of length 1 that ours has not."""
+    """Return theirs without leading axes of length 1 beyond the rank."""
     return _without_batch(theirs[0], rank) if theirs.ndim > rank and len(theirs) == 1 else theirs
 
 
-def _worst(ours: FloatArray, theirs: Array) -> Worst:
+def _largest_difference(ours: FloatArray, theirs: Array) -> Difference:
     with np.errstate(invalid="ignore", over="ignore"):
         differences = np.abs(ours - theirs)
     at = np.unravel_index(np.argmax(np.where(np.isnan(differences), np.inf, differences)), ours.shape)
     absolute, largest = float(differences[at]), float(np.abs(ours).max())
-    relative = absolute / largest if largest else None
-    return Worst(tuple(map(int, at)), float(ours[at]), float(theirs[at]), absolute, relative)
+    return Difference(
+        at=tuple(map(int, at)),
+        ours=float(ours[at]),
+        theirs=float(theirs[at]),
+        absolute=absolute,
+        relative=absolute / largest if largest else None,
+    )

@@ -1,11 +1,11 @@
-"""Gradients held against what they must be: central differences, adjoint identities, and Z against its definition.
+"""Compare gradients with central differences and adjoint identities, and Z with its definition.
 
 With e one entry of a parameter x, and J = <G, Z>, which is linear in each of V, K and b:
 
-    dJ/dx[e] = (J(x + e) - J(x - e)) / 2                              exactly, whatever the step
-    <G, conv(V, K)> = <dV, V> = <dK, K>                               without a bias and without what constant pads add
+    dJ/dx[e] = (J(x + e) - J(x - e)) / 2          exact for any step
+    <G, conv(V, K)> = <dV, V> = <dK, K>           without a bias and without constants in the pads
 
-What is left is rounding, which is told relative to the magnitudes that were added up.
+What remains is rounding, which is measured relative to the magnitudes that were added up.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -20,18 +20,20 @@ from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite, 
 from convcli.convolution.prepared import Convolution, Gradients, Prepared
 from convcli.engine import AUTOMATIC, MEMORY, Execution, Plan
 from convcli.errors import OptionError
-from convcli.explain.explanation import explain
+from convcli.explain.explanation import Explanation, explain
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import EdgeFill
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 
-# The rounding of float64 in sums of millions of terms stays below this part of their magnitudes.
+# Relative to the magnitudes of millions of terms, the rounding of their float64 sum stays below this.
 LIMIT = 1e-10
+# The entries of a tensor that are checked, unless all are.
 SAMPLE = 12
+# The random inputs and kernels that each identity is checked with.
 PROBES = 2
 
-Place = tuple[int, ...]
+Index = tuple[int, ...]
 Differentiate = Callable[[Prepared, Array, Array], Gradients]
 
 
@@ -39,7 +41,7 @@ class Check(NamedTuple):
     """A tensor compared with a reference.
 
     tensor: ``output``, or the parameter whose gradient was checked.  reference: what it was compared with, in words.
-    places: the indices of the entries that were compared; () if whole sums were compared.
+    indices: of the entries that were compared; () if whole sums were compared.
     samples, size: how many numbers were compared, and how many there are.
     absolute: the largest difference of an entry; None for sums.
     relative: the largest difference, relative to the magnitudes that were added up.  worst: its index; None for sums.
@@ -47,16 +49,16 @@ class Check(NamedTuple):
 
     tensor: str
     reference: str
-    places: tuple[Place, ...]
+    indices: tuple[Index, ...]
     samples: int
     size: int
     absolute: float | None
     relative: float
-    worst: Place | None
+    worst: Index | None
 
     @property
     def holds(self) -> bool:
-        """Whether the error is rounding. NaN is not."""
+        """Whether the difference is only rounding. NaN is not."""
         return self.relative <= LIMIT
 
 
@@ -129,9 +131,9 @@ def check_gradients(
     """Check Z, dK, dV and db.
 
     prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
-    every: check every entry, not a sample of SAMPLE per tensor.
+    every: check every entry instead of SAMPLE per tensor.
     differentiate: computes the gradients that are checked; by default ``Prepared.gradients``.
-    Raises OptionError where V or G is not finite, because differences then say nothing.
+    Raises OptionError if V or G is not finite, because then their differences are not either.
     """
     for name, tensor in (("input V", V), ("upstream gradient G", G)):
         _refuse_non_finite(name, tensor)
@@ -166,7 +168,7 @@ class Checker:
 
 
 def checks_to_json(checks: Collection[Check]) -> dict[str, Any]:
-    """Whether all hold, the largest relative error of what holds, and each check."""
+    """Return the members of a JSON document: whether all checks hold, the limit, and each check."""
     return {
         "holds": all(check.holds for check in checks),
         "limit": LIMIT,
@@ -180,36 +182,41 @@ def _check_to_json(check: Check) -> dict[str, Any]:
 
 
 def _refuse_non_finite(name: str, tensor: Array) -> None:
-    place = first_non_finite(tensor)
-    if place is not None:
-        at = ",".join(map(str, place))
-        raise OptionError(f"{name}: expected finite numbers to take differences of, given {tensor[place]} at [{at}]")
+    index = first_non_finite(tensor)
+    if index is not None:
+        at = ",".join(map(str, index))
+        raise OptionError(f"{name}: expected finite numbers to take differences of, given {tensor[index]} at [{at}]")
 
 
 def _definition(prepared: Prepared, V: Array, every: bool, execution: Execution) -> Check:
     """Compare Z with the sum of its terms."""
     Z = prepared.convolve(V, prepared.plan(execution))
-    places = _sample(Z.shape, every)
-    errors, scale = [], 0.0
-    for place in places:
-        found = explain(prepared, V, None, "output", place)
-        magnitude = float(np.abs(found.terms().products).sum()) + abs(found.bias or 0)
-        errors.append(abs(float(Z[place]) - found.total))
-        scale = max(scale, magnitude)
-    return _worst("output", "the definition, term by term", places, Z.size, np.array(errors), scale)
+    indices = _sample(Z.shape, every)
+    sums = [explain(prepared, V, None, "output", index) for index in indices]
+    errors = np.array([abs(float(Z[sum_.at]) - sum_.total) for sum_ in sums])
+    scale = max(map(_magnitude, sums), default=0.0)
+    return _check("output", "the definition, term by term", indices, Z.size, errors, scale)
+
+
+def _magnitude(sum_: Explanation) -> float:
+    """Return the magnitudes that a sum adds up."""
+    return float(np.abs(sum_.terms().products).sum()) + abs(sum_.bias or 0)
 
 
 class _Parameter(NamedTuple):
-    """A parameter of J, Z as a function of it, and the largest sum of |G| over the outputs of one entry."""
+    """A parameter of J.
+
+    convolve: Z as a function of the parameter.  upstream: the largest sum of |G| over the outputs of one entry.
+    """
 
     name: str
     value: FloatArray
     convolve: Callable[[FloatArray], FloatArray]
-    reached: float
+    upstream: float
 
 
 def _parameters(checker: Checker, prepared: Prepared, V: Array, G: Array) -> Iterator[_Parameter]:
-    K, b, every = prepared.convolution.weights, prepared.convolution.bias, float(np.abs(G).sum())
+    K, b, upstream = prepared.convolution.weights, prepared.convolution.bias, float(np.abs(G).sum())
     bias = np.zeros(prepared.bias_shape) if b is None else np.asarray(b, float)
 
     def with_kernel(weights: FloatArray) -> FloatArray:
@@ -218,41 +225,41 @@ def _parameters(checker: Checker, prepared: Prepared, V: Array, G: Array) -> Ite
     def with_bias(bias: FloatArray) -> FloatArray:
         return checker.convolve(prepared.with_parameters(K, bias), V)
 
-    yield _Parameter("kernel", np.asarray(K, float), with_kernel, every)
-    yield _Parameter("input", V, partial(checker.convolve, prepared), _reached(prepared, V, G))
-    yield _Parameter("bias", bias, with_bias, every)
+    yield _Parameter("kernel", np.asarray(K, float), with_kernel, upstream)
+    yield _Parameter("input", V, partial(checker.convolve, prepared), _upstream_of_a_pixel(prepared, V, G))
+    yield _Parameter("bias", bias, with_bias, upstream)
 
 
-def _reached(prepared: Prepared, V: Array, G: Array) -> float:
+def _upstream_of_a_pixel(prepared: Prepared, V: Array, G: Array) -> float:
     """Return the largest sum of |G| over the outputs that read one pixel."""
     ones = prepared.with_parameters(np.ones(prepared.convolution.weights.shape), None)
-    near = ones.gradients(V, np.abs(G), ones.plan_gradients("input")).input
-    return 0.0 if near is None else float(near.max())
+    sums = ones.gradients(V, np.abs(G), ones.plan_gradients("input")).input
+    return 0.0 if sums is None else float(sums.max())
 
 
 def _all_differences(checker: Checker, prepared: Prepared, V: Array, G: Array, every: bool) -> Iterator[Check]:
     gradients, largest = vars(checker.differentiate(prepared, V, G)), _largest_output(checker, prepared, V)
     for parameter in _parameters(checker, prepared, V, G):
-        gradient, places = gradients[parameter.name], _sample(parameter.value.shape, every)
-        errors = np.array([abs(float(gradient[place]) - _difference(parameter, place, G)) for place in places])
-        scale = parameter.reached * largest
-        yield _worst(parameter.name, "central differences of J", places, gradient.size, errors, scale)
+        gradient, indices = gradients[parameter.name], _sample(parameter.value.shape, every)
+        errors = np.array([abs(float(gradient[index]) - _central_difference(parameter, index, G)) for index in indices])
+        scale = parameter.upstream * largest
+        yield _check(parameter.name, "central differences of J", indices, gradient.size, errors, scale)
 
 
 def _largest_output(checker: Checker, prepared: Prepared, V: Array) -> float:
-    """Return the largest sum of magnitudes of an output, one step away: Z rounds as that does."""
+    """Return the largest sum of magnitudes behind an output, one step away: Z rounds in proportion to it."""
     bias, edge = prepared.convolution.bias, prepared.geometry.edge
-    further = prepared.with_parameters(np.abs(prepared.convolution.weights) + 1, None)
-    Z = checker.convolve(further.with_edge(edge._replace(value=abs(edge.value))), np.abs(V) + 1)
+    stepped = prepared.with_parameters(np.abs(prepared.convolution.weights) + 1, None)
+    Z = checker.convolve(stepped.with_edge(edge._replace(value=abs(edge.value))), np.abs(V) + 1)
     return float(Z.max()) + (0 if bias is None else float(np.abs(bias).max()))
 
 
-def _difference(parameter: _Parameter, place: Place, G: Array) -> float:
-    moved = parameter.value.copy()
-    moved[place] = parameter.value[place] + 1
-    change = parameter.convolve(moved)
-    moved[place] = parameter.value[place] - 1
-    change -= parameter.convolve(moved)
+def _central_difference(parameter: _Parameter, index: Index, G: Array) -> float:
+    value = parameter.value.copy()
+    value[index] = parameter.value[index] + 1
+    change = parameter.convolve(value)
+    value[index] = parameter.value[index] - 1
+    change -= parameter.convolve(value)
     return float(np.vdot(G, change)) / 2
 
 
@@ -265,28 +272,37 @@ def _identities(checker: Checker, prepared: Prepared) -> Iterator[Check]:
         Z = checker.convolve(probe, V)
         G = draw(Z.shape)
         gradients = checker.differentiate(probe, V, G)
-        errors["kernel"].append(_asymmetry(G, Z, gradients.kernel, K))
-        errors["input"].append(_asymmetry(G, Z, gradients.input, V))
+        errors["kernel"].append(_relative_difference(G, Z, gradients.kernel, K))
+        errors["input"].append(_relative_difference(G, Z, gradients.input, V))
     for name, identity in (("kernel", "<G, conv(V, K)> = <dK, K>"), ("input", "<G, conv(V, K)> = <dV, V>")):
-        yield Check(name, identity, (), PROBES, PROBES, None, max(errors[name]), None)
+        yield Check(
+            tensor=name,
+            reference=identity,
+            indices=(),
+            samples=PROBES,
+            size=PROBES,
+            absolute=None,
+            relative=max(errors[name]),
+            worst=None,
+        )
 
 
 def _without_constants(prepared: Prepared) -> Prepared:
-    """Return the convolution with zeros for another constant in its pads: then it is linear in V."""
+    """Return the convolution with zeros instead of other constants in the pads, which makes it linear in V."""
     edge = prepared.geometry.edge
     return prepared if edge.copies else prepared.with_edge(EdgeFill("constant"))
 
 
-def _asymmetry(G: Array, Z: FloatArray, gradient: FloatArray | None, parameter: FloatArray) -> float:
-    """How far <G, Z> and <gradient, parameter> are apart, as a part of their magnitudes."""
+def _relative_difference(G: Array, Z: FloatArray, gradient: FloatArray | None, parameter: FloatArray) -> float:
+    """Return how much <G, Z> and <gradient, parameter> differ, relative to their magnitudes."""
     assert gradient is not None
     left, right = np.vdot(G, Z), np.vdot(gradient, parameter)
     scale = np.vdot(np.abs(G), np.abs(Z)) + np.vdot(np.abs(gradient), np.abs(parameter))
     return float(abs(left - right) / scale) if scale else 0.0
 
 
-def _sample(shape: tuple[int, ...], every: bool) -> tuple[Place, ...]:
-    """Every place, or the first, the last, and some between, the same each time."""
+def _sample(shape: tuple[int, ...], every: bool) -> tuple[Index, ...]:
+    """Return every index, or the first, the last and some between, which are the same each time."""
     size = prod(shape)
     chosen = np.arange(size)
     if size > SAMPLE and not every:
@@ -295,8 +311,19 @@ def _sample(shape: tuple[int, ...], every: bool) -> tuple[Place, ...]:
     return tuple(zip(*(axis.tolist() for axis in np.unravel_index(chosen, shape)), strict=True)) if shape else ((),)
 
 
-def _worst(tensor: str, against: str, places: tuple[Place, ...], size: int, errors: FloatArray, scale: float) -> Check:
-    number = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
-    absolute = float(errors[number])
-    relative = absolute / scale if scale else absolute
-    return Check(tensor, against, places, len(places), size, absolute, relative, places[number])
+def _check(
+    tensor: str, reference: str, indices: tuple[Index, ...], size: int, errors: FloatArray, scale: float
+) -> Check:
+    """Return the check of these entries. scale: the magnitude that errors are relative to."""
+    worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
+    absolute = float(errors[worst])
+    return Check(
+        tensor=tensor,
+        reference=reference,
+        indices=indices,
+        samples=len(indices),
+        size=size,
+        absolute=absolute,
+        relative=absolute / scale if scale else absolute,
+        worst=indices[worst],
+    )

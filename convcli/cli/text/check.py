@@ -29,7 +29,7 @@ def _table(checks: Collection[Check]) -> Iterator[Text]:
 
 
 def _cells(check: Check) -> tuple[str, ...]:
-    looked_at = f"{check.samples:,} of {check.size:,}" if check.places else f"{check.samples} random probes"
+    looked_at = f"{check.samples:,} of {check.size:,}" if check.indices else f"{check.samples} random probes"
     absolute = "" if check.absolute is None else f"{check.absolute:.3g}"
     at = "" if check.worst is None else place_in_words(check.worst)
     verdict = "holds" if check.holds else "DOES NOT HOLD"
@@ -38,10 +38,10 @@ def _cells(check: Check) -> tuple[str, ...]:
 
 def _samples(checks: Iterable[Check]) -> Iterator[Text]:
     for check in checks:
-        if 0 < len(check.places) < check.size:
+        if 0 < len(check.indices) < check.size:
             symbol = SYMBOLS[check.tensor]
-            places = ", ".join(f"{symbol}{place_in_words(place)}" for place in check.places[:PLACES_SHOWN])
-            more = f" and {len(check.places) - PLACES_SHOWN:,} more" if len(check.places) > PLACES_SHOWN else ""
+            places = ", ".join(f"{symbol}{place_in_words(index)}" for index in check.indices[:PLACES_SHOWN])
+            more = f" and {len(check.indices) - PLACES_SHOWN:,} more" if len(check.indices) > PLACES_SHOWN else ""
             yield Text(f"looked at {places}{more}", style="dim")
 
 
