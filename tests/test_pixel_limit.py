@@ -15,7 +15,7 @@ from support.pictures import HEIGHT, WIDTH, encoded, picture
 from convcli.cli.options import MOST_PIXELS
 from convcli.errors import FileError, OptionError
 from convcli.files.source import Source
-from convcli.pictures.pixel_limit import limited_pixels
+from convcli.pictures.pixel_limit import limit_pixels
 from convcli.pictures.reading import iter_frames, read_header, read_image, read_tensor
 
 VERBS = (read_image, read_header, read_tensor, lambda given: next(iter_frames(given)))
@@ -69,7 +69,7 @@ def test_every_thread_has_its_own_limit(pillows: Any, monkeypatch: pytest.Monkey
             together.wait(10)
         return False
 
-    limits = [limited_pixels(34), limited_pixels(35), limited_pixels(0), nullcontext()]
+    limits = [limit_pixels(34), limit_pixels(35), limit_pixels(0), nullcontext()]
     with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
         # Pillow warns the thread that has none of our limits.
         warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
@@ -82,6 +82,6 @@ def test_a_limit_that_the_program_sets_during_reading_is_kept(monkeypatch: pytes
     frames = iter_frames(limited(35))
     next(frames)
     assert PIL.Image.MAX_IMAGE_PIXELS == 100
-    with limited_pixels(35):
+    with limit_pixels(35):
         PIL.Image.MAX_IMAGE_PIXELS = 50
     assert PIL.Image.MAX_IMAGE_PIXELS == 50

@@ -13,7 +13,7 @@ from convcli.files.kinds import Kind, kind_of
 from convcli.files.source import Source
 from convcli.kernels.loading import read_kernel
 from convcli.pictures.reading import read_header, read_image, read_tensor
-from convcli.pictures.sources import listed, source_of, sources_of
+from convcli.pictures.sources import source_of, sources_in_list, sources_of
 
 
 @pytest.fixture
@@ -80,8 +80,9 @@ def test_stdin_and_inline_arrays_are_read_and_named():
 def test_a_list_names_files_literally():
     names = ["a b.png", "*.png", "-", "[[1]]", "new\nline.png", os.fsdecode(b"\xff.png")]
     data = b"\0".join(map(os.fsencode, names))
-    assert listed(data, null=True) == listed(data + b"\0", null=True) == [Source.of_file(name) for name in names]
-    assert listed(b"a b.png\n\n-\n", null=False) == [Source.of_file("a b.png"), Source.of_file("-")]
+    expected = [Source.of_file(name) for name in names]
+    assert sources_in_list(data, null=True) == sources_in_list(data + b"\0", null=True) == expected
+    assert sources_in_list(b"a b.png\n\n-\n", null=False) == [Source.of_file("a b.png"), Source.of_file("-")]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import read_header, read_image, read_tensor
-from convcli.pictures.sources import listed, source_of, sources_of, stdin_source, tensor_source_of
+from convcli.pictures.sources import source_of, sources_in_list, sources_of, stdin_source, tensor_source_of
 from convcli.text import integer
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Inputs:
             raise OptionError("`null` says how names end in a list: expected `files_from` too")
         found = sources_of(words, self.read_stdin)
         if list_ is not None:
-            found += listed(self.read_stdin() if list_ == STREAM else read_file(list_), null=null)
+            found += sources_in_list(self.read_stdin() if list_ == STREAM else read_file(list_), null=null)
         return [self._limited(source) for source in found]
 
     def image_source(self, word: str) -> Source:

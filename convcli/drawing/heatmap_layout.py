@@ -1,9 +1,9 @@
 """The places of a heatmap's panels, and the size at which a number is drawn."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil, prod, sqrt
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,8 @@ _LABEL = 16
 _LABEL_WIDTH = 60
 
 
-class Layout(NamedTuple):
+@dataclass(frozen=True)
+class Layout:
     """The places of panels, and the size at which a number is drawn.
 
     leading: the axes whose indices number the panels.  across: panels per line.  cell: ``(height, width)`` in pixels.
@@ -78,51 +79,51 @@ class Layout(NamedTuple):
 def lay_out(shape: tuple[int, ...]) -> Layout:
     """Return the layout with the largest cells at which the panels of such a tensor stay within the bounds."""
     leading, plane = shape[:-2], ((1, 1, *shape)[-2], (1, 1, *shape)[-1])
-    layout = next(filter(_in_bounds, _with_cells(leading, plane)), None)
-    return layout or next(filter(_holdable, _with_blocks(leading, plane)))
+    layout = next(filter(_is_comfortable, _with_cells(leading, plane)), None)
+    return layout or next(filter(_fits_in_a_picture, _with_blocks(leading, plane)))
 
 
 def _with_cells(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[Layout]:
     for cell in _CELLS:
-        yield _arranged(_with_cell(leading, plane, cell))
+        yield _arrange(_with_cell(leading, plane, cell))
 
 
 def _with_blocks(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[Layout]:
     """Yield layouts of one pixel per cell: first one per number, then per ever larger block, at last per panel."""
     finest = _with_cell(leading, plane, 1)
     for side in count(1):
-        yield _arranged(finest._replace(block=(min(side, plane[0]), min(side, plane[1]))))
+        yield _arrange(replace(finest, block=(min(side, plane[0]), min(side, plane[1]))))
 
 
 def _with_cell(leading: tuple[int, ...], plane: tuple[int, int], side: int) -> Layout:
     """Return a layout of one panel per line; a single row of narrow cells is high enough to be seen."""
     height = max(side, _ROW_HEIGHT) if prod(leading) * plane[0] == 1 else side
     labelled = bool(leading) and plane[1] * side >= _LABEL_WIDTH
-    return Layout(leading, plane, 1, (height, side), label=_LABEL if labelled else 0)
+    return Layout(leading=leading, plane=plane, across=1, cell=(height, side), label=_LABEL if labelled else 0)
 
 
-def _arranged(layout: Layout) -> Layout:
+def _arrange(layout: Layout) -> Layout:
     """Return the layout with the first half of the leading axes down and the others across.
 
     Where that would be long and thin, panels are in reading order.
     """
     if layout.panels <= _ONE_LINE:
-        return layout._replace(across=layout.panels)
+        return replace(layout, across=layout.panels)
     axes = [n for n in layout.leading if n > 1]
-    natural = layout._replace(across=prod(axes[len(axes) // 2 :]))
+    natural = replace(layout, across=prod(axes[len(axes) // 2 :]))
     height, width = natural.size
     if len(axes) > 1 and max(height, width) <= 3 * min(height, width):
         return natural
-    single_height, single_width = layout._replace(leading=()).size
+    single_height, single_width = replace(layout, leading=()).size
     across = round(sqrt(layout.panels * 1.3 * single_height / single_width))
-    return layout._replace(across=min(max(across, 1), layout.panels))
+    return replace(layout, across=min(max(across, 1), layout.panels))
 
 
-def _in_bounds(layout: Layout) -> bool:
+def _is_comfortable(layout: Layout) -> bool:
     sides = [n * cell for n, cell in zip(layout.plane, layout.cell, strict=True)]
     return max(sides) <= _PANEL_SIDE and max(layout.size) <= _PICTURE_SIDE
 
 
-def _holdable(layout: Layout) -> bool:
+def _fits_in_a_picture(layout: Layout) -> bool:
     fits = prod(layout.size) <= _MOST_PIXELS and max(layout.size) <= _LONGEST_SIDE
     return fits or layout.block == layout.plane

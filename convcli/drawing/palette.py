@@ -1,8 +1,8 @@
 """The colours of signed numbers, on one scale that is centred at 0."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import isfinite
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ _STEPS = 255
 NAN_COLOUR = (128, 128, 128)
 
 
-class Statistics(NamedTuple):
+@dataclass(frozen=True)
+class Statistics:
     """The least and the greatest finite number, and the counts of NaN and of infinite numbers."""
 
     low: float
@@ -40,9 +41,10 @@ def statistics(values: Array) -> Statistics:
     finite = np.isfinite(values)
     nans = int(np.count_nonzero(np.isnan(values)))
     if not finite.any():
-        return Statistics(0.0, 0.0, nans, values.size - nans)
-    low, high = (float(values[finite].min()), float(values[finite].max()))
-    return Statistics(low, high, nans, values.size - nans - int(np.count_nonzero(finite)))
+        return Statistics(low=0.0, high=0.0, nans=nans, infinities=values.size - nans)
+    low, high = float(values[finite].min()), float(values[finite].max())
+    infinities = values.size - nans - int(np.count_nonzero(finite))
+    return Statistics(low=low, high=high, nans=nans, infinities=infinities)
 
 
 def signed_colours(values: Array, limit: float) -> Array:

@@ -71,7 +71,7 @@ def _index(leading: tuple[int, ...]) -> str:
 def _in_colour(channels: Array, size: tuple[int, int]) -> Array:
     low, high = _black_and_white(channels)
     with np.errstate(invalid="ignore", over="ignore"):
-        numbers = np.stack([_resized(channel, size) for channel in channels], axis=-1).astype(np.float64)
+        numbers = np.stack([_resize(channel, size) for channel in channels], axis=-1).astype(np.float64)
         shares = np.nan_to_num((numbers - low) / ((high - low) or 1), posinf=1, neginf=0)
     levels = np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
     return np.broadcast_to(levels, (*size, 3))
@@ -81,17 +81,17 @@ def _black_and_white(channels: Array) -> tuple[float, float]:
     """Return the numbers that are drawn black and white. NaN is drawn black."""
     if channels.dtype in (np.uint8, np.uint16):
         return 0, float(np.iinfo(channels.dtype).max)
-    low, high, *_ = statistics(channels)
-    return low, high
+    found = statistics(channels)
+    return found.low, found.high
 
 
 def _in_signed_colours(plane: FloatArray, size: tuple[int, int]) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        shares = _resized(np.clip(plane / (statistics(plane).limit or 1), -1, 1), size)
+        shares = _resize(np.clip(plane / (statistics(plane).limit or 1), -1, 1), size)
     return signed_colours(shares, statistics(shares).limit)
 
 
-def _resized(plane: Array, size: tuple[int, int]) -> Array:
+def _resize(plane: Array, size: tuple[int, int]) -> Array:
     """Return the plane a whole number of times larger, or smaller: each pixel is then the mean of a box."""
     rows, columns = plane.shape
     if size[0] >= rows:

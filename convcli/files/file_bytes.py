@@ -14,7 +14,7 @@ _PIECE = 1 << 20
 
 
 @contextmanager
-def reading(label: str) -> Iterator[None]:
+def read_errors(label: str) -> Iterator[None]:
     """Raise FileError("cannot read LABEL: reason") for any error within that convcli itself has not raised."""
     try:
         yield
@@ -28,7 +28,7 @@ def reading(label: str) -> Iterator[None]:
 
 def read_file(name: str) -> bytes:
     """Return a file's bytes; raise FileError if it cannot be read."""
-    with reading(name):
+    with read_errors(name):
         return read_bytes(name)
 
 
@@ -58,7 +58,7 @@ def contents(file: Path | BytesIO) -> bytes:
     return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
 
 
-def opened(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:
+def open_file(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:
     """Return a stream of the file; one in memory is that stream already, at any position. Raise OSError if it fails."""
     return nullcontext(file) if isinstance(file, BytesIO) else file.open("rb")
 

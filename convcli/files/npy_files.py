@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
-from convcli.files.caught_warnings import caught_warnings
-from convcli.files.file_bytes import opened
+from convcli.files.file_bytes import open_file
 from convcli.files.large_arrays import reserve
+from convcli.files.thread_warnings import catch_thread_warnings
 
 
 def save_npy(stream: BinaryIO, array: Array) -> None:
@@ -51,7 +51,7 @@ def load_npy(file: Path | BytesIO) -> Array:
 
     Nothing is unpickled. Raises ValueError, in one line, if the file is damaged or holds anything but real numbers.
     """
-    with opened(file) as stream:
+    with open_file(file) as stream:
         shape, order, dtype = _header(stream)
         start, end = stream.tell(), stream.seek(0, os.SEEK_END)
         _require_numbers(shape, dtype, end - start)
@@ -65,7 +65,7 @@ def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dt
     """Return shape, order and type, and leave the stream at the first number."""
     try:
         # Python and numpy warn about a damaged header, and then raise an error that says the same.
-        with caught_warnings():
+        with catch_thread_warnings():
             version = np.lib.format.read_magic(stream)
             if version not in _HEADERS:
                 raise ValueError(f"it is of version {version[0]}.{version[1]}")

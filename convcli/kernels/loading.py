@@ -1,4 +1,4 @@
-"""A kernel from whatever names it: a preset, a file, inline JSON, or bytes."""
+"""Load a kernel from a preset, a file, inline JSON, or bytes."""
 
 import os
 from io import BytesIO
@@ -23,11 +23,36 @@ _SUFFIXES = (".json", ".npy")
 def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     """Return the kernel that ``source`` names: inline JSON, a preset ``name:params``, or a file of kernel JSON or .npy.
 
-    Text that starts with ``{``, or with ``[`` and is not the name of a file as ``[ab].json`` is, is JSON; the name of a
-    preset is that preset, whatever files there are; a file is what has a path separator, ends in .json or .npy, or
-    exists. Its content tells which of them it is.
-    The kernel is called by its "name" key, else by the file's stem, the preset's text, or ``inline``.
-    Raises KernelError, with the place in JSON, for a kernel that cannot be read or used.
+    The first rule that applies decides:
+
+    - text that starts with ``{``, or with ``[`` unless it looks like a file name such as ``[ab].json``, is JSON;
+    - the name of a preset is that preset, even if a file has the same name;
+    - text with a path separator, text that ends in .json or .npy, and the name of an existing file is a file, whose
+      content says whether it is JSON or .npy.
+
+    The kernel's name is its "name" key, or else the file's stem, the preset's text, or ``inline``.
+
+    Parameters
+    ----------
+    source
+        The text or path that names the kernel.
+
+    Returns
+    -------
+    Kernel
+        Its weights and bias are float64.
+
+    Raises
+    ------
+    KernelError
+        If the kernel cannot be read or used; the message has the place in the JSON.
+
+    Examples
+    --------
+    >>> load_kernel("gaussian:2").weights.shape
+    (17, 17)
+    >>> load_kernel("[[0, 1, 0], [1, -4, 1], [0, 1, 0]]").name
+    'inline'
     """
     text = os.fspath(source)
     if is_inline_array(text) or text.lstrip().startswith("{"):
@@ -36,10 +61,10 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
 
 
 def read_kernel(source: Source) -> Kernel:
-    """Return the kernel in a source of .npy or kernel JSON; it is called as the source's path where JSON gives no name.
+    """Return the kernel in a source of .npy or kernel JSON; its name is the stem of the source's path or a key in JSON.
 
-    A .npy holds weights of real numbers, of a rank in ``convcli.geometry.options.KERNEL_RANKS``; they become float64.
-    Raises KernelError for a file that cannot be read or is neither, and for weights that cannot be a kernel's.
+    A .npy holds real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
+    Raises KernelError for a file that cannot be read or is neither, and for weights that no kernel can have.
     """
     data, name = _contents(source), source.path.stem
     if kind_of(data[:HEAD]) is Kind.NPY:

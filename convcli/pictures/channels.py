@@ -1,4 +1,4 @@
-"""Channels and alpha of Pillow's pictures, and pictures of channels and alpha."""
+"""Convert pictures of Pillow's to channels and alpha, and back."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from convcli.arrays import Array, in_native_order
 
 
 def channels_of(picture: PIL.Image.Image, level_type: np.dtype[Any]) -> tuple[Array, Array | None]:
-    """Return channels ``(C, H, W)`` and alpha: views of Pillow's interleaved pixels, which are not copied once more."""
+    """Return channels ``(C, H, W)`` and alpha, as views of Pillow's interleaved pixels."""
     pixels = in_native_order(np.asarray(picture))
     channels = np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), -1, 0)
     if picture.mode.endswith("A"):
@@ -18,12 +18,12 @@ def channels_of(picture: PIL.Image.Image, level_type: np.dtype[Any]) -> tuple[Ar
 
 
 def split_alpha(bands: Array) -> tuple[Array, Array | None]:
-    """Of ``(bands, H, W)``; 2 and 4 bands end in alpha."""
+    """Return the channels and the alpha of ``(bands, H, W)``; 2 and 4 bands end with alpha."""
     return (bands[:-1], bands[-1]) if len(bands) in (2, 4) else (bands, None)
 
 
 def picture_of(pixels: Array, alpha: Array | None) -> PIL.Image.Image:
-    """The picture of channels ``(1, H, W)`` or ``(3, H, W)`` and alpha ``(H, W)``."""
+    """Return the picture of channels ``(1, H, W)`` or ``(3, H, W)`` and alpha ``(H, W)``."""
     planes = [*pixels] if alpha is None else [*pixels, alpha]
     bands = [PIL.Image.fromarray(plane) for plane in planes]
     if len(bands) == 1:

@@ -1,4 +1,4 @@
-"""Pillow's many modes as the few that are computed with: L and RGB, with and without A, and one deeper channel."""
+"""Convert Pillow's many modes to those to compute in: L and RGB, with and without A, and one deeper channel."""
 
 from io import BytesIO
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.errors import reason_of
 
-_WORDS = {
+_NAMES = {
     "1": "1-bit",
     "P": "palette",
     "PA": "palette with alpha",
@@ -19,10 +19,10 @@ _WORDS = {
 }
 
 
-class Converted(NamedTuple):
-    """A picture in a mode to work in, and what was done.
+class Conversion(NamedTuple):
+    """A picture in a mode to compute in.
 
-    keeps_profile: whether its colour profile still speaks of its colours.
+    notes: the conversions.  warnings: the losses.  keeps_profile: whether the file's colour profile still applies.
     """
 
     picture: PIL.Image.Image
@@ -39,16 +39,16 @@ def working_mode(picture: ImageFile, *, in_colour: bool) -> str:
     return colours + "A" if picture.has_transparency_data else colours
 
 
-def in_mode(picture: ImageFile, mode: str) -> Converted:
-    """Return the picture in that mode, itself if it has it; CMYK by its colour profile if that can be used."""
+def convert_to_mode(picture: ImageFile, mode: str) -> Conversion:
+    """Return the picture converted to that mode; CMYK by its colour profile if that can be used."""
     if mode == picture.mode:
-        return Converted(picture)
+        return Conversion(picture)
     if picture.mode == "CMYK" and picture.info.get("icc_profile"):
         return _by_profile(picture)
-    return Converted(picture.convert(mode), (f"{_name(picture)} converted to {mode}",))
+    return Conversion(picture.convert(mode), (f"{_name(picture)} converted to {mode}",))
 
 
-def _by_profile(picture: ImageFile) -> Converted:
+def _by_profile(picture: ImageFile) -> Conversion:
     from PIL import ImageCms
 
     try:
@@ -60,19 +60,19 @@ def _by_profile(picture: ImageFile) -> Converted:
             outputMode="RGB",
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
-    # Whatever is wrong with a profile, colours without it are better than none.
+    # Colours without a damaged profile are better than none.
     except Exception as error:
         loss = f"the CMYK profile is not used, for it is damaged: {reason_of(error)}"
-        return Converted(picture.convert("RGB"), ("CMYK converted to RGB",), (loss,), keeps_profile=False)
+        return Conversion(picture.convert("RGB"), ("CMYK converted to RGB",), (loss,), keeps_profile=False)
     assert converted is not None
-    return Converted(converted, ("CMYK converted to sRGB by its colour profile",), keeps_profile=False)
+    return Conversion(converted, ("CMYK converted to sRGB by its colour profile",), keeps_profile=False)
 
 
 def _name(picture: ImageFile) -> str:
     if picture.mode in ("L", "RGB"):
         kind = "a transparent level" if picture.mode == "L" else "a transparent colour"
         return f"{picture.mode} with {kind}" if picture.has_transparency_data else "gray"
-    return _WORDS.get(picture.mode, picture.mode)
+    return _NAMES.get(picture.mode, picture.mode)
 
 
 def _is_gray(picture: ImageFile) -> bool:

@@ -1,4 +1,4 @@
-"""What pictures and arrays are once they have been read."""
+"""Images as they are once they have been read."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,10 +9,11 @@ from convcli.arrays import Array
 
 
 class Metadata(NamedTuple):
-    """What travels with a picture beside its pixels.
+    """What a file says about a picture.
 
-    icc: the colour profile.  exif: without orientation, sizes, thumbnail and other traces of the old
-    file's layout.  dpi: dots per inch, ``(x, y)``.
+    icc: the colour profile.
+    exif: EXIF without orientation, sizes, thumbnail and other tags about the layout of the old file.
+    dpi: dots per inch, ``(x, y)``.
     """
 
     icc: bytes | None = None
@@ -21,10 +22,10 @@ class Metadata(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a picture will be once decoded.
+    """What an image will be once it is decoded.
 
-    shape: ``(C, H, W)`` of its pixels, upright, without alpha; of the first frame if there are several.
-    dtype: theirs.  alpha: whether it has one beside them.
+    shape: ``(C, H, W)`` of the pixels of the first frame, upright, without alpha.  dtype: the type of the pixels.
+    frames: the number of frames.  alpha: whether the image has alpha.
     """
 
     shape: tuple[int, ...]
@@ -35,11 +36,11 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Image:
-    """A decoded picture, upright.
+    """A decoded picture or an array, upright.
 
-    pixels: ``(C, H, W)`` in the file's own type.  alpha: ``(H, W)``, uint8 or uint16 as the pixels are, or
-    uint16 if those are neither; 0 is transparent.
-    notes: what was done to read it.  warnings: what was lost in reading it.
+    pixels: ``(C, H, W)`` in the type of the file.
+    alpha: ``(H, W)``, uint8 or uint16 as the pixels are, or uint16 if they are neither; 0 is transparent.
+    notes: the conversions.  warnings: the losses.
     """
 
     pixels: Array

@@ -1,11 +1,11 @@
-"""Linear light: sRGB's transfer curve, undone and applied (IEC 61966-2-1).
+"""Linear light: decode and encode the transfer curve of sRGB (IEC 61966-2-1).
 
-With c a coded value and v the light that it stands for, both in 0..1:
+c is a coded value and v the light that it stands for, both in 0..1:
 
     v = c / 12.92                    where c <= 0.04045, else  ((c + 0.055) / 1.055) ^ 2.4
     c = 12.92 v                      where v <= 0.0031308, else  1.055 v ^ (1/2.4) - 0.055
 
-Outside 0..1 each piece goes on as it is.
+Outside 0..1 each piece continues unchanged.
 """
 
 from functools import lru_cache, partial
@@ -16,13 +16,13 @@ import numpy as np
 from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type, ends_of, fill_rounded
 from convcli.files.large_arrays import by_rows
 
-# How much of the light that is seen each primary gives: the middle row of sRGB's matrix.
+# The share of each primary in luminance: the middle row of sRGB's matrix.
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 
 def light_of(codes: FloatArray) -> FloatArray:
-    """The light, in 0..1, that numbers in 0..1 stand for."""
-    # Of a negative number there is no such power; the other piece holds there. Infinities are counted later.
+    """Return the light in 0..1 that codes in 0..1 stand for."""
+    # A negative number has no such power, and belongs to the other piece. Infinities are counted later.
     with np.errstate(invalid="ignore", over="ignore"):
         light = ((codes + 0.055) / 1.055) ** 2.4
     np.copyto(light, codes / 12.92, where=codes <= 0.04045)
@@ -30,12 +30,12 @@ def light_of(codes: FloatArray) -> FloatArray:
 
 
 def to_light(pixels: Array, white: float, brightest: float) -> FloatArray:
-    """V ``(C, H, W)``: the light, in 0..brightest, that pixels in 0..white stand for; float32 of 8 and 16 bits."""
+    """Return V ``(C, H, W)``, the light in 0..brightest of pixels in 0..white; float32 for 8 and 16 bits."""
     return by_rows(partial(_light, white, brightest), pixels.shape, computing_type(pixels.dtype, None), pixels)
 
 
 def to_codes(light: FloatArray, white: float) -> FloatArray:
-    """Pixels in 0..white, not yet rounded, that stand for light in 0..white."""
+    """Return the pixels in 0..white, not yet rounded, that stand for light in 0..white."""
     v = light / light.dtype.type(white)
     with np.errstate(invalid="ignore", over="ignore"):
         codes = v ** (1 / 2.4)
@@ -47,7 +47,7 @@ def to_codes(light: FloatArray, white: float) -> FloatArray:
 
 
 def luminance(pixels: Array, white: float) -> Array:
-    """The gray ``(1, H, W)`` as bright as red, green and blue ``(3, H, W)`` in 0..white, in their own type."""
+    """Return the gray ``(1, H, W)`` with the luminance of RGB pixels ``(3, H, W)`` in 0..white, in their type."""
     return by_rows(partial(_luminance, white), (1, *pixels.shape[1:]), pixels.dtype, pixels)
 
 
@@ -61,13 +61,13 @@ def _light(white: float, brightest: float, pixels: Array) -> FloatArray:
     dtype = computing_type(pixels.dtype, None)
     if pixels.dtype not in ROUNDED_TO:
         return np.asarray(brightest * light_of(pixels.astype(dtype) / white))
-    # No level lies outside the table, and wrapping is the quickest way not to ask.
+    # No level lies outside the table, and wrapping is the fastest way not to check.
     return np.take(_table(pixels.dtype, white, brightest, dtype), pixels, mode="wrap")
 
 
 @lru_cache(maxsize=8)
 def _table(levels: np.dtype[Any], white: float, brightest: float, dtype: np.dtype[Any]) -> FloatArray:
-    """The light that each level stands for."""
+    """Return the light that each level stands for."""
     light: FloatArray = brightest * light_of(np.arange(np.iinfo(levels).max + 1) / white)
     return light.astype(dtype)
 

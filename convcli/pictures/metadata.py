@@ -1,4 +1,4 @@
-"""Colour profile, EXIF and resolution, from one file to the next."""
+"""Colour profile, EXIF and resolution: what is kept from one file to the next."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from convcli.errors import reason_of
 from convcli.pictures.image import Metadata
 from convcli.pictures.orientation import is_sideways
 
-# Sizes, strips, thumbnails and the like are of the old file, and a TIFF writer would obey them.
+# Other tags, such as sizes, strips and thumbnails, describe the old file, and a TIFF writer would obey them.
 _KEPT_TAGS = {
     Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist,
     Base.HostComputer, Base.Copyright, Base.Rating, Base.RatingPercent, Base.XPTitle, Base.XPComment,
@@ -21,7 +21,7 @@ _SIZES = (Base.ExifImageWidth, Base.ExifImageHeight)
 
 
 class Description(NamedTuple):
-    """What a file says of its picture; a warning, and nothing else, if that is damaged."""
+    """What a file says about its picture; if that is damaged, a warning instead."""
 
     orientation: int = 1
     metadata: Metadata = Metadata()
@@ -29,9 +29,10 @@ class Description(NamedTuple):
 
 
 def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
-    """What ``read`` gives. Tags that cannot be parsed raise as many kinds of error as a broken picture."""
+    """Return the orientation and metadata that ``read`` gives, or a warning if it fails."""
     try:
         orientation, metadata = read()
+    # Damaged tags raise as many kinds of error as a broken picture.
     except Exception as error:
         loss = f"EXIF, ICC profile and DPI are left out, for they are damaged: {reason_of(error)}"
         return Description(warnings=(loss,))
@@ -47,13 +48,13 @@ def orientation_in(exif: PIL.Image.Exif) -> int:
 
 
 def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
-    """What is not of the old file's layout; None if nothing is."""
+    """Return EXIF without the tags about the layout of the old file; None if none is left."""
     others = {tag: exif.pop(tag) for tag in set(exif) if not _is_kept(tag, exif[tag])}
     details = exif.get_ifd(IFD.Exif) if IFD.Exif in exif else {}
     sizes: dict[int, Any] = {tag: details.pop(tag) for tag in _SIZES if tag in details}
-    # Other files take no offsets of 64 bits.
+    # Other formats have no offsets of 64 bits.
     exif.bigtiff = False
-    # Writing tags imports what writes TIFF.
+    # Pillow imports its TIFF writer to write tags.
     kept = exif.tobytes() if exif else None
     # The next frame may have the same EXIF.
     exif.update(others)
@@ -65,12 +66,12 @@ def _is_kept(tag: int, value: Any) -> bool:
     return tag in _KEPT_TAGS and not (tag == Base.ImageDescription and str(value).startswith(_LAYOUTS))
 
 
-# Descriptions in which ImageJ, OME and tifffile keep how many pages there are, and which is which.
+# Descriptions in which ImageJ, OME and tifffile store the number and the meaning of the pages.
 _LAYOUTS = ("ImageJ=", "<?xml", "<OME", '{"shape":')
 
 
 def sensible_dpi(x: float, y: float) -> tuple[float, float] | None:
-    """None for what no format holds."""
+    """Return the resolution, None if no format can store it."""
     return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
 
 
@@ -78,6 +79,6 @@ LABELS = {"icc": "the colour profile", "exif": "EXIF", "dpi": "the resolution"}
 
 
 def metadata_options(metadata: Metadata) -> dict[str, Any]:
-    """What Pillow is told to write it."""
+    """Return Pillow's options for writing the metadata."""
     options = {"icc_profile": metadata.icc, "exif": metadata.exif, "dpi": metadata.dpi}
     return {name: value for name, value in options.items() if value}

@@ -1,4 +1,4 @@
-"""EXIF's eight orientations: pictures stored sideways or mirrored, upright."""
+"""Turn pictures upright that are stored in one of EXIF's eight orientations."""
 
 import numpy as np
 import PIL.Image
@@ -18,17 +18,17 @@ _TURNS = {
 
 
 def is_sideways(orientation: int) -> bool:
-    """Whether rows are stored as columns."""
+    """Return whether rows are stored as columns."""
     return orientation in _TURNS and orientation >= 5
 
 
 def upright_picture(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
-    """The picture itself if it is upright; 1, and what EXIF does not define, is."""
+    """Return the upright picture; orientation 1, and any that EXIF does not define, is upright already."""
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
 
 
 def upright_array(array: Array, orientation: int) -> Array:
-    """A view of ``(..., H, W)``. Pillow turns its own pictures in a third of the time."""
+    """Return an upright view of ``(..., H, W)``. To turn a picture, ``upright_picture`` is three times as fast."""
     turned = np.swapaxes(array, -1, -2) if is_sideways(orientation) else array
     rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
     columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)

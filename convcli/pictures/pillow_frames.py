@@ -1,9 +1,9 @@
 """A frame of a picture that Pillow opens."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -12,7 +12,7 @@ from PIL.ImageFile import ImageFile
 from convcli.files.file_bytes import contents
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import channels_of, split_alpha
-from convcli.pictures.colour_modes import in_mode, working_mode
+from convcli.pictures.colour_modes import convert_to_mode, working_mode
 from convcli.pictures.formats import Format, format_read
 from convcli.pictures.formats.format import Decoder
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
@@ -25,7 +25,7 @@ from convcli.pictures.orientation import is_sideways, upright_array, upright_pic
 def open_picture(file: Path | BytesIO) -> ImageFile:
     """Return the picture with its header read; ValueError for a file that is no picture or is refused."""
     try:
-        picture = _opened(file)
+        picture = _open(file)
     except PIL.UnidentifiedImageError:
         if is_tiff(file) and not deep_extra.is_installed():
             raise ValueError("Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more") from None
@@ -36,7 +36,7 @@ def open_picture(file: Path | BytesIO) -> ImageFile:
     return picture
 
 
-def _opened(file: Path | BytesIO) -> ImageFile:
+def _open(file: Path | BytesIO) -> ImageFile:
     try:
         return PIL.Image.open(file)
     except PIL.UnidentifiedImageError:
@@ -44,8 +44,9 @@ def _opened(file: Path | BytesIO) -> ImageFile:
         return PIL.Image.open(file)
 
 
-class PillowFrame(NamedTuple):
-    """The frame of that number, from 0; frames are to be taken in order."""
+@dataclass(frozen=True)
+class PillowFrame:
+    """The frame of that number, from 0; frames are to be decoded in order."""
 
     picture: ImageFile
     format: Format
@@ -54,11 +55,11 @@ class PillowFrame(NamedTuple):
 
     def header(self) -> Header:
         """Return what ``decode`` would give, from the header."""
-        picture = self._sought()
+        picture = self._seek()
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
-        # The size of what is upright once loaded is turned already.
-        turned = not self.format.upright_once_loaded and is_sideways(self._described().orientation)
+        # Pillow has turned the size already if it turns the pixels as it loads them.
+        turned = not self.format.upright_once_loaded and is_sideways(self._describe().orientation)
         width, height = picture.size[::-1] if turned else picture.size
         dtype = np.dtype(np.uint16) if self._decoder() else self.format.level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
@@ -66,11 +67,11 @@ class PillowFrame(NamedTuple):
 
     def decode(self) -> Image:
         """Return the frame upright, in L or RGB, or in its own single channel if that is deeper than 8 bits."""
-        self._sought()
+        self._seek()
         decoder = self._decoder()
-        return self._deep(decoder) if decoder else self._of_pillow()
+        return self._decode_past_pillow(decoder) if decoder else self._decode_by_pillow()
 
-    def _sought(self) -> ImageFile:
+    def _seek(self) -> ImageFile:
         if self.number > 0:
             self.picture.seek(self.number)
         return self.picture
@@ -79,15 +80,15 @@ class PillowFrame(NamedTuple):
         return working_mode(self.picture, in_colour=self.format.is_colour_in_every_frame(self.picture))
 
     def _bits(self) -> int:
-        """Return the bits of each of several channels; one channel Pillow reads at any depth."""
+        """Return the bits in the file of each of several channels; Pillow reads one channel at any depth."""
         return 8 if len(self.picture.getbands()) == 1 else self.format.stored_bits(self.picture)
 
     def _decoder(self) -> Decoder | None:
-        """Return what decodes the file of a single picture at more than 8 bits."""
+        """Return the decoder for a single picture of more than 8 bits, None if Pillow decodes it."""
         alone = self._bits() > 8 and self.format.frame_count(self.picture) == 1
         return self.format.decoder(self.picture) if alone else None
 
-    def _described(self) -> Description:
+    def _describe(self) -> Description:
         return description(self._description)
 
     def _description(self) -> tuple[int, Metadata]:
@@ -95,42 +96,49 @@ class PillowFrame(NamedTuple):
         icc = self.picture.info.get("icc_profile") or None
         return orientation_in(exif), Metadata(icc, kept_exif(exif), self.format.dpi(self.picture))
 
-    def _deep(self, decoder: Decoder) -> Image:
-        orientation, metadata, losses = self._described()
+    def _decode_past_pillow(self, decoder: Decoder) -> Image:
+        described = self._describe()
         levels = decoder(contents(self.file))
-        pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), orientation))
+        pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), described.orientation))
         bits = self._bits()
-        return Image(pixels, alpha, metadata, () if bits == 16 else (f"{bits} bits scaled to 16",), losses)
+        notes = () if bits == 16 else (f"{bits} bits scaled to 16",)
+        return Image(pixels, alpha, described.metadata, notes, described.warnings)
 
-    def _of_pillow(self) -> Image:
+    def _decode_by_pillow(self) -> Image:
         picture = self.picture
-        depth_losses, gray_and_alpha = tuple(self._depth_losses()), stores_gray_and_alpha(picture)
-        orientation, metadata, losses = self._loaded()
-        level_type = self.format.level_type(picture)
-        converted = in_mode(picture, self._mode())
-        upright = upright_picture(converted.picture, orientation)
-        pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, level_type)
-        notes = converted.notes
-        if not converted.keeps_profile:
-            metadata = metadata._replace(icc=None)
-        if _has_deep_channel(picture) and self.format.is_white_zero(picture):
-            pixels, notes = 65535 - pixels, (*notes, "white-is-zero inverted")
-        if (level := _transparent_level(picture)) is not None:
-            alpha = np.where(pixels[0] == level, 0, 65535).astype(np.uint16)
-        return Image(pixels, alpha, metadata, notes, (*depth_losses, *converted.warnings, *losses))
+        # Pillow forgets both once it has loaded the pixels.
+        losses, gray_and_alpha = tuple(self._depth_losses()), stores_gray_and_alpha(picture)
+        described = self._load()
+        converted = convert_to_mode(picture, self._mode())
+        upright = upright_picture(converted.picture, described.orientation)
+        pixels, alpha = channels_of(
+            upright.convert("LA") if gray_and_alpha else upright, self.format.level_type(picture)
+        )
+        metadata = described.metadata if converted.keeps_profile else described.metadata._replace(icc=None)
+        losses = (*losses, *converted.warnings, *described.warnings)
+        image = Image(pixels, alpha, metadata, converted.notes, losses)
+        return self._convert_deep_channel(image) if _has_deep_channel(picture) else image
 
-    def _loaded(self) -> Description:
-        """Load the pixels; return what the file says of them as they are then."""
+    def _convert_deep_channel(self, image: Image) -> Image:
+        """Return 16-bit gray with white at the top, and with alpha where a level is transparent."""
+        if self.format.is_white_zero(self.picture):
+            image = replace(image, pixels=65535 - image.pixels, notes=(*image.notes, "white-is-zero inverted"))
+        if (level := _transparent_level(self.picture)) is not None:
+            image = replace(image, alpha=np.where(image.pixels[0] == level, 0, 65535).astype(np.uint16))
+        return image
+
+    def _load(self) -> Description:
+        """Load the pixels, and return the description that applies to them then."""
         if self.format.upright_once_loaded:
-            described = self._described()._replace(orientation=1)
+            described = self._describe()._replace(orientation=1)
             self.picture.load()
             return described
-        # What these files say may stand behind the pixels.
+        # In other formats, metadata may stand behind the pixels.
         self.picture.load()
-        return self._described()
+        return self._describe()
 
     def _depth_losses(self) -> Iterator[str]:
-        """Yield what Pillow gives up of the file's depth without a word."""
+        """Yield a warning if Pillow reads the file at 8 bits, which it does not report."""
         bits, picture = self._bits(), self.picture
         if bits > 8:
             kind = "gray and alpha" if stores_gray_and_alpha(picture) or picture.mode == "LA" else picture.mode
@@ -144,7 +152,7 @@ class PillowFrame(NamedTuple):
 
 
 def _transparent_level(picture: ImageFile) -> int | None:
-    """Return that of 16-bit gray; of others Pillow makes alpha."""
+    """Return the transparent level of 16-bit gray; Pillow converts others to alpha."""
     return picture.info.get("transparency") if _has_deep_channel(picture) else None
 
 

@@ -19,7 +19,7 @@ _THREAD = threading.local()
 
 
 @contextmanager
-def limited_pixels(most: int | None) -> Iterator[None]:
+def limit_pixels(most: int | None) -> Iterator[None]:
     """Raise ValueError within, in this thread, where a picture has more pixels; 0 is no limit, None is Pillow's."""
     outer, most = _own_limit(), _limit_of_pillow() if most is None else most
     with _STAND_IN:

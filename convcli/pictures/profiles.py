@@ -1,4 +1,4 @@
-"""What an ICC colour profile says of light: its tone curve (ICC.1, types ``curv`` and ``para``)."""
+"""The tone curve of an ICC colour profile (ICC.1, types ``curv`` and ``para``)."""
 
 import struct
 
@@ -7,19 +7,19 @@ import numpy as np
 from convcli.arrays import FloatArray
 from convcli.pictures.light import light_of
 
-# The curves of red and of gray; of a colour profile, one stands for all three.
+# The curves of red and of gray. In a colour profile, red stands for all three.
 _CURVE_TAGS = (b"rTRC", b"kTRC")
-# Gamma 2.2, which stands for sRGB's curve in many profiles, is within 0.01 of it; gamma 1.8 is off by 0.1.
+# Gamma 2.2, which many profiles have instead of sRGB's curve, is within 0.01 of it; gamma 1.8 differs by 0.1.
 _NEAR = 0.02
 
 
 def is_like_srgb(icc: bytes | None) -> bool:
-    """Whether a profile's tone curve is near sRGB's; a profile that has none, or none that can be read, passes."""
+    """Return whether a profile's tone curve is near sRGB's, or missing, or unreadable."""
     codes = np.linspace(0, 1, 65)
     try:
         with np.errstate(all="ignore"):
             light = _curve(icc or b"", codes)
-    # What is broken fails in as many ways as a broken picture.
+    # A broken profile fails in as many ways as a broken picture.
     except (struct.error, ArithmeticError, ValueError, LookupError):
         return True
     return light is None or float(np.abs(light - light_of(codes)).max()) < _NEAR
@@ -41,7 +41,7 @@ def _tag_table(icc: bytes) -> bytes:
 
 
 def _sampled_curve(data: bytes, codes: FloatArray) -> FloatArray:
-    """No entry is light itself, one a gamma, more a table."""
+    """Return a ``curv``: no entry is the identity, one is a gamma, more are a table."""
     (count,) = struct.unpack_from(">I", data)
     entries = np.frombuffer(data, ">u2", count, 4)
     if count < 2:
@@ -49,7 +49,7 @@ def _sampled_curve(data: bytes, codes: FloatArray) -> FloatArray:
     return np.asarray(np.interp(codes, np.linspace(0, 1, count), entries / 65535))
 
 
-# Of each type, the parameters in their order: light is (a x + b)^g + e from d on, and c x + f below.
+# The parameters of each type in their order: light is (a x + b)^g + e from d on, and c x + f below.
 _PARAMETERS = {0: "g", 1: "gab", 2: "gabe", 3: "gabcd", 4: "gabcdef"}
 
 

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from convcli.arrays import Array, in_native_order
-from convcli.files.caught_warnings import caught_warnings
-from convcli.files.file_bytes import contents, first_bytes, reading
+from convcli.files.file_bytes import contents, first_bytes, read_errors
 from convcli.files.json_reading import decoded, parse_array_json
 from convcli.files.kinds import HEAD, Kind, kind_of
 from convcli.files.npy_files import load_npy
 from convcli.files.source import Source, SourceLike
+from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures.frames import picture_frames
 from convcli.pictures.image import Header, Image
-from convcli.pictures.pixel_limit import limited_pixels
+from convcli.pictures.pixel_limit import limit_pixels
 
 
 def read_image(given: SourceLike) -> Image:
@@ -79,7 +79,8 @@ class _Frame(Protocol):
         """Return the frame, upright."""
 
 
-class _ArrayFrame(NamedTuple):
+@dataclass(frozen=True)
+class _ArrayFrame:
     """An array that stands for an image."""
 
     array: Array
@@ -98,7 +99,7 @@ class _ArrayFrame(NamedTuple):
 @contextmanager
 def _reading(source: Source) -> Iterator[list[str]]:
     """Yield a list that gets what libraries warn of; what goes wrong is a FileError or a JsonError."""
-    with reading(source.label), limited_pixels(source.max_pixels), caught_warnings() as messages:
+    with read_errors(source.label), limit_pixels(source.max_pixels), catch_thread_warnings() as messages:
         yield messages
 
 

@@ -45,7 +45,7 @@ def sources_of(texts: Iterable[str], read_stdin: Callable[[], bytes]) -> list[So
     return [source for text in texts for source in _sources_of(text, read_stdin)]
 
 
-def listed(names: bytes, *, null: bool) -> list[Source]:
+def sources_in_list(names: bytes, *, null: bool) -> list[Source]:
     """Return the files that a list names, one per line, or with ``null`` each ended by a NUL byte.
 
     Lines may end as on Windows, and a byte order mark may stand first. Raises OptionError for lines with NUL bytes.

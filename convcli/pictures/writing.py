@@ -1,4 +1,4 @@
-"""Pictures out: by Pillow, or past it where it would lose depth or need the whole file in memory."""
+"""Write pictures as files or bytes."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -21,14 +21,30 @@ def write_image(
     metadata: Metadata,
     compression: int | None = None,
 ) -> None:
-    """Write a picture file, a TIFF strip by strip; the stream need not be seekable.
+    """Write a picture to a stream, which need not be seekable; a TIFF is written strip by strip.
 
-    pixels: ``(1, H, W)`` or ``(3, H, W)`` uint8, or uint16 or float32 where ``format`` holds them in so many channels.
-    alpha: ``(H, W)`` in a format that holds it, or None; it gets the pixels' depth, and where the format
-    holds their depth without it only, both are of 8 bits.
-    metadata: written as far as the format holds it and, for a colour profile, as it fits the channels.
-    compression: zlib's level, 0 to 9, for PNG; by default its quickest strategy for photographs.
-    Raises OptionError if the format cannot hold the picture, say for its size, and FileError if the system fails.
+    Parameters
+    ----------
+    stream
+        Where the file is written.
+    pixels
+        ``(1, H, W)`` or ``(3, H, W)`` uint8, or uint16 or float32 if the format holds them in so many channels.
+    alpha
+        ``(H, W)`` for a format that holds alpha, or None. It is written at the depth of the pixels; both are written
+        at 8 bits if the format holds that depth only without alpha.
+    format
+        The format of the file.
+    metadata
+        Written as far as the format holds it; a colour profile only if it is for so many channels.
+    compression
+        The level of zlib for PNG, 0 to 9; by default its fastest strategy for photographs.
+
+    Raises
+    ------
+    OptionError
+        If the format cannot hold the picture, for example because of its size.
+    FileError
+        If the system fails.
     """
     for part in _parts(pixels, alpha, format, metadata, compression):
         stream.write(part)
@@ -37,7 +53,7 @@ def write_image(
 def encode_image(
     pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, compression: int | None = None
 ) -> bytes:
-    """The bytes that ``write_image`` writes."""
+    """Return the bytes of the file that ``write_image`` writes."""
     stream = BytesIO()
     write_image(stream, pixels, alpha, format, metadata, compression)
     return stream.getvalue()
@@ -53,7 +69,7 @@ def _parts(
 ) -> Iterator[bytes | memoryview]:
     pixels, alpha = _held(pixels, alpha, format)
     try:
-        yield from format.parts(pixels, alpha, format.held_metadata(metadata, len(pixels)), compression)
+        yield from format.parts(pixels, alpha, format.storable_metadata(metadata, len(pixels)), compression)
     except MemoryError:
         raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.
@@ -74,7 +90,7 @@ def _held(pixels: Array, alpha: Array | None, format: Format) -> tuple[Array, Ar
 
 
 def _to_depth(levels: Array, dtype: np.dtype[Any]) -> Array:
-    """Levels of 8 or 16 bits as levels of the other depth, white as white."""
+    """Return levels of 8 or 16 bits at that depth; white stays white."""
     if levels.dtype == dtype:
         return levels
     return levels * np.uint16(257) if dtype == np.uint16 else np.rint(levels / 257).astype(dtype)

@@ -12,7 +12,7 @@ from support.command_line import convcli, shell, succeed, terminal
 
 from convcli.errors import OptionError
 from convcli.files.json_reading import is_inline_array
-from convcli.pictures.sources import listed
+from convcli.pictures.sources import sources_in_list
 from convcli.text import in_one_line, integer, real
 
 NAMES = [
@@ -198,14 +198,14 @@ LISTS = [
 
 @pytest.mark.parametrize(("data", "names"), LISTS, ids=[str(data) for data, _ in LISTS])
 def test_lists_of_lines(data, names):
-    assert [source.name for source in listed(data, null=False)] == names
+    assert [source.name for source in sources_in_list(data, null=False)] == names
 
 
 def test_lists_that_end_names_in_nul():
-    assert [source.name for source in listed(b"a\n.png\0\0b\r\0", null=True)] == ["a\n.png", "b\r"]
+    assert [source.name for source in sources_in_list(b"a\n.png\0\0b\r\0", null=True)] == ["a\n.png", "b\r"]
     for data in (b"a.png\0b.png\0", "a.png\n".encode("utf-16")):
         with pytest.raises(OptionError, match=r"^the list of files has NUL bytes: give -0 if its names end in them"):
-            listed(data, null=False)
+            sources_in_list(data, null=False)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Decoder, Format
-from convcli.pictures.formats.levels import scaled_to_16_bits
+from convcli.pictures.formats.levels import scale_to_16_bits
 from convcli.pictures.formats.raw_modes import beginning
 
 # AV1's settings: two bits of the third byte say that there are more than 8 bits, and that there are 12.
@@ -27,7 +27,7 @@ class Avif(Format):
         if not deep_extra.is_installed():
             return None
         most = (1 << self.stored_bits(picture)) - 1
-        return lambda data: scaled_to_16_bits(_levels(data), most)
+        return lambda data: scale_to_16_bits(_levels(data), most)
 
 
 AVIF = Avif("avif", ("avif",), holds_alpha=True, metadata=("icc", "exif"))

@@ -69,16 +69,16 @@ class Format:
         """Return whether a picture of so many channels can hold float32."""
         return self.floats and channels in (1, 3)
 
-    def held_metadata(self, metadata: Metadata, channels: int) -> Metadata:
+    def storable_metadata(self, metadata: Metadata, channels: int) -> Metadata:
         """Return what a file of so many channels will hold of the metadata."""
-        return metadata._replace(**{field: None for field, _ in self._refused(metadata, channels)})
+        return metadata._replace(**{field: None for field, _ in self._losses(metadata, channels)})
 
     def metadata_losses(self, metadata: Metadata, channels: int) -> dict[str, str]:
         """Return, for each field that a file will not hold, a sentence that says why."""
-        lost = self._refused(metadata, channels)
+        lost = self._losses(metadata, channels)
         return {field: f"{LABELS[field]} is left out: {reason}" for field, reason in lost}
 
-    def _refused(self, metadata: Metadata, channels: int) -> Iterator[tuple[str, str]]:
+    def _losses(self, metadata: Metadata, channels: int) -> Iterator[tuple[str, str]]:
         for field, value in metadata._asdict().items():
             if value and field not in self.metadata:
                 yield field, f"{self.name} holds none"

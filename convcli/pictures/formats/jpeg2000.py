@@ -5,7 +5,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Decoder, Format, Parts
-from convcli.pictures.formats.levels import scaled_to_16_bits
+from convcli.pictures.formats.levels import scale_to_16_bits
 from convcli.pictures.formats.raw_modes import beginning
 from convcli.pictures.image import Metadata
 
@@ -29,7 +29,7 @@ class Jpeg2000(Format):
         if not deep_extra.is_installed():
             return None
         most = (1 << self.stored_bits(picture)) - 1
-        return lambda data: scaled_to_16_bits(_levels(data), most)
+        return lambda data: scale_to_16_bits(_levels(data), most)
 
     def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
         """Yield a file without loss."""

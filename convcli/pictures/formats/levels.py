@@ -5,6 +5,6 @@ import numpy as np
 from convcli.arrays import Array, in_native_order
 
 
-def scaled_to_16_bits(levels: Array, most: int) -> Array:
+def scale_to_16_bits(levels: Array, most: int) -> Array:
     """Return levels of 0 to ``most`` as levels of 0 to 65535."""
     return in_native_order(levels) if most == 65535 else np.rint(levels * (65535 / most)).astype(np.uint16)

@@ -7,7 +7,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats.format import Decoder, Format, Parts
-from convcli.pictures.formats.levels import scaled_to_16_bits
+from convcli.pictures.formats.levels import scale_to_16_bits
 from convcli.pictures.formats.raw_modes import layout
 from convcli.pictures.image import Metadata
 
@@ -29,7 +29,7 @@ class Ppm(Format):
 
         def decode(data: bytes) -> Array:
             levels = np.frombuffer(data, ">u2", width * height * 3, offset).reshape(height, width, 3)
-            return scaled_to_16_bits(levels, most)
+            return scale_to_16_bits(levels, most)
 
         return decode
 

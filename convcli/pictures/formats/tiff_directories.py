@@ -1,7 +1,7 @@
-"""The directories of a TIFF, looked through before any library reads them.
+"""Check the directories of a TIFF before any library reads them.
 
-Nothing in the format keeps directories and the values of their tags apart: a file of kilobytes can be millions of tags,
-or gigabytes of values, that are all the same bytes.
+In a TIFF, directories and the values of their tags may overlap: a file of kilobytes can claim millions of tags, or
+gigabytes of values, that are all the same bytes.
 """
 
 from collections.abc import Iterator
@@ -12,24 +12,25 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.files.file_bytes import opened
+from convcli.files.file_bytes import open_file
 
-# All directories and values together, as a multiple of the file: some writers let pages share a palette.
+# The limit for all directories and values together, as a multiple of the file. Some writers let pages share a palette.
 MOST = 16
-# What a directory counts for at least: libraries walk those too that have no tags. A page of one pixel takes a tenth.
+# The bytes that a directory counts at least, because libraries also walk directories without tags. A page of one pixel
+# has a tenth of that.
 LEAST = 1024
 
-# Bytes of a value of each type, from 0.
+# The bytes of a value of each type, from type 0 on.
 _SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], float)
 
 
 def require_apart(file: Path | BytesIO) -> None:
-    """Raise ValueError where the tags of a TIFF come to far more bytes than the file has."""
-    with opened(file) as stream:
+    """Raise ValueError if the tags of a TIFF claim far more bytes than the file has."""
+    with open_file(file) as stream:
         size, taken = stream.seek(0, SEEK_END), 0.0
         for tags in _directories(stream):
             values = tags["count"] * _SIZES[np.minimum(tags["type"], len(_SIZES) - 1)]
-            # No library reads beyond the end.
+            # No library reads beyond the end of the file.
             taken += max(LEAST, tags.nbytes) + float(np.minimum(values, size).sum())
             if taken > MOST * max(size, LEAST):
                 raise ValueError(
@@ -38,7 +39,7 @@ def require_apart(file: Path | BytesIO) -> None:
 
 
 def _directories(stream: BinaryIO) -> Iterator[Array]:
-    """The tags of each, as far as the file goes, up to one that leads back to an earlier one."""
+    """Yield the tags of each directory, up to the end of the file or to a directory that leads back to another."""
     stream.seek(0)
     order: Literal["little", "big"] = "little" if stream.read(2) == b"II" else "big"
 
@@ -54,7 +55,7 @@ def _directories(stream: BinaryIO) -> Iterator[Array]:
     while (at := number(place)) not in seen:
         seen.add(at)
         stream.seek(at)
-        # One of more tags than these, no library reads.
+        # No library reads a directory of more tags.
         length = min(number(count), 65535) * tag.itemsize
         data = stream.read(length)
         yield np.frombuffer(data, tag, len(data) // tag.itemsize)

@@ -1,10 +1,11 @@
-"""Pages of a TIFF that are read past Pillow: for their depth, which it would cut, or for their size."""
+"""Read pages of a TIFF past Pillow, which would cut their depth or hold large pages in memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
@@ -22,23 +23,28 @@ from convcli.pictures.pixel_limit import refuse_beyond_limit
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-# Of pixels: Pillow would hold them all in memory.
+# The bytes of pixels from which a page is not held in memory as Pillow would.
 LARGE = 64 << 20
-# What is read of the file at a time.
-_PASS = 16 << 20
+# The bytes of the file that are read at a time.
+_PIECE = 16 << 20
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _MULTIPLIED, _ALPHA = 1, 2
 _PROFILE = 34675
 
-# Channels and types that Pillow holds as they are.
-_HELD = {(count, "uint8") for count in (1, 2, 3, 4)} | {(1, name) for name in ("uint16", "int16", "int32", "float32")}
+# The channels and types that Pillow reads without a conversion.
+_READ_BY_PILLOW = {(count, "uint8") for count in (1, 2, 3, 4)} | {
+    (1, name) for name in ("uint16", "int16", "int32", "float32")
+}
 
 
 @contextmanager
 def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
-    """The pages of a TIFF, None for one that is Pillow's to read; none of what is no TIFF, or without the extra."""
+    """Yield the pages of a TIFF, None for each page that Pillow is to read.
+
+    Yield no pages for another file, or without the extra ``deep``.
+    """
     if not deep_extra.is_installed() or not is_tiff(file):
         yield []
         return
@@ -46,23 +52,23 @@ def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
 
     try:
         tiff = TiffFile(file)
-    # Whatever is wrong, Pillow says it in other words, or reads it.
+    # Pillow says what is wrong, or reads it.
     except Exception:
         yield []
         return
     with tiff:
-        yield [TiffPageFrame(page) if _is_ours(page) else None for page in _once(tiff.pages)]
+        yield [TiffPageFrame(page) if _is_read_here(page) else None for page in _without_repeats(tiff.pages)]
 
 
 def is_tiff(file: Path | BytesIO) -> bool:
-    """By its first bytes; a file in memory is left at its start."""
+    """Return whether the first bytes are those of a TIFF; a file in memory is left at its start."""
     if isinstance(file, BytesIO):
         file.seek(0)
     return first_bytes(file, 4) in _MAGIC
 
 
-def _once(pages: Any) -> Iterator[Any]:
-    """The pages, up to one that leads back to an earlier one: there the file ends, as it does for Pillow."""
+def _without_repeats(pages: Any) -> Iterator[Any]:
+    """Yield the pages up to one that leads back to an earlier one, where the file ends for Pillow too."""
     seen: set[int] = set()
     for page in pages:
         if page.offset in seen:
@@ -71,57 +77,60 @@ def _once(pages: Any) -> Iterator[Any]:
         yield page
 
 
-def _is_ours(page: Any) -> bool:
+def _is_read_here(page: Any) -> bool:
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) or page.dtype is None or page.imagedepth > 1:
         return False
     whole = page.dtype.kind in "uif" and page.bitspersample == 8 * page.dtype.itemsize
-    held = (page.samplesperpixel, page.dtype.name) in _HELD
-    return whole and (page.nbytes > LARGE or not held)
+    read_by_pillow = (page.samplesperpixel, page.dtype.name) in _READ_BY_PILLOW
+    return whole and (page.nbytes > LARGE or not read_by_pillow)
 
 
-class TiffPageFrame(NamedTuple):
-    """A page, whose pixels may be larger than memory."""
+@dataclass(frozen=True)
+class TiffPageFrame:
+    """A page of a TIFF, whose pixels may be larger than memory."""
 
     page: "TiffPage"
 
     def header(self) -> Header:
-        """What ``decode`` would give, from the tags."""
+        """Return what ``decode`` would give, from the tags."""
         page, layout = _decodable(self.page), _Layout.of(self.page)
         extent = (page.imagelength, page.imagewidth)
-        upright = extent[::-1] if is_sideways(description(lambda: _described(page)).orientation) else extent
+        upright = extent[::-1] if is_sideways(description(lambda: _description_of(page)).orientation) else extent
         return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
-        """Upright, in the page's own type: a view of the file where that can be, of what was decoded otherwise."""
+        """Return the page upright, in its own type: a view of the file if possible, else of decoded pixels."""
         page, layout = _decodable(self.page), _Layout.of(self.page)
-        orientation, metadata, losses = description(lambda: _described(page))
-        bands = upright_array(_bands(page), orientation)
+        described = description(lambda: _description_of(page))
+        bands = upright_array(_bands(page), described.orientation)
         opacity = None if layout.alpha is None else bands[layout.alpha]
-        pixels, notes = self._plain(bands[: layout.channels], opacity)
-        alpha = None if opacity is None else _in_levels(opacity)
+        pixels, notes = self._convert(bands[: layout.channels], opacity)
+        alpha = None if opacity is None else _levels_of(opacity)
+        losses = described.warnings
         if layout.dropped:
             losses = (*losses, f"{layout.dropped} of {len(bands)} channels, of unknown meaning, left out")
-        return Image(pixels, alpha, metadata, notes, losses)
+        return Image(pixels, alpha, described.metadata, notes, losses)
 
-    def _plain(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
-        """Levels of which the highest is white, and that are not multiplied by alpha; and what was done."""
+    def _convert(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
+        """Return levels with white at the top, not multiplied by alpha, and notes about the conversion."""
         if self.page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
             inverted = by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels.shape, pixels.dtype, pixels)
             return inverted, ("white-is-zero inverted",)
         if alpha is not None and _MULTIPLIED in self.page.extrasamples:
-            return _divided(pixels, alpha), ("premultiplied colours divided by alpha",)
+            return _divide(pixels, alpha), ("premultiplied colours divided by alpha",)
         return pixels, ()
 
 
 def _decodable(page: "TiffPage") -> "TiffPage":
-    """The page, of which no more pixels are made than is allowed; those of a mapped file are there already."""
+    """Return the page; raise ValueError if it has more pixels than may be decoded. A mapped page is not decoded."""
     if not _is_mapped(page):
         refuse_beyond_limit(page.imagewidth * page.imagelength)
     return page
 
 
-class _Layout(NamedTuple):
-    """How many of a page's samples are channels, from the first, which is alpha, and how many are neither."""
+@dataclass(frozen=True)
+class _Layout:
+    """The samples of a page: the first ones are channels, one may be alpha, and the others are dropped."""
 
     channels: int
     alpha: int | None
@@ -133,7 +142,7 @@ class _Layout(NamedTuple):
         first = samples - len(extra)
         alphas = [number for number, kind in enumerate(extra, first) if kind in (_MULTIPLIED, _ALPHA)]
         alpha = alphas[0] if alphas else None
-        # Of black is zero, channels beyond the first are a spectrum.
+        # If black is zero, channels beyond the first are a spectrum.
         channels = 3 if page.photometric == _RGB else samples if alpha is None else alpha
         return cls(channels, alpha, samples - channels - (alpha is not None))
 
@@ -143,7 +152,7 @@ def _type(page: "TiffPage") -> np.dtype[Any]:
     return page.dtype.newbyteorder("=")
 
 
-def _described(page: "TiffPage") -> tuple[int, Metadata]:
+def _description_of(page: "TiffPage") -> tuple[int, Metadata]:
     exif = _exif(page)
     orientation, dpi = orientation_in(exif), _dpi(exif)
     return orientation, Metadata(exif.get(_PROFILE), kept_exif(exif), dpi)
@@ -164,11 +173,11 @@ def _dpi(exif: PIL.Image.Exif) -> tuple[float, float] | None:
 
 
 def _bands(page: "TiffPage") -> Array:
-    """``(samples, H, W)``."""
+    """Return the samples ``(samples, H, W)``."""
     if _is_mapped(page):
         pixels = page.asarray(out="memmap")
     else:
-        pixels = page.asarray(out=large_empty(page.shape, _type(page)), buffersize=_PASS)
+        pixels = page.asarray(out=large_empty(page.shape, _type(page)), buffersize=_PIECE)
     return pixels if page.axes.startswith("S") else np.moveaxis(pixels.reshape(*page.shape[:2], -1), -1, 0)
 
 
@@ -183,8 +192,8 @@ def _opaque(alpha: Array) -> int:
     return 1 if alpha.dtype.kind == "f" else int(np.iinfo(alpha.dtype).max)
 
 
-def _in_levels(alpha: Array) -> Array:
-    """8 bits as they are, and everything else as 16."""
+def _levels_of(alpha: Array) -> Array:
+    """Return alpha of 8 or 16 bits as it is, and any other at 16 bits."""
     if alpha.dtype in (np.uint8, np.uint16):
         return alpha
     opaque = np.float64(_opaque(alpha))
@@ -193,8 +202,8 @@ def _in_levels(alpha: Array) -> Array:
     )
 
 
-def _divided(pixels: Array, alpha: Array) -> Array:
-    """Colours that were multiplied by alpha; 0 where that is 0."""
+def _divide(pixels: Array, alpha: Array) -> Array:
+    """Return colours divided by alpha, 0 where alpha is 0."""
     most = _opaque(alpha)
 
     @np.errstate(over="ignore", invalid="ignore")

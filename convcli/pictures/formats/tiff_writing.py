@@ -1,7 +1,7 @@
-"""TIFF out: levels and floats of any depth, strip by strip, and BigTIFF beyond 4 GB.
+"""Write TIFF: levels and floats of any depth, strip by strip, and BigTIFF beyond 4 GB.
 
-Pillow holds no colours of more than 8 bits and makes the file in memory; it lends its directory of tags, in which
-EXIF's own directories nest.
+Pillow has no colours of more than 8 bits, and makes the file in memory. Only its directory of tags is used, because
+the directories of EXIF nest in it.
 """
 
 import struct
@@ -18,7 +18,7 @@ from convcli.arrays import Array
 from convcli.pictures.image import Metadata
 
 STRIP = 1 << 20
-# Offsets of 32 bits reach no further; the tags take some of it.
+# Offsets of 32 bits reach 4 GB, part of which is for the tags.
 CLASSIC_LIMIT = (1 << 32) - (1 << 24)
 
 _PREFIX = {"little": b"II", "big": b"MM"}[sys.byteorder]
@@ -27,9 +27,9 @@ _UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _PLAIN_ALPHA, _INCH = 1, 1, 2, 2, 2
 
 
 def tiff_parts(pixels: Array, alpha: Array | None, metadata: Metadata) -> Iterator[bytes | memoryview]:
-    """The bytes of a TIFF, uncompressed, in this machine's byte order.
+    """Yield the bytes of an uncompressed TIFF, in this machine's byte order.
 
-    pixels: ``(1, H, W)`` or ``(3, H, W)``, unsigned or floats.  alpha: ``(H, W)`` of their type, or None.
+    pixels: ``(1, H, W)`` or ``(3, H, W)``, unsigned or floats.  alpha: ``(H, W)`` of the same type, or None.
     """
     planes = [*pixels] if alpha is None else [*pixels, alpha]
     height, width = planes[0].shape
@@ -87,12 +87,12 @@ def _directory_of(exif: PIL.Image.Exif, tag: int) -> dict[int, Any]:
 
 
 def _header(big: bool) -> bytes:
-    """Up to the directory of tags, which follows."""
+    """Return the bytes before the directory of tags."""
     return struct.pack("=2sHHHQ", _PREFIX, 43, 8, 0, 16) if big else struct.pack("=2sHI", _PREFIX, 42, 8)
 
 
 def _directory(tags: dict[int, Any], big: bool) -> bytes:
-    """The tags; it is made to follow the header, and the strips to follow it."""
+    """Return the directory of tags, which stands between the header and the strips."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     directory = ImageFileDirectory_v2(_header(big))

@@ -23,7 +23,7 @@ _THREAD = threading.local()
 
 
 @contextmanager
-def caught_warnings() -> Iterator[list[str]]:
+def catch_thread_warnings() -> Iterator[list[str]]:
     """Yield a list to which every warning of this thread is added as one line; within another catch, only to the inner.
 
     Warnings that the program's filters ignore or raise stay ignored or raised, unless they are of LIBRARIES.

@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 import tifffile
 
-from convcli.files.caught_warnings import LIBRARIES, caught_warnings
+from convcli.files.thread_warnings import LIBRARIES, catch_thread_warnings
 from convcli.pictures.formats import PICTURE_FORMATS
 from convcli.pictures.image import Metadata
 from convcli.pictures.reading import read_image
@@ -44,7 +44,7 @@ def in_threads(work: Callable[[int], Any], items: Sequence[int]) -> list[Any]:
 
 @pytest.mark.parametrize("library", ["PIL.TiffImagePlugin", "tifffile"])
 def test_log_records_of_libraries_are_caught(library: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with caught_warnings() as found:
+    with catch_thread_warnings() as found:
         logging.getLogger(library).warning("odd\ntag %s", 7)
     assert found == ["odd tag 7"]
     assert capfd.readouterr() == ("", "")
@@ -56,7 +56,7 @@ def test_each_thread_catches_its_own_warnings() -> None:
 
     def work(number: int) -> list[str]:
         together.wait()
-        with caught_warnings() as messages:
+        with catch_thread_warnings() as messages:
             for part in range(50):
                 warn_as("PIL.TiffImagePlugin", f"{number}.{part}")
         return messages
@@ -71,7 +71,7 @@ def test_threads_may_stop_catching_in_any_order() -> None:
     began, ended = threading.Event(), threading.Event()
 
     def first() -> list[str]:
-        with caught_warnings() as messages:
+        with catch_thread_warnings() as messages:
             began.set()
             ended.wait()
             warn_as("PIL.Image", "late")
@@ -80,7 +80,7 @@ def test_threads_may_stop_catching_in_any_order() -> None:
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(first)
         began.wait()
-        with caught_warnings() as messages:
+        with catch_thread_warnings() as messages:
             warn_as("PIL.Image", "early")
         ended.set()
     assert (messages, late.result()) == (["early"], ["late"])
@@ -89,7 +89,7 @@ def test_threads_may_stop_catching_in_any_order() -> None:
 
 def test_an_error_restores_filters_hook_and_handlers() -> None:
     before = state()
-    with pytest.raises(ZeroDivisionError), caught_warnings():
+    with pytest.raises(ZeroDivisionError), catch_thread_warnings():
         raise ZeroDivisionError
     assert state() == before
 
@@ -97,7 +97,7 @@ def test_an_error_restores_filters_hook_and_handlers() -> None:
 def test_warnings_of_other_threads_go_where_they_would_have() -> None:
     with warnings.catch_warnings(record=True) as elsewhere:
         warnings.simplefilter("always")
-        with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
+        with catch_thread_warnings() as messages, ThreadPoolExecutor(1) as pool:
             pool.submit(warn_as, "PIL.Image", "of another thread").result()
     assert (messages, [str(warning.message) for warning in elsewhere]) == ([], ["of another thread"])
 
@@ -105,7 +105,7 @@ def test_warnings_of_other_threads_go_where_they_would_have() -> None:
 def test_filters_of_the_program_hold_in_other_threads() -> None:
     with warnings.catch_warnings(record=True) as elsewhere:
         warnings.simplefilter("ignore")
-        with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
+        with catch_thread_warnings() as messages, ThreadPoolExecutor(1) as pool:
             pool.submit(warn_as, "PIL.Image", "ignored").result()
             warn_as("PIL.Image", "caught")
     assert (messages, elsewhere) == (["caught"], [])
@@ -115,14 +115,14 @@ def test_filters_of_the_program_hold_in_other_threads() -> None:
 def test_the_programs_own_catching_is_left_intact(program_enters_first: bool) -> None:
     """The two begin and end in such an order that catch_warnings of each would restore what the other has set."""
     before = state()
-    program, reading = warnings.catch_warnings(), caught_warnings()
+    program, reading = warnings.catch_warnings(), catch_thread_warnings()
     first, second = (program, reading) if program_enters_first else (reading, program)
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
     second.__exit__(None, None, None)
     for _ in range(2):
-        with caught_warnings() as messages:
+        with catch_thread_warnings() as messages:
             warn_as("PIL.Image", "again")
         assert messages == ["again"]
     with warnings.catch_warnings(record=True) as elsewhere:
@@ -136,7 +136,7 @@ def test_the_programs_own_catching_is_left_intact(program_enters_first: bool) ->
 def test_log_records_of_other_threads_go_where_they_would_have(capfd: pytest.CaptureFixture[str]) -> None:
     handlers, logging.root.handlers = logging.root.handlers, []
     try:
-        with caught_warnings() as messages, ThreadPoolExecutor(1) as pool:
+        with catch_thread_warnings() as messages, ThreadPoolExecutor(1) as pool:
             pool.submit(logging.getLogger("tifffile").warning, "of another thread").result()
     finally:
         logging.root.handlers = handlers
@@ -147,12 +147,12 @@ def test_log_records_of_other_threads_go_where_they_would_have(capfd: pytest.Cap
     ("library", "category"), [("numpy", RuntimeWarning), ("PIL.Image", DeprecationWarning), ("PILOT", UserWarning)]
 )
 def test_other_warnings_are_not_caught(library: str, category: type[Warning]) -> None:
-    with pytest.raises(category, match=r"^of something else$"), caught_warnings():
+    with pytest.raises(category, match=r"^of something else$"), catch_thread_warnings():
         warn_as(library, "of something else", category)
 
 
 def test_messages_are_one_line() -> None:
-    with caught_warnings() as messages:
+    with catch_thread_warnings() as messages:
         warn_as("PIL.Image", "two\n  lines")
     assert messages == ["two lines"]
 
