@@ -15,6 +15,7 @@ FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.intp]
 ComplexArray = NDArray[Any]
 
+BYTES_PER_FLOAT = 8
 COMPUTED_IN = (np.dtype(np.float32), np.dtype(np.float64))
 ROUNDED_TO = (np.dtype(np.uint8), np.dtype(np.uint16))
 

@@ -105,7 +105,7 @@ def test_matrix_market_by_hand(tmp_path):
         "%%MatrixMarket matrix coordinate real general\n"
         "% vec(Z) = M vec(V) + offset, in row-major order\n"
         "% V (1, 3)  K (1, 2)  Z (1, 3)\n"
-        "% offset is 0 but for these rows:\n"
+        "% offset is 0 except in these rows:\n"
         "% 3 -0.2\n"
         "3 3 5\n"
         "1 1 1.0\n"

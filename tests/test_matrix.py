@@ -1,4 +1,4 @@
-"""The matrix of a convolution against the plain loops, the convolution itself, and its gradient."""
+"""The matrix of a convolution, compared with plain loops, the convolution and its gradient."""
 
 import tracemalloc
 from math import prod
@@ -21,10 +21,10 @@ each_fill = pytest.mark.parametrize("edge", FILLS)
 
 
 def assert_well_formed(M):
-    """What a reader of compressed rows may rely on."""
+    """Assert what a reader of compressed rows relies on."""
     sparse = as_scipy(M)
     sparse.check_format(full_check=True)
-    assert sparse.has_canonical_format, "columns ascend in each row, and none is there twice"
+    assert sparse.has_canonical_format, "expected distinct columns in ascending order in each row"
     assert M.shape == (prod(M.output_shape), prod(M.input_shape))
     assert (M.data.dtype, M.indptr.dtype, M.indices.dtype) == (np.float64, np.int32, np.int32)
     assert np.all(M.data)
@@ -39,7 +39,7 @@ def backward(M, G):
 
 
 def assert_is_convolution(K, V_shape, bias=None, **options):
-    """M against ``conv2d`` and ``conv2d_grad``; M, for more of it to be asked."""
+    """Assert that M convolves as ``conv2d`` and ``conv2d_grad`` do, and return M."""
     M = conv2d_matrix(K, V_shape, bias, **options)
     assert_well_formed(M)
     V = integers(V_shape, seed=5)
@@ -51,7 +51,7 @@ def assert_is_convolution(K, V_shape, bias=None, **options):
 
 
 @each_case
-def test_bank_by_the_definition(case):
+def test_banks_agree_with_the_definition(case):
     V, K, G = operands(case)
     M = conv2d_matrix(K, case.V, **case.options)
     assert_well_formed(M)
@@ -61,12 +61,12 @@ def test_bank_by_the_definition(case):
 
 
 @each_case
-def test_bank_by_the_convolution(case):
+def test_banks_agree_with_the_convolution(case):
     assert_is_convolution(operands(case)[1], case.V, **case.options)
 
 
 @each_case
-def test_plane_kernel(case):
+def test_2d_kernels_filter_every_channel(case):
     K, options = operands(case)[1][0, 0], case.options | {"groups": 1}
     M = assert_is_convolution(K, case.V, **options)
     V, plain = integers(case.V, seed=5), case.plain | {"groups": 1}
@@ -75,7 +75,7 @@ def test_plane_kernel(case):
 
 @pytest.mark.parametrize("tiling", [(1, 2), (2, 3), "connected"], ids=str)
 @each_case
-def test_weights_that_are_not_shared(case, tiling):
+def test_unshared_weights(case, tiling):
     tiling = case.Z[2:] if tiling == "connected" else tiling
     V, K, G = integers(case.V, seed=1), integers((case.K[0], *tiling, *case.K[1:]), seed=2), integers(case.Z, seed=3)
     M = assert_is_convolution(K, case.V, **case.options)
@@ -84,7 +84,7 @@ def test_weights_that_are_not_shared(case, tiling):
 
 
 @each_fill
-def test_flip(edge):
+def test_flipped_kernels(edge):
     case = BY_NAME[f"everything-{edge}"]
     V, K, _ = operands(case)
     M = assert_is_convolution(K, case.V, flip=True, **case.options)
@@ -93,7 +93,7 @@ def test_flip(edge):
 
 @pytest.mark.parametrize("padding", ["valid", "same", "same-lower", "full", 2, (1, 3), "1,0,2,3"], ids=str)
 @each_fill
-def test_paddings(padding, edge):
+def test_every_form_of_padding(padding, edge):
     assert_is_convolution(integers((3, 2, 2, 3), seed=1), (2, 4, 5), padding=padding, edge=edge, stride="2,1")
 
 
@@ -106,34 +106,34 @@ def test_leading_axes_make_blocks(shape):
     assert (as_scipy(M) != blocks).nnz == 0
 
 
-@pytest.mark.parametrize("entries", [1, 7, 100])
+@pytest.mark.parametrize("weights", [1, 7, 100])
 @each_fill
-def test_chunks_change_nothing(entries, edge, monkeypatch):
+def test_chunks_change_nothing(weights, edge, monkeypatch):
     case = BY_NAME[f"everything-{edge}"]
     K = operands(case)[1]
     whole = conv2d_matrix(K, case.V, **case.options)
-    monkeypatch.setattr(matrix, "ENTRIES_AT_ONCE", entries)
+    monkeypatch.setattr(matrix, "WEIGHTS_AT_ONCE", weights)
     for one, other in zip(whole, conv2d_matrix(K, case.V, **case.options), strict=True):
         assert np.array_equal(one, other)
 
 
-def test_by_hand():
-    """[1, 2] over four pixels at stride 2, and one replicated: its weight is added to its pixel's."""
+def test_a_matrix_computed_by_hand():
+    """[1, 2] moves over four pixels with stride 2; the weight on the replicated pixel is added to the pixel's own."""
     M = conv2d_matrix([[1, 2]], "1,4", stride=2, padding=(0, 0, 1, 0), edge="replicate")
     assert (M.shape, M.indptr.tolist()) == ((2, 4), [0, 1, 3])
     assert (M.indices.tolist(), M.data.tolist(), M.offset.tolist()) == ([0, 1, 2], [3, 1, 2], [0, 0])
 
 
-class TestWhatIsStored:
-    def test_weights_of_zero_are_not(self):
+class TestEntries:
+    def test_zero_weights_are_not_stored(self):
         assert len(assert_is_convolution([[0, 1], [0, 0]], (4, 5)).data) == 12
 
-    def test_sums_of_zero_are_not(self):
-        """At the left edge the middle pixel's left neighbour is a copy of itself, and both weights meet."""
+    def test_weights_that_add_up_to_zero_are_not_stored(self):
+        """At the left edge the left neighbour is a copy of the pixel, so that both weights are added up."""
         M = assert_is_convolution([[1, -1]], (1, 4), padding=(0, 0, 1, 0), edge="replicate")
         assert M.indptr.tolist() == [0, 0, 2, 4, 6]
 
-    def test_the_count_beforehand_is_exact_where_taps_read_pixels_of_their_own(self):
+    def test_the_limit_of_nonzeros_is_exact_if_every_tap_reads_another_pixel(self):
         for case in (each for each in CASES if each.edge in FILLS[:2]):
             K, geometry = operands(case)[1], geometry_of(case.V, case.K, **case.options)
             most = matrix._most_nonzeros(matrix._with_tiling(K, geometry), geometry)
@@ -144,7 +144,7 @@ class TestWhatIsStored:
         K = np.array([[1, 0], [1, 1]], stored)
         assert_same(conv2d_matrix(K, (3, 3)).data, np.ones(12))
 
-    def test_operands_are_left_alone(self):
+    def test_the_kernel_is_not_changed(self):
         K = integers((3, 2, 2, 3), seed=1)
         K.flags.writeable = False
         assert conv2d_matrix(K, (2, 4, 5), padding="same", edge="wrap", flip=True).data.flags.writeable
@@ -153,12 +153,12 @@ class TestWhatIsStored:
 class TestOffset:
     @pytest.mark.parametrize("bias", [2.5, np.arange(6.0), integers((6, 3, 3), seed=9)], ids=["one", "channel", "unit"])
     @each_fill
-    def test_is_what_remains_without_an_image(self, bias, edge):
+    def test_the_offset_is_the_output_of_zeros(self, bias, edge):
         case = BY_NAME[f"everything-{edge}"]
         M = assert_is_convolution(operands(case)[1], case.V, bias, **case.options)
         assert_same(M.offset.reshape(case.Z), conv2d(np.zeros(case.V), operands(case)[1], bias, **case.options))
 
-    def test_is_exactly_zero_where_no_constant_is_read(self):
+    def test_the_offset_is_exactly_zero_if_no_constant_is_read(self):
         M = conv2d_matrix(np.full((3, 3), 0.1), (5, 5), padding="same", edge="constant:0.3")
         assert_same(M.offset.reshape(5, 5)[1:-1, 1:-1], np.zeros((3, 3)))
         assert not conv2d_matrix(np.full((3, 3), 0.1), (5, 5), padding="same").offset.any()
@@ -177,15 +177,15 @@ class TestOffset:
         (([[1]], (3, 4), [1, 2]), {}, r"^bias b: expected a number \(2-D kernel\), given shape \(2,\)$"),
     ],
 )
-def test_wrong_requests(arguments, options, message):
+def test_wrong_requests_are_refused(arguments, options, message):
     with pytest.raises(OptionError if "edge" in options else GeometryError, match=message):
         conv2d_matrix(*arguments, **options)
 
 
 class TestMemory:
-    """Refused before anything as large as M is made."""
+    """A matrix that does not fit into memory is refused before anything of its size is allocated."""
 
-    def test_a_matrix_beyond_memory(self, monkeypatch):
+    def test_a_matrix_beyond_memory_is_refused(self, monkeypatch):
         monkeypatch.setattr(matrix, "available_memory", lambda: Memory(100 << 20, "the machine's memory"))
         message = (
             r"^the matrix would be 3,000,000 x 3,000,000 with up to 26,964,012 nonzeros, which take 412\.4 MB: "
@@ -204,7 +204,7 @@ class TestMemory:
         ],
         ids=str,
     )
-    def test_astronomic_ones_are_refused_at_once(self, K_shape, V_shape, options):
+    def test_astronomic_matrices_are_refused_at_once(self, K_shape, V_shape, options):
         with pytest.raises(GeometryError, match=r"^the matrix would be .* use a smaller `input_shape`"):
             conv2d_matrix(np.ones(K_shape), V_shape, **options)
 
@@ -214,12 +214,12 @@ class TestMemory:
         [((3, 3), (300, 300)), ((5, 8, 3, 3), (2, 8, 60, 70)), ((1, 5), (1, 60_000)), ((21, 21), (90, 90))],
         ids=str,
     )
-    def test_no_more_is_taken_than_was_counted(self, K_shape, V_shape, edge):
+    def test_assembly_takes_no_more_memory_than_estimated(self, K_shape, V_shape, edge):
         options = {"padding": "same", "edge": edge}
         geometry, K = geometry_of(V_shape, K_shape, **options), np.ones(K_shape)
-        counted = matrix._bytes_needed(geometry, matrix._most_nonzeros(matrix._with_tiling(K, geometry), geometry))
+        estimated = matrix._bytes_needed(geometry, matrix._most_nonzeros(matrix._with_tiling(K, geometry), geometry))
         tracemalloc.start()
         conv2d_matrix(K, V_shape, **options)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert 0.3 * counted <= peak <= counted + (1 << 16)
+        assert 0.3 * estimated <= peak <= estimated + (1 << 16)

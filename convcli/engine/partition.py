@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
+from convcli.arrays import BYTES_PER_FLOAT
 from convcli.geometry.axes import Axis, Geometry
-
-BYTES_OF_A_FLOAT = 8
 
 
 class SubKernel(NamedTuple):
@@ -26,7 +25,7 @@ def parts(geometry: Geometry, window: int) -> Iterator[SubKernel]:
     """Yield the whole kernel, or each of its taps if a single window takes more than ``window`` bytes."""
     rows, columns = geometry.rows, geometry.columns
     dense = rows.dilation == columns.dilation == 1
-    if dense or geometry.in_channels * rows.reach * columns.reach * BYTES_OF_A_FLOAT <= window:
+    if dense or geometry.in_channels * rows.reach * columns.reach * BYTES_PER_FLOAT <= window:
         yield SubKernel(slice(None), slice(None), slice(None), geometry)
         return
     for m in range(rows.taps):
@@ -42,7 +41,7 @@ def gradient_parts(geometry: Geometry, window: int, memory: int) -> Iterator[Sub
     """
     for part in parts(geometry, window):
         weights = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))
-        together = max(1, memory // 2 // (weights * BYTES_OF_A_FLOAT))
+        together = max(1, memory // 2 // (weights * BYTES_PER_FLOAT))
         for start in range(0, geometry.out_channels, together):
             channels = slice(start, min(start + together, geometry.out_channels))
             narrower = part.geometry._replace(out_channels=channels.stop - channels.start)

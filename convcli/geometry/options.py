@@ -9,6 +9,7 @@ from math import prod
 from operator import index
 from typing import NamedTuple, SupportsIndex
 
+from convcli.arrays import BYTES_PER_FLOAT
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import EdgeFill, parse_edge
@@ -26,7 +27,6 @@ RANKS_IN_WORDS = f"{', '.join(_RANKS[:-1])}, or {_RANKS[-1]}"
 
 # Larger extents are typing errors.
 LARGEST_EXTENT = 2**31 - 1
-BYTES_OF_A_FLOAT = 8
 
 Pads = tuple[int, int, int, int]
 
@@ -245,7 +245,7 @@ def _refuse_absurd(rows: Axis, columns: Axis, channels: int) -> None:
                 f"{LARGEST_EXTENT}: use smaller numbers"
             )
     floats = channels * rows.padded * columns.padded
-    if floats * BYTES_OF_A_FLOAT > sys.maxsize:
+    if floats * BYTES_PER_FLOAT > sys.maxsize:
         raise GeometryError(
             f"{floats:,} padded pixels in all channels are more than memory can address: use less padding"
         )

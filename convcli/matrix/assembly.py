@@ -1,12 +1,12 @@
 """A convolution as a sparse matrix: vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G).
 
-vec lays an array out in row-major order. With R[j,m] the pixel that padded row j*sy + m*dy holds, and C[k,n] the one
-that padded column k*sx + n*dx holds, the entry of M for output (i,j,k) and input (l,a,c) is
+vec lists the numbers of an array in row-major order. Let R[j,m] be the row of V that padded row j*sy + m*dy holds, and
+C[k,n] the column of V that padded column k*sx + n*dx holds. The entry of M for output (i,j,k) and input (l,a,c) is
 
     M[(i,j,k), (l,a,c)] = sum over m with R[j,m] = a, over n with C[k,n] = c, of K[i,l,m,n]
 
-The two conditions are independent: taps that read one row are added up first, and then those that read one column.
-Where R or C is a constant and no pixel, the weight goes into offset, times the constant; so does the bias.
+The two conditions are independent: the taps that read the same row are added up first, then those that read the same
+column. If R or C holds a constant instead of a pixel, the weight times the constant is added to offset, as the bias is.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convcli.arrays import Array, FloatArray, IntArray
+from convcli.arrays import BYTES_PER_FLOAT, Array, FloatArray, IntArray, chunks
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import GeometryError
 from convcli.files.memory import available_memory, format_size
@@ -25,24 +25,33 @@ from convcli.geometry.edges import OUTSIDE, EdgeFill
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
 
-# Weights that are laid out at once; more than a window only where a window is larger.
-ENTRIES_AT_ONCE = 1 << 18
-# What is held for each of them: itself, its column, whether it is kept, and copies of those on the way.
-BYTES_AT_ONCE = 48
-# What is held for each output and tap of an axis: the pixels read, in order, and the slots of the taps.
-BYTES_OF_A_READ = 48
-BYTES_OF_A_FLOAT = 8
+# The weights that are computed at once. A window that is larger is computed whole.
+WEIGHTS_AT_ONCE = 1 << 18
+# The memory for each of them: the weight, its column, whether it is an entry, and temporary copies.
+BYTES_PER_WEIGHT = 48
+# The memory for each output and tap of an axis: the pixels that are read, their order, and the slots of the taps.
+BYTES_PER_READ = 48
 
 
 class ConvolutionMatrix(NamedTuple):
-    """M in compressed sparse rows: ``vec(Z) = M vec(V) + offset`` and ``vec(dV) = M^T vec(G)``.
+    """The matrix M of a convolution: ``vec(Z) = M vec(V) + offset`` and ``vec(dV) = M^T vec(G)``.
 
-    shape: numbers in Z, numbers in V.
-    indptr: ``(rows + 1,)``; the entries of row r are ``data[indptr[r]:indptr[r+1]]``.
-    indices: ``(nonzeros,)``, the column of each entry, ascending in a row; int32 like indptr, or int64 where needed.
-    data: ``(nonzeros,)`` float64, none of them 0.
-    offset: ``(rows,)`` float64, vec(Z) for V = 0: the bias, and what a constant edge fill adds.
-    input_shape, kernel_shape, output_shape: of V, K and Z, which vec lays out in row-major order.
+    vec lists the numbers of an array in row-major order. M is stored in compressed sparse rows.
+
+    Attributes
+    ----------
+    shape
+        The rows and columns of M: the numbers in Z and in V.
+    indptr
+        ``(rows + 1,)``. The entries of row r are ``data[indptr[r]:indptr[r+1]]``.
+    indices
+        ``(nonzeros,)``. The column of each entry, ascending within a row; int32 like indptr, or int64 if M needs it.
+    data
+        ``(nonzeros,)``, float64. The entries; none is 0.
+    offset
+        ``(rows,)``, float64. ``vec(Z)`` for V = 0: the bias, and what a constant edge fill adds.
+    input_shape, kernel_shape, output_shape
+        The shapes of V, K and Z.
     """
 
     shape: tuple[int, int]
@@ -56,7 +65,7 @@ class ConvolutionMatrix(NamedTuple):
 
     @property
     def largest(self) -> float:
-        """The largest magnitude in data; 0 where M has no entries."""
+        """The largest magnitude in data; 0 if M has no entries."""
         return max(float(self.data.max(initial=0)), -float(self.data.min(initial=0)))
 
 
@@ -79,13 +88,13 @@ def conv2d_matrix(
     K, bias, stride, padding, dilation, groups, edge, flip
         As in ``conv2d``.
     input_shape
-        V's: ``(..., C_in, H, W)``; ``(H, W)`` is enough for a 2-D kernel. Along leading axes, and for a 2-D kernel
-        along channels, M is block diagonal.
+        The shape of V: ``(..., C_in, H, W)``; ``(H, W)`` is enough for a 2-D kernel. M has a diagonal block for each
+        image of a batch, and for a 2-D kernel one for each channel.
 
     Returns
     -------
     ConvolutionMatrix
-        M in compressed sparse rows. scipy takes it as ``csr_array((M.data, M.indices, M.indptr), M.shape)``.
+        M in compressed sparse rows. For scipy it is ``csr_array((M.data, M.indices, M.indptr), M.shape)``.
 
     Raises
     ------
@@ -105,21 +114,21 @@ def conv2d_matrix(
 
 @np.errstate(over="ignore", invalid="ignore")
 def assemble(prepared: Prepared) -> ConvolutionMatrix:
-    """Return the matrix of a convolution that was prepared in float64."""
+    """Return the matrix of a convolution. prepared: in float64."""
     geometry = prepared.geometry
     b = np.zeros(()) if prepared.bias is None else prepared.bias
     weights = _with_tiling(prepared.weights, geometry)
     most = _most_nonzeros(weights, geometry)
     _refuse_beyond_memory(geometry, most)
     indices, data = np.empty(most, _index_type(geometry, most)), np.empty(most)
-    counts, constants = _fill_image(weights.astype(np.float64, copy=False), geometry, indices, data)
-    nonzeros = _repeat_image(int(counts.sum()), geometry, indices, data)
+    rows = _fill_image(weights.astype(np.float64, copy=False), geometry, indices, data)
+    nonzeros = _repeat_image(int(rows.counts.sum()), geometry, indices, data)
     return ConvolutionMatrix(
         shape=_shape(geometry),
-        indptr=_row_pointers(np.tile(counts, geometry.images), indices.dtype),
+        indptr=_row_pointers(np.tile(rows.counts, geometry.images), indices.dtype),
         indices=indices[:nonzeros],
         data=data[:nonzeros],
-        offset=_offset(constants, b, geometry),
+        offset=_offset(rows.on_constants, b, geometry),
         input_shape=prepared.input_shape,
         kernel_shape=prepared.convolution.weights.shape,
         output_shape=geometry.output_shape,
@@ -127,7 +136,7 @@ def assemble(prepared: Prepared) -> ConvolutionMatrix:
 
 
 def _with_tiling(K: Array, geometry: Geometry) -> Array:
-    """K as (groups, C_out, tr, tc, C_in, kh, kw), with a tiling of (1, 1) where weights are shared."""
+    """Return K as (groups, C_out, tr, tc, C_in, kh, kw); the tiling of shared weights is (1, 1)."""
     return K.reshape(geometry.groups, geometry.out_channels, *geometry.tiling, *geometry.kernel_blocks[-3:])
 
 
@@ -136,7 +145,7 @@ def _shape(geometry: Geometry) -> tuple[int, int]:
 
 
 def _most_nonzeros(K: Array, geometry: Geometry) -> int:
-    """At least as many as M has: exact unless several taps read one pixel."""
+    """Return an upper limit of the nonzeros, which is exact unless several taps read the same pixel."""
     y, x = geometry.rows, geometry.columns
     present = np.count_nonzero(K, axis=(0, 1, 4)).astype(float)
     rows, columns = (_reads(axis, geometry.edge, period) for axis, period in zip((y, x), geometry.tiling, strict=True))
@@ -146,7 +155,7 @@ def _most_nonzeros(K: Array, geometry: Geometry) -> int:
 
 
 def _reads(axis: Axis, edge: EdgeFill, period: int) -> FloatArray:
-    """How many outputs of each phase of the tiling read a pixel under each tap: (period, taps)."""
+    """Return (period, taps): how many outputs of each phase of the tiling read a pixel under each tap."""
     first_pixels = axis.dilation * np.arange(axis.taps) - axis.before
     start, stop = np.zeros(axis.taps, int), np.full(axis.taps, axis.output)
     if not edge.copies:
@@ -169,13 +178,13 @@ def _refuse_beyond_memory(geometry: Geometry, most: int) -> None:
 
 
 def _bytes_needed(geometry: Geometry, most: int) -> int:
-    """For M itself, and for what is held while it is made."""
-    entry = BYTES_OF_A_FLOAT + _index_type(geometry, most).itemsize
-    # Of a row its pointer, its offset, and twice its count.
-    row = 4 * BYTES_OF_A_FLOAT
-    maps = sum(BYTES_OF_A_FLOAT * axis.padded + BYTES_OF_A_READ * axis.output * axis.taps for axis in _axes(geometry))
-    laid_out = max(ENTRIES_AT_ONCE, prod(geometry.kernel_blocks[-3:]))
-    return most * entry + prod(geometry.output_blocks) * row + maps + laid_out * BYTES_AT_ONCE
+    """Return the bytes of M and of what is held while it is assembled."""
+    entry = BYTES_PER_FLOAT + _index_type(geometry, most).itemsize
+    # Each row has a pointer, an offset, and two copies of its count.
+    row = 4 * BYTES_PER_FLOAT
+    maps = sum(BYTES_PER_FLOAT * axis.padded + BYTES_PER_READ * axis.output * axis.taps for axis in _axes(geometry))
+    at_once = max(WEIGHTS_AT_ONCE, prod(geometry.kernel_blocks[-3:]))
+    return most * entry + prod(geometry.output_blocks) * row + maps + at_once * BYTES_PER_WEIGHT
 
 
 def _axes(geometry: Geometry) -> tuple[Axis, Axis]:
@@ -183,34 +192,43 @@ def _axes(geometry: Geometry) -> tuple[Axis, Axis]:
 
 
 def _index_type(geometry: Geometry, most: int) -> np.dtype[np.signedinteger[Any]]:
-    """scipy's choice: one type for columns and pointers."""
+    """Return the type that scipy chooses for both columns and pointers."""
     _, columns = _shape(geometry)
     return np.dtype(np.int32 if max(columns, most) <= np.iinfo(np.int32).max else np.int64)
 
 
-def _fill_image(K: FloatArray, geometry: Geometry, indices: Array, data: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Fill in the entries of the first image; of its rows, how many each has, and its weights on constants, added."""
+class _Rows(NamedTuple):
+    """The rows of M for one image: the number of entries of each, and the sum of its weights on constants."""
+
+    counts: IntArray
+    on_constants: FloatArray
+
+
+def _fill_image(K: FloatArray, geometry: Geometry, indices: Array, data: FloatArray) -> _Rows:
+    """Fill in the entries of the first image, and return its rows."""
     rows, columns = (_slots(axis, geometry.edge) for axis in _axes(geometry))
-    counts, constants = np.empty(geometry.output_blocks[1:], np.intp), np.empty(geometry.output_blocks[1:])
+    counts, on_constants = np.empty(geometry.output_blocks[1:], np.intp), np.empty(geometry.output_blocks[1:])
     filled = 0
     for group, channel in np.ndindex(K.shape[:2]):
         first_column = group * prod(geometry.input_blocks[2:])
-        for positions in _chunks(geometry):
-            window = _windows(K[group, channel], rows, columns, geometry, positions)
-            stop = filled + int(np.count_nonzero(window.kept))
-            indices[filled:stop] = window.columns[window.kept] + first_column
-            data[filled:stop] = window.weights[window.kept]
-            counts[group, channel].reshape(-1)[positions] = np.count_nonzero(window.kept, axis=(1, 2, 3))
-            constants[group, channel].reshape(-1)[positions] = window.on_constants
+        for outputs in _output_chunks(geometry):
+            window = _windows(K[group, channel], rows, columns, geometry, outputs)
+            stop = filled + int(np.count_nonzero(window.is_entry))
+            indices[filled:stop] = window.columns[window.is_entry] + first_column
+            data[filled:stop] = window.weights[window.is_entry]
+            part = slice(outputs.start, outputs.stop)
+            counts[group, channel].reshape(-1)[part] = np.count_nonzero(window.is_entry, axis=(1, 2, 3))
+            on_constants[group, channel].reshape(-1)[part] = window.on_constants
             filled = stop
-    return counts.reshape(-1), constants
+    return _Rows(counts.reshape(-1), on_constants)
 
 
 class _Slots(NamedTuple):
-    """The distinct pixels that each output of an axis reads, ascending, and OUTSIDE where there are fewer than taps.
+    """The slots of each output of an axis: one for each distinct pixel that it reads, in ascending order.
 
-    source: (outputs, taps), the pixel in each slot.  slot: (outputs, taps), the one that each tap is added to.
-    moves: (outputs,), whether some tap has another slot than its own number.
+    source: (outputs, taps), the pixel of each slot; OUTSIDE for constants and for slots that are not needed.
+    slot: (outputs, taps), the slot that each tap is added to.
+    moves: (outputs,), whether some tap has a slot of another number than its own.
     """
 
     source: IntArray
@@ -230,56 +248,59 @@ def _slots(axis: Axis, edge: EdgeFill) -> _Slots:
     return _Slots(source, slot, (slot != np.arange(axis.taps)).any(axis=1))
 
 
-def _chunks(geometry: Geometry) -> Iterator[slice]:
-    """The outputs of a channel, row by row, so many at once as fit."""
+def _output_chunks(geometry: Geometry) -> Iterator[range]:
+    """Yield the outputs of a channel in row-major order, as many at once as WEIGHTS_AT_ONCE permits."""
     outputs = geometry.rows.output * geometry.columns.output
-    step = max(1, ENTRIES_AT_ONCE // prod(geometry.kernel_blocks[-3:]))
-    return (slice(start, min(start + step, outputs)) for start in range(0, outputs, step))
+    return chunks([range(outputs)], max(1, WEIGHTS_AT_ONCE // prod(geometry.kernel_blocks[-3:])))
 
 
 class _Windows(NamedTuple):
-    """The windows of some outputs, (outputs, C_in, kh, kw).
+    """The windows of some outputs.
 
-    Each slot has its weight, its column in M, and whether it is an entry of M. Each output has the sum of the weights
-    that no pixel has.
+    weights, columns, is_entry: (outputs, C_in, kh, kw), for each slot the weight, its column in M, and whether it is an
+    entry of M.  on_constants: (outputs,), the sum of the weights that multiply constants.
     """
 
     weights: FloatArray
     columns: IntArray
-    kept: NDArray[np.bool_]
+    is_entry: NDArray[np.bool_]
     on_constants: FloatArray
 
 
-def _windows(K: FloatArray, rows: _Slots, columns: _Slots, geometry: Geometry, positions: slice) -> _Windows:
-    """K: (tr, tc, C_in, kh, kw)."""
-    j, k = np.divmod(np.arange(positions.start, positions.stop), geometry.columns.output)
+def _windows(K: FloatArray, rows: _Slots, columns: _Slots, geometry: Geometry, outputs: range) -> _Windows:
+    """Return the windows of outputs of a channel. K: (tr, tc, C_in, kh, kw)."""
+    j, k = np.divmod(np.arange(outputs.start, outputs.stop), geometry.columns.output)
     weights = K[j % K.shape[0], k % K.shape[1]]
     _add_up(weights, rows, j)
     _add_up(weights.swapaxes(2, 3), columns, k)
     row, column = rows.source[j][:, np.newaxis, :, np.newaxis], columns.source[k][:, np.newaxis, np.newaxis, :]
     inside = (row >= 0) & (column >= 0)
     channel = np.arange(geometry.in_channels)[:, np.newaxis, np.newaxis]
-    places = (channel * geometry.rows.size + row) * geometry.columns.size + column
-    return _Windows(weights, places, inside & (weights != 0), np.where(inside, 0, weights).sum(axis=(1, 2, 3)))
+    return _Windows(
+        weights=weights,
+        columns=(channel * geometry.rows.size + row) * geometry.columns.size + column,
+        is_entry=inside & (weights != 0),
+        on_constants=np.where(inside, 0, weights).sum(axis=(1, 2, 3)),
+    )
 
 
 def _add_up(weights: FloatArray, slots: _Slots, outputs: IntArray) -> None:
-    """Add the weights (outputs, C_in, taps, ...) of taps that read one pixel, and bring them into its slot."""
-    moved = np.flatnonzero(slots.moves[outputs])
-    taps, slot, each = weights[moved], slots.slot[outputs[moved]], np.arange(len(moved))
+    """Add up the weights (outputs, C_in, taps, ...) of taps that read the same pixel, in place, each in its slot."""
+    moving = np.flatnonzero(slots.moves[outputs])
+    taps, slot, each = weights[moving], slots.slot[outputs[moving]], np.arange(len(moving))
     sums = np.zeros_like(taps)
     for tap in range(slot.shape[1]):
         sums[each, :, slot[:, tap]] += taps[:, :, tap]
-    weights[moved] = sums
+    weights[moving] = sums
 
 
 def _repeat_image(filled: int, geometry: Geometry, indices: Array, data: FloatArray) -> int:
-    """Copy the first image's entries for every other, further right; how many there are then."""
+    """Copy the entries of the first image to the columns of each other image, and return their number in all."""
     columns = prod(geometry.input_blocks[1:])
     for image in range(1, geometry.images):
-        place = slice(image * filled, (image + 1) * filled)
-        np.add(indices[:filled], image * columns, out=indices[place])
-        data[place] = data[:filled]
+        part = slice(image * filled, (image + 1) * filled)
+        np.add(indices[:filled], image * columns, out=indices[part])
+        data[part] = data[:filled]
     return filled * geometry.images
 
 
@@ -289,8 +310,8 @@ def _row_pointers(counts: IntArray, dtype: np.dtype[np.signedinteger[Any]]) -> N
     return pointers
 
 
-def _offset(constants: FloatArray, bias: FloatArray, geometry: Geometry) -> NDArray[np.float64]:
+def _offset(on_constants: FloatArray, bias: FloatArray, geometry: Geometry) -> NDArray[np.float64]:
     offset = np.empty(geometry.output_blocks)
-    offset[...] = geometry.edge.value * constants
+    offset[...] = geometry.edge.value * on_constants
     offset += bias
     return offset.reshape(-1)

@@ -1,4 +1,4 @@
-"""The pattern of a convolution's matrix as a picture: a pixel for each entry, or for each square box of entries."""
+"""Draw the pattern of a convolution's matrix: a square for each entry, or a pixel for each square box of entries."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,25 +15,25 @@ LARGEST_SIDE = 2000
 COMFORTABLE_SIDE = 500
 LARGEST_MAGNIFICATION = 32
 
-# The tint of the smallest number: next to white it would not be seen that it is there.
+# The share of the darkest tint that the smallest number gets: a paler tint would look white.
 FAINTEST = 0.25
 
 
 class _Scale(NamedTuple):
-    """How many entries of M, along each axis, are a box, and how many pixels of the picture a box is."""
+    """The scale of a picture: the entries of M along each side of a box, and the pixels along each side of a box."""
 
     box: int
     magnification: int
 
 
 def matrix_png(M: ConvolutionMatrix) -> bytes:
-    """The bytes of a PNG: blue below zero, red above, stronger towards the largest magnitude; what M lacks is white.
+    """Return a PNG: blue below zero, red above, darker towards the largest magnitude, white for zero.
 
-    A matrix of more than LARGEST_SIDE rows or columns is drawn in boxes, each in the colour of its entry of the
-    largest magnitude; a small one is magnified by a whole factor.
+    A matrix of more than LARGEST_SIDE rows or columns is drawn in boxes; each has the colour of its entry with the
+    largest magnitude. A small matrix is magnified by a whole factor.
     """
     scale, limit = _scale(M.shape), M.largest
-    # Row by row: as floats the colours of a large picture would take a hundred megabytes.
+    # Row by row, because the colours of a large picture would take a hundred megabytes as floats.
     boxes = np.stack([signed_colours(_tinted(row, limit), limit) for row in _box_rows(M, scale.box)])
     return encode_png(boxes.repeat(scale.magnification, axis=0).repeat(scale.magnification, axis=1))
 
@@ -44,7 +44,7 @@ def _scale(shape: tuple[int, int]) -> _Scale:
 
 
 def _box_rows(M: ConvolutionMatrix, box: int) -> Iterator[FloatArray]:
-    """For each row of boxes the entry of the largest magnitude in each, 0 where there is none."""
+    """Yield for each row of boxes the entry with the largest magnitude in each box; 0 for an empty box."""
     rows, columns = (-(-extent // box) for extent in M.shape)
     for row in range(rows):
         entries = slice(M.indptr[row * box], M.indptr[min((row + 1) * box, M.shape[0])])
@@ -55,5 +55,5 @@ def _box_rows(M: ConvolutionMatrix, box: int) -> Iterator[FloatArray]:
 
 
 def _tinted(values: FloatArray, limit: float) -> FloatArray:
-    """The same, but for those whose colour would not be seen."""
+    """Return the values, with those that are too small to be seen enlarged."""
     return np.sign(values) * np.maximum(np.abs(values), np.where(values == 0, 0, FAINTEST * limit))

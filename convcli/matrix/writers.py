@@ -8,14 +8,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import Array, IntArray
+from convcli.arrays import Array, IntArray, chunks
 from convcli.files.json_writing import NUMBERS_AT_ONCE, json_document, require_finite
 from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.matrix.picture import matrix_png
 
 
 def write_npz(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """What ``scipy.sparse.save_npz`` writes and ``load_npz`` reads; beside it ``offset``, where it is not all 0."""
+    """Write what ``scipy.sparse.load_npz`` reads, and an array ``offset`` unless it is 0 throughout."""
     arrays: dict[str, Any] = {"indices": M.indices, "indptr": M.indptr, "data": M.data}
     if M.offset.any():
         arrays["offset"] = M.offset
@@ -45,7 +45,7 @@ def matrix_to_json(M: ConvolutionMatrix) -> dict[str, Any]:
 
 
 def write_mtx(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """MatrixMarket's coordinate format, counted from 1; comments hold the shapes, and offset where it is not 0."""
+    """Write MatrixMarket's coordinate format, which counts from 1. Comments hold the shapes and the nonzero offsets."""
     for piece in _mtx_pieces(M):
         stream.write(piece.encode())
 
@@ -65,32 +65,32 @@ def _mtx_pieces(M: ConvolutionMatrix) -> Iterator[str]:
 def _mtx_offset(M: ConvolutionMatrix) -> Iterator[str]:
     rows = np.flatnonzero(M.offset)
     if len(rows):
-        yield "% offset is 0 but for these rows:\n"
+        yield "% offset is 0 except in these rows:\n"
     for chunk in _chunks(rows):
         pairs = zip((rows[chunk] + 1).tolist(), _numerals(M.offset[rows[chunk]]), strict=True)
         yield "".join(f"% {row} {value}\n" for row, value in pairs)
 
 
 def write_png(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """A picture of the pattern."""
+    """Write a picture of the pattern."""
     stream.write(matrix_png(M))
 
 
 def _chunks(numbers: Array) -> Iterator[slice]:
-    return (slice(start, start + NUMBERS_AT_ONCE) for start in range(0, len(numbers), NUMBERS_AT_ONCE))
+    return (slice(part.start, part.stop) for part in chunks([range(len(numbers))], NUMBERS_AT_ONCE))
 
 
 def _numerals(numbers: Array) -> list[str]:
-    """Each number as text that reads back exactly. A matrix repeats a few numbers, of which text is made once."""
+    """Return each number as text that reads back exactly. A matrix repeats few numbers: each becomes text once."""
     distinct, which = np.unique(numbers, return_inverse=True)
     texts = [repr(number) for number in distinct.tolist()]
     return [texts[index] for index in which.tolist()]
 
 
 def _rows(M: ConvolutionMatrix, entries: slice) -> IntArray:
-    """The row of each of these entries."""
-    last = min(entries.stop, len(M.data))
-    return np.searchsorted(M.indptr, np.arange(entries.start, last, dtype=M.indptr.dtype), side="right") - 1
+    """Return the row of each of these entries."""
+    numbers = np.arange(entries.start, entries.stop, dtype=M.indptr.dtype)
+    return np.searchsorted(M.indptr, numbers, side="right") - 1
 
 
 WRITERS: dict[str, Callable[[ConvolutionMatrix, BinaryIO], None]] = {
