@@ -4,6 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+from test_layers import FLOORS
+
 from convcli import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -56,3 +59,33 @@ def anchors(page):
 
 def without_code(text):
     return re.sub(r"`[^`]*`", "", text)
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def table(head):
+    """Return the rows of the table in the architecture page whose head begins with this cell."""
+    lines = ARCHITECTURE.partition(f"| {head} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+def names(cell):
+    """Return what a cell has in backquotes."""
+    return re.findall(r"`(.*?)`", cell)
+
+
+def test_the_architecture_page_has_the_floors():
+    assert [set(names(rooms)) for _, rooms in table("floor")] == FLOORS
+
+
+def test_the_architecture_page_describes_every_room():
+    rooms = [name.partition(".")[0].strip("/") for cell, _ in table("room") for name in names(cell)]
+    assert sorted([*rooms, "__main__"]) == sorted(set().union(*FLOORS))
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_paths_that_are_named_exist(page):
+    paths = set(re.findall(r"`((?:[\w.]+/)+(?:[\w.]+)?)`", (ROOT / page).read_text()))
+    missing = {path for path in paths if not (ROOT / path).exists() and not (ROOT / "convcli" / path).exists()}
+    assert missing == set()
