@@ -1,5 +1,6 @@
 """Batches whose files are filtered on a cluster, simulated by pickling, unpickling and calling."""
 
+import contextlib
 import pickle
 from dataclasses import replace
 
@@ -89,6 +90,25 @@ def test_existing_files_are_kept(folder):
     calls = worker.calls
     assert process_remotely(worker, both, Source.of_file("0.png")).skipped
     assert worker.calls == calls
+
+
+class DistantWorker(Worker):
+    """A worker that has another current folder, as on another machine."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def call(self, work, item):
+        with contextlib.chdir(self.folder):
+            return super().call(work, item)
+
+
+def test_a_folder_need_not_exist_where_the_worker_runs(folder, tmp_path_factory):
+    (folder / "out").mkdir()
+    outcome = process_remotely(DistantWorker(tmp_path_factory.mktemp("there")), batch("out"), Source.of_file("0.png"))
+    assert outcome.error is None
+    assert list(files_in(folder / "out")) == ["0.box.png"]
 
 
 def test_arrays_are_returned_exactly(folder):
