@@ -23,7 +23,7 @@ from convcli.cli.options import Talk
 from convcli.cli.progress import progress
 from convcli.files.memory import format_size
 
-BROKEN = "it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor"
+BROKEN = "expected a picture that Pillow can read, an .npy array or a JSON tensor"
 MIXING = json.dumps(np.eye(3)[:, :, np.newaxis, np.newaxis].tolist())
 
 

@@ -42,7 +42,7 @@ FAILURES = [
     ("apply truncated.png -k box", "cannot read truncated.png: ...truncated..."),
     (
         "apply words.png -k box",
-        "cannot read words.png: it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor",
+        "cannot read words.png: expected a picture that Pillow can read, an .npy array or a JSON tensor",
     ),
     ("apply empty.png -k box", "cannot read empty.png: it is empty"),
     ("apply objects.npy -k box", "cannot read objects.npy: ...bject..."),

@@ -50,7 +50,7 @@ def test_cmyk_without_a_profile_is_converted_by_the_formula(format: str) -> None
 def test_a_damaged_cmyk_profile_is_ignored_with_a_warning() -> None:
     image = read_image(encoded(picture("CMYK"), "TIFF", icc_profile=ink_profile()[:150]))
     assert image.notes == ("CMYK converted to RGB",)
-    assert image.warnings[0].startswith("the CMYK profile is not used, for it is damaged: ")
+    assert image.warnings[0].startswith("the CMYK profile is ignored, because it is damaged: ")
     assert image.metadata.icc is None
 
 
@@ -69,7 +69,7 @@ def cmyk_of_16_bits() -> bytes:
 
 def test_16_bit_cmyk_is_read_at_8_bits_with_a_warning() -> None:
     (warning,) = read_image(cmyk_of_16_bits()).warnings
-    assert warning == "16-bit CMYK TIFF read at 8 bits: an .npy array would hold them all"
+    assert warning == "16-bit CMYK TIFF read at 8 bits: to keep all bits, use an .npy array"
 
 
 @pytest.mark.parametrize(

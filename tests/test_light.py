@@ -197,7 +197,9 @@ def test_gray_of_other_channels():
     gray = Image(random_pixels(np.uint8, 1, 3, 4))
     appearance = Appearance(gray=True, linear=True)
     assert prepare_image(gray, appearance) == to_gray(gray)
-    with pytest.raises(OptionError, match=r"^gray is made of 3 channels \(red, green, blue\), and this image has 2$"):
+    with pytest.raises(
+        OptionError, match=r"^expected 1 channel, or 3 \(red, green, blue\), to convert to gray, given 2$"
+    ):
         prepare_image(Image(random_pixels(np.uint8, 2, 3, 4)), appearance)
 
 

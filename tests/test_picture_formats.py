@@ -125,12 +125,12 @@ def test_an_upright_picture_is_not_turned_again(format: Format) -> None:
     ("metadata", "name", "channels", "losses"),
     [
         (Metadata(SRGB, b"Exif", (300, 300)), "png", 3, ()),
-        (Metadata(SRGB), "png", 1, ("the colour profile is left out: it is for RGB, and the output is gray",)),
+        (Metadata(SRGB), "png", 1, ("the colour profile is dropped: it is for RGB, and the output is gray",)),
         (Metadata(SRGB, b"Exif"), "gif", 1, (
-            "the colour profile is left out: gif holds none", "EXIF is left out: gif holds none")),
-        (Metadata(dpi=(72, 72)), "webp", 3, ("the resolution is left out: webp holds none",)),
+            "the colour profile is dropped: gif cannot store it", "EXIF is dropped: gif cannot store it")),
+        (Metadata(dpi=(72, 72)), "webp", 3, ("the resolution is dropped: webp cannot store it",)),
         (Metadata(exif=bytes(70_000)), "jpeg", 3,
-         ("EXIF is left out: jpeg holds 65,533 bytes of it, and these are 70,000",)),
+         ("EXIF is dropped: jpeg stores at most 65,533 bytes, given 70,000",)),
     ],
 )  # fmt: skip
 def test_lost_metadata_is_named_with_the_reason(

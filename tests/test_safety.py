@@ -81,7 +81,7 @@ def test_no_option_value_is_evaluated(word, tmp_path):
 def test_programs_are_not_run(tmp_path):
     """Pillow would have Ghostscript run it."""
     PIL.Image.new("L", (8, 8)).save(tmp_path / "a.eps")
-    with pytest.raises(FileError, match="EPS is a program that draws, and is not run"):
+    with pytest.raises(FileError, match="EPS is a program, which convcli does not run"):
         read_image(tmp_path / "a.eps")
     assert ".eps" not in readable_extensions()
 

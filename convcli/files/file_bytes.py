@@ -48,7 +48,7 @@ def read_stream(stream: BinaryIO) -> bytes:
     kept = BytesIO()
     while piece := stream.read(_PIECE):
         if kept.tell() + len(piece) > most:
-            raise OSError(errno.EFBIG, f"it has no end, or is larger than half of the memory left, {format_size(most)}")
+            raise OSError(errno.EFBIG, f"it is endless, or larger than half of the free memory, {format_size(most)}")
         kept.write(piece)
     return kept.getvalue()
 

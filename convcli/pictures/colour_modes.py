@@ -62,7 +62,7 @@ def _by_profile(picture: ImageFile) -> Conversion:
         )
     # Colours without a damaged profile are better than none.
     except Exception as error:
-        loss = f"the CMYK profile is not used, for it is damaged: {reason_of(error)}"
+        loss = f"the CMYK profile is ignored, because it is damaged: {reason_of(error)}"
         return Conversion(picture.convert("RGB"), ("CMYK converted to RGB",), (loss,), keeps_profile=False)
     assert converted is not None
     return Conversion(converted, ("CMYK converted to sRGB by its colour profile",), keeps_profile=False)

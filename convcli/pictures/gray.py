@@ -20,7 +20,7 @@ def to_gray(image: Image) -> Image:
     if channels == 1:
         return image
     if channels != 3:
-        raise OptionError(f"gray is made of 3 channels (red, green, blue), and this image has {channels}")
+        raise OptionError(f"expected 1 channel, or 3 (red, green, blue), to convert to gray, given {channels}")
     shape = (1, *image.pixels.shape[1:])
     return replace(image, pixels=by_rows(_luma, shape, image.pixels.dtype, image.pixels))
 

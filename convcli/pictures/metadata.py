@@ -34,7 +34,7 @@ def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
         orientation, metadata = read()
     # Damaged tags raise as many kinds of error as a broken picture.
     except Exception as error:
-        loss = f"EXIF, ICC profile and DPI are left out, for they are damaged: {reason_of(error)}"
+        loss = f"EXIF, ICC profile and DPI are dropped, because they are damaged: {reason_of(error)}"
         return Description(warnings=(loss,))
     if metadata.dpi and is_sideways(orientation):
         metadata = metadata._replace(dpi=metadata.dpi[::-1])

@@ -28,8 +28,10 @@ def open_picture(file: Path | BytesIO) -> ImageFile:
         picture = _open(file)
     except PIL.UnidentifiedImageError:
         if is_tiff(file) and not deep_extra.is_installed():
-            raise ValueError("Pillow knows TIFF, but not this kind; pip install 'convcli[deep]' knows more") from None
-        raise ValueError("it is neither a picture that Pillow knows, nor an .npy array, nor a JSON tensor") from None
+            raise ValueError(
+                "Pillow cannot read this kind of TIFF; pip install 'convcli[deep]' reads more kinds"
+            ) from None
+        raise ValueError("expected a picture that Pillow can read, an .npy array or a JSON tensor") from None
     if refusal := format_read(picture.format).refusal:
         picture.close()
         raise ValueError(refusal)
@@ -147,8 +149,8 @@ class PillowFrame:
     def _remedy(self) -> str:
         deep_extra_reads = self.picture.mode in ("RGB", "RGBA", "LA") and self.format.frame_count(self.picture) == 1
         if deep_extra_reads and not deep_extra.is_installed():
-            return "pip install 'convcli[deep]' reads them all, and an .npy array holds them"
-        return "an .npy array would hold them all"
+            return "to keep all bits, pip install 'convcli[deep]', or use an .npy array"
+        return "to keep all bits, use an .npy array"
 
 
 def _transparent_level(picture: ImageFile) -> int | None:

@@ -91,7 +91,7 @@ class _ArrayFrame:
 
     def decode(self) -> Image:
         if self.array.ndim not in (2, 3) or self.array.size == 0:
-            raise ValueError(f"expected an array (H, W) or (C, H, W) that is not empty, and it is {self.array.shape}")
+            raise ValueError(f"expected an array (H, W) or (C, H, W) that is not empty, given shape {self.array.shape}")
         pixels = in_native_order(self.array)
         return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis])
 

@@ -83,7 +83,7 @@ def test_archives_are_not_opened(method, tmp_path):
         archive.writestr("a.npy", npy_that_says(of("(1, 60000000)", "'u1'"), 60_000_000 if method else 100))
     tracemalloc.start()
     for read in (read_image, read_header):
-        with pytest.raises(FileError, match="it is neither a picture that Pillow knows"):
+        with pytest.raises(FileError, match="expected a picture that Pillow can read"):
             read(path)
     with pytest.raises(KernelError, match=r"expected kernel JSON in UTF-8, or \.npy, given byte 0x"):
         load_kernel(str(path))

@@ -191,7 +191,7 @@ def test_a_large_kernel_is_shown_in_part(monkeypatch):
 
 
 def test_endless_input_is_refused_before_memory_is_exhausted(tmp_path):
-    message = "it has no end, or is larger than half of the memory left, "
+    message = "it is endless, or larger than half of the free memory, "
     with Commands(tmp_path, memory=256 << 20) as commands:
         for arguments in (["plan", "/dev/zero", "-k", "box"], ["plan", "-k", "/dev/zero", "--input-shape", "4,4"]):
             result = commands.run(*arguments)

@@ -37,10 +37,11 @@ READ_ONLY = (
     # The layers of one picture.
     Format("psd", parts_of_one=True),
     Format(
-        "eps", refusal="EPS is a program that draws, and is not run: expected a picture, as Ghostscript makes of it"
+        "eps",
+        refusal="EPS is a program, which convcli does not run: convert it to a picture first",
     ),
     # Pillow takes films for pictures, to refuse them once they are loaded.
-    Format("mpeg", refusal="MPEG is a film: expected a picture"),
+    Format("mpeg", refusal="MPEG is a film, not a picture"),
 )
 _BY_NAME = {name: format for format in PICTURE_FORMATS for name in (format.name, *format.extensions)}
 _OPENED = {format.name: format for format in (*PICTURE_FORMATS, *READ_ONLY)}

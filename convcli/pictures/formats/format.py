@@ -76,17 +76,17 @@ class Format:
     def metadata_losses(self, metadata: Metadata, channels: int) -> dict[str, str]:
         """Return, for each field that a file will not hold, a sentence that says why."""
         lost = self._losses(metadata, channels)
-        return {field: f"{LABELS[field]} is left out: {reason}" for field, reason in lost}
+        return {field: f"{LABELS[field]} is dropped: {reason}" for field, reason in lost}
 
     def _losses(self, metadata: Metadata, channels: int) -> Iterator[tuple[str, str]]:
         for field, value in metadata._asdict().items():
             if value and field not in self.metadata:
-                yield field, f"{self.name} holds none"
+                yield field, f"{self.name} cannot store it"
         if metadata.icc and "icc" in self.metadata and metadata.icc[16:20] != _ICC_SPACES[channels]:
             space = metadata.icc[16:20].decode("latin-1").strip()
             yield "icc", f"it is for {space}, and the output is {'gray' if channels == 1 else 'RGB'}"
         if metadata.exif and self.most_exif and len(metadata.exif) > self.most_exif:
-            yield "exif", f"{self.name} holds {self.most_exif:,} bytes of it, and these are {len(metadata.exif):,}"
+            yield "exif", f"{self.name} stores at most {self.most_exif:,} bytes, given {len(metadata.exif):,}"
 
     # Reading: each is asked of a picture that Pillow has opened.
 

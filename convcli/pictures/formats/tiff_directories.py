@@ -34,7 +34,7 @@ def require_apart(file: Path | BytesIO) -> None:
             taken += max(LEAST, tags.nbytes) + float(np.minimum(values, size).sum())
             if taken > MOST * max(size, LEAST):
                 raise ValueError(
-                    f"its tags overlap, or are none: they come to over {MOST} times the {size:,} bytes of the file"
+                    f"its tags overlap or are empty: they claim more than {MOST} times the {size:,} bytes of the file"
                 )
 
 

@@ -108,7 +108,10 @@ class TiffPageFrame:
         alpha = None if opacity is None else _levels_of(opacity)
         losses = described.warnings
         if layout.dropped:
-            losses = (*losses, f"{layout.dropped} of {len(bands)} channels, of unknown meaning, left out")
+            losses = (
+                *losses,
+                f"{layout.dropped} of {len(bands)} channels dropped, because the file does not say what it is",
+            )
         return Image(pixels, alpha, described.metadata, notes, losses)
 
     def _convert(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
