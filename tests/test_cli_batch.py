@@ -19,7 +19,7 @@ from support.command_line import (
 )
 from support.folders import files_in
 
-from convcli.cli.options import Talk
+from convcli.cli.messages import Messages
 from convcli.cli.progress import progress
 from convcli.files.memory import format_size
 
@@ -111,7 +111,7 @@ def test_fail_fast_starts_no_further_file(photos):
     result = convcli("apply", "photos/*.png", "-k", "[[1]]", "-o", "out/", "--fail-fast", "-j", "1", cwd=photos)
     assert (result.code, result.out) == (1, b"")
     assert result.err == (
-        f"convcli: error: cannot read photos/a.png: {BROKEN}\nconvcli: error: 1 of 7 files failed; 6 were not begun\n"
+        f"convcli: error: cannot read photos/a.png: {BROKEN}\nconvcli: error: 1 of 7 files failed; 6 not started\n"
     )
     assert not (photos / "out").exists()
 
@@ -143,8 +143,8 @@ def test_a_warning_names_its_output(photos):
     [
         (["-k", "box"], "expected images: files, folders or patterns, or --files-from"),
         (["a.png", "-0", "-k", "box"], "--null says how names end in a list: expected --files-from too"),
-        (["-", "--files-from", "-", "-k", "box"], "'-' was given more than once: stdin can be one of"),
-        (["a.png", "-k", "box", "-j", "-2"], "--jobs: expected a number of files at once, or 0 for one a processor, "),
+        (["-", "--files-from", "-", "-k", "box"], "'-' is given more than once: stdin can be only one of"),
+        (["a.png", "-k", "box", "-j", "-2"], "--jobs: expected a number of files, or 0 for one per CPU, given -2"),
         (["a.png", "-k", "box", "--overwrite", "--skip-existing"], "--overwrite and --skip-existing contradict each"),
     ],
 )
@@ -175,21 +175,21 @@ def test_a_terminal_shows_a_bar(tmp_path):
     arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "-j", "2", "--overwrite"]
     code, bar = terminal_at_stderr(*arguments, cwd=tmp_path)
     assert code == 0
-    assert re.search(r"[1-9]\d?/12\S* files +\d+\.\d megapixels a second +\d:\d\d left", bar)
+    assert re.search(r"[1-9]\d?/12\S* files +\d+\.\d megapixels per second +\S*\d:\d\d:\d\d\S* left", bar)
     assert terminal_at_stderr(*arguments, "-q", cwd=tmp_path) == (0, "")
 
 
 def test_lines_without_a_terminal(capsys, monkeypatch):
     now = 0.0
     monkeypatch.setattr("convcli.cli.progress.monotonic", lambda: now)
-    with progress(40, Talk()) as shown:
+    with progress(40, Messages()) as shown:
         for _ in range(40):
             now += 0.3
             shown.advance(500_000)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        f"convcli: progress: {done} of 40 files, 1.7 megapixels a second, {left} left"
-        for done, left in ((4, "0:11"), (11, "0:09"), (25, "0:04"), (40, "0:00"))
+        f"convcli: progress: {done} of 40 files, 1.7 megapixels per second, {left} left"
+        for done, left in ((4, "0:00:11"), (11, "0:00:09"), (25, "0:00:04"), (40, "0:00:00"))
     ]
 
 

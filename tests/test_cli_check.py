@@ -100,8 +100,8 @@ def test_nan_is_no_wrong_gradient(tmp_path):
         (["--tolerance", "-1"], 2, "--tolerance: expected a finite number of at least 0, given -1"),
         (["--kernel-grad", ""], 2, "expected a number, inline JSON or a file, given nothing"),
         (["--kernel-grad", "absent.npy"], 1, "cannot read absent.npy: No such file or directory"),
-        (["--kernel-grad", "-", "-G", "-"], 2, "'-' was given more than once: stdin can be one of the images, the "
-         "kernel or G, not two"),
+        (["--kernel-grad", "-", "-G", "-"], 2, "'-' is given more than once: stdin can be only one of the "
+         "images, the kernel and G"),
         (["-G", "[[1]]"], 2, "upstream gradient G: expected the output's shape (1, 2, 3), given (1, 1)"),
     ],
 )  # fmt: skip

@@ -436,7 +436,7 @@ def test_verbose_tells_that_transparency_is_left_out(tmp_path):
     save_picture(tmp_path / "rgb.png", UPSTREAM)
     result = convcli("grad", "rgba.png", "rgb.png", "-k", "box", "-v", cwd=tmp_path)
     first, *rest = result.err.splitlines()
-    assert first == "convcli: note: rgba.png: alpha is left out of the gradients"
+    assert first == "convcli: note: rgba.png: alpha is ignored"
     assert [line for line in rest if "alpha" in line] == []
 
 

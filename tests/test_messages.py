@@ -10,7 +10,7 @@ import typer
 
 import convcli
 from convcli.cli.app import app
-from convcli.cli.flags import message_of, with_flags
+from convcli.cli.messages import message_of, with_flags
 from convcli.errors import ClusterError, FileError, GeometryError, OptionError
 from convcli.text import any_of, choice
 

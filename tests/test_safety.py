@@ -23,7 +23,7 @@ SUSPECTS = {
     *("asyncio", "socket", "ssl", "urllib", "http", "ftplib", "smtplib", "xmlrpc", "webbrowser"),
 }
 # What goes to a cluster's workers is ours; a handler of SIGBUS cannot be set otherwise.
-ALLOWED = {("cluster.py", "pickle"), ("cluster.py", "multiprocessing"), ("lost_pages.py", "ctypes")}
+ALLOWED = {("cluster.py", "pickle"), ("cluster.py", "multiprocessing"), ("stopping.py", "ctypes")}
 
 
 def test_no_module_runs_or_fetches():

@@ -3,22 +3,22 @@
 import os
 import sys
 
-from convcli.cli.stopping import Stopped, heed_signals
+from convcli.cli.stopping import Stopped, raise_on_signals
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     try:
-        heed_signals()
-        # Inside, so that a signal is heeded even while modules are loaded.
+        raise_on_signals()
+        # Imported here, so that a signal while modules load is handled too.
         from convcli.cli.app import app
-        from convcli.cli.streams import keep_stderr
+        from convcli.cli.streams import reserve_stderr
 
-        keep_stderr()
+        reserve_stderr()
         app()
     except Stopped as stopped:
         code = 128 + stopped.number
         if stopped.at_once:
-            # Without waiting for other threads, which may be busy with what nobody wants any more.
+            # An ordinary exit would wait for other threads, whose work nobody wants any more.
             os._exit(code)
         sys.exit(code)

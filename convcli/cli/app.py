@@ -4,9 +4,9 @@ Command modules import what they compute with inside their functions, so that ``
 """
 
 import inspect
-import os
 import sys
 from enum import IntEnum
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -19,71 +19,89 @@ from convcli.cli.commands.grad import grad
 from convcli.cli.commands.kernels import kernels
 from convcli.cli.commands.matrix import matrix
 from convcli.cli.commands.plan import plan
-from convcli.cli.flags import message_of
-from convcli.cli.options import OptionalAddress
-from convcli.cli.streams import forget, say
+from convcli.cli.messages import message_of, say
+from convcli.cli.streams import discard, has_colours
 from convcli.errors import ConvcliError, reason_of
 from convcli.version import __version__
 
-# The base of every mistake in the words of a command line; the class itself has no public name.
+# Typer's base class of every mistake on a command line, which has no public name.
 UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class ExitCode(IntEnum):
-    """What the shell is told; a signal that stops the program makes it 128 and its number."""
+    """The exit codes; a signal that stops the program makes it 128 plus the signal's number."""
 
-    DONE = 0
-    FAILED = 1
+    SUCCESS = 0
+    FAILURE = 1
     WRONG_REQUEST = 2
 
 
-class Commands(typer.core.TyperGroup):
-    """The commands, with errors turned into one line each. Tests that invoke the app pass through here too."""
+class PlainHelp:
+    """Help without colours, bold and dim text if the user wants none."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        if not has_colours():
+            from typer import rich_utils
+
+            # Typer's setting for all help; with NO_COLOR alone, rich still writes escapes for bold and dim.
+            rich_utils.COLOR_SYSTEM = None
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
+
+class Command(PlainHelp, typer.core.TyperCommand):
+    """A command whose ``--cluster`` may stand alone, with an empty value; Typer has no options with optional values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse a command line."""
+        alone = (word == "--cluster" and following.startswith("-") for word, following in pairwise([*args, "-"]))
+        return super().parse_args(ctx, [f"{word}=" if bare else word for word, bare in zip(args, alone, strict=True)])
+
+
+class Commands(PlainHelp, typer.core.TyperGroup):
+    """All commands; an error of any becomes one line. Tests that invoke the app pass through here too."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run, and leave the process with an exit code."""
-        if os.environ.get("NO_COLOR"):
-            # Rich and typer then still write escapes for bold and dim; to a dumb terminal they write none.
-            os.environ["TERM"] = "dumb"
+        """Run, and exit with an exit code."""
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
             if sys.stdout is not None:
                 sys.stdout.flush()
         except UsageError as error:
-            code = _refuse(" ".join(error.format_message().split()), ExitCode.WRONG_REQUEST)
-        # How rich and typer leave when the reader of a pipe has gone; what convcli raises is typer.Exit.
+            code = _report(" ".join(error.format_message().split()), ExitCode.WRONG_REQUEST)
+        # Rich and Typer leave so when the reader of a pipe has gone; convcli itself raises typer.Exit.
         except (BrokenPipeError, SystemExit):
-            code = _forget_stdout(ExitCode.DONE)
-        # Whatever else is read or written raises FileError, but modules, where no more files may be open.
+            code = _discard_stdout(ExitCode.SUCCESS)
+        # Files raise FileError; what remains is stdout, and modules when no more files may be open.
         except OSError as error:
             failed = f"cannot open {error.filename}" if error.filename else "cannot write <stdout>"
-            code = _forget_stdout(_refuse(f"{failed}: {error.strerror or error}", ExitCode.FAILED))
-        sys.exit(code or ExitCode.DONE)
+            code = _discard_stdout(_report(f"{failed}: {error.strerror or error}", ExitCode.FAILURE))
+        sys.exit(code or ExitCode.SUCCESS)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command that the user typed."""
         try:
             return super().invoke(ctx)
         except ConvcliError as error:
-            code = ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILED
-            raise typer.Exit(_refuse(message_of(error), code)) from None
+            code = ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILURE
+            raise typer.Exit(_report(message_of(error), code)) from None
         except MemoryError as error:
-            raise typer.Exit(_refuse(f"not enough memory: {reason_of(error)}", ExitCode.FAILED)) from None
+            raise typer.Exit(_report(f"not enough memory: {reason_of(error)}", ExitCode.FAILURE)) from None
         except RuntimeError as error:
-            # Python has no class of its own for it.
+            # Python has no class of its own for this error.
             if str(error) != "can't start new thread":
                 raise
             message = "cannot start a thread: use smaller `jobs` and `threads`, or raise the limit (ulimit -u)"
-            raise typer.Exit(_refuse(message, ExitCode.FAILED)) from None
+            raise typer.Exit(_report(message, ExitCode.FAILURE)) from None
 
 
-def _refuse(message: str, code: ExitCode) -> ExitCode:
+def _report(message: str, code: ExitCode) -> ExitCode:
     say("error", message)
     return code
 
 
-def _forget_stdout(code: ExitCode) -> ExitCode:
-    forget(sys.stdout)
+def _discard_stdout(code: ExitCode) -> ExitCode:
+    discard(sys.stdout)
     return code
 
 
@@ -96,8 +114,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"convcli {__version__}")
         raise typer.Exit
 
@@ -105,13 +123,16 @@ def _version(asked: bool) -> None:
 @app.callback(invoke_without_command=True)
 def convcli(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
 ) -> None:
     """Convolve images and inspect the gradients of convolution.
 
-    Data goes to stdout, words to stderr; - is stdin or stdout.
+    Data goes to stdout, messages to stderr; - is stdin or stdout.
 
-    Exit codes: 0 done, 1 something failed, 2 the request is wrong.
+    Exit codes: 0 success, 1 something failed, 2 the request is wrong.
 
     convcli apply sample_images/astronaut.png -k sobel-x -o edges.png
     """
@@ -120,6 +141,6 @@ def convcli(
 
 
 for command in (apply, grad, explain, check, matrix, plan, kernels):
-    # Rich takes square brackets for markup unless they are escaped.
-    words = inspect.cleandoc(command.__doc__ or "").replace("[", r"\[")
-    app.command(cls=OptionalAddress, help=words)(command)
+    # Rich reads square brackets as markup unless they are escaped.
+    text = inspect.cleandoc(command.__doc__ or "").replace("[", r"\[")
+    app.command(cls=Command, help=text)(command)

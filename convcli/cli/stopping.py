@@ -1,4 +1,4 @@
-"""What stops the program from outside: Ctrl-C, SIGTERM, and SIGHUP from a terminal that goes."""
+"""What stops the program from outside: Ctrl-C, SIGTERM, SIGHUP, and a mapped file that becomes shorter."""
 
 import os
 import signal
@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-# Not every system has the last.
+# Windows has no SIGHUP.
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Stopped(BaseException):
-    """Raised by a signal, wherever the main thread is.
+    """A signal asks the program to stop; raised in the main thread.
 
-    No KeyboardInterrupt, of which libraries make what they like.
-    at_once: whether it is the second, so that nothing is to be waited for.
+    It is no KeyboardInterrupt, which some libraries catch.
+
+    number: of the signal.  at_once: whether it is the second signal, so that the program waits for nothing.
     """
 
     def __init__(self, number: int, *, at_once: bool = False) -> None:
@@ -25,13 +26,13 @@ class Stopped(BaseException):
 
 
 class Stop(Event):
-    """Set where nothing more is to be begun: by a signal, whose number it then has, or for another reason."""
+    """An event that is set when no more work may begin; ``number`` is the signal that set it, if one did."""
 
     number: int | None = None
 
 
-def heed_signals() -> None:
-    """Let signals raise Stopped; those that are ignored, as by nohup or in a script's background, stay so."""
+def raise_on_signals() -> None:
+    """Make signals raise Stopped, except those that are ignored, as under nohup or in a script's background."""
     _on_signals(_stop)
     report = sys.unraisablehook
 
@@ -40,13 +41,13 @@ def heed_signals() -> None:
             os._exit(128 + unraisable.exc_value.number)
         report(unraisable)
 
-    # Where Python cannot raise, as while an object is deleted or threads are joined at exit, it would go on instead.
+    # Python cannot raise while it deletes an object or joins threads at exit, and would go on.
     sys.unraisablehook = leave_or_report
 
 
 @contextmanager
-def finishing_what_is_begun() -> Iterator[Stop]:
-    """Within, the first signal only sets what is given, and a second one raises Stopped."""
+def finishing_work() -> Iterator[Stop]:
+    """Within, the first signal only sets the event that is given, and a second signal raises Stopped."""
     stop = Stop()
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
@@ -61,6 +62,35 @@ def finishing_what_is_begun() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+# The system holds no reference to a handler that is written in C.
+_KEPT: list[object] = []
+
+
+def explain_lost_pages() -> None:
+    """From now on, print an error and exit with code 1 when a mapped file becomes shorter while it is read.
+
+    Its pages are then gone, and reading them is SIGBUS. Python would never run a handler of its own, because it first
+    repeats the instruction that failed; this handler is called instead of it, and does not return.
+    """
+    if not hasattr(signal, "SIGBUS"):
+        return
+    import ctypes
+
+    from convcli.cli.messages import say
+
+    def leave(number: int) -> None:
+        try:
+            say("error", "a mapped input (.npy or TIFF) became shorter while it was read: run again on a copy")
+        finally:
+            os._exit(1)
+
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(leave)
+    _KEPT.append(handler)
+    set_handler = ctypes.CDLL(None).signal
+    set_handler.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    set_handler(signal.SIGBUS, ctypes.cast(handler, ctypes.c_void_p))
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], None]) -> None:

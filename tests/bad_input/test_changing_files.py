@@ -10,9 +10,7 @@ import tifffile
 from support.command_line import CONVCLI, ENVIRONMENT, convcli
 
 SHAPE = (1, 6000, 5000)
-SHORTER = (
-    "convcli: error: an input that is mapped, .npy or TIFF, became shorter while it was read: run it again on a copy\n"
-)
+SHORTER = "convcli: error: a mapped input (.npy or TIFF) became shorter while it was read: run again on a copy\n"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT
 from support.folders import files_in
 
 from convcli.apply.concurrency import map_in_order
-from convcli.cli.stopping import SIGNALS, Stopped, finishing_what_is_begun, heed_signals
+from convcli.cli.stopping import SIGNALS, Stopped, finishing_work, raise_on_signals
 
 each_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 BATCH = ("apply", "photos/*/*", "-k", "[[0,1],[2,-2]]", "-o", "out/", "-j", "2", "--range", "offset")
@@ -39,7 +39,7 @@ def handlers(monkeypatch):
 
 @each_signal
 def test_the_first_signal_is_raised_and_the_second_ends_at_once(number, handlers):
-    heed_signals()
+    raise_on_signals()
     with pytest.raises(Stopped) as first:
         signal.raise_signal(number)
     with pytest.raises(Stopped) as second:
@@ -49,7 +49,7 @@ def test_the_first_signal_is_raised_and_the_second_ends_at_once(number, handlers
 
 @each_signal
 def test_in_a_batch_the_second_signal_is_raised(number, handlers):
-    with finishing_what_is_begun() as stop:
+    with finishing_work() as stop:
         assert not stop.is_set()
         signal.raise_signal(number)
         assert (stop.is_set(), stop.number) == (True, number)
@@ -76,15 +76,15 @@ threading.Thread(target=lambda: (time.sleep(0.3), os.kill(os.getpid(), signal.SI
 
 @pytest.mark.parametrize("script", [DELETED, AT_EXIT], ids=["while an object is deleted", "while threads are joined"])
 def test_a_signal_where_python_cannot_raise(script):
-    begin = "import os, signal, threading, time\nfrom convcli.cli.stopping import heed_signals\nheed_signals()\n"
+    begin = "import os, signal, threading, time\nfrom convcli.cli import stopping\nstopping.raise_on_signals()\n"
     done = subprocess.run([sys.executable, "-c", begin + script], capture_output=True, env=ENVIRONMENT, timeout=TIMEOUT)
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, b"", b"")
 
 
 def test_an_ignored_signal_stays_ignored(handlers):
     IGNORED()
-    heed_signals()
-    with finishing_what_is_begun() as stop:
+    raise_on_signals()
+    with finishing_work() as stop:
         signal.raise_signal(signal.SIGHUP)
         assert not stop.is_set()
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -140,7 +140,7 @@ def test_a_stopped_batch_finishes_the_files_in_progress(number, jobs, tmp_path):
         process.send_signal(number)
         _, err = process.communicate(timeout=TIMEOUT)
     done = len(outputs(tmp_path))
-    line = f"convcli: interrupted: {done} of 120 files are done; --skip-existing goes on with the others"
+    line = f"convcli: interrupted: {done} of 120 files are done: use --skip-existing to resume"
     assert (process.returncode, err.splitlines()[-1]) == (128 + number, line)
     assert all(name.endswith(".inline.png") for name in outputs(tmp_path))
 

@@ -6,18 +6,19 @@ from typing import Annotated
 import typer
 
 from convcli.cli import options
+from convcli.cli.messages import Messages
 from convcli.cli.streams import STREAM, refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
 
 
-@options.spread
+@options.with_option_groups
 def apply(
     context: typer.Context,
-    images: options.ManyImages = None,
+    images: options.OptionalImages = None,
     *,
     kernels: options.KernelSources,
-    words: options.Words,
-    engine: options.Engine,
+    convolution: options.ConvolutionOptions,
+    execution: options.ExecutionOptions,
     cluster: options.Cluster = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
@@ -26,7 +27,7 @@ def apply(
         bool,
         typer.Option(
             "--linear",
-            help="Filter in linear light: undo sRGB's curve first, apply it to the maps; those of floats stay linear.",
+            help="Filter in linear light: undo the sRGB curve first, apply it to the maps; float maps stay linear.",
         ),
     ] = False,
     alpha: Annotated[
@@ -34,8 +35,8 @@ def apply(
         typer.Option(
             "--alpha",
             metavar="RULE",
-            help="keep: colour is filtered alone and alpha put back; premultiply: alpha weighs colour, and is filtered "
-            "too; filter: alpha is filtered as a channel of its own; drop.",
+            help="keep: filter the colours alone, and put alpha back; premultiply: weigh the colours by alpha, and "
+            "filter both; filter: filter alpha as one more channel; drop: ignore alpha.",
         ),
     ] = "keep",
     range: Annotated[
@@ -44,7 +45,7 @@ def apply(
             "--range",
             metavar="MODE",
             show_default="clip; raw for .npy",
-            help="How maps become pixels: clip, abs, offset (adds half the range), minmax, or raw floats.",
+            help="How maps become pixels: clip, abs, offset (adds half the range), minmax, or raw for floats.",
         ),
     ] = None,
     combine: Annotated[
@@ -52,8 +53,8 @@ def apply(
         typer.Option(
             "--combine",
             metavar="RULE",
-            show_default="an output a kernel",
-            help="Make one output of several kernels: their maps' magnitude, max, sum or mean.",
+            show_default="one output per kernel",
+            help="Combine the maps of several kernels into one output: magnitude, max, sum or mean.",
         ),
     ] = None,
     output: Annotated[
@@ -63,7 +64,7 @@ def apply(
             "-o",
             metavar="OUT",
             show_default="{stem}.{kernel}.png",
-            help="File, folder, template of {stem} {kernel} {map} {frame} {ext} {dir}, or - for stdout.",
+            help="A file, a folder, a template of {stem} {kernel} {map} {frame} {ext} {dir}, or - for stdout.",
         ),
     ] = None,
     format: Annotated[
@@ -76,21 +77,21 @@ def apply(
             "--compression",
             metavar="0..9",
             parser=options.whole_number,
-            show_default="run lengths, quick and small for photographs",
-            help="PNG: zlib's level, where 9 is smallest.",
+            show_default="run lengths: fast, and small for photographs",
+            help="zlib's level for PNG; 9 is smallest.",
         ),
     ] = None,
-    files: options.Files,
+    batch: options.BatchOptions,
     preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    talk: options.Talk,
+    messages: Messages,
 ) -> None:
     """Convolve images with kernels and save the output maps.
 
     Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
 
-    A 2-D kernel filters every channel alone; a bank mixes channels. Pixel values stay 0..255.
+    A 2-D kernel filters each channel separately; a bank mixes channels. Pixel values stay 0..255.
 
     convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
     """
@@ -98,40 +99,45 @@ def apply(
     from convcli.apply.batch import Batch
     from convcli.apply.combining import Combination
     from convcli.apply.outputs import encoding_of
-    from convcli.cli import output as render
-    from convcli.cli import sources
     from convcli.cli.commands import batches
+    from convcli.cli.inputs import begin_reading, open_cluster
+    from convcli.cli.output import destination_of
 
-    pictures = images or []
-    refuse_second_stdin([*pictures, *kernels, files.listed or ""])
-    inputs = sources.begin_reading(max_pixels)
+    names, files_from = images or [], batch.files_from
+    refuse_second_stdin([*names, *kernels, files_from or ""])
+    inputs = begin_reading(max_pixels)
     if output == STREAM:
         _refuse_stdout(json)
-    found = inputs.image_sources(pictures, files.listed, null=files.null)
-    requests = [inputs.read_request(source, words, engine) for source in kernels]
-    destination = render.destination_of(output, overwrite=overwrite, skip_existing=files.skip_existing)
-    batch = Batch(
+    found = inputs.image_sources(names, files_from, null=batch.null)
+    requests = [inputs.read_request(source, convolution, execution) for source in kernels]
+    destination = destination_of(output, overwrite=overwrite, skip_existing=batch.skip_existing)
+    show = None
+    if preview:
+        from convcli.cli.text.preview import show_filtered
+
+        show = partial(show_filtered, messages)
+    work = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
         Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
         destination,
         encoding_of(destination, format, compression),
-        partial(render.preview_filtered, talk) if preview else None,
-        files.all_frames,
+        show,
+        batch.all_frames,
     )
-    batch.refuse_clashes(found)
-    if files.dry_run:
-        batches.run_dry(batch, found, talk, as_json=json)
+    work.refuse_clashes(found)
+    if batch.dry_run:
+        batches.run_dry(work, found, messages, as_json=json)
         return
-    # A preview shows one image after the other.
-    asked = 1 if preview else files.jobs
-    process, jobs = batches.worker(batch, sources.cluster_of(context, cluster), asked, len(found))
+    # Previews appear one after the other.
+    wanted = 1 if preview else batch.jobs
+    process, jobs = batches.worker(work, open_cluster(context, cluster), wanted, len(found))
     if len(found) == 1:
-        batches.run_one(process, found[0], talk, as_json=json)
+        batches.run_one(process, found[0], messages, as_json=json)
     else:
-        batches.run_all(process, found, jobs, talk, as_json=json, fail_fast=files.fail_fast)
+        batches.run_all(process, found, jobs, messages, as_json=json, fail_fast=batch.fail_fast)
 
 
 def _refuse_stdout(json: bool) -> None:
     refuse_terminal()
     if json:
-        raise OptionError("`json` and `output` - both want stdout: save the output to a file")
+        raise OptionError("`json` and `output` - both write to stdout: save the output to a file")

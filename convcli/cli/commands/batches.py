@@ -1,4 +1,4 @@
-"""Images through a batch, one or thousands: what is said of each, and what they come to."""
+"""One image or thousands through a batch: what is reported of each, and of all together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,13 +9,14 @@ import typer
 
 from convcli.apply.batch import Batch
 from convcli.apply.concurrency import map_in_order
-from convcli.apply.dry_run import forecast_outputs
-from convcli.apply.outcomes import Outcome
-from convcli.cli import output as render
-from convcli.cli.options import Talk
+from convcli.apply.dry_run import OutputForecast, forecast_outputs
+from convcli.apply.outcomes import Outcome, outcome_to_json
+from convcli.cli.messages import Messages, say
+from convcli.cli.output import print_json, print_lines
 from convcli.cli.progress import progress
-from convcli.cli.stopping import Stopped, finishing_what_is_begun
-from convcli.cli.streams import is_terminal, say
+from convcli.cli.stopping import Stopped, finishing_work
+from convcli.cli.streams import is_terminal
+from convcli.cli.text.apply import failure_text, forecast_line, tell_outcome
 from convcli.convolution.request import Request
 from convcli.engine.threads import available_threads
 from convcli.errors import ConvcliError, OptionError
@@ -25,48 +26,49 @@ from convcli.files.source import Source
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
 
-# What is done with each image.
+# Processes one image.
 Process = Callable[[Source], Outcome]
 
 
-def worker(batch: Batch, cluster: "Cluster | None", asked: int, files: int) -> tuple[Process, int]:
-    """What processes each of so many files, and how many at once: here, or on a cluster."""
-    jobs = _jobs(asked, files, cluster)
+def worker(batch: Batch, cluster: "Cluster | None", wanted: int, files: int) -> tuple[Process, int]:
+    """Return what processes each image, here or on a cluster, and how many images at once."""
+    jobs = _jobs(wanted, files, cluster)
 
     def with_its_share(request: Request) -> Request:
         threads = request.execution.threads or available_threads()
         return request.executed(threads=max(1, threads // jobs), cluster=cluster)
 
-    ours = replace(batch, requests=[request.each(with_its_share) for request in batch.requests])
+    shared = replace(batch, requests=[request.each(with_its_share) for request in batch.requests])
     if cluster is None or batch.show:
-        return ours.process, jobs
+        return shared.process, jobs
     from convcli.apply.remote import process_remotely
 
-    return partial(process_remotely, cluster, ours), jobs
+    return partial(process_remotely, cluster, shared), jobs
 
 
-def _jobs(asked: int, files: int, cluster: "Cluster | None") -> int:
-    """Files at once: as many as were asked for, 0 for one a processor, here or on a cluster; no more than there are."""
-    if asked < 0:
-        raise OptionError(f"expected a number of files at once, or 0 for one a processor, given {asked}", option="jobs")
+def _jobs(wanted: int, files: int, cluster: "Cluster | None") -> int:
+    """Return how many files to process in parallel: no more than there are, and for 0 one per CPU."""
+    if wanted < 0:
+        raise OptionError(f"expected a number of files, or 0 for one per CPU, given {wanted}", option="jobs")
     processors = cluster.tasks_at_once if cluster else available_threads()
-    return max(1, min(asked or processors, files))
+    return max(1, min(wanted or processors, files))
 
 
-def run_one(process: Process, source: Source, talk: Talk, *, as_json: bool) -> None:
-    """An image alone: what is wrong with it is what is wrong with the request."""
+def run_one(process: Process, source: Source, messages: Messages, *, as_json: bool) -> None:
+    """Process a single image; its error is an error of the request."""
     outcome = process(source)
-    render.show_outcome(outcome, talk, as_json=as_json)
+    _report(outcome, messages, as_json=as_json)
     if outcome.error:
         raise outcome.error
 
 
 def run_all(
-    process: Process, sources: Sequence[Source], jobs: int, talk: Talk, *, as_json: bool, fail_fast: bool
+    process: Process, sources: Sequence[Source], jobs: int, messages: Messages, *, as_json: bool, fail_fast: bool
 ) -> None:
-    """Each of many images; one that fails is named, and the rest go on."""
+    """Process many images; report one that fails, and go on with the rest."""
     done = failed = 0
-    with finishing_what_is_begun() as stop, progress(len(sources), talk, crowded=as_json and is_terminal()) as bar:
+    shared_terminal = as_json and is_terminal()
+    with finishing_work() as stop, progress(len(sources), messages, shared_terminal=shared_terminal) as shown:
 
         def process_or_stop(source: Source) -> Outcome:
             outcome = process(source)
@@ -75,38 +77,54 @@ def run_all(
             return outcome
 
         for outcome in map_in_order(process_or_stop, sources, jobs, stop):
-            render.show_outcome(outcome, talk, as_json=as_json)
+            _report(outcome, messages, as_json=as_json)
             if outcome.error:
-                say("error", render.failure_in_words(outcome.source, outcome.error))
+                say("error", failure_text(outcome.source, outcome.error))
             failed += outcome.error is not None
             done += outcome.error is None
-            bar.advance(outcome.pixels)
-    not_begun = len(sources) - done - failed
-    if stop.number and not_begun:
-        talk.tell("interrupted", f"{done} of {len(sources)} files are done; `skip_existing` goes on with the others")
+            if shown:
+                shown.advance(outcome.pixels)
+    not_started = len(sources) - done - failed
+    if stop.number and not_started:
+        messages.tell("interrupted", f"{done} of {len(sources)} files are done: use `skip_existing` to resume")
         raise Stopped(stop.number)
-    _conclude(failed, len(sources), not_begun)
+    _conclude(failed, len(sources), not_started)
 
 
-def run_dry(batch: Batch, sources: Sequence[Source], talk: Talk, *, as_json: bool) -> None:
-    """What would be written of each image, and how much it comes to."""
+def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_json: bool) -> None:
+    """Print the outputs that each image would have, and the size of all together."""
     failed = outputs = size = 0
     for source in sources:
         try:
             found = forecast_outputs(batch, source)
         except ConvcliError as error:
-            say("error", render.failure_in_words(source, error))
+            say("error", failure_text(source, error))
             failed += 1
             continue
-        render.show_dry_run(found, as_json=as_json)
+        _print_forecasts(found, as_json=as_json)
         outputs += sum(not each.skipped for each in found)
         size += sum(each.bytes for each in found if not each.skipped)
-    talk.tell("dry run", f"{outputs} outputs, {format_size(size)} before compression; nothing was written")
+    messages.tell("dry run", f"{outputs} outputs, {format_size(size)} before compression; nothing was written")
     _conclude(failed, len(sources))
 
 
-def _conclude(failed: int, files: int, not_begun: int = 0) -> None:
+def _report(outcome: Outcome, messages: Messages, *, as_json: bool) -> None:
+    tell_outcome(outcome, messages)
+    if as_json:
+        for members in outcome_to_json(outcome):
+            print_json(members)
+
+
+def _print_forecasts(forecasts: Sequence[OutputForecast], *, as_json: bool) -> None:
+    if as_json:
+        for each in forecasts:
+            print_json(each._asdict())
+    else:
+        print_lines(map(forecast_line, forecasts))
+
+
+def _conclude(failed: int, files: int, not_started: int = 0) -> None:
     if failed:
-        rest = f"; {not_begun} were not begun" if not_begun else ""
+        rest = f"; {not_started} not started" if not_started else ""
         say("error", f"{failed} of {files} files failed{rest}")
         raise typer.Exit(1)

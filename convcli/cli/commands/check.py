@@ -1,4 +1,4 @@
-"""``convcli check``: gradients held against central differences and the adjoint identities, or tensors against ours."""
+"""``convcli check``: gradients against central differences and the adjoint identities, or tensors against convcli's."""
 
 from math import inf
 from typing import TYPE_CHECKING, Annotated
@@ -6,22 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convcli.cli import options
+from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 from convcli.errors import OptionError
 
 if TYPE_CHECKING:
-    from convcli.arrays import Array
-    from convcli.convolution.prepared import Prepared
-    from convcli.engine import Execution
+    from collections.abc import Collection
 
-THEIRS = "A tensor of yours to be held against ours: .npy, JSON (file or inline), or -."
-
-
-def _theirs(flag: str) -> object:
-    return typer.Option(flag, metavar="TENSOR", show_default=False, help=THEIRS)
+    from convcli.check.comparison import Comparison
+    from convcli.check.gradcheck import Check
 
 
-@options.spread
+def _own_tensor(flag: str, symbol: str) -> object:
+    return typer.Option(
+        flag,
+        metavar="TENSOR",
+        show_default=False,
+        help=f"Your {symbol}, to compare: .npy, JSON (file or inline), or -.",
+    )
+
+
+@options.with_option_groups
 def check(
     image: options.Image,
     kernel: options.KernelSource,
@@ -32,89 +37,94 @@ def check(
             "--upstream",
             "-G",
             metavar="G",
-            show_default="normal:0; ones beside tensors of yours",
+            show_default="normal:0; ones with a tensor of yours",
             help="dJ/dZ, as in grad.",
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every entry, not a sample; each takes two convolutions.")
+        bool, typer.Option("--all", help="Check every entry, not a sample; each takes two convolutions.")
     ] = False,
-    output_map: Annotated[str | None, _theirs("--output-map")] = None,
-    kernel_grad: Annotated[str | None, _theirs("--kernel-grad")] = None,
-    input_grad: Annotated[str | None, _theirs("--input-grad")] = None,
-    bias_grad: Annotated[str | None, _theirs("--bias-grad")] = None,
+    output_map: Annotated[str | None, _own_tensor("--output-map", "Z")] = None,
+    kernel_grad: Annotated[str | None, _own_tensor("--kernel-grad", "dK")] = None,
+    input_grad: Annotated[str | None, _own_tensor("--input-grad", "dV")] = None,
+    bias_grad: Annotated[str | None, _own_tensor("--bias-grad", "db")] = None,
     tolerance: Annotated[
         float,
         typer.Option(
             "--tolerance",
             metavar="T",
             parser=options.real_number,
-            help="Largest difference of equals, as a part of our largest magnitude.",
+            help="Largest difference between equals, relative to convcli's largest magnitude.",
         ),
     ] = 1e-5,
-    words: options.Words,
-    engine: options.Engine,
+    convolution: options.ConvolutionOptions,
+    execution: options.ExecutionOptions,
     gray: options.Gray = False,
     unit: options.Unit = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
     json: options.Json = False,
-    talk: options.Talk,
+    messages: Messages,
 ) -> None:
-    """Hold the gradients against central differences and the adjoint identities, in float64.
+    """Check the gradients against central differences and the adjoint identities, in float64.
 
     dJ/dx = (J(x+1) - J(x-1)) / 2,   <G, conv(V, K)> = <dV, V> = <dK, K>
 
-    With a tensor of yours, hold that against ours instead, and name the usual confusion that fits. Exit code 1 if
-    anything does not hold.
+    With a tensor of yours, compare it with convcli's instead, and name the usual mistake that explains a difference.
+    The exit code is 1 if anything does not hold.
 
     convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect
 
     convcli check photo.png -k bank.json -G upstream.npy --kernel-grad mine.npy
     """
     from convcli.apply.appearance import Appearance
-    from convcli.cli import sources
+    from convcli.check.comparison import compare
+    from convcli.check.gradcheck import check_gradients
+    from convcli.cli.inputs import begin_reading, read_input
 
-    theirs = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
-    given = {name: source for name, source in theirs.items() if source is not None}
-    asked = upstream or ("ones" if given else "normal:0")
-    refuse_second_stdin([image, kernel, options.source_of(asked), *given.values()])
-    inputs = sources.begin_reading(max_pixels)
+    tensors = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
+    given = {name: source for name, source in tensors.items() if source is not None}
+    upstream = upstream or ("ones" if given else "normal:0")
+    refuse_second_stdin([image, kernel, options.source_of(upstream), *given.values()])
+    inputs = begin_reading(max_pixels)
     if not 0 <= tolerance < inf:
         raise OptionError(f"expected a finite number of at least 0, given {tolerance:g}", option="tolerance")
-    request, appearance = inputs.read_request(kernel, words, engine), Appearance(gray=gray, unit=unit, alpha="drop")
-    V = sources.read_input(inputs.image_source(image), appearance, talk)
-    prepared, execution = request.convolution.at(V.shape, "float64"), request.execution
-    G = inputs.read_upstream(asked, prepared, V, appearance, execution).G
+    request = inputs.read_request(kernel, convolution, execution)
+    appearance = Appearance(gray=gray, unit=unit, alpha="drop")
+    V = read_input(inputs.image_source(image), appearance, messages)
+    prepared = request.convolution.at(V.shape, "float64")
+    G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution).G
     if given:
-        tensors = {name: inputs.read_tensor(source) for name, source in given.items()}
-        held = _compared(prepared, V, G, tensors, tolerance, execution, json)
+        theirs = {name: inputs.read_tensor(source) for name, source in given.items()}
+        compared = [compare(prepared, V, G, name, theirs[name], tolerance, request.execution) for name in theirs]
+        _show_comparisons(compared, tolerance, as_json=json)
+        holds = all(each.holds for each in compared)
     else:
-        held = _checked(prepared, V, G, every, execution, json)
-    if not held:
+        checks = check_gradients(prepared, V, G, every=every, execution=request.execution)
+        _show_checks(checks, as_json=json)
+        holds = all(each.holds for each in checks)
+    if not holds:
         raise typer.Exit(1)
 
 
-def _checked(prepared: "Prepared", V: "Array", G: "Array", every: bool, execution: "Execution", json: bool) -> bool:
-    from convcli.check.gradcheck import check_gradients
-    from convcli.cli.output import show_checks
+def _show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
+    from convcli.check.gradcheck import checks_to_json
+    from convcli.cli.output import print_json, print_lines
 
-    checks = check_gradients(prepared, V, G, every=every, execution=execution)
-    show_checks(checks, as_json=json)
-    return all(check.holds for check in checks)
+    if as_json:
+        print_json(checks_to_json(checks))
+    else:
+        from convcli.cli.text.check import checks_text
+
+        print_lines([checks_text(checks)])
 
 
-def _compared(
-    prepared: "Prepared",
-    V: "Array",
-    G: "Array",
-    tensors: dict[str, "Array"],
-    tolerance: float,
-    execution: "Execution",
-    json: bool,
-) -> bool:
-    from convcli.check.comparison import compare
-    from convcli.cli.output import show_comparisons
+def _show_comparisons(comparisons: "list[Comparison]", tolerance: float, *, as_json: bool) -> None:
+    from convcli.check.comparison import comparisons_to_json
+    from convcli.cli.output import print_json, print_lines
 
-    found = [compare(prepared, V, G, name, tensor, tolerance, execution) for name, tensor in tensors.items()]
-    show_comparisons(found, tolerance, as_json=json)
-    return all(comparison.holds for comparison in found)
+    if as_json:
+        print_json(comparisons_to_json(comparisons, tolerance))
+    else:
+        from convcli.cli.text.check import comparisons_text
+
+        print_lines([comparisons_text(comparisons)])

@@ -1,34 +1,35 @@
 """``convcli grad``: the gradients of a convolution, printed or saved."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli import options
-from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin
+from convcli.cli.messages import Messages
+from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from convcli.files.output_names import Destination
     from convcli.grad.report import GradientReport
     from convcli.kernels.kernel import Kernel
 
-    Save = Callable[[GradientReport, options.Talk], None]
+    Save = Callable[[GradientReport, Messages], None]
 
 
-@options.spread
+@options.with_option_groups
 def grad(
     context: typer.Context,
     images: options.Images,
     kernel: options.KernelSource,
     *,
-    words: options.Words,
-    engine: options.Engine,
+    convolution: options.ConvolutionOptions,
+    execution: options.ExecutionOptions,
     cluster: options.Cluster = None,
     upstream: options.Upstream = "ones",
-    wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="Which gradients.")] = "kernel,input,bias",
+    wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="The gradients to compute.")] = "kernel,input,bias",
     step: Annotated[
         float | None,
         typer.Option(
@@ -48,7 +49,7 @@ def grad(
             "--output",
             "-o",
             metavar="OUT",
-            help="File, folder, template of {wrt} {stem} {kernel} {ext} {dir}, or - for stdout.",
+            help="A file, a folder, a template of {wrt} {stem} {kernel} {ext} {dir}, or - for stdout.",
         ),
     ] = STREAM,
     format: Annotated[
@@ -57,15 +58,15 @@ def grad(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npz, npy, csv, png (heatmaps); auto goes by OUT: npz in a folder, on a terminal text, "
-            "in a pipe JSON.",
+            help="text, json, npz, npy, csv or png (heatmaps); auto goes by OUT: npz in a folder, text on a terminal, "
+            "JSON in a pipe.",
         ),
     ] = "auto",
-    full: Annotated[bool, typer.Option("--full", help="Text with every number, cut to no screen.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print every number as text, however many there are.")] = False,
     preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    talk: options.Talk,
+    messages: Messages,
 ) -> None:
     """Print or save dJ/dK, dJ/dV and dJ/db for an upstream gradient G = dJ/dZ.
 
@@ -76,34 +77,38 @@ def grad(
     convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt kernel,bias
     """
     from convcli.apply.appearance import Appearance
-    from convcli.cli import output as render
-    from convcli.cli import sources
+    from convcli.cli.inputs import begin_reading, open_cluster, read_input
+    from convcli.cli.output import destination_of
+    from convcli.cli.text.geometry import geometry_text
     from convcli.grad.report import gradient_report, stacked
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
-    inputs = sources.begin_reading(max_pixels)
+    inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
-    request, asked = inputs.read_request(kernel, words, engine), options.asked_format(format, json=json)
+    request, wanted = inputs.read_request(kernel, convolution, execution), options.requested_format(format, json=json)
+    destination = destination_of(output, overwrite=overwrite)
     if step is None:
-        save = _saving_gradients(request.kernel, names, output, asked, found[0].path, overwrite, full)
+        save = _saving_gradients(request.name, names, destination, wanted, found[0].path, full)
     else:
-        save = _saving_step(request.kernel, step, output, asked, overwrite)
+        save = _saving_step(request.kernel, step, destination, wanted)
     if full and step is not None:
-        raise OptionError("`full` is for gradients as text, and `step` gives a kernel: leave one out")
+        raise OptionError("`full` is for gradients as text, and `step` gives a kernel: give one")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = stacked([sources.read_input(each, appearance, talk) for each in found], [each.name for each in found])
+    V = stacked([read_input(each, appearance, messages) for each in found], [each.name for each in found])
     prepared = request.convolution.at(V.shape, "float64")
-    talk.note(render.geometry_in_words(prepared.geometry))
+    messages.note(geometry_text(prepared.geometry))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
-    execution = request.executed(cluster=sources.cluster_of(context, cluster)).execution
-    report = gradient_report(prepared, V, G, names, execution)
+    clustered = request.executed(cluster=open_cluster(context, cluster))
+    report = gradient_report(prepared, V, G, names, clustered.execution)
     if preview:
-        render.preview_gradients(report, talk)
-    save(report, talk)
+        from convcli.cli.text.preview import show_gradients
+
+        show_gradients(messages, report)
+    save(report, messages)
 
 
 def _names(wrt: str, step: float | None) -> tuple[str, ...]:
-    """The gradients to compute: those asked for, or for a step those of the kernel and its bias."""
+    """Return the gradients to compute: all that are asked for, or for a step those of the kernel and its bias."""
     from convcli.convolution.prepared import parse_wrt
 
     names = parse_wrt(wrt)
@@ -116,33 +121,63 @@ def _names(wrt: str, step: float | None) -> tuple[str, ...]:
 
 
 def _saving_gradients(
-    kernel: "Kernel", names: tuple[str, ...], output: str, format: str, image: "Path", overwrite: bool, full: bool
+    kernel: str, names: tuple[str, ...], destination: "Destination", format: str, image: Path, full: bool
 ) -> "Save":
-    """What saves the gradients, once it is known that the files can be written."""
-    from convcli.cli.output import destination_of, save_gradients
+    """Return what saves the gradients; raise first if it could not write the files."""
+    from convcli.cli.output import note_saved
     from convcli.files.output_names import data_format
-    from convcli.grad.writers import FORMATS, gradient_paths
+    from convcli.grad.writers import BINARY, FORMATS, HOLDING_LOSS, gradient_paths
 
-    destination = destination_of(output, overwrite=overwrite)
     chosen = data_format(format, destination, FORMATS, terminal=is_terminal())
-    paths = gradient_paths(destination, chosen, names, image, kernel.name)
-    return lambda report, talk: save_gradients(report, destination, paths, chosen, talk, full=full)
+    if destination.is_stream and chosen in BINARY:
+        refuse_terminal()
+    paths = gradient_paths(destination, chosen, names, image, kernel)
+
+    def save(report: "GradientReport", messages: Messages) -> None:
+        if chosen not in HOLDING_LOSS:
+            _tell_loss(report, messages)
+        for path, held in paths.items():
+            _save(report.only(held), destination, path, chosen, full)
+            note_saved(", ".join(held), destination, path, messages)
+
+    return save
 
 
-def _saving_step(kernel: "Kernel", rate: float, output: str, format: str, overwrite: bool) -> "Save":
-    """What saves the kernel after a step, once it is known that the file can be written."""
-    from convcli.cli.output import destination_of, save_kernel, tell_loss
+def _save(report: "GradientReport", destination: "Destination", path: Path, format: str, full: bool) -> None:
+    from convcli.cli.output import save_lines
+    from convcli.grad.writers import WRITERS
+
+    if format == "text":
+        from convcli.cli.text.grad import gradients_text
+
+        save_lines(gradients_text(report, plain=not destination.is_stream, full=full), destination, path)
+    else:
+        with destination.open(path) as stream:
+            WRITERS[format](report, stream)
+
+
+def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", format: str) -> "Save":
+    """Return what saves the kernel after a step; raise first if it could not write the file."""
+    from convcli.cli.output import note_saved, save_lines
     from convcli.convolution.prepared import Gradients
+    from convcli.files.json_writing import json_document
     from convcli.files.output_names import kernel_path
     from convcli.grad.descent import stepped
+    from convcli.kernels.json_format import kernel_to_json
 
     if format not in ("auto", "json"):
         raise OptionError(f"`step` gives kernel JSON: expected no `format`, or json, given {format}")
-    destination = destination_of(output, overwrite=overwrite)
     path = kernel_path(destination, kernel.name, "json")
 
-    def save(report: "GradientReport", talk: options.Talk) -> None:
-        tell_loss(report.loss, talk)
-        save_kernel(stepped(kernel, Gradients(**report.tensors), rate), destination, path, talk, as_json=True)
+    def save(report: "GradientReport", messages: Messages) -> None:
+        _tell_loss(report, messages)
+        moved = stepped(kernel, Gradients(**report.tensors), rate)
+        save_lines(json_document(kernel_to_json(moved)), destination, path)
+        note_saved(kernel.name, destination, path, messages)
 
     return save
+
+
+def _tell_loss(report: "GradientReport", messages: Messages) -> None:
+    if report.loss is not None:
+        messages.tell("loss", f"J = {report.loss!r}")

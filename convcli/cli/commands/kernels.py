@@ -1,14 +1,20 @@
 """``convcli kernels``: the presets as a table, one kernel as a grid, or as kernel JSON."""
 
-from typing import Annotated
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli import options
+from convcli.cli.messages import Messages
 from convcli.cli.streams import STREAM
 
+if TYPE_CHECKING:
+    from convcli.kernels.kernel import Kernel
+    from convcli.kernels.presets import Preset
 
-@options.spread
+
+@options.with_option_groups
 def kernels(
     name: Annotated[
         str | None,
@@ -17,29 +23,53 @@ def kernels(
     *,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="OUT", help="File, folder, template of {kernel} {ext}, or -."),
+        typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, a template of {kernel} {ext}, or -."),
     ] = STREAM,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    talk: options.Talk,
+    messages: Messages,
 ) -> None:
     """List the presets, or show one kernel.
 
-    With --json, or into a file .json, a kernel is kernel JSON, which apply -k takes.
+    With --json, and in a .json file, a kernel is kernel JSON, which apply -k reads.
 
     convcli kernels gaussian:2 --json
     """
-    from convcli.cli import output as render
-    from convcli.cli import sources
+    from convcli.cli.inputs import read_kernel
+    from convcli.cli.output import destination_of, note_saved, save_lines
     from convcli.files.output_names import kernel_path
     from convcli.kernels.presets import PRESETS
 
     as_json = json or output.lower().endswith(".json")
-    kernel = None if name is None else sources.read_kernel(name)
-    stem = "presets" if kernel is None else kernel.name
-    destination = render.destination_of(output, overwrite=overwrite)
-    path = kernel_path(destination, stem, "json" if as_json else "txt")
-    if kernel is None:
-        render.save_presets(PRESETS.values(), destination, path, talk, as_json=as_json)
+    kernel = None if name is None else read_kernel(name)
+    destination = destination_of(output, overwrite=overwrite)
+    path = kernel_path(destination, kernel.name if kernel else "presets", "json" if as_json else "txt")
+    plain = not destination.is_stream
+    if kernel:
+        lines, what = _kernel_lines(kernel, as_json=as_json, plain=plain), kernel.name
     else:
-        render.save_kernel(kernel, destination, path, talk, as_json=as_json)
+        lines, what = _preset_lines(PRESETS.values(), as_json=as_json, plain=plain), f"{len(PRESETS)} presets"
+    save_lines(lines, destination, path)
+    note_saved(what, destination, path, messages)
+
+
+def _kernel_lines(kernel: "Kernel", *, as_json: bool, plain: bool) -> Iterable[str]:
+    if as_json:
+        from convcli.files.json_writing import json_document
+        from convcli.kernels.json_format import kernel_to_json
+
+        return json_document(kernel_to_json(kernel))
+    from convcli.cli.text.kernels import kernel_text
+
+    return [kernel_text(kernel, plain=plain)]
+
+
+def _preset_lines(presets: "Collection[Preset]", *, as_json: bool, plain: bool) -> Iterable[str]:
+    if as_json:
+        from convcli.files.json_writing import json_document
+        from convcli.kernels.presets import presets_to_json
+
+        return json_document(presets_to_json(presets))
+    from convcli.cli.text.kernels import presets_text
+
+    return [presets_text(presets, plain=plain)]

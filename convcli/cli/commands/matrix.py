@@ -1,26 +1,35 @@
 """``convcli matrix``: a convolution as a sparse matrix."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli import options
+from convcli.cli.messages import Messages
 from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin, refuse_terminal
 
+if TYPE_CHECKING:
+    from convcli.files.output_names import Destination
+    from convcli.matrix.assembly import ConvolutionMatrix
 
-@options.spread
+
+@options.with_option_groups
 def matrix(
     image: options.HeaderOnly = None,
     *,
     kernel: options.KernelSource,
     input_shape: options.InputShape = None,
-    words: options.Words,
+    convolution: options.ConvolutionOptions,
     gray: options.Gray = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="File, folder, template of {kernel} {ext}, or - for stdout."
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="A file, a folder, a template of {kernel} {ext}, or - for stdout.",
         ),
     ] = STREAM,
     format: Annotated[
@@ -29,37 +38,53 @@ def matrix(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket), png (a picture of the pattern); "
-            "auto goes by OUT (npz in a folder; text on a terminal, JSON in a pipe).",
+            help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket) or png (a picture of the pattern); "
+            "auto goes by OUT: npz in a folder, text on a terminal, JSON in a pipe.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    talk: options.Talk,
+    messages: Messages,
 ) -> None:
-    """Give the sparse matrix M of a convolution: each kernel weight, copied to many places.
+    """Print or save the sparse matrix M of a convolution: each kernel weight, copied to many places.
 
     vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G), with vec in row-major order
 
-    M includes the edge fill; offset is the bias, and what a constant edge fill adds.
+    M includes the edge fill; offset is the bias, plus what a constant edge fill adds.
 
     convcli matrix --input-shape 1,4,5 -k sobel-x -e replicate
     """
-    from convcli.cli import output as render
-    from convcli.cli import sources
+    from convcli.cli.inputs import begin_reading
+    from convcli.cli.output import destination_of, note_saved
+    from convcli.cli.text.geometry import geometry_text
     from convcli.files.output_names import data_format, format_extension, kernel_path
     from convcli.matrix.assembly import assemble
     from convcli.matrix.writers import BINARY, FORMATS
 
     refuse_second_stdin([image or "", kernel])
-    inputs = sources.begin_reading(max_pixels)
-    request = inputs.read_request(kernel, words, options.Engine())
-    destination = render.destination_of(output, overwrite=overwrite)
-    chosen = data_format(options.asked_format(format, json=json), destination, FORMATS, terminal=is_terminal())
+    inputs = begin_reading(max_pixels)
+    request = inputs.read_request(kernel, convolution)
+    destination = destination_of(output, overwrite=overwrite)
+    chosen = data_format(options.requested_format(format, json=json), destination, FORMATS, terminal=is_terminal())
     if destination.is_stream and chosen in BINARY:
         refuse_terminal()
     path = kernel_path(destination, request.name, format_extension(chosen))
     shape = inputs.read_shape(image, input_shape, gray=gray).shape
     prepared = request.convolution.at(shape, "float64")
-    talk.note(render.geometry_in_words(prepared.geometry))
-    render.save_matrix(assemble(prepared), destination, path, chosen, talk)
+    messages.note(geometry_text(prepared.geometry))
+    M = assemble(prepared)
+    _save(M, destination, path, chosen)
+    note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", destination, path, messages)
+
+
+def _save(M: "ConvolutionMatrix", destination: "Destination", path: Path, format: str) -> None:
+    from convcli.cli.output import save_lines
+    from convcli.matrix.writers import WRITERS
+
+    if format == "text":
+        from convcli.cli.text.matrix import matrix_text
+
+        save_lines([matrix_text(M, plain=not destination.is_stream)], destination, path)
+    else:
+        with destination.open(path) as stream:
+            WRITERS[format](M, stream)

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from convcli.check.comparison import Comparison
 from convcli.check.gradcheck import Check
-from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_in_words
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_text
 from convcli.convolution.formulas import SYMBOLS
 
 PLACES_SHOWN = 12
@@ -31,7 +31,7 @@ def _table(checks: Collection[Check]) -> Iterator[Text]:
 def _cells(check: Check) -> tuple[str, ...]:
     looked_at = f"{check.samples:,} of {check.size:,}" if check.indices else f"{check.samples} random probes"
     absolute = "" if check.absolute is None else f"{check.absolute:.3g}"
-    at = "" if check.worst is None else place_in_words(check.worst)
+    at = "" if check.worst is None else place_text(check.worst)
     verdict = "holds" if check.holds else "DOES NOT HOLD"
     return SYMBOLS[check.tensor], verdict, check.reference, looked_at, absolute, f"{check.relative:.3g}", at
 
@@ -40,7 +40,7 @@ def _samples(checks: Iterable[Check]) -> Iterator[Text]:
     for check in checks:
         if 0 < len(check.indices) < check.size:
             symbol = SYMBOLS[check.tensor]
-            places = ", ".join(f"{symbol}{place_in_words(index)}" for index in check.indices[:PLACES_SHOWN])
+            places = ", ".join(f"{symbol}{place_text(index)}" for index in check.indices[:PLACES_SHOWN])
             more = f" and {len(check.indices) - PLACES_SHOWN:,} more" if len(check.indices) > PLACES_SHOWN else ""
             yield Text(f"looked at {places}{more}", style="dim")
 
@@ -70,6 +70,6 @@ def _difference(found: Comparison, symbol: str) -> str:
         return f"its shape is {found.their_shape}, ours is {found.our_shape}"
     share = "ours is 0 throughout" if worst.relative is None else f"{worst.relative:.3g} of our largest"
     return (
-        f"they differ by {worst.absolute:.3g} at most ({share}), at {symbol}{place_in_words(worst.at)}, "
+        f"they differ by {worst.absolute:.3g} at most ({share}), at {symbol}{place_text(worst.at)}, "
         f"which is {worst.theirs:.10g} in yours and {worst.ours:.10g} in ours"
     )

@@ -6,7 +6,7 @@ from math import isfinite
 from rich.text import Text
 
 from convcli.arrays import chunks
-from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_in_words, printed_lines, sign_style
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_text, printed_lines, sign_style
 from convcli.convolution.formulas import SYMBOLS
 from convcli.explain.explanation import Explanation
 from convcli.explain.terms import Factor, Pixels, Terms
@@ -39,7 +39,7 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
         yield Text()
     count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{' and b' * (found.bias is not None)}"
     total = Text(_number(found.total), style=sign_style(found.total, abs(found.total)))
-    head = Text(f"{SYMBOLS[found.of]}{place_in_words(found.at)} = ", style="bold")
+    head = Text(f"{SYMBOLS[found.of]}{place_text(found.at)} = ", style="bold")
     yield head.append_text(total).append(count, style="dim")
 
 
@@ -51,7 +51,7 @@ def _whereabouts(found: Explanation, edge: EdgeFill) -> Iterator[str]:
     places = [f"V'[{found.at[0]},{row},{column}]" for row in rows for column in columns]
     more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
     copied = f", copied by {edge}" if len(places) > 1 else ""
-    yield f"V{place_in_words(found.at)} stands at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
+    yield f"V{place_text(found.at)} stands at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
     if not found.size:
         yield "no window reads it: the stride and dilation pass it by, so that its gradient is 0"
 
@@ -70,7 +70,7 @@ def _rows(terms: Terms, edge: EdgeFill) -> Iterator[Text]:
 
 
 def _factor_columns(factor: Factor, edge: EdgeFill, times: str) -> Iterator[list[str]]:
-    places = aligned([f"{times}{factor.symbol}{place_in_words(place)}" for place in factor.at.tolist()])
+    places = aligned([f"{times}{factor.symbol}{place_text(place)}" for place in factor.at.tolist()])
     values = aligned([_number(value) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
     if factor.pixels is not None:
@@ -88,7 +88,7 @@ def _origins(pixels: Pixels, edge: EdgeFill) -> list[str]:
 def _origin(source: list[int], in_pads: bool, edge: EdgeFill) -> str:
     if OUTSIDE in source:
         return f"padding: {edge}"
-    return f"padding: {edge} of V{place_in_words(source)}" if in_pads else f"is V{place_in_words(source)}"
+    return f"padding: {edge} of V{place_text(source)}" if in_pads else f"is V{place_text(source)}"
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from rich.text import Text
 
 from convcli.arrays import FloatArray, planes_of
-from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_in_words
+from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_text
 from convcli.cli.text.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
 from convcli.convolution.formulas import SYMBOLS
 from convcli.grad.report import GradientReport
@@ -40,4 +40,4 @@ def _statistics(tensor: FloatArray) -> str:
         "norm": np.linalg.norm(tensor),
     }
     shown = "  ".join(f"{name} {short_number(float(value))}" for name, value in numbers.items())
-    return f"{shape_in_words(tensor)}  {shown}"
+    return f"{shape_text(tensor)}  {shown}"

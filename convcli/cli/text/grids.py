@@ -52,7 +52,7 @@ def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
         yield Text(f"... left out: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
 
 
-def shape_in_words(tensor: FloatArray) -> str:
+def shape_text(tensor: FloatArray) -> str:
     """Its shape in parentheses."""
     return f"({', '.join(map(str, tensor.shape))})"
 

@@ -6,7 +6,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from convcli.cli.text.grids import Extent, grids, shape_in_words
+from convcli.cli.text.grids import Extent, grids, shape_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.presets import Preset
@@ -31,7 +31,7 @@ def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
 def kernel_text(kernel: Kernel, *, plain: bool) -> str:
     """A kernel's shape, sum, rank and separability, and its weights as a grid."""
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
-    head = Text(f"{in_one_line(kernel.name)}  {shape_in_words(kernel.weights)}  {_facts(kernel)}")
+    head = Text(f"{in_one_line(kernel.name)}  {shape_text(kernel.weights)}  {_facts(kernel)}")
     fitting = Extent.of(console.width)
     return captured(console, [head, *grids(kernel.weights, Extent(ROWS_SHOWN, min(fitting.columns, COLUMNS_SHOWN)))])
 

@@ -16,36 +16,42 @@ from rich.text import Text
 
 from convcli.apply.filtering import FilteredImage
 from convcli.arrays import Array
-from convcli.cli.streams import is_terminal
+from convcli.cli.messages import Messages
+from convcli.cli.output import print_lines
+from convcli.cli.streams import has_colours, is_terminal
 from convcli.convolution.formulas import SYMBOLS
 from convcli.drawing.thumbnails import Thumbnail, photograph, pillow_picture, signed, size_in_box
 from convcli.grad.report import GradientReport
 from convcli.text import in_one_line
 
 
-def filter_thumbnails(filtered: FilteredImage) -> list[Thumbnail]:
-    """Return V, every K, and Z as it was saved."""
-    return [
-        photograph("V", filtered.image.pixels),
-        *(signed(f"K {in_one_line(one.name)}", one.convolution.weights) for one in filtered.plan.request.requests),
-        photograph("Z", filtered.maps.values),
-    ]
+def show_filtered(messages: Messages, filtered: FilteredImage) -> None:
+    """Show V, every K, and Z as it was saved."""
+    requests = filtered.plan.request.requests
+    kernels = [signed(f"K {in_one_line(one.name)}", one.convolution.weights) for one in requests]
+    _show(messages, [photograph("V", filtered.image.pixels), *kernels, photograph("Z", filtered.maps.values)])
 
 
-def gradient_thumbnails(report: GradientReport) -> list[Thumbnail]:
-    """V, K and G, and the gradients that have rows and columns."""
-    K = report.prepared.convolution.weights
-    given = [photograph("V", report.V), signed("K", K), signed("G", report.G)]
-    return given + [
-        signed(SYMBOLS[name], tensor) for name, tensor in report.tensors.items() if min((0, 0, *tensor.shape)[-2:]) > 1
-    ]
+def show_gradients(messages: Messages, report: GradientReport) -> None:
+    """Show V, K, G, and the gradients that have rows and columns."""
+    operands = [photograph("V", report.V), signed("K", report.prepared.convolution.weights), signed("G", report.G)]
+    planes = {name: tensor for name, tensor in report.tensors.items() if min((0, 0, *tensor.shape)[-2:]) > 1}
+    _show(messages, operands + [signed(SYMBOLS[name], tensor) for name, tensor in planes.items()])
+
+
+def _show(messages: Messages, thumbnails: Sequence[Thumbnail]) -> None:
+    reason = obstacle()
+    if reason:
+        messages.note(f"no preview: {reason}")
+    else:
+        print_lines([preview_text(thumbnails)])
 
 
 def obstacle() -> str | None:
-    """Why no picture can be shown on stdout; None if it can."""
+    """Return why no picture can be shown on stdout; None if it can."""
     if not is_terminal():
         return "stdout is not a terminal"
-    if os.environ.get("NO_COLOR"):
+    if not has_colours():
         return "NO_COLOR is set"
     return None if Console().color_system else "the terminal has no colours"
 

@@ -1,4 +1,4 @@
-"""What text for people is made with: a console, numbers, and colour by sign."""
+"""What text for people is made with: a console, numbers, and colours for signs."""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,20 +8,29 @@ from typing import SupportsIndex
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from convcli.cli.streams import has_colours
+
 WIDTH_OF_FILES = 120
 UNBOUNDED_WIDTH = 1 << 20
 
 
 def console_for(width: int, *, plain: bool) -> Console:
-    """Stdout's colour and width if it is a terminal; else, and where text is to be plain, none and this width."""
-    console = Console(file=io.StringIO(), force_terminal=False) if plain else Console()
+    """Return a console with the colours and width of stdout if it is a terminal; else without, and of this width.
+
+    plain: whether the text goes to a file, whatever stdout is.
+    """
+    if plain:
+        console = Console(file=io.StringIO(), force_terminal=False)
+    else:
+        # With NO_COLOR alone, rich still writes escapes for bold and dim.
+        console = Console(color_system="auto" if has_colours() else None)
     if not console.is_terminal:
         console.width = width
     return console
 
 
 def captured(console: Console, parts: Iterable[RenderableType], *, wrap: bool = False) -> str:
-    """What the console prints of these; lines are not broken, unless they are to ``wrap``."""
+    """Return what the console prints; it breaks long lines only where ``wrap`` says so."""
     with console.capture() as output:
         for part in parts:
             console.print(part, soft_wrap=not wrap)
@@ -29,35 +38,38 @@ def captured(console: Console, parts: Iterable[RenderableType], *, wrap: bool = 
 
 
 def printed_lines(console: Console, lines: Iterable[Text]) -> Iterator[str]:
-    """Each line as the console prints it."""
+    """Yield each line as the console prints it."""
     for line in lines:
-        # Where there are no colours, what rich would print is the text, a hundred times as soon.
+        # Without colours rich would print the plain text, a hundred times more slowly.
         yield captured(console, [line]) if console.color_system else f"{line.plain}\n"
 
 
 def aligned(cells: list[str], *, right: bool = False) -> list[str]:
-    """The cells of a column, as wide as the widest."""
+    """Return the cells of a column, all as wide as the widest."""
     width = max(map(len, cells))
     return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
 
 
-def place_in_words(at: Sequence[SupportsIndex]) -> str:
-    """The indices of a number as they stand behind its tensor's letter; nothing for a tensor of one number."""
+def place_text(at: Sequence[SupportsIndex]) -> str:
+    """Return the indices of a number as they follow its tensor's letter; nothing for a tensor of one number."""
     return f"[{','.join(map(str, at))}]" if at else ""
 
 
 def short_number(value: float) -> str:
-    """Six digits."""
+    """Return a number in six digits."""
     return f"{value:.6g}"
 
 
-# Eight bits, which every terminal with colours reduces well: as legible on black as on white.
+# From the palette of 256 colours, which terminals with fewer colours reduce well; legible on black and on white.
 _BLUES = ("color(60)", "color(61)", "color(68)", "bold color(33)")
 _REDS = ("color(95)", "color(131)", "color(167)", "bold color(196)")
 
 
 def sign_style(value: float, scale: float) -> str:
-    """Blue below zero, red above, stronger towards the largest magnitude; zero is dim, NaN is reversed."""
+    """Return blue for negative numbers and red for positive ones, stronger towards the largest magnitude.
+
+    Zero is dim, and NaN is reversed.
+    """
     if isnan(value):
         return "reverse"
     if value == 0:

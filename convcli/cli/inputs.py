@@ -1,4 +1,4 @@
-"""Kernels, images and tensors from the words of a command line, where ``-`` is stdin."""
+"""A command's inputs: kernels, images and tensors from text that the user typed, where ``-`` is stdin."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,8 +10,9 @@ import typer
 
 from convcli.apply.appearance import Appearance, network_input, prepare_header, prepare_image
 from convcli.arrays import Array
-from convcli.cli.lost_pages import explain_lost_pages
-from convcli.cli.options import Engine, Talk, Words
+from convcli.cli.messages import Messages
+from convcli.cli.options import DEFAULT_EXECUTION, ConvolutionOptions, ExecutionOptions
+from convcli.cli.stopping import explain_lost_pages
 from convcli.cli.streams import STREAM, read_stdin
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.convolution.request import Request
@@ -31,9 +32,14 @@ from convcli.text import integer
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
 
+# With less memory, tiles are a few pixels large, and take hours.
+LEAST_MEMORY = 64 << 10
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+BIAS_FORMS = "expected a number, a list 1,2,3, JSON or a .npy file"
+
 
 def begin_reading(max_pixels: int) -> "Inputs":
-    """Return what reads a command's inputs; from now on a mapped file that becomes shorter is explained."""
+    """Return the reader of a command's inputs; from now on a mapped file that becomes shorter is explained."""
     require_pixel_limit(max_pixels)
     explain_lost_pages()
     return Inputs(max_pixels)
@@ -41,31 +47,32 @@ def begin_reading(max_pixels: int) -> "Inputs":
 
 @dataclass(frozen=True)
 class Inputs:
-    """Reads a command's inputs, of which pictures may have so many pixels.
+    """The reader of a command's inputs.
 
-    read_stdin: reads stdin once, however often it is asked for: headers first, then the image.
+    max_pixels: the most that a picture may have.
+    read_stdin: reads stdin once, however often it is called: for an image's header first, then for the image.
     """
 
     max_pixels: int
     read_stdin: Callable[[], bytes] = field(default_factory=lambda: cache(read_stdin))
 
-    def image_sources(self, words: Sequence[str], list_: str | None, *, null: bool) -> list[Source]:
-        """The images that words stand for, and those that a list in a file or stdin names."""
-        if not words and list_ is None:
+    def image_sources(self, names: Sequence[str], files_from: str | None, *, null: bool) -> list[Source]:
+        """Return the sources of the images that are named here, and in a list that a file or stdin holds."""
+        if not names and files_from is None:
             raise OptionError("expected images: files, folders or patterns, or `files_from`")
-        if null and list_ is None:
+        if null and files_from is None:
             raise OptionError("`null` says how names end in a list: expected `files_from` too")
-        found = sources_of(words, self.read_stdin)
-        if list_ is not None:
-            found += sources_in_list(self.read_stdin() if list_ == STREAM else read_file(list_), null=null)
+        found = sources_of(names, self.read_stdin)
+        if files_from is not None:
+            found += sources_in_list(self.read_stdin() if files_from == STREAM else read_file(files_from), null=null)
         return [self._limited(source) for source in found]
 
-    def image_source(self, word: str) -> Source:
-        """The one image that a word stands for."""
-        return self._limited(source_of(word, self.read_stdin))
+    def image_source(self, name: str) -> Source:
+        """Return the source of one image."""
+        return self._limited(source_of(name, self.read_stdin))
 
     def read_shape(self, image: str | None, input_shape: str | None, *, gray: bool) -> Header:
-        """V's shape and type: from an image's header, or the shape that was given instead, of float32."""
+        """Return V's shape and type, from an image's header or from a shape, whose type is float32."""
         if image is not None and input_shape is None:
             header = read_header(self.image_source(image))
             return prepare_header(header, Appearance(gray=gray))
@@ -74,34 +81,38 @@ class Inputs:
         raise OptionError("expected an image or `input_shape`, one of them")
 
     def read_tensor(self, text: str) -> Array:
-        """A tensor from a file, JSON, or stdin."""
+        """Return a tensor from a file, inline JSON, or stdin."""
         return read_tensor(self._limited(tensor_source_of(text, self.read_stdin)))
 
     def read_upstream(
-        self, words: str, convolution: Prepared, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
+        self, text: str, convolution: Prepared, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
     ) -> Upstream:
-        """G from a rule, a file, JSON or stdin; a target is read as V was."""
+        """Return G from a rule, a file, inline JSON or stdin; a target is prepared as V was."""
 
         def read_target(text: str) -> Array:
             return network_input(prepare_image(Image(self.read_tensor(text)), appearance), appearance)
 
-        return upstream_gradient(words, convolution, V, Readers(self.read_tensor, read_target), execution)
+        return upstream_gradient(text, convolution, V, Readers(self.read_tensor, read_target), execution)
 
-    def read_request(self, source: str, words: Words, engine: Engine) -> Request:
-        """A convolution from a kernel's source and the options' words."""
+    def read_request(
+        self, source: str, options: ConvolutionOptions, execution: ExecutionOptions = DEFAULT_EXECUTION
+    ) -> Request:
+        """Return a convolution with a kernel from its source."""
         kernel = read_kernel(source)
-        if words.bias is not None:
-            kernel = kernel._replace(bias=self._bias(words.bias))
+        if options.bias is not None:
+            kernel = kernel._replace(bias=self._bias(options.bias))
         parsed = parse_options(
-            stride=words.stride,
-            padding=words.padding,
-            dilation=words.dilation,
-            groups=kernel.groups if words.groups is None else words.groups,
-            edge=words.edge,
-            flip=words.flip,
+            stride=options.stride,
+            padding=options.padding,
+            dilation=options.dilation,
+            groups=kernel.groups if options.groups is None else options.groups,
+            edge=options.edge,
+            flip=options.flip,
         )
-        execution = Execution(engine.algorithm, engine.threads, _bytes(engine.memory))
-        return Request(kernel.name, Convolution(kernel.weights, kernel.bias, parsed), execution)
+        convolution = Convolution(kernel.weights, kernel.bias, parsed)
+        return Request(
+            kernel.name, convolution, Execution(execution.algorithm, execution.threads, _bytes(execution.memory))
+        )
 
     def _bias(self, text: str) -> Array:
         if text == STREAM:
@@ -116,35 +127,29 @@ class Inputs:
 
 
 def read_kernel(source: str) -> Kernel:
-    """A kernel from a preset's name, a file, JSON, or stdin."""
+    """Return a kernel from a preset's name, a file, inline JSON, or stdin."""
     return loading.read_kernel(stdin_source(read_stdin)) if source == STREAM else loading.load_kernel(source)
 
 
-def read_input(source: Source, appearance: Appearance, talk: Talk) -> Array:
-    """V ``(C_in, H, W)``: an image as a network sees it, without alpha; what was lost or converted is said."""
+def read_input(source: Source, appearance: Appearance, messages: Messages) -> Array:
+    """Return V ``(C_in, H, W)``: an image as a network sees it, without alpha. Report what was lost or converted."""
     image = read_image(source)
     for warning in image.warnings:
-        talk.warn(f"{source.name}: {warning}")
+        messages.warn(f"{source.name}: {warning}")
     for note in image.notes:
-        talk.note(f"{source.name}: {note}")
+        messages.note(f"{source.name}: {note}")
     if image.alpha is not None:
-        talk.note(f"{source.name}: alpha is left out of the gradients")
+        messages.note(f"{source.name}: alpha is ignored")
     return network_input(prepare_image(image, appearance), appearance)
 
 
-def cluster_of(context: typer.Context, words: str | None) -> "Cluster | None":
-    """The cluster that the words of ``--cluster`` stand for, until the command ends; None without any."""
-    if words is None:
+def open_cluster(context: typer.Context, address: str | None) -> "Cluster | None":
+    """Return the cluster at an address, which is closed when the command ends; None without an address."""
+    if address is None:
         return None
-    from convcli.engine.cluster import open_cluster
+    from convcli.engine import cluster
 
-    return context.with_resource(open_cluster(words))
-
-
-# With less, tiles are a few pixels, and take hours.
-LEAST_MEMORY = 64 << 10
-BIAS_FORMS = "expected a number, a list 1,2,3, JSON or a .npy file"
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    return context.with_resource(cluster.open_cluster(address))
 
 
 def _bytes(text: str) -> int:

@@ -1,0 +1,64 @@
+"""Messages on stderr: errors, warnings and notes, one line each.
+
+The library names parameters, in backquotes: "`max_pixels` 72 reads it", "add a `kernel`". Here they become flags, as
+Typer makes them: "--max-pixels 72 reads it", "add a --kernel". Tests assert that every parameter that the library
+names is an option of a command.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from convcli.cli.streams import discard
+from convcli.errors import ConvcliError
+from convcli.text import in_one_line
+
+_PARAMETER = re.compile(r"`([a-z]+(?:_[a-z]+)*)`")
+
+
+def say(kind: str, message: str) -> None:
+    """Write one line to stderr, with flags for the parameters that the message names, or nothing if it is closed."""
+    # print would write to stdout instead of a stderr that is None.
+    if sys.stderr is None:
+        return
+    try:
+        print(f"convcli: {kind}: {in_one_line(with_flags(message))}", file=sys.stderr)
+    except OSError:
+        discard(sys.stderr)
+
+
+def with_flags(message: str) -> str:
+    """Return the message with a flag in place of each parameter."""
+    return _PARAMETER.sub(lambda found: f"--{found[1].replace('_', '-')}", message)
+
+
+def message_of(error: ConvcliError) -> str:
+    """Return the error's message after the option that it is about, which is in backquotes too."""
+    return f"`{error.option}`: {error.message}" if error.option else error.message
+
+
+@dataclass(frozen=True)
+class Messages:
+    """A command's messages besides errors, as far as its user wants them."""
+
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no warnings or notes.")] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print what was converted and which values were used.")
+    ] = False
+
+    def warn(self, message: str) -> None:
+        """Report that something was lost."""
+        self.tell("warning", message)
+
+    def note(self, message: str) -> None:
+        """Report something that only ``--verbose`` asks for."""
+        if self.verbose:
+            self.tell("note", message)
+
+    def tell(self, kind: str, message: str) -> None:
+        """Report a result that the command's output does not hold."""
+        if not self.quiet:
+            say(kind, message)

@@ -1,0 +1,47 @@
+"""What ``convcli apply`` prints about each image."""
+
+from convcli.apply.dry_run import OutputForecast
+from convcli.apply.outcomes import Outcome, OutputRecord
+from convcli.cli.messages import Messages, message_of
+from convcli.errors import ConvcliError
+from convcli.files.memory import format_size
+from convcli.files.source import Source
+from convcli.text import in_one_line
+
+
+def tell_outcome(outcome: Outcome, messages: Messages) -> None:
+    """Report what was lost or converted on the way from one image to its outputs."""
+    _tell(outcome.source.name, outcome.warnings, outcome.notes, messages)
+    for record in outcome.outputs:
+        messages.note(f"{record.output}: {_record_text(record)}")
+        _tell(record.output, record.warnings, record.notes, messages)
+    if outcome.skipped:
+        messages.note(f"{outcome.source.name}: skipped: outputs already exist")
+
+
+def failure_text(source: Source, error: ConvcliError) -> str:
+    """Return what was wrong with an image; errors about files name the image already."""
+    message = message_of(error)
+    return message if isinstance(error, OSError) else f"{source.name}: {message}"
+
+
+def forecast_line(output: OutputForecast) -> str:
+    """Return a line about an output that a batch would write."""
+    what, size = _shape_text(output.shape, output.dtype), format_size(output.bytes)
+    line = f"{output.input} -> {output.output}: {what}, {size}{', skipped' * output.skipped}"
+    return f"{in_one_line(line)}\n"
+
+
+def _tell(name: str, warnings: tuple[str, ...], notes: tuple[str, ...], messages: Messages) -> None:
+    for warning in warnings:
+        messages.warn(f"{name}: {warning}")
+    for note in notes:
+        messages.note(f"{name}: {note}")
+
+
+def _record_text(record: OutputRecord) -> str:
+    return f"{_shape_text(record.shape, record.dtype)}, pads {record.pads}, by {record.algorithm}"
+
+
+def _shape_text(shape: tuple[int, ...], dtype: str) -> str:
+    return f"{'x'.join(map(str, shape))} {dtype}"
