@@ -25,7 +25,7 @@ from support.geometries import BY_NAME, TILED, WORKSPACES, Case, geometry_of, in
 from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, preset
-from convcli.engine import Limits, Refusal, Workload, choose_convolution, partition
+from convcli.engine import Limits, Refusal, Traits, Workload, choose_convolution, partition
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
@@ -442,7 +442,7 @@ class TestMemory:
     @pytest.mark.parametrize(("stride", "refusing"), [(1, {"winograd", "unshared"}), (512, {"winograd", "unshared"})])
     def test_planned_workspace(self, stride, refusing):
         geometry = geometry_of((4096, 4096), (127, 127), stride=stride, padding="same")
-        choice = choose_convolution(Workload(geometry, np.dtype(np.float64), 16 * MEGABYTES, rank=127))
+        choice = choose_convolution(Workload(geometry, np.dtype(np.float64), 16 * MEGABYTES, Traits(127)))
         answers = {**choice.others, choice.algorithm: choice.estimate}
         assert {name for name, answer in answers.items() if isinstance(answer, Refusal)} == refusing
         assert all(answers[name].workspace <= 16 * MEGABYTES for name in answers.keys() - refusing)

@@ -8,9 +8,8 @@ import pytest
 from support.algorithms import BANKS, IN_WORKSPACES, INPUT_GRADIENTS, PLANES, shared
 from support.geometries import geometry_of
 
-from convcli import conv2d, preset
-from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS, Estimate, Refusal, Workload, calibration
-from convcli.engine.algorithms.factors import rank_of
+from convcli import conv2d
+from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS, Estimate, Refusal, Traits, Workload, calibration
 from convcli.engine.plan import choose_convolution, choose_kernel_gradient
 
 MEGABYTES = 1 << 20
@@ -89,7 +88,7 @@ def test_each_algorithm_takes_so_many_cases():
 
 def workload(row):
     geometry = geometry_of(row.V, row.K, **{"padding": "same", **(row.options or {})})
-    return Workload(geometry, np.dtype(np.float32), 16 * MEGABYTES, row.rank)
+    return Workload(geometry, np.dtype(np.float32), 16 * MEGABYTES, Traits(row.rank))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -133,15 +132,3 @@ def test_the_rates_say_where_they_were_measured():
     assert "NumPy" in calibration.MACHINE
     rates = (calibration.PRODUCT, calibration.BYTE, calibration.CALL, calibration.TRANSFORM)
     assert all(0 < rate < 1e-3 for rate in rates)
-
-
-@pytest.mark.parametrize("stored", ["float64", "float32"])
-def test_the_rank_that_rounding_hides(stored):
-    """A Laplacian of Gaussian is of rank 2; rounded to float32 it is so as far as float32 can tell."""
-    weights = preset("log:3").weights.astype(stored)[None, None, None]
-    assert rank_of(weights, np.dtype(np.float32)) == (2, False)
-
-
-def test_rounded_weights_are_taken_as_they_are_in_double_precision():
-    weights = preset("log:3").weights.astype(np.float32)[None, None, None]
-    assert rank_of(weights, np.dtype(np.float64))[0] > 2

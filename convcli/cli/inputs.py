@@ -109,7 +109,7 @@ class Inputs:
             edge=options.edge,
             flip=options.flip,
         )
-        convolution = Convolution(kernel.weights, kernel.bias, parsed)
+        convolution = Convolution.of_kernel(kernel, parsed)
         return Request(
             kernel.name, convolution, Execution(execution.algorithm, execution.threads, _bytes(execution.memory))
         )

@@ -22,7 +22,8 @@ import numpy as np
 
 from convcli import engine
 from convcli.arrays import Array, FloatArray
-from convcli.engine import Choice, Execution, Plan
+from convcli.convolution.operands import REVERSED
+from convcli.engine import Choice, Execution, KernelBlocks, Plan
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import EdgeFill, pad_adjoint
 
@@ -57,13 +58,17 @@ class InputPlan(Protocol):
         """Add the gradient to ``dV``, which holds zeros."""
 
 
-def plan_input_gradient(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> InputPlan:
-    """Plan dV for weights K with the engine's axes."""
+def plan_input_gradient(
+    kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution
+) -> InputPlan:
+    """Plan dV for a kernel with the engine's axes."""
     if not geometry.shares_weights:
-        return AdjointPlan(K, engine.plan_input_gradient(geometry, dtype, execution))
+        return AdjointPlan(kernel.K, engine.plan_input_gradient(geometry, dtype, execution))
     y, x = geometry.rows, geometry.columns
-    image = _plan_region(K, geometry, _inside(y), _inside(x), dtype, execution)
-    strips = (_plan_region(K, geometry, rows, columns, dtype, execution) for rows, columns in _pad_strips(geometry))
+    image = _plan_region(kernel, geometry, _inside(y), _inside(x), dtype, execution)
+    strips = (
+        _plan_region(kernel, geometry, rows, columns, dtype, execution) for rows, columns in _pad_strips(geometry)
+    )
     return ConvolutionPlan(geometry, image, tuple(strips))
 
 
@@ -89,9 +94,9 @@ class AdjointPlan(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One of the convolutions of G that make up dV': its weights, its plan, and where its outputs lie in a region."""
+    """One of the convolutions of G that make up dV': its kernel, its plan, and where its outputs lie in a region."""
 
-    weights: Array
+    kernel: KernelBlocks
     plan: Plan
     place: tuple[slice, slice]
 
@@ -106,7 +111,7 @@ class Region(NamedTuple):
     def run(self, G: Array, out: FloatArray) -> None:
         """Fill ``out``, which holds zeros, with dV' over this region."""
         for phase in self.phases:
-            engine.convolve(G, phase.weights, phase.plan, out[..., *phase.place])
+            engine.convolve(G, phase.kernel, phase.plan, out[..., *phase.place])
 
 
 class ConvolutionPlan(NamedTuple):
@@ -153,14 +158,18 @@ def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
 
 
 def _plan_region(
-    K: Array, geometry: Geometry, rows: range, columns: range, dtype: np.dtype[Any], execution: Execution
+    kernel: KernelBlocks, geometry: Geometry, rows: range, columns: range, dtype: np.dtype[Any], execution: Execution
 ) -> Region:
-    transposed = K.swapaxes(1, 2)
-    return Region(rows, columns, tuple(_plan_phases(transposed, geometry, rows, columns, dtype, execution)))
+    return Region(rows, columns, tuple(_plan_phases(kernel.transposed(), geometry, rows, columns, dtype, execution)))
 
 
 def _plan_phases(
-    transposed: Array, geometry: Geometry, rows: range, columns: range, dtype: np.dtype[Any], execution: Execution
+    transposed: KernelBlocks,
+    geometry: Geometry,
+    rows: range,
+    columns: range,
+    dtype: np.dtype[Any],
+    execution: Execution,
 ) -> Iterator[Phase]:
     for y in _phases(geometry.rows, rows):
         for x in _phases(geometry.columns, columns):
@@ -173,8 +182,8 @@ def _plan_phases(
                 columns=x.axis,
                 edge=EdgeFill("constant"),
             )
-            weights = transposed[..., y.taps, x.taps][..., ::-1, ::-1]
-            yield Phase(weights, engine.plan_output(weights, phase, dtype, execution), (y.place, x.place))
+            kernel = transposed.at(y.taps, x.taps).at(REVERSED, REVERSED)
+            yield Phase(kernel, engine.plan_output(kernel, phase, dtype, execution), (y.place, x.place))
 
 
 class _AxisPhase(NamedTuple):

@@ -153,7 +153,7 @@ def _choice_to_json(choice: Choice, passes: int) -> dict[str, Any]:
         "passes": passes,
         "tile": {"images": extent.images, "rows": extent.rows, "columns": extent.columns},
         "tiles": extent.count(choice.work.geometry),
-        "rank": choice.work.rank,
+        "rank": None if choice.work.traits.assumed else choice.work.traits.rank,
         **_answer_to_json(choice.estimate),
         "others": {name: _answer_to_json(answer) for name, answer in choice.others.items()},
     }

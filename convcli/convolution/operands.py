@@ -6,13 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, real_array
+from convcli.engine import Factorisation, KernelBlocks
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
 
+REVERSED = slice(None, None, -1)
 
-def kernel_blocks(K: Array, geometry: Geometry, *, flip: bool) -> Array:
-    """Return K with the engine's axes, rotated by 180 degrees for true convolution."""
-    return np.ascontiguousarray(flipped(K, flip=flip)).reshape(geometry.kernel_blocks)
+
+def kernel_blocks(factorisation: Factorisation, geometry: Geometry, *, flip: bool) -> KernelBlocks:
+    """Return a kernel with the engine's axes, rotated by 180 degrees for true convolution."""
+    K = np.ascontiguousarray(flipped(factorisation.weights, flip=flip)).reshape(geometry.kernel_blocks)
+    return KernelBlocks(K, factorisation, ((REVERSED, REVERSED),) if flip else ())
 
 
 def flipped(K: Array, *, flip: bool) -> Array:

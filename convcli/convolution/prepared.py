@@ -19,7 +19,7 @@ from convcli import engine
 from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, real_array
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
-from convcli.engine import AUTOMATIC, Execution, Plan, Store
+from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Geometry
@@ -31,6 +31,7 @@ from convcli.text import choice
 WRT = ("kernel", "input", "bias")
 # Sums of weights below this share of their magnitudes are 0: typed weights, and float32, round that much.
 ROUNDING = 1e-6
+UNKNOWN = Factorisation(np.empty((0, 0)))
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,18 @@ class Convolution:
 
     weights: ``(kh, kw)``, ``(C_out, C_in/groups, kh, kw)`` or ``(C_out, tr, tc, C_in/groups, kh, kw)``.
     bias: a number, one per output channel, one per output unit, or None.
+    factorisation: where the factors of these weights are found, once for every input; by default they are not known.
     """
 
     weights: Array
     bias: Array | None
     options: Options
+    factorisation: Factorisation = UNKNOWN
+
+    def __post_init__(self) -> None:
+        """Drop the factorisation of other weights."""
+        if self.factorisation.weights is not self.weights:
+            object.__setattr__(self, "factorisation", Factorisation(self.weights))
 
     @classmethod
     def of(
@@ -62,9 +70,17 @@ class Convolution:
 
         Raises GeometryError for an invalid option, OptionError for a bias or groups that a Kernel has already.
         """
+        factors = K.factors if isinstance(K, Kernel) else ()
         weights, bias, groups = _parameters(K, bias, groups) if isinstance(K, Kernel) else (K, bias, groups)
         options = parse_options(stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip)
-        return cls(real_array("kernel K", weights), None if bias is None else real_array("bias b", bias), options)
+        weights = real_array("kernel K", weights)
+        bias = None if bias is None else real_array("bias b", bias)
+        return cls(weights, bias, options, Factorisation(weights, factors))
+
+    @classmethod
+    def of_kernel(cls, kernel: Kernel, options: Options) -> "Convolution":
+        """Return the convolution with a kernel's weights, bias and factors, under parsed options."""
+        return cls(kernel.weights, kernel.bias, options, Factorisation(kernel.weights, kernel.factors))
 
     @property
     def gain(self) -> float:
@@ -107,7 +123,7 @@ def _prepared(
         input_shape=input_shape,
         geometry=geometry,
         dtype=dtype,
-        weights=kernel_blocks(K, geometry, flip=convolution.options.flip),
+        kernel=kernel_blocks(convolution.factorisation, geometry, flip=convolution.options.flip),
         bias=None if bias is None else bias_blocks(bias, K, geometry, dtype),
     )
 
@@ -134,14 +150,14 @@ class Prepared:
     """A convolution of one input shape: everything is checked, nothing is computed.
 
     input_shape: V's.  dtype: the float type to compute in.
-    weights: K with the engine's axes, flipped if asked for.  bias: broadcasts against the engine's Z; or None.
+    kernel: K with the engine's axes, flipped if asked for.  bias: broadcasts against the engine's Z; or None.
     """
 
     convolution: Convolution
     input_shape: tuple[int, ...]
     geometry: Geometry
     dtype: np.dtype[Any]
-    weights: Array
+    kernel: KernelBlocks
     bias: FloatArray | None
 
     def with_parameters(self, weights: Array, bias: Array | None) -> "Prepared":
@@ -161,7 +177,7 @@ class Prepared:
 
     def plan(self, execution: Execution = AUTOMATIC) -> Plan:
         """Plan Z. Raises OptionError if the requested algorithm refuses."""
-        return engine.plan_output(self.weights, self.geometry, self.dtype, execution)
+        return engine.plan_output(self.kernel, self.geometry, self.dtype, execution)
 
     def plan_any_kernel(self, execution: Execution = AUTOMATIC) -> Plan:
         """Plan Z for every kernel of this shape. Raises OptionError if the requested algorithm refuses."""
@@ -179,7 +195,7 @@ class Prepared:
         Z = empty(self.geometry.output_blocks, stored or self.dtype)
         blocks = V.reshape(self.geometry.input_blocks)
         if Z.dtype == self.dtype:
-            engine.convolve(blocks, self.weights, plan, Z, self.bias)
+            engine.convolve(blocks, self.kernel, plan, Z, self.bias)
         else:
             self.store(V, plan, lambda part, tile: fill_rounded(tile, ends_of(tile), Z[part]))
         return Z.reshape(self.geometry.output_shape)
@@ -191,7 +207,7 @@ class Prepared:
         place: slices of Z as ``Geometry.output_blocks`` has it. Tiles come in any order, from several threads at once,
         and the taker may overwrite them.
         """
-        engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.weights, plan, store, self.bias)
+        engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
 
     def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
         """Plan the gradients that ``wrt`` names. Raises OptionError for other names, or if an algorithm refuses."""
@@ -200,7 +216,7 @@ class Prepared:
         if "kernel" in names:
             kernel = engine.plan_kernel_gradient(self.geometry, self.dtype, execution)
         if "input" in names:
-            input_ = plan_input_gradient(self.weights, self.geometry, self.dtype, execution)
+            input_ = plan_input_gradient(self.kernel, self.geometry, self.dtype, execution)
         return GradientPlan(names, kernel, input_)
 
     @np.errstate(over="ignore", invalid="ignore")

@@ -4,6 +4,7 @@ from convcli.engine.algorithms import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.calibration import MACHINE
 from convcli.engine.execution import AUTO, AUTOMATIC, MEMORY, Execution
 from convcli.engine.executor import Store, convolve, convolve_and_store, input_gradient, kernel_gradient
+from convcli.engine.factors import Factorisation, KernelBlocks, Traits
 from convcli.engine.interface import Estimate, Refusal, Workload
 from convcli.engine.limits import Limits
 from convcli.engine.plan import (
@@ -27,10 +28,13 @@ __all__ = [
     "Choice",
     "Estimate",
     "Execution",
+    "Factorisation",
+    "KernelBlocks",
     "Limits",
     "Plan",
     "Refusal",
     "Store",
+    "Traits",
     "Workload",
     "choose_convolution",
     "choose_kernel_gradient",

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.engine.algorithms import CONVOLUTIONS
 from convcli.engine.execution import Execution
+from convcli.engine.factors import KernelBlocks
 from convcli.engine.plan import Choice, Pass, Plan
 from convcli.engine.scratch import Scratch
-from convcli.engine.slabs import Slab, bands, weights_of
+from convcli.engine.slabs import Slab, TileWeights, bands, weights_of
 from convcli.engine.tasks import InputGradientTask, KernelGradientTask, OutputTask, Task, compute
 from convcli.engine.threads import BLAS, InOrder, each
 from convcli.engine.tiles import Tile
@@ -25,23 +27,25 @@ if TYPE_CHECKING:
 Store = Callable[[tuple[slice, ...], FloatArray], None]
 
 
-def convolve(V: Array, K: Array, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> None:
-    """Fill ``out`` (a Z) with the correlation of V and K, plus the bias, which broadcasts against it."""
+def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> None:
+    """Fill ``out`` (a Z) with the correlation of V and the kernel, plus the bias, which broadcasts against it."""
     for number, each_pass in enumerate(plan.passes):
         # What earlier passes left there is added like a bias.
         shift = bias if number == 0 else out
-        _convolve(V, K, each_pass, _Output(out, shift), plan.execution)
+        _convolve(V, kernel, each_pass, _Output(out, shift), plan.execution)
 
 
-def convolve_and_store(V: Array, K: Array, plan: Plan, store: Store, bias: FloatArray | None = None) -> None:
+def convolve_and_store(
+    V: Array, kernel: KernelBlocks, plan: Plan, store: Store, bias: FloatArray | None = None
+) -> None:
     """Compute Z, and pass each finished tile to ``store`` once, while it is in cache."""
     work = plan.first.work
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
-        _convolve(V, K, plan.passes[0], _Stored(shape, work.dtype, store, bias), plan.execution)
+        _convolve(V, kernel, plan.passes[0], _Stored(shape, work.dtype, store, bias), plan.execution)
         return
     Z = np.empty(shape, work.dtype)
-    convolve(V, K, plan, Z, bias)
+    convolve(V, kernel, plan, Z, bias)
     store((slice(None),) * Z.ndim, Z)
 
 
@@ -87,11 +91,9 @@ class _Stored:
     take = finish
 
 
-def _convolve(V: Array, K: Array, each_pass: Pass, output: _Output | _Stored, execution: Execution) -> None:
-    part, choice = each_pass.part, each_pass.choice
-    # BLAS rounds in another order where numbers lie apart, as they do in a rotated kernel.
-    weights = np.ascontiguousarray(K[..., part.rows, part.columns])
-    task = OutputTask(choice, Slab.whole(V), weights_of(weights, choice.work.geometry))
+def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output | _Stored, execution: Execution) -> None:
+    choice = each_pass.choice
+    task = OutputTask(choice, Slab.whole(V), _weights(kernel, each_pass))
     if execution.cluster:
         for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
             output.take(tile.place, made)
@@ -109,6 +111,16 @@ def _convolve(V: Array, K: Array, each_pass: Pass, output: _Output | _Stored, ex
         each(choice.tiles, fill_in_place, threads=execution.threads_for(choice.estimate))
 
 
+def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
+    part, choice = each_pass.part, each_pass.choice
+    # BLAS rounds in another order where numbers lie apart, as they do in a rotated kernel.
+    K = np.ascontiguousarray(kernel.K[..., part.rows, part.columns])
+    if not CONVOLUTIONS[choice.algorithm].factored:
+        return weights_of(K, part.geometry)
+    factors = kernel.at(part.rows, part.columns).factors_of(choice.work.traits, choice.work.dtype)
+    return weights_of(K, part.geometry, factors)
+
+
 def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
     """Add dK to ``out``: the sum over images and pixels of G times V as each tap sees it.
 
@@ -124,7 +136,7 @@ def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execut
     dK = weights_of(out, choice.work.geometry)
 
     def add(tile: Tile, gradient: FloatArray) -> None:
-        to = dK.at(tile)
+        to = dK.at(tile).K
         np.add(to, gradient, out=to)
 
     _in_order(KernelGradientTask(choice, Slab.whole(V), Slab.whole(G)), add, execution)

@@ -15,6 +15,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.costs import CACHE
+from convcli.engine.factors import Factors, Traits
 from convcli.engine.limits import LIMITS, Limits
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
@@ -24,17 +25,14 @@ from convcli.geometry.axes import Geometry
 class Workload(NamedTuple):
     """One convolution, or one kernel's gradient: all that the planner sees of it.
 
-    dtype: the float type that is computed in.  rank: of how many outer products of a column and a row the kernel
-    is the sum, where every group maps one channel to one; 0 where that is not so, or was not looked at.
-    exact_factors: whether those columns and rows hold the kernel's numbers without rounding.
-    memory: bytes of workspace that a thread may take.  limits: the sizes from which something pays.
+    dtype: the float type that is computed in.  memory: bytes of workspace that a thread may take.
+    traits: what is known of the kernel's numbers.  limits: the sizes from which something pays.
     """
 
     geometry: Geometry
     dtype: np.dtype[Any]
     memory: int
-    rank: int = 0
-    exact_factors: bool = False
+    traits: Traits = Traits()
     limits: Limits = LIMITS
 
     @property
@@ -87,7 +85,15 @@ Fill = Callable[[FloatArray, FloatArray, Scratch], None]
 # Returns a tile's part of dK from a padded input tile and an upstream tile.
 TileGradient = Callable[[FloatArray, FloatArray, Scratch], FloatArray]
 
-FillRunner = Callable[[Array, Workload, Estimate], Fill]
+
+class Weights(NamedTuple):
+    """The weights that a runner prepares. factors: for an algorithm that computes with them; else None."""
+
+    K: Array
+    factors: Factors | None = None
+
+
+FillRunner = Callable[[Weights, Workload, Estimate], Fill]
 KernelGradientRunner = Callable[[Workload, Estimate], TileGradient]
 Runner = TypeVar("Runner")
 
@@ -98,12 +104,14 @@ class Algorithm(Generic[Runner]):
 
     shares_weights: whether it is for weights that all outputs share, or for weights that they do not.
     last_resort: whether it fits any geometry, and may exceed the memory limit where its smallest tile does.
+    factored: whether it computes with the kernel's factors.
     """
 
     estimate: Callable[[Workload], Estimate | Refusal]
     runner: Runner
     shares_weights: bool = True
     last_resort: bool = False
+    factored: bool = False
 
     def answer(self, work: Workload) -> Estimate | Refusal:
         """Return what the algorithm would do with a workload, or why it refuses."""

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
-from convcli.engine.algorithms.factors import rank_of
 from convcli.engine.execution import AUTO, Execution
+from convcli.engine.factors import KernelBlocks, Traits
 from convcli.engine.interface import Algorithm, Estimate, Refusal, Workload
 from convcli.engine.partition import SubKernel, gradient_parts, parts
 from convcli.engine.tiles import Tile
@@ -22,6 +21,8 @@ from convcli.text import any_of
 
 # Seconds that an algorithm that rounds must save: a textbook's integers should stay integers.
 WORTH_ROUNDING = 2e-3
+# The best that a kernel's numbers can be, until somebody looks at them.
+BEST = Traits(rank=1, exact=True, assumed=True)
 
 
 class Choice(NamedTuple):
@@ -69,18 +70,39 @@ class Plan(NamedTuple):
         return self.execution.threads_for(self.first.estimate)
 
 
-def plan_output(K: Array, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan Z, computed in ``dtype``. Of the weights K, only the rank matters.
+def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
+    """Plan Z, computed in ``dtype``. Of the kernel's numbers, only the factors matter.
 
     Raises OptionError where the requested algorithm refuses.
     """
 
     def planned(part: SubKernel) -> Pass:
-        rank, exact = rank_of(K[..., part.rows, part.columns], dtype)
-        work = Workload(part.geometry, dtype, execution.memory, rank, exact, execution.limits)
-        return Pass(part, choose_convolution(work, execution.algorithm))
+        traits = BEST if geometry.maps_one_to_one else Traits()
+        work = Workload(part.geometry, dtype, execution.memory, traits, execution.limits)
+        choice = choose_convolution(work, execution.algorithm)
+        if CONVOLUTIONS[choice.algorithm].factored:
+            choice = _choose_by_factors(work, execution.algorithm, kernel.at(part.rows, part.columns))
+        return Pass(part, choice)
 
     return Plan(tuple(map(planned, parts(geometry, execution.limits.window))), execution)
+
+
+def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> Choice:
+    """Choose an algorithm by what the kernel's numbers are; by the best that they can be, factors would be used.
+
+    Singular values are computed only if a kernel whose factors round could still pay for that.
+    """
+
+    def choose(traits: Traits) -> Choice:
+        return choose_convolution(work._replace(traits=traits), algorithm)
+
+    if exact := kernel.exact_factors():
+        return choose(exact.traits)
+    choice = choose(BEST._replace(exact=False))
+    if not CONVOLUTIONS[choice.algorithm].factored:
+        return choice
+    rounded = kernel.factors(work.dtype)
+    return choose(rounded.traits if rounded else Traits())
 
 
 def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
@@ -88,7 +110,7 @@ def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], executio
 
     def planned(part: SubKernel) -> Pass:
         rank = min(part.geometry.rows.taps, part.geometry.columns.taps) if geometry.maps_one_to_one else 0
-        work = Workload(part.geometry, dtype, execution.memory, rank, limits=execution.limits)
+        work = Workload(part.geometry, dtype, execution.memory, Traits(rank, exact=True), execution.limits)
         return Pass(part, choose_convolution(work, execution.algorithm))
 
     return Plan(tuple(map(planned, parts(geometry, execution.limits.window))), execution)

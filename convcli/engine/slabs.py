@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.interface import Fill
+from convcli.engine.factors import Factors
+from convcli.engine.interface import Fill, Weights
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, Tile, input_floats, output_floats
 from convcli.geometry.axes import Geometry
@@ -73,19 +74,19 @@ class Slab(NamedTuple):
 class SharedWeights:
     """A kernel that all outputs share, with the engine's axes."""
 
-    K: Array
+    weights: Weights
 
     def only(self, tile: Tile) -> "SharedWeights":
         """Return the weights that a tile's outputs need: all."""
         return self
 
-    def at(self, tile: Tile) -> Array:
+    def at(self, tile: Tile) -> Weights:
         """Return the weights of a tile."""
-        return self.K
+        return self.weights
 
-    def prepared(self, prepare: Callable[[Array], Fill]) -> Callable[[Tile], Fill]:
+    def prepared(self, prepare: Callable[[Weights], Fill]) -> Callable[[Tile], Fill]:
         """Prepare the weights once; return the function that returns each tile's Fill."""
-        fill = prepare(self.K)
+        fill = prepare(self.weights)
         return lambda tile: fill
 
 
@@ -106,23 +107,23 @@ class OwnWeights:
         K = np.ascontiguousarray(self.K[:, :, rows, columns])
         return OwnWeights(K, self.geometry, (rows.start, columns.start))
 
-    def at(self, tile: Tile) -> Array:
+    def at(self, tile: Tile) -> Weights:
         """Return a view of the weights of a tile, which starts or lies within one period."""
         rows, columns = self.geometry.weights_at(tile.rows, tile.columns)
         y, x = self.first
-        return self.K[:, :, rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+        return Weights(self.K[:, :, rows.start - y : rows.stop - y, columns.start - x : columns.stop - x])
 
-    def prepared(self, prepare: Callable[[Array], Fill]) -> Callable[[Tile], Fill]:
+    def prepared(self, prepare: Callable[[Weights], Fill]) -> Callable[[Tile], Fill]:
         """Return the function that prepares each tile's weights and returns its Fill."""
         return lambda tile: prepare(self.at(tile))
 
 
-Weights = SharedWeights | OwnWeights
+TileWeights = SharedWeights | OwnWeights
 
 
-def weights_of(K: Array, geometry: Geometry) -> Weights:
-    """Return a kernel with the engine's axes as the weights of its outputs."""
-    return SharedWeights(K) if geometry.shares_weights else OwnWeights(K, geometry)
+def weights_of(K: Array, geometry: Geometry, factors: Factors | None = None) -> TileWeights:
+    """Return a kernel with the engine's axes, and its factors if needed, as the weights of its outputs."""
+    return SharedWeights(Weights(K, factors)) if geometry.shares_weights else OwnWeights(K, geometry)
 
 
 class Band(NamedTuple):

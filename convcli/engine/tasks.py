@@ -8,12 +8,12 @@ from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
-from convcli.engine.interface import Fill
+from convcli.engine.interface import Fill, Weights
 from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
-from convcli.engine.slabs import Slab, Weights
+from convcli.engine.slabs import Slab, TileWeights
 from convcli.engine.threads import BLAS, each
 from convcli.engine.tiles import Tile
 
@@ -37,8 +37,10 @@ class Task(Protocol):
 def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
     """Return what the task computes for each tile, on one thread."""
     made: list[FloatArray] = []
-    run = task.runner()
-    each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
+    # What is made of the kernel must be the same wherever BLAS has more threads.
+    with BLAS.held():
+        run = task.runner()
+        each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
     return made
 
 
@@ -47,7 +49,7 @@ class OutputTask(NamedTuple):
 
     choice: Choice
     V: Slab
-    K: Weights
+    K: TileWeights
 
     def only(self, tile: Tile) -> "OutputTask":
         """Return the task with the part of V and K that the tile reads."""
@@ -64,8 +66,6 @@ class OutputTask(NamedTuple):
 
         return run
 
-    # What is made of the kernel must be the same wherever BLAS has more threads.
-    @BLAS.held()
     def filler(self) -> Callable[[Tile, FloatArray, Scratch], None]:
         """The function that fills a tile of Z."""
         work, fallback = self.choice.work, self.choice.fallback
@@ -80,7 +80,7 @@ class OutputTask(NamedTuple):
 
         return fill
 
-    def _prepare(self, algorithm: str) -> Callable[[Array], Fill]:
+    def _prepare(self, algorithm: str) -> Callable[[Weights], Fill]:
         runner = CONVOLUTIONS[algorithm].runner
         return lambda weights: runner(weights, self.choice.work, self.choice.estimate)
 
@@ -112,7 +112,7 @@ class InputGradientTask(NamedTuple):
     """Computes the gradient of the padded input that each tile's windows read, for weights that are not shared."""
 
     choice: Choice
-    K: Weights
+    K: TileWeights
     G: Slab
 
     def only(self, tile: Tile) -> "InputGradientTask":

@@ -117,7 +117,7 @@ def assemble(prepared: Prepared) -> ConvolutionMatrix:
     """Return the matrix of a convolution. prepared: in float64."""
     geometry = prepared.geometry
     b = np.zeros(()) if prepared.bias is None else prepared.bias
-    weights = _with_tiling(prepared.weights, geometry)
+    weights = _with_tiling(prepared.kernel.K, geometry)
     most = _most_nonzeros(weights, geometry)
     _refuse_beyond_memory(geometry, most)
     indices, data = np.empty(most, _index_type(geometry, most)), np.empty(most)

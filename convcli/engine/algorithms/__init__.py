@@ -10,7 +10,7 @@ from convcli.geometry.axes import Geometry
 
 CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
     "toeplitz": Algorithm(toeplitz.estimate, toeplitz.runner),
-    "separable": Algorithm(separable.estimate, separable.runner),
+    "separable": Algorithm(separable.estimate, separable.runner, factored=True),
     "im2col": Algorithm(im2col.estimate, im2col.runner),
     "winograd": Algorithm(winograd.estimate, winograd.runner),
     "fft": Algorithm(fft.estimate, fft.runner),

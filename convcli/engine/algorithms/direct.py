@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds
-from convcli.engine.interface import Estimate, Fill, TileGradient, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
 from convcli.geometry.axes import Geometry
@@ -36,9 +36,9 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
-    geometry, K = work.geometry, weights.astype(work.dtype, copy=False)
+    geometry, K = work.geometry, weights.K.astype(work.dtype, copy=False)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         out[...] = 0

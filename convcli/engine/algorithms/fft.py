@@ -17,7 +17,7 @@ import numpy as np
 from convcli.arrays import Array, ComplexArray, FloatArray
 from convcli.engine.calibration import TRANSFORM
 from convcli.engine.costs import calls_seconds, pass_seconds
-from convcli.engine.interface import Estimate, Fill, Refusal, Workload
+from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent
 from convcli.geometry.axes import Axis, Geometry
@@ -67,11 +67,11 @@ def _outputs(axis: Axis, side: int) -> int:
     return (side - axis.reach) // axis.stride + 1
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     geometry, side = work.geometry, chosen.blocks["side"]
-    spectra = np.conj(np.fft.rfft2(_dilated(weights.astype(work.dtype, copy=False), geometry), s=(side, side)))
-    sums = weights.sum(axis=(-1, -2), dtype=np.float64).astype(work.dtype)
+    spectra = np.conj(np.fft.rfft2(_dilated(weights.K.astype(work.dtype, copy=False), geometry), s=(side, side)))
+    sums = weights.K.sum(axis=(-1, -2), dtype=np.float64).astype(work.dtype)
     y, x = geometry.rows.stride, geometry.columns.stride
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:

@@ -12,9 +12,9 @@ from math import prod
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, Fill, TileGradient, Workload
+from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent, output_floats, windows
 from convcli.geometry.axes import Geometry
@@ -63,10 +63,10 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + columns + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
-    groups, out_channels = weights.shape[:2]
-    K = weights.astype(work.dtype, copy=False).reshape(groups, out_channels, -1)
+    groups, out_channels = weights.K.shape[:2]
+    K = weights.K.astype(work.dtype, copy=False).reshape(groups, out_channels, -1)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         X = _columns(tile, work.geometry, out.shape[-2:], scratch)

@@ -12,16 +12,14 @@ product adds them up.
 """
 
 import itertools
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.arrays import Array, FloatArray
-from convcli.engine.algorithms.factors import factorise
+from convcli.arrays import FloatArray
 from convcli.engine.algorithms.vertical import cut_into_blocks, multiply, rows_under, toeplitz
 from convcli.engine.costs import calls_seconds, product_seconds
-from convcli.engine.interface import Estimate, Fill, Refusal, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.geometry.axes import Axis, Geometry
@@ -34,7 +32,7 @@ ROW_PARTS = (1, 2, 4, 8)
 
 def estimate(work: Workload) -> Estimate | Refusal:
     """The best numbers of rows and columns in a block, and what they take; refused where channels mix."""
-    if not work.rank:
+    if not work.traits.rank:
         return Refusal("its kernels map several channels to one, or are not finite")
     extents = dict.fromkeys(_extent(work, -(-work.geometry.columns.output // parts)) for parts in ROW_PARTS)
     candidates = itertools.product(extents, BLOCK_ROWS, BLOCK_COLUMNS)
@@ -44,30 +42,31 @@ def estimate(work: Workload) -> Estimate | Refusal:
 def _extent(work: Workload, columns: int) -> Extent:
     geometry = work.geometry
     largest = largest_extent(
-        geometry, lambda extent: _floats(geometry, extent, work.rank), cached_floats(work), columns
+        geometry, lambda extent: _floats(geometry, extent, work.traits.rank), cached_floats(work), columns
     )
     return inner_apart(evened(largest, geometry), geometry)
 
 
 def _estimate(work: Workload, extent: Extent, rows: int, columns: int) -> Estimate:
-    geometry = work.geometry
+    geometry, rank = work.geometry, work.traits.rank
     rows, columns = min(rows, extent.rows), min(columns, extent.columns)
     # What the bands of a tile share above and below is done twice.
     read = work.output_pixels * len(geometry.rows.window(range(extent.rows))) / extent.rows
     along, across = rows_under(geometry.columns, columns), rows_under(geometry.rows, rows)
     seconds = (
-        work.rank * product_seconds(columns, along, read / columns, work.itemsize)
-        + product_seconds(rows, across * work.rank, work.output_pixels / rows, work.itemsize)
-        + calls_seconds((4 + work.rank) * extent.count(geometry))
+        rank * product_seconds(columns, along, read / columns, work.itemsize)
+        + product_seconds(rows, across * rank, work.output_pixels / rows, work.itemsize)
+        + calls_seconds((4 + rank) * extent.count(geometry))
+        + work.traits.seconds_to_know((geometry.rows.taps, geometry.columns.taps))
     )
     return Estimate(
         extent,
         seconds,
-        multiplications=int(work.rank * (read * along + work.output_pixels * across)),
+        multiplications=int(rank * (read * along + work.output_pixels * across)),
         moved=0,
-        workspace=_floats(geometry, extent, work.rank) * work.itemsize,
-        blocks={"rows": rows, "columns": columns, "rank": work.rank},
-        exact=work.exact_factors,
+        workspace=_floats(geometry, extent, rank) * work.itemsize,
+        blocks={"rows": rows, "columns": columns, "rank": rank},
+        exact=work.traits.exact,
         spreads=True,
     )
 
@@ -78,10 +77,11 @@ def _floats(geometry: Geometry, extent: Extent, rank: int) -> int:
     return input_floats(geometry, extent) + along + output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
-    geometry, rank = work.geometry, work.rank
-    U, V = _stacked(weights, rank, work.dtype)
+    assert weights.factors is not None
+    geometry, rank = work.geometry, work.traits.rank
+    U, V = weights.factors.columns.astype(work.dtype), weights.factors.rows.astype(work.dtype)
     T = toeplitz(U[:, None, :, :, None], geometry.rows, chosen.blocks["rows"])
     R = along_rows(V, geometry.columns, chosen.blocks["columns"])
     across = geometry._replace(in_channels=rank, columns=Axis(size=geometry.columns.output, taps=1))
@@ -96,16 +96,6 @@ def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
             multiply(T, rows, across, blocks, out, scratch)
 
     return run
-
-
-def _stacked(weights: Array, rank: int, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
-    """Factors ``(groups, rank, kh)`` and ``(groups, rank, kw)``; zeros where a group needs fewer."""
-    groups, _, _, kh, kw = weights.shape
-    U, V = np.zeros((groups, rank, kh), dtype), np.zeros((groups, rank, kw), dtype)
-    for group, kernel in enumerate(weights[:, 0, 0]):
-        columns, rows = factorise(kernel, dtype)
-        U[group, : len(columns)], V[group, : len(rows)] = columns, rows
-    return U, V
 
 
 def along_rows(V: FloatArray, columns: Axis, block: int) -> FloatArray:

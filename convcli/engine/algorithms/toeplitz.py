@@ -7,7 +7,7 @@ first.
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
 from convcli.engine.algorithms.vertical import (
     cut_into_blocks,
     multiply,
@@ -17,7 +17,7 @@ from convcli.engine.algorithms.vertical import (
     toeplitz_adjoint,
 )
 from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, Fill, Refusal, TileGradient, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, Refusal, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
 from convcli.geometry.axes import Geometry
@@ -71,10 +71,10 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return copies * input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
     geometry, block = work.geometry, chosen.blocks["rows"]
-    T = toeplitz(weights.astype(work.dtype, copy=False), geometry.rows, block)
+    T = toeplitz(weights.K.astype(work.dtype, copy=False), geometry.rows, block)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         source = _by_phase(tile, geometry.columns.stride, scratch)

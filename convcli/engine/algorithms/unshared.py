@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, Fill, TileGradient, Workload
+from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
 from convcli.geometry.axes import Geometry
@@ -76,9 +76,9 @@ def _whole(most: int, period: int, outputs: int) -> int:
     return max(divisor for divisor in range(1, most + 1) if period % divisor == 0)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
-    K = weights.astype(work.dtype, copy=False)
+    K = weights.K.astype(work.dtype, copy=False)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         seen = windows(tile, work.geometry, *out.shape[-2:])
@@ -110,9 +110,9 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
     return run
 
 
-def input_gradient_runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Adds to a padded input tile's gradient what its windows' outputs send back; runs from G to the tile."""
-    K, geometry = weights.astype(work.dtype, copy=False), work.geometry
+    K, geometry = weights.K.astype(work.dtype, copy=False), work.geometry
 
     def run(upstream: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         received = windows(out, geometry, *upstream.shape[-2:], writeable=True)

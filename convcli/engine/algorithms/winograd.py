@@ -18,9 +18,9 @@ from math import prod
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
 from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
-from convcli.engine.interface import Estimate, Fill, Refusal, Workload
+from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import BLAS
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
@@ -73,9 +73,9 @@ def _floats(geometry: Geometry, extent: Extent) -> int:
     return input_floats(geometry, extent) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
 
 
-def runner(weights: Array, work: Workload, chosen: Estimate) -> Fill:
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Fills an output tile from a padded input tile."""
-    U = transformed_weights(weights.astype(work.dtype, copy=False))
+    U = transformed_weights(weights.K.astype(work.dtype, copy=False))
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         images, groups, channels, height, width = out.shape

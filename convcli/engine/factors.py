@@ -1,0 +1,216 @@
+"""A kernel as a sum of outer products of columns and rows: exactly where whole numbers allow it, else nearly.
+
+The columns and rows of some presets are known. Otherwise they are looked for, once, and only when a plan asks for them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray
+from convcli.engine.calibration import PRODUCT
+from convcli.engine.costs import calls_seconds
+from convcli.engine.threads import BLAS
+
+# Terms below this part of the largest singular value are rounding.
+NEGLIGIBLE = 1e-14
+# Two products whose difference is a smaller part of them than this may be equal but for rounding.
+ROUNDING = 1e-12
+# What finding factors takes: calls of NumPy, and multiply-adds for each weight and each singular value.
+CALLS_FOR_EXACT = 3
+CALLS_FOR_SINGULAR = 6
+SINGULAR = 100
+
+# Columns (kh,) and rows (kw,).
+Pairs = tuple[tuple[FloatArray, FloatArray], ...]
+
+
+class Traits(NamedTuple):
+    """What a planner knows of a kernel's numbers.
+
+    rank: the number of outer products that add up to each group's kernel; 0 where channels mix.
+    exact: whether their columns and rows hold the kernel's numbers without rounding, so that integers stay integers.
+    assumed: whether that is only the best that the kernel can be, because nobody has looked at its numbers.
+    """
+
+    rank: int = 0
+    exact: bool = False
+    assumed: bool = False
+
+    def seconds_to_know(self, taps: tuple[int, int]) -> float:
+        """Return what it takes to find whether a kernel of so many rows and columns is as assumed."""
+        if not self.assumed:
+            return 0.0
+        singular = SINGULAR * taps[0] * taps[1] * min(taps) * PRODUCT
+        return calls_seconds(CALLS_FOR_EXACT) if self.exact else calls_seconds(CALLS_FOR_SINGULAR) + singular
+
+
+class Factors(NamedTuple):
+    """Columns ``(groups, rank, kh)`` and rows ``(groups, rank, kw)``, float64, whose outer products make a kernel."""
+
+    columns: FloatArray
+    rows: FloatArray
+    exact: bool
+
+    @property
+    def traits(self) -> Traits:
+        """What a planner should know."""
+        return Traits(self.columns.shape[1], self.exact)
+
+    def at(self, rows: slice, columns: slice) -> "Factors":
+        """Return the factors of these rows and columns of the kernel."""
+        return self._replace(columns=self.columns[..., rows], rows=self.rows[..., columns])
+
+
+class Factorisation:
+    """The factors of kernels ``(..., kh, kw)`` that each map one channel to one, found when first asked for.
+
+    known: columns and rows that should add up to the only kernel; if they do not, they are ignored.
+    """
+
+    def __init__(self, weights: Array, known: Pairs = ()) -> None:
+        self.weights = weights
+        self._given = known
+        self._nearly: dict[float, Factors] = {}
+
+    @cached_property
+    def exact(self) -> Factors | None:
+        """Factors of whole numbers, or of rank 1 where columns or rows are whole multiples of one of them; or None."""
+        if self._known and all(_is_whole(array) for pair in self._known for array in pair):
+            return _stacked(self._known, exact=True)
+        found = [_skeleton(kernel) for kernel in self._kernels]
+        pairs = [pair for pair in found if pair is not None]
+        if len(pairs) < len(found):
+            return None
+        columns, rows = (np.array([[pair[axis]] for pair in pairs]) for axis in (0, 1))
+        return Factors(columns, rows, exact=True)
+
+    def nearly(self, dtype: np.dtype[Any]) -> Factors:
+        """Return the factors for computing in ``dtype``: the known ones, or those of the largest singular values."""
+        if self._known:
+            return _stacked(self._known, exact=False)
+        negligible = _negligible(self.weights, dtype)
+        if negligible not in self._nearly:
+            self._nearly[negligible] = _singular(self._kernels, negligible)
+        return self._nearly[negligible]
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """Whether all weights are finite."""
+        return bool(np.isfinite(self.weights).all())
+
+    @cached_property
+    def _kernels(self) -> FloatArray:
+        """The kernels ``(groups, kh, kw)`` in float64."""
+        return self.weights.reshape(-1, *self.weights.shape[-2:]).astype(np.float64)
+
+    @cached_property
+    def _known(self) -> Pairs:
+        """The given columns and rows, if they add up to the kernel."""
+        shape = self._kernels.shape[1:]
+        if not self._given or any((len(column), len(row)) != shape for column, row in self._given):
+            return ()
+        total = sum((np.outer(column, row) for column, row in self._given), start=np.zeros(shape))
+        return self._given if np.array_equal(total[None], self._kernels) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class KernelBlocks:
+    """A kernel with the engine's axes, and where its factors are found.
+
+    K: its shape is ``Geometry.kernel_blocks``.
+    cuts: the rows and columns of the factorised kernel that K has, each of what the one before leaves.
+    """
+
+    K: Array
+    factorisation: Factorisation
+    cuts: tuple[tuple[slice, slice], ...] = ()
+
+    def at(self, rows: slice, columns: slice) -> "KernelBlocks":
+        """Return these rows and columns of the kernel."""
+        return KernelBlocks(self.K[..., rows, columns], self.factorisation, (*self.cuts, (rows, columns)))
+
+    def transposed(self) -> "KernelBlocks":
+        """Return the kernel with input and output channels swapped, which leaves factors as they are."""
+        return KernelBlocks(self.K.swapaxes(1, 2), self.factorisation, self.cuts)
+
+    def exact_factors(self) -> Factors | None:
+        """Return factors that hold the kernel's numbers without rounding, or None."""
+        if min(self.K.shape[-2:]) == 1:
+            return self._every_column_or_row() if self.factorisation.is_finite else None
+        found = self.factorisation.exact if self.factorisation.is_finite else None
+        return found and self._cut(found)
+
+    def factors(self, dtype: np.dtype[Any]) -> Factors | None:
+        """Return factors for computing in ``dtype``; None for numbers that are not finite."""
+        return self._cut(self.factorisation.nearly(dtype)) if self.factorisation.is_finite else None
+
+    def factors_of(self, traits: Traits, dtype: np.dtype[Any]) -> Factors:
+        """Return the factors that have these traits."""
+        if traits.rank == min(self.K.shape[-2:]):
+            return self._every_column_or_row()
+        found = self.exact_factors() if traits.exact else self.factors(dtype)
+        assert found is not None
+        return found
+
+    def _cut(self, found: Factors) -> Factors:
+        for rows, columns in self.cuts:
+            found = found.at(rows, columns)
+        return found if found.traits.rank < min(self.K.shape[-2:]) else self._every_column_or_row()
+
+    def _every_column_or_row(self) -> Factors:
+        """Return the factors of full rank: the kernel's rows or columns themselves, and ones and zeros."""
+        kernels = self.K[:, 0, 0].astype(np.float64)
+        groups, height, width = kernels.shape
+        ones = np.broadcast_to(np.eye(min(height, width)), (groups, *[min(height, width)] * 2))
+        columns, rows = (ones, kernels) if height <= width else (kernels.swapaxes(1, 2), ones)
+        return Factors(columns, rows, exact=True)
+
+
+def _stacked(pairs: Pairs, *, exact: bool) -> Factors:
+    columns, rows = (np.array([[pair[axis] for pair in pairs]]) for axis in (0, 1))
+    return Factors(columns, rows, exact)
+
+
+def _skeleton(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return a column and a row, one of them of whole numbers, whose outer product is exactly the kernel; or None."""
+    if _has_another_row(kernel):
+        return None
+    if not kernel.any():
+        return np.zeros(kernel.shape[0]), np.zeros(kernel.shape[1])
+    sizes = np.where(kernel == 0, np.inf, np.abs(kernel))
+    m, n = np.unravel_index(np.argmin(sizes), kernel.shape)
+    multiples, row = kernel[:, n] / kernel[m, n], kernel[m]
+    if _is_whole(multiples) and np.array_equal(np.outer(multiples, row), kernel):
+        return multiples, row
+    column, multiples = kernel[:, n], kernel[m] / kernel[m, n]
+    if _is_whole(multiples) and np.array_equal(np.outer(column, multiples), kernel):
+        return column, multiples
+    return None
+
+
+def _has_another_row(kernel: FloatArray) -> bool:
+    """Return whether the first two rows are clearly no multiples of each other, by their first two numbers."""
+    one, other = kernel[0, 0] * kernel[1, 1], kernel[0, 1] * kernel[1, 0]
+    return bool(abs(one - other) > ROUNDING * max(abs(one), abs(other)))
+
+
+def _is_whole(numbers: FloatArray) -> bool:
+    return np.array_equal(numbers, np.rint(numbers))
+
+
+def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:
+    """Numbers that were rounded to float32 hide a low rank; the terms that rounding adds are below about this."""
+    rounded = weights.dtype == dtype == np.float32
+    return float(np.finfo(np.float32).eps) if rounded else NEGLIGIBLE
+
+
+def _singular(kernels: FloatArray, negligible: float) -> Factors:
+    # More threads of BLAS would round in another order.
+    with BLAS.held():
+        columns, sizes, rows = np.linalg.svd(kernels, full_matrices=False)
+    rank = max(1, int((sizes > negligible * sizes[:, :1]).sum(axis=1).max()))
+    roots = np.sqrt(sizes[:, :rank, None])
+    return Factors(columns[..., :rank].swapaxes(1, 2) * roots, rows[:, :rank] * roots, exact=False)
