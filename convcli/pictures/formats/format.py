@@ -27,7 +27,7 @@ _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
 
 @dataclass(frozen=True)
 class Format:
-    """A picture format that Pillow reads and writes; what else it needs, a subclass of it overrides.
+    """A picture format, read and written by Pillow; a subclass overrides what Pillow does not do.
 
     name: Pillow's name in lower case, or ``npy``.
     extensions: without the dot, the usual one first; none for a format that is only read.
@@ -88,7 +88,7 @@ class Format:
         if metadata.exif and self.most_exif and len(metadata.exif) > self.most_exif:
             yield "exif", f"{self.name} stores at most {self.most_exif:,} bytes, given {len(metadata.exif):,}"
 
-    # Reading: each is asked of a picture that Pillow has opened.
+    # Reading: Pillow has opened the picture and read its header.
 
     def frame_count(self, picture: ImageFile) -> int:
         """Return the number of frames that show something of their own."""
