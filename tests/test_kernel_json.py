@@ -1,4 +1,4 @@
-"""The grammar of kernel JSON, its errors word for word, and the way back."""
+"""Kernel JSON: its grammar, the exact text of its errors, and round trips."""
 
 import json
 import re
@@ -81,7 +81,7 @@ MISTAKES = [
     ('{"weights": [[1]],\n "wieghts": 1}', f"2:2: wieghts: unknown key; {KEYS}; did you mean weights?"),
     ('{"\u2028": 1}', f'1:2: "\\u2028": unknown key; {KEYS}'),
     ('{"weights": [[1]],\n "weights": [[1]]}', "2:2: weights: given twice; keep one"),
-    ('{"divisor": 1, "weights": [[1]], "scale": 1}', "1:2: divisor: given beside scale; keep one"),
+    ('{"divisor": 1, "weights": [[1]], "scale": 1}', "1:2: divisor: given besides scale; keep one"),
     ('{"weights": [[1]], "divisor": 0}', "1:31: divisor: expected a number that leaves the weights finite, given 0"),
     (
         '{"weights": [[9e300]], "scale": 1e9}',
@@ -140,7 +140,7 @@ def test_the_grammar(text, expected):
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[message for _, message in MISTAKES])
-def test_mistakes_are_one_line_with_their_place(text, message):
+def test_mistakes_are_one_line_with_their_position(text, message):
     with pytest.raises(KernelError, match=f"^bank.json:{re.escape(message)}$") as caught:
         parse_kernel_json(text, "bank.json", "k")
     assert len(str(caught.value).splitlines()) == 1
@@ -148,13 +148,13 @@ def test_mistakes_are_one_line_with_their_place(text, message):
 
 @pytest.mark.parametrize("depth", range(900, 1000, 9))
 @pytest.mark.parametrize("document", ['{"weights": %s}', "[%s, 2]"])
-def test_nesting_as_deep_as_the_reader_goes_is_an_error(depth, document):
+def test_nesting_near_the_limit_of_the_reader_is_an_error(depth, document):
     given = r"(given rank \d+|given 2|lists nested too deeply to read)$"
     with pytest.raises(KernelError, match=given):
         parse_kernel_json(document % ("[" * depth + "1" + "]" * depth), "bank.json", "k")
 
 
-def test_json_is_readable():
+def test_each_row_of_weights_takes_a_line():
     kernel = Kernel("edge", np.array([[[[0.1, -1], [2, 3]]], [[[4, 5], [6, 1e-300]]]]), np.array([1.0, 2]), 2)
     assert text_of(kernel) == (
         "{\n"
@@ -195,13 +195,13 @@ def test_banks_read_back_exactly(bias_shape):
     assert_same(parse_kernel_json(text_of(kernel), "bank.json", "k"), kernel)
 
 
-def test_a_million_weights():
+def test_a_million_weights_read_back_exactly():
     weights = np.random.default_rng(6).integers(-9, 9, (1000, 1000)).astype(float)
     text = text_of(Kernel("k", weights))
     assert_same(parse_kernel_json(text, "bank.json", "k"), Kernel("k", weights))
 
 
-def test_one_bad_weight_in_a_million():
+def test_an_invalid_weight_among_a_million_is_found():
     rows = np.ones((1000, 1000), int).astype(object)
     rows[700, 31] = "x"
     text = json.dumps(rows.tolist())

@@ -1,4 +1,4 @@
-"""What names a kernel, and what the bytes of one may be."""
+"""Loading a kernel by its name, and reading one from bytes."""
 
 import io
 import re
@@ -76,11 +76,11 @@ def assert_same(kernel, name, weights, bias=None):
 
 
 @pytest.mark.parametrize("text", ["[[1,2,4],[8,16,32]]", ' \n{"weights": [[1, 2, 4], [8, 16, 32]]}'])
-def test_inline_json(text):
+def test_inline_json_is_loaded(text):
     assert_same(load_kernel(text), "inline", WEIGHTS)
 
 
-def test_a_preset_has_its_factors():
+def test_a_preset_keeps_its_factors():
     assert_same(load_kernel("gaussian:2,3"), "gaussian:2,3", preset("gaussian:2,3").weights)
     assert len(load_kernel("gaussian:2,3").factors) == 1
 
@@ -98,7 +98,7 @@ def test_the_name_key_takes_precedence_over_the_stem(folder):
     assert_same(load_kernel("bank.v2.json"), "ridge", [[1]], 3)
 
 
-def test_a_stem_may_have_characters_that_a_name_key_may_not(folder):
+def test_a_stem_may_have_characters_that_the_name_key_may_not(folder):
     (folder / "a\tb.json").write_text('{"weights": [[1]]}')
     assert_same(load_kernel("a\tb.json"), "a\tb", [[1]])
 
@@ -117,7 +117,7 @@ def test_errors_in_a_file_name_the_file(folder):
 
 @pytest.mark.parametrize(("source", "message"), UNREADABLE, ids=[repr(source) for source, _ in UNREADABLE])
 @pytest.mark.usefixtures("folder")
-def test_kernels_that_cannot_be_loaded(source, message):
+def test_kernels_that_cannot_be_loaded_are_named(source, message):
     with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
         load_kernel(source)
 
@@ -130,13 +130,13 @@ def test_npy_of_any_real_dtype_becomes_float64(dtype, order):
     assert kernel.weights.flags.c_contiguous
 
 
-def test_npy_of_a_bank():
+def test_npy_of_a_bank_is_read():
     bank = np.arange(24.0).reshape(1, 2, 3, 4)
     assert_same(read_kernel(Source.of_bytes(npy(bank), "<stdin>")), "stdin", bank)
 
 
 @pytest.mark.parametrize(("array", "message"), BAD_ARRAYS, ids=[message for _, message in BAD_ARRAYS])
-def test_npy_that_is_no_kernel(array, message):
+def test_npy_that_is_no_kernel_is_refused(array, message):
     with pytest.raises(KernelError, match=f"^bank.npy: {re.escape(message)}$"):
         read_kernel(Source.of_bytes(npy(array), "bank.npy"))
 
@@ -166,12 +166,12 @@ def damaged(header):
     ],
     ids=range(10),
 )
-def test_damaged_npy_is_one_line(data):
+def test_a_damaged_npy_gives_one_line(data):
     with pytest.raises(KernelError, match=r"^bank.npy: expected .+, given .+$"):
         read_kernel(Source.of_bytes(data, "bank.npy"))
 
 
 @pytest.mark.parametrize(("data", "message"), BAD_BYTES)
-def test_bytes_that_are_not_a_kernel(data, message):
+def test_bytes_that_are_no_kernel_are_refused(data, message):
     with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):
         read_kernel(Source.of_bytes(data, "<stdin>"))

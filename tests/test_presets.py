@@ -1,4 +1,4 @@
-"""Presets against their definitions, scipy, and plain loops."""
+"""Presets, compared with their definitions, scipy, and plain loops."""
 
 import math
 import re
@@ -102,7 +102,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "weights"), LITERAL, ids=[text for text, _ in LITERAL])
-def test_weights_are_the_definition(text, weights):
+def test_weights_are_as_defined(text, weights):
     kernel = preset(text)
     assert kernel.weights.dtype == np.float64
     np.testing.assert_array_equal(kernel.weights, np.array(weights, np.float64))
@@ -136,22 +136,22 @@ def test_blurs_sum_to_one_and_differences_to_zero(name):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_each_call_gives_its_own_arrays(name):
-    spoilt, expected = preset(name), preset(name).weights.copy()
-    for array in (spoilt.weights, *(array for pair in spoilt.factors for array in pair)):
+def test_each_call_returns_new_arrays(name):
+    changed, expected = preset(name), preset(name).weights.copy()
+    for array in (changed.weights, *(array for pair in changed.factors for array in pair)):
         array[:] = 7
     np.testing.assert_array_equal(preset(name).weights, expected)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_defaults_shown_are_the_defaults_used(name):
-    plain = takewhile(lambda parameter: not parameter.derived, PRESETS[name].signature)
+def test_the_listed_defaults_are_the_defaults(name):
+    plain = takewhile(lambda parameter: not parameter.is_derived, PRESETS[name].signature)
     text = ":".join(filter(None, (name, ",".join(parameter.default for parameter in plain))))
     np.testing.assert_array_equal(preset(text).weights, preset(name).weights)
 
 
 @pytest.mark.parametrize(
-    ("text", "written_out"),
+    ("text", "explicit"),
     [
         ("gaussian", "gaussian:1,4"),
         ("gaussian:2.2", "gaussian:2.2,9"),
@@ -159,11 +159,11 @@ def test_the_defaults_shown_are_the_defaults_used(name):
         ("gabor:6", "gabor:6,0,3"),
     ],
 )
-def test_derived_defaults_follow_their_formula(text, written_out):
-    np.testing.assert_array_equal(preset(text).weights, preset(written_out).weights)
+def test_derived_defaults_follow_their_formula(text, explicit):
+    np.testing.assert_array_equal(preset(text).weights, preset(explicit).weights)
 
 
-def test_parameters_and_usage_are_for_a_table():
+def test_parameters_and_usage_of_a_preset():
     gaussian = PRESETS["gaussian"]
     assert gaussian.parameters == {"SIGMA": "1", "RADIUS": "int(4*SIGMA + 0.5)"}
     assert gaussian.usage == "gaussian:SIGMA=1,RADIUS=int(4*SIGMA + 0.5)"
@@ -177,7 +177,7 @@ def test_x_grows_to_the_right_and_y_downwards(family):
 
 
 @pytest.mark.parametrize("family", ["sobel", "prewitt", "scharr"])
-def test_x_and_y_are_blind_to_each_other(family):
+def test_x_ignores_changes_along_y_and_y_along_x(family):
     assert not signal.correlate2d(DOWN, preset(f"{family}-x").weights, "valid").any()
     assert not signal.correlate2d(RIGHT, preset(f"{family}-y").weights, "valid").any()
 
@@ -191,40 +191,40 @@ def test_the_positive_side_faces_the_direction(family, direction):
 
 @pytest.mark.parametrize("family", ["kirsch", "compass"])
 @pytest.mark.parametrize("step", range(8))
-def test_two_steps_are_a_quarter_turn(family, step):
-    turned = preset(f"{family}:{DIRECTIONS[(step + 2) % 8]}").weights
-    np.testing.assert_array_equal(turned, np.rot90(preset(f"{family}:{DIRECTIONS[step]}").weights, -1))
+def test_two_steps_rotate_by_90_degrees(family, step):
+    rotated = preset(f"{family}:{DIRECTIONS[(step + 2) % 8]}").weights
+    np.testing.assert_array_equal(rotated, np.rot90(preset(f"{family}:{DIRECTIONS[step]}").weights, -1))
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1, 1.7, 3.1])
-def test_gaussian_is_that_of_scipy(sigma):
+def test_gaussian_agrees_with_scipy(sigma):
     image = np.random.default_rng(1).normal(size=(31, 37))
     ours = ndimage.correlate(image, preset(f"gaussian:{sigma}").weights, mode="mirror")
-    # Two passes round otherwise than one.
+    # Two passes round differently from one.
     np.testing.assert_allclose(ours, ndimage.gaussian_filter(image, sigma, mode="mirror"), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("sigma", [1, 1.7, 3.1])
-def test_log_is_that_of_scipy_but_for_its_sum(sigma):
+def test_log_agrees_with_scipy_except_for_its_sum(sigma):
     image = np.random.default_rng(2).normal(size=(31, 37))
     ours = ndimage.correlate(image, preset(f"log:{sigma}").weights, mode="mirror")
-    # What scipy cuts off at four standard deviations leaves its kernel a sum of up to 0.003.
+    # Because scipy cuts its kernel off at four standard deviations, its sum is up to 0.003.
     np.testing.assert_allclose(ours, ndimage.gaussian_laplace(image, sigma, mode="mirror"), rtol=0, atol=5e-3)
 
 
-def test_log_of_a_paraboloid_is_its_laplacian():
+def test_log_of_a_paraboloid_is_close_to_its_laplacian():
     response = ndimage.correlate((RIGHT**2 + DOWN**2)[:6, :6], preset("log:0.8,2").weights)[2:4, 2:4]
     # A Gaussian cut off at 2.5 standard deviations has lost a few percent of its second moment.
     np.testing.assert_allclose(response, 4, rtol=0.1)
 
 
-def test_dog_is_a_difference_on_one_support():
+def test_dog_is_the_difference_of_two_gaussians_on_one_support():
     expected = preset("gaussian:2,16").weights - preset("gaussian:4,16").weights
     np.testing.assert_array_equal(preset("dog:2,2").weights, expected)
     assert preset("dog:2,2").weights[16, 16] > 0
 
 
-def test_unsharp_adds_what_the_blur_takes_away():
+def test_unsharp_adds_the_difference_from_the_blur():
     image = np.random.default_rng(3).normal(size=(19, 23))
     expected = image + 1.5 * (image - ndimage.gaussian_filter(image, 1.2, mode="wrap"))
     ours = ndimage.correlate(image, preset("unsharp:1.2,1.5").weights, mode="wrap")
@@ -251,7 +251,7 @@ def test_motion_falls_with_the_distance_to_the_segment(length, angle):
     np.testing.assert_allclose(framed, expected, rtol=0, atol=1e-14)
 
 
-def test_motion_turns_counterclockwise():
+def test_motion_rotates_counterclockwise():
     assert preset("motion:9,30").weights[0, -1] > 0
     assert preset("motion:9,30").weights[0, 0] == 0
 
@@ -280,14 +280,14 @@ def gabor_by_definition(wavelength, angle, sigma, aspect, phase, extent):
         ((7, -60, 3, 2, 70), (17, 9), 0),
     ],
 )
-def test_gabor_is_its_formula(parameters, extent, rank):
+def test_gabor_agrees_with_its_formula(parameters, extent, rank):
     kernel = preset("gabor:" + ",".join(map(str, parameters)))
     assert len(kernel.factors) == rank
-    # An angle sum of cosines rounds otherwise than the cosine of a sum.
+    # The expanded cosine of a sum rounds differently from the cosine itself.
     np.testing.assert_allclose(kernel.weights, gabor_by_definition(*parameters, extent), rtol=0, atol=1e-14)
 
 
-def test_gabor_turns_clockwise():
+def test_gabor_rotates_clockwise():
     weights = preset("gabor:8,45").weights
     centre = weights.shape[0] // 2
     assert weights[centre + 3, centre + 3] < 0 < weights[centre + 3, centre - 3]

@@ -1,1 +1,1 @@
-"""``convcli grad``: gradients as a report, and the files it is written to."""
+"""``convcli grad``: compute gradients, and write them to files."""

@@ -1,4 +1,4 @@
-"""One step of gradient descent on a kernel."""
+"""A step of gradient descent."""
 
 from math import isfinite
 
@@ -10,10 +10,10 @@ from convcli.errors import OptionError
 from convcli.kernels.kernel import Kernel
 
 
-def stepped(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:
-    """The kernel with weights ``K - rate * dK`` and, if it has a bias, ``b - rate * db``; None among them stays put.
+def descend(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:
+    """Return the kernel after a step: the weights ``K - rate * dK`` and, if it has a bias, ``b - rate * db``.
 
-    Raises OptionError for a rate that is not finite, or with which the kernel is not.
+    A parameter whose gradient is None keeps its value. Raises OptionError if the rate or the new kernel is not finite.
     """
     if not isfinite(rate):
         raise OptionError(f"expected a finite rate, given {rate}", option="step")
@@ -26,4 +26,4 @@ def stepped(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:
     for parameter in (weights, bias):
         if parameter is not None and first_non_finite(np.asarray(parameter)) is not None:
             raise OptionError(f"the kernel is not finite after a step of {rate:g}: use a smaller rate", option="step")
-    return Kernel(kernel.name, weights, bias, kernel.groups)
+    return Kernel(name=kernel.name, weights=weights, bias=bias, groups=kernel.groups)

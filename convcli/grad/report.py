@@ -1,4 +1,4 @@
-"""Gradients of a convolution, with what they are gradients of."""
+"""Compute gradients, and report them together with their operands."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -15,7 +15,10 @@ from convcli.grad.upstream import Upstream
 
 
 class GradientReport(NamedTuple):
-    """Gradients by the name of their parameter (kernel, input, bias), their operands, and J where it is known."""
+    """Gradients and their operands.
+
+    tensors: the gradients, by the name of their parameter: kernel, input, bias.  loss: J, if it is known.
+    """
 
     tensors: Mapping[str, FloatArray]
     prepared: Prepared
@@ -33,18 +36,18 @@ class GradientReport(NamedTuple):
         }
 
     def only(self, names: Iterable[str]) -> "GradientReport":
-        """Return the report of these gradients alone, in this order."""
+        """Return the report with only these gradients, in this order."""
         return self._replace(tensors={name: self.tensors[name] for name in names})
 
     def formula(self, name: str) -> str:
-        """Return how a gradient was summed, in the letters of its axes."""
+        """Return the formula of a gradient."""
         return Formulas.of(self.prepared).gradient(name, self.tensors[name].ndim)
 
 
-def stacked(arrays: Sequence[Array], names: Sequence[str]) -> Array:
-    """Return V: one image's ``(C_in, H, W)``, or several of one shape as ``(batch, C_in, H, W)``.
+def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
+    """Return V: ``(C_in, H, W)`` for one image, ``(batch, C_in, H, W)`` for several of the same shape.
 
-    names: what errors call the images. Raises OptionError where shapes differ.
+    names: of the images, for errors.  Raises OptionError if their shapes differ.
     """
     for name, array in zip(names, arrays, strict=True):
         if array.shape != arrays[0].shape:
@@ -58,5 +61,6 @@ def gradient_report(
 ) -> GradientReport:
     """Compute the gradients named in ``wrt``, in that order."""
     plan = prepared.plan_gradients(wrt, execution)
-    found = vars(prepared.gradients(V, upstream.G, plan, zeros=large_zeros))
-    return GradientReport({name: found[name] for name in wrt}, prepared, V, upstream.G, upstream.loss)
+    gradients = vars(prepared.gradients(V, upstream.G, plan, zeros=large_zeros))
+    tensors = {name: gradients[name] for name in wrt}
+    return GradientReport(tensors=tensors, prepared=prepared, V=V, G=upstream.G, loss=upstream.loss)

@@ -1,4 +1,4 @@
-"""The upstream gradient G = dJ/dZ, from the words that ask for it."""
+"""The upstream gradient G = dJ/dZ, from the text of an option."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,46 +16,48 @@ EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"
 
 
 class Upstream(NamedTuple):
-    """G, and J where the words say what J is."""
+    """G, and the loss J if the text defines it."""
 
     G: Array
     loss: float | None = None
 
 
 class Readers(NamedTuple):
-    """How words become tensors: as they are, or in the way that V was read."""
+    """The functions that read tensors: ``tensor`` as they are, ``input`` in the way that V was read."""
 
     tensor: Callable[[str], Array]
     input: Callable[[str], Array]
 
 
 def upstream_gradient(
-    words: str, prepared: Prepared, V: Array, readers: Readers, execution: Execution = AUTOMATIC
+    text: str, prepared: Prepared, V: Array, readers: Readers, execution: Execution = AUTOMATIC
 ) -> Upstream:
-    """G for Z of V: ``ones``, ``normal:SEED``, ``mse:TARGET``, or the tensor that is found under the words.
+    """Return G for the Z of V.
 
-    ``mse:TARGET`` is the G of J = 1/2 sum (Z - T)^2, which is Z - T. A tensor without leading axes of length 1 that Z
-    has, as a gray picture's, is given them. Raises OptionError for a seed that is not a whole number, GeometryError
-    for a target that is not shaped like Z. Whether another G is, is the convolution's to say.
+    text: ``ones``, ``normal:SEED``, ``mse:TARGET``, or the source of a tensor. ``mse:TARGET`` means the loss
+    J = 1/2 sum (Z - T)^2, whose G is Z - T. A tensor may omit leading axes of Z that have length 1, such as the channel
+    axis of a gray picture.
+    Raises OptionError for a seed that is not a whole number, GeometryError for a target without the shape of Z. Other
+    tensors are checked when their gradients are computed.
     """
-    name, colon, rest = words.partition(":")
+    name, colon, rest = text.partition(":")
     shape = prepared.geometry.output_shape
-    if words == "ones":
+    if text == "ones":
         return Upstream(np.broadcast_to(1.0, shape))
     if name == "normal":
-        return Upstream(_normal(words, rest, shape))
+        return Upstream(_normal(text, rest, shape))
     if name == "mse" and colon:
         Z = prepared.convolve(V, prepared.plan(execution), empty=large_empty)
-        return _squared_error(Z, _read(rest, readers.input, shape, words))
-    return Upstream(_read(words, readers.tensor, shape, words))
+        return _squared_error(Z, _read(rest, readers.input, shape, text))
+    return Upstream(_read(text, readers.tensor, shape, text))
 
 
-def _normal(words: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
+def _normal(text: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
     try:
         generator = np.random.default_rng(integer(seed))
     except ValueError:
         expected = "expected normal:SEED with a whole number"
-        raise OptionError(f"{expected}, given {words!r}", option="upstream") from None
+        raise OptionError(f"{expected}, given {text!r}", option="upstream") from None
     return generator.standard_normal(out=large_empty(shape, np.float64))
 
 
@@ -67,11 +69,11 @@ def _squared_error(Z: FloatArray, target: Array) -> Upstream:
     return Upstream(G, 0.5 * float(np.vdot(G, G)))
 
 
-def _read(source: str, read: Callable[[str], Array], shape: tuple[int, ...], words: str) -> Array:
+def _read(source: str, read: Callable[[str], Array], shape: tuple[int, ...], text: str) -> Array:
     try:
         return _with_leading_axes(read(source), shape)
     except ConvcliError as error:
-        raise type(error)(f"{EXPECTED}, given {words!r}: {error}", option="upstream") from None
+        raise type(error)(f"{EXPECTED}, given {text!r}: {error}", option="upstream") from None
 
 
 def _with_leading_axes(G: Array, shape: tuple[int, ...]) -> Array:

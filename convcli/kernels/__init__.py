@@ -1,1 +1,1 @@
-"""Kernels: presets, kernel JSON, and loading either."""
+"""Kernels: presets, kernel JSON, and loading a kernel from any source."""

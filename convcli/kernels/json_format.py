@@ -1,4 +1,4 @@
-"""Kernels as JSON.
+"""Read and write kernel JSON.
 
     kernel  = weights | {"convcli": 1, "name": string, "weights": weights, "bias": bias,
                          "scale": number | "divisor": number, "groups": count}
@@ -31,10 +31,10 @@ _RESCALINGS: Mapping[str, Callable[[FloatArray, float], FloatArray]] = {"scale":
 
 
 def parse_kernel_json(text: str, source: str, name: str) -> Kernel:
-    """The kernel that JSON text describes, by the grammar above; its weights and bias are float64.
+    """Return the kernel that a text of the grammar above describes; its weights and bias are float64.
 
-    source: what errors call the text. name: the kernel's, where the text gives none.
-    Raises KernelError for text that is not JSON or not of that grammar.
+    source: the name of the text in errors.  name: the name of the kernel, unless the text has one.
+    Raises KernelError for text that is not JSON, or not of this grammar.
     """
     try:
         return read_json(text, source, lambda document: _kernel(document, name))
@@ -59,8 +59,13 @@ def _kernel(document: object, name: str) -> Kernel:
         raise Fault((), "expected nested lists of weights or an object")
     _require_version(document)
     members = _members(document)
-    weights = _rescaled(_weights(members["weights"], ("weights",)), members)
-    return Kernel(_name(members, name), weights, _bias(members, weights.shape), _groups(members, weights.shape))
+    weights = _rescale(_weights(members["weights"], ("weights",)), members)
+    return Kernel(
+        name=_name(members, name),
+        weights=weights,
+        bias=_bias(members, weights.shape),
+        groups=_groups(members, weights.shape),
+    )
 
 
 def _require_version(pairs: Iterable[tuple[str, object]]) -> None:
@@ -99,10 +104,10 @@ def _weights(value: object, path: JsonPath) -> FloatArray:
     return finite(numbers, shape, path)
 
 
-def _rescaled(weights: FloatArray, members: Mapping[str, object]) -> FloatArray:
+def _rescale(weights: FloatArray, members: Mapping[str, object]) -> FloatArray:
     keys = [key for key in _RESCALINGS if key in members]
     if len(keys) > 1:
-        raise Fault(("divisor",), "given beside scale; keep one", says_given=True, at_key=True)
+        raise Fault(("divisor",), "given besides scale; keep one", says_given=True, at_key=True)
     for key in keys:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             weights = _RESCALINGS[key](weights, _number(members[key], (key,)))
@@ -111,9 +116,9 @@ def _rescaled(weights: FloatArray, members: Mapping[str, object]) -> FloatArray:
     return weights
 
 
-def _name(members: Mapping[str, object], otherwise: str) -> str:
+def _name(members: Mapping[str, object], default: str) -> str:
     if "name" not in members:
-        return otherwise
+        return default
     name = members["name"]
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise Fault(("name",), "expected a string of printable characters")

@@ -1,7 +1,9 @@
 """Kernels by name: ``sobel-x``, ``gaussian:2``, ``motion:9,45``.
 
-Each is applied as it stands, by cross-correlation. One of low rank is written as its 1-D factors, and its
-weights follow from them; any other is written as its weights. ``x`` runs to the right and ``y`` downwards.
+A kernel of low rank is written as its 1-D factors, from which its weights follow; any other as its weights. The weights
+are those of cross-correlation, which does not flip them. ``x`` runs to the right and ``y`` downwards.
+
+To add a preset: write what builds it, list it in ``_ALL``, and add its rows to the tests.
 """
 
 import math
@@ -22,40 +24,43 @@ WIDEST_SUPPORT = 4095
 DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
 
-class Kind(NamedTuple):
-    """What the text of a parameter may be. expected: in words. convert: raises ValueError for other text."""
+class Domain(NamedTuple):
+    """The values that a parameter may have.
 
-    expected: str
+    description: of the values, for errors.  convert: returns the value of a text, or raises ValueError.
+    """
+
+    description: str
     convert: Callable[[str], Any]
 
 
 class Parameter(NamedTuple):
     """One parameter of a preset.
 
-    default: the text that stands in for it when it is left out; where it is derived, a formula in the other
-    parameters, and the builder is given None.
+    default: the text of its default value.
+    is_derived: whether the default is a formula of the other parameters; the builder then receives None.
     """
 
     name: str
     default: str
-    kind: Kind
-    derived: bool = False
+    domain: Domain
+    is_derived: bool = False
 
 
 class Structure(NamedTuple):
-    """Weights ``(kh, kw)``, and the factors ``(u, v)`` whose outer products they are the sum of, if known."""
+    """Weights ``(kh, kw)``, and factors ``(u, v)`` whose outer products add up to them; no factors for full rank."""
 
     weights: FloatArray
     factors: tuple[tuple[FloatArray, FloatArray], ...] = ()
 
 
 class Preset(NamedTuple):
-    """A named family of kernels. build: takes the converted parameters of the signature, in order."""
+    """A named family of kernels. build: takes a value for each parameter of the signature, in order."""
 
     name: str
     summary: str
-    signature: tuple[Parameter, ...]
     build: Callable[..., Structure]
+    signature: tuple[Parameter, ...] = ()
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -64,25 +69,46 @@ class Preset(NamedTuple):
 
     @property
     def usage(self) -> str:
-        """How it is written, with the defaults: ``gaussian:SIGMA=1,RADIUS=int(4*SIGMA + 0.5)``."""
+        """The name with all parameters and their defaults: ``gaussian:SIGMA=1,RADIUS=int(4*SIGMA + 0.5)``."""
         parameters = ",".join(f"{name}={default}" for name, default in self.parameters.items())
         return f"{self.name}:{parameters}" if parameters else self.name
 
 
 def preset(text: str) -> Kernel:
-    """The 2-D kernel that ``name`` or ``name:p1,p2,...`` stands for.
+    """Return the 2-D kernel of a preset.
 
-    The kernel is called ``text``; its weights are float64 ``(kh, kw)``; its factors are those it is made of.
-    Raises KernelError for a name that is not in PRESETS and for parameters that the preset cannot take.
+    Parameters
+    ----------
+    text
+        ``name`` or ``name:p1,p2,...``. Parameters that are missing have their defaults; ``convcli kernels`` lists them.
+
+    Returns
+    -------
+    Kernel
+        Its name is ``text``, its weights are float64 ``(kh, kw)``, and its factors are set if its rank is low.
+
+    Raises
+    ------
+    KernelError
+        There is no such preset, or it does not accept these parameters.
+
+    Examples
+    --------
+    >>> preset("sobel-x").weights
+    array([[-1.,  0.,  1.],
+           [-2.,  0.,  2.],
+           [-1.,  0.,  1.]])
+    >>> preset("gaussian:2,3").weights.shape
+    (7, 7)
     """
     name, colon, parameters = text.partition(":")
     found = _find(name)
     try:
         arguments = _arguments(found.signature, parameters.split(",") if colon else [])
-        weights, factors = _built(found, arguments)
+        structure = _build(found, arguments)
     except KernelError as error:
         raise KernelError(f"{name}: {error}; usage: {found.usage}") from None
-    return Kernel(text, weights, factors=factors)
+    return Kernel(text, structure.weights, factors=structure.factors)
 
 
 def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
@@ -102,22 +128,22 @@ def _find(name: str) -> Preset:
 def _arguments(signature: tuple[Parameter, ...], given: list[str]) -> list[Any]:
     if len(given) > len(signature):
         raise KernelError(f"expected at most {len(signature)} parameters, given {len(given)}")
-    left_out = signature[len(given) :]
+    missing = signature[len(given) :]
     return [
-        *map(_converted, signature, given),
-        *(None if parameter.derived else _converted(parameter, parameter.default) for parameter in left_out),
+        *map(_convert, signature, given),
+        *(None if parameter.is_derived else _convert(parameter, parameter.default) for parameter in missing),
     ]
 
 
-def _converted(parameter: Parameter, text: str) -> Any:
+def _convert(parameter: Parameter, text: str) -> Any:
     try:
-        return parameter.kind.convert(text)
+        return parameter.domain.convert(text)
     except ValueError:
-        expected = f"{parameter.name} to be {parameter.kind.expected}"
+        expected = f"{parameter.name} to be {parameter.domain.description}"
         raise KernelError(f"expected {expected}, given {text!r}") from None
 
 
-def _built(found: Preset, arguments: list[Any]) -> Structure:
+def _build(found: Preset, arguments: list[Any]) -> Structure:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         structure = found.build(*arguments)
     if first_non_finite(structure.weights) is not None or not structure.weights.any():
@@ -126,7 +152,7 @@ def _built(found: Preset, arguments: list[Any]) -> Structure:
 
 
 def _low_rank(*factors: tuple[ArrayLike, ArrayLike]) -> Structure:
-    """The sum of the outer products of columns and rows."""
+    """Return the sum of the outer products of columns and rows."""
     pairs = tuple((np.array(u, np.float64), np.array(v, np.float64)) for u, v in factors)
     extent = (len(pairs[0][0]), len(pairs[0][1]))
     return Structure(sum((np.outer(u, v) for u, v in pairs), start=np.zeros(extent)), pairs)
@@ -142,35 +168,35 @@ def _identity(size: float) -> Structure:
 
 
 def _box(size: float) -> Structure:
-    """The mean of a square; only one factor is divided, so that each weight is exactly ``1 / size**2``."""
+    """Return the mean of a square. One factor alone is divided, so that each weight is exactly ``1 / size**2``."""
     ones = np.ones(_support(size))
     return _low_rank((ones, ones / ones.size**2))
 
 
 def _gaussian(sigma: float, radius: float | None) -> Structure:
-    """Samples of ``exp(-(x**2 + y**2) / (2 sigma**2))``, cut off at ``radius``, normalised to sum 1."""
+    """Return samples of ``exp(-(x**2 + y**2) / (2 sigma**2))`` up to ``radius``, normalised to the sum 1."""
     row = _gaussian_row(sigma, _gaussian_offsets(sigma, radius))
     return _low_rank((row, row))
 
 
 def _binomial(size: float) -> Structure:
-    """A row of Pascal's triangle, normalised: box filters of two pixels convolved with each other."""
+    """Return a row of Pascal's triangle, normalised: boxes of two pixels convolved with each other."""
     order = _support(size) - 1
     row = [math.comb(order, k) / 2**order for k in range(order + 1)]
     return _low_rank((row, row))
 
 
 def _disk(radius: float) -> Structure:
-    """The mean of the pixels whose centres are at most ``radius`` away."""
+    """Return the mean of the pixels whose centres are at most ``radius`` away."""
     offsets = _offsets(radius)
     inside = np.hypot(offsets, offsets[:, np.newaxis]) <= radius
     return _full_rank(inside / inside.sum())
 
 
 def _motion(length: float, angle: float) -> Structure:
-    """A line ``length`` pixels long: 1 on it, falling to 0 at a distance of 1, normalised to sum 1.
+    """Return a line ``length`` pixels long: 1 on it, falling to 0 at a distance of 1, normalised to the sum 1.
 
-    After the definition of fspecial("motion") in MATLAB, with the distance to the segment everywhere.
+    The definition is that of MATLAB's fspecial("motion"), except that every distance is to the segment.
     """
     cosine, sine = _cosine_and_sine(angle)
     half = (length - 1) / 2
@@ -182,16 +208,16 @@ def _motion(length: float, angle: float) -> Structure:
 
 
 def _compass(north: Sequence[int], steps: int) -> Structure:
-    """The 3x3 mask whose ring, clockwise from the top left, is ``north`` turned ``steps`` times 45 degrees."""
+    """Return a 3x3 mask whose ring, clockwise from the top left, is ``north`` rotated ``steps`` times by 45 degrees."""
     weights = np.zeros((3, 3))
     weights[[0, 0, 0, 1, 2, 2, 2, 1], [0, 1, 2, 2, 2, 1, 0, 0]] = np.roll(north, steps)
     return _full_rank(weights)
 
 
 def _laplacian_of_gaussian(sigma: float, radius: float | None) -> Structure:
-    """``g''(y) g(x) + g(y) g''(x)`` (Marr and Hildreth, 1980): negative at the centre, of sum 0.
+    """Return ``g''(y) g(x) + g(y) g''(x)`` (Marr and Hildreth, 1980): negative at the centre, with the sum 0.
 
-    Sampling and cutting off leave ``g''`` a small sum; that multiple of ``g`` is taken from it.
+    The samples of ``g''`` within the radius have a small sum; that multiple of ``g`` is subtracted from them.
     """
     offsets = _gaussian_offsets(sigma, radius)
     row = _gaussian_row(sigma, offsets)
@@ -201,25 +227,28 @@ def _laplacian_of_gaussian(sigma: float, radius: float | None) -> Structure:
 
 
 def _difference_of_gaussians(sigma: float, ratio: float) -> Structure:
-    """Narrow minus wide, on the support of the wide (Marr and Hildreth, 1980), of sum 0."""
+    """Return the narrow Gaussian minus the wide one, on the wide one's support, with the sum 0.
+
+    Source: Marr and Hildreth, 1980.
+    """
     offsets = _gaussian_offsets(sigma * ratio, None)
     narrow, wide = _gaussian_row(sigma, offsets), _gaussian_row(sigma * ratio, offsets)
     return _low_rank((narrow, narrow), (-wide, wide))
 
 
 def _unsharp(sigma: float, amount: float) -> Structure:
-    """``image + amount * (image - blurred)`` as a kernel: ``(1 + amount) * impulse - amount * gaussian``."""
+    """Return ``image + amount * (image - blurred)`` as a kernel: ``(1 + amount) * impulse - amount * gaussian``."""
     offsets = _gaussian_offsets(sigma, None)
     impulse, row = _impulse(offsets), _gaussian_row(sigma, offsets)
     return _low_rank(((1 + amount) * impulse, impulse), (-amount * row, row))
 
 
 def _gabor(wavelength: float, angle: float, sigma: float | None, aspect: float, phase: float) -> Structure:
-    """A wave under a Gaussian (Daugman, 1985), oriented as OpenCV's getGaborKernel orients it, of peak 1.
+    """Return a wave under a Gaussian (Daugman, 1985) with the peak 1, oriented as in OpenCV's getGaborKernel.
 
     ``exp(-(a**2 + aspect**2 * c**2) / (2 sigma**2)) * cos(2 pi a / wavelength + phase)``, where
     ``a = x cos(angle) + y sin(angle)`` and ``c = -x sin(angle) + y cos(angle)``, with ``x`` and ``y`` counted
-    from the centre to the left and upwards: the wave's direction turns clockwise as the angle grows. The angle
+    from the centre to the left and upwards: the wave's direction rotates clockwise as the angle grows. The angle
     and the phase are in degrees. The support reaches three standard deviations.
     """
     sigma = wavelength / 2 if sigma is None else sigma
@@ -246,7 +275,7 @@ def _bell(along: FloatArray, across: FloatArray, sigma: float) -> FloatArray:
 
 
 def _gaussian_offsets(sigma: float, radius: float | None) -> FloatArray:
-    """The default reaches four standard deviations, as scipy.ndimage.gaussian_filter does."""
+    """Return the offsets up to ``radius``; by default four standard deviations, as in scipy.ndimage.gaussian_filter."""
     return _offsets(4 * sigma + 0.5 if radius is None else radius)
 
 
@@ -261,7 +290,7 @@ def _impulse(offsets: FloatArray) -> FloatArray:
 
 
 def _offsets(radius: float) -> FloatArray:
-    """Distances from the centre, ``-r .. r`` for the whole part ``r`` of ``radius``."""
+    """Return the distances from the centre, ``-r .. r`` for the whole part ``r`` of ``radius``."""
     width = _support(2 * np.floor(radius) + 1)
     return np.arange(width, dtype=np.float64) - width // 2
 
@@ -273,7 +302,7 @@ def _support(width: float) -> int:
 
 
 def _cosine_and_sine(degrees: float) -> tuple[float, float]:
-    """Rounded, so that a right angle has a cosine of exactly 0."""
+    """Return the cosine and the sine, rounded so that a right angle has a cosine of exactly 0."""
     radians = math.radians(degrees)
     return round(math.cos(radians), 15), round(math.sin(radians), 15)
 
@@ -288,19 +317,19 @@ def _number(accepts: Callable[[float], bool]) -> Callable[[str], float]:
     return convert
 
 
-_FINITE = Kind("a finite number", _number(lambda value: True))
-_POSITIVE = Kind("a number above 0", _number(lambda value: value > 0))
-_NOT_NEGATIVE = Kind("a number of at least 0", _number(lambda value: value >= 0))
-_AT_LEAST_1 = Kind("a number of at least 1", _number(lambda value: value >= 1))
-_ABOVE_1 = Kind("a number above 1", _number(lambda value: value > 1))
-_WHOLE = Kind("a whole number of at least 0", _number(lambda value: value >= 0 and value % 1 == 0))
-_COUNT = Kind("a whole number of at least 1", _number(lambda value: value >= 1 and value % 1 == 0))
-_ODD = Kind("an odd number of at least 1", _number(lambda value: value >= 1 and value % 2 == 1))
-_DIRECTION = Kind(f"one of {', '.join(DIRECTIONS)}", DIRECTIONS.index)
+_FINITE = Domain("a finite number", _number(lambda value: True))
+_POSITIVE = Domain("a number above 0", _number(lambda value: value > 0))
+_NOT_NEGATIVE = Domain("a number of at least 0", _number(lambda value: value >= 0))
+_AT_LEAST_1 = Domain("a number of at least 1", _number(lambda value: value >= 1))
+_ABOVE_1 = Domain("a number above 1", _number(lambda value: value > 1))
+_WHOLE = Domain("a whole number of at least 0", _number(lambda value: value >= 0 and value % 1 == 0))
+_COUNT = Domain("a whole number of at least 1", _number(lambda value: value >= 1 and value % 1 == 0))
+_ODD = Domain("an odd number of at least 1", _number(lambda value: value >= 1 and value % 2 == 1))
+_DIRECTION = Domain(f"one of {', '.join(DIRECTIONS)}", DIRECTIONS.index)
 
 _SIZE = Parameter("SIZE", "3", _COUNT)
 _SIGMA = Parameter("SIGMA", "1", _POSITIVE)
-_RADIUS = Parameter("RADIUS", "int(4*SIGMA + 0.5)", _WHOLE, derived=True)
+_RADIUS = Parameter(name="RADIUS", default="int(4*SIGMA + 0.5)", domain=_WHOLE, is_derived=True)
 _ANGLE = Parameter("ANGLE", "0", _FINITE)
 _FACING = Parameter("DIRECTION", "n", _DIRECTION)
 
@@ -311,108 +340,108 @@ _ONES = (1, 1, 1)
 
 
 def _gradient_pair(name: str, smoothing: tuple[int, ...], source: str) -> tuple[Preset, Preset]:
-    """A difference across and a smoothing along each axis."""
+    """Return two presets: a difference along one axis, smoothed along the other."""
     growing_right = partial(_low_rank, (smoothing, _DIFFERENCE))
     growing_down = partial(_low_rank, (_DIFFERENCE, smoothing))
     return (
-        Preset(f"{name}-x", f"brightness growing to the right ({source})", (), growing_right),
-        Preset(f"{name}-y", f"brightness growing downwards ({source})", (), growing_down),
+        Preset(f"{name}-x", f"brightness growing to the right ({source})", growing_right),
+        Preset(f"{name}-y", f"brightness growing downwards ({source})", growing_down),
     )
 
 
 _ALL = (
-    Preset("identity", "the image itself", (Parameter("SIZE", "3", _ODD),), _identity),
-    Preset("box", "the mean of a square", (_SIZE,), _box),
-    Preset("gaussian", "a Gaussian blur", (_SIGMA, _RADIUS), _gaussian),
-    Preset("binomial", "a blur by a row of Pascal's triangle", (_SIZE,), _binomial),
-    Preset("disk", "the mean of a disk", (Parameter("RADIUS", "2", _NOT_NEGATIVE),), _disk),
+    Preset(name="identity", summary="the image itself", build=_identity, signature=(Parameter("SIZE", "3", _ODD),)),
+    Preset(name="box", summary="the mean of a square", build=_box, signature=(_SIZE,)),
+    Preset(name="gaussian", summary="a Gaussian blur", build=_gaussian, signature=(_SIGMA, _RADIUS)),
+    Preset(name="binomial", summary="a blur by a row of Pascal's triangle", build=_binomial, signature=(_SIZE,)),
     Preset(
-        "motion",
-        "a blur along a line, counterclockwise from the x axis in degrees",
-        (Parameter("LENGTH", "9", _AT_LEAST_1), _ANGLE),
-        _motion,
+        name="disk",
+        summary="the mean of a disk",
+        build=_disk,
+        signature=(Parameter("RADIUS", "2", _NOT_NEGATIVE),),
+    ),
+    Preset(
+        name="motion",
+        summary="a blur along a line, counterclockwise from the x axis in degrees",
+        build=_motion,
+        signature=(Parameter("LENGTH", "9", _AT_LEAST_1), _ANGLE),
     ),
     *_gradient_pair("sobel", (1, 2, 1), "Sobel and Feldman, 1968"),
     *_gradient_pair("prewitt", _ONES, "Prewitt, 1970"),
     *_gradient_pair("scharr", (3, 10, 3), "Scharr, 2000"),
     Preset(
-        "roberts-x",
-        "brightness falling to the lower right (Roberts, 1963)",
-        (),
-        partial(_full_rank, ((1, 0), (0, -1))),
+        name="roberts-x",
+        summary="brightness falling to the lower right (Roberts, 1963)",
+        build=partial(_full_rank, ((1, 0), (0, -1))),
     ),
     Preset(
-        "roberts-y",
-        "brightness falling to the lower left (Roberts, 1963)",
-        (),
-        partial(_full_rank, ((0, 1), (-1, 0))),
+        name="roberts-y",
+        summary="brightness falling to the lower left (Roberts, 1963)",
+        build=partial(_full_rank, ((0, 1), (-1, 0))),
     ),
     Preset(
-        "kirsch",
-        "brightness growing in a direction (Kirsch, 1971)",
-        (_FACING,),
-        partial(_compass, (5, 5, 5, -3, -3, -3, -3, -3)),
+        name="kirsch",
+        summary="brightness growing in a direction (Kirsch, 1971)",
+        build=partial(_compass, (5, 5, 5, -3, -3, -3, -3, -3)),
+        signature=(_FACING,),
     ),
     Preset(
-        "compass",
-        "brightness growing in a direction (Robinson, 1977)",
-        (_FACING,),
-        partial(_compass, (1, 2, 1, 0, -1, -2, -1, 0)),
+        name="compass",
+        summary="brightness growing in a direction (Robinson, 1977)",
+        build=partial(_compass, (1, 2, 1, 0, -1, -2, -1, 0)),
+        signature=(_FACING,),
     ),
     Preset(
-        "laplacian",
-        "second differences along x and y",
-        (),
-        partial(_low_rank, (_CURVATURE, _CENTRE), (_CENTRE, _CURVATURE)),
+        name="laplacian",
+        summary="second differences along x and y",
+        build=partial(_low_rank, (_CURVATURE, _CENTRE), (_CENTRE, _CURVATURE)),
     ),
     Preset(
-        "laplacian8",
-        "second differences along x, y and both diagonals",
-        (),
-        partial(_low_rank, (_ONES, _ONES), (_CENTRE, (0, -9, 0))),
-    ),
-    Preset("log", "the Laplacian of a Gaussian", (_SIGMA, _RADIUS), _laplacian_of_gaussian),
-    Preset(
-        "dog",
-        "a narrow Gaussian minus a wide one",
-        (_SIGMA, Parameter("RATIO", "1.6", _ABOVE_1)),
-        _difference_of_gaussians,
+        name="laplacian8",
+        summary="second differences along x, y and both diagonals",
+        build=partial(_low_rank, (_ONES, _ONES), (_CENTRE, (0, -9, 0))),
     ),
     Preset(
-        "sharpen",
-        "the image minus its Laplacian",
-        (),
-        partial(_low_rank, (_CENTRE, (-1, 5, -1)), ((-1, 0, -1), _CENTRE)),
+        name="log", summary="the Laplacian of a Gaussian", build=_laplacian_of_gaussian, signature=(_SIGMA, _RADIUS)
     ),
     Preset(
-        "unsharp",
-        "the image plus AMOUNT times what a Gaussian blur takes away",
-        (_SIGMA, Parameter("AMOUNT", "1", _FINITE)),
-        _unsharp,
+        name="dog",
+        summary="a narrow Gaussian minus a wide one",
+        build=_difference_of_gaussians,
+        signature=(_SIGMA, Parameter("RATIO", "1.6", _ABOVE_1)),
     ),
     Preset(
-        "emboss",
-        "relief lit from the upper left, added to the image",
-        (),
-        partial(_full_rank, ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))),
+        name="sharpen",
+        summary="the image minus its Laplacian",
+        build=partial(_low_rank, (_CENTRE, (-1, 5, -1)), ((-1, 0, -1), _CENTRE)),
     ),
     Preset(
-        "outline",
-        "what stands out from its eight neighbours",
-        (),
-        partial(_low_rank, (_CENTRE, (0, 9, 0)), ((-1, -1, -1), _ONES)),
+        name="unsharp",
+        summary="the image plus AMOUNT times its difference from a Gaussian blur",
+        build=_unsharp,
+        signature=(_SIGMA, Parameter("AMOUNT", "1", _FINITE)),
     ),
     Preset(
-        "gabor",
-        "a wave under a Gaussian, its direction clockwise from the x axis in degrees",
-        (
+        name="emboss",
+        summary="relief lit from the upper left, added to the image",
+        build=partial(_full_rank, ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))),
+    ),
+    Preset(
+        name="outline",
+        summary="the difference from the eight neighbours",
+        build=partial(_low_rank, (_CENTRE, (0, 9, 0)), ((-1, -1, -1), _ONES)),
+    ),
+    Preset(
+        name="gabor",
+        summary="a wave under a Gaussian, its direction clockwise from the x axis in degrees",
+        build=_gabor,
+        signature=(
             Parameter("WAVELENGTH", "8", _POSITIVE),
             _ANGLE,
-            Parameter("SIGMA", "WAVELENGTH/2", _POSITIVE, derived=True),
+            Parameter(name="SIGMA", default="WAVELENGTH/2", domain=_POSITIVE, is_derived=True),
             Parameter("ASPECT", "1", _POSITIVE),
             Parameter("PHASE", "0", _FINITE),
         ),
-        _gabor,
     ),
 )
 

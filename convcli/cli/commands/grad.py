@@ -80,7 +80,7 @@ def grad(
     from convcli.cli.inputs import begin_reading, open_cluster, read_input
     from convcli.cli.output import destination_of
     from convcli.cli.text.geometry import geometry_text
-    from convcli.grad.report import gradient_report, stacked
+    from convcli.grad.report import gradient_report, stack
 
     refuse_second_stdin([*images, kernel, options.source_of(upstream)])
     inputs = begin_reading(max_pixels)
@@ -94,7 +94,7 @@ def grad(
     if full and step is not None:
         raise OptionError("`full` is for gradients as text, and `step` gives a kernel: give one")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = stacked([read_input(each, appearance, messages) for each in found], [each.name for each in found])
+    V = stack([read_input(each, appearance, messages) for each in found], [each.name for each in found])
     prepared = request.convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared.geometry))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
@@ -162,7 +162,7 @@ def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", form
     from convcli.convolution.prepared import Gradients
     from convcli.files.json_writing import json_document
     from convcli.files.output_names import kernel_path
-    from convcli.grad.descent import stepped
+    from convcli.grad.descent import descend
     from convcli.kernels.json_format import kernel_to_json
 
     if format not in ("auto", "json"):
@@ -171,7 +171,7 @@ def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", form
 
     def save(report: "GradientReport", messages: Messages) -> None:
         _tell_loss(report, messages)
-        moved = stepped(kernel, Gradients(**report.tensors), rate)
+        moved = descend(kernel, Gradients(**report.tensors), rate)
         save_lines(json_document(kernel_to_json(moved)), destination, path)
         note_saved(kernel.name, destination, path, messages)
 
