@@ -185,8 +185,8 @@ class ExecutionOptions:
         typer.Option(
             "--algorithm",
             metavar="NAME",
-            help="auto, toeplitz, separable, im2col, winograd, fft, direct or unshared; convcli plan estimates the cost "
-            "of each.",
+            help="auto, toeplitz, separable, im2col, winograd, fft, direct or unshared; convcli plan estimates the "
+            "cost of each.",
         ),
     ] = "auto"
     threads: Annotated[
