@@ -124,7 +124,7 @@ def test_a_layer_without_shared_weights(tmp_path):
     [
         (["--at", "0,2,0"], "--at: Z has shape (1, 2, 2): expected l,j,k from 0,0,0 to 0,1,1, given 0,2,0"),
         ([], "--at: Z has shape (1, 2, 2): expected l,j,k from 0,0,0 to 0,1,1, given nothing"),
-        (["--of", "loss"], "--of: expected output, kernel, input or bias, given 'loss'"),
+        (["--of", "loss"], "--of: expected Z, dK, dV, db, output, kernel, input or bias, given 'loss'"),
         (["--of", "bias", "--at", "0"], "--at: db has shape (): expected nothing, given 0"),
         (["--at", "a"], "--at: expected integers as in I,J,K, given 'a'"),
     ],

@@ -144,7 +144,10 @@ WRONG_REQUESTS = [
     ("aply in.npy -k box", "No such command 'aply'. Did you mean 'apply'?"),
     ("grad in.npy -k box -G [[1,2]]", "upstream gradient G: expected the output's shape (1, 3, 4), given (1, 2)"),
     ("grad in.npy -k box -G normal", "--upstream: expected normal:SEED with a whole number, given 'normal...'"),
-    ("grad in.npy -k box --wrt kernel,weights", "--wrt: expected kernel, input or bias, given 'weights'"),
+    (
+        "grad in.npy -k box --wrt kernel,weights",
+        "--wrt: expected dK, dV, db, kernel, ... or b, given 'weights'",
+    ),
     ("grad in.npy -k box -f xml", "--format: expected auto, text, json, npz, npy..., csv..., given 'xml'"),
     (
         "grad in.npy -k box -o a.xml",

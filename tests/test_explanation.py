@@ -11,7 +11,7 @@ from convcli import conv2d, conv2d_grad
 from convcli.arrays import chunks
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
-from convcli.explain.explanation import OF, explain, explanation_to_json, first_and_last, parse_at
+from convcli.explain.explanation import explain, explanation_to_json, first_and_last, parse_at
 from convcli.files.json_writing import json_document
 
 SAMPLE = 25
@@ -150,7 +150,7 @@ def test_json_holds_every_number_of_a_term():
         ("kernel", (0, 0, 0, -1), GeometryError, r"^at: dK has shape .*: expected i,l,m,n .*, given 0,0,0,-1$"),
         ("input", (), GeometryError, r"^at: dV has shape .*: expected l,a,c .*, given nothing$"),
         ("bias", (3,), GeometryError, r"^at: db has shape \(3,\): expected i from 0 to 2, given 3$"),
-        ("loss", (), OptionError, r"^of: expected output, kernel, input or bias, given 'loss'$"),
+        ("loss", (), OptionError, r"^of: expected Z, dK, dV, db, output, kernel, input or bias, given 'loss'$"),
     ],
 )
 def test_indices_that_the_tensor_does_not_have_are_refused(of, at, error, message):
@@ -168,7 +168,7 @@ def test_an_upstream_gradient_of_another_shape_is_refused():
 def test_a_batch_is_refused():
     convolution, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
     with pytest.raises(GeometryError, match=r"^input V: expected shape \(C_in, H, W\), given \(1, 2, 5, 7\)$"):
-        explain(convolution, V[None], G, OF[0], (0, 0, 0))
+        explain(convolution, V[None], G, "output", (0, 0, 0))
 
 
 @pytest.mark.parametrize(

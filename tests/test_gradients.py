@@ -13,7 +13,7 @@ from support.geometries import BY_NAME, CASES, FILLS, TILED, WORKSPACES, Case, i
 from support.reference import assert_adjoint, assert_same, block_diagonal, central_differences
 
 from convcli import Gradients, conv2d, conv2d_grad, engine
-from convcli.convolution.prepared import WRT
+from convcli.convolution.names import WRT
 from convcli.engine import KERNEL_GRADIENTS
 from convcli.errors import GeometryError, OptionError
 
@@ -249,7 +249,7 @@ class TestRequest:
         ("wrt", "given"), [(["kernel", "weights"], "'weights'"), ("input,G", "'G'"), ("", "''"), ([None], "None")]
     )
     def test_unknown_parameters_are_refused(self, wrt, given):
-        with pytest.raises(OptionError, match=f"^wrt: expected kernel, input or bias, given {given}$"):
+        with pytest.raises(OptionError, match=f"^wrt: expected dK, dV, db, kernel, .* or b, given {given}$"):
             conv2d_grad(*operands(SQUARE), wrt=wrt)
 
     @pytest.mark.parametrize("stored", ["uint8", "int16", "float32", "int64", "float64"])

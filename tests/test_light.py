@@ -134,7 +134,7 @@ def test_the_mode_comes_first_then_the_curve(dtype, mode):
     """What is counted as clipped, and the span, are of light."""
     pixels, full = random_pixels(dtype, 1, 9, 14), np.iinfo(dtype).max
     weights = (ASYMMETRIC - 11) / 60
-    found = filtered(pixels, weights, Appearance(linear=True, mode=mode))
+    found = filtered(pixels, weights, Appearance(linear=True, range=mode))
     Z = correlate(full * light_of(pixels[0] / full), weights, mode="nearest")
     levels = MODES[mode](Z, full)
     assert_rounded(found.maps.values[0], full * code_of(np.clip(levels, 0, full) / full))
@@ -149,7 +149,7 @@ def test_the_advice_of_a_warning_holds(spread):
     """Of light, too: the modes that are named lose nothing, and the others something."""
     pixels = random_pixels(np.uint8, 1, 9, 14)
     clipped = {
-        mode: filtered(pixels, np.array([[-spread, 0, spread]]), Appearance(linear=True, mode=mode)) for mode in MODES
+        mode: filtered(pixels, np.array([[-spread, 0, spread]]), Appearance(linear=True, range=mode)) for mode in MODES
     }
     lossless = {mode for mode, found in clipped.items() if not found.warnings}
     for found in clipped.values():

@@ -25,20 +25,20 @@ class Appearance:
     gray: convert colours to gray first.  unit: scale pixel values to 0..1 first.
     linear: undo sRGB's curve first, and apply it when maps become pixels; gray is then luminance, not luma.
     alpha: a rule of ``convcli.apply.transparency``, or ``drop`` to ignore alpha.
-    mode: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats. None is what suits the format:
+    range: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats. None is what suits the format:
     ``raw`` for ``.npy``, ``clip`` for pictures.
     """
 
     gray: bool = False
     unit: bool = False
     alpha: str = "keep"
-    mode: str | None = None
+    range: str | None = None
     linear: bool = False
 
     def __post_init__(self) -> None:
         choice("alpha", self.alpha, ALPHA)
-        if self.mode is not None:
-            choice("range", self.mode, (*MODES, "raw"))
+        if self.range is not None:
+            choice("range", self.range, (*MODES, "raw"))
 
 
 def prepare_image(image: Image, appearance: Appearance) -> Image:

@@ -90,7 +90,7 @@ def filter_image(
     >>> filter_image(np.full((1, 4, 4), 100, np.uint8), "box", edge="replicate").maps.values[0, 0]
     array([100, 100, 100, 100], dtype=uint8)
     """
-    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear)
+    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear)
     found = load_kernel(kernel) if isinstance(kernel, str | os.PathLike) else kernel
     convolution = Convolution.of(
         found, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip

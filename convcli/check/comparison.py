@@ -8,12 +8,11 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, finite_or_none, real_array
 from convcli.check.confusions import confusion, fit, tensor_of
-from convcli.convolution.formulas import SYMBOLS
+from convcli.convolution.names import SYMBOLS, parse_tensor
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
-from convcli.text import choice
 
 # The largest difference between equals, relative to the largest magnitude.
 TOLERANCE = 1e-5
@@ -83,7 +82,7 @@ def conv2d_compare(
     K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
         As in ``conv2d``.
     theirs
-        Tensors by name: ``output`` (Z), or the gradient of ``kernel``, ``input`` or ``bias``.
+        Tensors by name: ``Z``, ``dK``, ``dV``, ``db``, or ``output``, ``kernel``, ``input``, ``bias``.
     G
         Upstream gradient, with the shape of Z; ones by default.
     tolerance
@@ -113,8 +112,8 @@ def conv2d_compare(
     ).at(V.shape, np.float64)
     upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
     execution = Execution(algorithm, threads, memory)
-    names = [choice("theirs", name, SYMBOLS) for name in theirs]
-    return [compare(prepared, V, upstream, name, theirs[name], tolerance, execution) for name in names]
+    given = {parse_tensor("theirs", name): tensor for name, tensor in theirs.items()}
+    return [compare(prepared, V, upstream, name, tensor, tolerance, execution) for name, tensor in given.items()]
 
 
 def compare(

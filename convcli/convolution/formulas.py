@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from convcli.convolution.prepared import Prepared
 
-SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
 GROUPING = " (i and l in one group, l counted within it)"
 KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
 

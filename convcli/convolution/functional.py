@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arrays import ROUNDED_TO, Array, computing_type, real_array, stored_type
-from convcli.convolution.prepared import WRT, Convolution, Gradients
+from convcli.convolution.names import WRT
+from convcli.convolution.prepared import Convolution, Gradients
 from convcli.engine import MEMORY, Execution
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
@@ -124,7 +125,7 @@ def conv2d_grad(
     dtype
         float64, or float32 for speed.
     wrt
-        The gradients to compute: some of ``kernel``, ``input`` and ``bias``.
+        The gradients to compute: some of ``kernel``, ``input`` and ``bias``, or in letters, ``"dK,dV"`` or ``"K,V"``.
 
     Returns
     -------

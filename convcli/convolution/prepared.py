@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli import engine
 from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, real_array
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
+from convcli.convolution.names import WRT, parse_wrt
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
 from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store
 from convcli.errors import OptionError
@@ -26,9 +27,7 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import EdgeFill
 from convcli.geometry.options import Numbers, Options, parse_options
 from convcli.kernels.kernel import Kernel
-from convcli.text import choice
 
-WRT = ("kernel", "input", "bias")
 # Sums of weights below this share of their magnitudes are 0: typed weights, and float32, round that much.
 ROUNDING = 1e-6
 UNKNOWN = Factorisation(np.empty((0, 0)))
@@ -248,9 +247,3 @@ class Prepared:
         if self.bias is not None:
             return self.bias
         return bias_blocks(np.zeros(self.bias_shape), self.convolution.weights, self.geometry, self.dtype)
-
-
-def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
-    """Return the names of gradients, each once. Text is split at commas. Raises OptionError for names not in WRT."""
-    names = [name.strip() for name in wrt.split(",")] if isinstance(wrt, str) else wrt
-    return tuple(dict.fromkeys(choice("wrt", name, WRT) for name in names))

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, IntArray, chunks, real_array
-from convcli.convolution.formulas import GROUPING, SYMBOLS, Formulas, index_letters, output_letters
+from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
+from convcli.convolution.names import SYMBOLS, parse_tensor
 from convcli.convolution.operands import upstream_blocks
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import GeometryError
@@ -30,9 +31,7 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
-from convcli.text import choice, integer
-
-OF = tuple(SYMBOLS)
+from convcli.text import integer
 
 # The most terms whose factors are arrays at once.
 TERMS_AT_ONCE = 1 << 16
@@ -111,7 +110,7 @@ def conv2d_explain(
     at
         The index of the number in its tensor.
     of
-        The tensor: ``output``, or the gradient of ``kernel``, ``input`` or ``bias``.
+        The tensor: ``Z``, ``dK``, ``dV`` or ``db``, or ``output``, ``kernel``, ``input`` or ``bias``.
     G
         Upstream gradient, with the shape of Z; ones by default. Z is explained without it.
 
@@ -143,10 +142,10 @@ def conv2d_explain(
 def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
     """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``.
 
-    V: ``(C_in, H, W)``.  G: the shape of Z; None is enough for Z.  of: the tensor, a name in OF.
+    V: ``(C_in, H, W)``.  G: the shape of Z; None is enough for Z.  of: the tensor, a name in SYMBOLS or its letters.
     Raises GeometryError if the tensor has no such index, OptionError for another name.
     """
-    choice("of", of, OF)
+    of = parse_tensor("of", of)
     if V.ndim != 3:
         raise GeometryError(f"input V: expected shape (C_in, H, W), given {V.shape}")
     if G is not None:

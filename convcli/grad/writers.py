@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none
-from convcli.convolution.formulas import SYMBOLS, index_letters
+from convcli.convolution.formulas import index_letters
+from convcli.convolution.names import SYMBOLS
 from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
 from convcli.errors import OptionError
 from convcli.files.json_writing import json_document, require_finite

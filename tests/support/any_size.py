@@ -3,7 +3,8 @@
 import numpy as np
 
 from convcli.arrays import ROUNDED_TO, computing_type, real_array, stored_type
-from convcli.convolution.prepared import WRT, Convolution
+from convcli.convolution.names import WRT
+from convcli.convolution.prepared import Convolution
 from convcli.engine import MEMORY, Execution, Limits
 
 ANY_SIZE = Limits(transform_taps=1, transform_channels=1)

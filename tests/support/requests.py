@@ -4,7 +4,8 @@ import numpy as np
 
 from convcli.apply.filtering import apply_filter, plan_filter
 from convcli.arrays import computing_type
-from convcli.convolution.prepared import WRT, Convolution
+from convcli.convolution.names import WRT
+from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
 from convcli.engine import AUTOMATIC
 from support.storing import together

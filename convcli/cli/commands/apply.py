@@ -118,7 +118,7 @@ def apply(
         show = partial(show_filtered, messages)
     work = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
-        Appearance(gray=gray, unit=unit, alpha=alpha, mode=range, linear=linear),
+        Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear),
         destination,
         encoding_of(destination, format, compression),
         show,

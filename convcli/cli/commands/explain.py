@@ -28,8 +28,8 @@ def explain(
         ),
     ] = "",
     of: Annotated[
-        str, typer.Option("--of", metavar="TENSOR", help="output, or the gradient of kernel, input or bias.")
-    ] = "output",
+        str, typer.Option("--of", metavar="TENSOR", help="Z, dK, dV or db; or output, kernel, input or bias.")
+    ] = "Z",
     upstream: options.Upstream = "ones",
     every: Annotated[bool, typer.Option("--all", help="Show every term, however many there are.")] = False,
     convolution: options.ConvolutionOptions,
@@ -47,23 +47,25 @@ def explain(
 
     convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --at 0,0,0
 
-    convcli explain sample_images/camera.png -k sobel-x --of kernel --at 0,2 -G normal:1
+    convcli explain sample_images/camera.png -k sobel-x --of dK --at 0,2 -G normal:1
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, read_input
     from convcli.cli.output import print_json, print_lines
     from convcli.cli.text.geometry import geometry_text
+    from convcli.convolution.names import parse_tensor
     from convcli.explain import explanation
 
     refuse_second_stdin([image, kernel, options.source_of(upstream)])
     inputs = begin_reading(max_pixels)
-    request, place = inputs.read_request(kernel, convolution), explanation.parse_at(at)
+    request = inputs.read_request(kernel, convolution)
+    tensor, place = parse_tensor("of", of), explanation.parse_at(at)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = read_input(inputs.image_source(image), appearance, messages)
     prepared = request.convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared.geometry))
-    G = None if of == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
-    found = explanation.explain(prepared, V, G, of, place)
+    G = None if tensor == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
+    found = explanation.explain(prepared, V, G, tensor, place)
     spans = explanation.first_and_last(found.size, found.size if every else TERMS_SHOWN)
     if json:
         print_json(explanation.explanation_to_json(found, spans))

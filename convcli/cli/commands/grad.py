@@ -29,7 +29,9 @@ def grad(
     execution: options.ExecutionOptions,
     cluster: options.Cluster = None,
     upstream: options.Upstream = "ones",
-    wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="The gradients to compute.")] = "kernel,input,bias",
+    wrt: Annotated[
+        str, typer.Option("--wrt", metavar="NAMES", help="The gradients: dK,dV,db, or K,V,b, or kernel,input,bias.")
+    ] = "dK,dV,db",
     step: Annotated[
         float | None,
         typer.Option(
@@ -74,7 +76,7 @@ def grad(
 
     Several images are one batch: dK and db are summed over it.
 
-    convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt kernel,bias
+    convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt dK,db
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, open_cluster, read_input
@@ -109,7 +111,7 @@ def grad(
 
 def _names(wrt: str, step: float | None) -> tuple[str, ...]:
     """Return the gradients to compute: all that are asked for, or for a step those of the kernel and its bias."""
-    from convcli.convolution.prepared import parse_wrt
+    from convcli.convolution.names import parse_wrt
 
     names = parse_wrt(wrt)
     if step is None:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from convcli.arrays import chunks
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_text, printed_lines, sign_style
-from convcli.convolution.formulas import SYMBOLS
+from convcli.convolution.names import SYMBOLS
 from convcli.explain.explanation import Explanation
 from convcli.explain.terms import Factor, Pixels, Terms
 from convcli.geometry.edges import OUTSIDE, EdgeFill

@@ -8,7 +8,7 @@ from rich.text import Text
 from convcli.arrays import FloatArray, planes_of
 from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_text
 from convcli.cli.text.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
-from convcli.convolution.formulas import SYMBOLS
+from convcli.convolution.names import SYMBOLS
 from convcli.grad.report import GradientReport
 
 

@@ -1,0 +1,31 @@
+"""The names of a convolution's output and gradients, and the letters that stand for them.
+
+Options take names and letters; results are called by the names.
+"""
+
+from collections.abc import Collection
+
+from convcli.text import choice
+
+SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
+WRT = ("kernel", "input", "bias")
+_TENSORS = {symbol: name for name, symbol in SYMBOLS.items()} | {name: name for name in SYMBOLS}
+# A gradient is also named by what it is with respect to.
+_GRADIENTS = {text: name for text, name in _TENSORS.items() if name in WRT} | {"K": "kernel", "V": "input", "b": "bias"}
+
+
+def parse_tensor(option: str, text: str) -> str:
+    """Return the name of Z or a gradient from its name or letters (``Z``, ``dK``, ``dV``, ``db``).
+
+    Raises OptionError, about the option, for anything else.
+    """
+    return _TENSORS[choice(option, text, _TENSORS)]
+
+
+def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
+    """Return the names of gradients, each once, from their names or letters (``dK`` or ``K``). Text is split at commas.
+
+    Raises OptionError for anything else.
+    """
+    texts = [text.strip() for text in wrt.split(",")] if isinstance(wrt, str) else wrt
+    return tuple(dict.fromkeys(_GRADIENTS[choice("wrt", text, _GRADIENTS)] for text in texts))

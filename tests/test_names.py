@@ -1,0 +1,62 @@
+"""Names of tensors, and the letters that stand for them, in options and in Python."""
+
+import re
+
+import numpy as np
+import pytest
+
+from convcli import conv2d_compare, conv2d_explain, conv2d_grad
+from convcli.convolution.names import parse_tensor, parse_wrt
+from convcli.errors import OptionError
+
+V, K = np.arange(12.0).reshape(1, 3, 4), np.array([[1.0, 2.0], [4.0, 8.0]])
+G = np.arange(6.0).reshape(1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Z", "output"), ("dK", "kernel"), ("dV", "input"), ("db", "bias")]
+    + [(name, name) for name in ("output", "kernel", "input", "bias")],
+)
+def test_tensors_have_names_and_letters(text, name):
+    assert parse_tensor("of", text) == name
+
+
+def test_an_explanation_takes_letters():
+    found = conv2d_explain(V, K, (0, 0), of="dK", G=G)
+    assert (found.of, found.total) == ("kernel", float((G * V[:, :2, :3]).sum()))
+
+
+@pytest.mark.parametrize(
+    ("wrt", "names"),
+    [
+        ("dK,dV,db", ("kernel", "input", "bias")),
+        ("K, V, b", ("kernel", "input", "bias")),
+        (["bias", "dK"], ("bias", "kernel")),
+        ("kernel,dK,K", ("kernel",)),
+    ],
+)
+def test_gradients_have_names_and_letters(wrt, names):
+    assert parse_wrt(wrt) == names
+    found = conv2d_grad(V, K, G, wrt=wrt)
+    assert {name for name in ("kernel", "input", "bias") if getattr(found, name) is not None} == set(names)
+
+
+@pytest.mark.parametrize("text", ["K", "V", "b", "z", "DK", "", "kernels"])
+def test_other_tensors_are_refused(text):
+    message = "of: expected Z, dK, dV, db, output, kernel, input or bias, given "
+    with pytest.raises(OptionError, match=f"^{re.escape(message + repr(text))}(; did you mean kernel\\?)?$"):
+        parse_tensor("of", text)
+
+
+@pytest.mark.parametrize("text", ["Z", "output", "k", "", "dK;dV"])
+def test_other_gradients_are_refused(text):
+    message = "wrt: expected dK, dV, db, kernel, input, bias, K, V or b, given "
+    with pytest.raises(OptionError, match=f"^{re.escape(message + repr(text))}$"):
+        parse_wrt(text)
+
+
+def test_tensors_to_compare_have_letters():
+    dK = conv2d_grad(V, K, G, wrt="K").kernel
+    (found,) = conv2d_compare(V, K, {"dK": dK}, G)
+    assert (found.tensor, found.holds) == ("kernel", True)
