@@ -16,7 +16,7 @@ from convcli.engine.plan import Choice, Pass, Plan
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab, TileWeights, bands, weights_of
 from convcli.engine.tasks import InputGradientTask, KernelGradientTask, OutputTask, Task, compute
-from convcli.engine.threads import BLAS, InOrder, each
+from convcli.engine.threads import BLAS_ON_ONE_THREAD, InOrder, each
 from convcli.engine.tiles import Tile
 from convcli.geometry.edges import pad_adjoint
 
@@ -99,7 +99,7 @@ def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output |
             output.take(tile.place, made)
         return
     # Held once for both: giving BLAS its threads back in between takes as long as a small image.
-    with BLAS.held():
+    with BLAS_ON_ONE_THREAD:
         fill = task.filler()
 
         def fill_in_place(tile: Tile, scratch: Scratch) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.engine.calibration import PRODUCT
 from convcli.engine.costs import calls_seconds
-from convcli.engine.threads import BLAS
+from convcli.engine.threads import BLAS_ON_ONE_THREAD
 
 # Terms below this part of the largest singular value are rounding.
 NEGLIGIBLE = 1e-14
@@ -209,7 +209,7 @@ def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:
 
 def _singular(kernels: FloatArray, negligible: float) -> Factors:
     # More threads of BLAS would round in another order.
-    with BLAS.held():
+    with BLAS_ON_ONE_THREAD:
         columns, sizes, rows = np.linalg.svd(kernels, full_matrices=False)
     rank = max(1, int((sizes > negligible * sizes[:, :1]).sum(axis=1).max()))
     roots = np.sqrt(sizes[:, :rank, None])

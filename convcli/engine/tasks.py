@@ -14,7 +14,7 @@ from convcli.engine.interface import Fill, Weights
 from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
 from convcli.engine.slabs import Slab, TileWeights
-from convcli.engine.threads import BLAS, each
+from convcli.engine.threads import BLAS_ON_ONE_THREAD, each
 from convcli.engine.tiles import Tile
 
 Compute = Callable[[Tile, Scratch], FloatArray]
@@ -38,7 +38,7 @@ def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
     """Return what the task computes for each tile, on one thread."""
     made: list[FloatArray] = []
     # What is made of the kernel must be the same wherever BLAS has more threads.
-    with BLAS.held():
+    with BLAS_ON_ONE_THREAD:
         run = task.runner()
         each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
     return made

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from convcli.engine.scratch import Scratch
+from convcli.files.shared_change import SharedChange
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
     workers = min(threads, len(items))
     remaining = deque(items)
     # Always one thread, for a lone item too: with more, BLAS rounds in another order.
-    with BLAS.held():
+    with BLAS_ON_ONE_THREAD:
         others = [_pool(workers - 1).submit(_work_through, remaining, work) for _ in range(workers - 1)]
         try:
             _work_through(remaining, work)
@@ -108,47 +109,31 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-class _BlasLimit:
-    """Holds BLAS to one thread until the last of the calls that want it so has ended.
+@contextmanager
+def _blas_on_one_thread() -> Iterator[None]:
+    """Hold every BLAS library to one thread, then give its threads back."""
+    from threadpoolctl import OpenBLASController  # type: ignore[import-untyped]
 
-    Each on its own would give back what it found, which may be another's limit.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._holders = 0
-        self._limit: Any = None
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within, BLAS takes one thread."""
-        with self._lock:
-            if self._holders == 0:
-                self._limit = _controller().limit(limits=1, user_api="blas")
-            self._holders += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._holders -= 1
-                if self._holders == 0:
-                    self._give_back()
-
-    def _give_back(self) -> None:
-        from threadpoolctl import OpenBLASController  # type: ignore[import-untyped]
-
+    before = [(library, library.get_num_threads()) for library in _blas_libraries()]
+    for library, _ in before:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
         # OpenBLAS obeys the thread that set its limit, which may have been another one, and only until it is freed.
         OpenBLASController.clear_controlling_thread(force=True)
-        self._limit.restore_original_limits()
+        for library, threads in before:
+            library.set_num_threads(threads)
         OpenBLASController.clear_controlling_thread(force=True)
 
 
-BLAS = _BlasLimit()
+# ``with BLAS_ON_ONE_THREAD:`` holds BLAS to one thread in the whole process.
+BLAS_ON_ONE_THREAD = SharedChange(_blas_on_one_thread)
 
 
 @cache
-def _controller() -> Any:
-    """Looking for the libraries takes milliseconds; numpy has loaded its BLAS by now."""
+def _blas_libraries() -> list[Any]:
+    """Return the controllers of the BLAS libraries in this process; finding them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from typing import Any
 
 
@@ -16,16 +16,17 @@ class SharedChange:
         self._change = change
         self._lock = threading.Lock()
         self._threads_within = 0
-        self._undo = ExitStack()
+        self._made: AbstractContextManager[Any] | None = None
 
     def __enter__(self) -> None:
         with self._lock:
             if self._threads_within == 0:
-                self._undo.enter_context(self._change())
+                self._made = self._change()
+                self._made.__enter__()
             self._threads_within += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._threads_within -= 1
-            if self._threads_within == 0:
-                self._undo.close()
+            if self._threads_within == 0 and self._made is not None:
+                self._made.__exit__(None, None, None)

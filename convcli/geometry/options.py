@@ -5,6 +5,7 @@ Nothing below this module compares strings or knows a default.
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from math import prod
 from operator import index
 from typing import NamedTuple, SupportsIndex
@@ -50,23 +51,29 @@ class Options(NamedTuple):
 
         An input ``(H, W)`` is enough for a 2-D kernel. Raises GeometryError if the shapes do not fit together.
         """
-        channels = _channels(input_shape, kernel_shape, self.groups)
-        sides = zip(input_shape[-2:], kernel_shape[-2:], self.stride, self.dilation, strict=True)
-        rows, columns = _padded(self.padding, *(Axis(size, taps, s, d) for size, taps, s, d in sides))
-        _refuse_absurd(rows, columns, channels.images * self.groups * max(channels.inputs, channels.outputs))
-        _refuse_kernel_beyond_input(rows, columns)
-        tiling = (kernel_shape[1], kernel_shape[2]) if len(kernel_shape) == 6 else (1, 1)
-        return Geometry(
-            images=channels.images,
-            groups=self.groups,
-            in_channels=channels.inputs,
-            out_channels=channels.outputs,
-            rows=rows,
-            columns=columns,
-            edge=self.edge,
-            leading=channels.leading,
-            tiling=tiling,
-        )
+        return _geometry(self, input_shape, kernel_shape)
+
+
+# Cached, because computing one takes a tenth of the time of a small convolution.
+@lru_cache(maxsize=128)
+def _geometry(options: Options, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
+    channels = _channels(input_shape, kernel_shape, options.groups)
+    sides = zip(input_shape[-2:], kernel_shape[-2:], options.stride, options.dilation, strict=True)
+    rows, columns = _padded(options.padding, *(Axis(size, taps, s, d) for size, taps, s, d in sides))
+    _refuse_absurd(rows, columns, channels.images * options.groups * max(channels.inputs, channels.outputs))
+    _refuse_kernel_beyond_input(rows, columns)
+    tiling = (kernel_shape[1], kernel_shape[2]) if len(kernel_shape) == 6 else (1, 1)
+    return Geometry(
+        images=channels.images,
+        groups=options.groups,
+        in_channels=channels.inputs,
+        out_channels=channels.outputs,
+        rows=rows,
+        columns=columns,
+        edge=options.edge,
+        leading=channels.leading,
+        tiling=tiling,
+    )
 
 
 def parse_options(

@@ -22,7 +22,7 @@ from convcli.arrays import FloatArray
 from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
 from convcli.engine.scratch import Scratch
-from convcli.engine.threads import BLAS
+from convcli.engine.threads import BLAS_ON_ONE_THREAD
 from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
 from convcli.geometry.axes import Geometry
 
@@ -97,7 +97,7 @@ def transformed_weights(weights: FloatArray) -> FloatArray:
     """U ``(4, 4, groups, C_out, C_in)`` of weights ``(groups, C_out, C_in, 3, 3)``."""
     kernels = weights.reshape(-1, 9).T
     # Had BLAS more threads, they would go on spinning for a tenth of a second, in the way of ours.
-    with BLAS.held():
+    with BLAS_ON_ONE_THREAD:
         return (np.kron(TAPS, TAPS).astype(weights.dtype) @ kernels).reshape(4, 4, *weights.shape[:3])
 
 
