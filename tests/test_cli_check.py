@@ -17,10 +17,10 @@ def test_a_photo_holds(tmp_path):
     words = ["-k", "sobel-x", "-s", "2", "-e", "reflect", "--flip"]
     out = succeed("check", "sample_images/camera.png", *words, cwd=with_samples(tmp_path)).decode()
     head, *rows, Z, dV = out.splitlines()
-    assert head.split() == ["against", "looked", "at", "worst", "error", "relative", "at"]
+    assert head.split() == ["against", "checked", "worst", "error", "relative", "at"]
     assert [row.split()[:2] for row in rows] == [[name, "holds"] for name in ("Z", "dK", "dV", "db", "dK", "dV")]
     assert "12 of 262,144" in rows[2]
-    assert Z.startswith("looked at Z[0,0,0], Z[0,")
+    assert Z.startswith("checked Z[0,0,0], Z[0,")
     assert dV.endswith(", dV[0,511,511]")
 
 
@@ -46,9 +46,8 @@ def test_every_algorithm_may_be_checked(tmp_path):
 def test_a_tensor_that_is_ours(tmp_path):
     np.save(tmp_path / "dV.npy", conv2d_grad(V, WEIGHTS, np.ones(V.shape), padding="same").input.astype(np.float32))
     out = succeed("check", IMAGE, "-k", K, "--input-grad", "dV.npy", cwd=tmp_path).decode()
-    assert out.startswith(
-        "your dV equals ours: they differ by 0 at most (0 of our largest), at dV[0,0,0], which is 1 in "
-    )
+    difference = "the largest difference is 0 (0 of convcli's largest), at dV[0,0,0]: 1 in yours, 1 in convcli's"
+    assert out == f"your dV equals convcli's: {difference}\n"
 
 
 def test_tensors_that_are_not_ours(tmp_path):
@@ -60,16 +59,16 @@ def test_tensors_that_are_not_ours(tmp_path):
     )
     first, difference, confusion = result.out.decode().splitlines()
     assert (result.code, result.err) == (1, "")
-    assert first.startswith("your Z equals ours: ")
-    assert difference.startswith("your dK is not ours: they differ by ")
-    assert confusion == "your dK equals ours for the flipped kernel"
+    assert first.startswith("your Z equals convcli's: ")
+    assert difference.startswith("your dK differs from convcli's by up to ")
+    assert confusion == "your dK equals convcli's for the flipped kernel"
 
 
 def test_a_tensor_of_another_shape(tmp_path):
     result = convcli("check", IMAGE, "-k", K, "--kernel-grad", "-", cwd=tmp_path, stdin=npy(np.ones((3, 3))))
     assert (result.code, result.err) == (1, "")
     assert result.out.decode() == (
-        "your dK is not ours: its shape is (3, 3), ours is (2, 2)\nno usual confusion explains it\n"
+        "your dK has shape (3, 3), and convcli's has (2, 2)\nno common mistake explains the difference\n"
     )
 
 

@@ -37,7 +37,7 @@ def test_a_pixel_tells_which_outputs_it_feeds(tmp_path):
         "dV = (adjoint of the padding)(dV'), dV'[l,a,c] = sum over j,k,m,n with j*sy + m*dy = a, k*sx + n*dx = c, "
         "of G[l,j,k] * K[m,n]\n"
         "dV[0,1,1] = sum over j,k,m,n with j*1 + m*1 = 1, k*1 + n*1 = 1, of G[0,j,k] * K[m,n]\n"
-        "V[0,1,1] stands at V'[0,1,1]\n"
+        "V[0,1,1] is at V'[0,1,1]\n"
         "\n"
         "  j=0  m=1  k=0  n=1  G[0,0,0] = 1  * K[1,1] =  1  = 1\n"
         "  j=0  m=1  k=1  n=0  G[0,0,1] = 2  * K[1,0] =  0  = 0\n"
@@ -52,15 +52,15 @@ def test_a_pixel_that_the_stride_leaves_over_says_so(tmp_path):
     image = json.dumps(np.arange(12.0).reshape(3, 4).tolist())
     out = explained(image, "-k", K, "-p", "valid", "-s", "2", "--of", "input", "--at", "0,2,1", cwd=tmp_path)
     whereabouts, reading, _, total = out.splitlines()[2:]
-    assert whereabouts == "V[0,2,1] stands at V'[0,2,1]"
-    assert reading == "no window reads it: the stride and dilation pass it by, so that its gradient is 0"
+    assert whereabouts == "V[0,2,1] is at V'[0,2,1]"
+    assert reading == "no window reads it, because the stride and dilation skip it: its gradient is 0"
     assert total == "dV[0,2,1] = 0  the sum of 0 terms"
 
 
 def test_copies_of_a_pixel_are_counted(tmp_path):
     out = explained("[[5]]", "-k", "box:3", "-e", "wrap", "--of", "input", "--at", "0,0,0", cwd=tmp_path)
     places = ", ".join(f"V'[0,{row},{column}]" for row in (0, 1) for column in (0, 1, 2))
-    assert out.splitlines()[2] == f"V[0,0,0] stands at {places} and 3 more, copied by wrap"
+    assert out.splitlines()[2] == f"V[0,0,0] is at {places} and 3 more, copied by wrap"
 
 
 def test_the_default_padding_is_zero(tmp_path):
@@ -76,7 +76,7 @@ def test_a_long_sum_shows_its_ends(tmp_path):
     count = 512 * 512
     assert len(lines) == 3 + 16 + 1 + 16 + 2
     assert lines[3].startswith("  l=0  j=0  k=0   G[0,0,0]  =  0.3455841921  * V'[0,0,2]  = ")
-    assert lines[19] == f"  ... {count - 32:,} terms between, which --all prints"
+    assert lines[19] == f"  ... {count - 32:,} terms not shown; --all shows them"
     assert lines[35].startswith("  l=0  j=511  k=511  G[0,511,511] = ")
     assert lines[37].endswith(f"  the sum of {count:,} terms")
 

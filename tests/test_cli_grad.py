@@ -211,14 +211,17 @@ WIDE = fractions((2, 14, 11), seed=9)
 @pytest.mark.parametrize(
     ("wrt", "last"),
     [
-        ("input", ["... left out: rows 12..13 of 14 and columns 9..10 of 11", "... left out: planes [1]..[1], 1 of 2"]),
+        (
+            "input",
+            ["... not shown: rows 12..13 of 14 and columns 9..10 of 11", "... not shown: planes [1]..[1], 1 of 2"],
+        ),
         ("kernel", []),
     ],
 )
 def test_text_tells_what_it_leaves_out(tmp_path, wrt, last):
     out = succeed("grad", "-", "-k", "box", "--wrt", wrt, "-f", "text", cwd=tmp_path, stdin=npy(WIDE)).decode()
-    assert [line.strip() for line in out.splitlines() if "left out" in line] == last
-    assert out.endswith("\n\n--full prints every number\n") == bool(last)
+    assert [line.strip() for line in out.splitlines() if "not shown" in line] == last
+    assert out.endswith("\n\n--full shows every number\n") == bool(last)
     assert out.count("--full") == bool(last)
 
 
@@ -237,7 +240,7 @@ def test_full_text_has_every_number(tmp_path, output):
     found = conv2d_grad(WIDE, BINOMIAL, G, padding="same")
     expected = [*found.kernel.ravel(), *found.input.ravel()]
     assert numbers_of(text) == [float(f"{value:.6g}") for value in expected]
-    assert "left out" not in text
+    assert "not shown" not in text
     assert "--full" not in text
 
 

@@ -187,7 +187,7 @@ def test_a_large_kernel_is_shown_in_part(monkeypatch):
         monkeypatch.setattr(kernels_text, name, size)
     head, *rows, left_out = kernels_text.kernel_text(preset("identity:5"), plain=True).splitlines()
     assert (head, len(rows)) == ("identity:5  (5, 5)  sum 1", 3)
-    assert left_out == "  ... left out: rows 3..4 of 5 and columns 2..4 of 5"
+    assert left_out == "  ... not shown: rows 3..4 of 5 and columns 2..4 of 5"
 
 
 def test_endless_input_is_refused_before_memory_is_exhausted(tmp_path):

@@ -69,7 +69,7 @@ def check(
 
     dJ/dx = (J(x+1) - J(x-1)) / 2,   <G, conv(V, K)> = <dV, V> = <dK, K>
 
-    With a tensor of yours, compare it with convcli's instead, and name the usual mistake that explains a difference.
+    With a tensor of yours, compare it with convcli's instead, and name the common mistake that explains a difference.
     The exit code is 1 if anything does not hold.
 
     convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect

@@ -1,1 +1,1 @@
-"""What each command prints for people, one module a command."""
+"""Results as text for people, one module per command."""

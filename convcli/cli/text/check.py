@@ -10,16 +10,16 @@ from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_
 from convcli.convolution.names import SYMBOLS
 
 PLACES_SHOWN = 12
-HEADINGS = ("", "", "against", "looked at", "worst error", "relative", "at")
+HEADINGS = ("", "", "against", "checked", "worst error", "relative", "at")
 
 
 def checks_text(checks: Collection[Check]) -> str:
-    """A line a check, and then which entries were looked at."""
+    """Return a line per check, and then the entries that were checked."""
     return captured(console_for(UNBOUNDED_WIDTH, plain=False), [*_table(checks), *_samples(checks)])
 
 
 def _table(checks: Collection[Check]) -> Iterator[Text]:
-    """What fits no terminal goes on in its next line: nothing is left out."""
+    """Yield the table; a line that is wider than the terminal continues on the next, and nothing is cut."""
     columns = zip(HEADINGS, *(_cells(check) for check in checks), strict=True)
     head, *rows = zip(*(aligned(list(column)) for column in columns), strict=True)
     yield Text("  ".join(head).rstrip(), style="dim")
@@ -29,11 +29,11 @@ def _table(checks: Collection[Check]) -> Iterator[Text]:
 
 
 def _cells(check: Check) -> tuple[str, ...]:
-    looked_at = f"{check.samples:,} of {check.size:,}" if check.indices else f"{check.samples} random probes"
+    checked = f"{check.samples:,} of {check.size:,}" if check.indices else f"{check.samples} random probes"
     absolute = "" if check.absolute is None else f"{check.absolute:.3g}"
     at = "" if check.worst is None else place_text(check.worst)
     verdict = "holds" if check.holds else "DOES NOT HOLD"
-    return SYMBOLS[check.tensor], verdict, check.reference, looked_at, absolute, f"{check.relative:.3g}", at
+    return SYMBOLS[check.tensor], verdict, check.reference, checked, absolute, f"{check.relative:.3g}", at
 
 
 def _samples(checks: Iterable[Check]) -> Iterator[Text]:
@@ -42,34 +42,32 @@ def _samples(checks: Iterable[Check]) -> Iterator[Text]:
             symbol = SYMBOLS[check.tensor]
             places = ", ".join(f"{symbol}{place_text(index)}" for index in check.indices[:PLACES_SHOWN])
             more = f" and {len(check.indices) - PLACES_SHOWN:,} more" if len(check.indices) > PLACES_SHOWN else ""
-            yield Text(f"looked at {places}{more}", style="dim")
+            yield Text(f"checked {places}{more}", style="dim")
 
 
 def comparisons_text(comparisons: Iterable[Comparison]) -> str:
-    """Of each tensor, whether it is ours, where it differs most, and what would make ours it."""
+    """Return for each tensor whether it equals convcli's, where it differs most, and the mistake that explains it."""
     lines = [Text(line) for comparison in comparisons for line in _comparison_lines(comparison)]
     return captured(console_for(UNBOUNDED_WIDTH, plain=False), lines)
 
 
 def _comparison_lines(found: Comparison) -> Iterator[str]:
-    symbol = SYMBOLS[found.tensor]
-    difference = _difference(found, symbol)
+    yield _verdict(found, f"your {SYMBOLS[found.tensor]}")
     if found.holds:
-        yield f"your {symbol} equals ours: {difference}"
         return
-    yield f"your {symbol} is not ours: {difference}"
     if found.confusion is None:
-        yield "no usual confusion explains it"
+        yield "no common mistake explains the difference"
     else:
-        yield f"your {symbol} equals ours {found.confusion}"
+        yield f"your {SYMBOLS[found.tensor]} equals convcli's {found.confusion}"
 
 
-def _difference(found: Comparison, symbol: str) -> str:
+def _verdict(found: Comparison, yours: str) -> str:
     worst = found.worst
     if worst is None:
-        return f"its shape is {found.their_shape}, ours is {found.our_shape}"
-    share = "ours is 0 throughout" if worst.relative is None else f"{worst.relative:.3g} of our largest"
+        return f"{yours} has shape {found.their_shape}, and convcli's has {found.our_shape}"
+    share = "convcli's is 0" if worst.relative is None else f"{worst.relative:.3g} of convcli's largest"
+    verdict = "equals convcli's: the largest difference is" if found.holds else "differs from convcli's by up to"
     return (
-        f"they differ by {worst.absolute:.3g} at most ({share}), at {symbol}{place_text(worst.at)}, "
-        f"which is {worst.theirs:.10g} in yours and {worst.ours:.10g} in ours"
+        f"{yours} {verdict} {worst.absolute:.3g} ({share}), at {SYMBOLS[found.tensor]}{place_text(worst.at)}: "
+        f"{worst.theirs:.10g} in yours, {worst.ours:.10g} in convcli's"
     )

@@ -1,4 +1,4 @@
-"""The sum behind a number as text for people: a line a term, aligned, with signed colour on a terminal."""
+"""The sum behind a number as text for people: a line per term, aligned, in colours for signs on a terminal."""
 
 from collections.abc import Iterable, Iterator
 from math import isfinite
@@ -17,7 +17,7 @@ LINES_AT_ONCE = 4096
 
 
 def explanation_text(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterator[str]:
-    """The formula, the same with numbers, the terms of these ordinals, and the sum, line by line."""
+    """Yield the lines: the formula, the formula with numbers, the terms in these spans, and the sum."""
     return printed_lines(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, spans))
 
 
@@ -25,12 +25,12 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
     yield Text(found.formula, style="dim")
     if found.equation != found.formula:
         yield Text(found.equation, style="bold")
-    yield from map(Text, _whereabouts(found, edge))
+    yield from map(Text, _padded_places(found, edge))
     yield Text()
     following = 0
     for span in chunks(spans, LINES_AT_ONCE):
         if span.start > following:
-            yield Text(f"  ... {span.start - following:,} terms between, which --all prints", style="dim")
+            yield Text(f"  ... {span.start - following:,} terms not shown; --all shows them", style="dim")
         yield from _rows(found.terms(span), edge)
         following = span.stop
     if found.bias is not None:
@@ -43,21 +43,21 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
     yield head.append_text(total).append(count, style="dim")
 
 
-def _whereabouts(found: Explanation, edge: EdgeFill) -> Iterator[str]:
-    """Of a pixel: where it stands in V', and whether anything reads it there."""
+def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
+    """Yield where a pixel is in V', with its copies, and whether any window reads it there."""
     if found.padded is None:
         return
     rows, columns = found.padded
     places = [f"V'[{found.at[0]},{row},{column}]" for row in rows for column in columns]
     more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
     copied = f", copied by {edge}" if len(places) > 1 else ""
-    yield f"V{place_text(found.at)} stands at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
+    yield f"V{place_text(found.at)} is at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
     if not found.size:
-        yield "no window reads it: the stride and dilation pass it by, so that its gradient is 0"
+        yield "no window reads it, because the stride and dilation skip it: its gradient is 0"
 
 
 def _rows(terms: Terms, edge: EdgeFill) -> Iterator[Text]:
-    """A line a term: its indices, then factor * factor = product."""
+    """Yield a line per term: its indices, then factor * factor = product."""
     columns = [[f"{letter}={value}" for value in values.tolist()] for letter, values in terms.indices.items()]
     for number, factor in enumerate(terms.factors):
         columns += _factor_columns(factor, edge, times="* " if number else "")
@@ -78,7 +78,7 @@ def _factor_columns(factor: Factor, edge: EdgeFill, times: str) -> Iterator[list
 
 
 def _origins(pixels: Pixels, edge: EdgeFill) -> list[str]:
-    """Which pixel of V a pixel of V' is, or which fill."""
+    """Return for each pixel of V' the pixel of V that it is, or its fill."""
     return [
         _origin(source, in_pads, edge)
         for source, in_pads in zip(pixels.sources.tolist(), pixels.in_pads.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Gradients as text for people: of each its statistics, its formula and its numbers."""
+"""Gradients as text for people: statistics, formulas and numbers."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from convcli.grad.report import GradientReport
 
 
 def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:
-    """Every tensor with its statistics, its formula and its numbers, line by line: all of them, or what fits."""
+    """Yield the lines: each tensor's statistics, formula and numbers, in full or as far as they fit."""
     console = console_for(WIDTH_OF_FILES, plain=plain)
     extent = EVERYTHING if full else Extent.of(console.width)
     return printed_lines(console, _gradient_lines(report, extent))
@@ -29,7 +29,7 @@ def _gradient_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
         yield Text(report.formula(name), style="dim")
         yield from grids(tensor, extent)
     if not all(extent.holds(planes_of(tensor).shape) for tensor in report.tensors.values()):
-        yield Text("\n--full prints every number", style="dim")
+        yield Text("\n--full shows every number", style="dim")
 
 
 def _statistics(tensor: FloatArray) -> str:

@@ -1,4 +1,4 @@
-"""Tensors as aligned grids of numbers, with signed colour, cut to what a screen holds."""
+"""Tensors as aligned grids of numbers, in colours for signs, cut to what a screen holds."""
 
 import sys
 from collections.abc import Iterator
@@ -12,27 +12,27 @@ from convcli.cli.text.screen import short_number, sign_style
 from convcli.drawing.palette import statistics
 
 ROWS_SHOWN = 12
-# The longest number, as -1.23457e-308, has 13 characters; most have 12 at most.
+# The longest number, such as -1.23457e-308, has 13 characters; most have at most 12.
 CELL_WIDTH = 12
 
 
 class Extent(NamedTuple):
-    """How much of a tensor is shown: so many rows of all its grids together, and columns of each."""
+    """How much of a tensor is shown: the rows of all its grids together, and the columns of each."""
 
     rows: int
     columns: int
 
     @classmethod
     def of(cls, width: int, rows: int = ROWS_SHOWN) -> "Extent":
-        """What fits into lines of this width."""
+        """Return the extent that fits into lines of this width."""
         return cls(rows, max(1, (width - 1) // (CELL_WIDTH + 1)))
 
     def planes(self, shape: tuple[int, ...]) -> int:
-        """How many grids ``(planes, rows, columns)`` keep: whole ones, and always one."""
+        """Return how many of the grids ``(planes, rows, columns)`` are shown: only whole ones, but always one."""
         return min(shape[0], max(1, self.rows // shape[1]))
 
     def holds(self, shape: tuple[int, ...]) -> bool:
-        """Whether grids ``(planes, rows, columns)`` are shown whole."""
+        """Return whether grids ``(planes, rows, columns)`` are shown whole."""
         return self.planes(shape) == shape[0] and shape[1] <= self.rows and shape[2] <= self.columns
 
 
@@ -40,7 +40,7 @@ EVERYTHING = Extent(sys.maxsize, sys.maxsize)
 
 
 def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
-    """A tensor as aligned grids, one for each index of its leading axes, and what of them is left out."""
+    """Yield a tensor as aligned grids, one per index of its leading axes, and what is not shown of them."""
     planes, leading, scale = planes_of(tensor), tensor.shape[:-2], statistics(tensor).limit
     shown = extent.planes(planes.shape)
     for number, plane in enumerate(planes[:shown]):
@@ -49,11 +49,11 @@ def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
         yield from _grid(plane, scale, extent)
     if shown < len(planes):
         ends = f"{_index(shown, leading)}..{_index(len(planes) - 1, leading)}"
-        yield Text(f"... left out: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
+        yield Text(f"... not shown: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
 
 
 def shape_text(tensor: FloatArray) -> str:
-    """Its shape in parentheses."""
+    """Return a tensor's shape in parentheses."""
     return f"({', '.join(map(str, tensor.shape))})"
 
 
@@ -69,9 +69,9 @@ def _grid(plane: FloatArray, scale: float, extent: Extent) -> Iterator[Text]:
             line.append(f" {short_number(value):>{CELL_WIDTH}}", style=sign_style(value, scale))
         yield line
     if corner.size < plane.size:
-        left = [
+        hidden = [
             f"{name} {shown}..{size - 1} of {size:,}"
             for name, shown, size in zip(("rows", "columns"), corner.shape, plane.shape, strict=True)
             if shown < size
         ]
-        yield Text(f"  ... left out: {' and '.join(left)}", style="dim")
+        yield Text(f"  ... not shown: {' and '.join(hidden)}", style="dim")

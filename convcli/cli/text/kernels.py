@@ -12,14 +12,14 @@ from convcli.kernels.kernel import Kernel
 from convcli.kernels.presets import Preset
 from convcli.text import in_one_line
 
-# Of larger kernels a part is shown: kernel JSON has it all.
+# The most that is shown of a kernel; kernel JSON holds every weight.
 ROWS_SHOWN, COLUMNS_SHOWN = 1023, 127
-# Beyond so many rows or columns, ranks take minutes.
+# With more rows or columns, a rank takes minutes.
 WIDEST_RANKED = 1023
 
 
 def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
-    """The presets, a line each."""
+    """Return the presets, one per line."""
     table = Table(box=None, pad_edge=False)
     table.add_column("preset", overflow="fold")
     table.add_column("what it does", ratio=1)
@@ -29,7 +29,7 @@ def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
 
 
 def kernel_text(kernel: Kernel, *, plain: bool) -> str:
-    """A kernel's shape, sum, rank and separability, and its weights as a grid."""
+    """Return a kernel's shape, sum, rank and separability, and its weights as a grid."""
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
     head = Text(f"{in_one_line(kernel.name)}  {shape_text(kernel.weights)}  {_facts(kernel)}")
     fitting = Extent.of(console.width)

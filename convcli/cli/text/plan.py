@@ -1,4 +1,4 @@
-"""What a convolution would take, as text for people."""
+"""The forecast of a convolution as text for people."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ RUNS_SHOWN = 4
 
 
 def forecast_text(found: Forecast) -> str:
-    """The numbers of a convolution, and a table of its algorithms."""
+    """Return the numbers of a convolution, and a table of the algorithms."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
@@ -33,7 +33,7 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
     yield "V", f"{prepared.input_shape}"
     yield "K", f"{K}"
     yield "Z", f"{geometry.output_shape}, computed in {prepared.dtype}"
-    yield "pads", f"top {top}, bottom {bottom}, left {left}, right {right}, holding {geometry.edge}"
+    yield "pads", f"top {top}, bottom {bottom}, left {left}, right {right}, filled with {geometry.edge}"
     yield "receptive field", f"{y.reach} x {x.reach} pixels, {y.stride} x {x.stride} apart"
     for name, runs in found.untouched.items():
         yield f"untouched {name}", _runs(runs)
@@ -47,7 +47,7 @@ def _runs(runs: tuple[range, ...]) -> str:
     if not runs:
         return "none"
     shown = ", ".join(f"{run[0]}..{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs[:RUNS_SHOWN])
-    more = f" and {len(runs) - RUNS_SHOWN} more stretches" if len(runs) > RUNS_SHOWN else ""
+    more = f" and {len(runs) - RUNS_SHOWN} more" if len(runs) > RUNS_SHOWN else ""
     return f"{shown}{more}: {sum(map(len, runs)):,} in all, where dV is 0"
 
 
@@ -60,7 +60,7 @@ def _chosen(choice: Choice, passes: int) -> str:
 
 
 def _algorithms(choice: Choice) -> Table:
-    """What each algorithm would take for Z, the chosen one first."""
+    """Return what each algorithm would cost for Z, the chosen one first."""
     table = Table(box=None, pad_edge=False)
     for heading in ("algorithm", "ms", "multiplications", "moved", "workspace"):
         table.add_column(heading, justify="left" if heading == "algorithm" else "right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Pictures in the terminal: two pixels a character, or by a graphics protocol that the terminal speaks."""
+"""Pictures in the terminal: two pixels per character, or by a graphics protocol that the terminal speaks."""
 
 import logging
 import os
@@ -57,7 +57,7 @@ def obstacle() -> str | None:
 
 
 def preview_text(thumbnails: Sequence[Thumbnail]) -> str:
-    """The pictures side by side under their labels, in at most half of the terminal's height if one line holds them."""
+    """Return the pictures side by side under their labels, in at most half of the terminal's height per line."""
     console, graphics = Console(), _graphics()
     width = min(console.width, _MOST_WIDTH)
     rows = max(_LEAST_ROWS, console.height // 2 - 1)
@@ -72,15 +72,15 @@ def preview_text(thumbnails: Sequence[Thumbnail]) -> str:
 _GAP = 2
 _LEAST_WIDTH = 12
 _LEAST_ROWS = 4
-# Kitty's protocol counts no further than 297.
+# Kitty's protocol numbers at most 297 columns.
 _MOST_WIDTH = 240
-# Pixels (rows, columns) that a character is drawn with: as halves, and by a graphics protocol.
+# Pixels (rows, columns) per character: of half blocks, and of a graphics protocol.
 _HALVES = (2, 1)
 _CELL = (20, 10)
 
 
 def _line(thumbnails: Sequence[Thumbnail], space: tuple[int, int], graphics: Any) -> Iterator[RenderableType]:
-    """Labels, and below them the pictures that as many rows and columns of characters hold."""
+    """Yield a line of labels, and below it the pictures, within so many rows and columns of characters."""
     cell = _CELL if graphics else _HALVES
     room = _room(thumbnails, space, cell)
     pictures = [
@@ -108,20 +108,20 @@ def _in_columns(parts: Sequence[Text], widths: Sequence[int]) -> Text:
 
 
 def _room(thumbnails: Sequence[Thumbnail], space: tuple[int, int], cell: tuple[int, int]) -> list[int]:
-    """Columns for each picture: as many as it would fill at full height, or what there is."""
+    """Return the columns for each picture: as many as it fills at full height, or its share of the width."""
     rows, columns = space
     wanted = [-(-size_in_box(thumbnail.shape, (rows * cell[0], sys.maxsize))[1] // cell[1]) for thumbnail in thumbnails]
     return _shares([max(_LEAST_WIDTH, want) for want in wanted], columns - _GAP * (len(thumbnails) - 1))
 
 
 def _shares(wanted: Sequence[int], total: int) -> list[int]:
-    """Columns for each picture: what those that want little leave is shared by the others."""
+    """Return the columns for each picture, where narrow ones leave their rest to the others."""
     most = next((most for most in range(total, 1, -1) if sum(min(most, want) for want in wanted) <= total), 1)
     return [min(most, want) for want in wanted]
 
 
 def _half_blocks(picture: Array) -> Iterator[Text]:
-    """A line for two rows of pixels: the upper one's colour is the ink, the lower one's the paper."""
+    """Yield a line per two rows of pixels: the upper row is the ink, and the lower row is the paper."""
     for upper, lower in zip_longest(picture[::2].tolist(), picture[1::2].tolist(), fillvalue=None):
         line = Text()
         for column, ink in enumerate(upper or []):
@@ -131,7 +131,7 @@ def _half_blocks(picture: Array) -> Iterator[Text]:
 
 
 def _strip(pictures: Sequence[Array], widths: Sequence[int], cell: int) -> Array:
-    """All pictures in one, a whole number of characters high, with alpha: transparent around them."""
+    """Return all pictures in one, transparent around them, whose height is a whole number of characters."""
     height = max(-(-picture.shape[0] // cell) * cell for picture in pictures)
     strip = np.zeros((height, sum(widths), 4), np.uint8)
     for picture, right, width in zip(pictures, np.cumsum(widths), widths, strict=True):
@@ -142,32 +142,32 @@ def _strip(pictures: Sequence[Array], widths: Sequence[int], cell: int) -> Array
 
 
 def _graphics() -> Any:
-    """The renderable of textual-image, if it is installed, for a protocol that the terminal answers to; else None."""
-    if not _may_be_asked():
+    """Return textual-image's renderable, or None if it is not installed or the terminal speaks no graphics protocol."""
+    if not _can_ask_terminal():
         return None
     logging.getLogger("textual_image").addHandler(logging.NullHandler())
     try:
         from textual_image.renderable import Image, SixelImage, TGPImage
-    # The terminal is asked upon import; an answer that makes no sense raises as many kinds of error.
+    # The import asks the terminal, and a strange answer can raise any kind of error.
     except Exception:
         return None
     return Image if Image in (SixelImage, TGPImage) else None
 
 
-def _may_be_asked() -> bool:
-    """Whether a question to the terminal comes back, to us, and takes nothing from stdin that is not its answer."""
+def _can_ask_terminal() -> bool:
+    """Return whether the terminal can be asked, and its answer read, without taking other input from stdin."""
     if sys.stdin is None or not sys.stdin.isatty() or sys.platform == "win32":
         return False
-    # Multiplexers answer for terminals that then show nothing.
+    # Terminal multiplexers answer, but then show no picture.
     if {"TMUX", "STY", "ZELLIJ"} & os.environ.keys() or os.environ.get("TERM", "").startswith(("tmux", "screen")):
         return False
-    # In the background it would be stopped for asking, and what was typed ahead is the shell's.
-    return _in_front(sys.stdin.fileno()) and not select.select([sys.stdin], [], [], 0)[0]
+    # A process in the background is stopped if it asks, and what was typed ahead belongs to the shell.
+    return _in_foreground(sys.stdin.fileno()) and not select.select([sys.stdin], [], [], 0)[0]
 
 
-def _in_front(terminal: int) -> bool:
+def _in_foreground(terminal: int) -> bool:
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
-    # It is a terminal, but not the one that we were started from.
+    # The terminal is not the one that started the program.
     except OSError:
         return False
