@@ -29,6 +29,7 @@ BATCHES = (DOCS / "batches.md").read_text()
 BATCH_COMMANDS = [
     line for line in re.search(r"```sh\n(.*?)```", BATCHES, re.DOTALL)[1].splitlines() if not line.startswith("jq")
 ]
+PERFORMANCE = (DOCS / "performance.md").read_text()
 RELIABILITY = (DOCS / "reliability.md").read_text()
 README = (DOCS.parent / "README.md").read_text()
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
@@ -166,6 +167,11 @@ def test_readme_and_help_list_every_choice(option):
     helps = {parameter.help for parameter in all_options() if option in parameter.opts}
     for text in (row, *helps):
         assert [each for each in CHOICES[option] if not re.search(rf"\b{re.escape(each)}\b", text)] == []
+
+
+def test_pages_describe_every_algorithm_and_fill():
+    assert [name for name in CONVOLUTIONS if f"\n| `{name}` |" not in PERFORMANCE] == []
+    assert [fill for fill in FILLS if not re.search(rf"^\| .*`{fill}`.* \|$", MATHEMATICS, re.MULTILINE)] == []
 
 
 def test_readme_runs_from_python():
