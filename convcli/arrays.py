@@ -1,4 +1,4 @@
-"""Array types for signatures, and the conversion of arrays: what is accepted, and the type to compute in."""
+"""Types of arrays for signatures, the validation and conversion of arrays, and the choice of the type to compute in."""
 
 from collections.abc import Iterable, Iterator
 from math import isfinite, isnan
@@ -32,9 +32,9 @@ def real_array(name: str, value: ArrayLike) -> Array:
 
 
 def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:
-    """Return the float type to compute in: the requested one, or by default one that holds ``stored`` exactly.
+    """Return the float type to compute in: the requested one, or the default for arrays of type ``stored``.
 
-    float32 holds float32 and 8- and 16-bit integers; the rest is computed in float64.
+    The default is float32 for types that float32 holds exactly (float32, 8- and 16-bit integers), otherwise float64.
     """
     if requested is None:
         return COMPUTED_IN[0] if np.can_cast(stored, np.float32) else COMPUTED_IN[1]
@@ -48,7 +48,7 @@ def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[
 
 def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtype[Any]:
     name = requested if isinstance(requested, str) else _name_of_type(requested)
-    return np.dtype(choice("dtype", name, [each.name for each in allowed]))
+    return np.dtype(choice("dtype", name, [dtype.name for dtype in allowed]))
 
 
 def _name_of_type(requested: DTypeLike) -> str:
@@ -61,7 +61,7 @@ def _name_of_type(requested: DTypeLike) -> str:
 def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> None:
     """Fill ``out`` with numbers rounded half to even and clipped to its integer type; NaN becomes 0.
 
-    The numbers are overwritten.  ends: their minimum and maximum, as ``ends_of`` returns them.
+    ``numbers`` is overwritten.  ends: its minimum and maximum, as ``ends_of`` returns them.
     """
     limits, (low, high) = np.iinfo(out.dtype), ends
     if isnan(low):
@@ -78,12 +78,12 @@ def ends_of(numbers: FloatArray) -> tuple[float, float]:
 
 
 def in_native_order(array: Array) -> Array:
-    """Return the array in this machine's byte order; a copy only if it was in the other."""
+    """Return the array in this machine's byte order; it is copied only if it has the other."""
     return np.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def planes_of(tensor: Array) -> Array:
-    """Return the tensor as ``(planes, rows, columns)``: a vector is one row, a number is one row of one."""
+    """Return the tensor as ``(planes, rows, columns)``; a vector becomes one row, and a number a row of one."""
     rows = np.atleast_2d(tensor)
     return rows.reshape(-1, *rows.shape[-2:])
 

@@ -4,7 +4,7 @@ A message says what was expected, what was given, and what to do. A request that
 a shape) is a ``ValueError``; a file that could not be read or written is an ``OSError``.
 
 Messages name parameters, never flags of the command line. An error about one option carries the option's name, and
-shows it in front. A parameter inside a message stands in backquotes:
+shows it in front of the message. Parameters inside a message are in backquotes:
 
     OptionError("expected float32 or float64, given 'x'", option="dtype")
     dtype: expected float32 or float64, given 'x'
@@ -46,11 +46,11 @@ class KernelError(ConvcliError, ValueError):
 
 
 class JsonError(ConvcliError, ValueError):
-    """Text that is not JSON, or JSON that is not what was expected; the message starts with its place."""
+    """Text that is not JSON, or JSON of an unexpected structure; the message starts with ``source:line:column``."""
 
 
 class OptionError(ConvcliError, ValueError):
-    """An option that has no such value, or that contradicts another option."""
+    """An option with an invalid value, or one that contradicts another option."""
 
 
 class FileError(ConvcliError, OSError):
@@ -62,6 +62,6 @@ class ClusterError(ConvcliError, OSError):
 
 
 def reason_of(error: Exception) -> str:
-    """Return what another library's error says, in one line: the system's reason, or the text, or else the type."""
+    """Return the reason of another library's error in one line: the system's reason, else the text, else the type."""
     reason = getattr(error, "strerror", None) or str(error)
     return " ".join(reason.split()) or type(error).__name__

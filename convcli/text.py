@@ -47,7 +47,7 @@ def did_you_mean(given: str, words: Iterable[str]) -> str:
 
 
 def in_one_line(text: str) -> str:
-    r"""Return the text with its control characters escaped, and its middle cut out if it is long.
+    r"""Return the text with its control characters escaped, and without its middle if it is long.
 
     A byte of a name that is not UTF-8 is shown as ``\xff``.
     """

@@ -1,1 +1,1 @@
-"""One convolution: Z, its gradients, its formulas, and what it would take."""
+"""One convolution: Z, its gradients, its formulas, and its plans."""

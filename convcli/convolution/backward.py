@@ -5,13 +5,14 @@
                            of G[i,j,k] * K[i,l,m,n];   dV = (adjoint of the padding)(dV')
     bias     db[i] = sum over j,k of G[i,j,k]
 
-The input's gradient is itself a convolution, of G. Along one axis, take the padded pixels a = p + s*q of one
-phase p. The taps that reach them have m*d = p (mod s): m = m0 + t*s/g with g = gcd(s, d), and then
+The input's gradient consists of convolutions of G, one per phase of the stride. Along one axis, with stride s and
+dilation d, phase p is the padded pixels a = p + s*q. The taps m that read them satisfy m*d = p (mod s), which gives
+m = m0 + t*s/g for t = 0..T-1 with g = gcd(s, d). Output j reads pixel a under tap m if
 
     j = q - offset - t*d/g,   offset = (m0*d - p)/s
 
-so that dV' at stride s from p is G correlated with those taps in reverse, at stride 1 and dilation d/g, under
-offset + (T-1)*d/g pads. No zeros are inserted between G's pixels, and every tap that is multiplied meets a G.
+So dV' on phase p is G correlated with those T taps in reverse order, at stride 1 and dilation d/g, with
+offset + (T-1)*d/g pads before G. No zeros are inserted between the pixels of G, so no product is wasted on them.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from convcli.geometry.edges import EdgeFill, pad_adjoint
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:
     """Return dK in ``dtype``."""
-    # The sum over tiles is long: in float32 it would round more than the products do.
+    # Summed in float64: in float32, the long sum over tiles would round more than the products do.
     dK = np.zeros(geometry.kernel_blocks, np.float64)
     engine.kernel_gradient(V, G, plan, dK)
     return dK.astype(dtype, copy=False)
@@ -38,21 +39,21 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, geometry: Geometry, dtype: n
 
 def bias_gradient(G: Array, bias: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
     """Return db, shaped like the bias' blocks: G summed over every axis along which the bias was repeated."""
-    lacking = G.ndim - bias.ndim
-    repeated = tuple(axis for axis in range(G.ndim) if axis < lacking or bias.shape[axis - lacking] == 1)
+    missing = G.ndim - bias.ndim
+    repeated = tuple(axis for axis in range(G.ndim) if axis < missing or bias.shape[axis - missing] == 1)
     return np.asarray(G.sum(axis=repeated, dtype=dtype))
 
 
 class InputPlan(Protocol):
-    """How dV is computed."""
+    """The plan of dV."""
 
     @property
     def first(self) -> Choice | None:
-        """The choice for the first of its passes; None where no window reads the image itself."""
+        """The choice for the first pass; None if no window reads the image itself."""
 
     @property
     def passes(self) -> int:
-        """How many passes compute dV over the image itself."""
+        """The number of passes that compute dV over the image itself."""
 
     def run(self, G: Array, dV: FloatArray) -> None:
         """Add the gradient to ``dV``, which holds zeros."""
@@ -85,7 +86,7 @@ class AdjointPlan(NamedTuple):
 
     @property
     def passes(self) -> int:
-        """How many passes there are."""
+        """The number of passes."""
         return len(self.plan.passes)
 
     def run(self, G: Array, dV: FloatArray) -> None:
@@ -94,7 +95,7 @@ class AdjointPlan(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One of the convolutions of G that make up dV': its kernel, its plan, and where its outputs lie in a region."""
+    """One of the convolutions of G that make up dV': its kernel, its plan, and the place of its outputs in a region."""
 
     kernel: KernelBlocks
     plan: Plan
@@ -115,7 +116,7 @@ class Region(NamedTuple):
 
 
 class ConvolutionPlan(NamedTuple):
-    """dV by convolutions of G: dV' over the image itself, then over each strip of pads, added to what the pads copy."""
+    """dV by convolutions of G: over the image itself, then over strips of pads, added to the pixels that they copy."""
 
     geometry: Geometry
     image: Region
@@ -128,7 +129,7 @@ class ConvolutionPlan(NamedTuple):
 
     @property
     def passes(self) -> int:
-        """How many phases of the stride reach the image."""
+        """The number of phases of the stride that reach the image."""
         return len(self.image.phases)
 
     def run(self, G: Array, dV: FloatArray) -> None:
@@ -146,7 +147,7 @@ def _inside(axis: Axis) -> range:
 
 
 def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
-    """Return the padded pixels around the image as rectangles; none where the fill copies nothing."""
+    """Return the padded pixels around the image as rectangles; none if the edge fill copies no pixels."""
     if not geometry.edge.copies:
         return []
     y, x = geometry.rows, geometry.columns
@@ -187,7 +188,7 @@ def _plan_phases(
 
 
 class _AxisPhase(NamedTuple):
-    """The padded pixels of one phase of the stride: their place in a span, their taps, and the axis of G."""
+    """One phase of the stride: the place of its padded pixels in a span, the taps that read them, and the axis of G."""
 
     place: slice
     taps: slice
@@ -195,7 +196,7 @@ class _AxisPhase(NamedTuple):
 
 
 def _phases(axis: Axis, span: range) -> Iterator[_AxisPhase]:
-    """Yield the phases that some tap reaches, as the module's derivation counts them."""
+    """Yield the phases of the span that some tap reaches (see the derivation at the top of this module)."""
     common = gcd(axis.stride, axis.dilation)
     step, dilation = axis.stride // common, axis.dilation // common
     for first_tap in range(min(step, axis.taps)):

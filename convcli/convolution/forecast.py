@@ -1,4 +1,4 @@
-"""What a convolution and its gradients would take, from shapes alone: nothing is computed."""
+"""The plans and the cost of a convolution and its gradients, from shapes alone: no number is computed."""
 
 from dataclasses import replace
 from math import prod
@@ -13,15 +13,15 @@ from convcli.engine import AUTO, MEMORY, Choice, Estimate, Execution, Plan, Refu
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
 
-# The type that ``convcli grad`` computes in.
+# The type that gradients are planned in, as ``convcli grad`` computes them.
 GRADIENTS_IN = np.dtype(np.float64)
 
 
 class Forecast(NamedTuple):
-    """What a convolution and its gradients would take; nothing is computed.
+    """The plans of a convolution and its gradients, made from shapes alone.
 
     prepared: the convolution, in the type that Z is computed in; gradients are computed in GRADIENTS_IN.
-    output: the plan of Z.  gradients: those of dK and dV.
+    output: the plan of Z.  gradients: the plans of dK and dV.
     """
 
     prepared: Prepared
@@ -30,18 +30,18 @@ class Forecast(NamedTuple):
 
     @property
     def choices(self) -> dict[str, tuple[Choice, int]]:
-        """The choice for the first pass of ``output``, ``kernel`` and ``input``, and how many passes there are.
+        """The choice for the first pass and the number of passes, for ``output``, ``kernel`` and ``input``.
 
-        ``input`` is missing where no window reads the image itself.
+        ``input`` is missing if no window reads the image itself.
         """
         kernel, input_ = self.gradients.kernel, self.gradients.input
         assert kernel is not None
         assert input_ is not None
-        found = {
+        choices = {
             "output": (self.output.first, len(self.output.passes)),
             "kernel": (kernel.first, len(kernel.passes)),
         }
-        return found | ({"input": (input_.first, input_.passes)} if input_.first else {})
+        return choices | ({"input": (input_.first, input_.passes)} if input_.first else {})
 
     @property
     def multiplications(self) -> int:
@@ -73,12 +73,12 @@ def conv2d_plan(
     threads: int | None = None,
     memory: int = MEMORY,
 ) -> Forecast:
-    """Plan a convolution and its gradients from shapes alone: nothing is computed.
+    """Plan a convolution and its gradients from shapes alone, without computing them.
 
     Parameters
     ----------
     input_shape
-        V's: ``(..., C_in, H, W)``, or text such as ``"3,224,224"``.
+        The shape of V: ``(..., C_in, H, W)``, or text such as ``"3,224,224"``.
     K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
         As in ``conv2d``. A requested algorithm computes Z; those of the gradients are chosen automatically.
     dtype
@@ -122,9 +122,9 @@ def forecast(
     )
 
 
-def forecast_to_json(found: Forecast) -> dict[str, Any]:
+def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
     """Return the forecast as JSON: untouched rows and columns as [first, last] pairs, estimates for one thread."""
-    prepared, geometry = found.prepared, found.prepared.geometry
+    prepared, geometry = forecast_.prepared, forecast_.prepared.geometry
     top, bottom, left, right = geometry.pads
     K = prepared.convolution.weights.shape
     return {
@@ -136,11 +136,11 @@ def forecast_to_json(found: Forecast) -> dict[str, Any]:
         "dilation": [geometry.rows.dilation, geometry.columns.dilation],
         "groups": geometry.groups,
         "receptive_field": [geometry.rows.reach, geometry.columns.reach],
-        "untouched": {name: [[run[0], run[-1]] for run in runs] for name, runs in found.untouched.items()},
-        "multiplications": found.multiplications,
+        "untouched": {name: [[run[0], run[-1]] for run in runs] for name, runs in forecast_.untouched.items()},
+        "multiplications": forecast_.multiplications,
         "gradients": {"kernel": K, "input": prepared.input_shape, "bias": prepared.bias_shape},
-        "threads": found.output.threads,
-        "plans": {name: _choice_to_json(choice, passes) for name, (choice, passes) in found.choices.items()},
+        "threads": forecast_.output.threads,
+        "plans": {name: _choice_to_json(choice, passes) for name, (choice, passes) in forecast_.choices.items()},
     }
 
 

@@ -24,7 +24,7 @@ def output_letters(kernel_rank: int) -> str:
 
 
 class Formulas(NamedTuple):
-    """The formulas of a convolution, which depend on these four things."""
+    """The formulas of a convolution, and the four properties that they depend on."""
 
     input_rank: int
     kernel_rank: int
@@ -50,14 +50,14 @@ class Formulas(NamedTuple):
     def output(self, bias_rank: int | None) -> str:
         """Return the formula of Z, with a bias of this rank or without one."""
         summed = ",".join(letter for letter in self._weights if letter in "lmn" and letter not in self._output)
-        place = "" if bias_rank is None else f"b{_bracketed(self._bias_letters(bias_rank))} + "
+        bias = "" if bias_rank is None else f"b{_bracketed(self._bias_letters(bias_rank))} + "
         return (
-            f"Z[{','.join(self._output)}] = {place}sum over {summed} of {self._pixel} * {self._weight}{self._grouping}"
+            f"Z[{','.join(self._output)}] = {bias}sum over {summed} of {self._pixel} * {self._weight}{self._grouping}"
         )
 
     @property
     def input_sum(self) -> str:
-        """The sum that is dV'[l,a,c], the gradient of a padded pixel."""
+        """The sum that dV'[l,a,c], the gradient of a padded pixel, is equal to."""
         place = index_letters("input", self.input_rank)
         letters = [*self._output, *self._weights]
         summed = ",".join(dict.fromkeys(letter for letter in letters if letter.isalpha() and letter not in place))

@@ -54,7 +54,7 @@ def conv2d(
     groups
         Groups of channels.
     edge
-        What pads hold: ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``.
+        The fill of the pads: ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``.
     flip
         Rotate the kernel by 180 degrees first (true convolution).
     dtype
@@ -112,12 +112,12 @@ def conv2d_grad(
     memory: int = MEMORY,
     wrt: Collection[str] | str = WRT,
 ) -> Gradients:
-    """Compute the gradients of J with respect to the kernel as given, the input and the bias, from G = dJ/dZ.
+    """Compute the gradients of J with respect to the kernel, the input and the bias, from G = dJ/dZ.
 
     Parameters
     ----------
     V, K, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
-        As in ``conv2d``. dK and db are summed over leading axes of V.
+        As in ``conv2d``. dK is for the kernel as given, before ``flip``. dK and db are summed over leading axes of V.
     G
         Upstream gradient dJ/dZ, with the shape of Z: ``(..., C_out, OH, OW)``.
     bias
@@ -130,7 +130,7 @@ def conv2d_grad(
     Returns
     -------
     Gradients
-        ``kernel``, ``input`` and ``bias``, each with the shape of its parameter; None where not asked for.
+        ``kernel``, ``input`` and ``bias``, each with the shape of its parameter, or None if ``wrt`` omits it.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The names of a convolution's output and gradients, and the letters that stand for them.
 
-Options take names and letters; results are called by the names.
+Options take names and letters; results use the names.
 """
 
 from collections.abc import Collection
@@ -10,14 +10,14 @@ from convcli.text import choice
 SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
 WRT = ("kernel", "input", "bias")
 _TENSORS = {symbol: name for name, symbol in SYMBOLS.items()} | {name: name for name in SYMBOLS}
-# A gradient is also named by what it is with respect to.
+# A gradient can also be named by the letter of its parameter.
 _GRADIENTS = {text: name for text, name in _TENSORS.items() if name in WRT} | {"K": "kernel", "V": "input", "b": "bias"}
 
 
 def parse_tensor(option: str, text: str) -> str:
     """Return the name of Z or a gradient from its name or letters (``Z``, ``dK``, ``dV``, ``db``).
 
-    Raises OptionError, about the option, for anything else.
+    Raises OptionError, which names ``option``, for anything else.
     """
     return _TENSORS[choice(option, text, _TENSORS)]
 

@@ -20,7 +20,7 @@ def kernel_blocks(factorisation: Factorisation, geometry: Geometry, *, flip: boo
 
 
 def flipped(K: Array, *, flip: bool) -> Array:
-    """Return K, with rows and columns reversed if ``flip``. Its own adjoint: dK is reversed back the same way."""
+    """Return K, with rows and columns reversed if ``flip``. It is its own adjoint: it also reverses dK back."""
     return K[..., ::-1, ::-1] if flip else K
 
 

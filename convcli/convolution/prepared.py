@@ -1,4 +1,4 @@
-"""A convolution as values: what was asked for, then what that means for one input.
+"""A convolution as a chain of values: the request, its meaning for one input, the plan, the result.
 
     convolution = Convolution.of(K, bias, stride=2, padding="same")
     prepared    = convolution.at(V.shape, V.dtype)
@@ -28,7 +28,8 @@ from convcli.geometry.edges import EdgeFill
 from convcli.geometry.options import Numbers, Options, parse_options
 from convcli.kernels.kernel import Kernel
 
-# Sums of weights below this share of their magnitudes are 0: typed weights, and float32, round that much.
+# A sum of weights below this share of the sum of their magnitudes counts as 0: weights that are typed or in float32 are
+# rounded that much.
 ROUNDING = 1e-6
 UNKNOWN = Factorisation(np.empty((0, 0)))
 
@@ -39,7 +40,7 @@ class Convolution:
 
     weights: ``(kh, kw)``, ``(C_out, C_in/groups, kh, kw)`` or ``(C_out, tr, tc, C_in/groups, kh, kw)``.
     bias: a number, one per output channel, one per output unit, or None.
-    factorisation: where the factors of these weights are found, once for every input; by default they are not known.
+    factorisation: the factors of these weights, which are computed once for all inputs; by default they are not known.
     """
 
     weights: Array
@@ -48,7 +49,7 @@ class Convolution:
     factorisation: Factorisation = UNKNOWN
 
     def __post_init__(self) -> None:
-        """Drop the factorisation of other weights."""
+        """Replace a factorisation that belongs to other weights."""
         if self.factorisation.weights is not self.weights:
             object.__setattr__(self, "factorisation", Factorisation(self.weights))
 
@@ -65,9 +66,9 @@ class Convolution:
         edge: str = "zero",
         flip: bool = False,
     ) -> "Convolution":
-        """Parse and validate what ``conv2d`` takes besides V. A Kernel brings its bias and groups along.
+        """Parse and validate the arguments of ``conv2d`` except V. A Kernel brings its own bias and groups.
 
-        Raises GeometryError for an invalid option, OptionError for a bias or groups that a Kernel has already.
+        Raises GeometryError for an invalid option, OptionError for a bias or groups that the Kernel has already.
         """
         factors = K.factors if isinstance(K, Kernel) else ()
         weights, bias, groups = _parameters(K, bias, groups) if isinstance(K, Kernel) else (K, bias, groups)
@@ -83,7 +84,7 @@ class Convolution:
 
     @property
     def gain(self) -> float:
-        """The sum of a 2-D kernel's weights, which is what it makes of a constant 1; 0 if the sum is only rounding."""
+        """The sum of a 2-D kernel's weights, which is Z for a constant input of 1; 0 if the sum is only rounding."""
         total = float(self.weights.sum())
         return total if abs(total) > ROUNDING * np.abs(self.weights).sum() else 0.0
 
@@ -103,7 +104,7 @@ class Convolution:
 
 
 def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -> tuple[Any, Any, SupportsIndex]:
-    """Return the weights, bias and groups of a kernel. Raises OptionError if one of them was given as well."""
+    """Return the weights, bias and groups of a kernel. Raises OptionError for a bias or groups that contradict it."""
     if bias is not None and kernel.bias is not None:
         raise OptionError("the kernel has a bias: expected no `bias` besides it")
     if groups not in (1, kernel.groups):
@@ -111,7 +112,7 @@ def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -
     return kernel.weights, kernel.bias if bias is None else bias, kernel.groups
 
 
-# A bias beyond a float's range becomes infinite, as IEEE 754 has it.
+# A bias beyond the range of the float type becomes infinite, as IEEE 754 defines.
 @np.errstate(over="ignore", invalid="ignore")
 def _prepared(
     convolution: Convolution, input_shape: tuple[int, ...], geometry: Geometry, dtype: np.dtype[Any]
@@ -129,7 +130,7 @@ def _prepared(
 
 @dataclass(frozen=True)
 class Gradients:
-    """dJ/dK, dJ/dV and dJ/db, each with the shape of its parameter; None where not asked for."""
+    """dJ/dK, dJ/dV and dJ/db, each with the shape of its parameter, or None if it was not requested."""
 
     kernel: FloatArray | None = None
     input: FloatArray | None = None
@@ -137,7 +138,10 @@ class Gradients:
 
 
 class GradientPlan(NamedTuple):
-    """Which gradients are computed, and how. kernel, input: None where not asked for."""
+    """The plan of gradients.
+
+    wrt: the names of the gradients.  kernel, input: the plans of dK and dV, or None if they are not in ``wrt``.
+    """
 
     wrt: tuple[str, ...]
     kernel: Plan | None
@@ -146,10 +150,11 @@ class GradientPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A convolution of one input shape: everything is checked, nothing is computed.
+    """A convolution at one input shape and type: everything is checked, nothing is computed.
 
-    input_shape: V's.  dtype: the float type to compute in.
-    kernel: K with the engine's axes, flipped if asked for.  bias: broadcasts against the engine's Z; or None.
+    input_shape: the shape of V.  dtype: the float type to compute in.
+    kernel: K with the engine's axes, flipped if the options say so.
+    bias: an array that broadcasts against the engine's Z, or None.
     """
 
     convolution: Convolution
@@ -160,18 +165,18 @@ class Prepared:
     bias: FloatArray | None
 
     def with_parameters(self, weights: Array, bias: Array | None) -> "Prepared":
-        """Return the same geometry with other weights of the same shape, and another bias or none."""
+        """Return the convolution with other weights of the same shape, and another bias or none."""
         convolution = replace(self.convolution, weights=weights, bias=bias)
         return _prepared(convolution, self.input_shape, self.geometry, self.dtype)
 
     def with_edge(self, edge: EdgeFill) -> "Prepared":
-        """Return the same convolution with another edge fill, which leaves every size as it is."""
+        """Return the convolution with another edge fill, which changes no shape."""
         options = self.convolution.options._replace(edge=edge)
         convolution = replace(self.convolution, options=options)
         return replace(self, convolution=convolution, geometry=self.geometry._replace(edge=edge))
 
     def without_bias(self) -> "Prepared":
-        """Return the same convolution without its bias."""
+        """Return the convolution without its bias."""
         return replace(self, convolution=replace(self.convolution, bias=None), bias=None)
 
     def plan(self, execution: Execution = AUTOMATIC) -> Plan:
@@ -182,14 +187,14 @@ class Prepared:
         """Plan Z for every kernel of this shape. Raises OptionError if the requested algorithm refuses."""
         return engine.plan_output_of_any_kernel(self.geometry, self.dtype, execution)
 
-    # Beyond a float's range numbers become infinite, as IEEE 754 has it; infinities less infinities are NaN.
+    # As IEEE 754 defines, numbers beyond the range of the float type become infinite, and infinity - infinity is NaN.
     @np.errstate(over="ignore", invalid="ignore")
     def convolve(
         self, V: Array, plan: Plan, *, stored: np.dtype[Any] | None = None, empty: Empty = np.empty
     ) -> FloatArray:
         """Return Z for V, in the array that ``empty`` makes.
 
-        stored: the type of Z; unsigned integers are rounded and clipped to. By default the type that is computed in.
+        stored: the type of Z, by default the type that is computed in. For an unsigned type, Z is rounded and clipped.
         """
         Z = empty(self.geometry.output_blocks, stored or self.dtype)
         blocks = V.reshape(self.geometry.input_blocks)
@@ -203,13 +208,13 @@ class Prepared:
     def store(self, V: Array, plan: Plan, store: Store) -> None:
         """Pass each finished tile of Z to ``store(place, tile)`` once, without an array for Z.
 
-        place: slices of Z as ``Geometry.output_blocks`` has it. Tiles come in any order, from several threads at once,
-        and the taker may overwrite them.
+        place: slices of a Z of shape ``Geometry.output_blocks``. Tiles come in any order, from several threads at once,
+        and ``store`` may overwrite them.
         """
         engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
 
     def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
-        """Plan the gradients that ``wrt`` names. Raises OptionError for other names, or if an algorithm refuses."""
+        """Plan the gradients that ``wrt`` names. Raises OptionError for an unknown name, or if an algorithm refuses."""
         names = parse_wrt(wrt)
         kernel = input_ = None
         if "kernel" in names:

@@ -1,4 +1,4 @@
-"""A convolution as a command asks for it: named, with options, and with how to execute it."""
+"""A convolution as a command requests it: with a name and an ``Execution``, then with its plan."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from convcli.kernels.kernel import Kernel
 
 
 class Request(NamedTuple):
-    """A named convolution, and how to execute it."""
+    """A named convolution, and its execution: algorithm, threads, memory, cluster."""
 
     name: str
     convolution: Convolution
@@ -33,7 +33,7 @@ class Request(NamedTuple):
 
     @property
     def gain(self) -> float:
-        """What the kernel makes of a constant 1."""
+        """Z for a constant input of 1, without the bias."""
         return self.convolution.gain
 
     def each(self, change: Callable[["Request"], "Request"]) -> "Request":
@@ -68,7 +68,7 @@ class Planned(NamedTuple):
 
     @property
     def bias(self) -> FloatArray | None:
-        """The bias, which broadcasts against the engine's Z; or None."""
+        """The bias as an array that broadcasts against the engine's Z, or None."""
         return self.prepared.bias
 
     def without_bias(self) -> "Planned":

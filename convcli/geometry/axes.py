@@ -16,14 +16,15 @@ from convcli.arrays import IntArray
 from convcli.errors import GeometryError
 from convcli.geometry.edges import EdgeFill, Runs, inner_run, runs, sources
 
-# Beyond this many padded pixels, arrays with one number per pixel take too much time and memory.
+# The most padded pixels of an axis that are searched: beyond it, an array with one number per pixel takes too much time
+# and memory.
 MOST_SEARCHED = 1 << 24
 
 
 class Axis(NamedTuple):
     """The geometry of one axis, in pixels: input extent, kernel extent, stride, dilation, and pads before and after.
 
-    Pads that a user gives are never negative. Those of a gradient may be, and then they crop.
+    A user's pads are never negative. A gradient's pads may be negative, and then they crop.
     """
 
     size: int
@@ -35,7 +36,7 @@ class Axis(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """The pixels from the first tap to the last."""
+        """The number of pixels from the first tap to the last."""
         return self.dilation * (self.taps - 1) + 1
 
     @property
@@ -63,9 +64,9 @@ class Axis(NamedTuple):
         return _runs(self, padded, edge)
 
     def untouched(self, edge: EdgeFill) -> tuple[range, ...]:
-        """Return the ranges of input pixels that no output reads, not even as a copy in the pads: their gradient is 0.
+        """Return the ranges of input pixels whose gradient is 0: no output reads them, nor a copy of them in the pads.
 
-        Raises GeometryError if that takes a search among more than MOST_SEARCHED padded pixels.
+        Raises GeometryError if this needs a search among more than MOST_SEARCHED padded pixels.
         """
         end = self.window(range(self.output)).stop
         if self._leaves_no_gaps:
@@ -99,20 +100,20 @@ class Axis(NamedTuple):
         return tuple(range(start, stop) for start, stop in ends.reshape(-1, 2).tolist())
 
     def is_inside(self, padded: range) -> bool:
-        """Return whether none of these padded pixels is padding."""
+        """Return whether all of these padded pixels lie in the image."""
         return self.before <= padded.start and padded.stop <= self.before + self.size
 
 
 @lru_cache(maxsize=64)
 def _runs(axis: Axis, padded: range, edge: EdgeFill) -> Runs:
-    """Return the runs, cached: every tile of a row asks for the same ones."""
+    """Return the runs; they are cached, because all tiles in a row of tiles read the same rows."""
     return runs(axis.sources(padded, edge))
 
 
 class Geometry(NamedTuple):
     """The geometry of a convolution. Channels are counted within one group.
 
-    A 2-D kernel filters every channel alone: channels then count as images, and one group maps one channel to one.
+    A 2-D kernel filters every channel alone: each channel then counts as an image of one channel, in one group.
     leading: the axes of Z before its rows and columns, as the caller sees them.
     tiling: how many rows and columns of outputs have their own weights before the weights repeat.
     """
@@ -134,11 +135,11 @@ class Geometry(NamedTuple):
 
     @property
     def maps_one_to_one(self) -> bool:
-        """Whether every group maps one channel to one, with weights that all outputs share."""
+        """Return whether every group maps one channel to one, with weights that all outputs share."""
         return self.shares_weights and self.in_channels == self.out_channels == 1
 
     def weights_at(self, rows: range, columns: range) -> tuple[slice, slice]:
-        """Return the slices of the tiling for outputs that start or lie within one period of it."""
+        """Return the slices of the tiling for the weights of these outputs, which start or lie in one period of it."""
         return _phases(rows, self.tiling[0]), _phases(columns, self.tiling[1])
 
     @property
@@ -151,7 +152,7 @@ class Geometry(NamedTuple):
         """The pads: top, bottom, left and right."""
         return (self.rows.before, self.rows.after, self.columns.before, self.columns.after)
 
-    # The engine uses the same axes for every convolution:
+    # The shapes of the arrays that the engine takes; their axes are the same for every convolution.
 
     @property
     def input_blocks(self) -> tuple[int, int, int, int, int]:

@@ -1,12 +1,12 @@
 """Edge fills and their adjoints.
 
-Padding copies pixels. Padded pixel a of an axis holds input pixel ``sources(...)[a]``, or a constant where that is
-OUTSIDE. Two such maps, one for rows and one for columns, define every fill:
+Padding copies pixels. Along one axis, padded pixel a is a copy of input pixel ``sources(...)[a]``, or a constant if
+that is OUTSIDE. Two such maps, one for rows and one for columns, define every fill:
 
     pad          V'[a, c] = V[rows[a], columns[c]]          (or the constant)
-    pad_adjoint  dV[rows[a], columns[c]] += dV'[a, c]       (nothing where the constant was)
+    pad_adjoint  dV[rows[a], columns[c]] += dV'[a, c]       (constants are skipped)
 
-The maps are cut into runs, which are slices: padding then costs a few copies, whatever the size of the pads.
+The maps are cut into runs, which are slices: padding takes a few copies of slices, however large the pads are.
 
 To add a fill: write its rule, list it in ``EDGE_RULES``, and add its row to the tests and the documentation.
 """
@@ -22,7 +22,7 @@ from convcli.arrays import Array, FloatArray, IntArray
 from convcli.errors import OptionError
 from convcli.text import choice, real
 
-# Two below the first pixel: no run of consecutive pixels reaches it.
+# Not -1, because a run of consecutive pixels would then join it to pixel 0.
 OUTSIDE = -2
 
 FILLS = ("zero", "constant:VALUE", "replicate", "reflect", "symmetric", "wrap")
@@ -38,7 +38,7 @@ ALIASES = {
 
 
 class EdgeFill(NamedTuple):
-    """How pixels outside the image are filled: a rule of ``EDGE_RULES``, and the value of the rule "constant"."""
+    """The fill of pixels outside the image: a rule of ``EDGE_RULES``, and the value of the rule "constant"."""
 
     rule: str
     value: float = 0.0
@@ -84,9 +84,9 @@ def _constant(text: str, number: str) -> float:
 
 
 def sources(size: int, positions: IntArray, edge: EdgeFill) -> IntArray:
-    """Return the pixel that each position holds, on an axis of ``size`` pixels.
+    """Return the input pixel that each position of an axis holds, or OUTSIDE for a constant.
 
-    Positions below 0 and from ``size`` on lie in the pads.
+    The axis has ``size`` input pixels, at positions 0 to ``size`` - 1; all other positions lie in the pads.
     """
     return EDGE_RULES[edge.rule](positions, size)
 
@@ -127,7 +127,7 @@ class Run(NamedTuple):
     """A stretch of padded pixels that are copied at once.
 
     padded: the stretch.  source: its input pixels, in steps of 1 or -1; None where the stretch is constant.
-    repeated: whether one input pixel fills the whole stretch.
+    repeated: whether ``source`` is one pixel, which fills the whole stretch.
     """
 
     padded: slice
@@ -139,13 +139,13 @@ Runs = tuple[Run, ...]
 
 
 def pad(V: Array, rows: Runs, columns: Runs, value: float, out: FloatArray) -> None:
-    """Fill ``out[..., a, c]`` with ``V[..., rows[a], columns[c]]``, or with ``value`` where that is OUTSIDE."""
+    """Fill ``out[..., a, c]`` with ``V[..., rows[a], columns[c]]``, or with ``value`` where either is OUTSIDE."""
     for patch in _patches(rows, columns):
         out[..., *patch.padded] = value if patch.source is None else V[..., *patch.source]
 
 
 def pad_adjoint(padded_gradient: FloatArray, rows: Runs, columns: Runs, out: FloatArray) -> None:
-    """Add ``padded_gradient[..., a, c]`` to ``out[..., rows[a], columns[c]]``; nothing for OUTSIDE."""
+    """Add ``padded_gradient[..., a, c]`` to ``out[..., rows[a], columns[c]]``; skip it where either is OUTSIDE."""
     for patch in _patches(rows, columns):
         if patch.source is not None:
             gradient = padded_gradient[..., *patch.padded]
@@ -177,15 +177,15 @@ def runs(source: IntArray) -> Runs:
     """Cut a map of sources into the fewest runs, from left to right."""
     steps = np.diff(source)
     breaks = (np.flatnonzero(np.diff(steps)) + 1).tolist()
-    found, start = [], 0
+    cut, start = [], 0
     while start < len(source):
         step = int(steps[start]) if start < len(steps) else 0
         following = bisect_right(breaks, start)
         last = breaks[following] if following < len(breaks) else len(steps)
         stop = last + 1 if step in (-1, 0, 1) else start + 1
-        found.append(_run(start, stop, int(source[start]), step))
+        cut.append(_run(start, stop, int(source[start]), step))
         start = stop
-    return tuple(found)
+    return tuple(cut)
 
 
 def _run(start: int, stop: int, first: int, step: int) -> Run:

@@ -26,7 +26,7 @@ KERNEL_RANKS = {
 _RANKS = [f"rank {rank}: {meaning}" for rank, meaning in KERNEL_RANKS.items()]
 RANKS_IN_WORDS = f"{', '.join(_RANKS[:-1])}, or {_RANKS[-1]}"
 
-# Larger extents are typing errors.
+# A larger extent is taken for a typing error.
 LARGEST_EXTENT = 2**31 - 1
 
 Pads = tuple[int, int, int, int]
@@ -54,7 +54,7 @@ class Options(NamedTuple):
         return _geometry(self, input_shape, kernel_shape)
 
 
-# Cached, because computing one takes a tenth of the time of a small convolution.
+# Cached, because computing a geometry takes a tenth of the time of a small convolution.
 @lru_cache(maxsize=128)
 def _geometry(options: Options, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
     channels = _channels(input_shape, kernel_shape, options.groups)
@@ -107,7 +107,7 @@ def parse_shape(shape: Numbers) -> tuple[int, ...]:
 
 
 class Channels(NamedTuple):
-    """What shapes say besides rows and columns: images, channels in and out of one group, and Z's leading axes."""
+    """The numbers of images and of one group's input and output channels, and Z's axes before its rows and columns."""
 
     images: int
     inputs: int
@@ -168,7 +168,7 @@ def _pair(name: str, value: Numbers) -> tuple[int, int]:
 
 
 def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) -> list[int]:
-    """Parse an option of integers, which some words can stand for."""
+    """Parse an option of integers. forms, words: for errors, the forms that it takes and its other values."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
         numbers = [integer(part) if isinstance(part, str) else index(part) for part in parts]
@@ -208,7 +208,7 @@ def _valid(_: Axis) -> tuple[int, int]:
 
 
 def _same(axis: Axis) -> tuple[int, int]:
-    """Return the pads for ceil(n/s) outputs, the odd pixel at the end: TensorFlow's SAME, ONNX' SAME_UPPER."""
+    """Return the pads for ceil(n/s) outputs, with an odd pixel at the end: TensorFlow's SAME, ONNX' SAME_UPPER."""
     outputs = -(-axis.size // axis.stride)
     total = max(0, (outputs - 1) * axis.stride + axis.reach - axis.size)
     return total // 2, total - total // 2
