@@ -1,6 +1,6 @@
 """Types of arrays for signatures, the validation and conversion of arrays, and the choice of the type to compute in."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import isfinite, isnan
 from typing import Any
 
@@ -93,11 +93,10 @@ def finite_or_none(number: float | None) -> float | None:
     return number if number is not None and isfinite(number) else None
 
 
-def chunks(ranges: Iterable[range], length: int) -> Iterator[range]:
-    """Cut ranges into parts of at most this length."""
-    for whole in ranges:
-        for start in range(whole.start, whole.stop, length):
-            yield range(start, min(start + length, whole.stop))
+def cut(span: range, step: int) -> Iterator[range]:
+    """Yield the span in steps; the last one may be shorter."""
+    for start in range(span.start, span.stop, step):
+        yield range(start, min(start + step, span.stop))
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

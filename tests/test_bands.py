@@ -14,14 +14,14 @@ from test_unshared import CASES as UNSHARED_CASES
 from test_unshared import LOCAL
 
 from convcli.engine import Execution, Limits
+from convcli.engine.bands import bands
 from convcli.engine.scratch import Scratch
-from convcli.engine.slabs import Slab
-from convcli.engine.slabs import bands as cut
-from convcli.engine.tiles import Extent
+from convcli.engine.tile_source import TileSource
+from convcli.engine.tiles import TileSize
 
 TYPES = (np.uint8, np.uint16, np.float32, np.float64)
 # Of the widths of rows and of columns below, none divides another.
-EXTENT = Extent(2, 3, 5)
+TILE = TileSize(2, 3, 5)
 
 
 class Elsewhere:
@@ -125,36 +125,36 @@ def test_weights_of_their_own_travel_with_their_outputs(band):
 @pytest.mark.parametrize("floats", [1, 500, 1 << 30])
 def test_bands_hold_every_tile_once_in_order(case, floats):
     geometry = geometry_of(case.V, case.K, **case.options)
-    tiles = list(EXTENT.tiles(geometry))
-    found = list(cut(tiles, geometry, floats))
+    tiles = list(TILE.tiles(geometry))
+    found = list(bands(tiles, geometry, floats))
     assert [tile for band in found for tile in band.tiles] == tiles
     assert len(found) <= (len(tiles) if floats < 1 << 30 else 1)
 
 
 @pytest.mark.parametrize("case", [*CASES, TILED], ids=str)
-def test_a_slab_loads_what_the_whole_does(case):
+def test_a_source_loads_what_the_whole_does(case):
     geometry = geometry_of(case.V, case.K, **case.options)
     V = np.arange(np.prod(case.V), dtype=float).reshape(geometry.input_blocks)
-    whole, scratch = Slab.whole(V), Scratch()
-    for band in cut(EXTENT.tiles(geometry), geometry, 400):
-        slab = whole.read_by(band.hull, geometry)
+    whole, scratch = TileSource.whole(V), Scratch()
+    for band in bands(TILE.tiles(geometry), geometry, 400):
+        source = whole.read_by(band.bounds, geometry)
         for tile in band.tiles:
             expected = whole.load(tile, geometry, V.dtype, scratch)
-            assert np.array_equal(slab.load(tile, geometry, V.dtype, scratch), expected)
+            assert np.array_equal(source.load(tile, geometry, V.dtype, scratch), expected)
 
 
-def test_a_slab_holds_what_is_copied_once():
+def test_a_source_holds_what_is_copied_once():
     geometry = geometry_of((1, 3, 4), (1, 1, 2, 1), padding=(5, 6, 0, 0), edge="wrap")
-    (tile,) = Extent(1, 100, 100).tiles(geometry)
-    assert Slab.whole(np.zeros(geometry.input_blocks)).read_by(tile, geometry).pixels.shape == (1, 1, 1, 3, 4)
+    (tile,) = TileSize(1, 100, 100).tiles(geometry)
+    assert TileSource.whole(np.zeros(geometry.input_blocks)).read_by(tile, geometry).pixels.shape == (1, 1, 1, 3, 4)
 
 
-def test_a_slab_of_pads_alone_is_empty():
+def test_a_source_of_pads_alone_is_empty():
     geometry = geometry_of((1, 3, 4), (1, 1, 2, 1), padding=(5, 6, 0, 0), edge="constant:7.5")
-    first, *_ = Extent(1, 2, 100).tiles(geometry)
-    slab = Slab.whole(np.zeros(geometry.input_blocks, np.uint8)).read_by(first, geometry)
-    assert slab.pixels.size == 0
-    assert (slab.load(first, geometry, np.dtype(float), Scratch()) == 7.5).all()
+    first, *_ = TileSize(1, 2, 100).tiles(geometry)
+    source = TileSource.whole(np.zeros(geometry.input_blocks, np.uint8)).read_by(first, geometry)
+    assert source.pixels.size == 0
+    assert (source.load(first, geometry, np.dtype(float), Scratch()) == 7.5).all()
 
 
 def test_infinities_stay_where_they_are():

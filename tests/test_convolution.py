@@ -25,8 +25,9 @@ from support.geometries import BY_NAME, TILED, WORKSPACES, Case, geometry_of, in
 from support.reference import assert_same, block_diagonal
 
 from convcli import conv2d, conv2d_grad, preset
-from convcli.engine import Limits, Refusal, Traits, Workload, choose_convolution, partition
-from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats
+from convcli.engine import Limits, Refusal, Traits, Workload, choose_convolution
+from convcli.engine.sub_kernels import sub_kernels
+from convcli.engine.tiles import TileSize, input_floats, largest_tile, output_floats
 from convcli.errors import ConvcliError, GeometryError, OptionError
 
 GEOMETRY = geometry_of(TILED.V, TILED.K, **TILED.options)
@@ -84,15 +85,15 @@ def test_threads_change_no_bit(algorithm, memory, threads):
 
 def test_workspaces_cut_every_axis():
     plans = [planned(TILED, memory, "direct") for memory in WORKSPACES]
-    extents = [plan.estimate.extent for plan in plans]
+    sizes = [plan.estimate.tile for plan in plans]
     images, _, rows, columns = TILED.Z
-    assert any(extent == Extent(1, 1, 1) for extent in extents)
-    assert any(extent.rows == 1 and 1 < extent.columns < columns for extent in extents)
-    assert any(extent.columns == columns and 1 < extent.rows < rows for extent in extents)
-    assert any(extent.rows == rows and 1 < extent.images < images for extent in extents)
+    assert any(size == TileSize(1, 1, 1) for size in sizes)
+    assert any(size.rows == 1 and 1 < size.columns < columns for size in sizes)
+    assert any(size.columns == columns and 1 < size.rows < rows for size in sizes)
+    assert any(size.rows == rows and 1 < size.images < images for size in sizes)
     for plan, memory in zip(plans[1:], WORKSPACES[1:], strict=True):
         assert plan.estimate.workspace <= memory
-        assert plan.estimate.extent.count(GEOMETRY) == len(list(plan.estimate.extent.tiles(GEOMETRY)))
+        assert plan.estimate.tile.count(GEOMETRY) == len(list(plan.estimate.tile.tiles(GEOMETRY)))
 
 
 def planned(case, memory, algorithm):
@@ -102,22 +103,22 @@ def planned(case, memory, algorithm):
 
 @pytest.mark.parametrize("more", [0, 5, 100])
 def test_the_largest_tile_that_fits_is_taken(more):
-    def floats(extent):
-        return input_floats(GEOMETRY, extent) + more * output_floats(GEOMETRY, extent)
+    def floats(size):
+        return input_floats(GEOMETRY, size) + more * output_floats(GEOMETRY, size)
 
     images, _, rows, columns = TILED.Z
-    growing = [Extent(1, 1, n) for n in range(1, columns + 1)]
-    growing += [Extent(1, n, columns) for n in range(2, rows + 1)]
-    growing += [Extent(n, rows, columns) for n in range(2, images + 1)]
-    for smaller, extent in pairwise([growing[0], *growing]):
-        assert largest_extent(GEOMETRY, floats, floats(extent)) == extent
-        assert largest_extent(GEOMETRY, floats, floats(extent) - 1) == smaller
+    growing = [TileSize(1, 1, n) for n in range(1, columns + 1)]
+    growing += [TileSize(1, n, columns) for n in range(2, rows + 1)]
+    growing += [TileSize(n, rows, columns) for n in range(2, images + 1)]
+    for smaller, size in pairwise([growing[0], *growing]):
+        assert largest_tile(GEOMETRY, floats, floats(size)) == size
+        assert largest_tile(GEOMETRY, floats, floats(size) - 1) == smaller
 
 
 def test_floats_of_a_tile():
     """Two images of two groups: two channels of 6x9 padded pixels, and 3x4 outputs in three channels."""
-    assert input_floats(GEOMETRY, Extent(2, 3, 4)) == 2 * 2 * 2 * 6 * 9
-    assert output_floats(GEOMETRY, Extent(2, 3, 4)) == 2 * 2 * 3 * 3 * 4
+    assert input_floats(GEOMETRY, TileSize(2, 3, 4)) == 2 * 2 * 2 * 6 * 9
+    assert output_floats(GEOMETRY, TileSize(2, 3, 4)) == 2 * 2 * 3 * 3 * 4
 
 
 @each_able(plan_of((2, 90, 110), (15, 15)))
@@ -428,7 +429,7 @@ def test_taps_far_apart(edge, stride):
     V, K, G = operands(case)
     whole = conv2d(V, K, **case.options), conv2d_grad(V, K, G, **case.options)
     options = case.options | {"limits": Limits(window=1)}
-    assert len(list(partition.parts(geometry_of(case.V, case.K, **case.options), window=1))) == 3 * 2
+    assert len(list(sub_kernels(geometry_of(case.V, case.K, **case.options), window=1))) == 3 * 2
     b = integers(case.Z[1:2], seed=4)
     assert_same(any_size.conv2d(V, K, b, **options), whole[0] + b[:, None, None])
     gradients = any_size.conv2d_grad(V, K, G, **options)

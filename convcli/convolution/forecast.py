@@ -145,14 +145,14 @@ def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
 
 
 def _choice_to_json(choice: Choice, passes: int) -> dict[str, Any]:
-    extent = choice.estimate.extent
+    tile = choice.estimate.tile
     return {
         "algorithm": choice.algorithm,
         "chosen_by": choice.chosen_by,
         "dtype": str(choice.work.dtype),
         "passes": passes,
-        "tile": {"images": extent.images, "rows": extent.rows, "columns": extent.columns},
-        "tiles": extent.count(choice.work.geometry),
+        "tile": {"images": tile.images, "rows": tile.rows, "columns": tile.columns},
+        "tiles": tile.count(choice.work.geometry),
         "rank": None if choice.work.traits.assumed else choice.work.traits.rank,
         **_answer_to_json(choice.estimate),
         "others": {name: _answer_to_json(answer) for name, answer in choice.others.items()},

@@ -10,13 +10,15 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.algorithms import CONVOLUTIONS
+from convcli.engine.bands import bands
 from convcli.engine.execution import Execution
 from convcli.engine.factors import KernelBlocks
 from convcli.engine.plan import Choice, Pass, Plan
 from convcli.engine.scratch import Scratch
-from convcli.engine.slabs import Slab, TileWeights, bands, weights_of
 from convcli.engine.tasks import InputGradientTask, KernelGradientTask, OutputTask, Task, compute
 from convcli.engine.threads import BLAS_ON_ONE_THREAD, InOrder, each
+from convcli.engine.tile_source import TileSource
+from convcli.engine.tile_weights import TileWeights, tile_weights
 from convcli.engine.tiles import Tile
 from convcli.geometry.edges import pad_adjoint
 
@@ -93,7 +95,7 @@ class _Stored:
 
 def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output | _Stored, execution: Execution) -> None:
     choice = each_pass.choice
-    task = OutputTask(choice, Slab.whole(V), _weights(kernel, each_pass))
+    task = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass))
     if execution.cluster:
         for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
             output.take(tile.place, made)
@@ -112,13 +114,13 @@ def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output |
 
 
 def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
-    part, choice = each_pass.part, each_pass.choice
+    part, choice = each_pass.sub_kernel, each_pass.choice
     # BLAS rounds in another order where numbers lie apart, as they do in a rotated kernel.
     K = np.ascontiguousarray(kernel.K[..., part.rows, part.columns])
     if not CONVOLUTIONS[choice.algorithm].factored:
-        return weights_of(K, part.geometry)
+        return tile_weights(K, part.geometry)
     factors = kernel.at(part.rows, part.columns).factors_of(choice.work.traits, choice.work.dtype)
-    return weights_of(K, part.geometry, factors)
+    return tile_weights(K, part.geometry, factors)
 
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
@@ -127,19 +129,19 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
     The products are made in the plan's type; ``out`` should be float64, because many tiles are added up in it.
     """
     for each_pass in plan.passes:
-        part = each_pass.part
+        part = each_pass.sub_kernel
         gradient = out[:, part.channels, ..., part.rows, part.columns]
         _kernel_gradient(V, G[:, :, part.channels], each_pass.choice, gradient, plan.execution)
 
 
 def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execution: Execution) -> None:
-    dK = weights_of(out, choice.work.geometry)
+    dK = tile_weights(out, choice.work.geometry)
 
     def add(tile: Tile, gradient: FloatArray) -> None:
         to = dK.at(tile).K
         np.add(to, gradient, out=to)
 
-    _in_order(KernelGradientTask(choice, Slab.whole(V), Slab.whole(G)), add, execution)
+    _in_order(KernelGradientTask(choice, TileSource.whole(V), TileSource.whole(G)), add, execution)
 
 
 def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> None:
@@ -148,7 +150,7 @@ def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> None:
     For shared weights dV is a convolution of G (``convcli.convolution.backward``).
     """
     for each_pass in plan.passes:
-        part = each_pass.part
+        part = each_pass.sub_kernel
         _input_gradient(G, K[..., part.rows, part.columns], each_pass.choice, out, plan.execution)
 
 
@@ -158,7 +160,7 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
     def unload(tile: Tile, gradient: FloatArray) -> None:
         pad_adjoint(gradient, *tile.runs(geometry), out[tile.images.start : tile.images.stop])
 
-    _in_order(InputGradientTask(choice, weights_of(K, geometry), Slab.whole(G)), unload, execution)
+    _in_order(InputGradientTask(choice, tile_weights(K, geometry), TileSource.whole(G)), unload, execution)
 
 
 def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
@@ -181,7 +183,7 @@ def _elsewhere(task: Task, cluster: "Cluster", bytes_of_band: int) -> Iterator[t
     """Yield each tile and what a cluster's workers computed for it, band by band, in the tiles' order."""
     work = task.choice.work
     in_bands = list(bands(task.choice.tiles, work.geometry, bytes_of_band // work.itemsize))
-    made = cluster.map(_compute_band, ((task.only(band.hull), band.tiles) for band in in_bands))
+    made = cluster.map(_compute_band, ((task.only(band.bounds), band.tiles) for band in in_bands))
     for band, arrays in zip(in_bands, made, strict=True):
         yield from zip(band.tiles, arrays, strict=True)
 

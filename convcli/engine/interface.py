@@ -18,7 +18,7 @@ from convcli.engine.costs import CACHE
 from convcli.engine.factors import Factors, Traits
 from convcli.engine.limits import LIMITS, Limits
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent
+from convcli.engine.tiles import TileSize
 from convcli.geometry.axes import Geometry
 
 
@@ -64,7 +64,7 @@ class Estimate:
     make NaN of them.
     """
 
-    extent: Extent
+    tile: TileSize
     seconds: float
     multiplications: int
     moved: int

@@ -13,7 +13,7 @@ from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRAD
 from convcli.engine.execution import AUTO, Execution
 from convcli.engine.factors import KernelBlocks, Traits
 from convcli.engine.interface import Algorithm, Estimate, Refusal, Workload
-from convcli.engine.partition import SubKernel, gradient_parts, parts
+from convcli.engine.sub_kernels import SubKernel, gradient_sub_kernels, sub_kernels
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
@@ -43,13 +43,13 @@ class Choice(NamedTuple):
     @property
     def tiles(self) -> list[Tile]:
         """Every tile of the output."""
-        return list(self.estimate.extent.tiles(self.work.geometry))
+        return list(self.estimate.tile.tiles(self.work.geometry))
 
 
 class Pass(NamedTuple):
     """A part of a kernel, and the algorithm that computes it."""
 
-    part: SubKernel
+    sub_kernel: SubKernel
     choice: Choice
 
 
@@ -84,7 +84,7 @@ def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], 
             choice = _choose_by_factors(work, execution.algorithm, kernel.at(part.rows, part.columns))
         return Pass(part, choice)
 
-    return Plan(tuple(map(planned, parts(geometry, execution.limits.window))), execution)
+    return Plan(tuple(map(planned, sub_kernels(geometry, execution.limits.window))), execution)
 
 
 def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> Choice:
@@ -113,7 +113,7 @@ def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], executio
         work = Workload(part.geometry, dtype, execution.memory, Traits(rank, exact=True), execution.limits)
         return Pass(part, choose_convolution(work, execution.algorithm))
 
-    return Plan(tuple(map(planned, parts(geometry, execution.limits.window))), execution)
+    return Plan(tuple(map(planned, sub_kernels(geometry, execution.limits.window))), execution)
 
 
 def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
@@ -121,7 +121,7 @@ def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Ex
 
     Raises OptionError where the requested algorithm refuses.
     """
-    found = gradient_parts(geometry, execution.limits.window, execution.memory)
+    found = gradient_sub_kernels(geometry, execution.limits.window, execution.memory)
     return _plan_gradient(choose_kernel_gradient, found, dtype, execution)
 
 
@@ -130,7 +130,7 @@ def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Exe
 
     Raises OptionError where the requested algorithm refuses.
     """
-    return _plan_gradient(choose_input_gradient, parts(geometry, execution.limits.window), dtype, execution)
+    return _plan_gradient(choose_input_gradient, sub_kernels(geometry, execution.limits.window), dtype, execution)
 
 
 def _plan_gradient(

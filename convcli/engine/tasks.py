@@ -13,8 +13,9 @@ from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRAD
 from convcli.engine.interface import Fill, Weights
 from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
-from convcli.engine.slabs import Slab, TileWeights
 from convcli.engine.threads import BLAS_ON_ONE_THREAD, each
+from convcli.engine.tile_source import TileSource
+from convcli.engine.tile_weights import TileWeights
 from convcli.engine.tiles import Tile
 
 Compute = Callable[[Tile, Scratch], FloatArray]
@@ -48,7 +49,7 @@ class OutputTask(NamedTuple):
     """Computes tiles of Z, without the bias."""
 
     choice: Choice
-    V: Slab
+    V: TileSource
     K: TileWeights
 
     def only(self, tile: Tile) -> "OutputTask":
@@ -89,8 +90,8 @@ class KernelGradientTask(NamedTuple):
     """Computes what each tile adds to dK, or to the dK of the tile's own weights."""
 
     choice: Choice
-    V: Slab
-    G: Slab
+    V: TileSource
+    G: TileSource
 
     def only(self, tile: Tile) -> "KernelGradientTask":
         """Return the task with the part of V and G that the tile reads."""
@@ -113,7 +114,7 @@ class InputGradientTask(NamedTuple):
 
     choice: Choice
     K: TileWeights
-    G: Slab
+    G: TileSource
 
     def only(self, tile: Tile) -> "InputGradientTask":
         """Return the task with the part of K and G that the tile reads."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.arrays import FloatArray
+from convcli.arrays import FloatArray, cut
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import Runs
 
@@ -55,7 +55,7 @@ class Tile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class TileSize:
     """The largest tile of a plan: how many images, output rows and output columns.
 
     inner_apart: whether the outputs that read no pads are cut apart from those that do, so that their tiles can be
@@ -82,7 +82,7 @@ class Extent:
 
     def tiles(self, geometry: Geometry) -> Iterator[Tile]:
         """The tiles, left to right, top to bottom, image by image."""
-        for images in _cut(range(geometry.images), self.images):
+        for images in cut(range(geometry.images), self.images):
             for rows, columns in self._regions(geometry):
                 yield from (Tile(images, *sides) for sides in self._cut_region(rows, columns, geometry))
 
@@ -101,13 +101,8 @@ class Extent:
         # The tiles of a narrow region are higher, and read about as many pixels.
         width = len(columns) + geometry.columns.reach - 1
         height = max(self.rows, self.rows * self.columns // width) if self.inner_apart else self.rows
-        for part in _cut(rows, height):
-            yield from ((part, side) for side in _cut(columns, self.columns))
-
-
-def _cut(span: range, step: int) -> Iterator[range]:
-    for start in range(span.start, span.stop, step):
-        yield range(start, min(start + step, span.stop))
+        for part in cut(rows, height):
+            yield from ((part, side) for side in cut(columns, self.columns))
 
 
 def _apart(axis: Axis) -> tuple[range, range, range]:
@@ -119,50 +114,50 @@ def _apart(axis: Axis) -> tuple[range, range, range]:
     return range(first), range(first, last), range(last, axis.output)
 
 
-def input_floats(geometry: Geometry, extent: Extent) -> int:
+def input_floats(geometry: Geometry, size: TileSize) -> int:
     """Floats of a padded input tile."""
-    rows = len(geometry.rows.window(range(extent.rows)))
-    columns = len(geometry.columns.window(range(extent.columns)))
-    return extent.images * geometry.groups * geometry.in_channels * rows * columns
+    rows = len(geometry.rows.window(range(size.rows)))
+    columns = len(geometry.columns.window(range(size.columns)))
+    return size.images * geometry.groups * geometry.in_channels * rows * columns
 
 
-def output_floats(geometry: Geometry, extent: Extent) -> int:
+def output_floats(geometry: Geometry, size: TileSize) -> int:
     """Floats of an output tile."""
-    return extent.pixels * geometry.groups * geometry.out_channels
+    return size.pixels * geometry.groups * geometry.out_channels
 
 
-def largest_extent(
-    geometry: Geometry, floats: Callable[[Extent], int], limit: int, columns: int | None = None
-) -> Extent:
+def largest_tile(
+    geometry: Geometry, floats: Callable[[TileSize], int], limit: int, columns: int | None = None
+) -> TileSize:
     """The largest tile whose ``floats`` stay within ``limit``: whole rows first, then more rows, then more images.
 
     A row is of so many ``columns``, or of all of them. A single output pixel is never refused, whatever it takes.
     """
     images, rows, columns = geometry.images, geometry.rows.output, columns or geometry.columns.output
 
-    def largest(most: int, extent: Callable[[int], Extent]) -> Extent:
-        return extent(max(1, bisect_right(range(1, most + 1), False, key=lambda n: floats(extent(n)) > limit)))
+    def largest(most: int, size: Callable[[int], TileSize]) -> TileSize:
+        return size(max(1, bisect_right(range(1, most + 1), False, key=lambda n: floats(size(n)) > limit)))
 
-    if floats(Extent(1, 1, columns)) > limit:
-        return largest(columns, lambda n: Extent(1, 1, n))
-    if floats(Extent(1, rows, columns)) > limit:
-        return largest(rows, lambda n: Extent(1, n, columns))
-    return largest(images, lambda n: Extent(n, rows, columns))
+    if floats(TileSize(1, 1, columns)) > limit:
+        return largest(columns, lambda n: TileSize(1, 1, n))
+    if floats(TileSize(1, rows, columns)) > limit:
+        return largest(rows, lambda n: TileSize(1, n, columns))
+    return largest(images, lambda n: TileSize(n, rows, columns))
 
 
-def evened(extent: Extent, geometry: Geometry) -> Extent:
-    """The extent with rows that give a few threads equal shares: up to 16 tiles of rows become a power of two."""
+def evened(size: TileSize, geometry: Geometry) -> TileSize:
+    """The size with rows that give a few threads equal shares: up to 16 tiles of rows become a power of two."""
     total = geometry.rows.output
-    count = ceil(total / extent.rows)
+    count = ceil(total / size.rows)
     if count <= MOST_EVENED:
         count = 1 << (count - 1).bit_length()
-    return replace(extent, rows=ceil(total / count))
+    return replace(size, rows=ceil(total / count))
 
 
-def inner_apart(extent: Extent, geometry: Geometry) -> Extent:
+def inner_apart(size: TileSize, geometry: Geometry) -> TileSize:
     """The tiles of an algorithm that computes from views; apart unless few, or with edges as large as the rest."""
-    worth = extent.count(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
-    return replace(extent, inner_apart=worth)
+    worth = size.count(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
+    return replace(size, inner_apart=worth)
 
 
 def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, IntArray, chunks, real_array
+from convcli.arrays import Array, IntArray, cut, real_array
 from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
 from convcli.convolution.names import SYMBOLS, parse_tensor
 from convcli.convolution.operands import upstream_blocks
@@ -202,7 +202,7 @@ def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dic
 
 def _terms_to_json(explanation: Explanation, shown: Sequence[range]) -> Iterator[list[dict[str, Any]]]:
     """Yield a list for each term, so that each takes a line."""
-    for numbers in chunks(shown, TERMS_AT_ONCE):
+    for numbers in (numbers for span in shown for numbers in cut(span, TERMS_AT_ONCE)):
         terms = explanation.terms(numbers)
         for position, product in enumerate(terms.products.tolist()):
             yield [_term_to_json(terms, position, product)]
@@ -246,7 +246,7 @@ def _letters(of: str, shape: tuple[int, ...], kernel_rank: int) -> list[str]:
 
 
 def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:
-    products = (tensors.terms(sum_, numbers).products for numbers in chunks([range(sum_.size)], TERMS_AT_ONCE))
+    products = (tensors.terms(sum_, numbers).products for numbers in cut(range(sum_.size), TERMS_AT_ONCE))
     return _exact_sum([*(_exact_sum(part.tolist()) for part in products), bias])
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convcli.arrays import BYTES_PER_FLOAT, Array, FloatArray, IntArray, chunks
+from convcli.arrays import BYTES_PER_FLOAT, Array, FloatArray, IntArray, cut
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import GeometryError
 from convcli.files.memory import available_memory, format_size
@@ -251,7 +251,7 @@ def _slots(axis: Axis, edge: EdgeFill) -> _Slots:
 def _output_chunks(geometry: Geometry) -> Iterator[range]:
     """Yield the outputs of a channel in row-major order, as many at once as WEIGHTS_AT_ONCE permits."""
     outputs = geometry.rows.output * geometry.columns.output
-    return chunks([range(outputs)], max(1, WEIGHTS_AT_ONCE // prod(geometry.kernel_blocks[-3:])))
+    return cut(range(outputs), max(1, WEIGHTS_AT_ONCE // prod(geometry.kernel_blocks[-3:])))
 
 
 class _Windows(NamedTuple):

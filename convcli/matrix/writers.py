@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import Array, IntArray, chunks
+from convcli.arrays import Array, IntArray, cut
 from convcli.files.json_writing import NUMBERS_AT_ONCE, json_document, require_finite
 from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.matrix.picture import matrix_png
@@ -77,7 +77,7 @@ def write_png(M: ConvolutionMatrix, stream: BinaryIO) -> None:
 
 
 def _chunks(numbers: Array) -> Iterator[slice]:
-    return (slice(part.start, part.stop) for part in chunks([range(len(numbers))], NUMBERS_AT_ONCE))
+    return (slice(part.start, part.stop) for part in cut(range(len(numbers)), NUMBERS_AT_ONCE))
 
 
 def _numerals(numbers: Array) -> list[str]:

@@ -5,7 +5,7 @@ from math import isfinite
 
 from rich.text import Text
 
-from convcli.arrays import chunks
+from convcli.arrays import cut
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_text, printed_lines, sign_style
 from convcli.convolution.names import SYMBOLS
 from convcli.explain.explanation import Explanation
@@ -28,7 +28,7 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
     yield from map(Text, _padded_places(found, edge))
     yield Text()
     following = 0
-    for span in chunks(spans, LINES_AT_ONCE):
+    for span in (part for whole in spans for part in cut(whole, LINES_AT_ONCE)):
         if span.start > following:
             yield Text(f"  ... {span.start - following:,} terms not shown; --all shows them", style="dim")
         yield from _rows(found.terms(span), edge)

@@ -52,9 +52,9 @@ def _runs(runs: tuple[range, ...]) -> str:
 
 
 def _chosen(choice: Choice, passes: int) -> str:
-    extent, count = choice.estimate.extent, choice.estimate.extent.count(choice.work.geometry)
+    tile, count = choice.estimate.tile, choice.estimate.tile.count(choice.work.geometry)
     blocks = "".join(f", {name} {number}" for name, number in choice.estimate.blocks.items())
-    tiles = f"{count:,} tile{'s' * (count > 1)} of {extent.images} x {extent.rows} x {extent.columns}"
+    tiles = f"{count:,} tile{'s' * (count > 1)} of {tile.images} x {tile.rows} x {tile.columns}"
     often = f", {passes} times" if passes > 1 else ""
     return f"{choice.algorithm} ({choice.chosen_by}) in {choice.work.dtype}: {tiles}{blocks}{often}"
 

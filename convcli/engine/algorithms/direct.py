@@ -12,28 +12,28 @@ from convcli.arrays import FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds
 from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
+from convcli.engine.tiles import TileSize, input_floats, largest_tile, output_floats, windows
 from convcli.geometry.axes import Geometry
 
 
 def estimate(work: Workload) -> Estimate:
     """A multiplication and an addition over the output for every tap and input channel."""
     geometry = work.geometry
-    extent = largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work))
+    size = largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work))
     taps = geometry.rows.taps * geometry.columns.taps * geometry.in_channels
     multiplications = taps * work.output_pixels * geometry.out_channels
     moved = 5 * multiplications * work.itemsize
     return Estimate(
-        extent,
-        seconds=pass_seconds(moved) + calls_seconds(2 * taps * extent.count(geometry)),
+        size,
+        seconds=pass_seconds(moved) + calls_seconds(2 * taps * size.count(geometry)),
         multiplications=multiplications,
         moved=moved,
-        workspace=_floats(geometry, extent) * work.itemsize,
+        workspace=_floats(geometry, size) * work.itemsize,
     )
 
 
-def _floats(geometry: Geometry, extent: Extent) -> int:
-    return input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
+def _floats(geometry: Geometry, size: TileSize) -> int:
+    return input_floats(geometry, size) + 2 * output_floats(geometry, size)
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:

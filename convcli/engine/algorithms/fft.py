@@ -19,7 +19,7 @@ from convcli.engine.calibration import TRANSFORM
 from convcli.engine.costs import calls_seconds, pass_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent
+from convcli.engine.tiles import TileSize
 from convcli.geometry.axes import Axis, Geometry
 
 SIDES = (64, 96, 128, 192, 256, 320, 512, 1024)
@@ -46,8 +46,8 @@ def estimate(work: Workload) -> Estimate | Refusal:
 def _estimate(work: Workload, side: int) -> Estimate:
     geometry = work.geometry
     rows, columns = _outputs(geometry.rows, side), _outputs(geometry.columns, side)
-    extent = Extent(1, min(rows, geometry.rows.output), min(columns, geometry.columns.output))
-    tiles = extent.count(geometry)
+    size = TileSize(1, min(rows, geometry.rows.output), min(columns, geometry.columns.output))
+    tiles = size.count(geometry)
     channels = geometry.groups * (geometry.in_channels + geometry.out_channels)
     spectra = geometry.groups * geometry.in_channels * geometry.out_channels
     moved = 3 * tiles * spectra * side**2 * work.itemsize
@@ -59,7 +59,7 @@ def _estimate(work: Workload, side: int) -> Estimate:
     # Transforms keep their input, an output and a copy; the kernels' spectra are shared by the threads.
     workspace = (4 * channels + spectra) * side**2 * work.itemsize
     return Estimate(
-        extent, seconds, int(tiles * spectra * side**2), moved, workspace, {"side": side}, exact=False, spreads=True
+        size, seconds, int(tiles * spectra * side**2), moved, workspace, {"side": side}, exact=False, spreads=True
     )
 
 

@@ -16,7 +16,7 @@ from convcli.arrays import FloatArray
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, evened, input_floats, largest_extent, output_floats, windows
+from convcli.engine.tiles import TileSize, evened, input_floats, largest_tile, output_floats, windows
 from convcli.geometry.axes import Geometry
 
 # A tile's columns leave the cache, for a product needs many columns for each packing of the weights: the more, the
@@ -41,26 +41,26 @@ def _estimate(work: Workload, beside: int) -> Estimate:
     geometry = work.geometry
     limit = LEAST_WORKSPACE // work.itemsize + WORKSPACE_FOR_WEIGHTS * prod(geometry.kernel_blocks)
     limit = min(limit, work.memory // work.itemsize - beside)
-    extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
+    size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
     copied = 0 if _is_pointwise(geometry) else PASSES * window * work.output_pixels * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
         + pass_seconds(copied)
-        + calls_seconds(4 * extent.count(geometry))
+        + calls_seconds(4 * size.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
-    workspace = (_floats(geometry, extent) + beside) * work.itemsize
-    return Estimate(extent, seconds, multiplications, copied, workspace)
+    workspace = (_floats(geometry, size) + beside) * work.itemsize
+    return Estimate(size, seconds, multiplications, copied, workspace)
 
 
 def _is_pointwise(geometry: Geometry) -> bool:
     return geometry.rows.taps * geometry.columns.taps * geometry.rows.stride * geometry.columns.stride == 1
 
 
-def _floats(geometry: Geometry, extent: Extent) -> int:
-    columns = prod(geometry.kernel_blocks[2:]) * geometry.groups * extent.pixels
-    return input_floats(geometry, extent) + columns + 2 * output_floats(geometry, extent)
+def _floats(geometry: Geometry, size: TileSize) -> int:
+    columns = prod(geometry.kernel_blocks[2:]) * geometry.groups * size.pixels
+    return input_floats(geometry, size) + columns + 2 * output_floats(geometry, size)
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:

@@ -21,7 +21,7 @@ from convcli.engine.algorithms.vertical import cut_into_blocks, multiply, rows_u
 from convcli.engine.costs import calls_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
+from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
 from convcli.geometry.axes import Axis, Geometry
 
 BLOCK_ROWS = (8, 16)
@@ -34,47 +34,47 @@ def estimate(work: Workload) -> Estimate | Refusal:
     """The best numbers of rows and columns in a block, and what they take; refused where channels mix."""
     if not work.traits.rank:
         return Refusal("its kernels map several channels to one, or are not finite")
-    extents = dict.fromkeys(_extent(work, -(-work.geometry.columns.output // parts)) for parts in ROW_PARTS)
-    candidates = itertools.product(extents, BLOCK_ROWS, BLOCK_COLUMNS)
+    sizes = dict.fromkeys(_size(work, -(-work.geometry.columns.output // parts)) for parts in ROW_PARTS)
+    candidates = itertools.product(sizes, BLOCK_ROWS, BLOCK_COLUMNS)
     return min((_estimate(work, *candidate) for candidate in candidates), key=lambda found: found.seconds)
 
 
-def _extent(work: Workload, columns: int) -> Extent:
+def _size(work: Workload, columns: int) -> TileSize:
     geometry = work.geometry
-    largest = largest_extent(
-        geometry, lambda extent: _floats(geometry, extent, work.traits.rank), cached_floats(work), columns
+    largest = largest_tile(
+        geometry, lambda size: _floats(geometry, size, work.traits.rank), cached_floats(work), columns
     )
     return inner_apart(evened(largest, geometry), geometry)
 
 
-def _estimate(work: Workload, extent: Extent, rows: int, columns: int) -> Estimate:
+def _estimate(work: Workload, size: TileSize, rows: int, columns: int) -> Estimate:
     geometry, rank = work.geometry, work.traits.rank
-    rows, columns = min(rows, extent.rows), min(columns, extent.columns)
+    rows, columns = min(rows, size.rows), min(columns, size.columns)
     # What the bands of a tile share above and below is done twice.
-    read = work.output_pixels * len(geometry.rows.window(range(extent.rows))) / extent.rows
+    read = work.output_pixels * len(geometry.rows.window(range(size.rows))) / size.rows
     along, across = rows_under(geometry.columns, columns), rows_under(geometry.rows, rows)
     seconds = (
         rank * product_seconds(columns, along, read / columns, work.itemsize)
         + product_seconds(rows, across * rank, work.output_pixels / rows, work.itemsize)
-        + calls_seconds((4 + rank) * extent.count(geometry))
+        + calls_seconds((4 + rank) * size.count(geometry))
         + work.traits.seconds_to_know((geometry.rows.taps, geometry.columns.taps))
     )
     return Estimate(
-        extent,
+        size,
         seconds,
         multiplications=int(rank * (read * along + work.output_pixels * across)),
         moved=0,
-        workspace=_floats(geometry, extent, rank) * work.itemsize,
+        workspace=_floats(geometry, size, rank) * work.itemsize,
         blocks={"rows": rows, "columns": columns, "rank": rank},
         exact=work.traits.exact,
         spreads=True,
     )
 
 
-def _floats(geometry: Geometry, extent: Extent, rank: int) -> int:
-    rows = len(geometry.rows.window(range(extent.rows)))
-    along = extent.images * geometry.groups * rank * rows * extent.columns
-    return input_floats(geometry, extent) + along + output_floats(geometry, extent)
+def _floats(geometry: Geometry, size: TileSize, rank: int) -> int:
+    rows = len(geometry.rows.window(range(size.rows)))
+    along = size.images * geometry.groups * rank * rows * size.columns
+    return input_floats(geometry, size) + along + output_floats(geometry, size)
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:

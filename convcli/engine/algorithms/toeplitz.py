@@ -19,7 +19,7 @@ from convcli.engine.algorithms.vertical import (
 from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, evened, inner_apart, input_floats, largest_extent, output_floats
+from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
 from convcli.geometry.axes import Geometry
 
 BLOCK_ROWS = (2, 4, 8, 16)
@@ -33,14 +33,14 @@ def estimate(work: Workload) -> Estimate | Refusal:
     if pairs > MOST_PAIRS:
         return Refusal(f"{pairs} pairs of channels in a group, above {MOST_PAIRS}: its blocks would be mostly zeros")
     geometry = work.geometry
-    extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), cached_floats(work)), geometry)
+    size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work)), geometry)
     if geometry.columns.stride == geometry.in_channels == 1:
-        extent = inner_apart(extent, geometry)
+        size = inner_apart(size, geometry)
     fitting = [rows for rows in BLOCK_ROWS if _weights_floats(geometry, rows) * work.itemsize <= SHARED]
     if not fitting:
         taken = _weights_floats(geometry, BLOCK_ROWS[0]) * work.itemsize
         return Refusal(f"its blocks would take {taken:,} bytes, above {SHARED:,}")
-    return min((_estimate(work, extent, rows) for rows in fitting), key=lambda found: found.seconds)
+    return min((_estimate(work, size, rows) for rows in fitting), key=lambda found: found.seconds)
 
 
 def _weights_floats(geometry: Geometry, block: int) -> int:
@@ -49,26 +49,24 @@ def _weights_floats(geometry: Geometry, block: int) -> int:
     return geometry.groups * geometry.columns.taps * block * geometry.out_channels * depth
 
 
-def _estimate(work: Workload, extent: Extent, block: int) -> Estimate:
+def _estimate(work: Workload, size: TileSize, block: int) -> Estimate:
     geometry = work.geometry
-    block = min(block, extent.rows)
+    block = min(block, size.rows)
     rows, depth = block * geometry.out_channels, rows_under(geometry.rows, block) * geometry.in_channels
     taps, columns = geometry.columns.taps, work.output_pixels / block
     moved = 3 * taps * work.output_pixels * geometry.out_channels * work.itemsize
     seconds = (
         taps * product_seconds(rows, depth, columns, work.itemsize)
         + pass_seconds(moved)
-        + calls_seconds(2 * taps * extent.count(geometry))
+        + calls_seconds(2 * taps * size.count(geometry))
     )
-    workspace = _floats(geometry, extent) * work.itemsize
-    return Estimate(
-        extent, seconds, int(taps * rows * depth * columns), moved, workspace, {"rows": block}, spreads=True
-    )
+    workspace = _floats(geometry, size) * work.itemsize
+    return Estimate(size, seconds, int(taps * rows * depth * columns), moved, workspace, {"rows": block}, spreads=True)
 
 
-def _floats(geometry: Geometry, extent: Extent) -> int:
+def _floats(geometry: Geometry, size: TileSize) -> int:
     copies = 1 if geometry.columns.stride == geometry.in_channels == 1 else 2
-    return copies * input_floats(geometry, extent) + 2 * output_floats(geometry, extent)
+    return copies * input_floats(geometry, size) + 2 * output_floats(geometry, size)
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:

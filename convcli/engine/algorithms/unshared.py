@@ -11,16 +11,18 @@ A runner's weights are those of its tile, (groups, C_out, p, q, C_in, kh, kw).
 """
 
 from collections.abc import Iterator
+from itertools import product
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from convcli.arrays import FloatArray
+from convcli.engine.algorithms.vertical import Blocks, cut_into_blocks
 from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import Extent, input_floats, largest_extent, output_floats, windows
+from convcli.engine.tiles import TileSize, input_floats, largest_tile, output_floats, windows
 from convcli.geometry.axes import Geometry
 
 WORKSPACE = 4 << 20
@@ -32,40 +34,40 @@ def estimate(work: Workload) -> Estimate:
     """Every window copied once, and the weights of its output read once."""
     geometry = work.geometry
     limit = min(WORKSPACE, work.memory) // work.itemsize
-    extent = _in_periods(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
+    size = _in_periods(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     window = prod(geometry.kernel_blocks[-3:])
-    repeats = max(1, extent.pixels // _weights_of(geometry, extent))
+    repeats = max(1, size.pixels // _weights_of(geometry, size))
     moved = (PASSES * window * work.output_pixels + prod(geometry.kernel_blocks)) * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize) * (1 + 1 / repeats)
         + pass_seconds(moved)
-        + calls_seconds(8 * extent.count(geometry))
+        + calls_seconds(8 * size.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
-    return Estimate(extent, seconds, multiplications, moved, _floats(geometry, extent) * work.itemsize)
+    return Estimate(size, seconds, multiplications, moved, _floats(geometry, size) * work.itemsize)
 
 
 kernel_gradient_estimate = estimate
 input_gradient_estimate = estimate
 
 
-def _floats(geometry: Geometry, extent: Extent) -> int:
+def _floats(geometry: Geometry, size: TileSize) -> int:
     """The tile, its windows (or their gradients), its outputs twice and its weights twice (in another order)."""
     window = prod(geometry.kernel_blocks[-3:]) * geometry.groups
-    weights = window * geometry.out_channels * _weights_of(geometry, extent)
-    return input_floats(geometry, extent) + window * extent.pixels + 2 * (output_floats(geometry, extent) + weights)
+    weights = window * geometry.out_channels * _weights_of(geometry, size)
+    return input_floats(geometry, size) + window * size.pixels + 2 * (output_floats(geometry, size) + weights)
 
 
-def _weights_of(geometry: Geometry, extent: Extent) -> int:
+def _weights_of(geometry: Geometry, size: TileSize) -> int:
     """How many outputs of a tile have weights of their own."""
-    return min(extent.rows, geometry.tiling[0]) * min(extent.columns, geometry.tiling[1])
+    return min(size.rows, geometry.tiling[0]) * min(size.columns, geometry.tiling[1])
 
 
-def _in_periods(extent: Extent, geometry: Geometry) -> Extent:
-    """The extent, or a smaller one, whose tiles hold whole periods of the weights or lie within one."""
-    rows = _whole(extent.rows, geometry.tiling[0], geometry.rows.output)
-    columns = _whole(extent.columns, geometry.tiling[1], geometry.columns.output)
-    return Extent(extent.images, rows, columns)
+def _in_periods(size: TileSize, geometry: Geometry) -> TileSize:
+    """The size, or a smaller one, whose tiles hold whole periods of the weights or lie within one."""
+    rows = _whole(size.rows, geometry.tiling[0], geometry.rows.output)
+    columns = _whole(size.columns, geometry.tiling[1], geometry.columns.output)
+    return TileSize(size.images, rows, columns)
 
 
 def _whole(most: int, period: int, outputs: int) -> int:
@@ -82,10 +84,10 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         seen = windows(tile, work.geometry, *out.shape[-2:])
-        for block in _blocks(out, K):
-            X = _columns(block.of(seen), scratch)
-            Z = np.matmul(_matrices(block.weights(K)), X)
-            to = block.of(out)
+        for periods in _periods(out, K):
+            X = _columns(periods.of(seen), scratch)
+            Z = np.matmul(_matrices(periods.weights(K)), X)
+            to = periods.of(out)
             to[...] = Z.reshape(*Z.shape[:-1], *_repeats(to)).transpose(4, 0, 3, 5, 1, 6, 2)
 
     return run
@@ -96,14 +98,14 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
     geometry = work.geometry
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
-        periods = (min(extent, period) for extent, period in zip(upstream.shape[-2:], geometry.tiling, strict=True))
+        own = (min(size, period) for size, period in zip(upstream.shape[-2:], geometry.tiling, strict=True))
         groups, out_channels, _, _, *window = geometry.kernel_blocks
-        dK = np.zeros((groups, out_channels, *periods, *window), tile.dtype)
+        dK = np.zeros((groups, out_channels, *own, *window), tile.dtype)
         seen = windows(tile, geometry, *upstream.shape[-2:])
-        for block in _blocks(upstream, dK):
-            X = _columns(block.of(seen), scratch)
-            products = np.matmul(_upstream_columns(block.of(upstream)), X.swapaxes(-1, -2))
-            to = block.weights(dK)
+        for periods in _periods(upstream, dK):
+            X = _columns(periods.of(seen), scratch)
+            products = np.matmul(_upstream_columns(periods.of(upstream)), X.swapaxes(-1, -2))
+            to = periods.weights(dK)
             to += products.reshape(*products.shape[:-1], *window).transpose(0, 3, 1, 2, 4, 5, 6)
         return dK
 
@@ -116,12 +118,12 @@ def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) ->
 
     def run(upstream: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         received = windows(out, geometry, *upstream.shape[-2:], writeable=True)
-        for block in _blocks(upstream, K):
-            G = block.of(upstream)
-            dX = np.matmul(_matrices(block.weights(K)).swapaxes(-1, -2), _upstream_columns(G))
+        for periods in _periods(upstream, K):
+            G = periods.of(upstream)
+            dX = np.matmul(_matrices(periods.weights(K)).swapaxes(-1, -2), _upstream_columns(G))
             window = received.shape[2:5]
             sent = dX.reshape(*dX.shape[:3], *window, *_repeats(G)).transpose(6, 0, 3, 4, 5, 7, 1, 8, 2)
-            to = block.of(received)
+            to = periods.of(received)
             # Windows overlap, but what one tap reads of them does not.
             for m, n in np.ndindex(*window[1:]):
                 to[:, :, :, m, n] += sent[:, :, :, m, n]
@@ -129,37 +131,27 @@ def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) ->
     return run
 
 
-class _Block(NamedTuple):
-    """Whole periods of a tile's outputs, or what remains after them: so many phases of so many repeats."""
+class _Periods(NamedTuple):
+    """Whole periods of a tile's outputs, or what remains after them."""
 
-    rows: slice
-    columns: slice
-    phases: tuple[int, int]
+    rows: Blocks
+    columns: Blocks
 
     def of(self, array: FloatArray) -> FloatArray:
-        """A view of these pixels of ``(..., rows, columns)``, as ``(..., u, p, v, q)``."""
-        pixels = array[..., self.rows, self.columns]
-        p, q = self.phases
-        return pixels.reshape(*pixels.shape[:-2], pixels.shape[-2] // p, p, pixels.shape[-1] // q, q)
+        """Return a view of these pixels of ``(..., rows, columns)``, as ``(..., u, p, v, q)``."""
+        y, x = self.rows, self.columns
+        pixels = array[..., y.span, x.span]
+        return pixels.reshape(*pixels.shape[:-2], y.count, y.height, x.count, x.height)
 
     def weights(self, K: FloatArray) -> FloatArray:
-        """The weights of these pixels."""
-        return K[:, :, : self.phases[0], : self.phases[1]]
+        """Return the weights of these pixels."""
+        return K[:, :, : self.rows.height, : self.columns.height]
 
 
-def _blocks(pixels: FloatArray, K: FloatArray) -> Iterator[_Block]:
-    """The blocks of a tile ``(..., rows, columns)`` whose first pixel has the first of these weights."""
-    for rows, p in _cut(pixels.shape[-2], K.shape[2]):
-        for columns, q in _cut(pixels.shape[-1], K.shape[3]):
-            yield _Block(rows, columns, (p, q))
-
-
-def _cut(outputs: int, period: int) -> Iterator[tuple[slice, int]]:
-    whole, rest = outputs // period * period, outputs % period
-    if whole:
-        yield slice(0, whole), period
-    if rest:
-        yield slice(whole, outputs), rest
+def _periods(pixels: FloatArray, K: FloatArray) -> Iterator[_Periods]:
+    """Yield the periods of a tile ``(..., rows, columns)`` whose first pixel has the first of these weights."""
+    rows, columns = cut_into_blocks(pixels.shape[-2], K.shape[2]), cut_into_blocks(pixels.shape[-1], K.shape[3])
+    return (_Periods(y, x) for y, x in product(rows, columns))
 
 
 def _matrices(K: FloatArray) -> FloatArray:

@@ -31,6 +31,11 @@ class Blocks:
     count: int
     height: int
 
+    @property
+    def span(self) -> slice:
+        """All their rows."""
+        return slice(self.start, self.start + self.count * self.height)
+
 
 def cut_into_blocks(rows: int, height: int) -> Iterator[Blocks]:
     """As many whole blocks as there are, and a lower one for what remains."""
@@ -104,8 +109,7 @@ def multiply_adjoint(
 
 def _by_block(rows: FloatArray, blocks: Blocks) -> FloatArray:
     """The blocks' rows of an output tile, ``(images, groups, channels, count, height, columns)``: a view."""
-    part = rows[:, :, :, blocks.start : blocks.start + blocks.count * blocks.height]
-    return part.reshape(*rows.shape[:3], blocks.count, blocks.height, rows.shape[-1])
+    return rows[:, :, :, blocks.span].reshape(*rows.shape[:3], blocks.count, blocks.height, rows.shape[-1])
 
 
 def _lower(T: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:

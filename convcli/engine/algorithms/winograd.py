@@ -23,7 +23,7 @@ from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_se
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import BLAS_ON_ONE_THREAD
-from convcli.engine.tiles import Extent, evened, input_floats, largest_extent
+from convcli.engine.tiles import TileSize, evened, input_floats, largest_tile
 from convcli.geometry.axes import Geometry
 
 TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
@@ -49,28 +49,28 @@ def estimate(work: Workload) -> Estimate | Refusal:
     if weights * work.itemsize > SHARED:
         return Refusal(f"its transformed weights would take {weights * work.itemsize:,} bytes, above {SHARED:,}")
     limit = min(WORKSPACE, work.memory) // work.itemsize
-    extent = evened(largest_extent(geometry, lambda extent: _floats(geometry, extent), limit), geometry)
+    size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     blocks = geometry.images * geometry.groups * _half(geometry.rows.output) * _half(geometry.columns.output)
     both = geometry.in_channels + geometry.out_channels
     moved = (PASSES * 4 * blocks * both + PASSES_OF_WEIGHTS * weights) * work.itemsize
     seconds = (
         16 * product_seconds(geometry.out_channels, geometry.in_channels, blocks, work.itemsize)
         + pass_seconds(moved)
-        + calls_seconds(30 * extent.count(geometry))
+        + calls_seconds(30 * size.count(geometry))
     )
     multiplications = 16 * blocks * geometry.in_channels * geometry.out_channels
-    workspace = _floats(geometry, extent) * work.itemsize
-    return Estimate(extent, seconds, multiplications, moved, workspace, exact=False, spreads=True)
+    workspace = _floats(geometry, size) * work.itemsize
+    return Estimate(size, seconds, multiplications, moved, workspace, exact=False, spreads=True)
 
 
-def _half(extent: int) -> int:
-    return -(-extent // 2)
+def _half(size: int) -> int:
+    return -(-size // 2)
 
 
-def _floats(geometry: Geometry, extent: Extent) -> int:
+def _floats(geometry: Geometry, size: TileSize) -> int:
     """At most: the tile, its planes, their 16 transforms along both axes and 8 along one, and 16 products."""
-    blocks = extent.images * geometry.groups * (_half(extent.rows) + 1) * (_half(extent.columns) + 1)
-    return input_floats(geometry, extent) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
+    blocks = size.images * geometry.groups * (_half(size.rows) + 1) * (_half(size.columns) + 1)
+    return input_floats(geometry, size) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:

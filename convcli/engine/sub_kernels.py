@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
-from convcli.arrays import BYTES_PER_FLOAT
+from convcli.arrays import BYTES_PER_FLOAT, cut
 from convcli.geometry.axes import Axis, Geometry
 
 
@@ -21,7 +21,7 @@ class SubKernel(NamedTuple):
     geometry: Geometry
 
 
-def parts(geometry: Geometry, window: int) -> Iterator[SubKernel]:
+def sub_kernels(geometry: Geometry, window: int) -> Iterator[SubKernel]:
     """Yield the whole kernel, or each of its taps if a single window takes more than ``window`` bytes."""
     rows, columns = geometry.rows, geometry.columns
     dense = rows.dilation == columns.dilation == 1
@@ -34,18 +34,17 @@ def parts(geometry: Geometry, window: int) -> Iterator[SubKernel]:
             yield SubKernel(slice(None), slice(m, m + 1), slice(n, n + 1), alone)
 
 
-def gradient_parts(geometry: Geometry, window: int, memory: int) -> Iterator[SubKernel]:
+def gradient_sub_kernels(geometry: Geometry, window: int, memory: int) -> Iterator[SubKernel]:
     """Yield ``parts``, each of so few output channels that their gradient takes half of ``memory`` bytes.
 
     Of weights that are not shared, those of one output count: a tile has the gradient of its own weights alone.
     """
-    for part in parts(geometry, window):
+    for part in sub_kernels(geometry, window):
         weights = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))
         together = max(1, memory // 2 // (weights * BYTES_PER_FLOAT))
-        for start in range(0, geometry.out_channels, together):
-            channels = slice(start, min(start + together, geometry.out_channels))
-            narrower = part.geometry._replace(out_channels=channels.stop - channels.start)
-            yield part._replace(channels=channels, geometry=narrower)
+        for channels in cut(range(geometry.out_channels), together):
+            narrower = part.geometry._replace(out_channels=len(channels))
+            yield part._replace(channels=slice(channels.start, channels.stop), geometry=narrower)
 
 
 def _tap(axis: Axis, tap: int) -> Axis:

@@ -1,0 +1,38 @@
+"""Bands: consecutive tiles that go to a worker of a cluster together."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from convcli.engine.tile_weights import own_floats
+from convcli.engine.tiles import Tile, TileSize, input_floats, output_floats
+from convcli.geometry.axes import Geometry
+
+
+class Band(NamedTuple):
+    """Consecutive tiles, and the rectangle of output around them."""
+
+    tiles: tuple[Tile, ...]
+    bounds: Tile
+
+
+def bands(tiles: Iterable[Tile], geometry: Geometry, floats: int) -> Iterator[Band]:
+    """Yield the tiles in bands of one tile, or of as many as read, need and give this many floats at most."""
+    band: Band | None = None
+    for tile in tiles:
+        longer = Band((*band.tiles, tile), _bounds(band.bounds, tile)) if band else Band((tile,), tile)
+        if band and _floats(longer.bounds, geometry) > floats:
+            yield band
+            longer = Band((tile,), tile)
+        band = longer
+    if band:
+        yield band
+
+
+def _bounds(first: Tile, second: Tile) -> Tile:
+    spans = zip(first, second, strict=True)
+    return Tile(*(range(min(a.start, b.start), max(a.stop, b.stop)) for a, b in spans))
+
+
+def _floats(bounds: Tile, geometry: Geometry) -> int:
+    size = TileSize(len(bounds.images), len(bounds.rows), len(bounds.columns))
+    return input_floats(geometry, size) + output_floats(geometry, size) + own_floats(bounds, geometry)
