@@ -27,7 +27,7 @@ def test_a_large_array_is_in_an_unnamed_file(monkeypatch, tmp_path) -> None:
 
 def test_a_full_disk_raises_an_error(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(FileError, match=r"cannot keep 1\.0 EB in .*; set TMPDIR to a folder with room"):
+    with pytest.raises(FileError, match=r"cannot keep 1\.0 EB in .*; set TMPDIR to a folder with enough space"):
         large_empty((1 << 30, 1 << 30), np.uint8)
 
 

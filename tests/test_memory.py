@@ -67,14 +67,14 @@ def test_the_rest_of_the_address_space(machine, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (GB, GB))
     write(machine / "self/statm", "1000 500 300 1 0 400 0\n")
     left = GB - 1000 * resource.getpagesize()
-    assert available_memory() == Memory(left, "what is left of ulimit -v")
+    assert available_memory() == Memory(left, "the rest of ulimit -v")
 
 
 def test_a_real_limit_of_the_address_space(tmp_path):
     script = "from convcli.files.memory import available_memory; print(*available_memory())"
     result = shell(f"ulimit -v 500000; {shlex.quote(sys.executable)} -c '{script}'", tmp_path)
     size, _, bound = result.out.decode().strip().partition(" ")
-    assert (result.code, result.err, bound) == (0, "", "what is left of ulimit -v")
+    assert (result.code, result.err, bound) == (0, "", "the rest of ulimit -v")
     assert 0 < int(size) < 500_000 << 10
 
 

@@ -1,1 +1,1 @@
-"""Bytes in and out: files, arrays larger than memory, JSON, and the names of outputs."""
+"""Input and output of bytes: files, arrays larger than memory, JSON, and the names of outputs."""

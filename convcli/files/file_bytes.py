@@ -1,4 +1,4 @@
-"""The bytes of files: all of them or the first, on a disk or in memory."""
+"""Read the bytes of a file, all or only the first ones, from a disk or from memory."""
 
 import errno
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ _PIECE = 1 << 20
 
 @contextmanager
 def read_errors(label: str) -> Iterator[None]:
-    """Raise FileError("cannot read LABEL: reason") for any error within that convcli itself has not raised."""
+    """Turn every error within that is not convcli's own into FileError("cannot read LABEL: reason")."""
     try:
         yield
     except ConvcliError:
         raise
     # A broken file makes Pillow and NumPy raise OSError, ValueError, SyntaxError, EOFError, MemoryError,
-    # struct.error, zlib.error and others: whichever it is, the file cannot be read.
+    # struct.error, zlib.error and others. Each of them means that the file cannot be read.
     except Exception as error:
         raise FileError(f"cannot read {label}: {reason_of(error)}") from error
 
@@ -38,33 +38,33 @@ def read_bytes(name: str) -> bytes:
         with open(name, "rb") as stream:
             return read_stream(stream)
     except ValueError as error:
-        # A name that no file can have.
+        # No file can have this name.
         raise OSError(errno.EINVAL, str(error)) from None
 
 
 def read_stream(stream: BinaryIO) -> bytes:
-    """Return what is left in a stream; raise OSError if it cannot be read, or if it exceeds half of the free memory."""
+    """Return the rest of a stream; raise OSError if it cannot be read, or if it exceeds half of the free memory."""
     most = available_memory().bytes // 2
-    kept = BytesIO()
+    content = BytesIO()
     while piece := stream.read(_PIECE):
-        if kept.tell() + len(piece) > most:
+        if content.tell() + len(piece) > most:
             raise OSError(errno.EFBIG, f"it is endless, or larger than half of the free memory, {format_size(most)}")
-        kept.write(piece)
-    return kept.getvalue()
+        content.write(piece)
+    return content.getvalue()
 
 
 def contents(file: Path | BytesIO) -> bytes:
-    """Return all bytes; raise OSError if they cannot be read."""
+    """Return all bytes of a file; raise OSError if they cannot be read."""
     return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
 
 
 def open_file(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:
-    """Return a stream of the file; one in memory is that stream already, at any position. Raise OSError if it fails."""
+    """Open a file; raise OSError if that fails. A file in memory is a stream already, at any position."""
     return nullcontext(file) if isinstance(file, BytesIO) else file.open("rb")
 
 
 def first_bytes(file: Path | BytesIO, count: int) -> bytes:
-    """Return the first ``count`` bytes, or all if there are fewer; raise OSError if they cannot be read."""
+    """Return the first ``count`` bytes of a file, or all if it has fewer; raise OSError if they cannot be read."""
     if isinstance(file, BytesIO):
         return file.getvalue()[:count]
     with file.open("rb") as stream:

@@ -1,7 +1,7 @@
 """Read JSON, with errors of the form ``source:line:column: path: message``; lines and columns count from 1.
 
-``read_json`` decodes a document and passes it to a function that interprets it, and raises ``Fault`` with the path of a
-wrong value in the document. Only then is that path's place in the text looked up.
+``read_json`` decodes a document and passes it to a function that interprets it. For a wrong value, that function raises
+``Fault`` with the value's path in the document; ``read_json`` then looks up the line and column of this path.
 """
 
 import json
@@ -25,7 +25,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 # Objects become tuples of pairs, so that duplicate keys can be found. Integers are read as floats: int() refuses very
 # long ones, float() makes them infinite, and infinite numbers are refused with their place.
 _DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float)
-# A file pattern: letters to choose from in brackets, and more text after them.
+# A file pattern: a choice of letters in brackets, and more text after them.
 _FILE_PATTERN = re.compile(r"\s*\[[^][]+\]\s*\S")
 _SEPARATORS = re.compile(r"[ \t\n\r,:]*")
 
@@ -33,8 +33,8 @@ _SEPARATORS = re.compile(r"[ \t\n\r,:]*")
 class Fault(Exception):
     """An error at a path of a JSON document.
 
-    says_given: whether the message itself says what was given; otherwise the text at the path is quoted.
-    at_key: whether the key at the path is wrong, and not its value.
+    says_given: whether the message itself says what was given; otherwise the error quotes the text at the path.
+    at_key: whether the key at the path is wrong, instead of its value.
     """
 
     def __init__(self, path: JsonPath, message: str, *, says_given: bool = False, at_key: bool = False) -> None:
@@ -42,7 +42,7 @@ class Fault(Exception):
 
 
 def read_json(text: str, source: str, interpret: Callable[[object], Interpreted]) -> Interpreted:
-    """Decode a JSON document, and return what ``interpret`` makes of it.
+    """Decode a JSON document, and return the result of ``interpret``.
 
     interpret: takes objects as tuples of pairs, and every number as a float; raises ``Fault`` for a wrong value.
     source: the text's name in errors.  Raises JsonError if the text is not JSON, or for a ``Fault``.
@@ -54,12 +54,12 @@ def read_json(text: str, source: str, interpret: Callable[[object], Interpreted]
 
 
 def is_inline_array(text: str) -> bool:
-    """Return whether text is meant as a JSON list, valid or not, and not as a file pattern such as ``[ab].png``."""
+    """Return whether text is meant as a JSON list, even an invalid one, not as a file pattern such as ``[ab].png``."""
     return text.lstrip().startswith("[") and not _FILE_PATTERN.match(text)
 
 
 def decoded(data: bytes, source: str, expected: str) -> str:
-    """Decode UTF-8; raise JsonError with the place of the first byte that is not, and what was expected there."""
+    """Decode UTF-8; raise JsonError with the place of the first byte that is not UTF-8, and what was expected."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -91,8 +91,8 @@ def _interpreted(text: str, source: str, interpret: Callable[[object], Interpret
     try:
         return interpret(_DECODER.decode(text))
     except json.JSONDecodeError as error:
-        found = repr(text[error.pos]) if error.pos < len(text) else "the end of the text"
-        raise JsonError(f"{place(source, text, error.pos)}: invalid JSON at {found}: {error.msg}") from None
+        where = repr(text[error.pos]) if error.pos < len(text) else "the end of the text"
+        raise JsonError(f"{place(source, text, error.pos)}: invalid JSON at {where}: {error.msg}") from None
     except Fault as fault:
         raise JsonError(_report(fault, source, text)) from None
 
@@ -100,7 +100,8 @@ def _interpreted(text: str, source: str, interpret: Callable[[object], Interpret
 def rectangle(value: object, path: JsonPath) -> tuple[tuple[int, ...], list[float]]:
     """Return the shape of nested lists, taken from the first item at each depth, and their numbers in row-major order.
 
-    path: of the lists, in the document.  Raises Fault at a list of another length, or at an item that is no number.
+    path: the path of the lists in the document.  Raises Fault at a list of another length, or at an item that is not a
+    number.
     """
     shape: tuple[int, ...] = ()
     level: list[Any] = [value]
@@ -119,7 +120,7 @@ def rectangle(value: object, path: JsonPath) -> tuple[tuple[int, ...], list[floa
 
 
 def finite(numbers: list[float], shape: tuple[int, ...], path: JsonPath) -> FloatArray:
-    """Return numbers as a float64 array. Raises Fault at the first that is not finite."""
+    """Return numbers as a float64 array of this shape. Raises Fault at the first number that is not finite."""
     values = np.array(numbers, np.float64).reshape(shape)
     index = first_non_finite(values)
     if index is not None:
@@ -156,7 +157,7 @@ def _quoted(text: str) -> str:
 
 
 def _position(text: str, path: JsonPath, at_key: bool) -> int:
-    """Return the offset of the value at a path of valid JSON, or of its key; duplicate keys mean the last."""
+    """Return the offset of the value at a path of valid JSON, or of its key; of duplicate keys, the last counts."""
     key = value = _past_separators(text, 0)
     for step in path:
         key, value = [(at, after) for name, at, after in _items(text, value) if name == step][-1]

@@ -1,4 +1,4 @@
-"""Write JSON in pieces, so that a large array is never text as a whole. Numbers read back exactly.
+"""Write JSON in pieces, so that the text of a large array is never in memory as a whole. Numbers read back exactly.
 
 Every JSON object that a command prints starts with ``"convcli": 1``, the version of its keys. An object takes one line.
 If it holds arrays, each of its members takes a line, and so does each row of an array::
@@ -25,7 +25,7 @@ from convcli.arrays import Array
 from convcli.errors import OptionError
 
 VERSION = 1
-# The most numbers of an array that are text at once.
+# The most numbers of an array that are converted to text at once.
 NUMBERS_AT_ONCE = 1 << 16
 
 _encoded = json.JSONEncoder(allow_nan=False).encode
@@ -34,21 +34,21 @@ _encoded = json.JSONEncoder(allow_nan=False).encode
 def json_document(members: Mapping[str, Any]) -> Iterator[str]:
     """Yield the text of an object in pieces: the version, the members, a line break.
 
-    A member is what ``json.dumps`` takes, an array of finite numbers, an iterator, or a mapping of members. An iterator
-    yields one list in parts, which are lists or 1-D arrays; each takes a line.
+    A member is a value that ``json.dumps`` takes, an array of finite numbers, an iterator, or a mapping of members. An
+    iterator yields the parts of one list: lists or 1-D arrays, each of which takes a line.
     """
     yield from _pieces({"convcli": VERSION, **members}, "\n")
     yield "\n"
 
 
 def require_finite(name: str, numbers: Array | float, remedy: str) -> None:
-    """Raise OptionError, which says what to do instead, if a number is NaN or infinite: JSON has neither."""
+    """Raise OptionError if a number is NaN or infinite, which JSON cannot hold. remedy: the advice in the message."""
     if not (isfinite(np.min(numbers, initial=0)) and isfinite(np.max(numbers, initial=0))):
         raise OptionError(f"{name} holds NaN or infinity, which JSON cannot hold: {remedy}")
 
 
 def _pieces(value: Any, newline: str) -> Iterator[str]:
-    """Yield the text of a value. newline: a line break, and the indentation of the line that the value starts in."""
+    """Yield the text of a value. newline: a line break and the indentation of the value's first line."""
     if _is_one_line(value):
         yield _encoded(value)
     elif isinstance(value, np.ndarray) and value.ndim < 2:
@@ -68,7 +68,7 @@ def _is_one_line(value: Any) -> bool:
 
 
 def _numbers(array: Array) -> Iterator[str]:
-    """Yield the text of a number or a row of numbers, on one line."""
+    """Yield the text of an array of rank 0 or 1, on one line."""
     if array.ndim == 0:
         yield _encoded(array.item())
         return

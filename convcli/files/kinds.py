@@ -1,18 +1,18 @@
-"""Tell by a file's first bytes what it holds."""
+"""Recognise the kind of a file by its first bytes."""
 
 from codecs import BOM_UTF8
 from enum import Enum
 
 NPY_MAGIC = b"\x93NUMPY"
 
-# More than any kind needs, and whitespace before JSON.
+# The number of first bytes to look at: enough for every kind, with room for whitespace before JSON.
 HEAD = 256
 
 _JSON_STARTS = b"[{-0123456789"
 
 
 class Kind(Enum):
-    """What a file holds. OTHER is a picture, if anything that convcli reads."""
+    """The kind of a file's content. OTHER is a picture, or nothing that convcli reads."""
 
     EMPTY = "nothing"
     NPY = "an array of NumPy's"
@@ -21,7 +21,7 @@ class Kind(Enum):
 
 
 def kind_of(head: bytes) -> Kind:
-    """Return the kind of a file that starts with these bytes, HEAD of them or all that there are."""
+    """Return the kind of a file. head: its first HEAD bytes, or all if it has fewer."""
     if not head:
         return Kind.EMPTY
     if head.startswith(NPY_MAGIC):

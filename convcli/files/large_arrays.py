@@ -13,10 +13,10 @@ from convcli.arrays import Array
 from convcli.errors import FileError
 from convcli.files.memory import available_memory, format_size
 
-# Returns an uninitialised array of a shape and type.
+# A function of a shape and a type that returns an uninitialised array.
 Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], Array]
 
-# Bytes below which the free memory is not looked up.
+# Arrays up to this many bytes are in memory: the free memory is not looked up for them.
 SMALL = 16 << 20
 # Rows that `by_rows` processes at once.
 ROWS = 256
@@ -32,27 +32,27 @@ def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def large_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Return an array of zeros, in memory or in an unnamed file; where it is, and errors, are as in `large_empty`."""
+    """Return an array of zeros, in memory or in an unnamed file, as `large_empty` decides; raise the same error."""
     # The bytes of a new file are zeros.
     return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.zeros(shape, dtype)
 
 
 def by_rows(function: Callable[..., Array], shape: tuple[int, ...], dtype: DTypeLike, *arrays: Array) -> Array:
-    """Apply a function to arrays ``(..., H, W)``, some rows at a time, and return its results as one `large_empty`.
+    """Apply a function to arrays ``(..., H, W)``, some rows at a time, and return its results in one `large_empty`.
 
-    shape, dtype: those of the result, whose rows are those of the arrays.
+    shape, dtype: of the result, which has as many rows as the arrays.
     """
-    made = large_empty(shape, dtype)
+    result = large_empty(shape, dtype)
     for top in range(0, shape[-2], ROWS):
-        part = (..., slice(top, top + ROWS), slice(None))
-        made[part] = function(*(array[part] for array in arrays))
-    return made
+        rows = (..., slice(top, top + ROWS), slice(None))
+        result[rows] = function(*(array[rows] for array in arrays))
+    return result
 
 
 def reserve(descriptor: int, size: int) -> None:
     """Allocate ``size`` bytes for a file now.
 
-    If the disk filled up later, while a program writes through a memory map, the program would be killed.
+    Otherwise a disk that fills up later, while the file is written through a memory map, kills the process.
     """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
@@ -78,5 +78,5 @@ def _on_disk(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     except OSError as error:
         folder = tempfile.gettempdir()
         raise FileError(
-            f"cannot keep {format_size(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with room"
+            f"cannot keep {format_size(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with enough space"
         ) from error

@@ -21,7 +21,7 @@ class Memory(NamedTuple):
 
 
 def available_memory() -> Memory:
-    """Return the smallest limit: free memory, the limits of cgroups, or what is left of the process' own limits.
+    """Return the smallest limit: free memory, the limits of cgroups, or the rest of the process' own limits.
 
     Limits that cannot be read on this system are skipped.
     """
@@ -42,7 +42,7 @@ def _physical() -> Iterator[Memory]:
     with suppress(OSError, ValueError, StopIteration):
         lines = MEMINFO.read_text().splitlines()
         free = next(line for line in lines if line.startswith("MemAvailable:"))
-        yield Memory(int(free.split()[1]) << 10, "what is free of the machine's memory")
+        yield Memory(int(free.split()[1]) << 10, "the free memory of the machine")
 
 
 def _cgroups() -> Iterator[Memory]:
@@ -69,11 +69,11 @@ def _limit_files() -> Iterator[Path]:
 
 def _with_parents(root: Path, group: str, name: str) -> Iterator[Path]:
     folder = Path(group.strip("/"))
-    return (root / each / name for each in (folder, *folder.parents))
+    return (root / group_folder / name for group_folder in (folder, *folder.parents))
 
 
 def _own_limits() -> Iterator[Memory]:
-    """Yield what is left of the limits on address space, and on data, which excludes mapped files."""
+    """Yield the rest of the limits on address space, and on data, which excludes mapped files."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -82,4 +82,4 @@ def _own_limits() -> Iterator[Memory]:
             limit, _ = resource.getrlimit(limited)
             if limit != resource.RLIM_INFINITY:
                 left = max(0, limit - int(taken) * os.sysconf("SC_PAGE_SIZE"))
-                yield Memory(left, f"what is left of ulimit {option}")
+                yield Memory(left, f"the rest of ulimit {option}")

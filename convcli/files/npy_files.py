@@ -1,4 +1,4 @@
-"""Arrays in NumPy's own file format."""
+"""Read and write ``.npy``, NumPy's own file format."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ from convcli.files.thread_warnings import catch_thread_warnings
 def save_npy(stream: BinaryIO, array: Array) -> None:
     """Write an array as ``.npy``, through the stream's own ``write``.
 
-    For a file, numpy would bypass the stream, and its error does not distinguish a full disk from a closed pipe.
+    Given a file, numpy would bypass the stream, and its error would not distinguish a full disk from a closed pipe.
     """
     np.save(SimpleNamespace(write=stream.write), array, allow_pickle=False)
 
@@ -62,16 +62,16 @@ def load_npy(file: Path | BytesIO) -> Array:
 
 
 def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]:
-    """Return shape, order and type, and leave the stream at the first number."""
+    """Read the header: return shape, order and type. The stream is then at the first number."""
     try:
-        # Python and numpy warn about a damaged header, and then raise an error that says the same.
+        # Python and numpy first warn about a damaged header, and then raise an error with the same reason.
         with catch_thread_warnings():
             version = np.lib.format.read_magic(stream)
             if version not in _HEADERS:
                 raise ValueError(f"it is of version {version[0]}.{version[1]}")
             shape, in_columns, dtype = _HEADERS[version](stream)
             return tuple(map(int, shape)), "F" if in_columns else "C", dtype
-    # The header is a Python literal: parsing it can raise anything that parsing Python can.
+    # The header is a Python literal: parsing it can raise any error of Python's parser.
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"expected a .npy as numpy.save writes it, given one that cannot be read: {reason}") from None

@@ -1,4 +1,4 @@
-"""Where outputs go, and the names of their files."""
+"""The destination of outputs, and the names of their files."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
 
 @dataclass(frozen=True)
 class Destination:
-    """Where outputs go: files in a folder, files that a template names, or the stream ``-``.
+    """The destination of outputs: files in a folder, files that a template names, or the stream ``-``.
 
     template: a name with {placeholders} (``convcli.files.templates``), the name of a folder with a slash at its end, or
     ``-``.
@@ -33,26 +33,26 @@ class Destination:
 
     @property
     def is_stream(self) -> bool:
-        """Whether all output goes to one stream."""
+        """Return whether all output goes to one stream."""
         return self.template == STREAM
 
     @property
     def is_folder(self) -> bool:
-        """Whether outputs go into a folder, under default names."""
+        """Return whether outputs go into a folder, under default names."""
         return self.template.endswith(("/", os.sep))
 
     @property
     def extension(self) -> str | None:
-        """The extension at the end of every name, without the dot, "" if there is none; None if the caller may choose.
+        """The extension of every name, without the dot; "" if names have none, None if the caller chooses it.
 
-        The caller chooses for a stream, in a folder, and if the template ends in ``.{ext}``.
+        The caller chooses it for a stream, for a folder, and if the template ends in ``.{ext}``.
         """
         if self.is_stream or self.is_folder or self.template.endswith(".{ext}"):
             return None
         return os.path.splitext(self.template)[1][1:]
 
     def full_template(self, default: str) -> str:
-        """Return the template of the names; ``default`` is the template of the names in a folder."""
+        """Return the template of the paths. default: the template of the names in a folder."""
         return self.template + default if self.is_folder else self.template
 
     def paths(self, default: str, values: Iterable[Mapping[str, str]]) -> list[Path]:
@@ -61,24 +61,24 @@ class Destination:
         default: the template of the names in a folder.  Raises OptionError as ``expand`` does.
         """
         template = self.full_template(default)
-        return [Path(expand(template, each)) for each in values]
+        return [Path(expand(template, placeholders)) for placeholders in values]
 
     def require_writable(self, paths: Sequence[Path]) -> None:
-        """Raise FileError if the folder of an output is missing, or if its file may not be replaced.
+        """Raise FileError if the folder of an output is missing, or if an existing file may not be replaced.
 
-        Folders are not missed, but created later, if they are named with a slash or by a template with placeholders.
+        A folder that is named with a slash, or by a template with placeholders, may be missing: it is created later.
         """
         if not (self.is_stream or self.is_folder or fields(self.template)):
             refuse_missing_folders(paths)
         self.refuse_existing(paths)
 
     def refuse_existing(self, paths: Sequence[Path]) -> None:
-        """Raise FileError if an output may not have its name, because of what is there."""
+        """Raise FileError if an output may not have its name, because of a file or folder with this name."""
         if not self.is_stream:
             refuse_existing(paths, self.if_exists)
 
     def skips(self, paths: Sequence[Path]) -> bool:
-        """Return whether these outputs are to be skipped, because all of them exist."""
+        """Return whether to skip these outputs because all of them exist."""
         return self.if_exists is IfExists.SKIP and all(map(os.path.isfile, paths))
 
     def open(self, path: Path) -> AbstractContextManager[BinaryIO]:
@@ -91,7 +91,7 @@ def destination_of(
 ) -> Destination:
     """Return the destination for a path, a template, a folder, ``-``, or None, which is the current folder.
 
-    A folder exists, or its name ends in a slash.
+    A name is a folder if it exists as one, or if it ends in a slash.
     """
     if output is None:
         return Destination(os.path.join(os.curdir, ""), if_exists, opener)
@@ -101,7 +101,7 @@ def destination_of(
 
 
 def kernel_path(destination: Destination, kernel: str, extension: str) -> Path:
-    """Return the path of a kernel's only output, which is called ``{kernel}.{ext}`` in a folder; ``-`` for a stream.
+    """Return the path of a kernel's only output: ``{kernel}.{ext}`` in a folder, ``-`` for a stream.
 
     Raises OptionError for an invalid template, and FileError as ``require_writable`` does.
     """
@@ -110,14 +110,14 @@ def kernel_path(destination: Destination, kernel: str, extension: str) -> Path:
     return paths[0]
 
 
-def data_format(asked: str, destination: Destination, formats: Sequence[str], *, terminal: bool) -> str:
-    """Return the format asked for, or for ``auto`` the one that suits the output's name or the stream.
+def data_format(requested: str, destination: Destination, formats: Sequence[str], *, terminal: bool) -> str:
+    """Return the requested format, or for ``auto`` the one that suits the output's name or the stream.
 
-    formats: ``text``, ``json``, ``npz`` and others; each but text is its own extension.
+    formats: ``text``, ``json``, ``npz`` and others; each except text is also its own extension.
     terminal: whether the stream is a terminal.  Raises OptionError for another format.
     """
-    if choice("format", asked, ("auto", *formats)) != "auto":
-        return asked
+    if choice("format", requested, ("auto", *formats)) != "auto":
+        return requested
     if destination.is_stream:
         return "text" if terminal else "json"
     return "npz" if destination.extension is None else _format_by_name(destination, formats)
@@ -129,7 +129,7 @@ def format_extension(format: str) -> str:
 
 
 def unclear_format(destination: Destination, endings: str) -> OptionError:
-    """Return the error of a name without a known extension, which may be meant as a folder."""
+    """Return the error for a name without a known extension, which may be meant as a folder."""
     return OptionError(
         f"expected a name that ends in {endings}, or in / for a folder, given {destination.template!r}: "
         "add an extension, or use `format`",

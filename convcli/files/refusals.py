@@ -1,4 +1,4 @@
-"""Outputs that are refused before any work: collisions, existing files, missing folders, and other inputs."""
+"""Refuse outputs before any work: collisions, existing files, missing folders, and paths of inputs."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ def refuse_collisions(paths: Iterable[Path]) -> None:
 def refuse_existing(paths: Iterable[Path], if_exists: IfExists) -> None:
     """Raise FileError if an output cannot get its name.
 
-    A file that exists is an error only where ``if_exists`` says so. A folder and a broken link are always errors;
+    An existing file is an error only if ``if_exists`` says so. A folder and a broken link are always errors;
     a device or FIFO never is.
     """
     for path in paths:
@@ -46,7 +46,7 @@ def refuse_missing_folders(paths: Iterable[Path]) -> None:
 def refuse_inputs(outputs: Mapping[Path, Sequence[Path]]) -> None:
     """Raise OptionError if an output would replace another output's input, or its own input through a link.
 
-    outputs: the paths that are made of each input.
+    outputs: the paths of the outputs of each input.
     """
     real = _RealPaths()
     inputs = {real.of(image): image for image in outputs}
@@ -64,7 +64,7 @@ class _RealPaths:
         self._folders: dict[str, str] = {}
 
     def of(self, path: Path) -> str:
-        """Return what ``os.path.realpath`` does; FileError if the current folder, where it starts, was removed."""
+        """Return ``os.path.realpath(path)``; raise FileError if it is relative and the current folder is gone."""
         try:
             return self._of(path)
         except FileNotFoundError:

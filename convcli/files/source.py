@@ -1,4 +1,4 @@
-"""Where an input comes from."""
+"""The source of an input: a file, or bytes with a name."""
 
 import os
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from convcli.files.file_bytes import read_file
 class Source:
     """An input: a file, or bytes that have a name.
 
-    name: what the user calls it.  label: what errors call it.
-    path: what outputs are named after; also the file itself, unless ``read`` gives the bytes instead.
-    max_pixels: the most that a picture in it may have, or one frame of several; 0 is no limit, None is Pillow's limit.
+    name: the user's name for it.  label: its name in errors.
+    path: the path that outputs are named after; without ``read``, also the file itself.  read: returns the bytes.
+    max_pixels: the most pixels that a picture, or each of its frames, may have; 0 is no limit, None is Pillow's limit.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Source:
 
     @classmethod
     def of_file(cls, name: str) -> "Source":
-        """Return the file of that name; a FIFO or a device is read once, however often its bytes are asked for."""
+        """Return the file of that name as an input. A FIFO or a device is read only once; its bytes are kept."""
         is_stream = os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name)
         return cls(name, name, Path(name), cache(partial(read_file, name)) if is_stream else None)
 
     def file(self) -> Path | BytesIO:
-        """Return what can be sought in: the path, or the bytes in memory."""
+        """Return a file that can be opened and sought in: the path, or the bytes in memory."""
         return self.path if self.read is None else BytesIO(self.read())
 
 
@@ -57,6 +57,6 @@ SourceLike = Source | str | os.PathLike[str] | bytes
 
 
 def require_pixel_limit(most: int) -> None:
-    """Raise OptionError for a number of pixels below 0."""
+    """Raise OptionError if the limit is below 0."""
     if most < 0:
         raise OptionError(f"expected a number of at least 0, given {most}", option="max_pixels")

@@ -31,7 +31,7 @@ def expand(template: str, values: Mapping[str, str]) -> str:
 
 
 def fields(template: str) -> set[str]:
-    """Return the names of the template's placeholders. Raises OptionError for a lone brace."""
+    """Return the names of the placeholders in a template. Raises OptionError for a lone brace."""
     return {piece.field for piece in _parse(template) if piece.field is not None}
 
 
@@ -41,13 +41,13 @@ def escaped(text: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return a kernel's name without the characters that a file name cannot hold on some system."""
-    kept = "".join("-" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name)
-    return kept.strip(" .") or "kernel"
+    """Return a kernel's name with ``-`` for each character that file names cannot hold on some system."""
+    safe = "".join("-" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name)
+    return safe.strip(" .") or "kernel"
 
 
 class _Piece(NamedTuple):
-    """Plain text, and the placeholder that follows it, if any; suffix: a conversion or format, which are refused."""
+    """Plain text, and the placeholder that follows it, if any. suffix: its conversion or format, which is refused."""
 
     text: str
     field: str | None
@@ -74,7 +74,7 @@ def _unknown_placeholder(template: str, placeholder: str, values: Mapping[str, s
 
 
 def _named_folder(pieces: Iterable[_Piece], values: Mapping[str, str]) -> str:
-    """Return the folder before the first placeholder; a leading ``{dir}`` is part of it, because it was asked for."""
+    """Return the folder before the first placeholder; a leading ``{dir}`` is part of it, because the user named it."""
     head = ""
     for piece in pieces:
         head += piece.text
@@ -86,6 +86,6 @@ def _named_folder(pieces: Iterable[_Piece], values: Mapping[str, str]) -> str:
 
 
 def _is_below(name: str, folder: str) -> bool:
-    """Return whether the path lies in the folder by their names alone: links are not followed."""
+    """Return whether the path lies in the folder, judged by their names alone: links are not followed."""
     inner, outer = Path(os.path.normpath(name)).parts, Path(os.path.normpath(folder)).parts
     return inner[: len(outer)] == outer and os.pardir not in inner[len(outer) :]

@@ -1,9 +1,9 @@
-"""Catch what libraries warn of while a thread reads a file, and leave all other warnings alone.
+"""Catch the warnings of libraries while a thread reads a file, and leave all other warnings alone.
 
 Before Python 3.14 the filters and the hook of ``warnings`` belong to the process. ``warnings.catch_warnings`` saves
-them and restores them later, so in threads it can drop what another thread has set meanwhile, or bring back what
-another thread has removed. Nothing is saved here: while any thread catches, one more filter, one more hook and one more
-log handler are in place, which act only in threads that catch, and afterwards exactly these are removed.
+and restores them, so in threads it can drop a filter that another thread has added meanwhile, or bring back one that
+another thread has removed. This module saves nothing. While any thread catches, one additional filter, hook and log
+handler are in place, which act only in threads that catch; afterwards exactly these are removed.
 """
 
 import logging
@@ -24,9 +24,9 @@ _THREAD = threading.local()
 
 @contextmanager
 def catch_thread_warnings() -> Iterator[list[str]]:
-    """Yield a list to which every warning of this thread is added as one line; within another catch, only to the inner.
+    """Yield a list that gets every warning of this thread as one line; of nested lists, only the inner one gets it.
 
-    Warnings that the program's filters ignore or raise stay ignored or raised, unless they are of LIBRARIES.
+    Warnings that the program's filters ignore or raise stay ignored or raised, unless they come from LIBRARIES.
     """
     outer, messages = _caught(), list[str]()
     with _CATCHING:
@@ -38,13 +38,13 @@ def catch_thread_warnings() -> Iterator[list[str]]:
 
 
 def _caught() -> list[str] | None:
-    """Return the list that this thread's warnings go to, None if it does not catch."""
+    """Return the list that gets this thread's warnings; None if the thread does not catch."""
     messages: list[str] | None = getattr(_THREAD, "messages", None)
     return messages
 
 
 def _catch(message: str) -> bool:
-    """Take a warning if this thread catches; return whether it was taken."""
+    """Add a warning to this thread's list, if it catches; return whether it does."""
     messages = _caught()
     if messages is None:
         return False
@@ -53,7 +53,7 @@ def _catch(message: str) -> bool:
 
 
 class _InCatchingThreads(type):
-    """Makes ``issubclass(category, _Caught)`` true in threads that catch, for the categories that are caught."""
+    """Makes ``_Caught`` a base class of the categories that are caught, but only in threads that catch."""
 
     def __subclasscheck__(cls, category: type) -> bool:
         return _caught() is not None and issubclass(category, (UserWarning, RuntimeWarning))
@@ -69,13 +69,13 @@ def _filter_in_place() -> Iterator[None]:
     try:
         yield
     finally:
-        # Where somebody's catch_warnings has restored older filters, ours is gone already, or is there more than once.
-        for entry in [each for each in warnings.filters if each[2] is _Caught]:
+        # If a catch_warnings elsewhere has restored older filters, ours is gone already, or is in the list repeatedly.
+        for entry in [entry for entry in warnings.filters if entry[2] is _Caught]:
             warnings.filters.remove(entry)  # type: ignore[attr-defined]
 
 
 class _Hook:
-    """Stands in for ``warnings.showwarning``; passes the warnings of threads that do not catch to what it replaced."""
+    """The hook in place of ``warnings.showwarning``: it passes on the warnings of threads that do not catch."""
 
     def __init__(self, replaced: Callable[..., Any]) -> None:
         self._replaced = replaced
@@ -97,7 +97,7 @@ def _hook_in_place() -> Iterator[None]:
 
 
 class _LogHandler(logging.Handler):
-    """Takes records of threads that catch; others go where they go without this handler."""
+    """A handler that catches the records of threads that catch; others go where they go without it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not _catch(record.getMessage()) and logging.lastResort and not logging.root.handlers:

@@ -12,7 +12,7 @@ from convcli.errors import ConvcliError, FileError
 
 
 class IfExists(Enum):
-    """What to do if an output's file exists already."""
+    """The action if an output's file exists already."""
 
     FAIL = "fail"
     REPLACE = "replace"
@@ -21,11 +21,11 @@ class IfExists(Enum):
 
 @contextmanager
 def write_atomically(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
-    """Yield a stream whose bytes become the file at ``path`` when the block ends. If the block fails, nothing is left.
+    """Yield a stream whose bytes become the file at ``path`` when the block ends. If the block fails, no file remains.
 
-    if_exists: what to do about a file of that name, even one that another process makes meanwhile; SKIP leaves it.
+    if_exists: the action for a file of that name, even one that another process makes meanwhile; SKIP keeps that file.
     The stream can be mapped into memory. Links are followed, and a missing folder is created. A file is replaced only
-    when the new one is on the disk, and passes its permissions on to it. A path that exists and is not a regular file,
+    when the new one is on the disk; the new file gets its permissions. A path that exists and is not a regular file,
     such as a FIFO or ``/dev/null``, is written to directly.
     Raises FileError if writing fails, and BrokenPipeError if the reader of a pipe has gone.
     """
@@ -44,7 +44,7 @@ def is_special(path: Path) -> bool:
 
 
 def already_exists(path: Path) -> FileError:
-    """Return the error of an output whose file exists already."""
+    """Return the error for an output whose file exists already."""
     return FileError(f"{path} exists: use `overwrite` to replace it, or `output` to write elsewhere")
 
 
@@ -72,13 +72,13 @@ def _unpublished(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
 
 
 def _nameless(folder: str) -> BinaryIO | None:
-    """Return a file without a name, of which a killed process leaves nothing; None if the system has no such files.
+    """Return a file without a name, which disappears if the process is killed; None if the system has no such files.
 
-    Its permissions are what the umask allows.
+    The umask decides its permissions.
     """
     if not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
         return None
-    # If no file can be made at all, making one with a name raises the error.
+    # If no file can be created at all, the caller raises the error when it creates one with a name.
     with suppress(OSError):
         return open(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666), "w+b")
     return None
@@ -86,7 +86,7 @@ def _nameless(folder: str) -> BinaryIO | None:
 
 @contextmanager
 def _named(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Yield the file under a name: the same file, or a copy if the file system cannot name a file that it made."""
+    """Yield the file under a name: the same file, or a copy if the file system cannot name a nameless file."""
     if os.fstat(stream.fileno()).st_nlink or _is_linked(stream, name):
         yield stream
         return
@@ -98,7 +98,7 @@ def _named(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
 
 
 def _is_linked(stream: BinaryIO, name: str) -> bool:
-    """Give a name to a file without one, and return whether the file system could."""
+    """Give a name to a nameless file; return whether the file system can."""
     try:
         # Without src_dir_fd Python calls link(), which would make a link to the link in /proc.
         os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno(), follow_symlinks=True)
@@ -108,7 +108,7 @@ def _is_linked(stream: BinaryIO, name: str) -> bool:
 
 
 def _publish(temporary: str, path: Path, target: str, if_exists: IfExists) -> None:
-    """Give a complete file the target's name in one step; ``path`` is its name in errors."""
+    """Give a complete file the target's name in one step. path: the name of the target in errors."""
     if if_exists is IfExists.REPLACE:
         _replace(temporary, target)
         return
@@ -135,7 +135,7 @@ def _add(temporary: str, target: str) -> None:
     except FileExistsError:
         raise
     except OSError:
-        # File systems without hard links, such as those of memory cards, have no way that is both safe and portable.
+        # A file system without hard links, such as a memory card's, has no way that is both safe and portable.
         if os.path.lexists(target):
             raise FileExistsError from None
         os.rename(temporary, target)

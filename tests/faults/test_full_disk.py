@@ -125,7 +125,7 @@ def test_a_full_temporary_folder(command, folder, monkeypatch, capsys):
     (folder / "temporary").mkdir()
     with mounted(folder / "temporary", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
         assert run(command, monkeypatch) == 1
-    kept = r"cannot keep \S+ \wB in \S+/temporary: No space left on device; set TMPDIR to a folder with room"
+    kept = r"cannot keep \S+ \wB in \S+/temporary: No space left on device; set TMPDIR to a folder with enough space"
     assert re.fullmatch(f"convcli: error: {kept}\n", capsys.readouterr().err)
     assert files_in(folder / "out") == {}
 
