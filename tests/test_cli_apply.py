@@ -25,7 +25,7 @@ from support.command_line import (
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
-# No flip, transpose or shift of it is the same kernel.
+# Every flip, transpose and shift of it is another kernel.
 ASYMMETRIC = np.array([[1, 2, 4], [8, -16, 32], [64, 3, 5.0]])
 INLINE = json.dumps(ASYMMETRIC.tolist())
 HEIGHT, WIDTH = 6, 7
@@ -49,7 +49,7 @@ def clipped(Z):
 
 
 def assert_rounded(levels, Z):
-    """Levels are Z rounded; Z was computed in float32, so a value near a half may fall to either side."""
+    """Assert that levels are Z rounded; Z is computed in float32, so a value near a half may round either way."""
     assert levels.shape == Z.shape
     assert np.abs(levels - np.clip(Z, 0, 255)).max() <= 0.501
 
@@ -66,7 +66,7 @@ def test_edges_of_a_colour_picture(samples):
     assert (result.code, result.out, result.err) == (0, b"", f"convcli: warning: edges.png: {warning}\n")
 
 
-def test_a_kernel_from_a_pipe_and_a_picture_into_one(samples):
+def test_a_kernel_from_stdin_and_a_picture_to_stdout(samples):
     result = shell(
         "convcli kernels gaussian:2 --json | convcli apply sample_images/coffee.png -k - -o - -f png > blurred.png",
         samples,
@@ -77,7 +77,7 @@ def test_a_kernel_from_a_pipe_and_a_picture_into_one(samples):
     assert_rounded(pixels(samples / "blurred.png"), Z)
 
 
-def test_floats_from_one_command_to_the_next(samples):
+def test_floats_pass_from_one_command_to_the_next(samples):
     result = shell(
         "cat sample_images/camera.png | convcli apply - -k gaussian:1.5 -o - -f npy"
         " | convcli apply - -k laplacian --range offset -o log.png",
@@ -101,7 +101,7 @@ def test_an_inline_kernel_with_every_option(samples):
 
 
 @pytest.mark.parametrize("shape", [(5, 8), (2, 5, 8)], ids=["H,W", "C,H,W"])
-def test_arrays_go_through_exactly(tmp_path, shape):
+def test_arrays_are_filtered_exactly(tmp_path, shape):
     V = np.random.default_rng(2).integers(-(10**9), 10**9, shape).astype(float)
     out = succeed("apply", "-", "-k", INLINE, "-o", "-", "-f", "npy", cwd=tmp_path, stdin=npy(V))
     Z = each_channel(V.reshape(-1, 5, 8), ASYMMETRIC)
@@ -158,7 +158,7 @@ def test_four_maps_are_four_pictures(tmp_path):
         ("-", "'-' is one stream: use --format npy, which holds any number"),
     ],
 )
-def test_four_maps_need_four_names(tmp_path, output, advice):
+def test_four_maps_need_a_template(tmp_path, output, advice):
     save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH))
     result = convcli("apply", "in.png", "-k", FOUR_MAPS, "-o", output, cwd=tmp_path)
     assert (result.code, result.out) == (2, b"")
@@ -228,8 +228,8 @@ def test_kernels_are_combined(tmp_path):
     assert_rounded(pixels(tmp_path / "in.sobel-x+sobel-y.png"), Z)
 
 
-def test_light_is_what_is_mixed(tmp_path):
-    """Black and white, half of each, is a gray that sends out half of the light."""
+def test_linear_mixes_light(tmp_path):
+    """Half black and half white is the gray that sends out half of the light."""
     columns = np.tile([0, 255], (HEIGHT, 4)).astype(np.uint8)
     save_picture(tmp_path / "in.png", [columns])
     arguments = ["apply", "in.png", "-k", "[[0.5,0.5]]", "-p", "valid", "-o", "-"]
@@ -237,7 +237,7 @@ def test_light_is_what_is_mixed(tmp_path):
     assert set(pixels(succeed(*arguments, "--linear", cwd=tmp_path)).flat) == {188}
 
 
-def test_a_profile_with_another_curve_is_named(tmp_path):
+def test_a_profile_that_is_not_srgb_is_a_warning(tmp_path):
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     at = profile.index(b"para")
     profile[at + 12 : at + 16] = struct.pack(">i", int(1.4 * 65536))
@@ -257,8 +257,8 @@ def test_gray_is_pillows_luma(tmp_path):
         assert np.array_equal(pixels(out), np.asarray(image.convert("L")))
 
 
-def test_what_travels_with_a_picture(tmp_path):
-    """A phone's photograph comes out upright, with its profile, its maker and its resolution."""
+def test_metadata_is_kept(tmp_path):
+    """The output of a phone's photograph is upright, with its profile, maker and resolution."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = PIL.Image.Exif()
     exif[Base.Orientation], exif[Base.Make] = 6, "Brownie"
@@ -279,33 +279,33 @@ def test_16_bits_stay_16_bits(tmp_path):
     assert np.array_equal(out, V)
 
 
-def test_16_bits_are_halved_where_a_format_holds_8(tmp_path):
+def test_16_bits_become_8_where_the_format_holds_8(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH, dtype=np.uint16))[0]
     result = convcli("apply", "in.png", "-k", "identity", "-o", "out.bmp", cwd=tmp_path)
     assert result.err == "convcli: warning: out.bmp: 16 bits reduced to 8: bmp holds no more for 1 map\n"
     assert_rounded(pixels(tmp_path / "out.bmp"), V / 257)
 
 
-def test_a_transparent_picture_comes_back(tmp_path):
+def test_a_transparent_picture_stays_transparent(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     assert np.array_equal(pixels(succeed("apply", "in.png", "-k", "identity", "-o", "-", cwd=tmp_path)), V)
 
 
 def test_alpha_is_sampled_where_windows_are_centred(tmp_path):
-    """Stride 2 pads six rows by one, below, which centres windows on 1, 3, 5; seven columns on 0, 2, 4, 6."""
+    """Stride 2 pads six rows by one at the bottom, so windows are centred on 1, 3, 5, and on columns 0, 2, 4, 6."""
     V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     out = pixels(succeed("apply", "in.png", "-k", "identity", "-s", "2", "-o", "-", cwd=tmp_path))
     assert np.array_equal(out, V[:, 1::2, ::2])
 
 
-def test_alpha_stays_out_of_the_sum(tmp_path):
+def test_alpha_is_not_filtered_by_default(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     out = pixels(succeed("apply", "in.png", "-k", "box", "-o", "-", cwd=tmp_path))
     assert_rounded(out[:3], each_channel(V[:3], np.full((3, 3), 1 / 9)))
     assert np.array_equal(out[3], V[3])
 
 
-def test_hidden_colours_stay_hidden(tmp_path):
+def test_premultiply_hides_the_colours_of_transparent_pixels(tmp_path):
     """A red disc on pixels that are transparent, and green."""
     rows, columns = np.mgrid[:40, :50]
     disc = (np.hypot(rows - 20, columns - 25) < 12).astype(np.uint8)
@@ -317,7 +317,7 @@ def test_hidden_colours_stay_hidden(tmp_path):
     assert_rounded(clean[3], ndimage.gaussian_filter(255.0 * disc, 4, mode="constant"))
 
 
-def test_nothing_is_saved_before_every_kernel_is_known_to_suit_alpha(tmp_path):
+def test_alpha_is_checked_before_anything_is_saved(tmp_path):
     save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     result = convcli("apply", "in.png", "-k", "box", "-k", MIXING_BANK, "--alpha", "premultiply", cwd=tmp_path)
     assert (result.code, result.err) == (
@@ -334,7 +334,7 @@ def test_alpha_can_be_dropped(tmp_path):
     assert np.array_equal(out, V[:3])
 
 
-def test_alpha_that_a_format_cannot_hold_is_missed(tmp_path):
+def test_alpha_that_a_format_cannot_hold_is_a_warning(tmp_path):
     save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     result = convcli("apply", "in.png", "-k", "identity", "-o", "out.jpg", cwd=tmp_path)
     assert (result.code, result.err) == (0, "convcli: warning: out.jpg: jpeg holds no alpha: it is left out\n")
@@ -360,7 +360,7 @@ def test_range(tmp_path, mode, levels):
 
 
 @pytest.mark.parametrize(("format", "mode", "dtype"), [("npy", "clip", np.uint8), ("tiff", "raw", np.float32)])
-def test_range_and_format_go_together(tmp_path, format, mode, dtype):
+def test_range_and_format_combine(tmp_path, format, mode, dtype):
     arguments = ["apply", "-", "-k", "[[1]]", "--range", mode, "-q", "-o", f"out.{format}"]
     succeed(*arguments, cwd=tmp_path, stdin=npy(SIGNED))
     data = (tmp_path / f"out.{format}").read_bytes()
@@ -375,12 +375,12 @@ def test_unit_scales_to_0_to_1(tmp_path):
     assert np.array_equal(array(out), 2 * (V / np.float32(255)))
 
 
-def test_a_picture_of_unit_values_is_the_same_picture(tmp_path):
+def test_unit_values_make_the_same_picture(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
     assert np.array_equal(pixels(succeed("apply", "in.png", "-k", "identity", "--unit", "-o", "-", cwd=tmp_path)), V)
 
 
-def test_quiet_says_nothing_of_clipping(tmp_path):
+def test_quiet_hides_the_warning_about_clipping(tmp_path):
     arguments = ["apply", "-", "-k", "[[1]]", "-o", "-", "-f", "png"]
     loud, quiet = (convcli(*arguments, *more, cwd=tmp_path, stdin=npy(SIGNED)) for more in ([], ["-q"]))
     assert loud.err == (
@@ -390,7 +390,7 @@ def test_quiet_says_nothing_of_clipping(tmp_path):
     assert (quiet.err, quiet.out) == ("", loud.out)
 
 
-def test_verbose_tells_pads_and_conversions(tmp_path):
+def test_verbose_reports_pads_and_conversions(tmp_path):
     with PIL.Image.open(SAMPLES / "coffee.png") as image:
         image.crop((0, 0, 9, 6)).convert("P").save(tmp_path / "in.png")
     result = convcli("apply", "in.png", "-k", "box:4", "-o", "out.png", "-v", cwd=tmp_path)
@@ -400,7 +400,7 @@ def test_verbose_tells_pads_and_conversions(tmp_path):
     )
 
 
-def test_json_has_a_line_for_every_file(tmp_path):
+def test_json_has_a_line_per_file(tmp_path):
     (tmp_path / "sub").mkdir()
     np.save(tmp_path / "sub" / "in.npy", SIGNED)
     arguments = ["apply", "sub/in.npy", "-k", "[[1]]", "-k", "box", "-p", "2,0,1,0", "--json", "-q"]

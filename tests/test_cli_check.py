@@ -1,4 +1,4 @@
-"""``convcli check``: what it says, and its exit codes."""
+"""``convcli check``: its text, its JSON and its exit codes."""
 
 import json
 
@@ -13,7 +13,7 @@ K = "[[1,-2],[0,3]]"
 V, WEIGHTS = np.array(json.loads(IMAGE), float)[None], np.array(json.loads(K), float)
 
 
-def test_a_photo_holds(tmp_path):
+def test_the_checks_of_a_photo_hold(tmp_path):
     words = ["-k", "sobel-x", "-s", "2", "-e", "reflect", "--flip"]
     out = succeed("check", "sample_images/camera.png", *words, cwd=with_samples(tmp_path)).decode()
     head, *rows, Z, dV = out.splitlines()
@@ -25,7 +25,7 @@ def test_a_photo_holds(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_a_terminal_shows_all_of_it(tmp_path, columns):
+def test_a_terminal_shows_the_whole_table(tmp_path, columns):
     code, shown, err = terminal("check", IMAGE, "-k", K, cwd=tmp_path, size=(24, columns))
     assert (code, err, shown.count("holds"), shown.count("central differences of J")) == (0, "", 6, 3)
 
@@ -36,21 +36,21 @@ def test_json(tmp_path):
     assert [check["samples"] for check in document["checks"]] == [6, 4, 6, 1, 2, 2]
 
 
-def test_every_algorithm_may_be_checked(tmp_path):
+def test_every_algorithm_can_be_checked(tmp_path):
     image = npy(np.random.default_rng(0).normal(size=(2, 20, 30)))
     for algorithm in ("toeplitz", "im2col", "direct"):
         out = succeed("check", "-", "-k", "laplacian", "--algorithm", algorithm, cwd=tmp_path, stdin=image)
         assert b"DOES NOT HOLD" not in out
 
 
-def test_a_tensor_that_is_ours(tmp_path):
+def test_a_tensor_that_equals_convclis(tmp_path):
     np.save(tmp_path / "dV.npy", conv2d_grad(V, WEIGHTS, np.ones(V.shape), padding="same").input.astype(np.float32))
     out = succeed("check", IMAGE, "-k", K, "--input-grad", "dV.npy", cwd=tmp_path).decode()
     difference = "the largest difference is 0 (0 of convcli's largest), at dV[0,0,0]: 1 in yours, 1 in convcli's"
     assert out == f"your dV equals convcli's: {difference}\n"
 
 
-def test_tensors_that_are_not_ours(tmp_path):
+def test_a_tensor_that_differs_is_explained(tmp_path):
     G = np.random.default_rng(3).standard_normal(V.shape)
     np.save(tmp_path / "dK.npy", conv2d_grad(V, WEIGHTS, G, padding="same", flip=True).kernel)
     Z = json.dumps(conv2d(V, WEIGHTS, padding="same").tolist())
@@ -80,14 +80,14 @@ def test_comparisons_as_json(tmp_path):
     assert found["worst"] == {"at": [], "ours": 6, "theirs": 12, "absolute": 6, "relative": 1}
 
 
-def test_json_has_null_for_what_is_not_finite(tmp_path):
+def test_json_has_null_for_nan_and_infinity(tmp_path):
     theirs = npy(np.full((2, 2), np.nan))
     result = convcli("check", IMAGE, "-k", K, "--kernel-grad", "-", "--json", cwd=tmp_path, stdin=theirs)
     (found,) = json.loads(result.out)["comparisons"]
     assert (result.code, result.err, found["worst"]["theirs"], found["worst"]["relative"]) == (1, "", None, None)
 
 
-def test_nan_is_no_wrong_gradient(tmp_path):
+def test_nan_in_the_input_is_an_error(tmp_path):
     result = convcli("check", "-", "-k", K, cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
     message = "input V: expected finite numbers to take differences of, given nan at [0,0,0]"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

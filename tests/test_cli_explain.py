@@ -1,4 +1,4 @@
-"""``convcli explain``: the sum behind one number, as it is printed."""
+"""``convcli explain``: the sum behind one number as text and JSON."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_a_textbook_sum_on_one_line(tmp_path):
     )
 
 
-def test_a_pixel_tells_which_outputs_it_feeds(tmp_path):
+def test_the_gradient_of_a_pixel_lists_the_outputs_that_read_it(tmp_path):
     arguments = ["--of", "input", "-G", "[[1,2],[3,4]]", "-e", "constant:7"]
     assert explained(SMALL, "-k", K, "--at", "0,1,1", *arguments, cwd=tmp_path) == (
         "dV = (adjoint of the padding)(dV'), dV'[l,a,c] = sum over j,k,m,n with j*sy + m*dy = a, k*sx + n*dx = c, "
@@ -48,7 +48,7 @@ def test_a_pixel_tells_which_outputs_it_feeds(tmp_path):
     )
 
 
-def test_a_pixel_that_the_stride_leaves_over_says_so(tmp_path):
+def test_a_pixel_that_no_window_reads_is_explained(tmp_path):
     image = json.dumps(np.arange(12.0).reshape(3, 4).tolist())
     out = explained(image, "-k", K, "-p", "valid", "-s", "2", "--of", "input", "--at", "0,2,1", cwd=tmp_path)
     whereabouts, reading, _, total = out.splitlines()[2:]
@@ -71,7 +71,7 @@ def test_the_default_padding_is_zero(tmp_path):
 LONG = ["sample_images/camera.png", "-k", "sobel-x", "--of", "kernel", "--at", "0,2", "-G", "normal:1"]
 
 
-def test_a_long_sum_shows_its_ends(tmp_path):
+def test_a_long_sum_shows_its_first_and_last_terms(tmp_path):
     lines = explained(*LONG, cwd=with_samples(tmp_path)).splitlines()
     count = 512 * 512
     assert len(lines) == 3 + 16 + 1 + 16 + 2
@@ -81,22 +81,22 @@ def test_a_long_sum_shows_its_ends(tmp_path):
     assert lines[37].endswith(f"  the sum of {count:,} terms")
 
 
-def test_all_prints_every_term(tmp_path):
+def test_all_shows_every_term(tmp_path):
     image = npy(np.random.default_rng(0).normal(size=(70, 80)))
     lines = explained("-", "-k", "box", "--of", "bias", "--all", cwd=tmp_path, stdin=image).splitlines()
     assert len(lines) == 2 + 70 * 80 + 2
     assert lines[-3].split()[:4] == ["l=0", "j=69", "k=79", "G[0,69,79]"]
 
 
-def test_a_reader_may_leave_early(tmp_path):
-    """Lines come as they are made: this sum has 40 MB of them."""
+def test_a_reader_can_stop_early(tmp_path):
+    """Lines are printed one by one: this sum has 40 MB of them."""
     np.save(tmp_path / "in.npy", np.zeros((500, 500), np.uint8))
     for form in ("", "--json"):
         words = f"convcli explain in.npy -k box --of bias --all {form} | head -c 200"
         assert len(shell(words, tmp_path).out) == 200
 
 
-def test_json_sums_to_what_the_library_returns(tmp_path):
+def test_json_sums_to_the_number_of_the_library(tmp_path):
     folder = with_samples(tmp_path)
     V = pixels(SAMPLES / "camera.png").astype(float)[None]
     G = np.random.default_rng(1).standard_normal(V.shape)
@@ -129,7 +129,7 @@ def test_a_layer_without_shared_weights(tmp_path):
         (["--at", "a"], "--at: expected integers as in I,J,K, given 'a'"),
     ],
 )
-def test_wrong_places(tmp_path, arguments, message):
+def test_wrong_indices(tmp_path, arguments, message):
     result = convcli("explain", SMALL, "-k", K, *arguments, cwd=tmp_path)
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 

@@ -1,4 +1,4 @@
-"""``convcli grad``: the numbers, in every form in which they are printed and saved."""
+"""``convcli grad``: the numbers in every format, on stdout and in files."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ def samples(tmp_path):
 
 
 def values_of(out):
-    """The gradients in JSON text, by name."""
+    """Return the gradients in JSON text, by name."""
     return {name: np.array(entry["values"]) for name, entry in json.loads(out)["gradients"].items()}
 
 
@@ -46,13 +46,13 @@ def assert_gradients(found, expected=GRADIENTS, wrt=WRT):
 
 
 def close(actual, expected):
-    """Same to what float64 rounds in a sum of so many terms, of whatever size they cancelled from."""
+    """Assert equality up to the rounding of float64 in a sum of so many terms of this size, which may cancel."""
     scale = np.abs(expected).max()
     return actual.shape == expected.shape and np.abs(actual - expected).max() <= 1e-10 * scale
 
 
 def by_taps(V, K, G, stride, pads, dilation):
-    """dK and dV of a bank over one channel, a tap at a time: G meets V' on the grid of pixels that the tap reads."""
+    """Return dK and dV of a bank over one channel, tap by tap: G meets V' on the grid of pixels that the tap reads."""
     top, bottom, left, right = pads
     V_padded = np.pad(V, ((top, bottom), (left, right)))
     dK, dV_padded = np.zeros(K.shape), np.zeros(V_padded.shape)
@@ -66,7 +66,7 @@ def by_taps(V, K, G, stride, pads, dilation):
 
 
 def test_sums_of_shifted_windows(samples):
-    """With G all ones, dK sums the pixels that each tap has read, and db counts the outputs."""
+    """With G all ones, dK sums the pixels that each tap reads, and db counts the outputs."""
     result = shell(
         "convcli grad sample_images/camera.png -k sobel-x -G ones --wrt kernel,bias -f json | python3 -m json.tool",
         samples,
@@ -111,19 +111,19 @@ def test_json_reads_back_exactly(tmp_path):
     assert_gradients(values_of(json.dumps(document)))
 
 
-def test_npz_holds_them_all(tmp_path):
+def test_npz_holds_all_gradients(tmp_path):
     out = succeed(*REQUEST, "-f", "npz", cwd=tmp_path, stdin=IMAGE)
     with np.load(io.BytesIO(out)) as saved:
         assert_gradients(dict(saved))
 
 
-def test_npy_holds_one(tmp_path):
+def test_npy_holds_one_gradient(tmp_path):
     out = succeed(*REQUEST, "--wrt", "input", "-f", "npy", cwd=tmp_path, stdin=IMAGE)
     assert_same(array(out), GRADIENTS.input)
 
 
 def from_csv(text, shape):
-    """The tensor's name, its columns and the tensor that a CSV in long form holds."""
+    """Return the tensor's name, its columns and the tensor from a CSV in long form."""
     header, *rows = csv.reader(io.StringIO(text))
     tensor = np.full(shape, np.nan)
     for _, *indices, value in rows:
@@ -133,7 +133,7 @@ def from_csv(text, shape):
 
 
 @pytest.mark.parametrize(("wrt", "letters"), [("kernel", ["i", "l", "m", "n"]), ("input", ["l", "a", "c"])])
-def test_csv_has_a_row_for_each_number(tmp_path, wrt, letters):
+def test_csv_has_a_row_per_number(tmp_path, wrt, letters):
     expected = getattr(GRADIENTS, wrt)
     out = succeed(*REQUEST, "--wrt", wrt, "-f", "csv", cwd=tmp_path, stdin=IMAGE)
     names, header, tensor = from_csv(out.decode(), expected.shape)
@@ -142,7 +142,7 @@ def test_csv_has_a_row_for_each_number(tmp_path, wrt, letters):
 
 
 def from_long_form(text, shapes):
-    """The tensors that a CSV in long form holds, found by its header; of a tensor's fields none may be missing."""
+    """Return the tensors of a CSV in long form, found by its header; no field of a tensor may be missing."""
     rows = list(csv.DictReader(io.StringIO(text)))
     tensors = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
     for row in rows:
@@ -152,7 +152,7 @@ def from_long_form(text, shapes):
     return tensors
 
 
-def test_csv_holds_them_all_under_the_letters_of_all(tmp_path):
+def test_csv_of_several_gradients_has_all_their_columns(tmp_path):
     out = succeed(*REQUEST, "-f", "csv", cwd=tmp_path, stdin=IMAGE).decode()
     lines = out.splitlines()
     assert lines[0] == "tensor,i,l,m,n,a,c,value"
@@ -178,7 +178,7 @@ def test_csv_of_infinities_and_nan_reads_back(tmp_path):
     assert out == b"tensor,m,n,value\nkernel,0,0,nan\n"
 
 
-def test_png_is_the_heatmaps_below_one_another(tmp_path):
+def test_png_stacks_the_heatmaps(tmp_path):
     whole = pixels(succeed(*REQUEST, "-f", "png", cwd=tmp_path, stdin=IMAGE))
     succeed(*REQUEST, "-o", "{wrt}.png", cwd=tmp_path, stdin=IMAGE)
     parts = [pixels(tmp_path / f"{name}.png") for name in WRT]
@@ -191,7 +191,7 @@ def test_png_is_the_heatmaps_below_one_another(tmp_path):
     assert top - 16 == whole.shape[1]
 
 
-def test_png_is_drawn_of_nan_too(tmp_path):
+def test_png_can_show_nan(tmp_path):
     out = succeed("grad", "-", "-k", "box", "-f", "png", cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
     assert (pixels(out) == 128).all(axis=0).sum() >= 64 * 64 * 9 * 0.8
 
@@ -218,7 +218,7 @@ WIDE = fractions((2, 14, 11), seed=9)
         ("kernel", []),
     ],
 )
-def test_text_tells_what_it_leaves_out(tmp_path, wrt, last):
+def test_text_says_what_it_does_not_show(tmp_path, wrt, last):
     out = succeed("grad", "-", "-k", "box", "--wrt", wrt, "-f", "text", cwd=tmp_path, stdin=npy(WIDE)).decode()
     assert [line.strip() for line in out.splitlines() if "not shown" in line] == last
     assert out.endswith("\n\n--full shows every number\n") == bool(last)
@@ -226,7 +226,7 @@ def test_text_tells_what_it_leaves_out(tmp_path, wrt, last):
 
 
 def numbers_of(text):
-    """The numbers in the lines that hold nothing else."""
+    """Return the numbers in the lines that hold only numbers."""
     return [float(word) for line in text.splitlines() if re.fullmatch(r"[-+.e\d ]+", line) for word in line.split()]
 
 
@@ -244,20 +244,20 @@ def test_full_text_has_every_number(tmp_path, output):
     assert "--full" not in text
 
 
-def test_the_longest_numbers_stay_apart(tmp_path):
+def test_the_longest_numbers_do_not_touch(tmp_path):
     G = npy(np.full((1, 1, 3), -1.23456789e-308))
     (tmp_path / "G.npy").write_bytes(G)
     out = succeed("grad", "-", "-k", "[[1]]", "-G", "G.npy", "-f", "text", cwd=tmp_path, stdin=npy(np.ones((1, 3))))
     assert numbers_of(out.decode())[1:4] == [-1.23457e-308] * 3
 
 
-def test_full_is_nothing_new_to_formats_that_hold_all_numbers(tmp_path):
+def test_full_changes_nothing_where_a_format_holds_all_numbers(tmp_path):
     plain = succeed(*REQUEST, "-f", "json", cwd=tmp_path, stdin=IMAGE)
     assert succeed(*REQUEST, "-f", "json", "--full", cwd=tmp_path, stdin=IMAGE) == plain
 
 
 def formulas(text):
-    """What stands below the line of each tensor's name and shape."""
+    """Return the line below each tensor's name and shape."""
     return dict(re.findall(r"^(d\w)  \(.*\n(.*)", text, re.MULTILINE))
 
 
@@ -271,7 +271,7 @@ def test_text_gives_each_tensor_its_letter_and_formula(tmp_path):
     }
 
 
-def test_text_formulas_know_batch_rank_and_flip(tmp_path):
+def test_formulas_depend_on_batch_rank_and_flip(tmp_path):
     np.save(tmp_path / "a.npy", V)
     out = succeed("grad", "a.npy", "a.npy", "-k", "box", "--flip", "-f", "text", cwd=tmp_path).decode()
     found = formulas(out)
@@ -282,7 +282,7 @@ def test_text_formulas_know_batch_rank_and_flip(tmp_path):
 
 
 def test_the_extension_decides_the_format(tmp_path):
-    """A file for all gradients, or one for each where the format holds a single tensor."""
+    """There is one file for all gradients, or one per gradient where the format holds a single tensor."""
     for name in ["all.json", "all.npz", "{wrt}.npy", "{wrt}.csv", "all.txt"]:
         assert succeed(*REQUEST, "-o", name, cwd=tmp_path, stdin=IMAGE) == b""
     assert_gradients(values_of((tmp_path / "all.json").read_bytes()))
@@ -304,7 +304,7 @@ def test_a_format_for_one_tensor_refuses_several(tmp_path, output):
     )
 
 
-def test_names_are_made_of_image_kernel_and_parameter(tmp_path):
+def test_a_template_names_image_kernel_and_parameter(tmp_path):
     np.save(tmp_path / "in.npy", V)
     succeed("grad", "in.npy", "-k", "box:3", "--wrt", "kernel", "-o", "{stem}.{kernel}.{wrt}.npy", cwd=tmp_path)
     expected = conv2d_grad(V, np.ones((3, 3)), np.ones(V.shape), padding="same")
@@ -333,13 +333,13 @@ def test_in_a_folder_files_are_named_after_image_kernel_and_format(tmp_path, arg
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
-def test_a_folder_gets_npz_unless_a_format_is_named(tmp_path):
+def test_the_default_format_in_a_folder_is_npz(tmp_path):
     succeed(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
     with np.load(tmp_path / "stdin.inline.npz") as saved:
         assert_gradients(dict(saved))
 
 
-def test_what_is_in_a_folder_is_not_replaced(tmp_path):
+def test_existing_files_in_a_folder_are_not_replaced(tmp_path):
     succeed(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
     result = convcli(*REQUEST, "-o", ".", cwd=tmp_path, stdin=IMAGE)
     message = "stdin.inline.npz exists: use --overwrite to replace it, or --output to write elsewhere"
@@ -427,14 +427,14 @@ def test_gray_and_unit_change_the_input(tmp_path):
     assert_gradients(values_of(out), conv2d_grad(gray, BINOMIAL, np.ones(gray.shape), padding="same"))
 
 
-def test_transparency_is_no_channel(tmp_path):
+def test_alpha_is_not_an_input_channel(tmp_path):
     save_picture(tmp_path / "in.png", [*UPSTREAM, UPSTREAM[0]])
     out = succeed("grad", "in.png", "-k", "binomial", cwd=tmp_path)
     expected = conv2d_grad(UPSTREAM, BINOMIAL, np.ones(UPSTREAM.shape), padding="same")
     assert_gradients(values_of(out), expected)
 
 
-def test_verbose_tells_that_transparency_is_left_out(tmp_path):
+def test_verbose_reports_that_alpha_is_ignored(tmp_path):
     save_picture(tmp_path / "rgba.png", [*UPSTREAM, UPSTREAM[0]])
     save_picture(tmp_path / "rgb.png", UPSTREAM)
     result = convcli("grad", "rgba.png", "rgb.png", "-k", "box", "-v", cwd=tmp_path)
@@ -443,18 +443,18 @@ def test_verbose_tells_that_transparency_is_left_out(tmp_path):
     assert [line for line in rest if "alpha" in line] == []
 
 
-def test_verbose_tells_what_each_file_holds(tmp_path):
+def test_verbose_reports_what_each_file_holds(tmp_path):
     result = convcli(*REQUEST, "-o", "{wrt}.npy", "--wrt", "bias,input", "-v", cwd=tmp_path, stdin=IMAGE)
     _, *saved = result.err.splitlines()
     assert saved == ["convcli: note: bias.npy: bias", "convcli: note: input.npy: input"]
 
 
-def test_verbose_tells_the_pads(tmp_path):
+def test_verbose_reports_the_pads(tmp_path):
     result = convcli(*REQUEST, "-v", cwd=tmp_path, stdin=IMAGE)
     assert result.err == "convcli: note: pads: top 1, bottom 0, left 2, right 1; output 3x3x6\n"
 
 
-def test_what_json_cannot_hold_is_refused_before_anything_is_printed(tmp_path):
+def test_json_refuses_nan_before_it_prints_anything(tmp_path):
     result = convcli("grad", "-", "-k", "box", cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
     message = "the kernel gradient holds NaN or infinity, which JSON cannot hold: use --format npz"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
@@ -477,17 +477,17 @@ class TestSquaredError:
         assert document["loss"] == 0.5 * np.vdot(difference, difference)
         assert_gradients(values_of(json.dumps(document)), conv2d_grad(V, K, difference, **OPTIONS))
 
-    def test_text_tells_the_loss(self, tmp_path):
+    def test_text_shows_the_loss(self, tmp_path):
         out = succeed("grad", "[[1,2]]", "-k", "[[3]]", "-G", "mse:[[1,4]]", "-f", "text", cwd=tmp_path).decode()
         assert out.splitlines()[:2] == ["V (1, 1, 2)  K (1, 1)  Z (1, 1, 2)", "J 4"]
 
-    def test_what_does_not_hold_the_loss_has_it_told(self, tmp_path):
+    def test_formats_without_the_loss_report_it_on_stderr(self, tmp_path):
         arguments = ["grad", "[[1,2]]", "-k", "[[3]]", "-G", "mse:[[1,4]]", "-o", "g.npz"]
         result = convcli(*arguments, cwd=tmp_path)
         assert (result.code, result.out, result.err) == (0, b"", "convcli: loss: J = 4.0\n")
         assert succeed(*arguments, "--overwrite", "-q", cwd=tmp_path) == b""
 
-    def test_a_target_is_read_as_the_image_is(self, tmp_path):
+    def test_a_target_is_prepared_like_the_image(self, tmp_path):
         """A picture in the same gray and the same unit."""
         colours = RANDOM.integers(0, 256, (2, 3, 4, 5)).astype(np.uint8)
         save_picture(tmp_path / "V.png", colours[0])
@@ -501,7 +501,7 @@ class TestSquaredError:
         difference = grays[0].astype(float) - grays[1]
         assert np.isclose(document["loss"], 0.5 * np.vdot(difference, difference), rtol=1e-12)
 
-    def test_a_batch_has_a_target_each(self, tmp_path):
+    def test_a_batch_has_a_target_per_image(self, tmp_path):
         np.save(tmp_path / "a.npy", V)
         np.save(tmp_path / "b.npy", 2 * V)
         np.save(tmp_path / "T.npy", np.stack([TARGET, TARGET]))
@@ -533,13 +533,13 @@ class TestStep:
         assert_same(np.array(kernel["weights"]), K - 0.25 * GRADIENTS.kernel)
         assert_same(np.array(kernel["bias"]), [1.5, -2, 0] - 0.25 * GRADIENTS.bias)
 
-    def test_what_wrt_leaves_out_stays(self, tmp_path):
+    def test_parameters_that_wrt_does_not_name_stay(self, tmp_path):
         request = ["grad", "-", "-k", self.KERNEL, *WORDS, *UPSTREAM_WORDS, "--step", "0.25", "--wrt", "bias,input"]
         kernel = json.loads(succeed(*request, cwd=tmp_path, stdin=IMAGE))
         assert_same(np.array(kernel["weights"]), K)
         assert_same(np.array(kernel["bias"]), [1.5, -2, 0] - 0.25 * GRADIENTS.bias)
 
-    def test_steps_walk_through_a_pipe(self, tmp_path):
+    def test_steps_can_be_piped(self, tmp_path):
         """What a step prints is a kernel that apply takes."""
         image, target = "'[[1,2,0],[3,1,2]]'", "'mse:[[2,4,0],[6,2,4]]'"
         step = f"convcli grad {image} -k '[[0]]' -G {target} --step 0.05 -q"
@@ -566,6 +566,6 @@ class TestStep:
             (["--step", "1e308"], "--step: the kernel is not finite after a step of 1e+308: use a smaller rate"),
         ],
     )  # fmt: skip
-    def test_steps_that_cannot_be_made(self, tmp_path, arguments, message):
+    def test_wrong_steps(self, tmp_path, arguments, message):
         result = convcli("grad", "[[100,200]]", "-k", "[[3]]", *arguments, cwd=tmp_path)
         assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

@@ -22,7 +22,7 @@ K = [[0, 1, 2], [4, 8, 16]]
     ],
     ids=["(H, W)", "(C, H, W)"],
 )
-def test_an_image_may_be_typed(tmp_path, text, V):
+def test_an_image_can_be_typed(tmp_path, text, V):
     expected = conv2d(np.array(V, float), K, padding="same")
     arguments = ["-k", json.dumps(K), "-f", "npy", "-o", "-"]
     (tmp_path / "image.json").write_text(text)
@@ -60,7 +60,7 @@ def test_a_file_whose_name_starts_with_a_bracket_is_a_file(tmp_path):
         ("bad.json", 2, "bad.json:1:3: [0]: expected a number, given true"),
     ],
 )
-def test_a_typed_image_that_is_none(tmp_path, image, code, message):
+def test_wrong_typed_images(tmp_path, image, code, message):
     (tmp_path / "bad.json").write_text("[ true]")
     result = convcli("apply", image, "-k", "box", cwd=tmp_path)
     assert (result.code, result.out, result.err) == (code, b"", f"convcli: error: {message}\n")

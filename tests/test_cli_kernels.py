@@ -1,4 +1,4 @@
-"""``convcli kernels``: the presets as a table, and any kernel as a grid or as JSON that ``-k`` takes."""
+"""``convcli kernels``: the presets as a table, and any kernel as a grid or as JSON for ``-k``."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PARAMETERS = {
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    """What the program prints as each preset's JSON."""
+    """Return the JSON that the program prints for each preset."""
     folder = tmp_path_factory.mktemp("kernels")
     return two_at_a_time(lambda name: convcli("kernels", PARAMETERS.get(name, name), "--json", cwd=folder), PRESETS)
 
@@ -114,7 +114,7 @@ def test_a_file_has_no_escapes(tmp_path):
     assert b"\x1b" not in (tmp_path / "a.txt").read_bytes()
 
 
-def test_files_that_exist_are_kept(tmp_path):
+def test_existing_files_are_kept(tmp_path):
     (tmp_path / "g.json").write_text("{}")
     result = convcli("kernels", "box", "--json", "-o", "g.json", cwd=tmp_path)
     message = "g.json exists: use --overwrite to replace it, or --output to write elsewhere"
@@ -129,7 +129,7 @@ def test_files_that_exist_are_kept(tmp_path):
     [("-v", "convcli: note: g.json: box\n"), ("-v -q", ""), ("", "")],
     ids=["verbose", "quiet", "neither"],
 )
-def test_verbose_tells_what_was_saved(tmp_path, arguments, note):
+def test_verbose_reports_what_was_saved(tmp_path, arguments, note):
     result = convcli("kernels", "box", "-o", "g.json", *arguments.split(), cwd=tmp_path)
     assert (result.code, result.out, result.err) == (0, b"", note)
 
@@ -138,7 +138,7 @@ def test_verbose_tells_what_was_saved(tmp_path, arguments, note):
     ("name", "nearest"),
     [("sobelx", "sobel-x"), ("guassian:2", "gaussian"), ("Laplacian", "laplacian")],
 )
-def test_a_misspelt_name_is_answered_with_the_nearest(tmp_path, name, nearest):
+def test_a_misspelt_name_gets_a_suggestion(tmp_path, name, nearest):
     result = convcli("kernels", name, cwd=tmp_path)
     given = name.partition(":")[0]
     assert (result.code, result.out) == (2, b"")

@@ -1,6 +1,5 @@
-"""How the program behaves among others: errors, exit codes, pipes, terminals, signals, and what it leaves behind."""
+"""How the program behaves among others: help, errors, exit codes, pipes and terminals."""
 
-import inspect
 import os
 import re
 import shlex
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from support.command_line import (
     CONVCLI,
     ENVIRONMENT,
@@ -35,7 +35,7 @@ RANKS = (
     "or rank 6: (C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected; given "
 )
 
-# Arguments, and the line on stderr; "..." stands for anything, such as the words of a library.
+# Arguments, and the line on stderr; "..." stands for anything, such as a library's message.
 FAILURES = [
     ("apply absent.png -k box", "cannot read absent.png: No such file or directory"),
     ("apply folder -k box", "no images in the folder folder: name files or a pattern, as in ..."),
@@ -197,7 +197,7 @@ EXPECTED = {arguments: (1, line) for arguments, line in FAILURES} | {
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What each command of the tables came to, and which files differ afterwards in its folder."""
+    """Run each command of the tables, and return its result and the files that it changed in its folder."""
     original = messy(tmp_path_factory.mktemp("messy"))
     copies = tmp_path_factory.mktemp("copies")
 
@@ -210,7 +210,7 @@ def outcomes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("arguments", EXPECTED)
-def test_an_error_is_one_line_and_leaves_nothing(outcomes, arguments):
+def test_an_error_is_one_line_and_writes_nothing(outcomes, arguments):
     result, changed = outcomes[arguments]
     code, line = EXPECTED[arguments]
     assert_one_error(result.err, line)
@@ -218,7 +218,7 @@ def test_an_error_is_one_line_and_leaves_nothing(outcomes, arguments):
 
 
 def messy(folder):
-    """A folder of good and bad inputs."""
+    """Fill a folder with good and bad inputs."""
     (folder / "folder").mkdir()
     (folder / "truncated.png").write_bytes(CAMERA.read_bytes()[:5000])
     (folder / "taken.png").write_bytes(CAMERA.read_bytes())
@@ -248,7 +248,7 @@ def contents(folder):
 
 
 def assert_one_error(err, line):
-    """One line that begins as every error does; "..." in the expected one stands for anything."""
+    """Assert that stderr is one error; "..." in the expected line stands for anything."""
     pattern = ".*".join(map(re.escape, f"convcli: error: {line}\n".split("...")))
     assert re.fullmatch(pattern, err), err
 
@@ -274,7 +274,7 @@ def test_permission_denied(inputs, arguments, line):
     ("arguments", "code"),
     [("", 0), ("kernels box", 0), ("apply absent.png -k box", 1), ("grad", 2), ("kernels ridge", 2)],
 )
-def test_exit_codes_where_the_app_is_invoked_without_a_process(arguments, code, tmp_path, monkeypatch):
+def test_exit_codes_of_the_app_in_this_process(arguments, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(program.app, arguments.split()).exit_code == code
 
@@ -289,53 +289,64 @@ finally:
 """
 
 
+GROUP = typer.main.get_command(program.app)
+COMMANDS = GROUP.commands
+EXAMPLES = [
+    line for each in (GROUP, *COMMANDS.values()) for line in each.help.splitlines() if line.startswith("convcli")
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "barred"),
     [
         ("--version", {"numpy", "PIL", "rich.console"}),
-        # Help is laid out by rich.
-        ("--help", {"numpy", "PIL"}),
-        ("apply --help", {"numpy", "PIL"}),
-        ("grad --help", {"numpy", "PIL"}),
-        ("kernels --help", {"numpy", "PIL"}),
-        ("matrix --help", {"numpy", "PIL"}),
+        # Rich lays out the help.
+        *((f"{name} --help", {"numpy", "PIL"}) for name in ("", *COMMANDS)),
     ],
 )
-def test_help_and_version_load_nothing_heavy(arguments, barred):
+def test_help_and_version_import_neither_numpy_nor_pillow(arguments, barred):
     command = [sys.executable, "-c", PROBE, *arguments.split()]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, barred & set(done.stderr.split())) == (0, set())
     assert done.stdout
 
 
-COMMANDS = [program.convcli, program.apply, program.grad, program.kernels, program.matrix]
+def test_every_help_has_an_example():
+    assert {example.split()[1] for example in EXAMPLES} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.__name__)
-def test_the_invocation_in_the_help_runs(command, tmp_path):
-    *_, invocation = inspect.getdoc(command).splitlines()
-    assert invocation.startswith("convcli ")
-    assert shell(invocation, with_samples(tmp_path)).code == 0
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_in_the_help_run(example, tmp_path):
+    assert shell(example.replace("\\[", "["), with_samples(tmp_path)).code == 0
 
 
-def test_help_of_matrix_shows_its_formula_and_every_option(tmp_path):
-    out = " ".join(succeed("matrix", "--help", cwd=tmp_path).decode().split())
-    assert "vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G)" in out
-    letters = {"-k", "-s", "-p", "-d", "-e", "-g", "-o", "-f", "-q", "-v"}
-    assert letters | {"--input-shape", "--flip", "--bias", "--gray", "--overwrite", "--json"} <= options_in(out)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_every_option(name, tmp_path):
+    out = succeed(name, "--help", cwd=tmp_path).decode()
+    flags = {flag for parameter in COMMANDS[name].params for flag in parameter.opts if flag.startswith("-")}
+    assert {"--json", "-q", "-v"} <= flags <= set(re.findall(r"(?<![\w-])--?[a-zA-Z0][a-z-]*", out))
 
 
-def options_in(text):
-    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("apply", "V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]"),
+        ("grad", "G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]"),
+        ("matrix", "vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G)"),
+        ("plan", "output = floor((n + pads - d*(k-1) - 1) / s) + 1"),
+    ],
+)
+def test_help_shows_the_formula(name, formula, tmp_path):
+    assert formula in " ".join(succeed(name, "--help", cwd=tmp_path).decode().split())
 
 
-@pytest.mark.parametrize("command", ["apply", "grad"])
-def test_help_shows_the_formula_and_every_option(command, tmp_path):
-    out = succeed(command, "--help", cwd=tmp_path).decode()
-    assert "V'[l, j*sy + m*dy, k*sx + n*dx]" in " ".join(out.split())
-    letters = {"-k", "-s", "-p", "-d", "-e", "-g", "-o", "-f", "-q", "-v"}
-    words = {"--flip", "--bias", "--gray", "--unit", "--overwrite", "--json"}
-    assert letters | words <= options_in(out)
+def test_a_flag_means_the_same_in_every_command():
+    meanings = {}
+    for command in COMMANDS.values():
+        for parameter in command.params:
+            for flag in parameter.opts:
+                meanings.setdefault(flag, set()).add(parameter.opts[0])
+    assert {flag: each for flag, each in meanings.items() if len(each) > 1} == {}
 
 
 @pytest.mark.parametrize(
@@ -347,8 +358,8 @@ def test_a_pipe_gets_no_escapes(inputs, arguments):
     assert "\x1b" not in result.out.decode() + result.err
 
 
-def test_gradients_on_a_terminal_are_signed_by_colour(inputs):
-    """Stronger towards the largest magnitude, in steps; what is zero recedes."""
+def test_colours_show_the_signs_of_gradients_on_a_terminal(inputs):
+    """Colours get stronger towards the largest magnitude, in steps; zeros are dim."""
     G = "[-8,-5,-3,-1,0,1,3,5,8]"
     np.save(inputs / "line.npy", np.zeros((1, 9)))
     request = ["grad", "line.npy", "-k", "[[1]]", "--wrt", "input", "-G", f"[[{G}]]", "--full"]
@@ -364,7 +375,7 @@ def test_gradients_on_a_terminal_are_signed_by_colour(inputs):
 @pytest.mark.parametrize(
     "arguments", ["grad in.npy -k sobel-x", "kernels laplacian", "matrix in.npy -k sobel-x", "--help"]
 )
-def test_no_color_is_heard(inputs, arguments):
+def test_no_color_is_obeyed(inputs, arguments):
     code, shown, err = terminal(*arguments.split(), cwd=inputs, NO_COLOR="1")
     assert (code, err) == (0, "")
     assert "\x1b" not in shown
@@ -381,7 +392,7 @@ def test_no_color_is_heard(inputs, arguments):
         "grad in.npy -k box -f png",
     ],
 )
-def test_a_terminal_gets_no_binary(inputs, arguments):
+def test_binary_data_is_not_written_to_a_terminal(inputs, arguments):
     code, shown, err = terminal(*arguments.split(), cwd=inputs)
     assert (code, shown) == (2, "")
     assert_one_error(err, "binary data is not written to a terminal: use --output, or pipe it into a program")
@@ -396,7 +407,7 @@ def test_a_terminal_gets_no_binary(inputs, arguments):
         "--help",
     ],
 )
-def test_a_reader_that_has_gone_ends_it_quietly(inputs, arguments):
+def test_a_closed_pipe_ends_the_program_quietly(inputs, arguments):
     reader, writer = os.pipe()
     os.close(reader)
     result = run_into(writer, arguments.split(), inputs)
@@ -445,15 +456,15 @@ def run_into(descriptor, arguments, cwd):
     ],
     ids=["json", "mtx", "npy", "png"],
 )
-def test_head_takes_what_it_wants(tmp_path, arguments, start):
+def test_head_can_stop_reading(tmp_path, arguments, start):
     command = arguments.format(camera=shlex.quote(str(CAMERA)))
     result = shell(f"convcli {command} | head -c 10; test ${{PIPESTATUS[0]}} -eq 0", tmp_path)
     assert (result.code, result.out, result.err) == (0, start, "")
 
 
 @pytest.mark.parametrize("arguments", ["apply in.npy -k box -o a.png", "grad in.npy -k box"])
-def test_stdin_is_read_only_when_asked_for(inputs, arguments):
-    """A pipe that nobody writes to and nobody closes holds up no one, and neither does a stdin that is closed."""
+def test_stdin_is_read_only_on_request(inputs, arguments):
+    """Neither a pipe that stays open without data nor a closed stdin stops a command that does not read stdin."""
     reader, writer = os.pipe()
     try:
         open_ended = convcli(*arguments.split(), cwd=inputs, stdin=reader)
@@ -464,8 +475,8 @@ def test_stdin_is_read_only_when_asked_for(inputs, arguments):
     assert shell(f"rm -f a.png; convcli {arguments} <&-", inputs) == open_ended
 
 
-def test_a_loop_over_lines_keeps_its_lines(inputs):
-    """A program that reads stdin unasked eats the list that a shell's loop is reading."""
+def test_a_shell_loop_keeps_its_stdin(inputs):
+    """A program that reads stdin without a request would take the lines that a shell's loop reads."""
     script = "printf '%s\\n' 1 2 | while read n; do convcli apply in.npy -k box:$n -o $n.png -q; done; ls [12].png"
     assert shell(script, inputs).out.split() == [b"1.png", b"2.png"]
 
@@ -486,7 +497,7 @@ def test_a_closed_stream_that_is_needed_is_an_error(inputs, arguments):
 
 
 def test_warnings_never_reach_stdout(inputs):
-    """With stderr closed they are lost: what stdout carries is data."""
+    """With stderr closed, warnings are lost, and stdout still carries only data."""
     command = "convcli apply in.npy -k sobel-x -o -"
     quiet = shell(f"{command} -q", inputs)
     assert quiet.out.startswith(b"\x89PNG")

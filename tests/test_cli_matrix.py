@@ -1,4 +1,4 @@
-"""``convcli matrix``: one matrix, in every form in which it is printed and saved."""
+"""``convcli matrix``: one matrix in every format, on stdout and in files."""
 
 import io
 import json
@@ -39,14 +39,14 @@ def request(edge):
 
 
 def assert_same_matrix(actual, M):
-    """Entry by entry, stored ones and others."""
+    """Assert that all entries are equal, stored or not."""
     assert actual.shape == M.shape
     assert actual.nnz == len(M.data)
     assert (scipy.sparse.csr_array(actual) != as_scipy(M)).nnz == 0
 
 
 def triplets(document):
-    """The matrix in the JSON."""
+    """Return the matrix in JSON."""
     places = (document["rows"], document["columns"])
     return scipy.sparse.coo_array((document["values"], places), document["shape"]["matrix"])
 
@@ -117,7 +117,7 @@ def test_matrix_market_by_hand(tmp_path):
 
 
 def test_large_text_is_written_in_parts(tmp_path):
-    """More numbers than are text at once."""
+    """There are more numbers than are text at once."""
     M = conv2d_matrix([[1, 2, 3], [-4, 5, 6]], (150, 170), padding="same")
     assert len(M.data) > 2 * (1 << 16)
     request = ["matrix", "--input-shape", "150,170", "-k", "[[1,2,3],[-4,5,6]]"]
@@ -193,7 +193,7 @@ class TestNames:
         else:
             assert held == printed
 
-    def test_what_is_there_is_replaced_only_on_request(self, tmp_path):
+    def test_existing_files_are_replaced_only_on_request(self, tmp_path):
         (tmp_path / "M.mtx").write_text("precious")
         result = convcli(*request("reflect"), "-o", "M.mtx", cwd=tmp_path)
         message = "M.mtx exists: use --overwrite to replace it, or --output to write elsewhere"
@@ -230,14 +230,14 @@ class TestText:
         assert (first, second) == ("V a    0 0", "V c    0 1")
         assert rows == ["Z[0,0] 1 .  -5.5", "Z[0,1] 3 1  +0.5", "Z[0,2] . 3  -1.5"]
 
-    def test_what_is_cut_is_counted(self, tmp_path):
+    def test_the_rows_and_columns_not_shown_are_counted(self, tmp_path):
         out = succeed("matrix", "--input-shape", "3,40,50", "-k", "box:3", "-f", "text", cwd=tmp_path).decode()
         *lines, last = out.splitlines()
         assert last == "... 5,968 more of 6,000 rows and 5,988 more of 6,000 columns"
         assert len(lines) == 4 + 3 + 32
         assert max(map(len, lines)) <= 120
 
-    def test_nothing_but_zeros(self, tmp_path):
+    def test_a_matrix_of_zeros(self, tmp_path):
         out = succeed("matrix", "--input-shape", "1,2", "-k", "[[0]]", "-f", "text", cwd=tmp_path).decode()
         assert out.startswith("M (2, 2)  0 nonzeros  (0 %)\n")
         assert out.endswith("Z[0,0] . .\nZ[0,1] . .\n")
@@ -247,7 +247,7 @@ BELOW, ABOVE = signed_colours(np.array([-1.0, 1.0]), 1.0)
 
 
 class TestPicture:
-    def test_small_ones_are_magnified(self, tmp_path):
+    def test_a_small_matrix_is_magnified(self, tmp_path):
         """Red above zero and blue below, fainter for what is smaller, white for what is not there."""
         out = succeed("matrix", "--input-shape", "1,4", "-k", "[[2,-4]]", "-p", "valid", "-f", "png", cwd=tmp_path)
         picture = pixels(out)
@@ -261,7 +261,7 @@ class TestPicture:
             assert (np.delete(cells[row], [row, row + 1], axis=0) == 255).all()
 
     @pytest.mark.parametrize("largest", [2, -2])
-    def test_large_ones_show_the_largest_magnitude_of_each_box(self, largest):
+    def test_a_large_matrix_shows_the_largest_magnitude_per_box(self, largest):
         M = conv2d_matrix([[1, largest, -1]], (1, 4100), padding="same")
         picture = pixels(matrix_png(M)).transpose(1, 2, 0)
         assert picture.shape == (1367, 1367, 3)
@@ -275,25 +275,25 @@ class TestPicture:
         out = succeed("matrix", SAMPLES / "camera.png", "-k", "sobel-x", "-f", "png", cwd=tmp_path)
         assert pixels(out).shape == (3, 1986, 1986)
 
-    def test_nothing_but_zeros_is_white(self):
+    def test_a_matrix_of_zeros_is_white(self):
         assert (pixels(matrix_png(conv2d_matrix([[0]], (2, 3)))) == 255).all()
 
 
-def test_verbose_tells_pads_and_size(tmp_path):
+def test_verbose_reports_pads_and_size(tmp_path):
     result = convcli(*request("reflect"), "-v", "-o", "M.npz", cwd=tmp_path)
     pads, saved = result.err.splitlines()
     assert pads == "convcli: note: pads: top 1, bottom 0, left 2, right 1; output 3x3x6"
     assert saved == f"convcli: note: M.npz: 54 x 70 with {len(expected('reflect').data):,} nonzeros"
 
 
-def test_what_json_cannot_hold_is_refused(tmp_path):
+def test_json_refuses_nan(tmp_path):
     np.save(tmp_path / "bias.npy", np.array(np.inf))
     result = convcli("matrix", "--input-shape", "2,3", "-k", "box", "--bias", "bias.npy", cwd=tmp_path)
     message = "the matrix holds NaN or infinity, which JSON cannot hold: use --format npz"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 
-def test_a_limit_on_memory_is_heard(tmp_path):
+def test_a_limit_on_memory_is_obeyed(tmp_path):
     result = shell("ulimit -v 1500000; convcli matrix --input-shape 3,3000,3000 -k box:3 -o M.npz", tmp_path)
     assert (result.code, result.out, list(tmp_path.iterdir())) == (2, b"", [])
     message = (

@@ -37,15 +37,15 @@ def test_untouched_rows_are_those_where_dV_is_zero(tmp_path):
         assert zero == [n for first, last in found["untouched"][name] for n in range(first, last + 1)]
 
 
-def test_windows_that_all_lie_in_the_pads(tmp_path):
-    """No window reads the one column, and so dV takes nothing."""
+def test_windows_that_lie_in_the_padding(tmp_path):
+    """No window reads the only column, so dV costs nothing."""
     found = planned("--input-shape", "1,1,1", "-k", "[[2]]", "-s", "1,2", "-p", "1", cwd=tmp_path)
     assert found["plans"].keys() == {"output", "kernel"}
     assert found["untouched"]["columns"] == [[0, 0]]
 
 
 @pytest.mark.parametrize("algorithm", ["toeplitz", "im2col", "winograd", "direct"])
-def test_an_algorithm_that_was_asked_for(tmp_path, algorithm):
+def test_a_requested_algorithm(tmp_path, algorithm):
     np.save(tmp_path / "bank.npy", np.random.default_rng(0).random((64, 32, 3, 3)))
     arguments = ("--input-shape", "64,70,70", "-k", "bank.npy", "-g", "2", "--algorithm", algorithm)
     plan = planned(*arguments, cwd=tmp_path)["plans"]["output"]
@@ -71,7 +71,7 @@ def test_the_table_names_every_algorithm_and_has_no_escapes_in_a_pipe(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(7, 5), (5, 7)], ids=str)
-def test_headers_give_what_decoding_gives(tmp_path, size):
+def test_headers_agree_with_decoded_images(tmp_path, size):
     rng = np.random.default_rng(0)
     files = {
         "rgb.png": rng.integers(0, 256, (3, *size), np.uint8),
@@ -132,7 +132,7 @@ def test_wrong_requests(tmp_path, arguments, message):
     assert result.err.count("\n") == 1
 
 
-def test_memory_is_a_bound(tmp_path):
+def test_memory_limits_the_workspace(tmp_path):
     arguments = ("--input-shape", "3,3000,4000", "-k", "box:3", "--memory")
     for memory, most in (("1M", 1 << 20), ("300k", 300 << 10), ("2G", 2 << 30)):
         assert planned(*arguments, memory, cwd=tmp_path)["plans"]["output"]["workspace"] <= most
@@ -145,7 +145,7 @@ def test_a_truncated_file_is_one_line(tmp_path):
     assert result.err.startswith("convcli: error: cannot read broken.png: ")
 
 
-def test_an_unknown_algorithm_is_answered_with_all_that_exist(tmp_path):
+def test_an_unknown_algorithm_gets_a_list_of_all(tmp_path):
     result = convcli("plan", "--input-shape", "4,4", "-k", "box", "--algorithm", "toplitz", cwd=tmp_path)
     *names, last = CONVOLUTIONS
     expected = f"expected auto, {', '.join(names)} or {last}, given 'toplitz'; did you mean toeplitz?"

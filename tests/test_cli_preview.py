@@ -1,4 +1,4 @@
-"""Pictures in the terminal: when they are shown, how large, and by which means."""
+"""Pictures in the terminal: when they are shown, their size, and the protocol."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 
 def escaped(shown):
-    """The lines of a terminal, each as a list of (character, ink, paper); what has no colour of its own has None."""
+    """Return the lines of a terminal, each as a list of (character, ink, paper); None is the terminal's own colour."""
     return [cells(line) for line in shown.replace("\r", "").splitlines()]
 
 
@@ -43,7 +43,7 @@ def colour(pattern, style):
 
 
 def pixels_of(lines, left, width):
-    """Rows of pixels, two for each line."""
+    """Return rows of pixels, two per line."""
     part = [line[left : left + width] for line in lines]
     assert {character for line in part for character, _, _ in line} == {"▀"}
     return np.array([row for line in part for row in ([c[1] for c in line], [c[2] for c in line])])
@@ -54,7 +54,7 @@ def text_of(line):
 
 
 def test_apply_shows_image_kernel_and_output(folder):
-    """In 24 lines pictures have 11, of two rows of pixels each: 22 rows hold 6 x 8 pixels three times."""
+    """Of 24 lines the pictures take 11, which are 22 rows of pixels: enough for 6 x 8 pixels, magnified 3 times."""
     arguments = ["apply", "in.npy", "-k", "sobel-x", "--range", "abs", "-o", "out.png", "-q", "--preview"]
     code, shown, err = terminal(*arguments, cwd=folder, COLORTERM="truecolor")
     assert (code, err) == (0, "")
@@ -86,7 +86,7 @@ def labels_of(shown):
         ("apply in.npy -k [[[[1]],[[2]],[[3]]]] -o a.npy", ["V", "K", "inline[0,", "0]", "Z"]),
     ],
 )
-def test_what_is_shown(folder, arguments, labels):
+def test_labels_of_the_pictures(folder, arguments, labels):
     code, shown, err = terminal(*shlex.split(arguments), "--preview", cwd=folder, size=(24, 120))
     assert (code, err) == (0, "")
     assert labels_of(shown) == labels
@@ -103,8 +103,8 @@ def test_each_kernel_and_image_is_shown(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "most"), [((24, 80), 12), ((50, 200), 25), ((8, 40), 5), ((24, 20), 36)])
-def test_pictures_keep_within_the_terminal(tmp_path, size, most):
-    """In half its lines, unless it is too low to see anything, or too narrow for them to stand side by side."""
+def test_pictures_fit_into_the_terminal(tmp_path, size, most):
+    """They take half of its lines, unless it is too low, or too narrow for pictures side by side."""
     arguments = ["apply", CAMERA, "-k", "sobel-x", "-o", "a.png", "-q", "--preview"]
     code, shown, err = terminal(*arguments, cwd=tmp_path, size=size)
     assert (code, err) == (0, "")
@@ -113,7 +113,7 @@ def test_pictures_keep_within_the_terminal(tmp_path, size, most):
     assert len(lines) <= most
 
 
-def test_gradients_in_text_follow_their_pictures(folder):
+def test_gradients_as_text_follow_their_pictures(folder):
     code, shown, _ = terminal("grad", "in.npy", "-k", "box", "--preview", cwd=folder)
     assert code == 0
     assert shown.index("▀") < shown.index("V (3, 6, 8)")
@@ -128,7 +128,7 @@ def test_a_pipe_gets_no_pictures(folder, arguments):
     assert (silent.code, silent.out, silent.err) == (0, b"", "")
 
 
-def test_a_pipe_gets_its_data_alone(folder):
+def test_a_pipe_gets_only_its_data(folder):
     plain = convcli("grad", "in.npy", "-k", "box", cwd=folder)
     assert convcli("grad", "in.npy", "-k", "box", "--preview", cwd=folder) == plain
     result = convcli("apply", "in.npy", "-k", "box", "-o", "-", "--preview", cwd=folder)
@@ -180,7 +180,7 @@ APPLY = ["apply", "in.npy", "-k", "box", "-o", "a.png", "-q", "--preview"]
     ],
     ids=["sixel", "kitty", "no answer", "tmux", "screen"],
 )
-def test_what_the_terminal_says_that_it_can(folder, answer, mark, environment):
+def test_the_terminals_answer_chooses_the_protocol(folder, answer, mark, environment):
     pytest.importorskip("textual_image._terminal", reason="an extra: convcli[terminal]")
     start = time.monotonic()
     code, shown, err = terminal(*APPLY, cwd=folder, answer=answer, **environment)
@@ -201,7 +201,7 @@ def test_a_terminal_that_is_not_at_stdin_is_not_asked(folder):
     assert "\x1b[c" not in shown
 
 
-def test_what_was_typed_ahead_is_left_to_the_shell(folder):
+def test_text_typed_ahead_is_left_to_the_shell(folder):
     code, shown, err = terminal(*APPLY, cwd=folder, answer=sixel, typed=b"ls\n")
     assert (code, err) == (0, "")
     assert "▀" in shown
@@ -209,7 +209,7 @@ def test_what_was_typed_ahead_is_left_to_the_shell(folder):
 
 
 def test_piped_stdin_is_left_to_the_image(folder):
-    """A shell's loop keeps its lines, and an image its bytes, with a terminal at stdout."""
+    """With a terminal at stdout, a shell's loop keeps its lines, and an image on stdin keeps its bytes."""
     script = f"cat in.npy | {shlex.join(['convcli', 'apply', '-', *APPLY[2:]])} && ls a.png"
     command = ["script", "-qec", script, "/dev/null"]
     if not shutil.which("script"):
@@ -220,7 +220,7 @@ def test_piped_stdin_is_left_to_the_image(folder):
     assert result.out.endswith(b"a.png\r\n")
 
 
-def test_without_the_extra_halves_are_shown(folder):
+def test_half_blocks_are_shown_without_the_extra(folder):
     (folder / "textual_image.py").write_text("raise ImportError")
     code, shown, err = terminal(
         *APPLY, cwd=folder, answer=sixel, PYTHONPATH=os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])

@@ -16,13 +16,13 @@ from convcli.text import any_of, choice
 
 PACKAGE = Path(convcli.__file__).parent
 MODULES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
-# The docstring of errors shows how the command line spells messages.
+# The docstring of errors shows flags as an example.
 LIBRARY = [name for name in MODULES if not name.startswith(("cli/", "errors"))]
 FLAG = re.compile(r"(?<![\w-])(?:--[a-z][a-z-]+|-[ofkGj])(?![\w-])")
 PARAMETER = re.compile(r"(?<!`)`([a-z_]+)`(?!`)")
-# The keys of a mapping, which Python alone takes.
+# The parameter of a function that no command calls with it.
 PYTHON_ALONE = {"theirs"}
-# dask scheduler's.
+# A flag of dask scheduler.
 OTHERS_FLAGS = {"--scheduler-file"}
 
 

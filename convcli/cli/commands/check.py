@@ -74,7 +74,7 @@ def check(
 
     convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect
 
-    convcli check photo.png -k bank.json -G upstream.npy --kernel-grad mine.npy
+    convcli check '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' -p valid --kernel-grad '[[1,2],[3,4]]'
     """
     from convcli.apply.appearance import Appearance
     from convcli.check.comparison import compare
