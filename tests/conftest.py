@@ -1,4 +1,4 @@
-"""Options and fixtures for several files."""
+"""Options and fixtures for several test files."""
 
 import random
 import subprocess
@@ -13,17 +13,15 @@ FIXED_SEED = 20250301
 
 def pytest_addoption(parser):
     group = parser.getgroup("random inputs")
-    group.addoption(
-        "--fresh-seed", type=int, help="what the fresh seed is, to repeat a run (default: another each run)"
-    )
+    group.addoption("--fresh-seed", type=int, help="the fresh seed, to repeat a run (default: a new one per run)")
     group.addoption("--soak", type=int, default=1, metavar="N", help="try N times as many random inputs (default: 1)")
     parser.addoption("--in-process", action="store_true", help="skip tests that start processes")
 
 
 def pytest_configure(config):
-    # The processes that share the tests are told the seed by the first, which prints it.
-    told = getattr(config, "workerinput", {}).get("fresh_seed", config.option.fresh_seed)
-    config.option.fresh_seed = random.randrange(2**32) if told is None else told
+    # The first process prints the seed and passes it to the others.
+    given = getattr(config, "workerinput", {}).get("fresh_seed", config.option.fresh_seed)
+    config.option.fresh_seed = random.randrange(2**32) if given is None else given
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,26 +52,26 @@ def skip_tests_that_start_processes(pytestconfig):
 
 @pytest.fixture(params=["fixed-seed", "fresh-seed"])
 def seed(request):
-    """Tests that draw are run from two seeds: one that never changes, and one that is another each run."""
+    """Return a seed. Tests with random input run from two: a fixed one, and a fresh one per run."""
     return FIXED_SEED if request.param == "fixed-seed" else request.config.option.fresh_seed
 
 
 @pytest.fixture
 def soak(request):
-    """How many times as many inputs to draw as a test draws by itself."""
+    """Return how many times as many inputs to draw as a test draws by default."""
     return request.config.option.soak
 
 
 @pytest.fixture
 def tried(request, record_property):
-    """Called with how many inputs a test has tried; what they come to is told when all tests have run."""
+    """Return a function that records how many inputs a test has tried; the sum is printed at the end of the run."""
     began = time.monotonic()
     return lambda count: record_property("tried", (request.node.originalname, count, time.monotonic() - began))
 
 
 @pytest.fixture
 def try_many(seed, soak, tried):
-    """``sampling.try_many`` of as many inputs as a test draws by itself, times --soak, from the test's seed."""
+    """Return a function that calls ``try_many`` with the seed, with the given number of inputs times --soak."""
     from support.sampling import try_many
 
     def run(strategy, check, examples):

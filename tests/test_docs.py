@@ -1,4 +1,4 @@
-"""What the documents print is what the program prints, and what they name is there."""
+"""The commands in the documentation print what the pages show, and the names in them exist."""
 
 import re
 from importlib import import_module
@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 import typer.main
 from support.command_line import pixels, shell, two_at_a_time, with_samples
+from support.pages import ROOT, page
 
 import convcli
 from convcli import load_kernel
@@ -20,18 +21,18 @@ from convcli.engine import CONVOLUTIONS
 from convcli.geometry.edges import FILLS
 from convcli.geometry.options import PADDING_RULES
 
-DOCS = Path(__file__).parent.parent / "docs"
-MATHEMATICS = (DOCS / "mathematics.md").read_text()
-COLOURS = (DOCS / "colours.md").read_text()
-LEARNING = (DOCS / "learning.md").read_text()
+DOCS = ROOT / "docs"
+MATHEMATICS = page("docs/mathematics.md")
+COLOURS = page("docs/colours.md")
+LEARNING = page("docs/learning.md")
 COLOUR_COMMANDS = re.findall(r"^convcli .*", COLOURS, re.MULTILINE)
-BATCHES = (DOCS / "batches.md").read_text()
+BATCHES = page("docs/batches.md")
 BATCH_COMMANDS = [
     line for line in re.search(r"```sh\n(.*?)```", BATCHES, re.DOTALL)[1].splitlines() if not line.startswith("jq")
 ]
-PERFORMANCE = (DOCS / "performance.md").read_text()
-RELIABILITY = (DOCS / "reliability.md").read_text()
-README = (DOCS.parent / "README.md").read_text()
+PERFORMANCE = page("docs/performance.md")
+RELIABILITY = page("docs/reliability.md")
+README = page("README.md")
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
 
@@ -46,19 +47,19 @@ def test_there_are_sessions():
 
 
 @pytest.mark.parametrize("command", SESSIONS)
-def test_sessions_print_what_is_printed(printed, command):
+def test_sessions_print_what_the_page_shows(printed, command):
     result = printed[command]
     assert result.err == ""
     assert comparable(result.out.decode()) == comparable(SESSIONS[command])
 
 
 def comparable(text):
-    """With one word for what is nothing but rounding, and without the spaces that align it."""
+    """Return the lines with one word for numbers that are only rounding, and without aligning spaces."""
     return [re.sub(r"\b(0|[\d.]+e-1\d)\b", "~0", " ".join(line.split())) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(convcli(?:\.\w+)+)`", MATHEMATICS))))
-def test_functions_that_are_named_are_there(name):
+def test_named_functions_exist(name):
     module, _, last = name.rpartition(".")
     assert hasattr(import_module(module), last) or import_module(name)
 
@@ -93,7 +94,7 @@ def test_commands_for_colours_make_pictures(colours, command):
 
 
 @pytest.mark.parametrize("picture", re.findall(r"\]\((pictures/.*?)\)", COLOURS))
-def test_pictures_of_colours_are_there_and_small(picture):
+def test_pictures_of_colours_exist_and_are_small(picture):
     assert (DOCS / picture).stat().st_size < 100_000
 
 
@@ -117,17 +118,17 @@ def test_commands_for_batches(tmp_path, command):
     ("copy", "steps", "least"), [("blurred.png", 5, 276_000), ("blurred.npy", 5, 92_000)], ids=["picture", "array"]
 )
 def test_a_kernel_is_learned(tmp_path, copy, steps, least):
-    """The document's own lines, for fewer steps, and also from a copy that was not rounded."""
+    """The script of the page, with fewer steps, and also with a copy that was not rounded."""
     (script,) = re.findall(r"^```sh\n(.*?)^```$", LEARNING, re.DOTALL | re.MULTILINE)
     result = shell(script.replace("seq 20", f"seq {steps}").replace("blurred.png", copy), with_samples(tmp_path))
     assert result.code == 0
     losses = [float(line.removeprefix("convcli: loss: J = ")) for line in result.err.splitlines()]
-    told = [float(number) for number in re.findall(r"loss: J = (\S+)", LEARNING)]
+    shown = [float(number) for number in re.findall(r"loss: J = (\S+)", LEARNING)]
     assert len(losses) == steps
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < least
     if copy.endswith("png"):
-        assert np.allclose(losses, told, rtol=1e-9)
+        assert np.allclose(losses, shown, rtol=1e-9)
     learned, blur = load_kernel(tmp_path / "learned.json"), load_kernel("binomial:5")
     assert np.abs(learned.weights - blur.weights).max() < 0.02
 
@@ -136,7 +137,7 @@ TESTS_NAMED = sorted(set(re.findall(r"`tests/([\w/]+\.py)::(\w+)`", RELIABILITY)
 
 
 @pytest.mark.parametrize(("file", "name"), TESTS_NAMED)
-def test_what_is_said_to_be_shown_has_a_test(file, name):
+def test_named_tests_exist(file, name):
     assert re.search(rf"^(def|class) {name}\b", (Path(__file__).parent / file).read_text(), re.MULTILINE)
 
 

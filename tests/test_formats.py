@@ -2,13 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.command_line import convcli
+from support.pages import codes, page, table
 
-PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text()
+PAGE = page("docs/formats.md")
 SECTIONS = dict(re.findall(r"^## `([^`]*)`\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 BANK = json.dumps({"name": "bank", "weights": [[[[1, -2]]], [[[3, 1]]]], "bias": [5, 6], "groups": 2})
 IMAGE = "[[[1,2,3],[4,5,6]],[[7,8,9],[1,2,3]]]"
@@ -49,8 +49,7 @@ def keys(members, path=""):
 
 def documented(section):
     """Return the paths in the first column of a section's table."""
-    first_cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
-    return [path for cell in first_cells for path in re.findall(r"`(.*?)`", cell)]
+    return [path for row in table(section) for path in codes(row[0])]
 
 
 def ancestors(path):

@@ -2,12 +2,12 @@
 
 import re
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 from PIL.ExifTags import IFD, Base
+from support.pages import page
 from support.pictures import SRGB, encoded, exif_of, parsed, picture, random_pixels
 
 from convcli.errors import OptionError
@@ -41,7 +41,7 @@ def test_only_npy_is_an_array() -> None:
     assert [format.name for format in PICTURE_FORMATS if format.is_array] == ["npy"]
 
 
-PAGE = (Path(__file__).parent.parent / "docs" / "pictures.md").read_text()
+PAGE = page("docs/pictures.md")
 PICTURES = [format for format in PICTURE_FORMATS if not format.is_array]
 EVERY_PICTURE = pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
 DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, colour"}

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from commands import run
-from page import codes, rows
+from page import rows
 from peers import LAYERS, PEERS, Operands
 from support.command_line import pixels
 from support.geometries import integers
+from support.pages import codes
 
 from convcli import conv2d
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from commands import run
-from page import codes, rows
+from page import rows
+from support.pages import codes
 
 pytestmark = pytest.mark.conformance
 
