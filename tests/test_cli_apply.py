@@ -245,7 +245,7 @@ def test_a_profile_that_is_not_srgb_is_a_warning(tmp_path):
     result = convcli("apply", "in.png", "-k", "identity", "--linear", "-o", "out.png", cwd=tmp_path)
     assert (result.code, result.err) == (
         0,
-        "convcli: warning: out.png: its colour profile has another curve than sRGB's, which --linear undid: "
+        "convcli: warning: out.png: its colour profile has another curve than sRGB, but --linear assumes sRGB: "
         "convert it to sRGB first\n",
     )
 
@@ -282,7 +282,7 @@ def test_16_bits_stay_16_bits(tmp_path):
 def test_16_bits_become_8_where_the_format_holds_8(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(1, HEIGHT, WIDTH, dtype=np.uint16))[0]
     result = convcli("apply", "in.png", "-k", "identity", "-o", "out.bmp", cwd=tmp_path)
-    assert result.err == "convcli: warning: out.bmp: 16 bits reduced to 8: bmp holds no more for 1 map\n"
+    assert result.err == "convcli: warning: out.bmp: 16 bits reduced to 8: bmp stores no more for 1 map\n"
     assert_rounded(pixels(tmp_path / "out.bmp"), V / 257)
 
 
@@ -337,7 +337,7 @@ def test_alpha_can_be_dropped(tmp_path):
 def test_alpha_that_a_format_cannot_hold_is_a_warning(tmp_path):
     save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
     result = convcli("apply", "in.png", "-k", "identity", "-o", "out.jpg", cwd=tmp_path)
-    assert (result.code, result.err) == (0, "convcli: warning: out.jpg: jpeg holds no alpha: it is left out\n")
+    assert (result.code, result.err) == (0, "convcli: warning: out.jpg: alpha is dropped: jpeg cannot store it\n")
 
 
 SIGNED = np.array([[[-200, -128.4, -1], [0, 0.5, 100.6], [127, 254.6, 400]]])

@@ -671,4 +671,4 @@ def test_the_program_without_the_extra_warns(tmp_path: Path) -> None:
     result = convcli(
         "apply", "-", "-k", "identity", "--range", "clip", "-o", "low.png", cwd=tmp_path, stdin=deep, env=paths
     )
-    assert result.err == "convcli: warning: low.png: 16 bits reduced to 8: png holds no more for 3 maps\n"
+    assert result.err == "convcli: warning: low.png: 16 bits reduced to 8: png stores no more for 3 maps\n"

@@ -102,7 +102,7 @@ def test_a_kernel_brings_its_bias_and_groups():
 
 def test_what_a_kernel_has_is_not_given_again():
     kernel = Kernel("bank", np.ones((6, 1, 2, 2)), np.arange(6.0), groups=3)
-    with pytest.raises(OptionError, match="the kernel has a bias: expected no `bias` besides it"):
+    with pytest.raises(OptionError, match="the kernel has a bias already: expected no `bias`"):
         conv2d(V, kernel, np.zeros(6))
     with pytest.raises(OptionError, match="the kernel has groups 3: expected no other `groups`, given 2"):
         conv2d(V, kernel, groups=2)

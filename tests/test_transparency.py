@@ -200,7 +200,7 @@ def test_banks_are_refused(rule):
 def test_a_bias_within_a_combination_is_refused():
     V, alpha = image()
     message = (
-        "`alpha` premultiply adds a bias after dividing by alpha, and `combine` needs it before: leave the bias out, "
+        "`alpha` premultiply adds a bias after dividing by alpha, and `combine` needs it before: omit the bias, "
         "or use `alpha` keep or drop"
     )
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):

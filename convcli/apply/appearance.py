@@ -1,4 +1,4 @@
-"""How pixels become numbers, and how numbers become pixels again."""
+"""The conversion of pixels to numbers, and of numbers back to pixels."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,13 +20,13 @@ LEVELS = {8: 255, 16: 65535}
 
 @dataclass(frozen=True)
 class Appearance:
-    """How pixels become numbers, and how numbers become pixels again.
+    """The options for converting pixels to numbers, and numbers back to pixels.
 
     gray: convert colours to gray first.  unit: scale pixel values to 0..1 first.
-    linear: undo sRGB's curve first, and apply it when maps become pixels; gray is then luminance, not luma.
+    linear: undo sRGB's curve first, and apply it to the maps before they become pixels; gray is luminance, not luma.
     alpha: a rule of ``convcli.apply.transparency``, or ``drop`` to ignore alpha.
-    range: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats. None is what suits the format:
-    ``raw`` for ``.npy``, ``clip`` for pictures.
+    range: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats. None is the format's
+    default: ``raw`` for ``.npy``, ``clip`` for pictures.
     """
 
     gray: bool = False
@@ -42,9 +42,9 @@ class Appearance:
 
 
 def prepare_image(image: Image, appearance: Appearance) -> Image:
-    """Return the image that kernels filter: gray if asked for, and without alpha if asked for."""
-    kept = replace(image, alpha=None) if appearance.alpha == "drop" else image
-    return _to_gray(kept, appearance) if appearance.gray else kept
+    """Return the image that kernels filter: gray if ``gray`` is set, and without alpha if ``alpha`` is ``drop``."""
+    image = replace(image, alpha=None) if appearance.alpha == "drop" else image
+    return _to_gray(image, appearance) if appearance.gray else image
 
 
 def prepare_header(header: Header, appearance: Appearance) -> Header:

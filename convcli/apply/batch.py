@@ -22,15 +22,15 @@ from convcli.files.whole_files import IfExists
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import iter_frames, read_header, read_image
 
-# Extensions of files that may have other numbers of channels than 1 and 3, and so as many maps of a 2-D kernel.
+# Extensions of files that may have other numbers of channels than 1 and 3. A 2-D kernel makes one map per channel.
 MANY_CHANNELS = {".npy", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Kernels that filter every image, and where the outputs go.
+    """Kernels that filter every image, and the destination of the outputs.
 
-    show: takes what each kernel makes of an image, once it is saved; or None.
+    show: takes each filtered image once it is saved; or None.
     all_frames: whether every frame or page of an image is filtered, or only the first.
     """
 
@@ -44,9 +44,9 @@ class Batch:
     def refuse_clashes(self, sources: Sequence[Source]) -> None:
         """Raise an error, before any work, if an output cannot have its name.
 
-        Outputs must have different names, must not exist unless they may be replaced or skipped, must not be other
-        inputs, and need a folder. Headers are read only if names depend on them; an image whose header cannot be read
-        raises its error later, when it is processed.
+        Outputs must have different names and a folder, must not be the input of another output, and must not exist
+        unless they may be replaced or skipped. Headers are read only if names depend on them; an image whose header
+        cannot be read raises its error later, when it is processed.
         """
         paths = {source.path: self._likely_paths(source) for source in sources}
         every = [path for source in sources for path in paths[source.path]]
@@ -62,7 +62,7 @@ class Batch:
         refuse_inputs(paths)
 
     def outputs(self, source: Source, header: Header) -> list[Output]:
-        """Return the outputs of an image with this header; all frames of a picture are expected to be like the first.
+        """Return the outputs of an image with this header, which is assumed to be that of all frames.
 
         Raises GeometryError or OptionError if a kernel does not fit the image or an output cannot be named.
         """
@@ -73,8 +73,8 @@ class Batch:
     def process(self, source: Source) -> Outcome:
         """Filter one image and save each kernel's maps; an error is part of the outcome.
 
-        Nothing of a frame is saved before every kernel is known to fit it. Several threads may call this at once.
-        Raises ClusterError if a cluster that computes is lost, because that is not an error of the image.
+        A frame is saved only if every kernel fits it. Several threads may call this at once. Raises ClusterError if the
+        connection to a cluster is lost, because that is not an error of the image.
         """
         builder = OutcomeBuilder(source)
         try:
@@ -92,11 +92,11 @@ class Batch:
         return builder.outcome()
 
     def is_done(self, source: Source) -> bool:
-        """Return whether all outputs of an image exist and are to be skipped."""
+        """Return whether all outputs of an image exist, and existing outputs are skipped."""
         return self.destination.if_exists is IfExists.SKIP and self.destination.skips(self._paths(source))
 
     def _likely_paths(self, source: Source) -> list[Path]:
-        """Return the paths of an image's outputs, without its header if it is likely to have one frame or picture."""
+        """Return the paths of an image's outputs; read its header only if their number may depend on it."""
         if self.all_frames or source.path.suffix.lower() in MANY_CHANNELS:
             with suppress(ConvcliError):
                 return self._paths(source)
@@ -107,20 +107,20 @@ class Batch:
         return self._paths_of(self._frames(source, header.frames), channels=header.shape[0])
 
     def _paths_of(self, frames: Sequence[Frame], *, channels: int) -> list[Path]:
-        named = ((frame, request) for frame in frames for request in self.requests)
         return [
             path
-            for frame, request in named
+            for frame in frames
+            for request in self.requests
             for path in map_paths(self.destination, self.encoding, frame, request.name, _maps(request, channels))
         ]
 
     def _frames(self, source: Source, total: int) -> list[Frame]:
-        """Return the frames to be filtered."""
+        """Return the frames to filter."""
         total = total if self.all_frames else 1
         return [Frame(source.path, number, total) for number in range(total)]
 
     def _images(self, source: Source) -> Iterator[tuple[Frame, Image]]:
-        """Yield the frames to be filtered, with their images."""
+        """Yield the frames to filter, with their images."""
         if self.all_frames:
             yield from zip(self._frames(source, read_header(source).frames), iter_frames(source), strict=False)
         else:
@@ -143,7 +143,7 @@ class Batch:
                     self.show(filtered)
 
     def _save(self, output: Output, image: Image) -> FilteredImage:
-        """Filter an image and save its maps; an array is computed in the file itself."""
+        """Filter an image and save its maps; the maps of an array format are computed in the file itself."""
         if self.encoding.format.is_array:
             (path,) = output.paths
             with self.destination.open(path) as stream:

@@ -1,11 +1,11 @@
-"""Several kernels' maps combined into one output, as the magnitude of a gradient combines two.
+"""Combine the maps of several kernels into one output, for example into the magnitude of a gradient.
 
     Z[i,j,k] = rule over q of Zq[i,j,k],        Zq the maps of kernel q, with its bias
 
-    magnitude  sqrt(sum Zq^2)      max  the largest, signs and all      sum  sum Zq      mean  sum Zq / count
+    magnitude  sqrt(sum Zq^2)      max  the largest Zq, with its sign      sum  sum Zq      mean  sum Zq / count
 
-``max`` is what compass operators ask for (Kirsch, Computers and Biomedical Research 4, 1971, p. 315): of all eight
-directions, the largest response is also that of largest magnitude.
+Compass operators need ``max`` (Kirsch, Computers and Biomedical Research 4, 1971, p. 315): of all eight directions, the
+largest response also has the largest magnitude.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +24,9 @@ from convcli.text import choice
 
 
 class Rule(NamedTuple):
-    """How numbers are combined: each becomes a term, terms are joined two by two, and the last result is finished.
+    """A rule that combines numbers: each number becomes a term, pairs of terms are joined, and the result is finished.
 
-    finish: changes the result in place, given how many terms it has; None where the result is final.
+    finish: changes the joined terms in place, given their number; None if they are final.
     """
 
     term: np.ufunc
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
     finish: Callable[[FloatArray, int], object] | None = None
 
     def finished(self, joined: FloatArray, count: int) -> None:
-        """Finish the result of ``count`` terms, in place."""
+        """Finish ``count`` joined terms, in place."""
         if self.finish:
             self.finish(joined, count)
 
@@ -57,7 +57,7 @@ COMBINE_RULES = {
 
 @dataclass(frozen=True)
 class Combination:
-    """Two or more requests whose maps a rule of ``COMBINE_RULES`` combines; it is used as a single ``Request`` is.
+    """Two or more requests, whose maps a rule of ``COMBINE_RULES`` combines; it has the methods of a ``Request``.
 
     Raises OptionError for fewer kernels or an unknown rule.
     """
@@ -79,7 +79,7 @@ class Combination:
 
     @property
     def gain(self) -> float:
-        """What the combined kernels make of a constant 1, without their biases."""
+        """The combined Z for a constant input of 1, without biases."""
         rule = COMBINE_RULES[self.rule]
         joined = rule.join.reduce(rule.term([request.gain for request in self.requests]), keepdims=True)
         rule.finished(joined, len(self.requests))
@@ -115,7 +115,7 @@ class PlannedCombination(NamedTuple):
     @property
     def algorithm(self) -> str:
         """The names of the algorithms, joined by ``+``."""
-        return "+".join(dict.fromkeys(each.algorithm for each in self.planned))
+        return "+".join(dict.fromkeys(planned.algorithm for planned in self.planned))
 
     @property
     def bias(self) -> None:
@@ -124,17 +124,17 @@ class PlannedCombination(NamedTuple):
 
     def without_bias(self) -> "PlannedCombination":
         """Return the combination of the convolutions without their biases."""
-        return self._replace(planned=tuple(each.without_bias() for each in self.planned))
+        return self._replace(planned=tuple(planned.without_bias() for planned in self.planned))
 
     def convolve(self, V: Array) -> FloatArray:
         """Return the combined Z for V."""
         joined = self._joined_others(V)
         blocks = joined.reshape(self.geometry.output_blocks)
 
-        def keep(part: tuple[slice, ...], tile: FloatArray) -> None:
-            blocks[part] = tile
+        def write(place: tuple[slice, ...], tile: FloatArray) -> None:
+            blocks[place] = tile
 
-        self._join_first(V, joined, keep)
+        self._join_first(V, joined, write)
         return joined
 
     def store(self, V: Array, store: Store) -> None:
@@ -145,33 +145,33 @@ class PlannedCombination(NamedTuple):
         """Join the terms of all kernels but the first in one array of Z's shape."""
         joined = large_empty(self.geometry.output_shape, self.planned[0].prepared.dtype)
         self._join(self.planned[1], V, joined, _begin)
-        for each in self.planned[2:]:
-            self._join(each, V, joined, self.rule.join)
+        for other in self.planned[2:]:
+            self._join(other, V, joined, self.rule.join)
         return joined
 
-    def _join(self, each: Planned, V: Array, joined: FloatArray, join: Callable[..., object]) -> None:
-        """Join one kernel's terms with those of others, in place."""
+    def _join(self, planned: Planned, V: Array, joined: FloatArray, join: Callable[..., object]) -> None:
+        """Join one kernel's terms with the terms in ``joined``, in place."""
         # A bank and a 2-D kernel lay out the same maps on different axes.
-        blocks = joined.reshape(each.geometry.output_blocks)
+        blocks = joined.reshape(planned.geometry.output_blocks)
 
-        def join_part(part: tuple[slice, ...], tile: FloatArray) -> None:
-            join(blocks[part], self.rule.term(tile, out=tile), out=blocks[part])
+        def join_tile(place: tuple[slice, ...], tile: FloatArray) -> None:
+            join(blocks[place], self.rule.term(tile, out=tile), out=blocks[place])
 
-        each.store(V, join_part)
+        planned.store(V, join_tile)
 
     def _join_first(self, V: Array, joined: FloatArray, store: Store) -> None:
         """Join each tile of the first kernel's maps with the others' terms, finish it, and pass it to ``store``.
 
-        The first kernel comes last, so that tiles lie where ``geometry`` says.
+        The first kernel comes last, because ``geometry`` is its geometry, to which the places of tiles refer.
         """
         blocks = joined.reshape(self.geometry.output_blocks)
 
-        def finish_part(part: tuple[slice, ...], tile: FloatArray) -> None:
-            self.rule.join(blocks[part], self.rule.term(tile, out=tile), out=tile)
+        def finish_tile(place: tuple[slice, ...], tile: FloatArray) -> None:
+            self.rule.join(blocks[place], self.rule.term(tile, out=tile), out=tile)
             self.rule.finished(tile, len(self.planned))
-            store(part, tile)
+            store(place, tile)
 
-        self.planned[0].store(V, finish_part)
+        self.planned[0].store(V, finish_tile)
 
 
 def _begin(old: FloatArray, new: FloatArray, *, out: FloatArray) -> None:

@@ -1,4 +1,4 @@
-"""Process many files at once, in the threads of one process."""
+"""Process several files in parallel, in the threads of one process."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +15,9 @@ AHEAD = 16
 
 
 def map_in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int, stop: Event) -> Iterator[Result]:
-    """Yield what ``work`` returns for each item, in their order, from ``jobs`` threads; from this thread if it is one.
+    """Yield the result of ``work`` for each item, in order, from ``jobs`` threads; one job runs in this thread.
 
-    Once ``stop`` is set, no further item is begun; those under way are finished, and their results are yielded.
+    Once ``stop`` is set, no further item is started; those in progress are finished, and their results are yielded.
     """
     if jobs == 1:
         for item in items:
@@ -35,7 +35,7 @@ def map_in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: in
         for future in in_order(start(), AHEAD * jobs):
             yield from future.result()
     finally:
-        # After an error, or if the caller asks for no more results, nothing is begun and nothing is waited for.
+        # After an error, or if the caller takes no more results, no item is started and none is waited for.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""Say what a batch would write, from the headers of its images."""
+"""Forecast the outputs of a batch from the headers of its images."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from convcli.pictures.reading import read_header
 class OutputForecast(NamedTuple):
     """An output file that a batch would write.
 
-    shape: of its maps.  bytes: of its pixels with alpha, before compression.
+    shape: the shape of its maps.  bytes: the size of its pixels with alpha, before compression.
     skipped: whether it exists already and would be skipped.
     """
 
@@ -27,9 +27,9 @@ class OutputForecast(NamedTuple):
 
 
 def forecast_outputs(batch: Batch, source: Source) -> list[OutputForecast]:
-    """Return the files that would be written for one image; all frames are expected to be like the first.
+    """Return the files that would be written for one image; all frames are assumed to be like the first.
 
-    Raises what reading the header raises, and what ``Batch.outputs`` raises.
+    Raises the errors of ``read_header`` and of ``Batch.outputs``.
     """
     outputs = batch.outputs(source, read_header(source))
     return [_forecast(batch, source, output, path) for output in outputs for path in output.paths]

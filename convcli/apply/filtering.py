@@ -1,4 +1,4 @@
-"""A picture through a kernel: plan what the output will be, then filter the pixels.
+"""Filter a picture with a kernel: plan the output, then filter the pixels.
 
 A ``FilterPlan`` is made from an image's header alone. It holds everything but the pixels: the convolution with its
 geometry and algorithm, and the shape, type and range of the output.
@@ -43,7 +43,7 @@ class OutputSpec(NamedTuple):
 
 
 class FilterPlan(NamedTuple):
-    """How a kernel, or several combined, will filter an image of known shape and type."""
+    """The plan of filtering an image of known shape and type with a kernel, or with several combined."""
 
     request: Filter
     planned: PlannedFilter
@@ -88,7 +88,7 @@ def _output_spec(header: Header, geometry: Geometry, appearance: Appearance, for
 
 
 def _picture_channels(maps: int) -> int:
-    """Three maps make an RGB picture; any other count makes gray ones."""
+    """Return the channels of each picture: three maps make one RGB picture, any other number makes gray pictures."""
     return 3 if maps == 3 else 1
 
 
@@ -97,16 +97,16 @@ def _count(maps: int) -> str:
 
 
 class Maps(NamedTuple):
-    """Maps ``(C_out, OH, OW)`` as a file will hold them, and the statistics of each before it became pixels."""
+    """Maps ``(C_out, OH, OW)`` in the type of the file, and the statistics of each map before it became pixels."""
 
     values: Array
     statistics: tuple[MapStatistics, ...]
 
 
 class FilteredImage(NamedTuple):
-    """The maps of an image, and its alpha ``(OH, OW)`` where the maps' windows are centred, or None.
+    """The maps of an image, and their alpha ``(OH, OW)`` or None.
 
-    warnings: what was lost.  notes: metadata that the format cannot hold.
+    warnings: the losses.  notes: metadata that the format cannot hold.
     """
 
     plan: FilterPlan
@@ -117,7 +117,7 @@ class FilteredImage(NamedTuple):
     notes: tuple[str, ...]
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the maps as one file of the format that they were made for.
+        """Write the maps as one file, in the format of the plan.
 
         Raises FileError if the file exists and ``overwrite`` is False, or if it cannot be written; OptionError if a
         picture cannot hold that many maps.
@@ -144,7 +144,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     values = empty(plan.output.shape, plan.output.dtype)
     statistics, clipping = _fill(values.reshape(plan.geometry.output_blocks), filtering, image, plan)
     lost_metadata = _lost_metadata(image, plan)
-    # Without its profile a picture's colours change. A colour profile that gray cannot have is no loss.
+    # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
     return FilteredImage(
         plan=plan,
@@ -179,14 +179,14 @@ def _lost_metadata(image: Image, plan: FilterPlan) -> dict[str, str]:
 
 def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
     if appearance.linear and not is_like_srgb(image.metadata.icc):
-        yield "its colour profile has another curve than sRGB's, which `linear` undid: convert it to sRGB first"
+        yield "its colour profile has another curve than sRGB, but `linear` assumes sRGB: convert it to sRGB first"
 
 
 def _losses(image: Image, plan: FilterPlan) -> Iterator[str]:
     format, output = plan.format, plan.output
     if image.alpha is not None and not output.alpha:
-        yield f"{format.name}{' of floats' * format.holds_alpha} holds no alpha: it is left out"
-    depth, held = depth_of(image.pixels.dtype), 8 * output.dtype.itemsize
-    if held < depth:
-        beside = " and alpha" * output.alpha
-        yield f"{depth} bits reduced to {held}: {format.name} holds no more for {_count(output.shape[0])}{beside}"
+        yield f"alpha is dropped: {format.name}{' of floats' * format.holds_alpha} cannot store it"
+    depth, stored = depth_of(image.pixels.dtype), 8 * output.dtype.itemsize
+    if stored < depth:
+        content = _count(output.shape[0]) + " and alpha" * output.alpha
+        yield f"{depth} bits reduced to {stored}: {format.name} stores no more for {content}"

@@ -1,4 +1,4 @@
-"""``filter_image``: a picture through a kernel, from a file or an array, with plain options."""
+"""``filter_image``: filter a picture, from a file or an array, with plain options."""
 
 import os
 from typing import SupportsIndex
@@ -52,7 +52,7 @@ def filter_image(
     kernel
         A preset ``name:params``, a kernel's file or JSON, a ``Kernel``, or an array of weights.
     bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
-        As in ``conv2d``, but that ``padding`` is ``same``.
+        As in ``conv2d``, except that ``padding`` is ``same`` by default.
     gray
         Convert colours to gray first.
     unit
@@ -60,19 +60,19 @@ def filter_image(
     linear
         Filter in linear light: undo sRGB's curve first, and apply it to the maps.
     alpha
-        What becomes of transparency: ``keep``, ``premultiply``, ``filter`` or ``drop``.
+        The treatment of transparency: ``keep``, ``premultiply``, ``filter`` or ``drop``.
     range
-        How maps become pixels: ``clip``, ``abs``, ``offset``, ``minmax``, or ``raw`` for floats; by default what suits
-        the format.
+        How maps become pixels: ``clip``, ``abs``, ``offset``, ``minmax``, or ``raw`` for floats; by default ``raw``
+        for ``npy`` and ``clip`` for pictures.
     format
-        The file format that the pixels are made for, such as ``png``, ``tiff`` or ``npy``. It decides on depth and
-        alpha.
+        The file format of ``save``, such as ``png``, ``tiff`` or ``npy``. It determines the depth of the pixels, and
+        whether they have alpha.
 
     Returns
     -------
     FilteredImage
-        ``maps.values`` holds the pixels ``(C_out, OH, OW)``, ``alpha`` the transparency or None, ``warnings`` what was
-        lost. ``save(path)`` writes the file.
+        ``maps.values`` holds the pixels ``(C_out, OH, OW)``, ``alpha`` the transparency or None, ``warnings`` the
+        losses. ``save(path)`` writes the file.
 
     Raises
     ------
@@ -91,14 +91,14 @@ def filter_image(
     array([100, 100, 100, 100], dtype=uint8)
     """
     appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear)
-    found = load_kernel(kernel) if isinstance(kernel, str | os.PathLike) else kernel
+    K = load_kernel(kernel) if isinstance(kernel, str | os.PathLike) else kernel
     convolution = Convolution.of(
-        found, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )
-    name = found.name if isinstance(found, Kernel) else "kernel"
+    name = K.name if isinstance(K, Kernel) else "kernel"
     request = Request(name, convolution, Execution(algorithm, threads, memory))
-    given = prepare_image(_image_of(image), appearance)
-    return apply_filter(plan_filter(request, given.header, appearance, format_of(format)), given)
+    prepared = prepare_image(_image_of(image), appearance)
+    return apply_filter(plan_filter(request, prepared.header, appearance, format_of(format)), prepared)
 
 
 def _image_of(image: SourceLike | ArrayLike) -> Image:

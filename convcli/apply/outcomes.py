@@ -17,9 +17,9 @@ from convcli.pictures.image import Image
 class OutputRecord(NamedTuple):
     """An output file that was written.
 
-    minimum, maximum: of the maps' finite numbers before they became pixels; None if there were none.
-    milliseconds: since the previous output, or since reading began.
-    warnings, notes: about what was lost or converted.
+    minimum, maximum: of the maps' finite numbers before they became pixels; None if no number was finite.
+    milliseconds: the time since the previous output, or since reading began.
+    warnings: the losses.  notes: the conversions.
     """
 
     input: str
@@ -41,7 +41,7 @@ class OutputRecord(NamedTuple):
 class Outcome(NamedTuple):
     """The outcome of one image: the outputs that were written, and the error that ended it, if any.
 
-    pixels: of one channel, in all frames that were read.  warnings, notes: about reading them.
+    pixels: the number of pixels in one channel of all frames that were read.  warnings, notes: from reading them.
     skipped: whether all outputs existed already.
     """
 
@@ -61,7 +61,7 @@ def outcome_to_json(outcome: Outcome) -> list[dict[str, Any]]:
     """
     form: dict[str, Any] = {name: None for name in OutputRecord._fields if name not in ("warnings", "notes")}
     form |= {"skipped": False, "error": None}
-    entries = [{name: value for name, value in each._asdict().items() if name in form} for each in outcome.outputs]
+    entries = [{name: value for name, value in record._asdict().items() if name in form} for record in outcome.outputs]
     if outcome.error or outcome.skipped:
         error = str(outcome.error) if outcome.error else None
         entries.append({"input": outcome.source.name, "skipped": outcome.skipped, "error": error})
@@ -69,7 +69,7 @@ def outcome_to_json(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 class OutcomeBuilder:
-    """Collects what is read and written for one image, and the time that each output takes."""
+    """A collector of the frames read and the outputs written for one image, and of the time that each output takes."""
 
     def __init__(self, source: Source) -> None:
         self._so_far = Outcome(source)

@@ -19,9 +19,9 @@ class Frame(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """How maps are encoded.
+    """The encoding of maps.
 
-    extension: of the files, without the dot.  compression: zlib's level for PNG, or None for the default.
+    extension: the extension of the files, without the dot.  compression: zlib's level for PNG, or None for the default.
     """
 
     format: Format
@@ -30,7 +30,7 @@ class Encoding(NamedTuple):
 
 
 class Output(NamedTuple):
-    """An output of a batch: what a kernel will make of a frame, and the files that will hold its maps."""
+    """An output of a batch: the plan of filtering a frame with a kernel, and the paths of the files for its maps."""
 
     frame: Frame
     plan: FilterPlan
@@ -45,17 +45,17 @@ class Output(NamedTuple):
 
 
 def encoding_of(destination: Destination, format: str | None = None, compression: int | None = None) -> Encoding:
-    """Return the encoding for the name of a format, or for the extension of the output if no format is named.
+    """Return the encoding for the name of a format, or, without a name, for the extension of the output.
 
     Raises OptionError for an output without an extension, an unknown format, or a level that the format does not have.
     """
     wanted = format or _named_extension(destination)
-    found = format_of(wanted, "format" if format else "output")
-    if compression is not None and (found.name != "png" or not 0 <= compression <= 9):
+    file_format = format_of(wanted, "format" if format else "output")
+    if compression is not None and (file_format.name != "png" or not 0 <= compression <= 9):
         raise OptionError(
-            f"expected 0 to 9 and output as png, given {compression} and {found.name}", option="compression"
+            f"expected 0 to 9 and output as png, given {compression} and {file_format.name}", option="compression"
         )
-    return Encoding(found, wanted if wanted in found.extensions else found.extensions[0], compression)
+    return Encoding(file_format, wanted if wanted in file_format.extensions else file_format.extensions[0], compression)
 
 
 def _named_extension(destination: Destination) -> str:
@@ -72,7 +72,7 @@ def map_paths(destination: Destination, encoding: Encoding, frame: Frame, kernel
 
     One map makes a gray picture and three make an RGB picture; any other number takes one file per map. ``.npy`` holds
     any number. In a folder, files are called ``{stem}.{kernel}.{ext}``, with ``.{frame}`` after the stem if every frame
-    has its own file, and ``.{map}`` after the kernel if every map has; both count from 0, with leading zeros.
+    has its own file, and ``.{map}`` after the kernel if every map has its own; both count from 0, with leading zeros.
     Raises OptionError for an invalid template, or for one that gives several files the same name.
     """
     files = 1 if encoding.format.is_array or maps in (1, 3) else maps

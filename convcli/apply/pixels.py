@@ -1,4 +1,4 @@
-"""Turn output maps into pixels, tile by tile as they are computed, and say what is lost."""
+"""Turn output maps into pixels, tile by tile as they are computed, and report the losses."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -12,9 +12,9 @@ from convcli.arrays import Array, FloatArray, ends_of, fill_rounded
 from convcli.engine import Store
 from convcli.text import any_of, choice
 
-# Passes each tile of the maps once to a function, in any order and from any thread.
+# A function that passes each tile of the maps once to its argument, in any order and from any thread.
 Produce = Callable[[Store], None]
-# Changes each number of an array by itself; it may overwrite its argument.
+# A function that changes each number of an array by itself; it may overwrite its argument.
 Curve = Callable[[FloatArray], FloatArray]
 
 MODES = ("clip", "abs", "offset", "minmax")
@@ -55,13 +55,13 @@ def to_pixels(
 ) -> tuple[MapStatistics, ...]:
     """Fill ``values`` with levels from 0 to ``full``, the greatest of its type; return the statistics of each map.
 
-    produce: of the maps ``(..., OH, OW)``; called twice for ``minmax``, which needs their span first.
-    values: ``(..., OH, OW)``, uint8 or uint16.  scale: what the maps are multiplied by first.
-    mode: ``clip`` takes the maps as they are, ``abs`` their magnitude, ``offset`` adds ``(full + 1) / 2``, and
+    produce: produces the maps ``(..., OH, OW)``; called twice for ``minmax``, which needs their span first.
+    values: ``(..., OH, OW)``, uint8 or uint16.  scale: the factor that the maps are multiplied by first.
+    mode: ``clip`` takes the maps unchanged, ``abs`` their magnitude, ``offset`` adds ``(full + 1) / 2``, and
     ``minmax`` maps the span of all maps together onto 0..full (a span of one value onto 0).
-    encode: a curve from 0..full onto itself, applied before rounding; None for none.
+    encode: a curve from 0..full onto itself that is applied before rounding, or None.
     Levels are rounded half to even. Those outside 0..full are clipped, infinities too; NaN becomes 0. Statistics are in
-    the units of the maps; a level counts as clipped if it is more than half a level outside, before ``encode``.
+    the units of the maps. A level counts as clipped if it lies outside by more than half a level before ``encode``.
     Raises OptionError for another mode.
     """
     choice("range", mode, MODES)
@@ -75,14 +75,14 @@ def to_pixels(
 
 
 def to_floats(produce: Produce, values: FloatArray) -> tuple[MapStatistics, ...]:
-    """Fill ``values`` with the maps ``(..., OH, OW)`` as they are; return the statistics of each map."""
+    """Fill ``values`` with the unchanged maps ``(..., OH, OW)``; return the statistics of each map."""
     return _each_map(produce, values, _fill_floats)
 
 
 def clipping_warning(statistics: Iterable[MapStatistics], values: Array, mode: str, scale: float = 1.0) -> str | None:
-    """Say how many numbers were clipped, and which modes would clip none; return None if none was clipped.
+    """Return a warning with the number of clipped numbers and the modes that would clip none; None if none was clipped.
 
-    The arguments are those of ``to_pixels``, and the statistics that it returned.
+    statistics: the result of ``to_pixels``.  values, mode, scale: its arguments.
     """
     total = MapStatistics.of_all(statistics)
     if not total.clipped:
@@ -111,9 +111,9 @@ def _each_map(
             blocks = zip(_blocks(pixels[index]), _blocks(Z[index]), strict=True)
             # NaN and infinities pass through the arithmetic without numpy's warnings, because they are counted.
             with np.errstate(invalid="ignore", over="ignore"):
-                found = [measure(*block) for block in blocks]
+                measured = [measure(*block) for block in blocks]
             with lock:
-                statistics[maps[index]] = MapStatistics.of_all([statistics[maps[index]], *found])
+                statistics[maps[index]] = MapStatistics.of_all([statistics[maps[index]], *measured])
 
     produce(store)
     return tuple(statistics)
@@ -126,7 +126,7 @@ def _fill_floats(out: Array, Z: FloatArray) -> MapStatistics:
     return MapStatistics(0, nans, *_finite_span(Z, ends))
 
 
-# Blocks of this many numbers stay in a core's cache through all the steps.
+# Blocks of this many numbers stay in a core's cache during all steps.
 _BLOCK = 131072
 
 
@@ -185,7 +185,7 @@ def _half(full: int) -> float:
 
 
 def _misfits(levels: FloatArray, ends: tuple[float, float], full: int) -> tuple[int, int]:
-    """Return how many levels are clipped, and how many of them are NaN; nothing that ``ends`` rule out is counted."""
+    """Return the numbers of clipped levels and of NaN among them; count only what ``ends`` do not rule out."""
     low, high = ends
     if isnan(low):
         return levels.size - int(np.count_nonzero(_fitting(levels, full))), int(np.count_nonzero(np.isnan(levels)))
@@ -216,8 +216,8 @@ def _advice(low: float, high: float, mode: str, full: int) -> str:
         to_levels = _to_levels(mode, full, low, high)
         return bool(_fitting(to_levels(ends) if to_levels else ends, full).all())
 
-    # If the span fits as it is, only infinities and NaN were clipped, which no mode holds. Nor does a mode help if the
-    # scaled ends of the span are beyond the range of floats.
+    # If the finite numbers fit, only infinities and NaN were clipped, which no mode can hold. If the scaled ends of the
+    # span are beyond the range of floats, no mode helps either.
     if holds(mode) or not np.isfinite(ends).all():
         return ""
     return f", which `range` {any_of([*filter(holds, reversed(MODES))])} would hold"

@@ -17,28 +17,29 @@ from convcli.files.kinds import HEAD, Kind, kind_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
 
-# Bytes of the largest file that is sent whole. Schedulers hold their tasks, so of a larger one only bands are sent.
+# The bytes of the largest file that is sent whole. A scheduler keeps its tasks in memory, so a larger file is processed
+# here, and only bands of it are sent.
 MOST_SENT = 256 << 20
 
 
 class RemoteJob(NamedTuple):
-    """What a worker needs to process one file."""
+    """A job for a worker: one file, and the batch that it belongs to."""
 
     batch: Batch
     source: Source
 
 
 class RemoteResult(NamedTuple):
-    """What a worker makes of one file: its outcome, and the contents of each output."""
+    """A worker's result for one file: its outcome, and the content of each output."""
 
     outcome: Outcome
     contents: dict[Path, bytes]
 
 
 def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
-    """Do what ``batch.process`` does, on a worker.
+    """Process a source on a worker, with the same outcome as ``batch.process``.
 
-    Arrays, huge files, and sources that are no files are processed here, in bands on the cluster.
+    Arrays, huge files, and sources that are not files are processed here, in bands on the cluster.
     Raises ClusterError if the cluster is lost.
     """
     data = _bytes_to_send(source)
@@ -54,12 +55,12 @@ def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
 
 
 def _bytes_to_send(source: Source) -> bytes | None:
-    """Return a picture's file, or None if the source is to be processed here."""
+    """Return the bytes of a picture's file, or None if the source is to be processed here."""
     if source.read or not os.path.isfile(source.path) or os.path.getsize(source.path) > MOST_SENT:
         return None
     try:
         data = source.path.read_bytes()
-    # Processing it here says what is wrong with it.
+    # Processing it here reports the error.
     except OSError:
         return None
     return None if kind_of(data[:HEAD]) is Kind.NPY else data
@@ -84,7 +85,7 @@ def _open_in_memory(contents: dict[Path, bytes], path: Path, if_exists: IfExists
 
 
 def _save(batch: Batch, result: RemoteResult) -> Outcome:
-    """Save the outputs, but those that exist and are to be skipped; return the outcome of those that were saved."""
+    """Save the outputs, except those that exist and are skipped; return the outcome of those that were saved."""
     outcome, saved = result.outcome, set()
     try:
         batch.destination.refuse_existing(list(result.contents))
@@ -95,4 +96,4 @@ def _save(batch: Batch, result: RemoteResult) -> Outcome:
                 saved.add(str(path))
     except ConvcliError as error:
         outcome = outcome._replace(error=error)
-    return outcome._replace(outputs=tuple(each for each in outcome.outputs if each.output in saved))
+    return outcome._replace(outputs=tuple(record for record in outcome.outputs if record.output in saved))

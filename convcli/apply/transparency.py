@@ -1,14 +1,14 @@
-"""Alpha: how it weighs the colours that kernels filter, and how it is filtered itself.
+"""Filter images that have alpha: weigh colours by alpha, and filter alpha itself.
 
-With a the image's alpha in 0..1, K* the convolution without its bias b, and S what K* makes of a constant 1:
+Let a be the image's alpha in 0..1, K* the convolution without its bias b, and S the value of K* for a constant 1:
 
     keep         Z = K* V + b                         alpha: sampled where each window is centred
     filter       Z = K* V + b                         alpha: K* a
-    premultiply  Z = K* (a V) / alpha + b             alpha: (K* a) / S       (0 + b where nothing is to be seen)
-                 Z = K* (a V) + b where S = 0         alpha: sampled, for there is nothing to divide by
+    premultiply  Z = K* (a V) / alpha + b             alpha: (K* a) / S       (Z = b where alpha is 0)
+                 Z = K* (a V) + b if S = 0            alpha: sampled, because it cannot be divided by S
 
-Dividing is what keeps the hidden colours of transparent pixels out: Z is a mean of V that a weighs (Porter and Duff,
-Compositing Digital Images, SIGGRAPH 1984). Alpha is clipped to 0..1 when it has become pixels, and not before.
+The division makes Z a mean of V weighted by a, so that the hidden colours of transparent pixels have no influence
+(Porter and Duff, Compositing Digital Images, SIGGRAPH 1984). Alpha is clipped to 0..1 only when it becomes pixels.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,14 @@ from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import EdgeFill
 
-Part = tuple[slice, ...]
-Finish = Callable[[Part, FloatArray], None]
+Place = tuple[slice, ...]
+Finish = Callable[[Place, FloatArray], None]
 
 
 class AlphaFilter(NamedTuple):
     """The filtering of an image that has alpha: the input, its convolution, and the alpha of the output.
 
-    alpha: ``(OH, OW)``, or None.  finish: changes each tile of Z in place, given where it lies; or None.
+    alpha: ``(OH, OW)``, or None.  finish: changes each tile of Z in place, given its place; or None.
     """
 
     planned: PlannedFilter
@@ -46,16 +46,16 @@ class AlphaFilter(NamedTuple):
         """Pass each finished tile of Z to ``store`` (``convcli.convolution.prepared.Prepared.store``)."""
         finish = self.finish
 
-        def finish_and_store(part: Part, tile: FloatArray) -> None:
+        def finish_and_store(place: Place, tile: FloatArray) -> None:
             if finish:
-                finish(part, tile)
-            store(part, tile)
+                finish(place, tile)
+            store(place, tile)
 
         self.planned.store(self.V, finish_and_store if finish else store)
 
 
 def require_fit(rule: str, request: Filter, *, alpha: bool) -> None:
-    """Raise OptionError if a rule needs other kernels for an image that has alpha."""
+    """Raise OptionError if a rule does not work with these kernels. alpha: whether the image has alpha."""
     if not alpha or rule == "keep":
         return
     for one in request.requests:
@@ -67,8 +67,8 @@ def require_fit(rule: str, request: Filter, *, alpha: bool) -> None:
             )
     if rule == "premultiply" and request.gain and len(request.requests) > 1 and _has_bias(request):
         raise OptionError(
-            "`alpha` premultiply adds a bias after dividing by alpha, and `combine` needs it before: leave the bias "
-            "out, or use `alpha` keep or drop"
+            "`alpha` premultiply adds a bias after dividing by alpha, and `combine` needs it before: omit the bias, "
+            "or use `alpha` keep or drop"
         )
 
 
@@ -79,7 +79,7 @@ def _has_bias(request: Filter) -> bool:
 def filter_with_alpha(rule: str, request: Filter, planned: PlannedFilter, V: Array, alpha: Array | None) -> AlphaFilter:
     """Return the filtering of V ``(C_in, H, W)`` under a rule of ``ALPHA_RULES`` that fits the request.
 
-    planned: the request at V's shape.  alpha: ``(H, W)``, or None, under which all rules are the same.
+    planned: the request at V's shape.  alpha: ``(H, W)``, or None, for which all rules are the same.
     """
     return AlphaFilter(planned, V) if alpha is None else ALPHA_RULES[rule](request, planned, V, alpha)
 
@@ -100,24 +100,24 @@ def _premultiply(request: Filter, planned: PlannedFilter, V: Array, alpha: Array
     levels = _convolved(request, alpha)
     levels /= request.gain
     opacity = (levels / _full(alpha)).astype(np.float32)
-    seen = _as_alpha(levels, alpha)
-    opacity[seen == 0] = np.inf
-    return AlphaFilter(planned.without_bias(), weighted, seen, partial(_divide, opacity, planned.bias))
+    output_alpha = _as_alpha(levels, alpha)
+    opacity[output_alpha == 0] = np.inf
+    return AlphaFilter(planned.without_bias(), weighted, output_alpha, partial(_divide, opacity, planned.bias))
 
 
-# ``drop`` is no rule of this table: without alpha there is nothing to rule.
+# ``drop`` is not in this table, because it removes alpha before any rule applies.
 ALPHA_RULES = {"keep": _keep, "premultiply": _premultiply, "filter": _filter}
 
 
 def _convolved(request: Filter, alpha: Array) -> FloatArray:
-    """Return K* alpha ``(OH, OW)`` in alpha's levels, in float64: dividing by opaque alpha must change nothing."""
+    """Return K* alpha ``(OH, OW)`` in alpha's levels; in float64, so that dividing by opaque alpha changes nothing."""
     plane = alpha[np.newaxis].astype(np.float64)
     (levels,) = request.each(partial(_for_alpha, _full(alpha))).at(plane.shape, plane.dtype).convolve(plane)
     return np.asarray(levels)
 
 
 def _for_alpha(full: float, request: Request) -> Request:
-    """Return the request without its bias, which belongs to colours; pads that hold a colour are opaque."""
+    """Return the request that filters alpha: without the colours' bias, and with opaque pads if they hold a colour."""
     convolution = replace(request.convolution, bias=None)
     if convolution.options.edge.value:
         opaque = convolution.options._replace(edge=EdgeFill("constant", full))
@@ -125,14 +125,14 @@ def _for_alpha(full: float, request: Request) -> Request:
     return request._replace(convolution=convolution)
 
 
-def _divide(opacity: FloatArray, bias: FloatArray | None, part: Part, Z: FloatArray) -> None:
-    np.divide(Z, opacity[part[-2:]], out=Z)
+def _divide(opacity: FloatArray, bias: FloatArray | None, place: Place, Z: FloatArray) -> None:
+    np.divide(Z, opacity[place[-2:]], out=Z)
     if bias is not None:
         np.add(Z, bias, out=Z)
 
 
 def _full(alpha: Array) -> float:
-    """Return the level that is opaque."""
+    """Return the opaque level."""
     return float(np.iinfo(alpha.dtype).max)
 
 
@@ -144,7 +144,7 @@ def _as_alpha(levels: FloatArray, alpha: Array) -> Array:
 
 
 def _sampled(alpha: Array, geometry: Geometry) -> Array:
-    """Return alpha where each output's window is centred; beyond the image, that of the nearest pixel."""
+    """Return alpha at the centre of each output's window; beyond the image, the alpha of the nearest pixel."""
     return alpha[np.ix_(_centres(geometry.rows), _centres(geometry.columns))]
 
 

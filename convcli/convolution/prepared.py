@@ -106,7 +106,7 @@ class Convolution:
 def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -> tuple[Any, Any, SupportsIndex]:
     """Return the weights, bias and groups of a kernel. Raises OptionError for a bias or groups that contradict it."""
     if bias is not None and kernel.bias is not None:
-        raise OptionError("the kernel has a bias: expected no `bias` besides it")
+        raise OptionError("the kernel has a bias already: expected no `bias`")
     if groups not in (1, kernel.groups):
         raise OptionError(f"the kernel has groups {kernel.groups}: expected no other `groups`, given {groups}")
     return kernel.weights, kernel.bias if bias is None else bias, kernel.groups
