@@ -1,4 +1,4 @@
-"""The printed formulas say what the gradients are: each is evaluated as it reads, letter by letter."""
+"""The printed formulas are correct: each is evaluated letter by letter and compared with its tensor."""
 
 import itertools
 import re
@@ -20,7 +20,7 @@ NUMBERS = {"sy": 2, "sx": 1, "dy": 2, "dx": 1, "kh": 2, "kw": 3, "tr": 1, "tc": 
 
 
 def evaluated(formula, shape, tensors):
-    """The tensor that ``PLACE = sum over LETTERS with CONDITIONS, of TERM`` describes."""
+    """Return the tensor that ``PLACE = sum over LETTERS with CONDITIONS, of TERM`` describes."""
     _, place, total, condition, term = re.fullmatch(
         r"(?:dV = .*, )?(d\w'?|Z)(?:\[(.*?)\])? = (?:sum over (\S+) (?:with (.*), )?of )?(.*)", formula
     ).groups()
@@ -60,7 +60,7 @@ def extents_of(tensors):
     ],
     ids=["2-D", "one bias", "bank", "untied", "tiled", "batch, 2-D", "batch, bank", "batch, untied"],
 )
-def test_formulas_hold_as_they_read(V, K, bias, flip):
+def test_evaluated_formulas_equal_the_tensors(V, K, bias, flip):
     G = RANDOM.integers(-4, 5, (*V.shape[:-3], K.shape[0] if K.ndim > 2 else V.shape[-3], 1, 3)).astype(float)
     b = RANDOM.integers(-4, 5, bias).astype(float)
     gradients = conv2d_grad(V, K, G, bias=b, flip=flip, **OPTIONS)
@@ -78,7 +78,7 @@ def letters_of(bias):
     return f"[{','.join('ijk'[: len(bias)])}]" if bias else ""
 
 
-def test_formulas_of_groups_say_how_channels_are_counted():
+def test_formulas_of_groups_explain_how_channels_are_counted():
     formulas = Formulas(3, 4, groups=2, flip=False)
     for name in ("kernel", "input"):
         assert formulas.gradient(name, 4).endswith(" (i and l in one group, l counted within it)")

@@ -23,6 +23,7 @@ from convcli import (
     conv2d_plan,
     filter_image,
     load_kernel,
+    preset,
 )
 from convcli.errors import FileError, GeometryError, OptionError
 from convcli.kernels.kernel import Kernel
@@ -62,7 +63,7 @@ def test_shared_parameters_agree(call):
         assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY or name == "bias"
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+@pytest.mark.parametrize("call", [*CALLS, load_kernel, preset], ids=lambda call: call.__name__)
 def test_examples_run(call):
     names = {"np": np, **{name: getattr(convcli, name) for name in convcli.__all__}}
     found = doctest.DocTestFinder(recurse=False).find(call, globs=names)

@@ -21,8 +21,16 @@ TOLERANCE = 1e-5
 class Difference(NamedTuple):
     """The largest difference between convcli's tensor and theirs.
 
-    at: its index.  ours, theirs: the two numbers.  absolute: their difference.
-    relative: the difference relative to the largest magnitude of convcli's tensor; None if that is 0.
+    Attributes
+    ----------
+    at
+        The index of the entry.
+    ours, theirs
+        The two numbers.
+    absolute
+        Their difference.
+    relative
+        The difference relative to the largest magnitude of convcli's tensor; None if that is 0.
     """
 
     at: tuple[int, ...]
@@ -38,13 +46,21 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The comparison of a tensor that another program computed with convcli's.
+    """A tensor that another program computed, compared with convcli's.
 
-    tensor: ``output``, or the parameter whose gradient it is.  holds: whether they are equal within the tolerance.
-    our_shape, their_shape: of convcli's tensor, and of theirs.
-    worst: the largest difference; None if the shapes differ.
-    confusion: what turns convcli's tensor into theirs, such as "for the flipped kernel"; None if nothing is found, and
-    if they are equal.
+    Attributes
+    ----------
+    tensor
+        ``output``, or the parameter whose gradient it is: ``kernel``, ``input`` or ``bias``.
+    holds
+        Whether the two are equal within the tolerance.
+    our_shape, their_shape
+        The shapes of convcli's tensor and of theirs.
+    worst
+        The largest difference; None if the shapes differ.
+    confusion
+        What turns convcli's tensor into theirs, such as "for the flipped kernel"; None if no usual confusion does, and if
+        they are equal.
     """
 
     tensor: str

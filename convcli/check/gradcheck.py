@@ -40,11 +40,22 @@ Differentiate = Callable[[Prepared, Array, Array], Gradients]
 class Check(NamedTuple):
     """A tensor compared with a reference.
 
-    tensor: ``output``, or the parameter whose gradient was checked.  reference: what it was compared with, in words.
-    indices: of the entries that were compared; () if whole sums were compared.
-    samples, size: how many numbers were compared, and how many there are.
-    absolute: the largest difference of an entry; None for sums.
-    relative: the largest difference, relative to the magnitudes that were added up.  worst: its index; None for sums.
+    Attributes
+    ----------
+    tensor
+        ``output``, or the parameter whose gradient was checked: ``kernel``, ``input`` or ``bias``.
+    reference
+        What it was compared with, such as "central differences of J".
+    indices
+        The indices of the entries that were compared; empty for an identity, which compares sums over all entries.
+    samples, size
+        How many numbers were compared, and how many there are.
+    absolute
+        The largest difference of an entry; None for an identity.
+    relative
+        The largest difference, relative to the magnitudes that were added up.
+    worst
+        The index of the entry that differs most; None for an identity.
     """
 
     tensor: str

@@ -25,8 +25,8 @@ class Operands(NamedTuple):
     G: Any = None
 
     @property
-    def words(self):
-        """The text of the kernel in calls and options, by placeholder."""
+    def placeholders(self):
+        """The forms of the kernel that calls and options write as placeholders."""
         weights = self.K.astype(int)
         values = ",".join(map(str, weights.ravel()))
         return {
@@ -37,10 +37,10 @@ class Operands(NamedTuple):
             "LIST": values,
         }
 
-    def written_into(self, text):
+    def fill(self, text):
         """Return the text with its placeholders replaced."""
-        for word, value in self.words.items():
-            text = text.replace(word, value)
+        for placeholder, value in self.placeholders.items():
+            text = text.replace(placeholder, value)
         return text
 
 
@@ -124,7 +124,7 @@ def imagemagick(call, operands, folder):
     if not _is_imagemagick_6():
         pytest.skip("ImageMagick 6 is not installed")
     PIL.Image.fromarray(operands.V.astype(np.uint8)).save(folder / "V.pgm")
-    subprocess.run(operands.written_into(call).split(), cwd=folder, check=True)
+    subprocess.run(operands.fill(call).split(), cwd=folder, check=True)
     return pixels(folder / "Z.pgm")
 
 

@@ -41,7 +41,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_row(row, tmp_path):
+def test_the_peer_agrees_with_convcli(row, tmp_path):
     """Transforms and Gaussians round; all other results are sums of small integers."""
     operands = drawn(row)
     if "grad" in row.options:
@@ -72,19 +72,19 @@ def upstream(row, operands, folder):
 
 def computed(options, operands, folder):
     """Return the result of convcli for the operands, under the options of a cell."""
-    command, *words = shlex.split(operands.written_into(options))
-    as_picture = "png" in words
+    command, *arguments = shlex.split(operands.fill(options))
+    as_picture = "png" in arguments
     np.save(folder / "V.npy", operands.V.astype(np.uint8 if as_picture else float))
     np.save(folder / "K.npy", operands.K)
     if command == "grad":
         np.save(folder / "G.npy", operands.G)
-        words += ["-G", folder / "G.npy"]
-    if "-k" not in words:
-        words += ["-k", folder / "K.npy"]
+        arguments += ["-G", folder / "G.npy"]
+    if "-k" not in arguments:
+        arguments += ["-k", folder / "K.npy"]
     out = folder / f"{command}{'.png' if as_picture else '.npy'}"
-    run(command, folder / "V.npy", *words, "-q", "--overwrite", "-o", out)
+    run(command, folder / "V.npy", *arguments, "-q", "--overwrite", "-o", out)
     result = pixels(out) if as_picture else np.load(out)
-    return result.reshape(result.shape[-operands.V.ndim :]) if "kernel" not in words else result
+    return result.reshape(result.shape[-operands.V.ndim :]) if "kernel" not in arguments else result
 
 
 CORRECT = Row("scipy.ndimage", "ndimage.correlate(V, K)", "apply -p same-lower -e symmetric", (2, 4))
@@ -94,10 +94,10 @@ CORRECT = Row("scipy.ndimage", "ndimage.correlate(V, K)", "apply -p same-lower -
     "options",
     ["apply -p same -e symmetric", "apply -p same-lower -e reflect", "apply -p same-lower -e symmetric --flip"],
 )
-def test_a_wrong_row_is_caught(options, tmp_path):
-    test_row(CORRECT, tmp_path)
+def test_a_wrong_row_is_found(options, tmp_path):
+    test_the_peer_agrees_with_convcli(CORRECT, tmp_path)
     with pytest.raises(AssertionError, match="Mismatched elements"):
-        test_row(CORRECT._replace(options=options), tmp_path)
+        test_the_peer_agrees_with_convcli(CORRECT._replace(options=options), tmp_path)
 
 
 HALVING = Operands(np.arange(70.0).reshape(7, 10), np.pad([[1.0]], 1))
@@ -110,7 +110,7 @@ HALVING = Operands(np.arange(70.0).reshape(7, 10), np.pad([[1.0]], 1))
         ("ImageMagick", "convert V.pgm -define convolve:scale=0.5 -morphology Correlate KERNEL -shave 1x1 Z.pgm"),
     ],
 )
-def test_halves_are_rounded_up(peer, call, tmp_path):
+def test_peers_round_halves_up(peer, call, tmp_path):
     """These programs round halves up; convcli rounds them to even."""
     inside = HALVING.V[1:-1, 1:-1]
     assert np.array_equal(PEERS[peer](call, HALVING, tmp_path), np.floor(inside / 2 + 0.5))
@@ -133,8 +133,8 @@ def edges_of(peer):
 @pytest.mark.parametrize("column", range(len(COLUMNS)), ids=COLUMNS)
 def test_the_table_of_edges_agrees_with_the_rows(column):
     calls = edges_of(COLUMNS[column])
-    told = {codes(row[0])[0].removeprefix("-e "): codes(row[column + 1]) for row in EDGES}
-    assert {edge for edge, names in told.items() if names} == calls.keys()
-    for edge, names in told.items():
+    listed = {codes(row[0])[0].removeprefix("-e "): codes(row[column + 1]) for row in EDGES}
+    assert {edge for edge, names in listed.items() if names} == calls.keys()
+    for edge, names in listed.items():
         for name in names:
             assert any(re.search(rf"\b{name}\b", call) for call in calls[edge]), f"{name} for {edge}"

@@ -83,7 +83,7 @@ def test_the_page_covers_every_case(published):
 
 
 @pytest.mark.parametrize("row", EXPRESSED, ids=lambda row: TABLE[row][0][0])
-def test_cases(row, published, tmp_path):
+def test_published_cases_agree(row, published, tmp_path):
     """The outputs are float32 sums of some hundred terms, added in another order."""
     ways = {"ConvTranspose": transposed, "ConvInteger": of_integers, "CausalConvWithState": causal}
     cases = [case for name, case in published.items() if row_of(name) == row]

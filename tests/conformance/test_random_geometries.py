@@ -58,7 +58,7 @@ def calls(draw):
     )
 
 
-def test_plain_loops(try_many):
+def test_random_calls_agree_with_plain_loops(try_many):
     """Covers every algorithm, type, bias, workspace and number of threads."""
     try_many(calls(), agrees_with_plain_loops, 250)
 
@@ -92,7 +92,7 @@ def bias_gradient(G, rank):
     return np.asarray(images.sum(axis={0: None, 1: (0, 2, 3), 3: 0}[rank]))
 
 
-def test_scipy_signal(try_many):
+def test_random_geometries_agree_with_scipy_signal(try_many):
     """Images are larger than plain loops can process."""
     try_many(convolutions(room=20, ranks=(2, 4)), agrees_with_scipy_signal, 100)
 
@@ -122,7 +122,7 @@ def size_preserving(draw):
     return Convolution(V, taps, padding=pads, dilation=dilation, edge=draw(st.sampled_from(COPYING_FILLS)))
 
 
-def test_scipy_ndimage(try_many):
+def test_random_geometries_agree_with_scipy_ndimage(try_many):
     """scipy.ndimage extends the image itself, with its own names for edges."""
     try_many(size_preserving(), agrees_with_scipy_ndimage, 300)
 
@@ -137,7 +137,7 @@ def agrees_with_scipy_ndimage(convolution):
     assert_same(conv2d(V, K, **convolution.options), theirs)
 
 
-def test_sparse_matrix(try_many):
+def test_random_geometries_agree_with_their_matrix(try_many):
     try_many(convolutions(room=8), agrees_with_its_matrix, 150)
 
 
@@ -151,7 +151,7 @@ def agrees_with_its_matrix(convolution):
     assert_same((matrix.T @ G.ravel()).reshape(V.shape), dV)
 
 
-def test_identities(try_many):
+def test_the_adjoint_identities_hold(try_many):
     """<G, Z> = <dV, V> = <dK, K> with real numbers, which round."""
     linear = convolutions(room=20, edges=st.sampled_from(("zero", *COPYING_FILLS)))
     try_many(linear, identities_hold, 100)

@@ -38,7 +38,7 @@ def layers(draw, paddings, edges=EDGES, strides=STRIDES):
     return layer._replace(V=(*layer.V[:-3][:1], layer.V[-3], *(max(size, least) for size in layer.V[-2:])))
 
 
-def test_automatic_differentiation(try_many):
+def test_gradients_agree_with_automatic_differentiation(try_many):
     """Covers any stride, pads, edge, dilation, groups and batch, for arrays in row-major or column-major order."""
     drawn = st.tuples(layers(EXPLICIT), st.sampled_from("CF"))
     try_many(drawn, agrees_with_autograd, 1000)
@@ -68,7 +68,7 @@ def padded(V, layer):
     return pad(V, (left, right, top, bottom), mode=MODES[layer.edge].replace("zeros", "constant"))
 
 
-def test_transposed_convolution(try_many):
+def test_the_input_gradient_agrees_with_transposed_convolution(try_many):
     """conv_transpose2d is dV. Its output_padding is the number of rows and columns in the remainder of the stride."""
     drawn = layers(BALANCED, edges=st.just("zero")).filter(leaves_less_over_than_it_steps)
     try_many(drawn, agrees_with_transposed, 100)
@@ -103,7 +103,7 @@ def agrees_with_transposed(layer):
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
-def test_layers_with_modes(try_many):
+def test_layers_agree_with_modules_of_torch(try_many):
     """torch.nn.Conv2d allows ``same`` only at stride 1, where it equals that of convcli."""
     same = layers(st.just("same"), strides=st.just((1, 1)))
     try_many(same | layers(BALANCED), agrees_with_module, 100)
