@@ -93,6 +93,13 @@ def finite_or_none(number: float | None) -> float | None:
     return number if number is not None and isfinite(number) else None
 
 
+def numerals(numbers: Array) -> list[str]:
+    """Return the text of each number of a 1-D array, which reads back exactly. Numbers that repeat become text once."""
+    distinct, which = np.unique(numbers, return_inverse=True)
+    texts = [repr(number) for number in distinct.tolist()]
+    return [texts[index] for index in which.tolist()]
+
+
 def cut(span: range, step: int) -> Iterator[range]:
     """Yield the span in steps; the last one may be shorter."""
     for start in range(span.start, span.stop, step):

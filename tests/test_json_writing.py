@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import OptionError
-from convcli.files.json_writing import NUMBERS_AT_ONCE, json_document, require_finite
+from convcli.files.json_writing import LONG, NUMBERS_AT_ONCE, json_document, require_finite
 
 
 def text_of(**members):
@@ -46,7 +46,9 @@ def test_an_iterator_yields_a_list_in_parts():
     assert text_of(terms=iter([])) == '{\n  "convcli": 1,\n  "terms": []\n}\n'
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3,), (0, 3), (3, 0), (2, 3, 4), (NUMBERS_AT_ONCE + 1,), (1, 1, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(), (0,), (3,), (0, 3), (3, 0), (2, 3, 4), (NUMBERS_AT_ONCE + 1,), (2, LONG), (1, 1, 1, 1)]
+)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])
 def test_numbers_read_back_exactly(shape, dtype):
     values = np.asarray(1e3 * np.random.default_rng(0).standard_normal(shape), dtype)
@@ -65,6 +67,8 @@ def test_numbers_that_json_does_not_have_are_refused(numbers):
         require_finite("dK", numbers, "use `format` npz")
     with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
         text_of(values=numbers)
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        text_of(values=np.resize(numbers, LONG))
 
 
 @pytest.mark.parametrize("numbers", [np.zeros((0, 3)), np.array(-1e308), 5e-324, np.array([2, 3], np.uint8)])

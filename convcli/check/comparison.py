@@ -59,8 +59,8 @@ class Comparison(NamedTuple):
     worst
         The largest difference; None if the shapes differ.
     confusion
-        What turns convcli's tensor into theirs, such as "for the flipped kernel"; None if no usual confusion does, and if
-        they are equal.
+        What turns convcli's tensor into theirs, such as "for the flipped kernel"; None if they are equal, or if no
+        usual confusion does.
     """
 
     tensor: str

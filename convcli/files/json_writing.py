@@ -21,12 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from convcli.arrays import Array
+from convcli.arrays import Array, numerals
 from convcli.errors import OptionError
 
 VERSION = 1
 # The most numbers of an array that are converted to text at once.
 NUMBERS_AT_ONCE = 1 << 16
+# In arrays of this length numbers often repeat, and to look for repeated ones takes little of their time.
+LONG = 1024
 
 _encoded = json.JSONEncoder(allow_nan=False).encode
 
@@ -79,6 +81,10 @@ def _numbers(array: Array) -> Iterator[str]:
 
 
 def _items(part: list[Any] | Array) -> str:
+    if isinstance(part, np.ndarray) and len(part) >= LONG:
+        if not np.isfinite(part).all():
+            raise ValueError("expected finite numbers, which alone are JSON")
+        return ", ".join(numerals(part))
     return _encoded(part.tolist() if isinstance(part, np.ndarray) else part)[1:-1]
 
 

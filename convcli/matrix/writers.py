@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import Array, IntArray, cut
+from convcli.arrays import Array, IntArray, cut, numerals
 from convcli.files.json_writing import NUMBERS_AT_ONCE, json_document, require_finite
 from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.matrix.picture import matrix_png
@@ -58,7 +58,7 @@ def _mtx_pieces(M: ConvolutionMatrix) -> Iterator[str]:
     yield f"{M.shape[0]} {M.shape[1]} {len(M.data)}\n"
     for chunk in _chunks(M.data):
         rows, columns = _rows(M, chunk) + 1, M.indices[chunk].astype(np.intp) + 1
-        triplets = zip(rows.tolist(), columns.tolist(), _numerals(M.data[chunk]), strict=True)
+        triplets = zip(rows.tolist(), columns.tolist(), numerals(M.data[chunk]), strict=True)
         yield "".join(f"{row} {column} {value}\n" for row, column, value in triplets)
 
 
@@ -67,7 +67,7 @@ def _mtx_offset(M: ConvolutionMatrix) -> Iterator[str]:
     if len(rows):
         yield "% offset is 0 except in these rows:\n"
     for chunk in _chunks(rows):
-        pairs = zip((rows[chunk] + 1).tolist(), _numerals(M.offset[rows[chunk]]), strict=True)
+        pairs = zip((rows[chunk] + 1).tolist(), numerals(M.offset[rows[chunk]]), strict=True)
         yield "".join(f"% {row} {value}\n" for row, value in pairs)
 
 
@@ -78,13 +78,6 @@ def write_png(M: ConvolutionMatrix, stream: BinaryIO) -> None:
 
 def _chunks(numbers: Array) -> Iterator[slice]:
     return (slice(part.start, part.stop) for part in cut(range(len(numbers)), NUMBERS_AT_ONCE))
-
-
-def _numerals(numbers: Array) -> list[str]:
-    """Return each number as text that reads back exactly. A matrix repeats few numbers: each becomes text once."""
-    distinct, which = np.unique(numbers, return_inverse=True)
-    texts = [repr(number) for number in distinct.tolist()]
-    return [texts[index] for index in which.tolist()]
 
 
 def _rows(M: ConvolutionMatrix, entries: slice) -> IntArray:
