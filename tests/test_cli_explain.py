@@ -138,5 +138,5 @@ def test_json_cannot_hold_nan(tmp_path):
     result = convcli(
         "explain", "-", "-k", K, "--at", "0,0,0", "--json", cwd=tmp_path, stdin=npy(np.full((2, 2), np.nan))
     )
-    message = "the sum holds NaN or infinity, which JSON cannot hold: leave --json out"
+    message = "the sum holds NaN or infinity, which JSON cannot hold: print it without --json"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

@@ -184,7 +184,9 @@ def test_sums_that_are_not_finite_are_shown_but_not_as_json(values, total):
     convolution = Convolution.of(np.ones((1, 2))).at(V.shape, np.float64)
     found = explain(convolution, V, None, "output", (0, 0, 0))
     assert np.array_equal([found.total], [total], equal_nan=True)
-    with pytest.raises(OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot hold: leave `json` out$"):
+    with pytest.raises(
+        OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot hold: print it without `json`$"
+    ):
         explanation_to_json(found, first_and_last(found.size, 2))
 
 

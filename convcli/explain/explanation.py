@@ -186,7 +186,7 @@ def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dic
     Raises OptionError if the sum is not finite.
     """
     # A term that is not finite leaves no finite sum.
-    require_finite("the sum", explanation.total, "leave `json` out")
+    require_finite("the sum", explanation.total, "print it without `json`")
     return {
         "of": explanation.of,
         "at": explanation.at,
