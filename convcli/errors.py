@@ -11,7 +11,7 @@ shows it in front of the message. Parameters inside a message are in backquotes:
 
     OptionError("2 maps need one file each, but '-' is one stream: use `format` npy")
 
-The command line alone spells both as its flags (``convcli.cli.flags``):
+The command line alone spells both as its flags (``convcli.cli.messages``):
 
     --dtype: expected float32 or float64, given 'x'
     2 maps need one file each, but '-' is one stream: use --format npy

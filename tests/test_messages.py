@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import convcli
 from convcli.cli.app import app
-from convcli.cli.messages import message_of, with_flags
+from convcli.cli.messages import FLAGS, message_of, with_flags
 from convcli.errors import ClusterError, FileError, GeometryError, OptionError
 from convcli.text import any_of, choice
 
@@ -19,17 +20,14 @@ MODULES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path 
 # The docstring of errors shows flags as an example.
 LIBRARY = [name for name in MODULES if not name.startswith(("cli/", "errors"))]
 FLAG = re.compile(r"(?<![\w-])(?:--[a-z][a-z-]+|-[ofkGj])(?![\w-])")
+COMMANDS = typer.main.get_command(app).commands
+# The app fills in FLAGS when it runs.
+CliRunner().invoke(app, ["--version"])
 PARAMETER = re.compile(r"(?<!`)`([a-z_]+)`(?!`)")
 # The parameter of a function that no command calls with it.
 PYTHON_ALONE = {"theirs"}
 # A flag of dask scheduler.
 OTHERS_FLAGS = {"--scheduler-file"}
-
-
-def flags():
-    """Return the long flag of every option of every command."""
-    commands = typer.main.get_command(app).commands.values()
-    return {flag for command in commands for parameter in command.params for flag in parameter.opts}
 
 
 def strings(tree):
@@ -49,7 +47,7 @@ def options(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "option" and isinstance(node.value, ast.Constant):
             yield node.value.value
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "choice":
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("choice", "parse_tensor"):
             yield from (each.value for each in node.args[:1] if isinstance(each, ast.Constant))
 
 
@@ -64,7 +62,12 @@ def test_every_parameter_in_a_message_has_a_flag():
     about = {name for tree in MODULES.values() for name in options(tree)}
     assert {"max_pixels", "overwrite"} <= named
     assert {"dtype", "input_shape"} <= about
-    assert {with_flags(f"`{name}`") for name in named | about - PYTHON_ALONE} <= flags()
+    assert (named | about) - FLAGS.keys() == PYTHON_ALONE
+
+
+def test_a_parameter_has_the_same_flag_in_every_command():
+    parameters = [each for command in COMMANDS.values() for each in command.params if each.param_type_name == "option"]
+    assert all(FLAGS[each.name] == each.opts[0] for each in parameters)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_every_parameter_in_a_message_has_a_flag():
         ("`max_pixels` 72 reads it", "--max-pixels 72 reads it"),
         ("use `overwrite`, or `output`", "use --overwrite, or --output"),
         ("given 'a`b', `convcli kernels` lists all", "given 'a`b', `convcli kernels` lists all"),
-        ("`K`, `a-b` and `` are no parameters", "`K`, `a-b` and `` are no parameters"),
+        ("`K`, `a-b`, `` and `absent` are no parameters", "`K`, `a-b`, `` and `absent` are no parameters"),
     ],
 )
 def test_the_command_line_spells_parameters_as_flags(message, spelled):

@@ -19,7 +19,7 @@ from convcli.cli.commands.grad import grad
 from convcli.cli.commands.kernels import kernels
 from convcli.cli.commands.matrix import matrix
 from convcli.cli.commands.plan import plan
-from convcli.cli.messages import message_of, say
+from convcli.cli.messages import FLAGS, message_of, say
 from convcli.cli.streams import discard, has_colours
 from convcli.errors import ConvcliError, reason_of
 from convcli.version import __version__
@@ -63,6 +63,8 @@ class Commands(PlainHelp, typer.core.TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and exit with an exit code."""
+        for command in self.commands.values():
+            FLAGS.update({str(each.name): each.opts[0] for each in command.params if each.param_type_name == "option"})
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
             if sys.stdout is not None:

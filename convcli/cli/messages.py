@@ -1,8 +1,7 @@
 """Messages on stderr: errors, warnings and notes, one line each.
 
-The library names parameters, in backquotes: "`max_pixels` 72 reads it", "add a `kernel`". Here they become flags, as
-Typer makes them: "--max-pixels 72 reads it", "add a --kernel". Tests assert that every parameter that the library
-names is an option of a command.
+The library names parameters, in backquotes: "`max_pixels` 72 reads it", "add a `kernel`". Here they become flags:
+"--max-pixels 72 reads it", "add a --kernel".
 """
 
 import re
@@ -16,7 +15,9 @@ from convcli.cli.streams import discard
 from convcli.errors import ConvcliError
 from convcli.text import in_one_line
 
-_PARAMETER = re.compile(r"`([a-z]+(?:_[a-z]+)*)`")
+# The flag of each option by its parameter; the app fills in those of all its commands when it runs.
+FLAGS: dict[str, str] = {}
+_QUOTED = re.compile(r"`(\w+)`")
 
 
 def say(kind: str, message: str) -> None:
@@ -32,7 +33,7 @@ def say(kind: str, message: str) -> None:
 
 def with_flags(message: str) -> str:
     """Return the message with a flag in place of each parameter."""
-    return _PARAMETER.sub(lambda found: f"--{found[1].replace('_', '-')}", message)
+    return _QUOTED.sub(lambda found: FLAGS.get(found[1], found[0]), message)
 
 
 def message_of(error: ConvcliError) -> str:
