@@ -11,7 +11,7 @@ from convcli.kernels.kernel import Kernel
 
 
 def descend(kernel: Kernel, gradients: Gradients, rate: float) -> Kernel:
-    """Return the kernel after a step: the weights ``K - rate * dK`` and, if it has a bias, ``b - rate * db``.
+    """Return the kernel after a step: weights ``K - rate * dK`` and, if it has a bias, bias ``b - rate * db``.
 
     A parameter whose gradient is None keeps its value. Raises OptionError if the rate or the new kernel is not finite.
     """

@@ -17,7 +17,7 @@ from convcli.grad.upstream import Upstream
 class GradientReport(NamedTuple):
     """Gradients and their operands.
 
-    tensors: the gradients, by the name of their parameter: kernel, input, bias.  loss: J, if it is known.
+    tensors: the gradients by the names of their parameters: kernel, input, bias.  loss: J, or None if it is unknown.
     """
 
     tensors: Mapping[str, FloatArray]
@@ -47,7 +47,7 @@ class GradientReport(NamedTuple):
 def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
     """Return V: ``(C_in, H, W)`` for one image, ``(batch, C_in, H, W)`` for several of the same shape.
 
-    names: of the images, for errors.  Raises OptionError if their shapes differ.
+    names: the names of the images in errors.  Raises OptionError if their shapes differ.
     """
     for name, array in zip(names, arrays, strict=True):
         if array.shape != arrays[0].shape:
@@ -59,7 +59,7 @@ def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
 def gradient_report(
     prepared: Prepared, V: Array, upstream: Upstream, wrt: Collection[str], execution: Execution = AUTOMATIC
 ) -> GradientReport:
-    """Compute the gradients named in ``wrt``, in that order."""
+    """Compute the gradients that ``wrt`` names, and report them in its order."""
     plan = prepared.plan_gradients(wrt, execution)
     gradients = vars(prepared.gradients(V, upstream.G, plan, zeros=large_zeros))
     tensors = {name: gradients[name] for name in wrt}

@@ -16,14 +16,14 @@ EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"
 
 
 class Upstream(NamedTuple):
-    """G, and the loss J if the text defines it."""
+    """G, and the loss J; None if the text does not define a loss."""
 
     G: Array
     loss: float | None = None
 
 
 class Readers(NamedTuple):
-    """The functions that read tensors: ``tensor`` as they are, ``input`` in the way that V was read."""
+    """Functions that read the tensor a text names: ``tensor`` unchanged, ``input`` with the same conversions as V."""
 
     tensor: Callable[[str], Array]
     input: Callable[[str], Array]
@@ -35,10 +35,10 @@ def upstream_gradient(
     """Return G for the Z of V.
 
     text: ``ones``, ``normal:SEED``, ``mse:TARGET``, or the source of a tensor. ``mse:TARGET`` means the loss
-    J = 1/2 sum (Z - T)^2, whose G is Z - T. A tensor may omit leading axes of Z that have length 1, such as the channel
-    axis of a gray picture.
-    Raises OptionError for a seed that is not a whole number, GeometryError for a target without the shape of Z. Other
-    tensors are checked when their gradients are computed.
+    J = 1/2 sum (Z - T)^2, whose G is Z - T. The tensor may omit leading axes of Z with length 1, such as the
+    channel axis of a gray picture.
+    Raises OptionError for a seed that is not a whole number, GeometryError for a target of another shape than Z. Other
+    tensors are checked later, when gradients are computed from them.
     """
     name, colon, rest = text.partition(":")
     shape = prepared.geometry.output_shape

@@ -20,7 +20,7 @@ from convcli.pictures.writing import encode_png
 
 
 def write_json(report: GradientReport, stream: BinaryIO) -> None:
-    """Write ``report_to_json``. Raises OptionError if a gradient is not finite."""
+    """Write the report as JSON (``report_to_json``). Raises OptionError if a gradient is not finite."""
     stream.writelines(piece.encode() for piece in json_document(report_to_json(report)))
 
 
@@ -40,44 +40,44 @@ def report_to_json(report: GradientReport) -> dict[str, Any]:
 
 
 def write_npz(report: GradientReport, stream: BinaryIO) -> None:
-    """Write an archive of arrays named kernel, input and bias."""
+    """Write the report's tensors as an ``.npz``, under the names kernel, input and bias."""
     arrays: dict[str, Any] = {**report.tensors}
     np.savez(stream, **arrays)
 
 
 def write_npy(report: GradientReport, stream: BinaryIO) -> None:
-    """Write the report's only tensor."""
+    """Write the report's only tensor as ``.npy``."""
     (tensor,) = report.tensors.values()
     save_npy(stream, tensor)
 
 
 def write_csv(report: GradientReport, stream: BinaryIO) -> None:
-    """Write one row per number: ``tensor``, the indices of the number, ``value``.
+    """Write one row per number: the columns ``tensor``, one per index, and ``value``.
 
-    Each letter of an index has a column, which is empty for tensors without this letter.
+    Each letter of an index has a column, which is empty for tensors without this index.
     """
     letters = {name: index_letters(name, tensor.ndim) for name, tensor in report.tensors.items()}
-    columns = list(dict.fromkeys(letter for found in letters.values() for letter in found))
+    columns = list(dict.fromkeys(letter for axes in letters.values() for letter in axes))
     stream.write(f"{','.join(['tensor', *columns, 'value'])}\n".encode())
     for name, tensor in report.tensors.items():
         stream.writelines(rows.encode() for rows in _csv_rows(name, tensor, letters[name], columns))
 
 
 def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[str]) -> Iterator[str]:
-    """Yield the lines for each row of a tensor, in which only the last index varies."""
+    """Yield the lines of a tensor, row by row; only the last index varies within a row."""
     if not letters:
         yield f"{','.join([name, *('' for _ in columns), repr(tensor.item())])}\n"
         return
     last = columns.index(letters[-1])
     tail = "," * (len(columns) - last)
     for position in np.ndindex(tensor.shape[:-1]):
-        place = dict(zip(letters, map(str, position), strict=False))
-        head = ",".join([name, *(place.get(letter, "") for letter in columns[:last]), ""])
+        index = dict(zip(letters, map(str, position), strict=False))
+        head = ",".join([name, *(index.get(letter, "") for letter in columns[:last]), ""])
         yield "".join(f"{head}{k}{tail}{value!r}\n" for k, value in enumerate(tensor[position].tolist()))
 
 
 def write_png(report: GradientReport, stream: BinaryIO) -> None:
-    """Write a heatmap of each tensor, one below the other, each with its own scale."""
+    """Write a PNG of heatmaps: one per tensor, one below the other, each with its own scale."""
     pictures = [_heatmap(name, tensor) for name, tensor in report.tensors.items()]
     stream.write(encode_png(stack_heatmaps(pictures)))
 
@@ -103,12 +103,12 @@ ONE_TENSOR = ("npy",)
 def gradient_paths(
     destination: Destination, format: str, wrt: tuple[str, ...], image: Path, kernel: str
 ) -> dict[Path, tuple[str, ...]]:
-    """Return which gradients each file holds: one file holds all, or each has its own if the name has ``{wrt}``.
+    """Return the gradients that each file holds: one file holds all, or one each if the name has ``{wrt}``.
 
-    In a folder a file is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension if there are several
-    gradients and the format holds one tensor.
-    Raises OptionError for an invalid template, or if such a format would have to hold several; FileError as
-    ``require_writable`` does.
+    In a folder, a file is called ``{stem}.{kernel}.{ext}``, with ``.{wrt}`` before the extension if there are several
+    gradients and the format holds only one tensor.
+    Raises OptionError for an invalid template, or if one file would have to hold more tensors than its format can;
+    FileError as ``Destination.require_writable`` does.
     """
     several = format in ONE_TENSOR and len(wrt) > 1
     default = f"{{stem}}.{{kernel}}{'.{wrt}' * several}.{{ext}}"

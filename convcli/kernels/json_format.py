@@ -31,10 +31,10 @@ _RESCALINGS: Mapping[str, Callable[[FloatArray, float], FloatArray]] = {"scale":
 
 
 def parse_kernel_json(text: str, source: str, name: str) -> Kernel:
-    """Return the kernel that a text of the grammar above describes; its weights and bias are float64.
+    """Return the kernel that kernel JSON describes; its weights and bias are float64.
 
-    source: the name of the text in errors.  name: the name of the kernel, unless the text has one.
-    Raises KernelError for text that is not JSON, or not of this grammar.
+    source: the name of the text in errors.  name: the name of the kernel if the text has none.
+    Raises KernelError for text that is not JSON, or does not follow the grammar at the top of this module.
     """
     try:
         return read_json(text, source, lambda document: _kernel(document, name))
@@ -88,8 +88,8 @@ def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
             raise Fault((key,), "given twice; keep one", says_given=True, at_key=True)
         members[key] = value
     if "weights" not in members:
-        given = ", ".join(members) or "no keys"
-        raise Fault((), f"expected the key weights, given {given}", says_given=True)
+        keys = ", ".join(members) or "no keys"
+        raise Fault((), f"expected the key weights, given {keys}", says_given=True)
     return members
 
 

@@ -27,8 +27,8 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
 
     - text that starts with ``{``, or with ``[`` unless it looks like a file name such as ``[ab].json``, is JSON;
     - the name of a preset is that preset, even if a file has the same name;
-    - text with a path separator, text that ends in .json or .npy, and the name of an existing file is a file, whose
-      content says whether it is JSON or .npy.
+    - text with a path separator, text that ends in .json or .npy, and the name of an existing file is a file; its
+      content decides whether it is JSON or .npy.
 
     The kernel's name is its "name" key, or else the file's stem, the preset's text, or ``inline``.
 
@@ -61,9 +61,9 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
 
 
 def read_kernel(source: Source) -> Kernel:
-    """Return the kernel in a source of .npy or kernel JSON; its name is the stem of the source's path or a key in JSON.
+    """Return the kernel in a source of .npy or kernel JSON.
 
-    A .npy holds real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
+    Its name is the key "name" in JSON, or else the stem of the source's path. A .npy holds real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
     Raises KernelError for a file that cannot be read or is neither, and for weights that no kernel can have.
     """
     data, name = _contents(source), source.path.stem
@@ -89,8 +89,8 @@ def _contents(source: Source) -> bytes:
     except ConvcliError:
         raise
     except OSError as error:
-        given = f"given {source.label!r}: {error.strerror}"
-        raise KernelError(f"expected a kernel file that can be read, {given}") from None
+        failure = f"given {source.label!r}: {error.strerror}"
+        raise KernelError(f"expected a kernel file that can be read, {failure}") from None
 
 
 def _npy_weights(data: bytes, label: str) -> FloatArray:

@@ -1,9 +1,9 @@
 """Kernels by name: ``sobel-x``, ``gaussian:2``, ``motion:9,45``.
 
-A kernel of low rank is written as its 1-D factors, from which its weights follow; any other as its weights. The weights
-are those of cross-correlation, which does not flip them. ``x`` runs to the right and ``y`` downwards.
+A kernel of low rank is defined by its 1-D factors, from which its weights follow; any other kernel by its weights. The
+weights are for cross-correlation, which does not flip them. ``x`` runs to the right and ``y`` downwards.
 
-To add a preset: write what builds it, list it in ``_ALL``, and add its rows to the tests.
+To add a preset: write the function that builds it, list it in ``_ALL``, and add its rows to the tests.
 """
 
 import math
@@ -27,7 +27,7 @@ DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 class Domain(NamedTuple):
     """The values that a parameter may have.
 
-    description: of the values, for errors.  convert: returns the value of a text, or raises ValueError.
+    description: describes the values in errors.  convert: returns the value of a text, or raises ValueError.
     """
 
     description: str
@@ -80,7 +80,7 @@ def preset(text: str) -> Kernel:
     Parameters
     ----------
     text
-        ``name`` or ``name:p1,p2,...``. Parameters that are missing have their defaults; ``convcli kernels`` lists them.
+        ``name`` or ``name:p1,p2,...``. Missing parameters have their defaults; ``convcli kernels`` lists them.
 
     Returns
     -------
@@ -102,20 +102,18 @@ def preset(text: str) -> Kernel:
     (7, 7)
     """
     name, colon, parameters = text.partition(":")
-    found = _find(name)
+    family = _find(name)
     try:
-        arguments = _arguments(found.signature, parameters.split(",") if colon else [])
-        structure = _build(found, arguments)
+        arguments = _arguments(family.signature, parameters.split(",") if colon else [])
+        structure = _build(family, arguments)
     except KernelError as error:
-        raise KernelError(f"{name}: {error}; usage: {found.usage}") from None
+        raise KernelError(f"{name}: {error}; usage: {family.usage}") from None
     return Kernel(text, structure.weights, factors=structure.factors)
 
 
 def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
     """Return the members of a JSON document: the name, parameters and summary of each preset."""
-    return {
-        "presets": [{"name": each.name, "parameters": each.parameters, "summary": each.summary} for each in presets]
-    }
+    return {"presets": [{"name": one.name, "parameters": one.parameters, "summary": one.summary} for one in presets]}
 
 
 def _find(name: str) -> Preset:
@@ -143,9 +141,9 @@ def _convert(parameter: Parameter, text: str) -> Any:
         raise KernelError(f"expected {expected}, given {text!r}") from None
 
 
-def _build(found: Preset, arguments: list[Any]) -> Structure:
+def _build(family: Preset, arguments: list[Any]) -> Structure:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        structure = found.build(*arguments)
+        structure = family.build(*arguments)
     if first_non_finite(structure.weights) is not None or not structure.weights.any():
         raise KernelError("expected parameters that give finite weights, not all of them 0")
     return structure
@@ -168,7 +166,7 @@ def _identity(size: float) -> Structure:
 
 
 def _box(size: float) -> Structure:
-    """Return the mean of a square. One factor alone is divided, so that each weight is exactly ``1 / size**2``."""
+    """Return the mean of a square. Only one factor is divided, so that each weight is exactly ``1 / size**2``."""
     ones = np.ones(_support(size))
     return _low_rank((ones, ones / ones.size**2))
 
@@ -445,4 +443,4 @@ _ALL = (
     ),
 )
 
-PRESETS: Mapping[str, Preset] = MappingProxyType({each.name: each for each in _ALL})
+PRESETS: Mapping[str, Preset] = MappingProxyType({one.name: one for one in _ALL})

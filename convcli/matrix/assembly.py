@@ -25,11 +25,11 @@ from convcli.geometry.edges import OUTSIDE, EdgeFill
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
 
-# The weights that are computed at once. A window that is larger is computed whole.
+# The number of weights that are computed at once. A window with more weights is still computed as a whole.
 WEIGHTS_AT_ONCE = 1 << 18
-# The memory for each of them: the weight, its column, whether it is an entry, and temporary copies.
+# The memory per such weight: the weight, its column, whether it is an entry, and temporary copies.
 BYTES_PER_WEIGHT = 48
-# The memory for each output and tap of an axis: the pixels that are read, their order, and the slots of the taps.
+# The memory per output and tap of an axis: the pixels that are read, their order, and the slots of the taps.
 BYTES_PER_READ = 48
 
 
@@ -114,7 +114,7 @@ def conv2d_matrix(
 
 @np.errstate(over="ignore", invalid="ignore")
 def assemble(prepared: Prepared) -> ConvolutionMatrix:
-    """Return the matrix of a convolution. prepared: in float64."""
+    """Return the matrix of a convolution that is prepared in float64."""
     geometry = prepared.geometry
     b = np.zeros(()) if prepared.bias is None else prepared.bias
     weights = _with_tiling(prepared.kernel.K, geometry)
@@ -136,7 +136,7 @@ def assemble(prepared: Prepared) -> ConvolutionMatrix:
 
 
 def _with_tiling(K: Array, geometry: Geometry) -> Array:
-    """Return K as (groups, C_out, tr, tc, C_in, kh, kw); the tiling of shared weights is (1, 1)."""
+    """Return K with the axes (groups, C_out, tr, tc, C_in, kh, kw); shared weights get a tiling of (1, 1)."""
     return K.reshape(geometry.groups, geometry.out_channels, *geometry.tiling, *geometry.kernel_blocks[-3:])
 
 
@@ -155,7 +155,7 @@ def _most_nonzeros(K: Array, geometry: Geometry) -> int:
 
 
 def _reads(axis: Axis, edge: EdgeFill, period: int) -> FloatArray:
-    """Return (period, taps): how many outputs of each phase of the tiling read a pixel under each tap."""
+    """Return (period, taps): the number of outputs in each phase of the tiling that read a pixel under each tap."""
     first_pixels = axis.dilation * np.arange(axis.taps) - axis.before
     start, stop = np.zeros(axis.taps, int), np.full(axis.taps, axis.output)
     if not edge.copies:
@@ -178,9 +178,9 @@ def _refuse_beyond_memory(geometry: Geometry, most: int) -> None:
 
 
 def _bytes_needed(geometry: Geometry, most: int) -> int:
-    """Return the bytes of M and of what is held while it is assembled."""
+    """Return the bytes of M and of the temporary arrays of its assembly."""
     entry = BYTES_PER_FLOAT + _index_type(geometry, most).itemsize
-    # Each row has a pointer, an offset, and two copies of its count.
+    # Each row has a pointer, an offset, and two copies of its number of entries.
     row = 4 * BYTES_PER_FLOAT
     maps = sum(BYTES_PER_FLOAT * axis.padded + BYTES_PER_READ * axis.output * axis.taps for axis in _axes(geometry))
     at_once = max(WEIGHTS_AT_ONCE, prod(geometry.kernel_blocks[-3:]))
@@ -192,20 +192,20 @@ def _axes(geometry: Geometry) -> tuple[Axis, Axis]:
 
 
 def _index_type(geometry: Geometry, most: int) -> np.dtype[np.signedinteger[Any]]:
-    """Return the type that scipy chooses for both columns and pointers."""
+    """Return the type of columns and pointers, the same that scipy chooses."""
     _, columns = _shape(geometry)
     return np.dtype(np.int32 if max(columns, most) <= np.iinfo(np.int32).max else np.int64)
 
 
 class _Rows(NamedTuple):
-    """The rows of M for one image: the number of entries of each, and the sum of its weights on constants."""
+    """The rows of M for one image: each row's number of entries, and the sum of its weights that multiply constants."""
 
     counts: IntArray
     on_constants: FloatArray
 
 
 def _fill_image(K: FloatArray, geometry: Geometry, indices: Array, data: FloatArray) -> _Rows:
-    """Fill in the entries of the first image, and return its rows."""
+    """Fill ``indices`` and ``data`` with the entries of the first image; return its rows."""
     rows, columns = (_slots(axis, geometry.edge) for axis in _axes(geometry))
     counts, on_constants = np.empty(geometry.output_blocks[1:], np.intp), np.empty(geometry.output_blocks[1:])
     filled = 0
@@ -228,7 +228,7 @@ class _Slots(NamedTuple):
 
     source: (outputs, taps), the pixel of each slot; OUTSIDE for constants and for slots that are not needed.
     slot: (outputs, taps), the slot that each tap is added to.
-    moves: (outputs,), whether some tap has a slot of another number than its own.
+    moves: (outputs,), whether any tap m is added to a slot other than slot m.
     """
 
     source: IntArray
@@ -249,7 +249,7 @@ def _slots(axis: Axis, edge: EdgeFill) -> _Slots:
 
 
 def _output_chunks(geometry: Geometry) -> Iterator[range]:
-    """Yield the outputs of a channel in row-major order, as many at once as WEIGHTS_AT_ONCE permits."""
+    """Yield the outputs of a channel in row-major order, in ranges as long as WEIGHTS_AT_ONCE permits."""
     outputs = geometry.rows.output * geometry.columns.output
     return cut(range(outputs), max(1, WEIGHTS_AT_ONCE // prod(geometry.kernel_blocks[-3:])))
 
@@ -257,7 +257,7 @@ def _output_chunks(geometry: Geometry) -> Iterator[range]:
 class _Windows(NamedTuple):
     """The windows of some outputs.
 
-    weights, columns, is_entry: (outputs, C_in, kh, kw), for each slot the weight, its column in M, and whether it is an
+    weights, columns, is_entry: (outputs, C_in, kh, kw), the weight of each slot, its column in M, and whether it is an
     entry of M.  on_constants: (outputs,), the sum of the weights that multiply constants.
     """
 
@@ -285,17 +285,17 @@ def _windows(K: FloatArray, rows: _Slots, columns: _Slots, geometry: Geometry, o
 
 
 def _add_up(weights: FloatArray, slots: _Slots, outputs: IntArray) -> None:
-    """Add up the weights (outputs, C_in, taps, ...) of taps that read the same pixel, in place, each in its slot."""
+    """Move weights (outputs, C_in, taps, ...) to the slots of their taps, in place; add up the weights of one slot."""
     moving = np.flatnonzero(slots.moves[outputs])
-    taps, slot, each = weights[moving], slots.slot[outputs[moving]], np.arange(len(moving))
+    taps, slot, output = weights[moving], slots.slot[outputs[moving]], np.arange(len(moving))
     sums = np.zeros_like(taps)
     for tap in range(slot.shape[1]):
-        sums[each, :, slot[:, tap]] += taps[:, :, tap]
+        sums[output, :, slot[:, tap]] += taps[:, :, tap]
     weights[moving] = sums
 
 
 def _repeat_image(filled: int, geometry: Geometry, indices: Array, data: FloatArray) -> int:
-    """Copy the entries of the first image to the columns of each other image, and return their number in all."""
+    """Copy the entries of the first image to the columns of each other image; return the total number of entries."""
     columns = prod(geometry.input_blocks[1:])
     for image in range(1, geometry.images):
         part = slice(image * filled, (image + 1) * filled)

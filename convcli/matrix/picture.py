@@ -15,7 +15,7 @@ LARGEST_SIDE = 2000
 COMFORTABLE_SIDE = 500
 LARGEST_MAGNIFICATION = 32
 
-# The share of the darkest tint that the smallest number gets: a paler tint would look white.
+# The share of the darkest tint that the smallest numbers get, because a paler tint would look white.
 FAINTEST = 0.25
 
 
@@ -27,7 +27,7 @@ class _Scale(NamedTuple):
 
 
 def matrix_png(M: ConvolutionMatrix) -> bytes:
-    """Return a PNG: blue below zero, red above, darker towards the largest magnitude, white for zero.
+    """Return a PNG of the pattern: blue below zero, red above, darker towards the largest magnitude, white for zero.
 
     A matrix of more than LARGEST_SIDE rows or columns is drawn in boxes; each has the colour of its entry with the
     largest magnitude. A small matrix is magnified by a whole factor.
@@ -55,5 +55,5 @@ def _box_rows(M: ConvolutionMatrix, box: int) -> Iterator[FloatArray]:
 
 
 def _tinted(values: FloatArray, limit: float) -> FloatArray:
-    """Return the values, with those that are too small to be seen enlarged."""
+    """Return the values; those that would look white are enlarged to FAINTEST of the limit."""
     return np.sign(values) * np.maximum(np.abs(values), np.where(values == 0, 0, FAINTEST * limit))

@@ -15,7 +15,7 @@ from convcli.matrix.picture import matrix_png
 
 
 def write_npz(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """Write what ``scipy.sparse.load_npz`` reads, and an array ``offset`` unless it is 0 throughout."""
+    """Write a file for ``scipy.sparse.load_npz``, with an additional array ``offset`` unless all of it is 0."""
     arrays: dict[str, Any] = {"indices": M.indices, "indptr": M.indptr, "data": M.data}
     if M.offset.any():
         arrays["offset"] = M.offset
@@ -23,14 +23,14 @@ def write_npz(M: ConvolutionMatrix, stream: BinaryIO) -> None:
 
 
 def write_json(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """Write ``matrix_to_json``. Raises OptionError if M is not finite."""
+    """Write M as JSON (``matrix_to_json``). Raises OptionError if M is not finite."""
     stream.writelines(piece.encode() for piece in json_document(matrix_to_json(M)))
 
 
 def matrix_to_json(M: ConvolutionMatrix) -> dict[str, Any]:
     """Return the members of a JSON document: shapes, and the row, column and value of each entry, counted from 0.
 
-    ``offset`` is missing if it is 0 throughout. Raises OptionError if M is not finite.
+    ``offset`` is missing if all of it is 0. Raises OptionError if M is not finite.
     """
     for numbers in (M.data, M.offset):
         require_finite("the matrix", numbers, "use `format` npz")
@@ -72,7 +72,7 @@ def _mtx_offset(M: ConvolutionMatrix) -> Iterator[str]:
 
 
 def write_png(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """Write a picture of the pattern."""
+    """Write a PNG of the pattern."""
     stream.write(matrix_png(M))
 
 
