@@ -68,7 +68,7 @@ def test_numbers_near_the_limits_of_float64_hold(V_scale, K_scale):
 def test_inputs_that_are_not_finite_are_refused(number):
     convolution, V, G = prepared(CASE)
     V[1, 2, 3] = number
-    message = rf"^input V: expected finite numbers to take differences of, given {number} at \[1,2,3\]$"
+    message = rf"^input V: expected finite numbers to compute differences, given {number} at \[1,2,3\]$"
     with pytest.raises(OptionError, match=message):
         checked(convolution, V, G)
 

@@ -89,7 +89,7 @@ def test_json_has_null_for_nan_and_infinity(tmp_path):
 
 def test_nan_in_the_input_is_an_error(tmp_path):
     result = convcli("check", "-", "-k", K, cwd=tmp_path, stdin=npy(np.full((3, 3), np.nan)))
-    message = "input V: expected finite numbers to take differences of, given nan at [0,0,0]"
+    message = "input V: expected finite numbers to compute differences, given nan at [0,0,0]"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 

@@ -58,7 +58,7 @@ CONFUSIONS = [
     ("kernel", OURS.kernel / 255, "scaled by 1/255: pixel values in 0..1"),
     ("kernel", OURS.kernel * 0.3, "multiplied by 0.3"),
     ("kernel", np.pad(OURS.kernel, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=7), "with 1 row and 1 column "
-     "too many, which the stride's remainder left"),
+     "too many, from the stride's remainder"),
     ("kernel", FLIPPED.kernel.transpose(2, 3, 1, 0) / 25, "for the flipped kernel, with channels last (kh, kw, C_in, "
      "C_out), averaged over the 5 x 5 outputs of a channel instead of summed"),
     ("input", FLIPPED.input, "for the flipped kernel"),

@@ -14,7 +14,7 @@ from convcli.engine import AUTOMATIC, MEMORY, Execution
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 
-# The largest difference between equals, relative to the largest magnitude.
+# The largest difference between tensors that count as equal, relative to the largest magnitude.
 TOLERANCE = 1e-5
 
 
@@ -41,7 +41,7 @@ class Difference(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The difference that a tolerance limits: the relative one, or the absolute one if there is no relative one."""
+        """The difference to compare with a tolerance: the relative one, or if that is None, the absolute one."""
         return self.absolute if self.relative is None else self.relative
 
 
@@ -102,7 +102,7 @@ def conv2d_compare(
     G
         Upstream gradient, with the shape of Z; ones by default.
     tolerance
-        The largest difference between equals, relative to convcli's largest magnitude.
+        The largest difference between tensors that count as equal, relative to convcli's largest magnitude.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def compare(
 
     prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
     theirs: the tensor; leading axes of length 1 are ignored.
-    tolerance: the largest difference between equals, relative to convcli's largest magnitude.
+    tolerance: the largest difference between tensors that count as equal, relative to convcli's largest magnitude.
     """
     ours = tensor_of(prepared, V, G, tensor, execution)
     given = _without_batch(real_array(f"your {SYMBOLS[tensor]}", theirs).astype(np.float64), ours.ndim)
@@ -181,7 +181,7 @@ def _difference_to_json(worst: Difference) -> dict[str, Any]:
 
 
 def _without_batch(theirs: Array, rank: int) -> Array:
-    """Return theirs without leading axes of length 1 beyond the rank."""
+    """Return ``theirs`` without leading axes of length 1, as long as its rank is above ``rank``."""
     return _without_batch(theirs[0], rank) if theirs.ndim > rank and len(theirs) == 1 else theirs
 
 

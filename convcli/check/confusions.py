@@ -1,6 +1,7 @@
-"""The usual confusions: another convolution, another layout, another scale.
+"""Explain a tensor that differs from convcli's by the usual confusions: of convolutions, of layouts, and of scales.
 
-A tensor that differs from convcli's is explained by the fewest of them that turn convcli's tensor into it.
+Our tensor is convcli's, and theirs is the other one. The explanation is the smallest set of confusions that turns our
+tensor into theirs.
 """
 
 from collections.abc import Iterator
@@ -18,10 +19,10 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import EDGE_RULES, EdgeFill
 from convcli.geometry.options import PADDING_RULES, Pads
 
-# Fewer distinct numbers are too often a multiple of others.
+# A tensor with fewer distinct numbers is too often a multiple of another tensor by chance.
 LEAST_DISTINCT = 3
 
-# For each rank of a kernel, the orders of axes that other programs use, and the transposition to convcli's order.
+# Per rank of a kernel: the orders of axes that other programs use, and the transposition of each to convcli's order.
 KERNEL_LAYOUTS: dict[int, dict[str, tuple[int, ...]]] = {
     4: {
         "in and out channels swapped": (1, 0, 2, 3),
@@ -38,7 +39,7 @@ KERNEL_LAYOUTS: dict[int, dict[str, tuple[int, ...]]] = {
 
 
 def tensor_of(prepared: Prepared, V: Array, G: Array, name: str, execution: Execution) -> FloatArray:
-    """Return Z for ``output``, otherwise the gradient of that name."""
+    """Return convcli's tensor: Z for ``output``, otherwise the gradient with that name."""
     if name == "output":
         return prepared.convolve(V, prepared.plan(execution))
     gradients = prepared.gradients(V, G, prepared.plan_gradients((name,), execution))
@@ -47,21 +48,21 @@ def tensor_of(prepared: Prepared, V: Array, G: Array, name: str, execution: Exec
 
 
 def fit(theirs: Array, shape: tuple[int, ...]) -> Array | None:
-    """Return theirs with axes of length 1 where the shape has them; None if the other axes differ."""
-    long, expected = ([size for size in each if size != 1] for each in (theirs.shape, shape))
-    return theirs.reshape(shape) if long == expected else None
+    """Return ``theirs`` in this shape if they differ only by axes of length 1; otherwise None."""
+    long_axes, expected = ([size for size in extents if size != 1] for extents in (theirs.shape, shape))
+    return theirs.reshape(shape) if long_axes == expected else None
 
 
 def confusion(
     prepared: Prepared, V: Array, G: Array, tensor: str, theirs: Array, tolerance: float, execution: Execution
 ) -> str | None:
-    """Return the confusion that turns convcli's tensor into theirs, in the fewest parts; None if none does."""
-    found: list[list[str]] = []
+    """Return the confusion with the fewest parts that turns convcli's tensor into theirs; None if no confusion does."""
+    candidates: list[list[str]] = []
     for parts in _confusions(prepared, V, G, tensor, theirs, tolerance, execution):
         if len(parts) == 1:
             return parts[0]
-        found.append(parts)
-    fewest = min(found, key=len, default=None)
+        candidates.append(parts)
+    fewest = min(candidates, key=len, default=None)
     return None if fewest is None else ", ".join(fewest)
 
 
@@ -82,7 +83,7 @@ def _confusions(
 
 
 def _prepared(variant: "Variant", G: Array, tensor: str) -> Prepared | None:
-    """Prepare a variant; return None if it has no geometry, or if its gradients need another shape of G."""
+    """Prepare a variant; return None if its shapes do not fit together, or if its gradients need another shape of G."""
     try:
         prepared = variant.convolution.at(variant.V.shape, np.float64)
     except GeometryError:
@@ -91,7 +92,7 @@ def _prepared(variant: "Variant", G: Array, tensor: str) -> Prepared | None:
 
 
 class Variant(NamedTuple):
-    """A convolution that may have been computed instead."""
+    """A convolution that the other program may have computed instead, and its input."""
 
     description: str
     convolution: Convolution
@@ -99,7 +100,7 @@ class Variant(NamedTuple):
 
 
 def _variants(convolution: Convolution, V: Array, geometry: Geometry) -> Iterator[Variant]:
-    """Yield the convolution itself, then what may have been computed instead."""
+    """Yield the convolution itself, then those that the other program may have computed instead."""
     options = convolution.options
 
     def with_options(description: str, **changed: Any) -> Variant:
@@ -148,14 +149,14 @@ def _other_parameters(convolution: Convolution) -> dict[str, Convolution]:
 
 
 class Layout(NamedTuple):
-    """A layout that theirs may have, and theirs brought back from it to convcli's layout."""
+    """A layout that their tensor may have, and their tensor converted from it to convcli's layout."""
 
     description: str
     theirs: Array
 
 
 def _layouts(tensor: str, theirs: Array, geometry: Geometry, rank: int) -> Iterator[Layout]:
-    """Yield convcli's own layout, then those of other programs."""
+    """Yield their tensor in convcli's layout, then converted from the layouts of other programs."""
     yield Layout("", theirs)
     if tensor == "bias" or theirs.ndim < 2:
         return
@@ -178,7 +179,7 @@ def _kernel_layouts(theirs: Array, geometry: Geometry, rank: int) -> Iterator[La
     rows, columns = geometry.rows.taps, geometry.columns.taps
     beyond = theirs.shape[-2] - rows, theirs.shape[-1] - columns
     if min(beyond) >= 0 and max(beyond) > 0:
-        description = f"with {_rows_and_columns(*beyond)} too many, which the stride's remainder left"
+        description = f"with {_rows_and_columns(*beyond)} too many, from the stride's remainder"
         yield Layout(description, theirs[..., :rows, :columns])
 
 
@@ -189,7 +190,7 @@ def _map_layouts(theirs: Array) -> Iterator[Layout]:
 
 
 def _extents(theirs: Array, geometry: Geometry) -> Iterator[Layout]:
-    """Yield the layouts of a dV without the pixels that no window reads, and of a dV that still has its pads."""
+    """Yield the layouts of a dV that lacks the pixels no window reads, and of a dV that still has its pads."""
     y, x = geometry.rows, geometry.columns
     rows, columns = theirs.shape[-2:]
     if rows <= y.size and columns <= x.size and (rows, columns) != (y.size, x.size):
@@ -203,7 +204,7 @@ def _extents(theirs: Array, geometry: Geometry) -> Iterator[Layout]:
 
 
 def _rows_and_columns(rows: int, columns: int) -> str:
-    """Return ``1 row and 2 columns``, without what there are none of."""
+    """Return text such as ``1 row and 2 columns``; a count of 0 is omitted."""
     counts = ((rows, "row"), (columns, "column"))
     return " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts if count)
 

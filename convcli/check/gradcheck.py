@@ -5,7 +5,7 @@ With e one entry of a parameter x, and J = <G, Z>, which is linear in each of V,
     dJ/dx[e] = (J(x + e) - J(x - e)) / 2          exact for any step
     <G, conv(V, K)> = <dV, V> = <dK, K>           without a bias and without constants in the pads
 
-What remains is rounding, which is measured relative to the magnitudes that were added up.
+Only rounding remains, which is measured relative to the sum of the magnitudes that were added up.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -26,11 +26,11 @@ from convcli.geometry.edges import EdgeFill
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 
-# Relative to the magnitudes of millions of terms, the rounding of their float64 sum stays below this.
+# The rounding of a float64 sum of millions of terms stays below this, relative to the sum of their magnitudes.
 LIMIT = 1e-10
-# The entries of a tensor that are checked, unless all are.
+# The number of entries that are checked per tensor, unless all are checked.
 SAMPLE = 12
-# The random inputs and kernels that each identity is checked with.
+# The number of random inputs and kernels that each identity is checked with.
 PROBES = 2
 
 Index = tuple[int, ...]
@@ -69,7 +69,7 @@ class Check(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is only rounding. NaN is not."""
+        """Return whether the difference is only rounding; False for NaN."""
         return self.relative <= LIMIT
 
 
@@ -101,7 +101,7 @@ def conv2d_check(
     G
         Upstream gradient, with the shape of Z; by default numbers drawn from a normal distribution.
     every
-        Check every entry, not a sample; each takes two convolutions.
+        Check every entry instead of a sample; each entry takes two convolutions.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def check_gradients(
     prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
     every: check every entry instead of SAMPLE per tensor.
     differentiate: computes the gradients that are checked; by default ``Prepared.gradients``.
-    Raises OptionError if V or G is not finite, because then their differences are not either.
+    Raises OptionError if V or G is not finite, because then differences of J are not finite either.
     """
     for name, tensor in (("input V", V), ("upstream gradient G", G)):
         _refuse_non_finite(name, tensor)
@@ -158,7 +158,7 @@ def check_gradients(
 
 
 class Checker:
-    """Computes Z and gradients of many convolutions that differ in their numbers; each geometry is planned once."""
+    """Z and gradients of many convolutions that differ only in their numbers; each geometry is planned once."""
 
     def __init__(self, execution: Execution, differentiate: Differentiate | None) -> None:
         self._execution = execution
@@ -196,7 +196,7 @@ def _refuse_non_finite(name: str, tensor: Array) -> None:
     index = first_non_finite(tensor)
     if index is not None:
         at = ",".join(map(str, index))
-        raise OptionError(f"{name}: expected finite numbers to take differences of, given {tensor[index]} at [{at}]")
+        raise OptionError(f"{name}: expected finite numbers to compute differences, given {tensor[index]} at [{at}]")
 
 
 def _definition(prepared: Prepared, V: Array, every: bool, execution: Execution) -> Check:
@@ -210,14 +210,14 @@ def _definition(prepared: Prepared, V: Array, every: bool, execution: Execution)
 
 
 def _magnitude(sum_: Explanation) -> float:
-    """Return the magnitudes that a sum adds up."""
+    """Return the sum of the magnitudes of a sum's terms."""
     return float(np.abs(sum_.terms().products).sum()) + abs(sum_.bias or 0)
 
 
 class _Parameter(NamedTuple):
-    """A parameter of J.
+    """A parameter of J: K, V or b.
 
-    convolve: Z as a function of the parameter.  upstream: the largest sum of |G| over the outputs of one entry.
+    convolve: returns Z for a value of the parameter.  upstream: the largest sum of |G| over the outputs of one entry.
     """
 
     name: str
@@ -258,7 +258,7 @@ def _all_differences(checker: Checker, prepared: Prepared, V: Array, G: Array, e
 
 
 def _largest_output(checker: Checker, prepared: Prepared, V: Array) -> float:
-    """Return the largest sum of magnitudes behind an output, one step away: Z rounds in proportion to it."""
+    """Return the largest sum of magnitudes in an output after a step of 1; the rounding of Z is in proportion to it."""
     bias, edge = prepared.convolution.bias, prepared.geometry.edge
     stepped = prepared.with_parameters(np.abs(prepared.convolution.weights) + 1, None)
     Z = checker.convolve(stepped.with_edge(edge._replace(value=abs(edge.value))), np.abs(V) + 1)
@@ -305,7 +305,7 @@ def _without_constants(prepared: Prepared) -> Prepared:
 
 
 def _relative_difference(G: Array, Z: FloatArray, gradient: FloatArray | None, parameter: FloatArray) -> float:
-    """Return how much <G, Z> and <gradient, parameter> differ, relative to their magnitudes."""
+    """Return the difference between <G, Z> and <gradient, parameter>, relative to their magnitudes."""
     assert gradient is not None
     left, right = np.vdot(G, Z), np.vdot(gradient, parameter)
     scale = np.vdot(np.abs(G), np.abs(Z)) + np.vdot(np.abs(gradient), np.abs(parameter))
@@ -313,7 +313,7 @@ def _relative_difference(G: Array, Z: FloatArray, gradient: FloatArray | None, p
 
 
 def _sample(shape: tuple[int, ...], every: bool) -> tuple[Index, ...]:
-    """Return every index, or the first, the last and some between, which are the same each time."""
+    """Return every index, or a sample: the first, the last, and the same random ones between in each run."""
     size = prod(shape)
     chosen = np.arange(size)
     if size > SAMPLE and not every:
@@ -325,7 +325,7 @@ def _sample(shape: tuple[int, ...], every: bool) -> tuple[Index, ...]:
 def _check(
     tensor: str, reference: str, indices: tuple[Index, ...], size: int, errors: FloatArray, scale: float
 ) -> Check:
-    """Return the check of these entries. scale: the magnitude that errors are relative to."""
+    """Return the check of the entries at ``indices``. scale: the magnitude that errors are relative to."""
     worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
     absolute = float(errors[worst])
     return Check(

@@ -1,1 +1,1 @@
-"""``convcli explain``: the sum behind one number."""
+"""``convcli explain``: show the exact sum behind one number."""

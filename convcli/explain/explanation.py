@@ -33,12 +33,12 @@ from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 from convcli.text import integer
 
-# The most terms whose factors are arrays at once.
+# The most terms whose factors are in memory at once.
 TERMS_AT_ONCE = 1 << 16
 
 
 class PaddedPlaces(NamedTuple):
-    """The padded rows and columns that hold a pixel: itself, and its copies in the padding."""
+    """The padded rows and columns that hold a pixel of V: the pixel itself, and its copies in the pads."""
 
     rows: tuple[int, ...]
     columns: tuple[int, ...]
@@ -55,9 +55,9 @@ class Explanation:
     at
         The index of the number in its tensor.
     formula, equation
-        The sum in letters, and with numbers for the letters of this index.
+        The sum in letters, and the sum with the numbers of this index instead of letters.
     bias
-        The number that is added to the terms; None if there is none.
+        The bias that is added to the terms; None if there is none.
     total
         The number itself.
     padded
@@ -112,7 +112,7 @@ def conv2d_explain(
     of
         The tensor: ``Z``, ``dK``, ``dV`` or ``db``, or ``output``, ``kernel``, ``input`` or ``bias``.
     G
-        Upstream gradient, with the shape of Z; ones by default. Z is explained without it.
+        Upstream gradient, with the shape of Z; ones by default. It does not matter for Z.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def conv2d_explain(
     GeometryError
         Shapes or options do not fit together, or the tensor has no such index.
     OptionError
-        ``of`` names no tensor.
+        ``of`` is not the name of a tensor.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def conv2d_explain(
 def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
     """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``.
 
-    V: ``(C_in, H, W)``.  G: the shape of Z; None is enough for Z.  of: the tensor, a name in SYMBOLS or its letters.
+    V: ``(C_in, H, W)``.  G: shaped like Z; may be None for Z.  of: the tensor, a name in SYMBOLS or its letters.
     Raises GeometryError if the tensor has no such index, OptionError for another name.
     """
     of = parse_tensor("of", of)
@@ -167,7 +167,7 @@ def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[in
 
 
 def parse_at(text: str) -> tuple[int, ...]:
-    """Return the index that ``I,J,K`` stands for; empty text stands for the index of a single number."""
+    """Parse an index such as ``I,J,K``; empty text is the index of a single number. Raises GeometryError."""
     try:
         return tuple(integer(part) for part in text.split(",")) if text.strip() else ()
     except ValueError:
@@ -175,13 +175,13 @@ def parse_at(text: str) -> tuple[int, ...]:
 
 
 def first_and_last(size: int, most: int) -> tuple[range, ...]:
-    """Return the range of all terms, or if there are more than ``most``, the ranges of the first and the last terms."""
+    """Return the range of all terms; if there are more than ``most``, the ranges of the first and of the last terms."""
     half = most // 2
     return (range(size),) if size <= most else (range(most - half), range(size - half, size))
 
 
 def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dict[str, Any]:
-    """Return the members of a JSON document. shown: the numbers of the terms in it.
+    """Return the members of a JSON document. shown: the ranges of the terms to include.
 
     Raises OptionError if the sum is not finite.
     """
@@ -201,7 +201,7 @@ def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dic
 
 
 def _terms_to_json(explanation: Explanation, shown: Sequence[range]) -> Iterator[list[dict[str, Any]]]:
-    """Yield a list for each term, so that each takes a line."""
+    """Yield each term in a list of its own, so that ``json_document`` writes one term per line."""
     for numbers in (numbers for span in shown for numbers in cut(span, TERMS_AT_ONCE)):
         terms = explanation.terms(numbers)
         for position, product in enumerate(terms.products.tolist()):
@@ -237,8 +237,8 @@ def _require_index(of: str, at: tuple[int, ...], shape: tuple[int, ...], kernel_
     if len(at) != len(shape) or not all(0 <= index < size for index, size in zip(at, shape, strict=True)):
         ends = [",".join(map(str, index)) for index in ([0] * len(shape), [size - 1 for size in shape])]
         expected = f"{','.join(_letters(of, shape, kernel_rank))} from {' to '.join(ends)}" if shape else "nothing"
-        given = ",".join(map(str, at)) or "nothing"
-        raise GeometryError(f"{SYMBOLS[of]} has shape {shape}: expected {expected}, given {given}", option="at")
+        index = ",".join(map(str, at)) or "nothing"
+        raise GeometryError(f"{SYMBOLS[of]} has shape {shape}: expected {expected}, given {index}", option="at")
 
 
 def _letters(of: str, shape: tuple[int, ...], kernel_rank: int) -> list[str]:
@@ -251,16 +251,16 @@ def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:
 
 
 def _exact_sum(numbers: Iterable[float]) -> float:
-    """Return the sum, rounded once; if it is not finite, what float addition gives."""
+    """Return the sum, rounded once; if it is not finite, return the result of float addition."""
     try:
         return fsum(numbers)
-    # Infinities, or a sum beyond the largest float.
+    # fsum refuses infinities of both signs, and a sum beyond the largest float.
     except (OverflowError, ValueError):
         return sum(map(float, numbers))
 
 
 class _Derivation(NamedTuple):
-    """The sum behind a number, its formula in letters and in numbers, and what else is said of it."""
+    """The sum behind a number, its formula in letters and in numbers, its bias, and the padded places of its pixel."""
 
     sum: Sum
     formula: str

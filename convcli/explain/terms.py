@@ -1,4 +1,4 @@
-"""The terms of the definition's sums: products of numbers of G, V' and K, which their indices select.
+"""The terms of the sums that define Z and its gradients: products of numbers of G, V' and K.
 
     G[i,j,k]      V'[l, j*sy + m*dy, k*sx + n*dx]      K[i,l,m,n]
 
@@ -23,8 +23,8 @@ Indices = Mapping[str, IntArray]
 class Pixels(NamedTuple):
     """The origins of padded pixels.
 
-    sources: ``(terms, 3)``, the index in V of the pixel that each of them holds; OUTSIDE for a constant.
-    in_pads: ``(terms,)``, whether it lies in the padding.
+    sources: ``(terms, 3)``, the index in V of the pixel that each padded pixel holds; OUTSIDE for a constant.
+    in_pads: ``(terms,)``, whether each padded pixel lies in the pads.
     """
 
     sources: IntArray
@@ -32,7 +32,7 @@ class Pixels(NamedTuple):
 
 
 class Factor(NamedTuple):
-    """One factor of each of some terms.
+    """The factor that one tensor contributes to each of several terms.
 
     symbol: ``V'``, ``K`` or ``G``.  at: ``(terms, rank)``, its indices.  values: ``(terms,)``, float64.
     pixels: for V', the origins of the pixels; otherwise None.
@@ -45,7 +45,7 @@ class Factor(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Some terms of a sum: the values of the indices that the sum runs over, and the factors."""
+    """Several terms of a sum: the values of the indices that the sum runs over, and the factors."""
 
     indices: Indices
     factors: tuple[Factor, ...]
@@ -61,7 +61,7 @@ class Terms(NamedTuple):
 class Sum(NamedTuple):
     """A sum of products.
 
-    factors: the letters of the tensors that are multiplied: V, K, G.  fixed: the indices that do not run.
+    factors: the letters of the tensors that are multiplied: V, K, G.  fixed: the indices that it does not run over.
     axes: the axes that the sum runs over; several indices may run together along one axis. Terms are numbered in
     row-major order of the axes.
     """
@@ -97,7 +97,7 @@ class Sum(NamedTuple):
 class Tensors:
     """The tensors that the factors of terms come from.
 
-    V: ``(C_in, H, W)``.  G: the shape of Z; None if no term holds it.
+    V: ``(C_in, H, W)``.  G: shaped like Z; None if no term has a factor of it.
     """
 
     def __init__(self, prepared: Prepared, V: Array, G: Array | None) -> None:
@@ -106,7 +106,7 @@ class Tensors:
 
     @property
     def is_plane(self) -> bool:
-        """Whether the kernel filters every channel alone."""
+        """Return whether the kernel filters every channel alone."""
         return self.K.ndim == 2
 
     @property
@@ -122,7 +122,7 @@ class Tensors:
         return Terms({letter: indices[letter] for letter in sum_.letters}, factors)
 
     def reads(self, axis: int, pixel: int) -> tuple[IntArray, IntArray]:
-        """Return the outputs and taps that read an input row (axis 0) or column (axis 1), itself or a copy of it."""
+        """Return the outputs and taps that read an input row (axis 0) or column (axis 1), or a copy of it."""
         side = self._axes[axis]
         output, tap = np.indices((side.output, side.taps)).reshape(2, -1)
         reading = self._source(side, self._read(side, output, tap)) == pixel
@@ -142,12 +142,12 @@ class Tensors:
         y, x = self._axes
         rows, columns = self._read(y, indices["j"], indices["m"]), self._read(x, indices["k"], indices["n"])
         channel = self._channel(indices)
-        held = np.stack([channel, self._source(y, rows), self._source(x, columns)], axis=-1)
-        outside = (held == OUTSIDE).any(axis=-1)
-        values = np.asarray(self.V[tuple(np.maximum(held, 0).T)], np.float64)
-        values[outside], held[outside] = self.geometry.edge.value, OUTSIDE
+        source = np.stack([channel, self._source(y, rows), self._source(x, columns)], axis=-1)
+        outside = (source == OUTSIDE).any(axis=-1)
+        values = np.asarray(self.V[tuple(np.maximum(source, 0).T)], np.float64)
+        values[outside], source[outside] = self.geometry.edge.value, OUTSIDE
         in_pads = ~(_inside(rows, y) & _inside(columns, x))
-        return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(held, in_pads))
+        return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(source, in_pads))
 
     def _read(self, axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
         """Return the padded pixels of an axis that outputs read under taps."""
@@ -159,7 +159,7 @@ class Tensors:
         return sources(axis.size, padded - axis.before, self.geometry.edge)
 
     def _channel(self, indices: Indices) -> IntArray:
-        """Return V's channels: l is counted within the group of i."""
+        """Return the channels of V; index l counts within the group of output channel i."""
         if self.is_plane:
             return indices["l"]
         return indices["i"] // self.geometry.out_channels * self.geometry.in_channels + indices["l"]

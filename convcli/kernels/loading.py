@@ -63,7 +63,8 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
 def read_kernel(source: Source) -> Kernel:
     """Return the kernel in a source of .npy or kernel JSON.
 
-    Its name is the key "name" in JSON, or else the stem of the source's path. A .npy holds real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
+    Its name is the key "name" in JSON, or else the stem of the source's path. A .npy holds real
+    weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
     Raises KernelError for a file that cannot be read or is neither, and for weights that no kernel can have.
     """
     data, name = _contents(source), source.path.stem
