@@ -1,1 +1,1 @@
-"""Arrays drawn as pictures: palettes, heatmaps and thumbnails."""
+"""Draw arrays as pictures: palettes, heatmaps and thumbnails."""

@@ -1,4 +1,4 @@
-"""The places of a heatmap's panels, and the size at which a number is drawn."""
+"""The layout of a heatmap: the places of its panels, and the size at which a number is drawn."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ class Layout:
         return rows * self.cell[0], columns * self.cell[1]
 
     def shrink(self, planes: Array) -> Array:
-        """Return ``(panels, rows, columns)`` with one mean per block; blocks at the edges may be smaller."""
+        """Return the planes ``(panels, rows, columns)`` with one mean per block; blocks at the edges may be smaller."""
         if self.block == (1, 1):
             return planes
         (height, width), (_, rows, columns) = self.block, planes.shape
@@ -77,7 +77,7 @@ class Layout:
 
 
 def lay_out(shape: tuple[int, ...]) -> Layout:
-    """Return the layout with the largest cells at which the panels of such a tensor stay within the bounds."""
+    """Return the layout with the largest cells at which the panels of a tensor of this shape fit the bounds."""
     leading, plane = shape[:-2], ((1, 1, *shape)[-2], (1, 1, *shape)[-1])
     layout = next(filter(_is_comfortable, _with_cells(leading, plane)), None)
     return layout or next(filter(_fits_in_a_picture, _with_blocks(leading, plane)))
@@ -89,14 +89,14 @@ def _with_cells(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[La
 
 
 def _with_blocks(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[Layout]:
-    """Yield layouts of one pixel per cell: first one per number, then per ever larger block, at last per panel."""
+    """Yield layouts with one pixel per cell: a cell is one number, then an ever larger block, finally a whole panel."""
     finest = _with_cell(leading, plane, 1)
     for side in count(1):
         yield _arrange(replace(finest, block=(min(side, plane[0]), min(side, plane[1]))))
 
 
 def _with_cell(leading: tuple[int, ...], plane: tuple[int, int], side: int) -> Layout:
-    """Return a layout of one panel per line; a single row of narrow cells is high enough to be seen."""
+    """Return a layout with one panel per line; a tensor of a single row gets cells that are high enough to see."""
     height = max(side, _ROW_HEIGHT) if prod(leading) * plane[0] == 1 else side
     labelled = bool(leading) and plane[1] * side >= _LABEL_WIDTH
     return Layout(leading=leading, plane=plane, across=1, cell=(height, side), label=_LABEL if labelled else 0)
@@ -105,7 +105,7 @@ def _with_cell(leading: tuple[int, ...], plane: tuple[int, int], side: int) -> L
 def _arrange(layout: Layout) -> Layout:
     """Return the layout with the first half of the leading axes down and the others across.
 
-    Where that would be long and thin, panels are in reading order.
+    If this picture would be long and thin, the panels are in reading order instead.
     """
     if layout.panels <= _ONE_LINE:
         return replace(layout, across=layout.panels)

@@ -1,4 +1,4 @@
-"""Signed tensors as pictures: one panel per index of the leading axes, and a bar that shows the scale."""
+"""Draw signed tensors as heatmaps: one panel per index of the leading axes, and a bar that shows the scale."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -28,24 +28,24 @@ def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) ->
     The last two axes are a panel's rows and columns; a vector or a number is one row. ``letters`` names the axes.
     A tensor too large for a picture is averaged over blocks of pixels, and the picture says so.
     """
-    found = statistics(tensor)
+    summary = statistics(tensor)
     layout = lay_out(tensor.shape)
-    panels = draw_panels(layout.shrink(planes_of(tensor)), layout, found.limit)
-    lines = [f"min {found.low:.6g}   max {found.high:.6g}", *_remarks(found, layout, tensor.shape, letters)]
-    bar = draw_scale(found.limit)
+    panels = draw_panels(layout.shrink(planes_of(tensor)), layout, summary.limit)
+    lines = [f"min {summary.low:.6g}   max {summary.high:.6g}", *_remarks(summary, layout, tensor.shape, letters)]
+    bar = draw_scale(summary.limit)
     captions = [_caption(title, 20), *(_caption(line, 13, FAINT) for line in lines)]
     return np.asarray(_stack([*captions, panels, bar], 8, _MARGIN))
 
 
 def stack_heatmaps(pictures: Sequence[Array]) -> Array:
-    """Return one picture with the others below one another."""
+    """Return one picture of several, one below the other."""
     if len(pictures) == 1:
         return pictures[0]
     return np.asarray(_stack([PIL.Image.fromarray(picture) for picture in pictures], _MARGIN, 0))
 
 
 def draw_panels(planes: Array, layout: Layout, limit: float) -> PIL.Image.Image:
-    """Return the panels ``(panels, rows, columns)`` in their places, labelled, with numbers in cells where they fit."""
+    """Return the panels ``(panels, rows, columns)`` in their places, with labels, and numbers in cells if they fit."""
     coloured = signed_colours(planes, limit)
     panels = coloured.repeat(layout.cell[0], axis=1).repeat(layout.cell[1], axis=2)
     picture = PIL.ImageOps.expand(PIL.Image.fromarray(_mosaic(panels, layout)), 1, _colour_between(layout))
@@ -58,7 +58,7 @@ def draw_panels(planes: Array, layout: Layout, limit: float) -> PIL.Image.Image:
 
 
 def draw_scale(limit: float) -> PIL.Image.Image:
-    """Return a bar of all colours from -limit to limit, with numbers below it; a limit of 0 has one colour."""
+    """Return a bar of all colours from -limit to limit, with numbers below it; for a limit of 0 it has one colour."""
     width, height = 240, 14
     ramp = np.linspace(-1, 1, width)[np.newaxis] if limit else np.zeros((1, width))
     bar = PIL.Image.fromarray(signed_colours(ramp, 1.0).repeat(height, axis=0))
@@ -73,20 +73,20 @@ def draw_scale(limit: float) -> PIL.Image.Image:
 
 
 def _mosaic(panels: Array, layout: Layout) -> Array:
-    """Return panels ``(panels, height, width, 3)`` in one ``(height, width, 3)``, each below room for its label."""
+    """Return one picture ``(height, width, 3)`` of panels ``(panels, height, width, 3)`` with room for labels."""
     _, height, width, _ = panels.shape
     lines = (layout.down, height + layout.label + layout.gap, layout.across, width + layout.gap, 3)
     mosaic = np.full(lines, _colour_between(layout), np.uint8)
     for line in range(layout.down):
-        part = panels[line * layout.across : (line + 1) * layout.across]
-        mosaic[line, layout.label : layout.label + height, : len(part), :width] = part.swapaxes(0, 1)
+        row = panels[line * layout.across : (line + 1) * layout.across]
+        mosaic[line, layout.label : layout.label + height, : len(row), :width] = row.swapaxes(0, 1)
     rows, columns = layout.size
     whole = mosaic.reshape(rows + layout.gap, columns + layout.gap, 3)
     return np.ascontiguousarray(whole[:rows, :columns])
 
 
 def _colour_between(layout: Layout) -> tuple[int, int, int]:
-    """Return the colour between panels: that of paper, or of a line if there is room for a line only."""
+    """Return the colour between panels: a line's colour if there is only room for a line, otherwise the paper's."""
     return _FRAME if layout.gap == 1 else PAPER
 
 
@@ -134,11 +134,11 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def _remarks(found: Statistics, layout: Layout, shape: tuple[int, ...], letters: Sequence[str]) -> Iterator[str]:
-    if found.nans:
-        yield f"{found.nans:,} NaN, drawn gray"
-    if found.infinities:
-        yield f"{found.infinities:,} infinite, drawn as the ends of the scale"
+def _remarks(summary: Statistics, layout: Layout, shape: tuple[int, ...], letters: Sequence[str]) -> Iterator[str]:
+    if summary.nans:
+        yield f"{summary.nans:,} NaN, drawn gray"
+    if summary.infinities:
+        yield f"{summary.infinities:,} infinite, drawn as the ends of the scale"
     if layout.block != (1, 1):
         yield f"each pixel is the mean of {layout.block[0]} x {layout.block[1]} numbers"
     if layout.panels > 1 and letters:
@@ -146,7 +146,7 @@ def _remarks(found: Statistics, layout: Layout, shape: tuple[int, ...], letters:
 
 
 def _order(layout: Layout, letters: Sequence[str]) -> str:
-    """Return which axes the panels follow down and across."""
+    """Return a line that names the axes along which panels run down and across."""
     axes = [(letter, n) for letter, n in zip(letters, layout.leading, strict=False) if n > 1]
     half = len(axes) // 2
     if len(axes) > 1 and layout.across == prod(n for _, n in axes[half:]):
@@ -168,7 +168,7 @@ def _font(size: int) -> "PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont":
 
 
 def _stack(pictures: Sequence[PIL.Image.Image], gap: int, margin: int) -> PIL.Image.Image:
-    """Return the pictures below one another, aligned at the left."""
+    """Return one picture of several, one below the other and aligned at the left."""
     width = max(picture.width for picture in pictures) + 2 * margin
     height = sum(picture.height + gap for picture in pictures) - gap + 2 * margin
     whole = PIL.Image.new("RGB", (width, height), PAPER)

@@ -8,8 +8,8 @@ import numpy as np
 
 from convcli.arrays import Array, ends_of
 
-# ColorBrewer's RdBu (colorbrewer2.org), which the colour-blind can read: blue is below 0, red above 0. The blue end is
-# a little bluer, because RdBu's own becomes teal in a terminal of 256 colours.
+# ColorBrewer's RdBu (colorbrewer2.org), which colour-blind people can read: blue below 0, red above 0. The blue end is
+# a little bluer, because RdBu's blue becomes teal in a terminal of 256 colours.
 _STOPS = [
     (5, 40, 110), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (255, 255, 255),
     (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
@@ -64,7 +64,7 @@ def _levels(values: Array, limit: float) -> Array:
 
 
 def _palette() -> Array:
-    """Return the colours from -1 to 1, and after them the colour of NaN."""
+    """Return the colours from -1 to 1, followed by the colour of NaN."""
     at = np.linspace(-_STEPS, _STEPS, len(_STOPS))
     ramp = [np.interp(np.arange(-_STEPS, _STEPS + 1), at, channel) for channel in np.transpose(_STOPS)]
     return np.vstack([np.rint(np.transpose(ramp)), NAN_COLOUR]).astype(np.uint8)
@@ -74,7 +74,7 @@ _PALETTE = _palette()
 
 
 def _blocks(values: Array) -> Iterator[Array]:
-    """Yield views of an array, each small enough that what is computed from it stays in cache."""
+    """Yield views of an array that are small enough for intermediate results to stay in cache."""
     if values.ndim < 2 or values.size <= 1 << 18:
         yield values
     elif values[0].size > 1 << 18:

@@ -1,4 +1,4 @@
-"""Arrays as small pictures: photographs with their own levels, signed tensors in the colours of heatmaps."""
+"""Draw arrays as small pictures: photographs with their own levels, signed tensors in the colours of heatmaps."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from convcli.drawing.palette import signed_colours, statistics
 class Thumbnail(NamedTuple):
     """An array to be drawn small.
 
-    shape: ``(rows, columns)`` of the array.  draw: draws it in so many rows and columns, ``(rows, columns, 3)`` uint8.
+    shape: ``(rows, columns)`` of the array.  draw: returns it at a size ``(rows, columns)``, as ``(rows, columns, 3)``
+    uint8.
     """
 
     label: str
@@ -24,8 +25,8 @@ class Thumbnail(NamedTuple):
 def photograph(label: str, values: Array) -> Thumbnail:
     """Return the thumbnail of ``(..., C, H, W)``: in colour if C is 3, else in gray.
 
-    Of several pictures or channels the first is drawn, and the label has its index. 8 and 16 bits keep their levels;
-    other numbers are stretched from the least to the greatest.
+    Of several pictures or channels the first is drawn, and its index is added to the label. 8 and 16 bits keep their
+    levels; other numbers are stretched, from black for the least to white for the greatest.
     """
     axes = 3 if values.shape[-3] == 3 else 2
     channels = _first(values, axes).reshape(-1, *values.shape[-2:])
@@ -33,9 +34,9 @@ def photograph(label: str, values: Array) -> Thumbnail:
 
 
 def signed(label: str, tensor: Array) -> Thumbnail:
-    """Return the thumbnail of the last two axes, blue below 0 and red above 0.
+    """Return the thumbnail of a tensor's last two axes, blue below 0 and red above 0.
 
-    Of several planes the first is drawn, and the label has its index.
+    Of several planes the first is drawn, and its index is added to the label.
     """
     plane = _first(tensor, 2)
     return Thumbnail(label + _index(tensor.shape[:-2]), _sides(tensor), lambda size: _in_signed_colours(plane, size))
@@ -49,12 +50,12 @@ def size_in_box(shape: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]
 
 
 def pillow_picture(pixels: Array) -> PIL.Image.Image:
-    """Return ``(H, W, 3)`` or, with alpha, ``(H, W, 4)`` uint8 as a picture of Pillow's."""
+    """Return ``(H, W, 3)`` or, with alpha, ``(H, W, 4)`` uint8 as a Pillow picture."""
     return PIL.Image.fromarray(pixels)
 
 
 def _first(values: Array, axes: int) -> Array:
-    """Return the first entry along all axes but the last few."""
+    """Return the first entry along all axes except the last ``axes``."""
     first: Array = values[(0,) * (values.ndim - axes)]
     return first
 
@@ -81,8 +82,8 @@ def _black_and_white(channels: Array) -> tuple[float, float]:
     """Return the numbers that are drawn black and white. NaN is drawn black."""
     if channels.dtype in (np.uint8, np.uint16):
         return 0, float(np.iinfo(channels.dtype).max)
-    found = statistics(channels)
-    return found.low, found.high
+    summary = statistics(channels)
+    return summary.low, summary.high
 
 
 def _in_signed_colours(plane: FloatArray, size: tuple[int, int]) -> Array:
@@ -92,7 +93,7 @@ def _in_signed_colours(plane: FloatArray, size: tuple[int, int]) -> Array:
 
 
 def _resize(plane: Array, size: tuple[int, int]) -> Array:
-    """Return the plane a whole number of times larger, or smaller: each pixel is then the mean of a box."""
+    """Return the plane enlarged by a whole factor, or reduced: then each pixel is the mean of a box."""
     rows, columns = plane.shape
     if size[0] >= rows:
         return plane.repeat(size[0] // rows, axis=0).repeat(size[1] // columns, axis=1)

@@ -1,4 +1,4 @@
-"""Convert pictures of Pillow's to channels and alpha, and back."""
+"""Convert Pillow's pictures to channels and alpha, and back."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from convcli.arrays import Array, in_native_order
 
 
 def channels_of(picture: PIL.Image.Image, level_type: np.dtype[Any]) -> tuple[Array, Array | None]:
-    """Return channels ``(C, H, W)`` and alpha, as views of Pillow's interleaved pixels."""
+    """Return channels ``(C, H, W)`` and alpha or None, as views of Pillow's interleaved pixels."""
     pixels = in_native_order(np.asarray(picture))
     channels = np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), -1, 0)
     if picture.mode.endswith("A"):
@@ -18,7 +18,7 @@ def channels_of(picture: PIL.Image.Image, level_type: np.dtype[Any]) -> tuple[Ar
 
 
 def split_alpha(bands: Array) -> tuple[Array, Array | None]:
-    """Return the channels and the alpha of ``(bands, H, W)``; 2 and 4 bands end with alpha."""
+    """Return the channels and the alpha of ``(bands, H, W)``; the last of 2 or 4 bands is alpha."""
     return (bands[:-1], bands[-1]) if len(bands) in (2, 4) else (bands, None)
 
 

@@ -1,4 +1,4 @@
-"""Convert Pillow's many modes to those to compute in: L and RGB, with and without A, and one deeper channel."""
+"""Convert Pillow's many modes to the few to compute in: L and RGB, with and without A, and one deeper channel."""
 
 from io import BytesIO
 from typing import NamedTuple
@@ -32,7 +32,10 @@ class Conversion(NamedTuple):
 
 
 def working_mode(picture: ImageFile, *, in_colour: bool) -> str:
-    """Return L, LA, RGB or RGBA, of which ``in_colour`` leaves the last two, or the mode of a channel over 8 bits."""
+    """Return the mode to compute in: L, LA, RGB or RGBA, or the picture's own mode if it is one channel of over 8 bits.
+
+    in_colour: whether gray becomes RGB too.
+    """
     if picture.mode[0] in "IF":
         return picture.mode
     colours = "L" if _is_gray(picture) and not in_colour else "RGB"
@@ -40,7 +43,7 @@ def working_mode(picture: ImageFile, *, in_colour: bool) -> str:
 
 
 def convert_to_mode(picture: ImageFile, mode: str) -> Conversion:
-    """Return the picture converted to that mode; CMYK by its colour profile if that can be used."""
+    """Return the picture converted to this mode; CMYK is converted by its colour profile, unless that is damaged."""
     if mode == picture.mode:
         return Conversion(picture)
     if picture.mode == "CMYK" and picture.info.get("icc_profile"):
@@ -60,7 +63,7 @@ def _by_profile(picture: ImageFile) -> Conversion:
             outputMode="RGB",
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
-    # Colours without a damaged profile are better than none.
+    # If the profile is damaged, colours that are converted without it are better than none.
     except Exception as error:
         loss = f"the CMYK profile is ignored, because it is damaged: {reason_of(error)}"
         return Conversion(picture.convert("RGB"), ("CMYK converted to RGB",), (loss,), keeps_profile=False)

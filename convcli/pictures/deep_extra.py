@@ -6,5 +6,5 @@ from functools import cache
 
 @cache
 def is_installed() -> bool:
-    """Return whether its libraries can be imported, without importing them."""
+    """Return whether the libraries of the extra can be imported, without importing them."""
     return all(importlib.util.find_spec(name) for name in ("imagecodecs", "tifffile"))

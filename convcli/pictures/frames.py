@@ -1,4 +1,4 @@
-"""The frames of a picture, each read by Pillow, or past it where it would lose depth or hold a large page in memory."""
+"""Open the frames of a picture. Pillow reads a frame unless it would lose depth or hold a large page in memory."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,14 +13,14 @@ from convcli.pictures.pillow_frames import PillowFrame, open_picture
 
 @contextmanager
 def picture_frames(file: Path | BytesIO) -> Iterator[Sequence[PillowFrame | TiffPageFrame]]:
-    """Yield the frames of a picture file, which stays open meanwhile; they are to be decoded in order."""
+    """Yield the frames of a picture file, which stays open meanwhile; they must be decoded in order."""
     if is_tiff(file):
         require_apart(file)
     with ExitStack() as opened:
         pages = opened.enter_context(tiff_pages(file))
-        found = [page for page in pages if page]
-        if found and len(found) == len(pages):
-            yield found
+        read_here = [page for page in pages if page]
+        if read_here and len(read_here) == len(pages):
+            yield read_here
             return
         picture = opened.enter_context(open_picture(file))
         format = format_read(picture.format)

@@ -1,4 +1,4 @@
-"""Gray from colours."""
+"""Convert colours to gray."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from convcli.pictures.image import Image
 def to_gray(image: Image) -> Image:
     """Return the image with one channel, its ITU-R BT.601 luma: 0.299 R + 0.587 G + 0.114 B, in its own type.
 
-    An image of one channel is returned as it is. Raises OptionError if it has neither 1 nor 3.
+    An image of one channel is returned unchanged. Raises OptionError if it has neither 1 nor 3 channels.
     """
     channels = len(image.pixels)
     if channels == 1:
@@ -28,7 +28,7 @@ def to_gray(image: Image) -> Image:
 @np.errstate(over="ignore", invalid="ignore")
 def _luma(pixels: Array) -> Array:
     if pixels.dtype == np.uint8:
-        # Pillow's sum of integers, which other programs have too.
+        # Pillow's sum of integers, which other programs compute too.
         return np.asarray(picture_of(pixels, None).convert("L"))
     red, green, blue = pixels
     luma: Array = 0.299 * red + 0.587 * green + 0.114 * blue

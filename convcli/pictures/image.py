@@ -1,4 +1,4 @@
-"""Images as they are once they have been read."""
+"""Decoded images, and their headers and metadata."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from convcli.arrays import Array
 
 
 class Metadata(NamedTuple):
-    """What a file says about a picture.
+    """The metadata of a picture.
 
     icc: the colour profile.
     exif: EXIF without orientation, sizes, thumbnail and other tags about the layout of the old file.
@@ -22,7 +22,7 @@ class Metadata(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What an image will be once it is decoded.
+    """The shape and type that an image will have once it is decoded.
 
     shape: ``(C, H, W)`` of the pixels of the first frame, upright, without alpha.  dtype: the type of the pixels.
     frames: the number of frames.  alpha: whether the image has alpha.
@@ -39,7 +39,7 @@ class Image:
     """A decoded picture or an array, upright.
 
     pixels: ``(C, H, W)`` in the type of the file.
-    alpha: ``(H, W)``, uint8 or uint16 as the pixels are, or uint16 if they are neither; 0 is transparent.
+    alpha: ``(H, W)``, uint8 or uint16 like the pixels, or uint16 if they are neither; 0 is transparent. Or None.
     notes: the conversions.  warnings: the losses.
     """
 
@@ -51,5 +51,5 @@ class Image:
 
     @property
     def header(self) -> Header:
-        """The header of a file with these pixels."""
+        """The header that a file with these pixels has."""
         return Header(self.pixels.shape, self.pixels.dtype, alpha=self.alpha is not None)

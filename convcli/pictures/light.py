@@ -1,11 +1,11 @@
 """Linear light: decode and encode the transfer curve of sRGB (IEC 61966-2-1).
 
-c is a coded value and v the light that it stands for, both in 0..1:
+Let c be a coded value and v the light that it stands for, both in 0..1:
 
     v = c / 12.92                    where c <= 0.04045, else  ((c + 0.055) / 1.055) ^ 2.4
     c = 12.92 v                      where v <= 0.0031308, else  1.055 v ^ (1/2.4) - 0.055
 
-Outside 0..1 each piece continues unchanged.
+Outside 0..1, each of the two pieces continues.
 """
 
 from functools import lru_cache, partial
@@ -22,7 +22,7 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 def light_of(codes: FloatArray) -> FloatArray:
     """Return the light in 0..1 that codes in 0..1 stand for."""
-    # A negative number has no such power, and belongs to the other piece. Infinities are counted later.
+    # A negative number has no real power of 2.4, but the other piece applies to it. Infinities are counted later.
     with np.errstate(invalid="ignore", over="ignore"):
         light = ((codes + 0.055) / 1.055) ** 2.4
     np.copyto(light, codes / 12.92, where=codes <= 0.04045)
@@ -61,7 +61,7 @@ def _light(white: float, brightest: float, pixels: Array) -> FloatArray:
     dtype = computing_type(pixels.dtype, None)
     if pixels.dtype not in ROUNDED_TO:
         return np.asarray(brightest * light_of(pixels.astype(dtype) / white))
-    # No level lies outside the table, and wrapping is the fastest way not to check.
+    # No level lies outside the table; mode="wrap" is the fastest way to skip the check.
     return np.take(_table(pixels.dtype, white, brightest, dtype), pixels, mode="wrap")
 
 

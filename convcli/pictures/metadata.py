@@ -1,4 +1,4 @@
-"""Colour profile, EXIF and resolution: what is kept from one file to the next."""
+"""Keep the colour profile, EXIF and resolution of a file for the file that is made from it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from convcli.errors import reason_of
 from convcli.pictures.image import Metadata
 from convcli.pictures.orientation import is_sideways
 
-# Other tags, such as sizes, strips and thumbnails, describe the old file, and a TIFF writer would obey them.
+# Other tags, such as sizes, strips and thumbnails, describe the old file, but a TIFF writer would apply them.
 _KEPT_TAGS = {
     Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist,
     Base.HostComputer, Base.Copyright, Base.Rating, Base.RatingPercent, Base.XPTitle, Base.XPComment,
@@ -21,7 +21,7 @@ _SIZES = (Base.ExifImageWidth, Base.ExifImageHeight)
 
 
 class Description(NamedTuple):
-    """What a file says about its picture; if that is damaged, a warning instead."""
+    """The orientation and metadata that a file gives its picture; if they are damaged, a warning instead."""
 
     orientation: int = 1
     metadata: Metadata = Metadata()
@@ -32,7 +32,7 @@ def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
     """Return the orientation and metadata that ``read`` gives, or a warning if it fails."""
     try:
         orientation, metadata = read()
-    # Damaged tags raise as many kinds of error as a broken picture.
+    # Damaged tags can raise any kind of error, as broken pictures do.
     except Exception as error:
         loss = f"EXIF, ICC profile and DPI are dropped, because they are damaged: {reason_of(error)}"
         return Description(warnings=(loss,))
@@ -42,24 +42,24 @@ def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
 
 
 def orientation_in(exif: PIL.Image.Exif) -> int:
-    """Return EXIF's orientation, 1 where there is none."""
+    """Return EXIF's orientation, or 1 if it has none."""
     orientation = exif.get(Base.Orientation)
     return orientation if isinstance(orientation, int) else 1
 
 
 def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
-    """Return EXIF without the tags about the layout of the old file; None if none is left."""
+    """Return EXIF without the tags about the layout of the old file; None if no tag remains."""
     others = {tag: exif.pop(tag) for tag in set(exif) if not _is_kept(tag, exif[tag])}
     details = exif.get_ifd(IFD.Exif) if IFD.Exif in exif else {}
     sizes: dict[int, Any] = {tag: details.pop(tag) for tag in _SIZES if tag in details}
     # Other formats have no offsets of 64 bits.
     exif.bigtiff = False
     # Pillow imports its TIFF writer to write tags.
-    kept = exif.tobytes() if exif else None
+    data = exif.tobytes() if exif else None
     # The next frame may have the same EXIF.
     exif.update(others)
     details.update(sizes)
-    return kept
+    return data
 
 
 def _is_kept(tag: int, value: Any) -> bool:
@@ -71,7 +71,7 @@ _LAYOUTS = ("ImageJ=", "<?xml", "<OME", '{"shape":')
 
 
 def sensible_dpi(x: float, y: float) -> tuple[float, float] | None:
-    """Return the resolution, None if no format can store it."""
+    """Return the resolution, or None if no format can store it."""
     return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
 
 

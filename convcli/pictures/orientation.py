@@ -18,7 +18,7 @@ _TURNS = {
 
 
 def is_sideways(orientation: int) -> bool:
-    """Return whether rows are stored as columns."""
+    """Return whether the rows of the upright picture are stored as columns."""
     return orientation in _TURNS and orientation >= 5
 
 

@@ -23,7 +23,7 @@ from convcli.pictures.orientation import is_sideways, upright_array, upright_pic
 
 
 def open_picture(file: Path | BytesIO) -> ImageFile:
-    """Return the picture with its header read; ValueError for a file that is no picture or is refused."""
+    """Open a picture and read its header; raise ValueError if it is not a picture or its format is refused."""
     try:
         picture = _open(file)
     except PIL.UnidentifiedImageError:
@@ -42,13 +42,13 @@ def _open(file: Path | BytesIO) -> ImageFile:
     try:
         return PIL.Image.open(file)
     except PIL.UnidentifiedImageError:
-        # Pillow tries its formats as it loads them, and skips one that another thread is loading: now all are loaded.
+        # Pillow loads its formats on demand, and skips one that another thread is loading. By now all are loaded.
         return PIL.Image.open(file)
 
 
 @dataclass(frozen=True)
 class PillowFrame:
-    """The frame of that number, from 0; frames are to be decoded in order."""
+    """One frame of a picture, by its number from 0; frames must be decoded in order."""
 
     picture: ImageFile
     format: Format
@@ -56,11 +56,11 @@ class PillowFrame:
     number: int
 
     def header(self) -> Header:
-        """Return what ``decode`` would give, from the header."""
+        """Return the header of the frame that ``decode`` would return, without decoding it."""
         picture = self._seek()
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
-        # Pillow has turned the size already if it turns the pixels as it loads them.
+        # If Pillow turns the pixels upright as it loads them, the size is upright already.
         turned = not self.format.upright_once_loaded and is_sideways(self._describe().orientation)
         width, height = picture.size[::-1] if turned else picture.size
         dtype = np.dtype(np.uint16) if self._decoder() else self.format.level_type(picture)
@@ -82,11 +82,11 @@ class PillowFrame:
         return working_mode(self.picture, in_colour=self.format.is_colour_in_every_frame(self.picture))
 
     def _bits(self) -> int:
-        """Return the bits in the file of each of several channels; Pillow reads one channel at any depth."""
+        """Return the bits per channel in the file; 8 for a single channel, which Pillow reads at any depth."""
         return 8 if len(self.picture.getbands()) == 1 else self.format.stored_bits(self.picture)
 
     def _decoder(self) -> Decoder | None:
-        """Return the decoder for a single picture of more than 8 bits, None if Pillow decodes it."""
+        """Return the decoder for the only frame of a file with more than 8 bits; None if Pillow decodes the frame."""
         alone = self._bits() > 8 and self.format.frame_count(self.picture) == 1
         return self.format.decoder(self.picture) if alone else None
 
@@ -108,7 +108,7 @@ class PillowFrame:
 
     def _decode_by_pillow(self) -> Image:
         picture = self.picture
-        # Pillow forgets both once it has loaded the pixels.
+        # Determined before loading, because Pillow then forgets the mode in the file.
         losses, gray_and_alpha = tuple(self._depth_losses()), stores_gray_and_alpha(picture)
         described = self._load()
         converted = convert_to_mode(picture, self._mode())
@@ -122,7 +122,7 @@ class PillowFrame:
         return self._convert_deep_channel(image) if _has_deep_channel(picture) else image
 
     def _convert_deep_channel(self, image: Image) -> Image:
-        """Return 16-bit gray with white at the top, and with alpha where a level is transparent."""
+        """Return 16-bit gray in which 65535 is white, with alpha if one level is transparent."""
         if self.format.is_white_zero(self.picture):
             image = replace(image, pixels=65535 - image.pixels, notes=(*image.notes, "white-is-zero inverted"))
         if (level := _transparent_level(self.picture)) is not None:
@@ -130,17 +130,17 @@ class PillowFrame:
         return image
 
     def _load(self) -> Description:
-        """Load the pixels, and return the description that applies to them then."""
+        """Load the pixels, and return the description of the loaded pixels."""
         if self.format.upright_once_loaded:
             described = self._describe()._replace(orientation=1)
             self.picture.load()
             return described
-        # In other formats, metadata may stand behind the pixels.
+        # In other formats, metadata may come after the pixels.
         self.picture.load()
         return self._describe()
 
     def _depth_losses(self) -> Iterator[str]:
-        """Yield a warning if Pillow reads the file at 8 bits, which it does not report."""
+        """Yield a warning if Pillow reads a deeper file at 8 bits, which Pillow itself does not report."""
         bits, picture = self._bits(), self.picture
         if bits > 8:
             kind = "gray and alpha" if stores_gray_and_alpha(picture) or picture.mode == "LA" else picture.mode
@@ -154,7 +154,7 @@ class PillowFrame:
 
 
 def _transparent_level(picture: ImageFile) -> int | None:
-    """Return the transparent level of 16-bit gray; Pillow converts others to alpha."""
+    """Return the transparent level of 16-bit gray, or None; in other modes Pillow converts it to alpha."""
     return picture.info.get("transparency") if _has_deep_channel(picture) else None
 
 

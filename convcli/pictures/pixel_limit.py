@@ -1,8 +1,8 @@
-"""The most pixels that a picture may have: its header is asked before anything is decoded.
+"""Limit the number of pixels that a picture may have; it is checked from the header, before pixels are decoded.
 
-Pillow asks ``PIL.Image.MAX_IMAGE_PIXELS``, which belongs to the process, and asks it of pictures within pictures too,
-where nobody else can. So while any thread reads, a number stands there that gives each reading thread its own limit,
-and every other thread the number that was there before.
+Only Pillow itself can check pictures within pictures. Its limit, ``PIL.Image.MAX_IMAGE_PIXELS``, belongs to the
+process. So while any thread reads, it is replaced by a number that acts as its own limit in each reading thread, and as
+the replaced number in all other threads.
 """
 
 import re
@@ -20,21 +20,21 @@ _THREAD = threading.local()
 
 @contextmanager
 def limit_pixels(most: int | None) -> Iterator[None]:
-    """Raise ValueError within, in this thread, where a picture has more pixels; 0 is no limit, None is Pillow's."""
+    """Raise ValueError if this thread reads a picture with more pixels within; 0 is no limit, None is Pillow's."""
     outer, most = _own_limit(), _limit_of_pillow() if most is None else most
     with _STAND_IN:
         _THREAD.most = most
         try:
             yield
         except PIL.Image.DecompressionBombError as error:
-            found = re.search(r"\((\d+) pixels\)", str(error))
-            raise ValueError(_refusal(int(found[1]), most) if found else str(error)) from error
+            pixels = re.search(r"\((\d+) pixels\)", str(error))
+            raise ValueError(_refusal(int(pixels[1]), most) if pixels else str(error)) from error
         finally:
             _THREAD.most = outer
 
 
 def refuse_beyond_limit(pixels: int) -> None:
-    """Raise ValueError for more pixels than this thread reads."""
+    """Raise ValueError for more pixels than this thread's limit."""
     most = _own_limit()
     if most and pixels > most:
         raise ValueError(_refusal(pixels, most))
@@ -45,18 +45,18 @@ def _refusal(pixels: int, most: int) -> str:
 
 
 def _own_limit() -> int | None:
-    """Return this thread's limit, None if it does not read."""
+    """Return this thread's limit; None if it is not within ``limit_pixels``."""
     most: int | None = getattr(_THREAD, "most", None)
     return most
 
 
 def _limit_of_pillow() -> int:
-    # Pillow refuses what is above twice its number, which need not be whole.
+    # Pillow refuses pictures of more than twice its number, which may be a fraction.
     return int(2 * (PIL.Image.MAX_IMAGE_PIXELS or 0))
 
 
 class _LimitOfEachThread(int):
-    """Stands in for Pillow's number. Pillow compares with twice the number to refuse, and with the number to warn."""
+    """The replacement of Pillow's limit. Pillow refuses beyond twice the limit, and warns beyond the limit itself."""
 
     replaced: Any
 
@@ -68,7 +68,7 @@ class _LimitOfEachThread(int):
         return _own_limit() is None and bool(self.replaced < pixels)
 
 
-# Of pixels: no limit.
+# A number of pixels that is no limit.
 _BEYOND_ANY = 1 << 62
 
 

@@ -9,7 +9,7 @@ from convcli.pictures.light import light_of
 
 # The curves of red and of gray. In a colour profile, red stands for all three.
 _CURVE_TAGS = (b"rTRC", b"kTRC")
-# Gamma 2.2, which many profiles have instead of sRGB's curve, is within 0.01 of it; gamma 1.8 differs by 0.1.
+# Gamma 2.2, which many profiles have instead of sRGB's curve, differs from it by less than 0.01; gamma 1.8 by 0.1.
 _NEAR = 0.02
 
 
@@ -19,7 +19,7 @@ def is_like_srgb(icc: bytes | None) -> bool:
     try:
         with np.errstate(all="ignore"):
             light = _curve(icc or b"", codes)
-    # A broken profile fails in as many ways as a broken picture.
+    # A damaged profile can raise any of these errors.
     except (struct.error, ArithmeticError, ValueError, LookupError):
         return True
     return light is None or float(np.abs(light - light_of(codes)).max()) < _NEAR
@@ -41,7 +41,7 @@ def _tag_table(icc: bytes) -> bytes:
 
 
 def _sampled_curve(data: bytes, codes: FloatArray) -> FloatArray:
-    """Return a ``curv``: no entry is the identity, one is a gamma, more are a table."""
+    """Return the light of a ``curv``: without entries it is the identity, one entry is a gamma, several are a table."""
     (count,) = struct.unpack_from(">I", data)
     entries = np.frombuffer(data, ">u2", count, 4)
     if count < 2:
@@ -49,17 +49,17 @@ def _sampled_curve(data: bytes, codes: FloatArray) -> FloatArray:
     return np.asarray(np.interp(codes, np.linspace(0, 1, count), entries / 65535))
 
 
-# The parameters of each type in their order: light is (a x + b)^g + e from d on, and c x + f below.
+# The parameters of each type in order: light is (a x + b)^g + e for x >= d, and c x + f below.
 _PARAMETERS = {0: "g", 1: "gab", 2: "gabe", 3: "gabcd", 4: "gabcdef"}
 
 
 def _parametric_curve(data: bytes, codes: FloatArray) -> FloatArray:
     names = _PARAMETERS[struct.unpack_from(">H", data)[0]]
     numbers = np.frombuffer(data, ">i4", len(names), 4) / 65536
-    given = {"a": 1.0, "b": 0.0, "c": 0.0, "e": 0.0} | dict(zip(names, numbers.tolist(), strict=True))
-    below = given.get("d", -given["b"] / given["a"])
-    power = np.maximum(given["a"] * codes + given["b"], 0) ** given["g"] + given["e"]
-    return np.asarray(np.where(codes >= below, power, given["c"] * codes + given.get("f", given["e"])))
+    p = {"a": 1.0, "b": 0.0, "c": 0.0, "e": 0.0} | dict(zip(names, numbers.tolist(), strict=True))
+    d = p.get("d", -p["b"] / p["a"])
+    power = np.maximum(p["a"] * codes + p["b"], 0) ** p["g"] + p["e"]
+    return np.asarray(np.where(codes >= d, power, p["c"] * codes + p.get("f", p["e"])))
 
 
 _READERS = {b"curv": _sampled_curve, b"para": _parametric_curve}

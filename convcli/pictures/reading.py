@@ -1,4 +1,4 @@
-"""Read an image, its frames, its header or a tensor from any source, known by its content and not by its name."""
+"""Read an image, its frames, its header or a tensor from any source. Its content, not its name, decides its kind."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,7 +23,7 @@ def read_image(given: SourceLike) -> Image:
     """Return the image that a source holds: a picture, an ``.npy`` array or a JSON tensor.
 
     An ``.npy`` file is memory-mapped. Of several frames the first is read, with a warning.
-    Raises FileError if the source is missing, broken or none of these; JsonError for JSON that is no tensor.
+    Raises FileError if the source is missing, broken or of another kind; JsonError for JSON that is not a tensor.
     """
     source = Source.of(given)
     with _reading(source) as messages, _frames(source) as frames:
@@ -35,9 +35,9 @@ def read_image(given: SourceLike) -> Image:
 
 
 def iter_frames(given: SourceLike) -> Iterator[Image]:
-    """Yield every frame or page in order, each decoded when it is asked for; an array is one frame.
+    """Yield every frame or page in order; each is decoded when the iterator reaches it. An array is one frame.
 
-    Raises the errors of ``read_image``, the first when the first frame is asked for.
+    Raises the errors of ``read_image``, at the earliest when the iterator starts.
     """
     source = Source.of(given)
     with ExitStack() as opened:
@@ -52,7 +52,7 @@ def iter_frames(given: SourceLike) -> Iterator[Image]:
 
 
 def read_header(given: SourceLike) -> Header:
-    """Return what ``read_image`` would give, from the header alone; raise the same errors."""
+    """Return the header of the image that ``read_image`` would return, without decoding it; raise the same errors."""
     source = Source.of(given)
     with _reading(source), _frames(source) as frames:
         return frames[0].header()._replace(frames=len(frames))
@@ -73,7 +73,7 @@ class _Frame(Protocol):
     """A frame of an opened source."""
 
     def header(self) -> Header:
-        """Return what ``decode`` would give, from the header."""
+        """Return the header of the frame that ``decode`` would return, without decoding it."""
 
     def decode(self) -> Image:
         """Return the frame, upright."""
@@ -98,7 +98,7 @@ class _ArrayFrame:
 
 @contextmanager
 def _reading(source: Source) -> Iterator[list[str]]:
-    """Yield a list that gets what libraries warn of; what goes wrong is a FileError or a JsonError."""
+    """Yield a list that gets the warnings of libraries; turn every error within into a FileError or a JsonError."""
     with read_errors(source.label), limit_pixels(source.max_pixels), catch_thread_warnings() as messages:
         yield messages
 

@@ -1,4 +1,4 @@
-"""Find the inputs that texts stand for: names, folders, patterns, inline JSON, stdin, or a list of names."""
+"""Find the inputs that arguments name: files, folders, patterns, inline JSON, stdin, or a list of files."""
 
 import os
 from codecs import BOM_UTF8
@@ -22,7 +22,7 @@ def stdin_source(read_stdin: Callable[[], bytes]) -> Source:
 
 
 def source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
-    """Return the input that a text stands for: ``-``, an inline array, or the name of a file."""
+    """Return the input that a text names: ``-``, an inline array, or a file."""
     if text == STREAM:
         return stdin_source(read_stdin)
     if is_inline_array(text) and not os.path.lexists(text):
@@ -31,30 +31,30 @@ def source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
 
 
 def tensor_source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
-    """Return the input that a text stands for where numbers are inline too."""
+    """Return the input that a text names: an inline number, ``-``, an inline array, or a file."""
     if not text:
         raise OptionError("expected a number, inline JSON or a file, given nothing")
     return _inline(text) if _is_number(text) else source_of(text, read_stdin)
 
 
 def sources_of(texts: Iterable[str], read_stdin: Callable[[], bytes]) -> list[Source]:
-    """Return the inputs that texts stand for: a folder for its images, a pattern for the files that match it, sorted.
+    """Return the inputs that texts name; a folder names its images, and a pattern the files that match it, sorted.
 
-    ``**`` in a pattern is any number of folders. Raises FileError for a folder or a pattern without any.
+    ``**`` in a pattern is any number of folders. Raises FileError for a folder or a pattern without files.
     """
     return [source for text in texts for source in _sources_of(text, read_stdin)]
 
 
 def sources_in_list(names: bytes, *, null: bool) -> list[Source]:
-    """Return the files that a list names, one per line, or with ``null`` each ended by a NUL byte.
+    """Return the files that a list names: one per line, or with ``null`` each terminated by a NUL byte.
 
-    Lines may end as on Windows, and a byte order mark may stand first. Raises OptionError for lines with NUL bytes.
+    Lines may end as on Windows, after a byte order mark at the start. Raises OptionError for lines with NUL bytes.
     """
     if b"\0" in names and not null:
         raise OptionError("the list of files has NUL bytes: give -0 if its names end in them, else make it UTF-8")
     lines = names.removeprefix(BOM_UTF8).split(b"\n")
-    each = names.split(b"\0") if null else (name.removesuffix(b"\r") for name in lines)
-    return [Source.of_file(os.fsdecode(name)) for name in each if name]
+    entries = names.split(b"\0") if null else (name.removesuffix(b"\r") for name in lines)
+    return [Source.of_file(os.fsdecode(name)) for name in entries if name]
 
 
 def readable_extensions() -> set[str]:
@@ -83,18 +83,18 @@ def _sources_of(text: str, read_stdin: Callable[[], bytes]) -> list[Source]:
     only = source_of(text, read_stdin)
     if only.read or not has_magic(text) or os.path.lexists(text):
         return [only]
-    found = [Source.of_file(name) for name in sorted(glob(text, recursive=True)) if os.path.isfile(name)]
-    if not found:
+    matches = [Source.of_file(name) for name in sorted(glob(text, recursive=True)) if os.path.isfile(name)]
+    if not matches:
         raise FileError(f"no file matches {text}")
-    return found
+    return matches
 
 
 def _images_in(folder: str) -> list[Source]:
     known = readable_extensions()
     names = sorted(name for name in os.listdir(folder) if os.path.splitext(name)[1].lower() in known)
-    found = [Source.of_file(path) for path in (os.path.join(folder, name) for name in names) if os.path.isfile(path)]
-    if not found:
+    images = [Source.of_file(path) for path in (os.path.join(folder, name) for name in names) if os.path.isfile(path)]
+    if not images:
         raise FileError(
             f"no images in the folder {folder}: name files or a pattern, as in '{folder.rstrip('/')}/**/*.jpg'"
         )
-    return found
+    return images

@@ -28,14 +28,15 @@ def write_image(
     stream
         Where the file is written.
     pixels
-        ``(1, H, W)`` or ``(3, H, W)`` uint8, or uint16 or float32 if the format holds them in so many channels.
+        ``(1, H, W)`` or ``(3, H, W)`` uint8, or uint16 or float32 if the format holds them for this number of
+        channels.
     alpha
-        ``(H, W)`` for a format that holds alpha, or None. It is written at the depth of the pixels; both are written
-        at 8 bits if the format holds that depth only without alpha.
+        ``(H, W)`` for a format that holds alpha, or None. It is written at the depth of the pixels. Both are written
+        at 8 bits if the format holds 16 bits only without alpha.
     format
         The format of the file.
     metadata
-        Written as far as the format holds it; a colour profile only if it is for so many channels.
+        The metadata; what the format cannot hold is dropped, and so is a colour profile for another number of channels.
     compression
         The level of zlib for PNG, 0 to 9; by default its fastest strategy for photographs.
 
@@ -44,7 +45,7 @@ def write_image(
     OptionError
         If the format cannot hold the picture, for example because of its size.
     FileError
-        If the system fails.
+        If the operating system reports an error.
     """
     for part in _parts(pixels, alpha, format, metadata, compression):
         stream.write(part)
@@ -75,7 +76,7 @@ def _parts(
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.
     except Exception as error:
         failed = f"cannot write the image as {format.name}"
-        # The system's own errors have a number: a limit on files, or on how many are open.
+        # Errors of the operating system have a number, for example a limit on the size or the number of files.
         if isinstance(error, OSError) and error.errno:
             raise FileError(f"{failed}: {error.strerror}") from error
         raise OptionError(f"{failed}: {reason_of(error)}; choose another format") from error

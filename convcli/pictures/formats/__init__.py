@@ -1,4 +1,4 @@
-"""Picture formats: one row each, and one file for each that needs code of its own.
+"""Picture formats: one row per format, and one file per format that needs code of its own.
 
 To add a format, add its row here and its row in ``docs/pictures.md``, against which ``tests/test_picture_formats.py``
 tests it.
@@ -16,7 +16,7 @@ from convcli.text import choice
 
 __all__ = ["PICTURE_FORMATS", "Format", "format_of", "format_read"]
 
-# Of output.
+# The formats of output.
 PICTURE_FORMATS = (
     PNG,
     JPEG,
@@ -30,9 +30,9 @@ PICTURE_FORMATS = (
     Format("tga", ("tga",), holds_alpha=True),
     Format("npy", ("npy",)),
 )
-# Pillow reads many more, which need no row.
+# Formats that are only read or refused. Pillow reads many others, which need no row.
 READ_ONLY = (
-    # What many phones write as .jpg, with previews and depth maps.
+    # Many phones write it as .jpg, with previews and depth maps.
     Format("mpo", parts_of_one=True),
     # The layers of one picture.
     Format("psd", parts_of_one=True),
@@ -40,7 +40,7 @@ READ_ONLY = (
         "eps",
         refusal="EPS is a program, which convcli does not run: convert it to a picture first",
     ),
-    # Pillow takes films for pictures, to refuse them once they are loaded.
+    # Pillow opens films as pictures, and fails only when it loads them.
     Format("mpeg", refusal="MPEG is a film, not a picture"),
 )
 _BY_NAME = {name: format for format in PICTURE_FORMATS for name in (format.name, *format.extensions)}
@@ -56,6 +56,6 @@ def format_of(name: str, option: str = "format") -> Format:
 
 
 def format_read(name: str | None) -> Format:
-    """Return the format that Pillow calls so."""
+    """Return the format with this name in Pillow."""
     name = (name or "").lower()
     return _OPENED.get(name) or Format(name)

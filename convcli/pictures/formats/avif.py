@@ -8,22 +8,22 @@ from convcli.pictures.formats.format import Decoder, Format
 from convcli.pictures.formats.levels import scale_to_16_bits
 from convcli.pictures.formats.raw_modes import beginning
 
-# AV1's settings: two bits of the third byte say that there are more than 8 bits, and that there are 12.
+# AV1's settings: one bit of their third byte is set for more than 8 bits, and another one for 12.
 _SETTINGS = b"av1C"
 
 
 class Avif(Format):
-    """AVIF."""
+    """The format AVIF."""
 
     def stored_bits(self, picture: ImageFile) -> int:
-        """Return 8, 10 or 12."""
+        """Return the bits per channel: 8, 10 or 12."""
         head = beginning(picture)
         at = head.find(_SETTINGS)
         settings = head[at + 6] if 0 <= at < len(head) - 6 else 0
         return 12 if settings & 0x60 == 0x60 else 10 if settings & 0x40 else 8
 
     def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of the extra."""
+        """Return the decoder of the extra ``deep``, or None if that is not installed."""
         if not deep_extra.is_installed():
             return None
         most = (1 << self.stored_bits(picture)) - 1

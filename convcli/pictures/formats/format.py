@@ -1,4 +1,4 @@
-"""What a picture format holds, and how it is read and written."""
+"""A picture format: its capabilities, and its reading and writing."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import LABELS, metadata_options, sensible_dpi
 
-# A file as it is written.
+# The bytes of a file, in the order in which they are written.
 Parts = Iterator[bytes | memoryview]
-# Makes levels ``(H, W, C)``, uint16, of a file's bytes.
+# A function that decodes a file's bytes to levels ``(H, W, C)``, uint16.
 Decoder = Callable[[bytes], Array]
 
 _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
@@ -27,17 +27,17 @@ _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
 
 @dataclass(frozen=True)
 class Format:
-    """A picture format, read and written by Pillow; a subclass overrides what Pillow does not do.
+    """A picture format, read and written by Pillow; a subclass overrides the parts that Pillow cannot do.
 
     name: Pillow's name in lower case, or ``npy``.
     extensions: without the dot, the usual one first; none for a format that is only read.
     deep_gray: whether one channel may be uint16.
-    deep_colour: whether several channels may be uint16, or one beside alpha; ``extra``: with the extra ``deep``.
+    deep_colour: whether several channels, or one with alpha, may be uint16; ``extra``: only with the extra ``deep``.
     floats: whether channels may be float32.
-    metadata: the fields of ``Metadata`` that it holds.  most_exif: the bytes of EXIF that it holds, None for any.
-    parts_of_one: whether what follows the first frame belongs to it, such as previews or layers.
+    metadata: the fields of ``Metadata`` that it holds.  most_exif: the most bytes of EXIF, or None for any number.
+    parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
     upright_once_loaded: whether Pillow applies EXIF's orientation as it loads the pixels.
-    refusal: why it is not read, "" if it is.
+    refusal: the reason why it is not read, or "" if it is read.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Format:
 
     @property
     def is_array(self) -> bool:
-        """Whether it is ``.npy``, which holds any number of maps of any type, exactly."""
+        """Return whether it is ``.npy``, which holds any number of maps of any type exactly."""
         return self.name == "npy"
 
     def max_depth(self, channels: int, *, alpha: bool = False) -> int:
-        """Return the bits, 8 or 16, that each channel of such a picture can have."""
+        """Return the most bits, 8 or 16, per channel of a picture with this number of channels."""
         alone = channels == 1 and not alpha
         return 16 if (self.deep_gray if alone else self._holds_deep_colour()) else 8
 
@@ -66,15 +66,15 @@ class Format:
         return self.deep_colour == "yes" or (self.deep_colour == "extra" and deep_extra.is_installed())
 
     def holds_float(self, channels: int) -> bool:
-        """Return whether a picture of so many channels can hold float32."""
+        """Return whether a picture with this number of channels can hold float32."""
         return self.floats and channels in (1, 3)
 
     def storable_metadata(self, metadata: Metadata, channels: int) -> Metadata:
-        """Return what a file of so many channels will hold of the metadata."""
+        """Return the part of the metadata that a file with this number of channels can hold."""
         return metadata._replace(**{field: None for field, _ in self._losses(metadata, channels)})
 
     def metadata_losses(self, metadata: Metadata, channels: int) -> dict[str, str]:
-        """Return, for each field that a file will not hold, a sentence that says why."""
+        """Return a sentence with the reason for each field of the metadata that a file cannot hold."""
         lost = self._losses(metadata, channels)
         return {field: f"{LABELS[field]} is dropped: {reason}" for field, reason in lost}
 
@@ -91,19 +91,19 @@ class Format:
     # Reading: Pillow has opened the picture and read its header.
 
     def frame_count(self, picture: ImageFile) -> int:
-        """Return the number of frames that show something of their own."""
+        """Return the number of frames, without those that are parts of the first."""
         return 1 if self.parts_of_one else getattr(picture, "n_frames", 1)
 
     def stored_bits(self, picture: ImageFile) -> int:
-        """Return the bits of each channel in the file of a picture of several channels; 8 if they are not more.
+        """Return the bits per channel in the file, at least 8, for a picture of several channels.
 
-        Pillow reads them at 8 bits, and does not say so.
+        Pillow reads them at 8 bits without a warning.
         """
         mode = raw_mode(picture)
         return 16 if mode.startswith(("RGB", "LA", "CMYK")) and ";16" in mode else 8
 
     def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return what decodes a picture with more than 8 bits, None if nothing that is installed does."""
+        """Return the decoder of a picture with more than 8 bits, or None if none is installed."""
         return None
 
     def level_type(self, picture: ImageFile) -> np.dtype[Any]:
@@ -113,25 +113,25 @@ class Format:
         return np.dtype({"F": np.float32, "I": np.int32}.get(picture.mode, np.uint16))
 
     def is_white_zero(self, picture: ImageFile) -> bool:
-        """Return whether level 0 is white, which Pillow leaves so at 16 bits."""
+        """Return whether level 0 is white; Pillow does not invert such pictures at 16 bits."""
         return False
 
     def is_colour_in_every_frame(self, picture: ImageFile) -> bool:
-        """Return whether gray frames are read as RGB, as the frames beside them."""
+        """Return whether gray frames are read as RGB, because other frames of the file are in RGB."""
         return False
 
     def exif(self, picture: ImageFile) -> PIL.Image.Exif:
-        """Return the EXIF as far as the file has been read."""
+        """Return the EXIF in the part of the file that has been read."""
         return picture.getexif()
 
     def dpi(self, picture: ImageFile) -> tuple[float, float] | None:
-        """Return the resolution, None if the file has none."""
+        """Return the resolution, or None if the file has none."""
         return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))
 
     # Writing.
 
     def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, compression: int | None) -> Parts:
-        """Yield the bytes of a file; the format holds pixels, alpha and metadata."""
+        """Yield the bytes of a file of pixels, alpha and metadata that the format can hold."""
         if pixels.dtype == np.uint16 and len(pixels) + (alpha is not None) > 1:
             bands = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
             yield from self.deep_parts(np.ascontiguousarray(np.moveaxis(bands, 0, -1)), metadata, compression)
@@ -144,7 +144,7 @@ class Format:
         raise NotImplementedError
 
     def options(self, compression: int | None) -> dict[str, Any]:
-        """Return what Pillow is told about encoding."""
+        """Return Pillow's options for encoding."""
         return {}
 
     def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:
@@ -160,5 +160,5 @@ def _saved(picture: PIL.Image.Image, format: str, options: dict[str, Any]) -> by
 
 
 def _file_in_memory() -> BinaryIO:
-    """Return a file with a descriptor, where the system has such files: Pillow encodes to it without Python's lock."""
+    """Return a file in memory, with a descriptor if the system can: Pillow then encodes without Python's lock."""
     return os.fdopen(os.memfd_create("convcli"), "w+b") if hasattr(os, "memfd_create") else BytesIO()

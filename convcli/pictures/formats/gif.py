@@ -9,10 +9,10 @@ from convcli.pictures.formats.format import Format
 
 
 class Gif(Format):
-    """GIF."""
+    """The format GIF."""
 
     def is_colour_in_every_frame(self, picture: ImageFile) -> bool:
-        """Return whether it is an animation: Pillow composes all of its frames but the first in RGB."""
+        """Return whether the file is an animation: Pillow composes all frames except the first in RGB."""
         return getattr(picture, "n_frames", 1) > 1
 
     def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:

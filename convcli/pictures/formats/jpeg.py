@@ -6,12 +6,12 @@ from convcli.pictures.formats.format import Format
 
 
 class Jpeg(Format):
-    """JPEG."""
+    """The format JPEG."""
 
     def options(self, compression: int | None) -> dict[str, Any]:
-        """Return ImageMagick's defaults: at 92 it keeps the chroma at full resolution."""
+        """Return ImageMagick's defaults: quality 92, and chroma at full resolution."""
         return {"quality": 92, "subsampling": 0}
 
 
-# EXIF is one segment.
+# EXIF is one segment, which holds this many bytes.
 JPEG = Jpeg("jpeg", ("jpg", "jpeg", "jpe", "jfif"), metadata=("icc", "exif", "dpi"), most_exif=65533)

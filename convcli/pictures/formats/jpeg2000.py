@@ -9,13 +9,13 @@ from convcli.pictures.formats.levels import scale_to_16_bits
 from convcli.pictures.formats.raw_modes import beginning
 from convcli.pictures.image import Metadata
 
-# A codestream starts so; some bytes on stands the depth of its first channel, less one.
+# The start of a codestream, and the offset in it of the depth of its first channel, minus one.
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _DEPTH = 42
 
 
 class Jpeg2000(Format):
-    """JPEG 2000."""
+    """The format JPEG 2000."""
 
     def stored_bits(self, picture: ImageFile) -> int:
         """Return the depth of the first channel."""
@@ -25,14 +25,14 @@ class Jpeg2000(Format):
         return max(8, (depth[0] & 0x7F) + 1) if depth else 8
 
     def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of the extra."""
+        """Return the decoder of the extra ``deep``, or None if that is not installed."""
         if not deep_extra.is_installed():
             return None
         most = (1 << self.stored_bits(picture)) - 1
         return lambda data: scale_to_16_bits(_levels(data), most)
 
     def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
-        """Yield a file without loss."""
+        """Yield the bytes of a lossless file."""
         import imagecodecs
 
         yield bytes(imagecodecs.jpeg2k_encode(levels, level=0, reversible=True, codecformat="jp2"))

@@ -23,30 +23,30 @@ _FRAME = (b"IHDR", b"IDAT", b"IEND")
 
 
 class Png(Format):
-    """PNG."""
+    """The format PNG."""
 
     def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of the extra."""
+        """Return the decoder of the extra ``deep``, or None if that is not installed."""
         return _levels if deep_extra.is_installed() else None
 
     def exif(self, picture: ImageFile) -> PIL.Image.Exif:
-        """Return the EXIF; the pixels are decoded only if it stands behind them."""
-        # Pillow would decode them to look for it.
+        """Return the EXIF; the pixels are decoded only if EXIF comes after them."""
+        # Pillow's own method would always decode the pixels, to look for EXIF after them.
         if picture.fp and not _is_ahead(b"eXIf", picture.fp):
             return PIL.Image.Image.getexif(picture)
         return picture.getexif()
 
     def options(self, compression: int | None) -> dict[str, Any]:
-        """Return the level, or by default runs alone, after PNG's own filters.
+        """Return the level of compression, or by default the strategy that encodes only runs, after PNG's own filters.
 
-        On photographs that takes a third of the time of Pillow's level, 6, and the files are as large.
+        For photographs it takes a third of the time of Pillow's default level, 6, and the files are as large.
         """
         if compression is None:
             return {"compress_type": zlib.Z_RLE}
         return {"compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": compression}
 
     def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
-        """Yield a file of the extra's, with the metadata in chunks that Pillow has written."""
+        """Yield the bytes of a file that the extra ``deep`` encodes, with metadata in chunks that Pillow encodes."""
         import imagecodecs
 
         how = {"strategy": zlib.Z_RLE} if compression is None else {"level": compression}
@@ -70,7 +70,7 @@ def _levels(data: bytes) -> Array:
 
 
 def _is_ahead(chunk: bytes, stream: IO[bytes]) -> bool:
-    """Return whether the file has that chunk; of every chunk the head is read."""
+    """Return whether the file has this chunk; only the head of each chunk is read."""
     start = stream.tell()
     stream.seek(8)
     while len(head := stream.read(8)) == 8 and head[4:] != chunk:

@@ -1,4 +1,4 @@
-"""What Pillow has read of a file whose pixels it has not decoded yet."""
+"""Look up the mode that a file has itself, which Pillow knows until it decodes the pixels."""
 
 from typing import Any
 
@@ -6,28 +6,28 @@ from PIL.ImageFile import ImageFile
 
 
 def raw_mode(picture: ImageFile) -> str:
-    """Return Pillow's name for the file's own mode, "" where its decoder has none."""
+    """Return Pillow's name for the file's own mode, or "" if Pillow's decoder does not take one."""
     return str(layout(picture)[0]) if picture.tile else ""
 
 
 def stores_gray_and_alpha(picture: ImageFile) -> bool:
-    """Return whether the file has gray and alpha of 16 bits, of which Pillow makes RGBA; unknown once it is loaded."""
+    """Return whether the file has gray and alpha of 16 bits, which Pillow loads as RGBA; always False once loaded."""
     return raw_mode(picture).startswith("LA;16")
 
 
 def layout(picture: ImageFile) -> tuple[Any, ...]:
-    """Return what Pillow's decoder is told; for the picture's first tile."""
-    found = picture.tile[0].args
-    return found if isinstance(found, tuple) else (found,)
+    """Return the arguments of Pillow's decoder for the picture's first tile; the mode is the first of them."""
+    arguments = picture.tile[0].args
+    return arguments if isinstance(arguments, tuple) else (arguments,)
 
 
 def beginning(picture: ImageFile) -> bytes:
-    """Return the first 64 KB of the file."""
-    # Pillow has closed the file of a picture that it has loaded.
+    """Return the first 64 KB of the file, or nothing once the picture is loaded."""
+    # Pillow closes the file after loading.
     if picture.fp is None:
         return b""
     position = picture.fp.tell()
     picture.fp.seek(0)
-    found = picture.fp.read(1 << 16)
+    data = picture.fp.read(1 << 16)
     picture.fp.seek(position)
-    return found
+    return data

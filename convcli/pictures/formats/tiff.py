@@ -1,4 +1,4 @@
-"""TIFF. It holds every depth; it is written without Pillow, and read past it where Pillow would cut the depth."""
+"""TIFF. It holds every depth. It is written without Pillow, and read without Pillow where Pillow would lose depth."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,24 +13,24 @@ from convcli.pictures.formats.tiff_writing import tiff_parts
 from convcli.pictures.image import Metadata
 
 _WHITE_IS_ZERO = 0
-# Also where the tag is missing.
+# Also the default, if the tag is missing.
 _UNSIGNED = 1
 
 
 class Tiff(Format):
-    """TIFF, as far as Pillow reads it; ``tiff_pages`` reads the other pages."""
+    """The format TIFF, for pages that Pillow reads; ``tiff_pages`` reads the others."""
 
     def level_type(self, picture: ImageFile) -> np.dtype[Any]:
-        """Return uint32 for what Pillow reads, bit by bit, as int32."""
+        """Return uint32 for unsigned levels, which Pillow reads as int32 with the same bits."""
         unsigned = picture.mode == "I" and _tags(picture).get(Base.SampleFormat, (_UNSIGNED,)) == (_UNSIGNED,)
         return np.dtype(np.uint32) if unsigned else super().level_type(picture)
 
     def is_white_zero(self, picture: ImageFile) -> bool:
-        """Return what the tag of photometric interpretation says."""
+        """Return whether the tag PhotometricInterpretation says that 0 is white."""
         return bool(_tags(picture).get(Base.PhotometricInterpretation) == _WHITE_IS_ZERO)
 
     def dpi(self, picture: ImageFile) -> tuple[float, float] | None:
-        """Return the resolution that the file has: Pillow takes 1 where it has none."""
+        """Return the resolution in the file, or None if it has none: Pillow assumes 1 then."""
         return super().dpi(picture) if Base.XResolution in _tags(picture) else None
 
     def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, compression: int | None) -> Parts:

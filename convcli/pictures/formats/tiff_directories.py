@@ -14,10 +14,11 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.files.file_bytes import open_file
 
-# The limit for all directories and values together, as a multiple of the file. Some writers let pages share a palette.
+# The limit for all directories and values together, as a multiple of the file size. It is above 1 because some writers
+# let pages share a palette.
 MOST = 16
-# The bytes that a directory counts at least, because libraries also walk directories without tags. A page of one pixel
-# has a tenth of that.
+# The least number of bytes that a directory counts, because libraries also walk directories without tags. A page of one
+# pixel takes about a tenth of it.
 LEAST = 1024
 
 # The bytes of a value of each type, from type 0 on.
@@ -39,7 +40,7 @@ def require_apart(file: Path | BytesIO) -> None:
 
 
 def _directories(stream: BinaryIO) -> Iterator[Array]:
-    """Yield the tags of each directory, up to the end of the file or to a directory that leads back to another."""
+    """Yield the tags of each directory, until the chain of directories ends or returns to an earlier one."""
     stream.seek(0)
     order: Literal["little", "big"] = "little" if stream.read(2) == b"II" else "big"
 

@@ -1,4 +1,4 @@
-"""Read pages of a TIFF past Pillow, which would cut their depth or hold large pages in memory."""
+"""Read pages of a TIFF without Pillow, which would lose depth or hold large pages in memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from convcli.pictures.pixel_limit import refuse_beyond_limit
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-# The bytes of pixels from which a page is not held in memory as Pillow would.
+# A page of more bytes than this is not read by Pillow, which would hold it in memory.
 LARGE = 64 << 20
 # The bytes of the file that are read at a time.
 _PIECE = 16 << 20
@@ -41,9 +41,9 @@ _READ_BY_PILLOW = {(count, "uint8") for count in (1, 2, 3, 4)} | {
 
 @contextmanager
 def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
-    """Yield the pages of a TIFF, None for each page that Pillow is to read.
+    """Yield the pages of a TIFF, with None for each page that Pillow reads.
 
-    Yield no pages for another file, or without the extra ``deep``.
+    The list is empty for other files, and without the extra ``deep``.
     """
     if not deep_extra.is_installed() or not is_tiff(file):
         yield []
@@ -52,7 +52,7 @@ def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
 
     try:
         tiff = TiffFile(file)
-    # Pillow says what is wrong, or reads it.
+    # Pillow reads the file, or reports the error.
     except Exception:
         yield []
         return
@@ -61,14 +61,14 @@ def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
 
 
 def is_tiff(file: Path | BytesIO) -> bool:
-    """Return whether the first bytes are those of a TIFF; a file in memory is left at its start."""
+    """Return whether the first bytes are those of a TIFF; a file in memory is rewound to its start."""
     if isinstance(file, BytesIO):
         file.seek(0)
     return first_bytes(file, 4) in _MAGIC
 
 
 def _without_repeats(pages: Any) -> Iterator[Any]:
-    """Yield the pages up to one that leads back to an earlier one, where the file ends for Pillow too."""
+    """Yield the pages until the chain of pages returns to an earlier one; Pillow stops there, too."""
     seen: set[int] = set()
     for page in pages:
         if page.offset in seen:
@@ -92,14 +92,14 @@ class TiffPageFrame:
     page: "TiffPage"
 
     def header(self) -> Header:
-        """Return what ``decode`` would give, from the tags."""
+        """Return the header of the page that ``decode`` would return, from the tags."""
         page, layout = _decodable(self.page), _Layout.of(self.page)
         extent = (page.imagelength, page.imagewidth)
         upright = extent[::-1] if is_sideways(description(lambda: _description_of(page)).orientation) else extent
         return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
-        """Return the page upright, in its own type: a view of the file if possible, else of decoded pixels."""
+        """Return the page upright, in its own type; its pixels are a view of the file if possible, else decoded."""
         page, layout = _decodable(self.page), _Layout.of(self.page)
         described = description(lambda: _description_of(page))
         bands = upright_array(_bands(page), described.orientation)
@@ -115,7 +115,7 @@ class TiffPageFrame:
         return Image(pixels, alpha, described.metadata, notes, losses)
 
     def _convert(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
-        """Return levels with white at the top, not multiplied by alpha, and notes about the conversion."""
+        """Return levels in which white is the largest, not multiplied by alpha, and notes about the conversion."""
         if self.page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
             inverted = by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels.shape, pixels.dtype, pixels)
             return inverted, ("white-is-zero inverted",)
@@ -196,7 +196,7 @@ def _opaque(alpha: Array) -> int:
 
 
 def _levels_of(alpha: Array) -> Array:
-    """Return alpha of 8 or 16 bits as it is, and any other at 16 bits."""
+    """Return alpha of 8 or 16 bits unchanged, and any other alpha at 16 bits."""
     if alpha.dtype in (np.uint8, np.uint16):
         return alpha
     opaque = np.float64(_opaque(alpha))

@@ -1,7 +1,7 @@
 """Write TIFF: levels and floats of any depth, strip by strip, and BigTIFF beyond 4 GB.
 
-Pillow has no colours of more than 8 bits, and makes the file in memory. Only its directory of tags is used, because
-the directories of EXIF nest in it.
+Pillow has no colours of more than 8 bits, and builds the file in memory. Only its directory of tags is used, because
+the directories of EXIF are nested in it.
 """
 
 import struct
@@ -92,7 +92,7 @@ def _header(big: bool) -> bytes:
 
 
 def _directory(tags: dict[int, Any], big: bool) -> bytes:
-    """Return the directory of tags, which stands between the header and the strips."""
+    """Return the directory of tags, which comes between the header and the strips."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     directory = ImageFileDirectory_v2(_header(big))
