@@ -18,7 +18,7 @@ from test_bands import THREE_BY_THREE, WIDE, as_bytes, numbers, request_for
 from test_unshared import LOCAL
 
 from convcli.engine import Execution, Limits
-from convcli.engine.cluster import open_cluster
+from convcli.engine.cluster import Patience, open_cluster
 from convcli.engine.limits import LIMITS
 from convcli.errors import ClusterError, ConvcliError, GeometryError, OptionError
 
@@ -148,20 +148,19 @@ def test_a_scheduler_that_is_lost_midway(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_scheduler_without_workers(tmp_path, monkeypatch):
-    monkeypatch.setattr("convcli.engine.cluster.PATIENCE", 1)
+def test_a_scheduler_without_workers(tmp_path):
     with (
         scheduler(tmp_path, workers=0),
         pytest.raises(ClusterError, match=r"^tcp://\S+ has no workers: start one with: dask worker tcp://127"),
-        open_cluster(address(tmp_path)),
+        open_cluster(address(tmp_path), Patience(start=1)),
     ):
         pass
 
 
 @pytest.mark.slow
-def test_workers_that_all_die(tmp_path, monkeypatch):
-    monkeypatch.setattr("convcli.engine.cluster.WITHOUT_WORKERS", 0.5)
-    with scheduler(tmp_path, workers=1) as (_, workers), open_cluster(address(tmp_path)) as cluster:
+def test_workers_that_all_die(tmp_path):
+    patience = Patience(workers=0.5)
+    with scheduler(tmp_path, workers=1) as (_, workers), open_cluster(address(tmp_path), patience) as cluster:
         results = cluster.map(abs, iter(range(100)))
         next(results)
         workers[0].kill()
@@ -236,13 +235,46 @@ def test_a_variable_that_holds_no_address(work):
     assert (result.code, result.err) == (2, expected)
 
 
-def test_nobody_answers(monkeypatch):
-    monkeypatch.setattr("convcli.engine.cluster.PATIENCE", 0.5)
-    with pytest.raises(ClusterError) as error, open_cluster("tcp://127.0.0.1:1"):
+def test_nobody_answers():
+    with pytest.raises(ClusterError) as error, open_cluster("tcp://127.0.0.1:1", Patience(start=0.5)):
         pass
     assert str(error.value).startswith("cannot reach a Dask scheduler at tcp://127.0.0.1:1: ")
     assert str(error.value).endswith("is it running? start one with: dask scheduler")
     assert "\n" not in str(error.value)
+
+
+CHANGES = """
+import logging, signal, sys
+from dask import config
+from convcli.engine.cluster import LOGGERS, SILENT, Patience, open_cluster
+from convcli.errors import ClusterError
+
+def levels():
+    return [logging.getLogger(name).level for name in LOGGERS]
+
+def state():
+    limit = config.get("distributed.admin.large-graph-warning-threshold")
+    return levels(), limit, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+import distributed
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+before = state()
+with open_cluster(sys.argv[1]):
+    with open_cluster("local:1"):
+        assert set(levels()) == {SILENT}
+    assert set(levels()) == {SILENT}
+assert state() == before, state()
+try:
+    with open_cluster("tcp://127.0.0.1:1", Patience(start=0.1)):
+        pass
+except ClusterError:
+    assert state() == before, state()
+"""
+
+
+def test_what_is_changed_for_dask_is_changed_back(folder):
+    result = subprocess.run([sys.executable, "-c", CHANGES, address(folder)], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_without_dask(monkeypatch):

@@ -1,7 +1,7 @@
-"""Work on the machines of a Dask cluster.
+"""Compute on the machines of a Dask cluster.
 
-Workers only compute. A task carries all that it reads, and what it returns is all that it does: one that is lost with
-its worker is done again by another, and no machine needs another's files.
+Workers only compute. A task carries everything that it reads, and has no effect but its result: if its worker is lost,
+another worker repeats it, and no machine needs the files of another.
 """
 
 import json
@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from convcli.engine.ordered import in_order
 from convcli.errors import ClusterError, ConvcliError, FileError, OptionError
 from convcli.files.file_bytes import read_file
+from convcli.files.shared_change import SharedChange
 from convcli.text import integer
 from convcli.version import __version__
 
@@ -30,67 +31,78 @@ Result = TypeVar("Result")
 
 ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
-# That local:N starts.
+# The most worker processes that local:N starts.
 MOST_WORKERS = 256
-# Seconds for a scheduler to answer, and for a first worker to come.
-PATIENCE = 5
-# Seconds without workers after which no more are waited for.
-WITHOUT_WORKERS = 20
-# Seconds for a scheduler that did answer to do so again.
-WITHOUT_ANSWER = 20
-# Tasks for each thread: one at work, and others on their way to it and back.
-TASKS_OF_A_THREAD = 3
+# Tasks per thread of the workers: one is computed while others travel to it and back.
+TASKS_PER_THREAD = 3
+LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
+SILENT = logging.CRITICAL + 1
+
+
+class Patience(NamedTuple):
+    """How many seconds to wait.
+
+    start: for a scheduler to answer, and for a first worker.  workers: for a result while there are no workers.
+    answer: for a scheduler that answered before.
+    """
+
+    start: float = 5
+    workers: float = 20
+    answer: float = 20
+
+
+PATIENCE = Patience()
 
 
 class Cluster:
     """The workers of a scheduler."""
 
-    def __init__(self, client: "Client", address: str) -> None:
-        self._client, self._address = client, address
+    def __init__(self, client: "Client", address: str, patience: Patience) -> None:
+        self._client, self._address, self._patience = client, address, patience
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """``work`` of each item, in their order; few items more are taken than results are given.
+        """Yield what ``work`` returns for each item, in their order; take only a few items ahead.
 
-        Work, items and results are pickled. A ConvcliError, as all that work should raise, is raised here.
-        Raises ClusterError where the scheduler is lost, or one worker after the other.
+        Work, items and results are pickled. A ConvcliError is raised here, and work should raise no other exception.
+        Raises ClusterError if the scheduler is lost, or one worker after another.
         """
         for future in in_order((self._start(work, item) for item in items), self.tasks_at_once):
             yield self._result(future)
 
     def call(self, work: Callable[[Item], Result], item: Item) -> Result:
-        """``work`` of one item, as ``map`` does it. May be called by several threads."""
+        """Return what ``work`` returns for one item. Several threads may call this at once."""
         (result,) = self.map(work, [item])
         return result
 
     def _start(self, work: Callable[[Item], Any], item: Item) -> "Future[Any]":
-        # Pickled here, because Dask would search the item for tasks of its own.
+        # Pickle here, because Dask would search the item for its own tasks.
         return self._client.submit(_run, pickle.dumps((work, item), pickle.HIGHEST_PROTOCOL), pure=False)
 
     @property
     def tasks_at_once(self) -> int:
-        """As many as keep every worker busy."""
-        return TASKS_OF_A_THREAD * max(1, self._threads())
+        """The number of tasks that keep every worker busy."""
+        return TASKS_PER_THREAD * max(1, self._threads())
 
     def _threads(self) -> int:
         try:
             with self._lost_scheduler():
-                # Called by itself it waits for ever.
-                found = self._client.sync(self._client.nthreads, callback_timeout=WITHOUT_ANSWER)
+                # Without sync, nthreads has no timeout.
+                found = self._client.sync(self._client.nthreads, callback_timeout=self._patience.answer)
         except TimeoutError:
             raise ClusterError(
-                f"the scheduler at {self._address} has not answered for {WITHOUT_ANSWER} seconds: see its log, "
+                f"the scheduler at {self._address} has not answered for {self._patience.answer} seconds: see its log, "
                 "and run this again"
             ) from None
         return sum(found.values())
 
     def _result(self, future: "Future[Any]") -> Any:
-        """What it comes to, waited for as long as there is somebody to compute it."""
+        """Return the result, and wait for it as long as there are workers."""
         from distributed import KilledWorker
 
         while True:
             try:
                 with self._lost_scheduler():
-                    return future.result(timeout=WITHOUT_WORKERS)
+                    return future.result(timeout=self._patience.workers)
             except TimeoutError:
                 if not self._threads():
                     raise ClusterError(f"{self._address} has no workers left: {_how_to_start(self._address)}") from None
@@ -118,51 +130,52 @@ def _run(pickled: bytes) -> Any:
 
 
 @contextmanager
-def open_cluster(words: str) -> Iterator[Cluster]:
-    """The cluster that ``tcp://HOST:PORT``, ``file:SCHEDULER.json`` or ``local:N`` stand for, closed in the end.
+def open_cluster(text: str, patience: Patience = PATIENCE) -> Iterator[Cluster]:
+    """Open the cluster at ``tcp://HOST:PORT``, ``file:SCHEDULER.json`` or ``local:N``, and close it at the end.
 
-    ``local:N`` starts N worker processes on this machine. No words: the address in DASK_SCHEDULER_ADDRESS.
-    Raises OptionError for other words, and ClusterError where no scheduler or no worker answers, or where one has
-    another version of convcli.
+    ``local:N`` starts N worker processes on this machine. Empty text stands for the address in DASK_SCHEDULER_ADDRESS.
+    While the cluster is open, Dask logs nothing.
+    Raises OptionError for other text, and ClusterError if no scheduler or no worker answers, or if a worker has another
+    version of convcli.
     """
-    local = _local_workers(words)
-    address = "" if local else _address(words)
-    _quieten()
-    with _local_cluster(local) if local else _client(address) as client:
-        _require_workers(client, address)
-        yield Cluster(client, words or address)
+    local = _local_workers(text)
+    address = "" if local else _address(text)
+    _require_dask()
+    with _QUIET, _local_cluster(local) if local else _client(address, patience) as client:
+        _require_workers(client, address, patience)
+        yield Cluster(client, text or address, patience)
 
 
-def _local_workers(words: str) -> int:
-    """How many ``local:N`` starts; 0 for other words."""
-    if not words.startswith("local:"):
+def _local_workers(text: str) -> int:
+    """Return the number of workers that ``local:N`` starts; 0 for other text."""
+    if not text.startswith("local:"):
         return 0
     try:
-        count = integer(words.removeprefix("local:"))
+        count = integer(text.removeprefix("local:"))
     except ValueError:
         count = 0
     if not 1 <= count <= MOST_WORKERS:
-        raise OptionError(f"expected local:N with N from 1 to {MOST_WORKERS}, given {words!r}", option="cluster")
+        raise OptionError(f"expected local:N with N from 1 to {MOST_WORKERS}, given {text!r}", option="cluster")
     return count
 
 
-def _address(words: str) -> str:
-    """The scheduler's own address, ``tcp://HOST:PORT``."""
-    if words.startswith("file:"):
-        return _address_in(words.removeprefix("file:"))
-    named = words or os.environ.get(ADDRESS_VARIABLE, "")
+def _address(text: str) -> str:
+    """Return the scheduler's own address, ``tcp://HOST:PORT``."""
+    if text.startswith("file:"):
+        return _address_in(text.removeprefix("file:"))
+    named = text or os.environ.get(ADDRESS_VARIABLE, "")
     if not named:
         raise OptionError(
             f"expected {FORMS}, or such an address in {ADDRESS_VARIABLE}, which is not set", option="cluster"
         )
     if not re.fullmatch(r"((tcp|tls)://)?(\[[\da-fA-F:.]+\]|[^\s:/\[\]]+):[1-9]\d*", named):
-        source = "" if words else f" in {ADDRESS_VARIABLE}"
+        source = "" if text else f" in {ADDRESS_VARIABLE}"
         raise OptionError(f"expected {FORMS}, given {named!r}{source}", option="cluster")
     return named
 
 
 def _address_in(name: str) -> str:
-    """The address in a file that ``dask scheduler --scheduler-file`` writes."""
+    """Return the address in a file that ``dask scheduler --scheduler-file`` wrote."""
     try:
         return str(json.loads(read_file(name))["address"])
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -170,17 +183,32 @@ def _address_in(name: str) -> str:
         raise FileError(f"{name}: {expected}") from None
 
 
-def _quieten() -> None:
-    """Import Dask, and keep what it logs off stderr: what goes wrong is raised here, in one line."""
+def _require_dask() -> None:
     try:
-        import dask
         import distributed  # noqa: F401
     except ImportError:
         raise OptionError("`cluster` needs Dask: pip install 'convcli[dask]'") from None
-    for name in ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    # Tasks carry their bands, so that they outlive the worker that had them.
-    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Dask logs off stderr: errors are raised here, in one line."""
+    import dask
+
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(SILENT)
+    try:
+        # Tasks carry their bands, so that they outlive their worker.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+_QUIET = SharedChange(_quiet)
 
 
 @contextmanager
@@ -192,9 +220,9 @@ def _local_cluster(workers: int) -> "Iterator[Client]":
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            # Dask's own port may be taken, and would be open to others.
+            # Dask's default port may be taken, and other machines could reach it.
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.CRITICAL + 1,
+            silence_logs=SILENT,
             memory_limit=0,
         )
     with cluster, Client(cluster, set_as_default=False) as client:
@@ -214,11 +242,11 @@ def _starting(workers: int) -> Iterator[None]:
 
 @contextmanager
 def _deaf_to_signals() -> Iterator[None]:
-    """Processes that are started within do not get what a terminal sends to all of them: they are ours to stop.
+    """Start processes that ignore the signals of the terminal, because this process stops them.
 
-    A signal that comes meanwhile waits for us.
+    A signal that arrives meanwhile is delivered to this process afterwards.
     """
-    # Where multiprocessing starts it for the first of them, it unblocks signals.
+    # If multiprocessing started the tracker itself, with the first process, it would unblock signals.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
@@ -228,13 +256,13 @@ def _deaf_to_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _client(address: str) -> "Iterator[Client]":
+def _client(address: str, patience: Patience) -> "Iterator[Client]":
     from distributed import Client
 
     if address.startswith("tls:"):
         _require_certificates(address)
     try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, timeout=patience.start, set_as_default=False)
     except (OSError, ImportError, TypeError, RuntimeError, ValueError) as error:
         start = "is it running? start one with: dask scheduler"
         raise ClusterError(f"cannot reach a Dask scheduler at {address}: {_first_line(error)}; {start}") from None
@@ -243,7 +271,7 @@ def _client(address: str) -> "Iterator[Client]":
 
 
 def _require_certificates(address: str) -> None:
-    """Raise unless Dask has them: it would take seconds to find that it has none, and print how it came to that."""
+    """Raise unless Dask has certificates: it would take seconds to notice, and print a traceback."""
     from distributed.security import Security
 
     expected = f"`cluster` {address}: expected certificates in Dask's configuration, distributed.comm.tls"
@@ -255,10 +283,10 @@ def _require_certificates(address: str) -> None:
         raise OptionError(expected)
 
 
-def _require_workers(client: "Client", address: str) -> None:
-    """Raise unless there is a worker, and scheduler and workers have this version of convcli."""
+def _require_workers(client: "Client", address: str, patience: Patience) -> None:
+    """Raise unless there is a worker, and all workers have this version of convcli."""
     try:
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client.wait_for_workers(1, timeout=patience.start)
     except TimeoutError:
         raise ClusterError(f"{address} has no workers: {_how_to_start(address)}") from None
     asked = "convcli:__version__"

@@ -15,18 +15,17 @@ from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from support.folders import files_in
 from test_cluster import DASK, SCRIPTS, address, scheduler
 
-from convcli.engine.cluster import open_cluster
+from convcli.engine.cluster import Patience, open_cluster
 from convcli.errors import ClusterError, OptionError
 
 BATCH = ("apply", "a/*", "b/*", "-k", "[[0,1],[2,-2]]", "-k", "gaussian:3", "--range", "offset", "-q")
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_freezes(tmp_path, monkeypatch):
+def test_a_scheduler_that_freezes(tmp_path):
     """The connection of a frozen scheduler stays open; it only stops answering."""
-    monkeypatch.setattr("convcli.engine.cluster.WITHOUT_WORKERS", 0.5)
-    monkeypatch.setattr("convcli.engine.cluster.WITHOUT_ANSWER", 1)
-    with scheduler(tmp_path, workers=1) as (process, _), open_cluster(address(tmp_path)) as cluster:
+    patience = Patience(workers=0.5, answer=1)
+    with scheduler(tmp_path, workers=1) as (process, _), open_cluster(address(tmp_path), patience) as cluster:
         results = cluster.map(abs, iter(range(100)))
         next(results)
         process.send_signal(signal.SIGSTOP)
