@@ -322,7 +322,7 @@ def test_alpha_is_checked_before_anything_is_saved(tmp_path):
     result = convcli("apply", "in.png", "-k", "box", "-k", MIXING_BANK, "--alpha", "premultiply", cwd=tmp_path)
     assert (result.code, result.err) == (
         2,
-        "convcli: error: --alpha premultiply takes 2-D kernels, which can filter alpha as they do each channel: "
+        "convcli: error: --alpha premultiply needs 2-D kernels, which can filter alpha like a channel: "
         "inline has shape (3, 3, 1, 1); use --alpha keep or drop\n",
     )
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]

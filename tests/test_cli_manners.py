@@ -184,7 +184,7 @@ WRONG_REQUESTS = [
     (
         "matrix --input-shape 3,900000,900000 -k sobel-x",
         "the matrix would be 2,430,000,000,000 x 2,430,000,000,000 with up to 14,579,973,000,012 nonzeros, which take "
-        "...TB: there are ... (...); use a smaller --input-shape",
+        "...TB, but the limit is ... (...): use a smaller --input-shape",
     ),
     ("kernels ridge", "expected the name of a preset, given 'ridge' (`convcli kernels` lists all)..."),
 ]

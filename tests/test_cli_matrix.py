@@ -298,7 +298,7 @@ def test_a_limit_on_memory_is_obeyed(tmp_path):
     assert (result.code, result.out, list(tmp_path.iterdir())) == (2, b"", [])
     message = (
         "convcli: error: the matrix would be 27,000,000 x 27,000,000 with up to 242,892,012 nonzeros, which "
-        "take 3.5 GB: there are ... (the rest of ulimit -v); use a smaller --input-shape\n"
+        "take 3.5 GB, but the limit is ... (the rest of ulimit -v): use a smaller --input-shape\n"
     )
     size = r"(1\.\d GB|\d+\.\d MB)"
     assert re.fullmatch(re.escape(message).replace(r"\.\.\.", size), result.err), result.err

@@ -494,7 +494,7 @@ def test_the_pixel_limit_applies_to_deep_pictures(
     data = encode(random_levels(3).astype(np.uint16))
     for decode in (read_image, read_header):
         with pytest.raises(
-            FileError, match=r"^cannot read <bytes>: it has 35 pixels, more than the limit of 20: `max_pix"
+            FileError, match=r"^cannot read <bytes>: it has 35 pixels, more than the limit of 20: use `max_pix"
         ):
             decode(data)
 
@@ -612,7 +612,7 @@ def test_the_error_for_a_tiff_that_needs_the_extra_names_it() -> None:
     with pytest.raises(FileError) as caught:
         read_image(tiff(random_levels(3, np.float32)))
     assert str(caught.value) == (
-        "cannot read <bytes>: Pillow cannot read this kind of TIFF; pip install 'convcli[deep]' reads more kinds"
+        "cannot read <bytes>: Pillow cannot read this kind of TIFF: to read more kinds, pip install 'convcli[deep]'"
     )
 
 

@@ -188,8 +188,8 @@ class TestMemory:
     def test_a_matrix_beyond_memory_is_refused(self, monkeypatch):
         monkeypatch.setattr(matrix, "available_memory", lambda: Memory(100 << 20, "the machine's memory"))
         message = (
-            r"^the matrix would be 3,000,000 x 3,000,000 with up to 26,964,012 nonzeros, which take 412\.4 MB: "
-            r"there are 100\.0 MB \(the machine's memory\); use a smaller `input_shape`$"
+            r"^the matrix would be 3,000,000 x 3,000,000 with up to 26,964,012 nonzeros, which take 412\.4 MB, "
+            r"but the limit is 100\.0 MB \(the machine's memory\): use a smaller `input_shape`$"
         )
         with pytest.raises(GeometryError, match=message):
             conv2d_matrix(np.ones((3, 3)), (3, 1000, 1000), padding=1)

@@ -73,7 +73,7 @@ def test_a_parameter_has_the_same_flag_in_every_command():
 @pytest.mark.parametrize(
     ("message", "spelled"),
     [
-        ("`max_pixels` 72 reads it", "--max-pixels 72 reads it"),
+        ("use `max_pixels` 72 to read it", "use --max-pixels 72 to read it"),
         ("use `overwrite`, or `output`", "use --overwrite, or --output"),
         ("given 'a`b', `convcli kernels` lists all", "given 'a`b', `convcli kernels` lists all"),
         ("`K`, `a-b`, `` and `absent` are no parameters", "`K`, `a-b`, `` and `absent` are no parameters"),

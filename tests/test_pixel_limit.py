@@ -19,7 +19,7 @@ from convcli.pictures.pixel_limit import limit_pixels
 from convcli.pictures.reading import iter_frames, read_header, read_image, read_tensor
 
 VERBS = (read_image, read_header, read_tensor, lambda given: next(iter_frames(given)))
-BEYOND = "cannot read <bytes>: it has 35 pixels, more than the limit of 34: `max_pixels` 35 reads it"
+BEYOND = "cannot read <bytes>: it has 35 pixels, more than the limit of 34: use `max_pixels` 35 to read it"
 
 
 def limited(most: int | None, data: bytes = encoded(picture("RGB"), "PNG")) -> Source:

@@ -126,5 +126,5 @@ def test_a_lost_cluster_is_not_an_error_of_the_image(folder):
 def test_the_pixel_limit_goes_with_the_source(folder):
     worker, source = Worker(), replace(Source.of_file("0.png"), max_pixels=71)
     refused = process_remotely(worker, batch("out/"), source)
-    reason = "it has 72 pixels, more than the limit of 71: `max_pixels` 72 reads it"
+    reason = "it has 72 pixels, more than the limit of 71: use `max_pixels` 72 to read it"
     assert (str(refused.error), worker.calls) == (f"cannot read 0.png: {reason}", 1)

@@ -190,7 +190,7 @@ def test_alpha_through_combined_edges_is_kept():
 def test_banks_are_refused(rule):
     V, alpha = image()
     message = (
-        f"`alpha` {rule} takes 2-D kernels, which can filter alpha as they do each channel: k has shape "
+        f"`alpha` {rule} needs 2-D kernels, which can filter alpha like a channel: k has shape "
         "(2, 3, 1, 1); use `alpha` keep or drop"
     )
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):

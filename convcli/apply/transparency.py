@@ -62,7 +62,7 @@ def require_fit(rule: str, request: Filter, *, alpha: bool) -> None:
         shape = one.convolution.weights.shape
         if len(shape) > 2:
             raise OptionError(
-                f"`alpha` {rule} takes 2-D kernels, which can filter alpha as they do each channel: {one.name} has "
+                f"`alpha` {rule} needs 2-D kernels, which can filter alpha like a channel: {one.name} has "
                 f"shape {shape}; use `alpha` keep or drop"
             )
     if rule == "premultiply" and request.gain and len(request.requests) > 1 and _has_bias(request):

@@ -28,7 +28,7 @@ class Difference(NamedTuple):
     ours, theirs
         The two numbers.
     absolute
-        Their difference.
+        The magnitude of their difference.
     relative
         The difference relative to the largest magnitude of convcli's tensor; None if that is 0.
     """
@@ -59,8 +59,8 @@ class Comparison(NamedTuple):
     worst
         The largest difference; None if the shapes differ.
     confusion
-        What turns convcli's tensor into theirs, such as "for the flipped kernel"; None if they are equal, or if no
-        usual confusion does.
+        The confusion that turns convcli's tensor into theirs, such as "for the flipped kernel"; None if they are equal,
+        or if no usual confusion does.
     """
 
     tensor: str

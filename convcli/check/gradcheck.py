@@ -45,11 +45,11 @@ class Check(NamedTuple):
     tensor
         ``output``, or the parameter whose gradient was checked: ``kernel``, ``input`` or ``bias``.
     reference
-        What it was compared with, such as "central differences of J".
+        The reference, such as "central differences of J".
     indices
         The indices of the entries that were compared; empty for an identity, which compares sums over all entries.
     samples, size
-        How many numbers were compared, and how many there are.
+        The number of numbers that were compared, and of all numbers.
     absolute
         The largest difference of an entry; None for an identity.
     relative

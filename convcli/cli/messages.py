@@ -1,7 +1,7 @@
 """Messages on stderr: errors, warnings and notes, one line each.
 
-The library names parameters, in backquotes: "`max_pixels` 72 reads it", "add a `kernel`". Here they become flags:
-"--max-pixels 72 reads it", "add a --kernel".
+The library names parameters, in backquotes: "use `max_pixels` 72 to read it", "add a `kernel`". Here they become flags:
+"use --max-pixels 72 to read it", "add a --kernel".
 """
 
 import re

@@ -83,7 +83,7 @@ def _numbers(array: Array) -> Iterator[str]:
 def _items(part: list[Any] | Array) -> str:
     if isinstance(part, np.ndarray) and len(part) >= LONG:
         if not np.isfinite(part).all():
-            raise ValueError("expected finite numbers, which alone are JSON")
+            raise ValueError("expected finite numbers, because JSON has neither NaN nor infinity")
         return ", ".join(numerals(part))
     return _encoded(part.tolist() if isinstance(part, np.ndarray) else part)[1:-1]
 

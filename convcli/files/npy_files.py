@@ -68,7 +68,7 @@ def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dt
         with catch_thread_warnings():
             version = np.lib.format.read_magic(stream)
             if version not in _HEADERS:
-                raise ValueError(f"it is of version {version[0]}.{version[1]}")
+                raise ValueError(f"its version is {version[0]}.{version[1]}")
             shape, in_columns, dtype = _HEADERS[version](stream)
             return tuple(map(int, shape)), "F" if in_columns else "C", dtype
     # The header is a Python literal: parsing it can raise any error of Python's parser.
@@ -90,7 +90,7 @@ def _require_numbers(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) ->
     if dtype.kind not in "iuf":
         raise ValueError(f"expected a .npy of real numbers, given dtype {dtype}")
     if min(shape, default=0) < 0:
-        raise ValueError(f"expected a shape of lengths from 0, given {shape}")
+        raise ValueError(f"expected a shape of lengths of at least 0, given {shape}")
     size = prod(shape) * dtype.itemsize
     if size > held:
         raise ValueError(f"expected {size:,} bytes of {dtype} for its shape {shape}, given {held:,}")

@@ -53,7 +53,7 @@ def _catch(message: str) -> bool:
 
 
 class _InCatchingThreads(type):
-    """Makes ``_Caught`` a base class of the categories that are caught, but only in threads that catch."""
+    """The metaclass of ``_Caught``, which makes it a base class of the caught categories in threads that catch."""
 
     def __subclasscheck__(cls, category: type) -> bool:
         return _caught() is not None and issubclass(category, (UserWarning, RuntimeWarning))

@@ -172,7 +172,7 @@ def _refuse_beyond_memory(geometry: Geometry, most: int) -> None:
     if needed > available.bytes:
         raise GeometryError(
             f"the matrix would be {rows:,} x {columns:,} with up to {most:,} nonzeros, which take "
-            f"{format_size(needed)}: there are {format_size(available.bytes)} ({available.bound}); "
+            f"{format_size(needed)}, but the limit is {format_size(available.bytes)} ({available.bound}): "
             "use a smaller `input_shape`"
         )
 

@@ -29,7 +29,7 @@ def open_picture(file: Path | BytesIO) -> ImageFile:
     except PIL.UnidentifiedImageError:
         if is_tiff(file) and not deep_extra.is_installed():
             raise ValueError(
-                "Pillow cannot read this kind of TIFF; pip install 'convcli[deep]' reads more kinds"
+                "Pillow cannot read this kind of TIFF: to read more kinds, pip install 'convcli[deep]'"
             ) from None
         raise ValueError("expected a picture that Pillow can read, an .npy array or a JSON tensor") from None
     if refusal := format_read(picture.format).refusal:

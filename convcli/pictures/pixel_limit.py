@@ -41,7 +41,7 @@ def refuse_beyond_limit(pixels: int) -> None:
 
 
 def _refusal(pixels: int, most: int) -> str:
-    return f"it has {pixels:,} pixels, more than the limit of {most:,}: `max_pixels` {pixels} reads it"
+    return f"it has {pixels:,} pixels, more than the limit of {most:,}: use `max_pixels` {pixels} to read it"
 
 
 def _own_limit() -> int | None:

@@ -51,7 +51,9 @@ def sources_in_list(names: bytes, *, null: bool) -> list[Source]:
     Lines may end as on Windows, after a byte order mark at the start. Raises OptionError for lines with NUL bytes.
     """
     if b"\0" in names and not null:
-        raise OptionError("the list of files has NUL bytes: give -0 if its names end in them, else make it UTF-8")
+        raise OptionError(
+            "the list of files has NUL bytes: use `null` if its names end in them, otherwise encode it in UTF-8"
+        )
     lines = names.removeprefix(BOM_UTF8).split(b"\n")
     entries = names.split(b"\0") if null else (name.removesuffix(b"\r") for name in lines)
     return [Source.of_file(os.fsdecode(name)) for name in entries if name]

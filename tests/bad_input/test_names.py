@@ -204,7 +204,7 @@ def test_lists_of_lines(data, names):
 def test_lists_that_end_names_in_nul():
     assert [source.name for source in sources_in_list(b"a\n.png\0\0b\r\0", null=True)] == ["a\n.png", "b\r"]
     for data in (b"a.png\0b.png\0", "a.png\n".encode("utf-16")):
-        with pytest.raises(OptionError, match=r"^the list of files has NUL bytes: give -0 if its names end in them"):
+        with pytest.raises(OptionError, match=r"^the list of files has NUL bytes: use `null` if its names end in them"):
             sources_in_list(data, null=False)
 
 

@@ -38,13 +38,13 @@ LIES = {
     npy_that_says(of("(4294967296, 4294967296)")): (
         "expected 147,573,952,589,676,412,928 bytes of float64 for its shape (4294967296, 4294967296), given 100"
     ),
-    npy_that_says(of("(-3, 4)")): "expected a shape of lengths from 0, given (-3, 4)",
-    npy_that_says(of("(-3, -4)")): "expected a shape of lengths from 0, given (-3, -4)",
+    npy_that_says(of("(-3, 4)")): "expected a shape of lengths of at least 0, given (-3, 4)",
+    npy_that_says(of("(-3, -4)")): "expected a shape of lengths of at least 0, given (-3, -4)",
     npy_that_says(of("(3.5, 4)")): UNREADABLE + "shape is not valid: (3.5, 4)",
     npy_that_says(of(f"({'1,' * 70})")): "maximum supported dimension for an ndarray is currently 64, found 70",
     npy_that_says(of("(1, 1)", "'V600000000'")): "expected a .npy of real numbers, given dtype |V600000000",
     npy_that_says(of("(3,)", "'|O'")): "expected a .npy of real numbers, given dtype object",
-    npy_that_says(of("(3, 4)"), version=(9, 0)): UNREADABLE + "it is of version 9.0",
+    npy_that_says(of("(3, 4)"), version=(9, 0)): UNREADABLE + "its version is 9.0",
     npy_that_says(of("(3, 4)") + " " * (1 << 20), 96, (2, 0)): (
         UNREADABLE + "Header info length (1048636) is large and may not be safe to load securely."
     ),

@@ -155,7 +155,7 @@ def test_the_pixel_limit_applies_to_pictures_within_pictures():
     icon = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(data), 22) + data
     with pytest.raises(FileError) as caught:
         read_image(replace(Source.of_bytes(icon), max_pixels=59_999))
-    reason = "it has 60,000 pixels, more than the limit of 59,999: `max_pixels` 60000 reads it"
+    reason = "it has 60,000 pixels, more than the limit of 59,999: use `max_pixels` 60000 to read it"
     assert str(caught.value) == f"cannot read <bytes>: {reason}"
 
 

@@ -22,7 +22,7 @@ def layout(picture: ImageFile) -> tuple[Any, ...]:
 
 
 def beginning(picture: ImageFile) -> bytes:
-    """Return the first 64 KB of the file, or nothing once the picture is loaded."""
+    """Return the first 64 KB of the file, or no bytes once the picture is loaded."""
     # Pillow closes the file after loading.
     if picture.fp is None:
         return b""
