@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -79,11 +79,11 @@ class _Frame(Protocol):
         """Return the frame, upright."""
 
 
-@dataclass(frozen=True)
 class _ArrayFrame:
     """An array that stands for an image."""
 
-    array: Array
+    def __init__(self, array: Array) -> None:
+        self.array = array
 
     def header(self) -> Header:
         pixels = self.decode().pixels

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -85,22 +84,22 @@ def _is_read_here(page: Any) -> bool:
     return whole and (page.nbytes > LARGE or not read_by_pillow)
 
 
-@dataclass(frozen=True)
 class TiffPageFrame:
     """A page of a TIFF, whose pixels may be larger than memory."""
 
-    page: "TiffPage"
+    def __init__(self, page: "TiffPage") -> None:
+        self._page = page
 
     def header(self) -> Header:
         """Return the header of the page that ``decode`` would return, from the tags."""
-        page, layout = _decodable(self.page), _Layout.of(self.page)
+        page, layout = _decodable(self._page), _layout_of(self._page)
         extent = (page.imagelength, page.imagewidth)
         upright = extent[::-1] if is_sideways(description(lambda: _description_of(page)).orientation) else extent
         return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
         """Return the page upright, in its own type; its pixels are a view of the file if possible, else decoded."""
-        page, layout = _decodable(self.page), _Layout.of(self.page)
+        page, layout = _decodable(self._page), _layout_of(self._page)
         described = description(lambda: _description_of(page))
         bands = upright_array(_bands(page), described.orientation)
         opacity = None if layout.alpha is None else bands[layout.alpha]
@@ -116,10 +115,10 @@ class TiffPageFrame:
 
     def _convert(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
         """Return levels in which white is the largest, not multiplied by alpha, and notes about the conversion."""
-        if self.page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
+        if self._page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
             inverted = by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels.shape, pixels.dtype, pixels)
             return inverted, ("white-is-zero inverted",)
-        if alpha is not None and _MULTIPLIED in self.page.extrasamples:
+        if alpha is not None and _MULTIPLIED in self._page.extrasamples:
             return _divide(pixels, alpha), ("premultiplied colours divided by alpha",)
         return pixels, ()
 
@@ -131,23 +130,22 @@ def _decodable(page: "TiffPage") -> "TiffPage":
     return page
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """The samples of a page: the first ones are channels, one may be alpha, and the others are dropped."""
 
     channels: int
     alpha: int | None
     dropped: int
 
-    @classmethod
-    def of(cls, page: "TiffPage") -> "_Layout":
-        samples, extra = page.samplesperpixel, page.extrasamples
-        first = samples - len(extra)
-        alphas = [number for number, kind in enumerate(extra, first) if kind in (_MULTIPLIED, _ALPHA)]
-        alpha = alphas[0] if alphas else None
-        # If black is zero, channels beyond the first are a spectrum.
-        channels = 3 if page.photometric == _RGB else samples if alpha is None else alpha
-        return cls(channels, alpha, samples - channels - (alpha is not None))
+
+def _layout_of(page: "TiffPage") -> _Layout:
+    samples, extra = page.samplesperpixel, page.extrasamples
+    first = samples - len(extra)
+    alphas = [number for number, kind in enumerate(extra, first) if kind in (_MULTIPLIED, _ALPHA)]
+    alpha = alphas[0] if alphas else None
+    # If black is zero, channels beyond the first are a spectrum.
+    channels = 3 if page.photometric == _RGB else samples if alpha is None else alpha
+    return _Layout(channels, alpha, samples - channels - (alpha is not None))
 
 
 def _type(page: "TiffPage") -> np.dtype[Any]:
