@@ -30,6 +30,8 @@ def pytest_configure_node(node):
 
 
 def pytest_report_header(config):
+    import numpy  # noqa: F401 - which loads BLAS
+
     blas = {found.get("architecture") for found in threadpool_info() if found["user_api"] == "blas"}
     return [
         f"random inputs: --soak {config.option.soak} --fresh-seed {config.option.fresh_seed}",
