@@ -1,4 +1,4 @@
-"""The engine: plan a convolution, then compute it tile by tile: load, compute, store."""
+"""The engine: plan a convolution, then compute it tile by tile."""
 
 from convcli.engine.algorithms import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.calibration import MACHINE

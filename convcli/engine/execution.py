@@ -1,4 +1,4 @@
-"""How a convolution is executed: by which algorithm, on how many threads, in how much memory."""
+"""How a convolution is executed: the algorithm, the threads, the memory, and a cluster."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
 
 AUTO = "auto"
-# Bytes of workspace per thread.
+# Bytes of workspace per thread, by default.
 MEMORY = 16 << 20
 
 
@@ -22,11 +22,28 @@ MEMORY = 16 << 20
 class Execution:
     """How a convolution is executed.
 
-    algorithm: a name in CONVOLUTIONS, or AUTO for the quickest.
-    threads: how many compute; None for one per processor.
-    memory: bytes of workspace per thread, besides input and output.
-    cluster: its workers compute the tiles, one thread each; the result is the same to the last bit.
-    limits: the sizes from which something pays.
+    Parameters
+    ----------
+    algorithm
+        ``auto`` for the quickest, or a name in ``convcli.engine.CONVOLUTIONS``.
+    threads
+        Number of threads; by default one per processor.
+    memory
+        Bytes of workspace per thread, besides input and output.
+    cluster
+        The cluster whose workers compute the tiles, each on one thread. The results have the same bits.
+    limits
+        The sizes from which transforms, threads and bands pay.
+
+    Raises
+    ------
+    OptionError
+        The algorithm is unknown, or a number is not positive.
+
+    Examples
+    --------
+    >>> Execution("direct", threads=1).algorithm
+    'direct'
     """
 
     algorithm: str = AUTO

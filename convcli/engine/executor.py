@@ -1,6 +1,6 @@
-"""The executor: compute every tile of a plan, here or on a cluster, and store it or add it up.
+"""Compute every tile of a plan, here or on a cluster, and store the tiles or add them up.
 
-V, K, Z, G and dK have the axes that ``Geometry`` gives them, and any real type.
+V, K, Z, G and dK have the engine's axes (``Geometry.input_blocks`` and so on), and any real type.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,14 +25,14 @@ from convcli.geometry.edges import pad_adjoint
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
 
-# Takes a finished tile of Z and the slices where it lies; several threads call it at once.
+# Takes the slices of Z where a finished tile lies, and the tile; several threads call it at once.
 Store = Callable[[tuple[slice, ...], FloatArray], None]
 
 
 def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> None:
-    """Fill ``out`` (a Z) with the correlation of V and the kernel, plus the bias, which broadcasts against it."""
+    """Fill ``out`` with Z: the correlation of V and the kernel, plus the bias, which broadcasts against Z."""
     for number, each_pass in enumerate(plan.passes):
-        # What earlier passes left there is added like a bias.
+        # Add what earlier passes left there, as if it were a bias.
         shift = bias if number == 0 else out
         _convolve(V, kernel, each_pass, _Output(out, shift), plan.execution)
 
@@ -40,7 +40,7 @@ def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: 
 def convolve_and_store(
     V: Array, kernel: KernelBlocks, plan: Plan, store: Store, bias: FloatArray | None = None
 ) -> None:
-    """Compute Z, and pass each finished tile to ``store`` once, while it is in cache."""
+    """Compute Z, and pass each finished tile to ``store`` once, while the tile is in cache."""
     work = plan.first.work
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
@@ -52,7 +52,7 @@ def convolve_and_store(
 
 
 class _Output:
-    """Z as floats, computed where they stay."""
+    """Z as an array of floats, in which tiles are computed in place."""
 
     def __init__(self, out: FloatArray, bias: FloatArray | None) -> None:
         self._out, self._bias = out, None if bias is None else np.broadcast_to(bias, out.shape)
@@ -74,7 +74,7 @@ class _Output:
 
 
 class _Stored:
-    """Z passed on tile by tile, computed in a thread's scratch memory."""
+    """Z as tiles that are computed in scratch memory and passed on."""
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], store: Store, bias: FloatArray | None) -> None:
         self._shape, self._dtype, self._store = shape, dtype, store
@@ -100,7 +100,7 @@ def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output |
         for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
             output.take(tile.place, made)
         return
-    # Held once for both: giving BLAS its threads back in between takes as long as a small image.
+    # Enter once for both: to leave and enter again takes as long as a small image.
     with BLAS_ON_ONE_THREAD:
         fill = task.filler()
 
@@ -124,9 +124,9 @@ def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
 
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
-    """Add dK to ``out``: the sum over images and pixels of G times V as each tap sees it.
+    """Add dK to ``out``: the sum over images and pixels of G times what each tap reads of V.
 
-    The products are made in the plan's type; ``out`` should be float64, because many tiles are added up in it.
+    Products are computed in the plan's type. ``out`` should be float64, because the sum of many tiles is long.
     """
     for each_pass in plan.passes:
         part = each_pass.sub_kernel
@@ -145,9 +145,10 @@ def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execut
 
 
 def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> None:
-    """Add dV to ``out``, for weights that are not shared: compute each tile from G, then apply the adjoint of loading.
+    """Add dV to ``out``: compute each padded tile's gradient from G, then apply the adjoint of padding.
 
-    For shared weights dV is a convolution of G (``convcli.convolution.backward``).
+    This is for weights that outputs do not share. Otherwise dV is a convolution of G
+    (``convcli.convolution.backward``).
     """
     for each_pass in plan.passes:
         part = each_pass.sub_kernel
@@ -164,7 +165,7 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
 
 
 def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
-    """Call ``take`` with each tile and its result, in the tiles' order: the sum does not depend on which is first."""
+    """Call ``take`` with each tile and its result, in the tiles' order, so that sums always have the same bits."""
     if execution.cluster:
         for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
             take(tile, made)

@@ -1,6 +1,6 @@
-"""A kernel as a sum of outer products of columns and rows: exactly where whole numbers allow it, else nearly.
+"""Factors: a kernel as a sum of outer products of columns and rows, exact if whole numbers allow it.
 
-The columns and rows of some presets are known. Otherwise they are looked for, once, and only when a plan asks for them.
+The factors of some presets are known. Others are computed once, when a plan first asks for them.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from convcli.engine.threads import BLAS_ON_ONE_THREAD
 
 # Terms below this part of the largest singular value are rounding.
 NEGLIGIBLE = 1e-14
-# Two products whose difference is a smaller part of them than this may be equal but for rounding.
+# Two products that differ by a smaller part of them than this may differ by rounding only.
 ROUNDING = 1e-12
-# What finding factors takes: calls of NumPy, and multiply-adds for each weight and each singular value.
+# What it takes to find factors: calls of NumPy, and multiply-adds per weight and singular value.
 CALLS_FOR_EXACT = 3
 CALLS_FOR_SINGULAR = 6
 SINGULAR = 100
@@ -30,9 +30,9 @@ Pairs = tuple[tuple[FloatArray, FloatArray], ...]
 class Traits(NamedTuple):
     """What a planner knows of a kernel's numbers.
 
-    rank: the number of outer products that add up to each group's kernel; 0 where channels mix.
-    exact: whether their columns and rows hold the kernel's numbers without rounding, so that integers stay integers.
-    assumed: whether that is only the best that the kernel can be, because nobody has looked at its numbers.
+    rank: the number of outer products that add up to each group's kernel; 0 if channels mix.
+    exact: whether the columns and rows hold the kernel's numbers without rounding, so that integers stay integers.
+    assumed: whether the traits are the best possible ones, because no plan has looked at the numbers.
     """
 
     rank: int = 0
@@ -40,7 +40,7 @@ class Traits(NamedTuple):
     assumed: bool = False
 
     def seconds_to_know(self, taps: tuple[int, int]) -> float:
-        """Return what it takes to find whether a kernel of so many rows and columns is as assumed."""
+        """Return the seconds to find out whether a kernel of this size has the assumed traits."""
         if not self.assumed:
             return 0.0
         singular = SINGULAR * taps[0] * taps[1] * min(taps) * PRODUCT
@@ -48,7 +48,10 @@ class Traits(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """Columns ``(groups, rank, kh)`` and rows ``(groups, rank, kw)``, float64, whose outer products make a kernel."""
+    """Columns ``(groups, rank, kh)`` and rows ``(groups, rank, kw)``, float64, whose outer products add up to a kernel.
+
+    exact: whether they hold the kernel's numbers without rounding.
+    """
 
     columns: FloatArray
     rows: FloatArray
@@ -56,7 +59,7 @@ class Factors(NamedTuple):
 
     @property
     def traits(self) -> Traits:
-        """What a planner should know."""
+        """What the planner knows of a kernel with these factors."""
         return Traits(self.columns.shape[1], self.exact)
 
     def at(self, rows: slice, columns: slice) -> "Factors":
@@ -65,9 +68,9 @@ class Factors(NamedTuple):
 
 
 class Factorisation:
-    """The factors of kernels ``(..., kh, kw)`` that each map one channel to one, found when first asked for.
+    """The factors of kernels ``(..., kh, kw)`` that each map one channel to one, computed when first asked for.
 
-    known: columns and rows that should add up to the only kernel; if they do not, they are ignored.
+    known: columns and rows that add up to the only kernel; others are ignored.
     """
 
     def __init__(self, weights: Array, known: Pairs = ()) -> None:
@@ -77,7 +80,7 @@ class Factorisation:
 
     @cached_property
     def exact(self) -> Factors | None:
-        """Factors of whole numbers, or of rank 1 where columns or rows are whole multiples of one of them; or None."""
+        """The exact factors, or None: known whole numbers, or rank 1 with columns or rows that are whole multiples."""
         if self._known and all(_is_whole(array) for pair in self._known for array in pair):
             return _stacked(self._known, exact=True)
         found = [_skeleton(kernel) for kernel in self._kernels]
@@ -88,7 +91,7 @@ class Factorisation:
         return Factors(columns, rows, exact=True)
 
     def nearly(self, dtype: np.dtype[Any]) -> Factors:
-        """Return the factors for computing in ``dtype``: the known ones, or those of the largest singular values."""
+        """Return the factors to compute with in ``dtype``: the known ones, or those of the largest singular values."""
         if self._known:
             return _stacked(self._known, exact=False)
         negligible = _negligible(self.weights, dtype)
@@ -108,7 +111,7 @@ class Factorisation:
 
     @cached_property
     def _known(self) -> Pairs:
-        """The given columns and rows, if they add up to the kernel."""
+        """The given columns and rows, if these add up to the kernel."""
         shape = self._kernels.shape[1:]
         if not self._given or any((len(column), len(row)) != shape for column, row in self._given):
             return ()
@@ -118,10 +121,10 @@ class Factorisation:
 
 @dataclass(frozen=True, slots=True)
 class KernelBlocks:
-    """A kernel with the engine's axes, and where its factors are found.
+    """A kernel with the engine's axes, and the factorisation that has its factors.
 
-    K: its shape is ``Geometry.kernel_blocks``.
-    cuts: the rows and columns of the factorised kernel that K has, each of what the one before leaves.
+    K: an array of the shape ``Geometry.kernel_blocks``.
+    cuts: the slices of rows and columns that lead from the factorised kernel to K, one after another.
     """
 
     K: Array
@@ -133,18 +136,18 @@ class KernelBlocks:
         return KernelBlocks(self.K[..., rows, columns], self.factorisation, (*self.cuts, (rows, columns)))
 
     def transposed(self) -> "KernelBlocks":
-        """Return the kernel with input and output channels swapped, which leaves factors as they are."""
+        """Return the kernel with input and output channels swapped. Kernels that have factors have one of each."""
         return KernelBlocks(self.K.swapaxes(1, 2), self.factorisation, self.cuts)
 
     def exact_factors(self) -> Factors | None:
-        """Return factors that hold the kernel's numbers without rounding, or None."""
+        """Return factors that hold the kernel's numbers without rounding; None if there are none of low rank."""
         if min(self.K.shape[-2:]) == 1:
             return self._every_column_or_row() if self.factorisation.is_finite else None
         found = self.factorisation.exact if self.factorisation.is_finite else None
         return found and self._cut(found)
 
     def factors(self, dtype: np.dtype[Any]) -> Factors | None:
-        """Return factors for computing in ``dtype``; None for numbers that are not finite."""
+        """Return factors to compute with in ``dtype``; None if the kernel's numbers are not finite."""
         return self._cut(self.factorisation.nearly(dtype)) if self.factorisation.is_finite else None
 
     def factors_of(self, traits: Traits, dtype: np.dtype[Any]) -> Factors:
@@ -161,7 +164,7 @@ class KernelBlocks:
         return found if found.traits.rank < min(self.K.shape[-2:]) else self._every_column_or_row()
 
     def _every_column_or_row(self) -> Factors:
-        """Return the factors of full rank: the kernel's rows or columns themselves, and ones and zeros."""
+        """Return exact factors of full rank: the kernel's rows or columns themselves, and an identity matrix."""
         kernels = self.K[:, 0, 0].astype(np.float64)
         groups, height, width = kernels.shape
         ones = np.broadcast_to(np.eye(min(height, width)), (groups, *[min(height, width)] * 2))
@@ -175,7 +178,7 @@ def _stacked(pairs: Pairs, *, exact: bool) -> Factors:
 
 
 def _skeleton(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return a column and a row, one of them of whole numbers, whose outer product is exactly the kernel; or None."""
+    """Return a column and a row, one of them of whole numbers, whose outer product is exactly the kernel, or None."""
     if _has_another_row(kernel):
         return None
     if not kernel.any():
@@ -192,7 +195,7 @@ def _skeleton(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
 
 
 def _has_another_row(kernel: FloatArray) -> bool:
-    """Return whether the first two rows are clearly no multiples of each other, by their first two numbers."""
+    """Return whether the first two numbers of the first two rows show that the rank is above 1."""
     one, other = kernel[0, 0] * kernel[1, 1], kernel[0, 1] * kernel[1, 0]
     return bool(abs(one - other) > ROUNDING * max(abs(one), abs(other)))
 
@@ -202,13 +205,16 @@ def _is_whole(numbers: FloatArray) -> bool:
 
 
 def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:
-    """Numbers that were rounded to float32 hide a low rank; the terms that rounding adds are below about this."""
+    """Return the part of the largest singular value below which terms are rounding.
+
+    Rounding a kernel to float32 hides a low rank, because it adds terms of about this size.
+    """
     rounded = weights.dtype == dtype == np.float32
     return float(np.finfo(np.float32).eps) if rounded else NEGLIGIBLE
 
 
 def _singular(kernels: FloatArray, negligible: float) -> Factors:
-    # More threads of BLAS would round in another order.
+    # BLAS on more threads rounds in another order.
     with BLAS_ON_ONE_THREAD:
         columns, sizes, rows = np.linalg.svd(kernels, full_matrices=False)
     rank = max(1, int((sizes > negligible * sizes[:, :1]).sum(axis=1).max()))

@@ -1,10 +1,10 @@
-"""What an algorithm is to the planner and to the executor.
+"""What the planner and the executor know of an algorithm.
 
-Each algorithm's file has two functions: ``estimate`` returns what the algorithm would do with a workload, or why it
-refuses; ``runner`` prepares the weights once and returns the function that fills an output tile from a padded input
-tile. An algorithm may also compute the gradient of the kernel (``kernel_gradient_estimate``,
-``kernel_gradient_runner``) or that of the input (``input_gradient_estimate``, ``input_gradient_runner``). The
-registries in ``convcli.engine.algorithms`` list these pairs of functions, and what each algorithm takes.
+The file of an algorithm has two functions: ``estimate`` returns what the algorithm would do with a workload, or why it
+refuses; ``runner`` prepares the weights and returns the function that fills an output tile from a padded input tile.
+An algorithm may also compute the gradient of the kernel (``kernel_gradient_estimate``, ``kernel_gradient_runner``) or
+that of the input (``input_gradient_estimate``, ``input_gradient_runner``). The registries in
+``convcli.engine.algorithms`` list these pairs of functions, and what each algorithm takes.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,9 +23,9 @@ from convcli.geometry.axes import Geometry
 
 
 class Workload(NamedTuple):
-    """One convolution, or one kernel's gradient: all that the planner sees of it.
+    """A convolution, or one of its gradients, as the planner sees it.
 
-    dtype: the float type that is computed in.  memory: bytes of workspace that a thread may take.
+    dtype: the float type to compute in.  memory: bytes of workspace per thread.
     traits: what is known of the kernel's numbers.  limits: the sizes from which something pays.
     """
 
@@ -37,31 +37,32 @@ class Workload(NamedTuple):
 
     @property
     def itemsize(self) -> int:
-        """Bytes of a float."""
+        """Bytes per float."""
         return self.dtype.itemsize
 
     @property
     def output_pixels(self) -> int:
-        """Pixels of one output channel, over all images and groups."""
+        """Pixels of one output channel, in all images and groups."""
         geometry = self.geometry
         return geometry.images * geometry.groups * geometry.rows.output * geometry.columns.output
 
 
 def cached_floats(work: Workload) -> int:
-    """Floats that a tile, its scratch and its output may take together, to stay in a core's own cache."""
+    """Return how many floats a tile, its scratch and its output may take to stay in a core's own cache."""
     return min(CACHE, work.memory) // work.itemsize
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an algorithm would do: in which tiles and blocks, and what that takes.
+    """What an algorithm would do with a workload, and what it would take.
 
-    seconds: of one thread.  multiplications: multiply-adds, those by zeros included.
-    moved: bytes read or written beside the products, by copies and elementwise passes.
-    workspace: bytes that one thread takes beyond input and output.
-    exact: whether integers come out as integers, as far as the float type holds them.
-    spreads: whether infinities and NaN reach outputs whose windows do not hold them: zeros in blocks and transforms
-    make NaN of them.
+    tile: the size of the largest tile.  blocks: the sizes of blocks, by name.
+    seconds: the time of one thread.  multiplications: multiply-adds, including those by zero.
+    moved: bytes that copies and elementwise passes read or write, besides the products.
+    workspace: bytes that one thread takes, besides input and output.
+    exact: whether integers give integers, as far as the float type holds them.
+    spreads: whether infinities and NaN reach outputs whose windows do not hold them, because blocks and transforms
+    multiply them by 0.
     """
 
     tile: TileSize
@@ -75,7 +76,7 @@ class Estimate:
 
 
 class Refusal(NamedTuple):
-    """Why an algorithm does not do a workload."""
+    """The reason why an algorithm does not take a workload."""
 
     reason: str
 
@@ -87,7 +88,7 @@ TileGradient = Callable[[FloatArray, FloatArray, Scratch], FloatArray]
 
 
 class Weights(NamedTuple):
-    """The weights that a runner prepares. factors: for an algorithm that computes with them; else None."""
+    """The weights that a runner prepares. factors: None unless the algorithm computes with them."""
 
     K: Array
     factors: Factors | None = None
@@ -100,10 +101,10 @@ Runner = TypeVar("Runner")
 
 @dataclass(frozen=True, slots=True)
 class Algorithm(Generic[Runner]):
-    """One way to compute Z, dK or dV, and what it takes.
+    """An algorithm that computes Z, dK or dV, and what it takes.
 
-    shares_weights: whether it is for weights that all outputs share, or for weights that they do not.
-    last_resort: whether it fits any geometry, and may exceed the memory limit where its smallest tile does.
+    shares_weights: whether it is for weights that all outputs share, or for weights of each output's own.
+    last_resort: whether it takes every geometry, and may exceed the memory limit if its smallest tile does.
     factored: whether it computes with the kernel's factors.
     """
 

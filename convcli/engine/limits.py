@@ -8,12 +8,12 @@ from convcli.engine.costs import CACHE
 class Limits(NamedTuple):
     """Sizes from which something pays. Tests use others, so that small arrays reach what takes large ones.
 
-    transform_taps: taps of a kernel for Fourier transforms; smaller kernels are quicker by products, and exact.
-    transform_channels: channels in a group for Winograd transforms; fewer make the products too small.
-    threads: seconds of work for several threads; below that, waking them takes longer than they save.
-    window: bytes of one window whose taps are computed together; taps further apart are computed one by one.
-    band: bytes of input and output in a band, which a cluster's worker gets and returns. Workers wait for larger bands;
-    smaller ones take longer to hand out than to compute.
+    transform_taps: the fewest taps for Fourier transforms; smaller kernels are quicker by products, and exact.
+    transform_channels: the fewest channels per group for Winograd transforms; fewer make the products too small.
+    threads: the fewest seconds of work for several threads; waking them takes longer than to compute less.
+    window: the most bytes of a window whose taps are computed together; taps of larger windows are computed one by one.
+    band: the most bytes of input and output in a band, which a cluster's worker gets and returns. Workers wait longer
+    for larger bands; smaller ones take longer to send than to compute.
     """
 
     transform_taps: int = 25

@@ -1,4 +1,4 @@
-"""Work that runs in parallel, and whose results are taken in order."""
+"""Take the results of parallel work in order."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
-"""Plans: which algorithm computes which part of a kernel, in which tiles, and why.
+"""Plans: which algorithm computes each pass, in which tiles, and why.
 
-A planner sees shapes, types and the rank of a kernel, never an image. What it returns is what the executor runs.
+A plan depends on shapes, types and the traits of a kernel, never on an image. The executor does what the plan says.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,18 +19,18 @@ from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
 from convcli.text import any_of
 
-# Seconds that an algorithm that rounds must save: a textbook's integers should stay integers.
+# The seconds that an algorithm must save if it rounds where others do not: integers should stay integers.
 WORTH_ROUNDING = 2e-3
-# The best that a kernel's numbers can be, until somebody looks at them.
+# The traits that suit a kernel's factors best, assumed until a plan looks at the kernel.
 BEST = Traits(rank=1, exact=True, assumed=True)
 
 
 class Choice(NamedTuple):
     """The algorithm for one workload, with its estimate.
 
-    chosen_by: ``auto`` or ``request``.  others: the estimates and refusals of the algorithms that were not chosen.
-    fallback: the algorithm for the tiles of V that hold infinities or NaN, where the chosen one would spread them
-    beyond the windows that hold them; else empty.
+    chosen_by: ``auto`` or ``request``.  others: the estimates and refusals of the other algorithms.
+    fallback: the algorithm for tiles whose input holds infinities or NaN, if the chosen one would spread them beyond
+    the windows that hold them; else empty.
     """
 
     work: Workload
@@ -47,33 +47,33 @@ class Choice(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """A part of a kernel, and the algorithm that computes it."""
+    """A sub-kernel, which nearly always is the whole kernel, and the algorithm that computes it."""
 
     sub_kernel: SubKernel
     choice: Choice
 
 
 class Plan(NamedTuple):
-    """How Z, dK or dV is computed: one pass after the other, and with which resources."""
+    """How Z, dK or dV is computed: in which passes, and with which resources."""
 
     passes: tuple[Pass, ...]
     execution: Execution
 
     @property
     def first(self) -> Choice:
-        """The choice for the first pass; nearly every plan has only that one."""
+        """The choice for the first pass. Nearly every plan has only one."""
         return self.passes[0].choice
 
     @property
     def threads(self) -> int:
-        """How many threads the first pass takes."""
+        """The number of threads of the first pass."""
         return self.execution.threads_for(self.first.estimate)
 
 
 def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
     """Plan Z, computed in ``dtype``. Of the kernel's numbers, only the factors matter.
 
-    Raises OptionError where the requested algorithm refuses.
+    Raises OptionError if the requested algorithm refuses.
     """
 
     def planned(part: SubKernel) -> Pass:
@@ -88,9 +88,9 @@ def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], 
 
 
 def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> Choice:
-    """Choose an algorithm by what the kernel's numbers are; by the best that they can be, factors would be used.
+    """Choose an algorithm by the kernel's traits, for a workload where the best traits would make factors pay.
 
-    Singular values are computed only if a kernel whose factors round could still pay for that.
+    Singular values are computed only if factors that round can still pay.
     """
 
     def choose(traits: Traits) -> Choice:
@@ -106,7 +106,10 @@ def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> 
 
 
 def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan Z for every kernel of this shape, whatever its rank."""
+    """Plan Z for all kernels of this shape.
+
+    Raises OptionError if the requested algorithm refuses.
+    """
 
     def planned(part: SubKernel) -> Pass:
         rank = min(part.geometry.rows.taps, part.geometry.columns.taps) if geometry.maps_one_to_one else 0
@@ -117,18 +120,18 @@ def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], executio
 
 
 def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan dK, whose products are made in ``dtype``.
+    """Plan dK, with products in ``dtype``.
 
-    Raises OptionError where the requested algorithm refuses.
+    Raises OptionError if the requested algorithm refuses.
     """
     found = gradient_sub_kernels(geometry, execution.limits.window, execution.memory)
     return _plan_gradient(choose_kernel_gradient, found, dtype, execution)
 
 
 def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan dV by one of INPUT_GRADIENTS, for weights that outputs do not share; otherwise dV is a convolution of G.
+    """Plan dV by one of INPUT_GRADIENTS, for weights that outputs do not share. Otherwise dV is a convolution of G.
 
-    Raises OptionError where the requested algorithm refuses.
+    Raises OptionError if the requested algorithm refuses.
     """
     return _plan_gradient(choose_input_gradient, sub_kernels(geometry, execution.limits.window), dtype, execution)
 
@@ -145,10 +148,10 @@ def _plan_gradient(
 
 @lru_cache(maxsize=128)
 def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
-    """Choose the named algorithm; under ``auto`` the quickest, or the quickest exact one if it is nearly as quick.
+    """Choose the named algorithm of CONVOLUTIONS; for ``auto`` the quickest, or an exact one that is nearly as quick.
 
-    Choices are kept: making one takes longer than convolving a small image.
-    Raises OptionError for a name that is not in CONVOLUTIONS, and where the named algorithm refuses.
+    Choices are kept, because to make one takes longer than to convolve a small image.
+    Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
     choice = _choose(CONVOLUTIONS, work, algorithm)
     return choice._replace(fallback=last_resort(work.geometry)) if choice.estimate.spreads else choice
@@ -156,13 +159,19 @@ def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
 
 @lru_cache(maxsize=128)
 def choose_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
-    """Choose among KERNEL_GRADIENTS, as ``choose_convolution`` does among CONVOLUTIONS."""
+    """Choose the named algorithm of KERNEL_GRADIENTS, or the quickest.
+
+    Raises OptionError for an unknown name, and if the named algorithm refuses.
+    """
     return _choose(KERNEL_GRADIENTS, work, algorithm)
 
 
 @lru_cache(maxsize=128)
 def choose_input_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
-    """Choose among INPUT_GRADIENTS, as ``choose_convolution`` does among CONVOLUTIONS."""
+    """Choose the named algorithm of INPUT_GRADIENTS, or the quickest.
+
+    Raises OptionError for an unknown name, and if the named algorithm refuses.
+    """
     return _choose(INPUT_GRADIENTS, work, algorithm)
 
 

@@ -1,4 +1,4 @@
-"""The memory that a thread computes in."""
+"""The memory in which a thread computes."""
 
 from math import prod
 
@@ -7,16 +7,16 @@ from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
 
-# What a thread keeps between calls, in bytes: more than this is given back.
+# The most bytes that a thread keeps between calls.
 KEPT = 16 << 20
-# Every array starts at a cache line.
+# Every array starts at a multiple of this many bytes, a cache line.
 LINE = 64
 
 
 class Scratch:
-    """Arrays of one thread, cut one after the other from a buffer that stays from tile to tile and call to call.
+    """Arrays of one thread, taken one after another from a buffer that is kept between tiles and calls.
 
-    A page of new memory takes longer to be touched for the first time than to be convolved.
+    To touch a page of new memory for the first time takes longer than to convolve it.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Scratch:
         self._used = 0
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        """An array of that shape, holding anything; it is the caller's until ``clear``."""
+        """Return an uninitialised array, which the caller may use until ``clear``."""
         start, size = self._used, prod(shape) * np.dtype(dtype).itemsize
         self._used += -(-size // LINE) * LINE
         if self._used > self._buffer.size:
@@ -32,13 +32,13 @@ class Scratch:
         return self._buffer[start : start + size].view(dtype).reshape(shape)
 
     def clear(self) -> None:
-        """Take all arrays back; the buffer then holds as much as they took."""
+        """Take all arrays back, and enlarge the buffer to what they took."""
         if self._used > self._buffer.size:
             self._buffer = _aligned(self._used)
         self._used = 0
 
     def give_back(self) -> None:
-        """Take all arrays back, and keep no more than KEPT."""
+        """Take all arrays back, and release the buffer if it is larger than KEPT."""
         self.clear()
         if self._buffer.size > KEPT:
             self._buffer = np.empty(0, np.uint8)

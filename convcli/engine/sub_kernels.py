@@ -1,7 +1,8 @@
-"""Kernels that are done in parts: taps that lie far apart, and kernels whose gradient alone would fill the memory.
+"""Sub-kernels: kernels that are computed one part after another.
 
-A tap (m, n) alone is a 1x1 kernel over an input that starts m*dy rows and n*dx columns later: no tile then holds the
-pixels between the taps. Some output channels alone are a kernel of fewer channels.
+Taps that lie far apart are computed one by one: the tap (m, n) is a 1x1 kernel on an input that starts m*dy rows and
+n*dx columns later, so that no tile holds the pixels between taps. A kernel whose gradient alone would fill the memory
+is computed for some output channels at a time.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from convcli.geometry.axes import Axis, Geometry
 
 
 class SubKernel(NamedTuple):
-    """Some output channels, rows and columns of a kernel, and the geometry under which they are a kernel themselves."""
+    """Some output channels, rows and columns of a kernel, and their geometry as a kernel of their own."""
 
     channels: slice
     rows: slice
@@ -35,9 +36,10 @@ def sub_kernels(geometry: Geometry, window: int) -> Iterator[SubKernel]:
 
 
 def gradient_sub_kernels(geometry: Geometry, window: int, memory: int) -> Iterator[SubKernel]:
-    """Yield ``parts``, each of so few output channels that their gradient takes half of ``memory`` bytes.
+    """Yield sub-kernels of so few output channels that their gradient takes at most half of ``memory`` bytes.
 
-    Of weights that are not shared, those of one output count: a tile has the gradient of its own weights alone.
+    window: as for ``sub_kernels``. Of weights that outputs do not share, those of one output count, because a tile
+    computes the gradient of its own weights alone.
     """
     for part in sub_kernels(geometry, window):
         weights = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))

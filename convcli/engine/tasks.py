@@ -1,6 +1,6 @@
-"""Tasks: what is computed for each tile (Z, a part of dK, or a part of dV), apart from where it is stored.
+"""Tasks: what is computed for each tile, Z or a part of dK or dV, independent of where the result is stored.
 
-A task holds everything that it reads and can be pickled. ``only`` cuts it down to some tiles and what they read.
+A task holds everything that it reads, and can be pickled. ``only`` reduces it to what some tiles read.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Compute = Callable[[Tile, Scratch], FloatArray]
 
 
 class Task(Protocol):
-    """Something that can be computed tile by tile."""
+    """A computation that runs tile by tile."""
 
     @property
     def choice(self) -> Choice:
@@ -38,7 +38,7 @@ class Task(Protocol):
 def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
     """Return what the task computes for each tile, on one thread."""
     made: list[FloatArray] = []
-    # What is made of the kernel must be the same wherever BLAS has more threads.
+    # The prepared weights must not depend on how many threads BLAS has.
     with BLAS_ON_ONE_THREAD:
         run = task.runner()
         each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
@@ -46,7 +46,7 @@ def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
 
 
 class OutputTask(NamedTuple):
-    """Computes tiles of Z, without the bias."""
+    """The computation of Z, without the bias."""
 
     choice: Choice
     V: TileSource
@@ -68,7 +68,7 @@ class OutputTask(NamedTuple):
         return run
 
     def filler(self) -> Callable[[Tile, FloatArray, Scratch], None]:
-        """The function that fills a tile of Z."""
+        """Return the function that fills a tile of Z."""
         work, fallback = self.choice.work, self.choice.fallback
         prepared = self.K.prepared(self._prepare(self.choice.algorithm))
         may_spread = fallback and self.V.pixels.dtype.kind == "f"
@@ -87,7 +87,7 @@ class OutputTask(NamedTuple):
 
 
 class KernelGradientTask(NamedTuple):
-    """Computes what each tile adds to dK, or to the dK of the tile's own weights."""
+    """The computation of what each tile adds to dK, or to the dK of the tile's own weights."""
 
     choice: Choice
     V: TileSource
@@ -110,7 +110,7 @@ class KernelGradientTask(NamedTuple):
 
 
 class InputGradientTask(NamedTuple):
-    """Computes the gradient of the padded input that each tile's windows read, for weights that are not shared."""
+    """The computation of the gradient of each tile's padded input."""
 
     choice: Choice
     K: TileWeights

@@ -1,4 +1,4 @@
-"""Tiles on several threads, each with its own scratch memory, and BLAS held at one thread for each."""
+"""Compute tiles on several threads, each with its own scratch memory, while BLAS takes one thread per call."""
 
 import os
 import threading
@@ -20,24 +20,24 @@ Item = TypeVar("Item")
 
 
 def available_threads() -> int:
-    """The processors that this process may run on."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, threads: int) -> None:
-    """Do ``work`` for every item, the calling thread among the workers; they take items in order.
+    """Call ``work`` for every item, on this thread and others, which take the items in order.
 
-    Infinities and NaN pass through arithmetic without a warning.
+    NumPy does not warn of infinities and NaN.
     """
     workers = min(threads, len(items))
     remaining = deque(items)
-    # Always one thread, for a lone item too: with more, BLAS rounds in another order.
+    # Also for a single item: BLAS on more threads rounds in another order.
     with BLAS_ON_ONE_THREAD:
         others = [_pool(workers - 1).submit(_work_through, remaining, work) for _ in range(workers - 1)]
         try:
             _work_through(remaining, work)
         finally:
-            # Nobody writes on once this has returned.
+            # When this returns, no thread writes any more.
             failures = [other.exception() for other in others if not other.cancel()]
     for failure in filter(None, failures):
         raise failure
@@ -51,7 +51,7 @@ def _work_through(remaining: deque[Item], work: Callable[[Item, Scratch], None])
                 scratch.clear()
                 work(item, scratch)
     except BaseException:
-        # After an error or Ctrl-C nothing more is begun, by any thread.
+        # After an error or Ctrl-C no thread begins another item.
         remaining.clear()
         raise
     finally:
@@ -69,7 +69,7 @@ def _taken(remaining: deque[Item]) -> Iterator[Item]:
 
 
 class InOrder(Generic[Item]):
-    """Hands numbered things on in the order of their numbers, whichever thread brings them first."""
+    """A queue that several threads fill with numbered items, and that passes them on in the order of the numbers."""
 
     def __init__(self, take: Callable[[Item], None]) -> None:
         self._take = take
@@ -78,7 +78,7 @@ class InOrder(Generic[Item]):
         self._lock = threading.Lock()
 
     def bring(self, number: int, item: Item) -> None:
-        """Hand this one on, and those that waited for it; or keep it until its turn."""
+        """Pass on this item and those that wait for it, or keep it until its turn."""
         with self._lock:
             self._waiting[number] = item
             while self._next in self._waiting:
@@ -98,14 +98,14 @@ def _own_scratch() -> Scratch:
 
 @lru_cache(maxsize=1)
 def _pool(workers: int) -> "ThreadPoolExecutor":
-    """Threads that stay: starting them takes as long as a small image."""
+    """Return threads that are kept between calls: starting them takes as long as convolving a small image."""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(workers, thread_name_prefix="convcli")
 
 
 if hasattr(os, "register_at_fork"):
-    # A child has none of its parent's threads.
+    # A forked child has none of its parent's threads.
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 

@@ -1,11 +1,8 @@
-"""Tiles: rectangles of output for a few images, and the strided view that kernel taps have of their input.
+"""Tiles: rectangles of the output of a few images; and the view that each tap of a kernel has of a padded input tile.
 
-Everything an algorithm touches has five axes: a padded input tile is (images, groups, C_in, h, w), weights
-are (groups, C_out, C_in, kh, kw), an output tile is (images, groups, C_out, oh, ow). Weights that are not shared
-have two axes more, (groups, C_out, tr, tc, C_in, kh, kw).
-
-In memory a padded tile has its channels within its rows, (images, groups, h, C_in, w), so that some rows of all
-channels are one matrix, whatever row they start from.
+Algorithms compute with arrays of five axes: a padded input tile (images, groups, C_in, h, w), weights
+(groups, C_out, C_in, kh, kw), and an output tile (images, groups, C_out, oh, ow). Weights that outputs do not share
+have two more axes, (groups, C_out, tr, tc, C_in, kh, kw).
 """
 
 from bisect import bisect_right
@@ -20,15 +17,16 @@ from convcli.arrays import FloatArray, cut
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import Runs
 
-# Tiles at the edges are more calls, which the copies saved within must be worth; so are their windows' pixels.
+# Separate tiles at the edges cost calls, and read pixels twice. That pays if the inner tiles, whose copies are saved,
+# are many, and the kernel is narrow.
 LEAST_TILES = 8
 MOST_REACH = 32
-# With more tiles than this the last ones hardly matter.
+# Threads get equal shares of up to this many tiles; of more, the last ones hardly matter.
 MOST_EVENED = 16
 
 
 class Tile(NamedTuple):
-    """Which part of the output: images, rows and columns."""
+    """Some images, rows and columns of the output, which are computed at once."""
 
     images: range
     rows: range
@@ -36,30 +34,29 @@ class Tile(NamedTuple):
 
     @property
     def place(self) -> tuple[slice, ...]:
-        """Where it lies in Z, which has five axes."""
+        """The slices of Z, which has five axes."""
         images, rows, columns = (slice(span.start, span.stop) for span in self)
         return (images, slice(None), slice(None), rows, columns)
 
     def shape(self, geometry: Geometry) -> tuple[int, int, int, int, int]:
-        """The shape of that part of Z."""
+        """Return the shape of the tile's part of Z."""
         return (len(self.images), geometry.groups, geometry.out_channels, len(self.rows), len(self.columns))
 
     def window(self, geometry: Geometry) -> tuple[range, range]:
-        """The padded rows and columns that its outputs read."""
+        """Return the padded rows and columns that the outputs read."""
         return geometry.rows.window(self.rows), geometry.columns.window(self.columns)
 
     def runs(self, geometry: Geometry) -> tuple[Runs, Runs]:
-        """Which pixels of V those rows and columns hold."""
+        """Return the pixels of V that those rows and columns copy."""
         rows, columns = self.window(geometry)
         return geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
 
 
 @dataclass(frozen=True, slots=True)
 class TileSize:
-    """The largest tile of a plan: how many images, output rows and output columns.
+    """The size of a plan's largest tile: images, output rows and output columns.
 
-    inner_apart: whether the outputs that read no pads are cut apart from those that do, so that their tiles can be
-    views of the input.
+    inner_apart: whether outputs that read no pads are in tiles of their own, which can then be views of the input.
     """
 
     images: int
@@ -73,7 +70,7 @@ class TileSize:
         return self.images * self.rows * self.columns
 
     def count(self, geometry: Geometry) -> int:
-        """How many tiles cover the output; what is cut apart at its edges is not counted."""
+        """Return how many tiles cover the output; separate tiles at the edges are not counted."""
         return (
             ceil(geometry.images / self.images)
             * ceil(geometry.rows.output / self.rows)
@@ -81,13 +78,13 @@ class TileSize:
         )
 
     def tiles(self, geometry: Geometry) -> Iterator[Tile]:
-        """The tiles, left to right, top to bottom, image by image."""
+        """Yield the tiles, left to right, top to bottom, image by image."""
         for images in cut(range(geometry.images), self.images):
             for rows, columns in self._regions(geometry):
                 yield from (Tile(images, *sides) for sides in self._cut_region(rows, columns, geometry))
 
     def _regions(self, geometry: Geometry) -> Iterator[tuple[range, range]]:
-        """Rectangles of the output to be cut into tiles: all of it, or its edges and what lies between."""
+        """Yield the rectangles of output that are cut into tiles: the whole, or its four edges and its inside."""
         every_column = range(geometry.columns.output)
         if not self.inner_apart:
             yield range(geometry.rows.output), every_column
@@ -98,7 +95,7 @@ class TileSize:
         yield from ((rows, columns) for rows, columns in regions if rows and columns)
 
     def _cut_region(self, rows: range, columns: range, geometry: Geometry) -> Iterator[tuple[range, range]]:
-        # The tiles of a narrow region are higher, and read about as many pixels.
+        # The tiles of a narrow region are higher, so that they read about as many pixels.
         width = len(columns) + geometry.columns.reach - 1
         height = max(self.rows, self.rows * self.columns // width) if self.inner_apart else self.rows
         for part in cut(rows, height):
@@ -106,8 +103,8 @@ class TileSize:
 
 
 def _apart(axis: Axis) -> tuple[range, range, range]:
-    """The outputs before, within and after those whose window touches no padding."""
-    # Where pads are negative, they crop: no window touches them.
+    """Return the outputs before those whose window reads no pads, those themselves, and the outputs after them."""
+    # Negative pads crop: no window reads them.
     first = min(max(0, -(-axis.before // axis.stride)), axis.output)
     stop = (axis.before + axis.size - axis.reach) // axis.stride + 1
     last = max(first, min(stop, axis.output))
@@ -115,23 +112,23 @@ def _apart(axis: Axis) -> tuple[range, range, range]:
 
 
 def input_floats(geometry: Geometry, size: TileSize) -> int:
-    """Floats of a padded input tile."""
+    """Return the number of floats in a padded input tile."""
     rows = len(geometry.rows.window(range(size.rows)))
     columns = len(geometry.columns.window(range(size.columns)))
     return size.images * geometry.groups * geometry.in_channels * rows * columns
 
 
 def output_floats(geometry: Geometry, size: TileSize) -> int:
-    """Floats of an output tile."""
+    """Return the number of floats in an output tile."""
     return size.pixels * geometry.groups * geometry.out_channels
 
 
 def largest_tile(
     geometry: Geometry, floats: Callable[[TileSize], int], limit: int, columns: int | None = None
 ) -> TileSize:
-    """The largest tile whose ``floats`` stay within ``limit``: whole rows first, then more rows, then more images.
+    """Return the largest tile with at most ``limit`` floats: a part of a row, whole rows, or whole images.
 
-    A row is of so many ``columns``, or of all of them. A single output pixel is never refused, whatever it takes.
+    columns: how many make a row of a tile; by default all. The smallest tile is one output pixel, whatever it takes.
     """
     images, rows, columns = geometry.images, geometry.rows.output, columns or geometry.columns.output
 
@@ -146,7 +143,10 @@ def largest_tile(
 
 
 def evened(size: TileSize, geometry: Geometry) -> TileSize:
-    """The size with rows that give a few threads equal shares: up to 16 tiles of rows become a power of two."""
+    """Return a size of fewer rows, which cuts the rows into 2, 4, 8 or 16 tiles if 16 are enough.
+
+    A few threads then get equal shares.
+    """
     total = geometry.rows.output
     count = ceil(total / size.rows)
     if count <= MOST_EVENED:
@@ -155,15 +155,18 @@ def evened(size: TileSize, geometry: Geometry) -> TileSize:
 
 
 def inner_apart(size: TileSize, geometry: Geometry) -> TileSize:
-    """The tiles of an algorithm that computes from views; apart unless few, or with edges as large as the rest."""
+    """Return the size with ``inner_apart``, unless tiles are few, or edges would be about as large as the inside.
+
+    That is for algorithms that can compute from views.
+    """
     worth = size.count(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
     return replace(size, inner_apart=worth)
 
 
 def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:
-    """What each tap reads of a padded tile for rows x columns outputs, ``(images, groups, C, kh, kw, rows, columns)``.
+    """Return a view of what each tap reads of a padded tile, ``(images, groups, C, kh, kw, rows, columns)``.
 
-    A view: ``[..., m, n, j, k]`` is ``tile[..., j*sy + m*dy, k*sx + n*dx]``.
+    ``[..., m, n, j, k]`` is ``tile[..., j*sy + m*dy, k*sx + n*dx]``.
     """
     y, x = geometry.rows, geometry.columns
     *leading, row, column = tile.strides

@@ -34,7 +34,7 @@ INPUT_GRADIENTS: dict[str, Algorithm[FillRunner]] = {
 
 
 def last_resort(geometry: Geometry) -> str:
-    """Return the name of the algorithm that computes Z whatever the geometry, and keeps infinities in their windows."""
+    """Return the name of the algorithm that computes Z for any geometry, and keeps infinities within their windows."""
     return next(
         name
         for name, each in CONVOLUTIONS.items()

@@ -1,4 +1,4 @@
-"""The definition: loop over taps, vectorise over pixels. Little workspace, any geometry, the slowest.
+"""The definition: loop over taps, vectorise over pixels. It is the slowest, takes any geometry and little workspace.
 
 forward  Z[i]         += K[i,l,m,n] * V'[l] as tap (m, n) sees it
 kernel   dK[i,l,m,n]  += sum over pixels of G[i] * V'[l] as tap (m, n) sees it
@@ -17,7 +17,7 @@ from convcli.geometry.axes import Geometry
 
 
 def estimate(work: Workload) -> Estimate:
-    """A multiplication and an addition over the output for every tap and input channel."""
+    """Estimate a multiplication and an addition of the whole output per tap and input channel."""
     geometry = work.geometry
     size = largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work))
     taps = geometry.rows.taps * geometry.columns.taps * geometry.in_channels
@@ -37,7 +37,7 @@ def _floats(geometry: Geometry, size: TileSize) -> int:
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Fills an output tile from a padded input tile."""
+    """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     geometry, K = work.geometry, weights.K.astype(work.dtype, copy=False)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -55,7 +55,7 @@ kernel_gradient_estimate = estimate
 
 
 def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
-    """What a padded tile and its part of G add to dK."""
+    """Return the function that computes what a padded tile and its part of G add to dK."""
     geometry = work.geometry
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
@@ -71,5 +71,5 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
 
 
 def _taps(geometry: Geometry) -> Iterator[tuple[int, int, int]]:
-    """Every (input channel, kernel row, kernel column)."""
+    """Yield every (input channel, kernel row, kernel column)."""
     return np.ndindex(geometry.in_channels, geometry.rows.taps, geometry.columns.taps)

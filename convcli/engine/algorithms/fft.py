@@ -1,12 +1,12 @@
-"""Overlap-save: a convolution is a product of spectra, tile by tile, for large kernels of full rank.
+"""Overlap-save: convolve tile by tile as a product of spectra, for large kernels of full rank.
 
-A tile of F x F padded pixels gives (F - reach + 1)^2 outputs at stride 1: those whose window lies within it.
+A tile of F x F padded pixels gives (F - reach + 1)^2 outputs at stride 1, those whose windows lie within it.
 
     Z_tile = first outputs of  IDFT( sum over l of DFT(V'_l - c) conj(DFT(K_il)) )  +  c sum K_i
 
-The tile's mean c is taken out first, so that what is rounded is the image's variation and not its brightness. The
-error left is that of the transforms: about the float's epsilon times log2(F^2) times |V'_tile - c| |K|, in the
-Euclidean norm, however small Z itself may be.
+The tile's mean c is subtracted first, so that the image's variation is rounded, not its brightness. The error that
+remains is that of the transforms: about the float's epsilon times log2(F^2) times |V'_tile - c| |K|, in the Euclidean
+norm, however small Z itself is.
 """
 
 from math import log2
@@ -23,13 +23,13 @@ from convcli.engine.tiles import TileSize
 from convcli.geometry.axes import Axis, Geometry
 
 SIDES = (64, 96, 128, 192, 256, 320, 512, 1024)
-# NumPy scales by the integer 1 under its default norm, and then transforms float32 in double precision; dividing by
-# the root in both directions keeps float32, five times as fast.
+# By default NumPy scales by the integer 1, and then transforms float32 in double precision. The norm that divides by
+# the square root in both directions keeps float32, and is five times as fast.
 EVEN: Final = "ortho"
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """The best side of a tile and what it takes; refused for small kernels, which need no rounding."""
+    """Estimate with the best side of a tile; refuse small kernels, which other algorithms compute without rounding."""
     geometry = work.geometry
     taps = geometry.rows.taps * geometry.columns.taps
     least = work.limits.transform_taps
@@ -56,7 +56,7 @@ def _estimate(work: Workload, side: int) -> Estimate:
         + pass_seconds(moved)
         + calls_seconds(tiles * (12 + spectra))
     )
-    # Transforms keep their input, an output and a copy; the kernels' spectra are shared by the threads.
+    # Transforms keep their input, an output and a copy. The spectra of kernels are shared by the threads.
     workspace = (4 * channels + spectra) * side**2 * work.itemsize
     return Estimate(
         size, seconds, int(tiles * spectra * side**2), moved, workspace, {"side": side}, exact=False, spreads=True
@@ -68,14 +68,14 @@ def _outputs(axis: Axis, side: int) -> int:
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Fills an output tile from a padded input tile."""
+    """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     geometry, side = work.geometry, chosen.blocks["side"]
     spectra = np.conj(np.fft.rfft2(_dilated(weights.K.astype(work.dtype, copy=False), geometry), s=(side, side)))
     sums = weights.K.sum(axis=(-1, -2), dtype=np.float64).astype(work.dtype)
     y, x = geometry.rows.stride, geometry.columns.stride
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-        # Row by row: over both axes at once the order of the sum would follow how the tile lies in memory.
+        # Row by row, because the order of a sum over both axes depends on how the tile lies in memory.
         means = tile.mean(axis=-1, keepdims=True).mean(axis=-2, keepdims=True)
         centred = np.subtract(tile, means, out=scratch.array(tile.shape, tile.dtype))
         everything = _back(_multiply(_forth(centred, side, scratch), spectra, scratch), scratch)
@@ -86,7 +86,7 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 
 
 def _forth(tile: FloatArray, side: int, scratch: Scratch) -> ComplexArray:
-    """The real transform of a tile, zeros after it."""
+    """Return the real transform of a tile, extended by zeros."""
     spectrum = scratch.array((*tile.shape[:3], side, side // 2 + 1), np.result_type(tile, np.complex64))
     height = tile.shape[-2]
     np.fft.rfft(tile, side, axis=-1, norm=EVEN, out=spectrum[..., :height, :])
@@ -95,7 +95,7 @@ def _forth(tile: FloatArray, side: int, scratch: Scratch) -> ComplexArray:
 
 
 def _multiply(spectrum: ComplexArray, spectra: ComplexArray, scratch: Scratch) -> ComplexArray:
-    """Spectra (groups, C_out, C_in, ...) times an image's (images, groups, C_in, ...), summed over C_in."""
+    """Return spectra (groups, C_out, C_in, ...) times those of images (images, groups, C_in, ...), summed over C_in."""
     out_channels, in_channels = spectra.shape[1:3]
     if in_channels == out_channels == 1:
         return np.multiply(spectrum, spectra[:, 0], out=spectrum)
@@ -104,7 +104,7 @@ def _multiply(spectrum: ComplexArray, spectra: ComplexArray, scratch: Scratch) -
 
 
 def _back(spectrum: ComplexArray, scratch: Scratch) -> FloatArray:
-    """The real tile that a spectrum is of; the spectrum is used up."""
+    """Return the real tile that has this spectrum, whose memory is overwritten."""
     side = spectrum.shape[-2]
     back: Array = scratch.array((*spectrum.shape[:3], side, side), spectrum.real.dtype)
     np.fft.ifft(spectrum, axis=-2, norm=EVEN, out=spectrum)
@@ -112,7 +112,7 @@ def _back(spectrum: ComplexArray, scratch: Scratch) -> FloatArray:
 
 
 def _dilated(weights: FloatArray, geometry: Geometry) -> FloatArray:
-    """Weights with zeros between their taps."""
+    """Return the weights with zeros between their taps."""
     spread = np.zeros((*weights.shape[:3], geometry.rows.reach, geometry.columns.reach), weights.dtype)
     spread[..., :: geometry.rows.dilation, :: geometry.columns.dilation] = weights
     return spread

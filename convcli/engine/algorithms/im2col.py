@@ -1,11 +1,11 @@
-"""im2col in bands: every window laid out as a column, then one matrix product through BLAS.
+"""im2col, tile by tile: copy every window into a column, then multiply matrices by BLAS.
 
 With P the pixels of a tile and X (C_in*kh*kw, P) its windows as columns:
 
     forward  Z  = K X         (C_out, C_in*kh*kw) (C_in*kh*kw, P)
     kernel   dK = G X^T       (C_out, P) (P, C_in*kh*kw)
 
-A 1x1 kernel's windows are the tile itself.
+The windows of a 1x1 kernel are the tile itself.
 """
 
 from math import prod
@@ -19,21 +19,21 @@ from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, evened, input_floats, largest_tile, output_floats, windows
 from convcli.geometry.axes import Geometry
 
-# A tile's columns leave the cache, for a product needs many columns for each packing of the weights: the more, the
-# larger those are.
+# A tile's columns exceed the cache, because BLAS packs the weights once per product, and larger weights need more
+# columns to make up for that.
 LEAST_WORKSPACE = 4 << 20
 WORKSPACE_FOR_WEIGHTS = 2
-# Times that a window's float is read or written: copied, out of cache, then read and packed by BLAS.
+# How often a window's float is read or written: it is copied, out of cache, then BLAS reads and packs it.
 PASSES = 6
 
 
 def estimate(work: Workload) -> Estimate:
-    """Every window copied once, then multiplied once for each output channel."""
+    """Estimate copying every window once, and multiplying it once per output channel."""
     return _estimate(work, beside=0)
 
 
 def kernel_gradient_estimate(work: Workload) -> Estimate:
-    """The same, beside a tile's part of dK."""
+    """Estimate copying every window once, and multiplying it once per output channel, with room for dK."""
     return _estimate(work, beside=prod(work.geometry.kernel_blocks))
 
 
@@ -64,14 +64,14 @@ def _floats(geometry: Geometry, size: TileSize) -> int:
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Fills an output tile from a padded input tile."""
+    """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     groups, out_channels = weights.K.shape[:2]
     K = weights.K.astype(work.dtype, copy=False).reshape(groups, out_channels, -1)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         X = _columns(tile, work.geometry, out.shape[-2:], scratch)
         flat = (*out.shape[:3], out.shape[3] * out.shape[4])
-        # Whole rows of the output adjoin.
+        # Rows of the output that lie one after another are filled in place.
         if out.strides[-2] == out.shape[-1] * out.itemsize:
             np.matmul(K, X, out=out.reshape(flat))
         else:
@@ -81,12 +81,12 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 
 
 def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
-    """What a padded tile and its part of G add to dK."""
+    """Return the function that computes what a padded tile and its part of G add to dK."""
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
         columns = _columns(tile, work.geometry, upstream.shape[-2:], scratch)
         flat = upstream.reshape(*upstream.shape[:3], -1)
-        # Image by image: a batch of products would be as many kernels at once.
+        # One image at a time, because the products of a batch would take as much memory as that many kernels.
         products = (np.matmul(G, X.swapaxes(-1, -2)) for G, X in zip(flat, columns, strict=True))
         dK: FloatArray = next(products)
         for product in products:
@@ -97,13 +97,13 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
 
 
 def _columns(tile: FloatArray, geometry: Geometry, pixels: tuple[int, ...], scratch: Scratch) -> FloatArray:
-    """The windows of a tile, (images, groups, C_in*kh*kw, rows*columns)."""
+    """Return the windows of a tile as columns, (images, groups, C_in*kh*kw, rows*columns)."""
     images, groups, channels = tile.shape[:3]
     rows, columns = pixels
     if _is_pointwise(geometry):
         return tile.reshape(images, groups, channels, rows * columns)
     seen = windows(tile, geometry, rows, columns)
-    # One call: two threads that copied tap by tap would wait for each other.
+    # Copy in one call: threads that copy tap by tap wait for each other.
     X = scratch.array(seen.shape, tile.dtype)
     X[...] = seen
     return X.reshape(images, groups, -1, rows * columns)

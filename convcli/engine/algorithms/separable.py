@@ -26,12 +26,12 @@ from convcli.geometry.axes import Axis, Geometry
 
 BLOCK_ROWS = (8, 16)
 BLOCK_COLUMNS = (16, 32)
-# Tiles of a half or less of a row are higher, and tall kernels do less twice where they meet.
+# Tiles of half a row or less are higher, so that tall kernels repeat less work where tiles meet.
 ROW_PARTS = (1, 2, 4, 8)
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """The best numbers of rows and columns in a block, and what they take; refused where channels mix."""
+    """Estimate with the best numbers of rows and columns per block; refuse kernels that mix channels."""
     if not work.traits.rank:
         return Refusal("its kernels map several channels to one, or are not finite")
     sizes = dict.fromkeys(_size(work, -(-work.geometry.columns.output // parts)) for parts in ROW_PARTS)
@@ -50,7 +50,7 @@ def _size(work: Workload, columns: int) -> TileSize:
 def _estimate(work: Workload, size: TileSize, rows: int, columns: int) -> Estimate:
     geometry, rank = work.geometry, work.traits.rank
     rows, columns = min(rows, size.rows), min(columns, size.columns)
-    # What the bands of a tile share above and below is done twice.
+    # Rows that two tiles read are multiplied twice.
     read = work.output_pixels * len(geometry.rows.window(range(size.rows))) / size.rows
     along, across = rows_under(geometry.columns, columns), rows_under(geometry.rows, rows)
     seconds = (
@@ -78,7 +78,7 @@ def _floats(geometry: Geometry, size: TileSize, rank: int) -> int:
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Fills an output tile from a padded input tile."""
+    """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     assert weights.factors is not None
     geometry, rank = work.geometry, work.traits.rank
     U, V = weights.factors.columns.astype(work.dtype), weights.factors.rows.astype(work.dtype)
@@ -99,7 +99,7 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 
 
 def along_rows(V: FloatArray, columns: Axis, block: int) -> FloatArray:
-    """R ``(groups, rank, L, block)`` of row factors ``(groups, rank, kw)``."""
+    """Return R ``(groups, rank, L, block)`` for row factors ``(groups, rank, kw)``."""
     groups, rank, taps = V.shape
     R = np.zeros((groups, rank, rows_under(columns, block), block), V.dtype)
     for b in range(block):
@@ -120,6 +120,6 @@ def _multiply_rows(tile: FloatArray, R: FloatArray, axis: Axis, out: FloatArray)
 
 
 def _windows(rows: FloatArray, count: int, step: int, width: int) -> FloatArray:
-    """Views ``(..., count, h, width)`` of rows ``(..., h, w)``, each ``step`` columns after the last."""
+    """Return a view ``(..., count, h, width)`` of rows ``(..., h, w)``: windows that start every ``step`` columns."""
     *leading, height, column = rows.strides
     return as_strided(rows, (*rows.shape[:-2], count, rows.shape[-2], width), (*leading, step * column, height, column))

@@ -1,8 +1,8 @@
 """Vertical Toeplitz blocks: the sparse matrix of a convolution, cut into small dense blocks for BLAS.
 
-One product for each horizontal tap, on shifted views of the tile: nothing is copied, and the vertical stride lives
-in the blocks (``convcli.engine.algorithms.vertical``). A horizontal stride parts the tile's columns into its phases
-first.
+Each horizontal tap is one product with a shifted view of the tile, so that nothing is copied; the blocks hold the
+vertical stride (``convcli.engine.algorithms.vertical``). For a horizontal stride, the tile's columns are first
+separated by phase.
 """
 
 import numpy as np
@@ -23,12 +23,12 @@ from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, la
 from convcli.geometry.axes import Geometry
 
 BLOCK_ROWS = (2, 4, 8, 16)
-# Beyond so many pairs of channels in a group the zeros in T take longer than im2col's copies.
+# With more pairs of channels per group than this, the zeros in T take longer than the copies of im2col.
 MOST_PAIRS = 1024
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """The best number of rows in a block, and what that takes; refused for many pairs of channels."""
+    """Estimate with the best number of rows per block; refuse many pairs of channels, and large blocks."""
     pairs = work.geometry.in_channels * work.geometry.out_channels
     if pairs > MOST_PAIRS:
         return Refusal(f"{pairs} pairs of channels in a group, above {MOST_PAIRS}: its blocks would be mostly zeros")
@@ -44,7 +44,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
 
 
 def _weights_floats(geometry: Geometry, block: int) -> int:
-    """Floats of T."""
+    """Return the number of floats in T."""
     depth = rows_under(geometry.rows, block) * geometry.in_channels
     return geometry.groups * geometry.columns.taps * block * geometry.out_channels * depth
 
@@ -70,7 +70,7 @@ def _floats(geometry: Geometry, size: TileSize) -> int:
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Fills an output tile from a padded input tile."""
+    """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     geometry, block = work.geometry, chosen.blocks["rows"]
     T = toeplitz(weights.K.astype(work.dtype, copy=False), geometry.rows, block)
 
@@ -86,7 +86,7 @@ kernel_gradient_estimate = estimate
 
 
 def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
-    """What a padded tile and its part of G add to dK."""
+    """Return the function that computes what a padded tile and its part of G add to dK."""
     geometry, block = work.geometry, chosen.blocks["rows"]
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
@@ -101,10 +101,9 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
 
 
 def _by_phase(tile: FloatArray, stride: int, scratch: Scratch) -> FloatArray:
-    """A tile's rows, ``(images, groups, h*C_in, stride, columns)``, parted so that one phase's columns adjoin.
+    """Return a tile's rows, ``(images, groups, h*C_in, stride, columns)``, with the columns of each phase together.
 
-    The channels of a row are one below the other, so that some rows of all channels are one matrix, whatever row
-    they start from.
+    The channels of a row lie one below another, so that any consecutive rows of all channels are one matrix.
     """
     images, groups, channels, height, width = tile.shape
     if channels == stride == 1:

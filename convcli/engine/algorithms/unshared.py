@@ -1,13 +1,13 @@
-"""Weights that are not shared: each window times the weights of its own output, in batches of matrix products.
+"""Weights that outputs do not share: multiply each window by the weights of its own output, in batches of products.
 
-Outputs j = tr*u + p, k = tc*v + q have the weights K[p,q]. With X[p,q] (C_in*kh*kw, N) the windows of the N outputs
-(image, u, v) that a tile has there, as columns:
+Outputs j = tr*u + p, k = tc*v + q have the weights K[p,q]. With X[p,q] (C_in*kh*kw, N) the windows of a tile's N
+outputs (image, u, v) with these weights, as columns:
 
     forward  Z[p,q]  = K[p,q] X[p,q]        (C_out, C_in*kh*kw) (C_in*kh*kw, N)
     kernel   dK[p,q] = G[p,q] X[p,q]^T      (C_out, N) (N, C_in*kh*kw)
     input    dX[p,q] = K[p,q]^T G[p,q]      each window's gradient, added to the pixels that it read
 
-A runner's weights are those of its tile, (groups, C_out, p, q, C_in, kh, kw).
+The weights of a runner are those of one tile, (groups, C_out, p, q, C_in, kh, kw).
 """
 
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ from convcli.engine.tiles import TileSize, input_floats, largest_tile, output_fl
 from convcli.geometry.axes import Geometry
 
 WORKSPACE = 4 << 20
-# Times that a window's float is read or written: copied, out of cache, then read by BLAS.
+# How often a window's float is read or written: it is copied, out of cache, then BLAS reads it.
 PASSES = 4
 
 
 def estimate(work: Workload) -> Estimate:
-    """Every window copied once, and the weights of its output read once."""
+    """Estimate copying every window once, and reading the weights of its output once."""
     geometry = work.geometry
     limit = min(WORKSPACE, work.memory) // work.itemsize
     size = _in_periods(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
@@ -52,19 +52,19 @@ input_gradient_estimate = estimate
 
 
 def _floats(geometry: Geometry, size: TileSize) -> int:
-    """The tile, its windows (or their gradients), its outputs twice and its weights twice (in another order)."""
+    """Return the floats of a tile, its windows or their gradients, its outputs twice, and its weights twice."""
     window = prod(geometry.kernel_blocks[-3:]) * geometry.groups
     weights = window * geometry.out_channels * _weights_of(geometry, size)
     return input_floats(geometry, size) + window * size.pixels + 2 * (output_floats(geometry, size) + weights)
 
 
 def _weights_of(geometry: Geometry, size: TileSize) -> int:
-    """How many outputs of a tile have weights of their own."""
+    """Return how many outputs of a tile have weights of their own."""
     return min(size.rows, geometry.tiling[0]) * min(size.columns, geometry.tiling[1])
 
 
 def _in_periods(size: TileSize, geometry: Geometry) -> TileSize:
-    """The size, or a smaller one, whose tiles hold whole periods of the weights or lie within one."""
+    """Return the size, or a smaller one, whose tiles hold whole periods of the weights or lie within one."""
     rows = _whole(size.rows, geometry.tiling[0], geometry.rows.output)
     columns = _whole(size.columns, geometry.tiling[1], geometry.columns.output)
     return TileSize(size.images, rows, columns)
@@ -79,7 +79,7 @@ def _whole(most: int, period: int, outputs: int) -> int:
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Fills an output tile from a padded input tile."""
+    """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     K = weights.K.astype(work.dtype, copy=False)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -94,7 +94,7 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 
 
 def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
-    """What a padded tile and its part of G add to the dK of the tile's weights."""
+    """Return the function that computes what a padded tile and its part of G add to the dK of the tile's weights."""
     geometry = work.geometry
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
@@ -113,7 +113,7 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
 
 
 def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Adds to a padded input tile's gradient what its windows' outputs send back; runs from G to the tile."""
+    """Prepare the weights, and return the function that adds a padded input tile's gradient from an upstream tile."""
     K, geometry = weights.K.astype(work.dtype, copy=False), work.geometry
 
     def run(upstream: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -124,7 +124,7 @@ def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) ->
             window = received.shape[2:5]
             sent = dX.reshape(*dX.shape[:3], *window, *_repeats(G)).transpose(6, 0, 3, 4, 5, 7, 1, 8, 2)
             to = periods.of(received)
-            # Windows overlap, but what one tap reads of them does not.
+            # Windows overlap, but the pixels of one tap do not.
             for m, n in np.ndindex(*window[1:]):
                 to[:, :, :, m, n] += sent[:, :, :, m, n]
 
@@ -155,12 +155,12 @@ def _periods(pixels: FloatArray, K: FloatArray) -> Iterator[_Periods]:
 
 
 def _matrices(K: FloatArray) -> FloatArray:
-    """(groups, p, q, C_out, C_in*kh*kw)."""
+    """Return the weights as matrices, (groups, p, q, C_out, C_in*kh*kw)."""
     return K.transpose(0, 2, 3, 1, 4, 5, 6).reshape(K.shape[0], *K.shape[2:4], K.shape[1], -1)
 
 
 def _columns(seen: FloatArray, scratch: Scratch) -> FloatArray:
-    """Windows (images, groups, C_in, kh, kw, u, p, v, q) as columns, (groups, p, q, C_in*kh*kw, images*u*v)."""
+    """Return windows (images, groups, C_in, kh, kw, u, p, v, q) as columns (groups, p, q, C_in*kh*kw, images*u*v)."""
     apart = seen.transpose(1, 6, 8, 2, 3, 4, 0, 5, 7)
     X = scratch.array(apart.shape, seen.dtype)
     X[...] = apart
@@ -168,11 +168,11 @@ def _columns(seen: FloatArray, scratch: Scratch) -> FloatArray:
 
 
 def _upstream_columns(G: FloatArray) -> FloatArray:
-    """G (images, groups, C_out, u, p, v, q) as (groups, p, q, C_out, images*u*v)."""
+    """Return G (images, groups, C_out, u, p, v, q) as (groups, p, q, C_out, images*u*v)."""
     apart = G.transpose(1, 4, 6, 2, 0, 3, 5)
     return apart.reshape(*apart.shape[:4], prod(apart.shape[4:]))
 
 
 def _repeats(pixels: FloatArray) -> tuple[int, int, int]:
-    """Images, u and v of ``(images, ..., u, p, v, q)``."""
+    """Return the numbers of images, u and v of ``(images, ..., u, p, v, q)``."""
     return pixels.shape[0], pixels.shape[-4], pixels.shape[-2]

@@ -1,15 +1,15 @@
-"""Vertical Toeplitz blocks: products that convolve rows of a tile, whatever is done along its columns.
+"""Vertical Toeplitz blocks: matrix products that convolve along the rows of a tile.
 
-Take B output rows, and the L = (B-1)*sy + reach padded rows under them. For one horizontal tap n,
+Take B output rows, and the L = (B-1)*sy + reach padded rows that they read. For one horizontal tap n,
 
     Z[i, j0+b, k] += sum over r,l of T_n[(b,i), (r,l)] * V'[l, j0*sy + r, k*sx + n*dx]
     T_n[(b,i), (b*sy + m*dy, l)] = K[i,l,m,n],  zero elsewhere
 
-so that each tap is one product of T_n (B*C_out, L*C_in) with rows of the tile, shifted by a view. ``multiply`` takes
-rows ``(images, groups, h*C_in, sx, columns)``, a row's channels one below the other and its columns parted into the
-phases of the horizontal stride.
+so that each tap is one product of T_n (B*C_out, L*C_in) with a shifted view of the tile's rows. ``multiply`` takes rows
+``(images, groups, h*C_in, sx, columns)``: the channels of a row lie one below another, and its columns are separated
+into the phases of the horizontal stride.
 
-Each function stands beside its adjoint, which takes a kernel's gradient the same way back.
+Each function stands beside its adjoint, which computes the gradient of a kernel.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from convcli.geometry.axes import Axis, Geometry
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """``count`` blocks of ``height`` output rows, from row ``start`` of a tile."""
+    """Blocks of ``height`` output rows: ``count`` of them, from row ``start`` of a tile."""
 
     start: int
     count: int
@@ -33,12 +33,12 @@ class Blocks:
 
     @property
     def span(self) -> slice:
-        """All their rows."""
+        """The rows of all blocks."""
         return slice(self.start, self.start + self.count * self.height)
 
 
 def cut_into_blocks(rows: int, height: int) -> Iterator[Blocks]:
-    """As many whole blocks as there are, and a lower one for what remains."""
+    """Yield all whole blocks, and a lower block of the rows that remain."""
     whole, rest = divmod(rows, height)
     if whole:
         yield Blocks(0, whole, height)
@@ -47,12 +47,12 @@ def cut_into_blocks(rows: int, height: int) -> Iterator[Blocks]:
 
 
 def rows_under(rows: Axis, block: int) -> int:
-    """Padded rows under a block of output rows."""
+    """Return how many padded rows a block of output rows reads."""
     return (block - 1) * rows.stride + rows.reach
 
 
 def toeplitz(weights: FloatArray, rows: Axis, block: int) -> FloatArray:
-    """T ``(groups, kw, B*C_out, L*C_in)`` of weights ``(groups, C_out, C_in, kh, kw)``."""
+    """Return T ``(groups, kw, B*C_out, L*C_in)`` for weights ``(groups, C_out, C_in, kh, kw)``."""
     groups, out_channels, in_channels, taps, columns = weights.shape
     T = np.zeros((groups, columns, block, out_channels, rows_under(rows, block), in_channels), weights.dtype)
     by_tap = weights.transpose(3, 0, 4, 1, 2)
@@ -63,7 +63,7 @@ def toeplitz(weights: FloatArray, rows: Axis, block: int) -> FloatArray:
 
 
 def toeplitz_adjoint(dT: FloatArray, geometry: Geometry, block: int) -> FloatArray:
-    """dK ``(groups, C_out, C_in, kh, kw)`` from a gradient of T: sums along its diagonals."""
+    """Return dK ``(groups, C_out, C_in, kh, kw)`` from the gradient of T: sums along its diagonals."""
     rows, (groups, out_channels, in_channels, taps, columns) = geometry.rows, geometry.kernel_blocks
     parted = dT.reshape(groups, columns, block, out_channels, rows_under(rows, block), in_channels)
     dK = np.zeros((taps, groups, columns, out_channels, in_channels), dT.dtype)
@@ -76,7 +76,10 @@ def toeplitz_adjoint(dT: FloatArray, geometry: Geometry, block: int) -> FloatArr
 def multiply(
     T: FloatArray, source: FloatArray, geometry: Geometry, blocks: Blocks, out: FloatArray, scratch: Scratch
 ) -> None:
-    """Fill the blocks' rows of ``out`` with the sum of every horizontal tap's product; T may be of higher blocks."""
+    """Fill the blocks' rows of ``out`` with the sum of the products of all horizontal taps.
+
+    T may be that of higher blocks.
+    """
     T = _lower(T, geometry, blocks)
     images, groups, channels, _, columns = out.shape
     by_block = _by_block(out, blocks)
@@ -97,7 +100,7 @@ def multiply(
 def multiply_adjoint(
     source: FloatArray, geometry: Geometry, blocks: Blocks, upstream: FloatArray, scratch: Scratch
 ) -> FloatArray:
-    """The gradient of T ``(groups, kw, B*C_out, L*C_in)`` over some blocks."""
+    """Return the gradient of T ``(groups, kw, B*C_out, L*C_in)`` over some blocks."""
     images, groups, channels, _, columns = upstream.shape
     G = scratch.array((images, groups, blocks.count, blocks.height, channels, columns), source.dtype)
     G[...] = _by_block(upstream, blocks).transpose(0, 1, 3, 4, 2, 5)
@@ -108,18 +111,18 @@ def multiply_adjoint(
 
 
 def _by_block(rows: FloatArray, blocks: Blocks) -> FloatArray:
-    """The blocks' rows of an output tile, ``(images, groups, channels, count, height, columns)``: a view."""
+    """Return a view of the blocks' rows of an output tile, ``(images, groups, channels, count, height, columns)``."""
     return rows[:, :, :, blocks.span].reshape(*rows.shape[:3], blocks.count, blocks.height, rows.shape[-1])
 
 
 def _lower(T: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:
-    """T for blocks of fewer rows."""
+    """Return T for blocks of fewer rows."""
     depth = rows_under(geometry.rows, blocks.height) * geometry.in_channels
     return T[:, :, : blocks.height * geometry.out_channels, :depth]
 
 
 def _stacked(source: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:
-    """The rows under each block, ``(images, groups, count, L*C_in, sx, columns)``: a view that overlaps itself."""
+    """Return a view of the rows that each block reads, ``(images, groups, count, L*C_in, sx, columns)``."""
     first = blocks.start * geometry.rows.stride * geometry.in_channels
     step = blocks.height * geometry.rows.stride * geometry.in_channels
     depth = rows_under(geometry.rows, blocks.height) * geometry.in_channels
@@ -129,6 +132,6 @@ def _stacked(source: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArr
 
 
 def _seen(stacked: FloatArray, geometry: Geometry, n: int, columns: int) -> FloatArray:
-    """What horizontal tap n sees of the stacked rows, ``(images, groups, count, L*C_in, columns)``: a view."""
+    """Return a view of what tap n reads of the stacked rows, ``(images, groups, count, L*C_in, columns)``."""
     offset, phase = divmod(n * geometry.columns.dilation, geometry.columns.stride)
     return stacked[..., phase, offset : offset + columns]

@@ -1,4 +1,4 @@
-"""Winograd's F(2x2,3x3): four outputs of a 3x3 kernel by 16 multiplications for each pair of channels, not 36.
+"""Winograd's F(2x2,3x3): four outputs of a 3x3 kernel by 16 instead of 36 multiplications per pair of channels.
 
 Along one axis, two outputs of three taps g over four pixels d (Lavin and Gray, arXiv:1509.09308, section 4.1):
 
@@ -9,9 +9,9 @@ Along one axis, two outputs of three taps g over four pixels d (Lavin and Gray, 
           0 -1  1  0         1/2 -1/2 1/2
           0  1  0 -1         0    0   1
 
-and along both axes each transform is done twice. The sum over channels is then 16 matrix products, one for each of
-the 4x4 transformed pixels, over all 2x2 blocks of outputs at once. A tile's rows and columns are parted into even
-and odd ones, so that every transform is a sum of whole planes, shifted.
+and along both axes each transform is done twice. The sum over channels is then 16 matrix products, one per transformed
+pixel of 4x4, over all 2x2 blocks of outputs at once. A tile's rows and columns are separated into even and odd ones, so
+that every transform is a sum of whole, shifted planes.
 """
 
 from math import prod
@@ -27,17 +27,18 @@ from convcli.engine.tiles import TileSize, evened, input_floats, largest_tile
 from convcli.geometry.axes import Geometry
 
 TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-# A product wants many columns for each packing of the weights, and the transforms want the cache.
+# Bytes of a tile: products are faster with many columns, because BLAS packs the weights once per product; transforms
+# are faster in cache.
 WORKSPACE = 12 << 20
-# Bytes of transforms that are made at a time, to stay in cache.
+# Bytes that are transformed at a time, to stay in cache.
 TRANSFORMED_TOGETHER = 1 << 20
-# Times that a transformed float is read or written: into planes, along columns and rows; and back.
+# How often a transformed float is read or written: into planes, along columns and rows, and back.
 PASSES = 16
 PASSES_OF_WEIGHTS = 6
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """16 products for four outputs; refused for other kernels than 3x3 at stride 1, and for few channels."""
+    """Estimate 16 products per four outputs; refuse kernels other than 3x3 at stride 1, and few channels."""
     geometry = work.geometry
     for axis in (geometry.rows, geometry.columns):
         if (axis.taps, axis.stride, axis.dilation) != (3, 1, 1):
@@ -68,13 +69,13 @@ def _half(size: int) -> int:
 
 
 def _floats(geometry: Geometry, size: TileSize) -> int:
-    """At most: the tile, its planes, their 16 transforms along both axes and 8 along one, and 16 products."""
+    """Return the most floats of a tile, its planes, their 16 transforms (8 of them along one axis) and 16 products."""
     blocks = size.images * geometry.groups * (_half(size.rows) + 1) * (_half(size.columns) + 1)
     return input_floats(geometry, size) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Fills an output tile from a padded input tile."""
+    """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     U = transformed_weights(weights.K.astype(work.dtype, copy=False))
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -94,9 +95,9 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 
 
 def transformed_weights(weights: FloatArray) -> FloatArray:
-    """U ``(4, 4, groups, C_out, C_in)`` of weights ``(groups, C_out, C_in, 3, 3)``."""
+    """Return U ``(4, 4, groups, C_out, C_in)`` for weights ``(groups, C_out, C_in, 3, 3)``."""
     kernels = weights.reshape(-1, 9).T
-    # Had BLAS more threads, they would go on spinning for a tenth of a second, in the way of ours.
+    # More threads of BLAS would spin for a tenth of a second afterwards, and slow this process down.
     with BLAS_ON_ONE_THREAD:
         return (np.kron(TAPS, TAPS).astype(weights.dtype) @ kernels).reshape(4, 4, *weights.shape[:3])
 
@@ -104,8 +105,8 @@ def transformed_weights(weights: FloatArray) -> FloatArray:
 def _transform(tile: FloatArray, pitch: int, out: FloatArray, scratch: Scratch) -> None:
     """Fill X ``(4, 4, images, groups, C_in, blocks)`` with B^T d B for each block of 2x2 outputs.
 
-    A row has ``pitch`` blocks, one too many, and there is one row too many: all channels are one vector, whose
-    shifts by a block or a row run into the next channel only there.
+    A row has ``pitch`` blocks, one more than needed, and there is one more row than needed. All channels are then one
+    vector: only there do its shifts by a block or a row reach into the next channel.
     """
     channels, size = tile.reshape(-1, *tile.shape[-2:]), out.shape[-1]
     X = out.reshape(4, 4, -1)
@@ -122,7 +123,7 @@ def _transform(tile: FloatArray, pitch: int, out: FloatArray, scratch: Scratch) 
 
 
 def _fill_planes(channels: FloatArray, pitch: int, out: FloatArray) -> None:
-    """Even and odd columns (first axis) and rows (second), each as one vector, and zeros for what a shift reads on."""
+    """Fill ``out`` with even and odd columns (first axis) and rows (second), each as a vector that ends with zeros."""
     out[..., -pitch - 1 :] = 0
     squares = out[..., : -pitch - 1].reshape(2, 2, len(channels), -1, pitch)
     for p, q in np.ndindex(2, 2):
@@ -133,7 +134,7 @@ def _fill_planes(channels: FloatArray, pitch: int, out: FloatArray) -> None:
 
 
 def _transform_axis(even: FloatArray, odd: FloatArray, step: int, out: FloatArray) -> None:
-    """B^T d along one axis: pixels 0 to 3 are even, odd, and the next even and odd one, ``step`` floats later."""
+    """Fill ``out`` with B^T d along one axis: pixels 2 and 3 lie ``step`` floats after 0 and 1."""
     d0, d2 = even[..., :-step], even[..., step:]
     d1, d3 = odd[..., :-step], odd[..., step:]
     np.subtract(d0, d2, out=out[0])
@@ -143,7 +144,7 @@ def _transform_axis(even: FloatArray, odd: FloatArray, step: int, out: FloatArra
 
 
 def _combined(M: FloatArray) -> FloatArray:
-    """A^T m along the first axis, in place."""
+    """Return A^T m along the first axis, computed in place."""
     M[0] += M[1]
     M[0] += M[2]
     M[1] -= M[2]
