@@ -21,7 +21,6 @@ from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.files.source import Source, require_pixel_limit
 from convcli.geometry.options import parse_options, parse_shape
-from convcli.grad.upstream import Readers, Upstream, upstream_gradient
 from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel
 from convcli.pictures.image import Header, Image
@@ -31,6 +30,7 @@ from convcli.text import integer
 
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
+    from convcli.grad.upstream import Upstream
 
 # With less memory, tiles are a few pixels large, and take hours.
 LEAST_MEMORY = 64 << 10
@@ -86,8 +86,10 @@ class Inputs:
 
     def read_upstream(
         self, text: str, convolution: Prepared, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
-    ) -> Upstream:
+    ) -> "Upstream":
         """Return G from a rule, a file, inline JSON or stdin; a target is prepared as V was."""
+        # Only commands about gradients need it.
+        from convcli.grad.upstream import Readers, upstream_gradient
 
         def read_target(text: str) -> Array:
             return network_input(prepare_image(Image(self.read_tensor(text)), appearance), appearance)
