@@ -1,4 +1,4 @@
-"""Bands of tiles computed elsewhere, from no more than they read: the same bytes as those of the whole, here."""
+"""Bands that are computed elsewhere, from only what they read, give the same bytes as the whole, computed here."""
 
 import pickle
 from dataclasses import replace
@@ -20,12 +20,12 @@ from convcli.engine.tile_source import TileSource
 from convcli.engine.tiles import TileSize
 
 TYPES = (np.uint8, np.uint16, np.float32, np.float64)
-# Of the widths of rows and of columns below, none divides another.
+# None of these numbers divides the numbers of rows and columns below.
 TILE = TileSize(2, 3, 5)
 
 
 class Elsewhere:
-    """A cluster of one process, to which everything travels as bytes; it counts what was sent."""
+    """A cluster of one process, to which everything is sent as bytes; it keeps what was sent."""
 
     def __init__(self):
         self.sent = []
@@ -38,7 +38,7 @@ class Elsewhere:
 
 
 def numbers(shape, dtype, seed):
-    """Numbers that round: an order of summation other than the whole's shows."""
+    """Return numbers whose sums round, so that another order of summation shows."""
     draw = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "u":
         return draw.integers(0, np.iinfo(dtype).max, shape, dtype)
@@ -53,7 +53,7 @@ def request_for(case, execution, seed):
 
 
 def assert_same_bytes(case, band, *, algorithm="auto", memory=20_000, seed=0):
-    """Z, Z part by part, dK and dV."""
+    """Compare Z, Z tile by tile, dK and dV."""
     here = request_for(case, Execution(algorithm, 2, memory, limits=Limits(band=band)), seed)
     there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
     V = numbers(case.V, TYPES[seed % len(TYPES)], seed)
@@ -70,7 +70,7 @@ def as_bytes(result):
     return result.kernel.tobytes(), result.input.tobytes()
 
 
-# Where taps lie that far apart, every output is a tile, and there are twenty thousand.
+# With taps further apart, every output is a tile, and there are twenty thousand.
 SMALL = [case for case in (*CASES, *UNSHARED_CASES) if max(case.dilation) < 100]
 
 
@@ -79,7 +79,7 @@ def test_every_geometry_in_the_smallest_bands(case):
     assert_same_bytes(case, band=1, memory=5000, seed=len(case.name))
 
 
-# For each algorithm several tiles, some of them inside the image.
+# Each algorithm cuts these into several tiles, some of them inside the image.
 WIDE = Case("wide", (2, 3, 90, 110), (3, 1, 7, 7), pads=(3, 4, 2, 5), groups=3, edge="wrap")
 THREE_BY_THREE = Case("three-by-three", (2, 16, 40, 30), (16, 16, 3, 3), pads=(1, 0, 2, 1), edge="reflect")
 

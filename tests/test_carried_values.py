@@ -16,7 +16,7 @@ PLANNERS = ["plan_output", "plan_output_of_any_kernel", "plan_kernel_gradient", 
 
 @pytest.fixture
 def counts(monkeypatch):
-    """How many geometries were computed, and plans made."""
+    """Count the geometries that are computed and the plans that are made."""
     found = Counter()
 
     def counted(kind, function):

@@ -1,4 +1,4 @@
-"""A real scheduler and two workers on loopback: the same bytes as here, whoever dies meanwhile; errors in one line."""
+"""A real scheduler and two workers on loopback give the same bytes as this process, even if one dies."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ from convcli.engine.cluster import Patience, open_cluster
 from convcli.engine.limits import LIMITS
 from convcli.errors import ClusterError, ConvcliError, GeometryError, OptionError
 
-# Warnings of Dask's own programs are not ours.
+# Dask's own programs may warn.
 DASK = {**ENVIRONMENT, "PYTHONWARNINGS": "ignore"}
 COMMAND = ("-k", "[[1,2],[3,5]]", "-e", "reflect", "-o", "Z.npy")
 
@@ -33,7 +33,7 @@ def dask(*arguments, log):
 
 @contextmanager
 def scheduler(folder, workers):
-    """A scheduler's process and those of its workers, with its file in the folder."""
+    """Start a scheduler, which writes its file into the folder, and workers; yield their processes."""
     file = folder / "scheduler.json"
     words = ("scheduler", "--no-dashboard", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", file)
     with (folder / "log").open("w") as log:
@@ -71,7 +71,7 @@ def address(folder):
 
 
 def both(case, cluster, algorithm="auto", seed=0, memory=40_000, limits=LIMITS):
-    """A request here and on the cluster, and its V and G."""
+    """Return a request for this process, the same for the cluster, V and G."""
     here = request_for(case, Execution(algorithm, 1, memory, limits=limits), seed)
     there = here._replace(execution=replace(here.execution, cluster=cluster))
     return here, there, numbers(case.V, np.float32, seed), numbers(case.Z, np.float64, seed + 3)
@@ -111,7 +111,7 @@ def test_results_come_in_order_and_items_are_taken_as_they_are_needed(cluster):
     assert list(results) == list(range(1, 50))
 
 
-def test_an_error_of_ours_comes_back_as_it_is(cluster):
+def test_an_error_comes_back_as_it_is(cluster):
     request = both(BY_NAME["plain"], None)[0]
     with pytest.raises(
         GeometryError, match=r"^input V: a 4-D kernel needs shape \(\.\.\., C_in, H, W\), given \(3, 4\)$"
@@ -181,7 +181,7 @@ def test_workers_of_another_version(folder, monkeypatch):
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A folder with V, and what apply and grad make of it here."""
+    """Return a folder with V, and the output of apply in this process."""
     path = tmp_path_factory.mktemp("work")
     (path / "V.npy").write_bytes(npy(numbers((3, 500, 700), np.uint16, 0)))
     assert convcli("apply", "V.npy", *COMMAND, cwd=path).code == 0
@@ -219,7 +219,7 @@ FORMS = "tcp://HOST:PORT, local:N or file:SCHEDULER.json"
         ("file:V.npy", 1, "V.npy: expected what dask scheduler --scheduler-file writes, JSON with an address"),
     ],
 )
-def test_words_that_are_no_cluster(words, code, complaint, work, monkeypatch):
+def test_invalid_addresses_are_refused(words, code, complaint, work, monkeypatch):
     monkeypatch.chdir(work)
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     with pytest.raises(ConvcliError) as error, open_cluster(words):
@@ -302,7 +302,7 @@ def test_a_scheduler_that_is_lost_leaves_no_file(tmp_path):
 
 
 def await_client(log):
-    """Until a client has registered, which the scheduler logs; its first bands are then on their way."""
+    """Wait until the scheduler has logged a client, and the first bands have been sent."""
     while "Receive client connection" not in log.read_text():
         time.sleep(0.05)
     time.sleep(1.5)

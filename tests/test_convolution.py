@@ -1,4 +1,4 @@
-"""Z against the plain loops, against scipy, and under every choice that must not change it."""
+"""Compare Z with the plain loops, with scipy, and under every choice that must not change it."""
 
 import tracemalloc
 from functools import cache
@@ -65,7 +65,7 @@ def test_tiles_change_nothing(case, algorithm, memory):
 
 @pytest.mark.parametrize("name", ["threads", "memory"])
 @pytest.mark.parametrize("count", [0, -1, "2", 1.5])
-def test_counts_that_are_none(name, count):
+def test_invalid_counts_are_refused(name, count):
     with pytest.raises(OptionError, match=f"^{name}: expected an integer of at least 1, given {count!r}$"):
         conv2d(np.ones((3, 3)), np.ones((2, 2)), **{name: count})
 
@@ -116,7 +116,7 @@ def test_the_largest_tile_that_fits_is_taken(more):
 
 
 def test_floats_of_a_tile():
-    """Two images of two groups: two channels of 6x9 padded pixels, and 3x4 outputs in three channels."""
+    """A tile of two images of two groups has two channels of 6x9 padded pixels, and three channels of 3x4 outputs."""
     assert input_floats(GEOMETRY, TileSize(2, 3, 4)) == 2 * 2 * 2 * 6 * 9
     assert output_floats(GEOMETRY, TileSize(2, 3, 4)) == 2 * 2 * 3 * 3 * 4
 
@@ -124,7 +124,7 @@ def test_floats_of_a_tile():
 @each_able(plan_of((2, 90, 110), (15, 15)))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rounding_is_within_its_bound(algorithm, dtype):
-    """On an image as bright as they come, where transforms that kept the mean would lose digits."""
+    """In a bright image, transforms that kept the mean would lose digits."""
     rng = np.random.default_rng(6)
     V, K = 200 + 50 * rng.random((2, 90, 110)), rng.standard_normal((15, 15))
     Z = any_size.conv2d(V, K, dtype=dtype, algorithm=algorithm)
@@ -256,7 +256,7 @@ def test_kernels_of_any_type(algorithm, stored):
 @pytest.mark.parametrize("edge", ["zero", "reflect"])
 @each_able(plan_of((2, 60, 70), (3, 2)), memory=20_000)
 def test_inner_tiles_apart_from_those_at_the_edges(algorithm, edge):
-    """Enough tiles that views are worth it, and pads within, at and beyond the kernel's reach."""
+    """There are enough tiles that views pay, and pads within, at and beyond the kernel's reach."""
     V, K = integers((2, 60, 70), seed=1), integers((3, 2), seed=2)
     for padding in ((0, 0, 0, 0), (1, 1, 1, 0), (9, 0, 0, 7)):
         options = {"padding": padding, "edge": edge}
@@ -287,7 +287,7 @@ def test_views_of_any_strides(algorithm, view):
 
 
 class TestRoundingBound:
-    """Algorithms that round stay within their bound, relative to the largest output, on random floats."""
+    """Algorithms that round stay within their bound, relative to the largest output of random floats."""
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ class TestRoundingBound:
 
 
 class TestRounded:
-    """uint8 and uint16 out: computed in floats, rounded half to even, clipped."""
+    """Outputs of uint8 and uint16 are computed in floats, rounded half to even, and clipped."""
 
     V = np.random.default_rng(1).integers(0, 256, (3, 41, 37), np.uint8)
     K = np.array([[0.5, -1.25, 0.5], [0, 2, 1], [0.25, 0, -0.5]])
@@ -374,7 +374,7 @@ class TestBias:
 
 
 class TestAgainstScipy:
-    """scipy's conventions coincide with these for odd kernels."""
+    """For odd kernels, the conventions of scipy are the same as those of convcli."""
 
     V, K = integers((9, 12), seed=1), integers((3, 5), seed=2)
 
@@ -422,7 +422,7 @@ class TestAlgorithms:
 @pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("edge", ["zero", "wrap", "reflect"])
 def test_taps_far_apart(edge, stride):
-    """Tap by tap, as the engine takes them, gives what the whole window gives."""
+    """Computing tap by tap gives the same as computing the whole window."""
     case = Case(
         "far-apart", (1, 2, 7, 9), (3, 2, 3, 2), stride=(stride, 2), pads=(4, 5, 3, 6), dilation=(5, 7), edge=edge
     )
@@ -438,7 +438,7 @@ def test_taps_far_apart(edge, stride):
 
 
 class TestMemory:
-    """Bounded whatever the kernel: 127x127 over 4096x4096 would lay a terabyte of windows out."""
+    """The workspace is bounded for any kernel; the windows of 127x127 over 4096x4096 would take a terabyte."""
 
     @pytest.mark.parametrize(("stride", "refusing"), [(1, {"winograd", "unshared"}), (512, {"winograd", "unshared"})])
     def test_planned_workspace(self, stride, refusing):
@@ -449,7 +449,7 @@ class TestMemory:
         assert all(answers[name].workspace <= 16 * MEGABYTES for name in answers.keys() - refusing)
 
     def test_few_taps_over_a_wide_window(self):
-        """3x3 at dilation 1000: 4 million pixels in a window, of which nine are used."""
+        """A window of 3x3 at dilation 1000 has 4 million pixels, of which nine are used."""
         V, K = large_image(), integers((3, 3), seed=2)
         Z, peak = traced(lambda: conv2d(V, K, dilation=1000))
         taps = (K[m, n] * V[m * 1000 : m * 1000 + 2096, n * 1000 : n * 1000 + 2096] for m, n in np.ndindex(3, 3))
@@ -480,7 +480,7 @@ def large_image():
 
 
 def traced(function):
-    """What a function returns, and the most bytes it held at a time, its result included."""
+    """Return the result of a function, and the most bytes that it held at a time, including the result."""
     tracemalloc.start()
     try:
         return function(), tracemalloc.get_traced_memory()[1]
@@ -489,6 +489,6 @@ def traced(function):
 
 
 @pytest.mark.parametrize("dtype", ["jpg", "object", "a,b", "\udcff", "float16", "f8"])
-def test_a_type_that_is_none(dtype):
+def test_invalid_types_are_refused(dtype):
     with pytest.raises(OptionError, match=r"^dtype: expected float32, float64, uint8 or uint16, given "):
         conv2d(np.ones((3, 3)), [[1]], dtype=dtype)

@@ -1,7 +1,7 @@
-"""The same bytes from any number of threads, from tiles and bands of any size, from a cluster, and from year to year.
+"""The same bytes with any number of threads, tiles and bands of any size, on a cluster, and from year to year.
 
-On integers small enough that every sum of products is exact the checksums are pinned: whatever cuts the work, and
-whatever adds it up, has to come to them. On numbers that round, threads and bands must not show.
+For integers so small that every sum of products is exact, checksums are pinned, whatever cuts the work and adds it up.
+For numbers that round, the number of threads and the size of bands must not change a byte.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ LAYERS = {
     "dense": ((16, 41, 38), (8, 16, 3, 3), {"padding": "same-lower"}),
     "tiled": ((4, 33, 46), (3, 2, 3, 4, 3, 2), {"padding": "valid", "stride": (1, 3)}),
 }
-# Of Z, dK, dV and db in float64, little-endian, one after the other.
+# Checksums of Z, dK, dV and db in float64, little-endian, one after another.
 CHECKSUMS = {
     "filter": "8fd11c9a361d3e8d48273a40ad4e4894eb43e70c9106b0d8824556ec455179fa",
     "bank": "74834f291a9bf7382ef5c56bf41260fa01a4e380f83712124c23f7d3b1e65f06",
@@ -38,13 +38,13 @@ CHECKSUMS = {
 MEMORY = 1 << 20
 SHARED = [layer for layer in LAYERS if layer != "tiled"]
 each_layer = pytest.mark.parametrize("layer", LAYERS)
-# Several threads compute work as small as this, and transforms take kernels of any size.
+# Several threads compute even work of this size, and transforms take kernels of any size.
 LIMITS = ANY_SIZE._replace(threads=0)
 SETTINGS = [(1, 64 << 20), (2, 64 << 20), (8, 64 << 20), (1, 100_000), (2, 300_000), (8, 1 << 20)]
 
 
 def integers(shape, step):
-    """From -9 to 9, the same in every version of numpy."""
+    """Return integers from -9 to 9, the same in every version of NumPy."""
     return (np.arange(np.prod(shape)) * step % 19 - 9.0).reshape(shape)
 
 
@@ -55,7 +55,7 @@ def request(layer, execution):
 
 
 def checksum(asked, layer):
-    """Of all that is computed for a layer on integers."""
+    """Return the checksum of Z and all gradients of a layer on integers."""
     V = integers(LAYERS[layer][0], 7)
     Z = convolved(asked, V)
     gradients = differentiated(asked, V, integers(Z.shape, 13))
@@ -72,7 +72,7 @@ def test_checksums(layer, threads, memory):
 
 @each_layer
 @pytest.mark.parametrize("band", [1, 3_000, 1 << 30])
-def test_checksums_from_elsewhere(layer, band):
+def test_checksums_of_bands(layer, band):
     execution = Execution("auto", 1, 300_000, cluster=Elsewhere(), limits=Limits(band=band))
     assert checksum(request(layer, execution), layer) == CHECKSUMS[layer]
 
@@ -84,7 +84,7 @@ def test_checksums_of_every_algorithm_that_is_exact(layer, algorithm):
 
 
 @pytest.mark.slow
-def test_the_program_and_its_cluster_come_to_the_same(tmp_path):
+def test_the_program_and_its_cluster_give_the_same_bytes(tmp_path):
     V_shape, K_shape, options = LAYERS["bank"]
     (tmp_path / "V.npy").write_bytes(npy(integers(V_shape, 7)))
     (tmp_path / "K.npy").write_bytes(npy(integers(K_shape, 11)))
@@ -109,7 +109,7 @@ def able_in(plan, algorithms=CONVOLUTIONS):
 
 
 def asked_of_noise(layer, execution=AUTOMATIC):
-    """A request without a bias whose weights round."""
+    """Return a request without a bias, whose weights round."""
     asked = request(layer, execution)
     weights = numbers(LAYERS[layer][1], np.float64, 1)
     return asked._replace(convolution=replace(asked.convolution, weights=weights, bias=None))
@@ -120,7 +120,7 @@ def plan_gradients(prepared, execution):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
-class TestThreadsDoNotShow:
+class TestThreadsChangeNoByte:
     @able_in(Prepared.plan)
     def test_in_maps(self, layer, algorithm, dtype):
         assert_threads_do_not_show(layer, algorithm, dtype, convolved)

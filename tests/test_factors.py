@@ -59,7 +59,7 @@ def test_no_exact_factors(K):
 
 
 def test_integers_stay_integers_where_a_plan_says_so():
-    """Rows of threes and sevens: sevens are no whole multiple of threes, and their quotient rounds."""
+    """Rows of sevens are no whole multiple of rows of threes, and the quotient rounds."""
     V, K = np.random.default_rng(0).integers(0, 256, (1, 400, 500), np.uint8), np.outer([3, 7, 7, 11, 7], np.ones(9))
     Z = conv2d(V, K, algorithm="separable")
     assert_same(Z, conv2d(V, K, algorithm="direct"))
@@ -94,7 +94,7 @@ def assert_close(actual, expected):
 
 @pytest.mark.parametrize("stored", ["float64", "float32"])
 def test_the_rank_that_rounding_hides(stored):
-    """A Laplacian of Gaussian is of rank 2; rounded to float32 it is so as far as float32 can tell."""
+    """A Laplacian of Gaussian has rank 2; rounded to float32, it has rank 2 as far as float32 can tell."""
     found = blocks(preset("log:3").weights.astype(stored)).factors(FLOAT32)
     assert found.traits == Traits(rank=2, exact=False)
 
@@ -144,7 +144,7 @@ def test_separable_computes_with_known_factors(name, options):
 
 @pytest.fixture
 def factorised(monkeypatch):
-    """The shapes of kernels whose exact factors or whose singular values were computed."""
+    """Record the shapes of kernels whose exact factors or singular values are computed."""
     found = []
     for name in ("_skeleton", "_singular"):
         monkeypatch.setattr(factoring, name, partial(recorded, found, name, getattr(factoring, name)))

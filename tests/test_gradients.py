@@ -1,4 +1,4 @@
-"""dK, dV and db against the plain loops, PyTorch's own answers, and the identities that a gradient must satisfy."""
+"""Compare dK, dV and db with plain loops and PyTorch's own answers, and check the identities of gradients."""
 
 import json
 from functools import cache
@@ -113,7 +113,7 @@ CROPPING = [Case("cropping", (1, 2, 60, 70), (1, 2, 3, 2), stride, (5, 4, 0, 7))
     [(case.stride, name) for case in CROPPING for name in able(gradients_plan(case, "input"), memory=20_000)],
 )
 def test_an_input_gradient_that_crops_in_many_tiles(algorithm, stride):
-    """Pads beyond the kernel's reach make dV's convolution crop G; its tiles that read no pads are views."""
+    """If pads are wider than the kernel's reach, the convolution that gives dV crops G, and tiles inside are views."""
     V, K = integers((2, 60, 70), seed=1), integers((3, 2), seed=2)
     options = {"stride": stride, "padding": (5, 4, 0, 7), "wrt": "input"}
     G = integers(conv2d(V, K, stride=stride, padding=(5, 4, 0, 7)).shape, seed=3)
@@ -126,7 +126,7 @@ def test_an_input_gradient_that_crops_in_many_tiles(algorithm, stride):
 
 @each_kernel_gradient
 def test_a_long_sum_in_float32_keeps_its_digits(algorithm):
-    """Three million pixels to a weight: as many products, rounded to float32, must not add their rounding up."""
+    """The rounding of three million float32 products per weight must not add up."""
     rng = np.random.default_rng(1)
     V, G = rng.random((1500, 2000), np.float32), rng.random((1500, 2000), np.float32)
     K = np.zeros((3, 2), np.float32)
@@ -286,7 +286,7 @@ class TestRequest:
 
 
 class TestTheOracles:
-    """What compares is itself shown to catch one entry that is 0.1 % off, and a transposed G."""
+    """The comparisons detect one entry that is wrong by 0.1 %, and a transposed G."""
 
     def test_gradients_object_starts_empty(self):
         assert Gradients() == Gradients(None, None, None)

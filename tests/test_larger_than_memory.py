@@ -1,6 +1,6 @@
-"""Arrays that are larger than what the process may take: 90 MB of levels, 180 of maps, 360 of gradients, in 160 MB.
+"""Arrays that are larger than the memory limit: 90 MB of levels, 180 of maps and 360 of gradients, in 160 MB.
 
-``ulimit -d`` bounds what a process takes for itself; pages of mapped files, which the system may drop, do not count.
+``ulimit -d`` limits the memory of a process, except for mapped files, whose pages the system may drop.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Futures that are started ahead and yielded in their order."""
+"""Futures are started ahead of time, and yielded in their order."""
 
 import pytest
 
@@ -10,11 +10,11 @@ def test_each_is_yielded_once_in_order(ahead):
     assert list(in_order(iter(range(10)), ahead)) == list(range(10))
 
 
-def test_none_are_needed():
+def test_no_futures():
     assert list(in_order([], 3)) == []
 
 
-def test_so_many_are_started_and_no_more():
+def test_only_so_many_are_started():
     started = []
     futures = in_order((started.append(number) or number for number in range(10)), 3)
     assert started == []

@@ -1,4 +1,4 @@
-"""Which algorithm is chosen, which refuse and why, as a table of named rows; and what a plan promises."""
+"""The chosen algorithms, and the refusals and their reasons, as a table; and what a plan promises."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -80,7 +80,7 @@ TAKEN = {
 
 
 def test_each_algorithm_takes_so_many_cases():
-    """An algorithm that refuses more cases than before would shrink the tables that tests run through."""
+    """The tables of cases would shrink if an algorithm refused more of them."""
     tables = Taken(BANKS, PLANES, INPUT_GRADIENTS, IN_WORKSPACES)
     counts = Taken(*(Counter(algorithm for _, algorithm, *_ in table) for table in tables))
     assert {name: Taken(*(count[name] for count in counts)) for name in (*shared(CONVOLUTIONS), "auto")} == TAKEN
@@ -101,7 +101,7 @@ def test_decisions(row):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_plan_says_what_every_algorithm_would_take(row):
+def test_a_plan_has_an_answer_of_every_algorithm(row):
     for plan, algorithms in (
         (choose_convolution(workload(row)), CONVOLUTIONS),
         (choose_kernel_gradient(workload(row)), KERNEL_GRADIENTS),
@@ -120,7 +120,7 @@ def test_a_request_is_kept_and_marked():
 
 
 def test_rounding_must_save_time_worth_it():
-    """A small image of integers gives integers, though two rounded passes would be a little quicker."""
+    """A small image of integers gives integers, although two rounded passes would be a little faster."""
     V = np.random.default_rng(0).integers(0, 256, (1, 300, 300), np.uint8)
     K = np.array([[1, 2, 1], [2, 5, 2], [1, 2, 1]])
     Z = conv2d(V, K, padding="same")
@@ -128,7 +128,7 @@ def test_rounding_must_save_time_worth_it():
     assert np.array_equal(Z, conv2d(V, K, padding="same", algorithm="direct"))
 
 
-def test_the_rates_say_where_they_were_measured():
+def test_the_rates_name_their_machine():
     assert "NumPy" in calibration.MACHINE
     rates = (calibration.PRODUCT, calibration.BYTE, calibration.CALL, calibration.TRANSFORM)
     assert all(0 < rate < 1e-3 for rate in rates)

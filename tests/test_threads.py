@@ -1,4 +1,4 @@
-"""Work on several threads: in order where it matters, stopped by an error, after a fork, for many callers."""
+"""Work on several threads: order, errors, forks, and many callers at once."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ def test_every_item_once(threads):
 
 
 class Counting(list):
-    """Numbers from an iterator that raises ValueError where two threads advance it at once."""
+    """Numbers whose iterator raises ValueError if two threads advance it at once."""
 
     def __iter__(self):
         for number in range(len(self)):
@@ -37,7 +37,7 @@ def test_threads_do_not_share_an_iterator():
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_an_error_is_raised_and_nothing_more_is_begun(threads):
+def test_after_an_error_no_item_is_begun(threads):
     begun = []
 
     def work(item, scratch):
@@ -54,7 +54,7 @@ def test_an_error_is_raised_and_nothing_more_is_begun(threads):
     assert len(begun) == count
 
 
-def test_things_are_handed_on_in_order_whoever_is_first():
+def test_items_are_passed_on_in_order():
     taken = []
     queue = InOrder(taken.append)
 
@@ -118,7 +118,7 @@ class TestScratch:
         assert np.shares_memory(scratch.array((3, 5), np.float32), first)
 
     @pytest.mark.parametrize(("size", "kept"), [(KEPT // 2, True), (2 * KEPT, False)])
-    def test_no_more_is_kept_than_agreed(self, size, kept):
+    def test_large_buffers_are_released(self, size, kept):
         scratch = Scratch()
         for _ in range(2):
             scratch.array((size,), np.uint8)

@@ -1,4 +1,4 @@
-"""Layers without shared weights, tiled and locally connected: Z and its gradients against the plain loops."""
+"""Compare Z and the gradients of layers without shared weights, tiled and locally connected, with plain loops."""
 
 import json
 import tracemalloc
@@ -68,7 +68,7 @@ def test_tiles_and_threads_change_nothing(case, memory, threads):
 
 
 def test_many_tiles_on_many_threads_keep_their_order():
-    """The sums of dK and dV are rounded: in another order they would be rounded otherwise."""
+    """The sums of dK and dV round, and would round differently in another order."""
     V, K = np.random.default_rng(0).normal(size=(3, 90, 80)), np.random.default_rng(1).normal(size=(4, 2, 3, 3, 5, 5))
     G = np.random.default_rng(2).normal(size=(4, 86, 76))
     found = [conv2d_grad(V, K, G, memory=200_000, threads=threads) for threads in (1, 4, 4)]
@@ -146,7 +146,7 @@ def test_workspace_is_bounded(K_shape):
 
 
 def traced(function):
-    """The most bytes that a function held at a time, its result included."""
+    """Return the most bytes that a function held at a time, including its result."""
     tracemalloc.start()
     try:
         function()
@@ -185,7 +185,7 @@ def test_channels_must_fit():
 
 
 def test_from_the_shell(tmp_path):
-    """A kernel as .npy and as JSON, through apply, grad and plan."""
+    """Apply, grad and plan take such kernels as .npy and as JSON."""
     V, K = integers((2, 5, 6), seed=1), integers((3, 2, 3, 2, 2, 2), seed=2)
     np.save(tmp_path / "tiled.npy", K)
     kernel = json.dumps({"weights": K.tolist(), "bias": [1, 2, 3]})

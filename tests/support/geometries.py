@@ -91,7 +91,7 @@ CASES = [
 ]
 BY_NAME = {case.name: case for case in CASES}
 
-# Bytes of workspace that cut these cases into tiles of one pixel, along columns, along rows, and along images.
+# These workspaces, in bytes, cut these cases into single pixels, and along columns, rows and images.
 TILED = Case("tiled", (5, 4, 8, 12), (6, 2, 2, 3), (1, 2), (2, 1, 5, 4), (3, 1), groups=2, edge="reflect")
 TILED_SQUARE = Case("tiled-square", (5, 4, 9, 12), (6, 2, 3, 3), (1, 1), (2, 1, 0, 2), groups=2, edge="reflect")
 TILED_PLANE = Case("tiled-plane", (5, 4, 8, 12), (4, 1, 2, 3), (1, 2), (2, 1, 5, 4), (3, 1), groups=4, edge="wrap")

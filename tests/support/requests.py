@@ -1,4 +1,4 @@
-"""Requests, and what they compute, without a command line."""
+"""Make requests, and compute with them, without a command line."""
 
 import numpy as np
 
@@ -12,30 +12,30 @@ from support.storing import together
 
 
 def request_of(K, bias=None, *, name=None, execution=AUTOMATIC, **options):
-    """A request for the options of ``conv2d``; by default it has the kernel's name."""
+    """Return a request with the options of ``conv2d``; by default it has the kernel's name."""
     name = name or getattr(K, "name", "k")
     bias = None if bias is None else np.asarray(bias, float)
     return Request(name, Convolution.of(K, bias, **options), execution)
 
 
 def planned(request, V):
-    """A request, or a combination of some, at V."""
+    """Return the plan of a request, or of a combination, for V."""
     return request.at(V.shape, computing_type(V.dtype, None))
 
 
 def convolved(request, V):
-    """Z in V's float type."""
+    """Return Z in V's float type."""
     return planned(request, V).convolve(V)
 
 
 def stored(request, V):
-    """Z, put together from the tiles in which it is computed."""
+    """Return Z, put together from its tiles."""
     found = planned(request, V)
     return together(lambda store: found.store(V, store), found.geometry)
 
 
 def differentiated(request, V, G, wrt=WRT):
-    """Gradients in float64."""
+    """Return gradients in float64."""
     prepared = request.convolution.at(V.shape, np.float64)
     return prepared.gradients(V, G, prepared.plan_gradients(wrt, request.execution))
 
