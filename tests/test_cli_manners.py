@@ -311,8 +311,9 @@ def test_help_and_version_import_neither_numpy_nor_pillow(arguments, barred):
     assert done.stdout
 
 
-def test_every_help_has_an_example():
+def test_every_help_has_an_example_that_fits_a_line():
     assert {example.split()[1] for example in EXAMPLES} == set(COMMANDS)
+    assert [example for example in EXAMPLES if len(example.replace("\\[", "[")) > 78] == []
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -54,7 +54,7 @@ def check(
             "--tolerance",
             metavar="T",
             parser=options.real_number,
-            help="Largest difference between equals, relative to convcli's largest magnitude.",
+            help="Largest difference that counts as equal, relative to convcli's largest magnitude.",
         ),
     ] = 1e-5,
     convolution: options.ConvolutionOptions,
@@ -74,7 +74,7 @@ def check(
 
     convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect
 
-    convcli check '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' -p valid --kernel-grad '[[1,2],[3,4]]'
+    convcli check '[[1,2],[3,4]]' -k '[[2]]' --kernel-grad '[[10]]'
     """
     from convcli.apply.appearance import Appearance
     from convcli.check.comparison import compare
