@@ -81,7 +81,8 @@ class Factorisation:
     @cached_property
     def exact(self) -> Factors | None:
         """The exact factors, or None: known whole numbers, or rank 1 with columns or rows that are whole multiples."""
-        if self._known and all(_is_whole(array) for pair in self._known for array in pair):
+        whole = all(_is_whole(array) for pair in self._given for array in pair)
+        if whole and self._known:
             return _stacked(self._known, exact=True)
         found = [_skeleton(kernel) for kernel in self._kernels]
         pairs = [pair for pair in found if pair is not None]
@@ -90,8 +91,13 @@ class Factorisation:
         columns, rows = (np.array([[pair[axis]] for pair in pairs]) for axis in (0, 1))
         return Factors(columns, rows, exact=True)
 
-    def nearly(self, dtype: np.dtype[Any]) -> Factors:
-        """Return the factors to compute with in ``dtype``: the known ones, or those of the largest singular values."""
+    def nearly(self, dtype: np.dtype[Any]) -> Factors | None:
+        """Return the factors to compute with in ``dtype``: the known ones, or those of the largest singular values.
+
+        Returns None if a weight is not finite.
+        """
+        if not self._is_finite:
+            return None
         if self._known:
             return _stacked(self._known, exact=False)
         negligible = _negligible(self.weights, dtype)
@@ -100,8 +106,7 @@ class Factorisation:
         return self._nearly[negligible]
 
     @cached_property
-    def is_finite(self) -> bool:
-        """Whether all weights are finite."""
+    def _is_finite(self) -> bool:
         return bool(np.isfinite(self.weights).all())
 
     @cached_property
@@ -142,13 +147,14 @@ class KernelBlocks:
     def exact_factors(self) -> Factors | None:
         """Return factors that hold the kernel's numbers without rounding; None if there are none of low rank."""
         if min(self.K.shape[-2:]) == 1:
-            return self._every_column_or_row() if self.factorisation.is_finite else None
-        found = self.factorisation.exact if self.factorisation.is_finite else None
+            return self._every_column_or_row() if np.isfinite(self.K).all() else None
+        found = self.factorisation.exact
         return found and self._cut(found)
 
     def factors(self, dtype: np.dtype[Any]) -> Factors | None:
         """Return factors to compute with in ``dtype``; None if the kernel's numbers are not finite."""
-        return self._cut(self.factorisation.nearly(dtype)) if self.factorisation.is_finite else None
+        found = self.factorisation.nearly(dtype)
+        return found and self._cut(found)
 
     def factors_of(self, traits: Traits, dtype: np.dtype[Any]) -> Factors:
         """Return the factors that have these traits."""
@@ -181,23 +187,36 @@ def _skeleton(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
     """Return a column and a row, one of them of whole numbers, whose outer product is exactly the kernel, or None."""
     if _has_another_row(kernel):
         return None
-    if not kernel.any():
-        return np.zeros(kernel.shape[0]), np.zeros(kernel.shape[1])
-    sizes = np.where(kernel == 0, np.inf, np.abs(kernel))
-    m, n = np.unravel_index(np.argmin(sizes), kernel.shape)
-    multiples, row = kernel[:, n] / kernel[m, n], kernel[m]
-    if _is_whole(multiples) and np.array_equal(np.outer(multiples, row), kernel):
-        return multiples, row
-    column, multiples = kernel[:, n], kernel[m] / kernel[m, n]
-    if _is_whole(multiples) and np.array_equal(np.outer(column, multiples), kernel):
-        return column, multiples
-    return None
+    by_rows = _whole_multiples(kernel)
+    if by_rows is not None:
+        return by_rows
+    by_columns = _whole_multiples(kernel.T)
+    return None if by_columns is None else (by_columns[1], by_columns[0])
+
+
+def _whole_multiples(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return the row of which all rows are whole multiples, after the column of these multiples; None without one."""
+    # All columns of a kernel of rank 1 are multiples of any column that is not 0.
+    column = kernel[:, int(np.argmax(kernel != 0)) % kernel.shape[1]]
+    numbers = column.tolist()
+    smallest = min(filter(None, numbers), key=abs, default=None)
+    if smallest is None:
+        return column, kernel[0]
+    # For most kernels this ends at the first number.
+    if not all((number / smallest).is_integer() for number in numbers):
+        return None
+    multiples, row = column / smallest, kernel[numbers.index(smallest)]
+    if not np.isfinite(row).all():
+        return None
+    with np.errstate(over="ignore"):
+        product = np.outer(multiples, row)
+    return (multiples, row) if np.array_equal(product, kernel) else None
 
 
 def _has_another_row(kernel: FloatArray) -> bool:
     """Return whether the first two numbers of the first two rows show that the rank is above 1."""
-    one, other = kernel[0, 0] * kernel[1, 1], kernel[0, 1] * kernel[1, 0]
-    return bool(abs(one - other) > ROUNDING * max(abs(one), abs(other)))
+    (a, b), (c, d) = kernel[:2, :2].tolist()
+    return bool(abs(a * d - b * c) > ROUNDING * max(abs(a * d), abs(b * c)))
 
 
 def _is_whole(numbers: FloatArray) -> bool:
