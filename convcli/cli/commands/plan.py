@@ -39,7 +39,7 @@ def plan(
 
     convcli plan sample_images/camera.png -k gaussian:3 -s 2
 
-    convcli plan --input-shape 1,480,640 -k sample_images/bank.json --algorithm im2col
+    convcli plan --input-shape 1,480,640 -k gaussian:3 --algorithm im2col
     """
     from convcli.arrays import computing_type
     from convcli.cli import output
