@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from convcli.convolution.prepared import Prepared as Prepared
     from convcli.engine.execution import Execution as Execution
     from convcli.engine.plan import Plan as Plan
+    from convcli.errors import ClusterError as ClusterError
     from convcli.errors import ConvcliError as ConvcliError
+    from convcli.errors import FileError as FileError
+    from convcli.errors import GeometryError as GeometryError
+    from convcli.errors import JsonError as JsonError
+    from convcli.errors import KernelError as KernelError
+    from convcli.errors import OptionError as OptionError
     from convcli.explain.explanation import Explanation as Explanation
     from convcli.explain.explanation import conv2d_explain as conv2d_explain
     from convcli.kernels.kernel import Kernel as Kernel
@@ -40,16 +46,22 @@ if TYPE_CHECKING:
 # Where each public name is defined.
 _HOMES = {
     "Check": "convcli.check.gradcheck",
+    "ClusterError": "convcli.errors",
     "Comparison": "convcli.check.comparison",
     "ConvcliError": "convcli.errors",
     "Convolution": "convcli.convolution.prepared",
     "ConvolutionMatrix": "convcli.matrix.assembly",
     "Execution": "convcli.engine.execution",
     "Explanation": "convcli.explain.explanation",
+    "FileError": "convcli.errors",
     "FilteredImage": "convcli.apply.filtering",
     "Forecast": "convcli.convolution.forecast",
+    "GeometryError": "convcli.errors",
     "Gradients": "convcli.convolution.prepared",
+    "JsonError": "convcli.errors",
     "Kernel": "convcli.kernels.kernel",
+    "KernelError": "convcli.errors",
+    "OptionError": "convcli.errors",
     "Plan": "convcli.engine.plan",
     "Prepared": "convcli.convolution.prepared",
     "conv2d": "convcli.convolution.functional",

@@ -1,6 +1,7 @@
 """``filter_image``: filter a picture, from a file or an array, with plain options."""
 
 import os
+from dataclasses import replace
 from typing import SupportsIndex
 
 import numpy as np
@@ -39,6 +40,7 @@ def filter_image(
     alpha: str = "keep",
     range: str | None = None,
     format: str = "png",
+    max_pixels: int | None = None,
     algorithm: str = "auto",
     threads: int | None = None,
     memory: int = MEMORY,
@@ -67,6 +69,8 @@ def filter_image(
     format
         The file format of ``save``, such as ``png``, ``tiff`` or ``npy``. It determines the depth of the pixels, and
         whether they have alpha.
+    max_pixels
+        The most pixels that a picture's file may have; 0 is no limit, None is Pillow's limit.
 
     Returns
     -------
@@ -97,13 +101,13 @@ def filter_image(
     )
     name = K.name if isinstance(K, Kernel) else "kernel"
     request = Request(name, convolution, Execution(algorithm, threads, memory))
-    prepared = prepare_image(_image_of(image), appearance)
+    prepared = prepare_image(_image_of(image, max_pixels), appearance)
     return apply_filter(plan_filter(request, prepared.header, appearance, format_of(format)), prepared)
 
 
-def _image_of(image: SourceLike | ArrayLike) -> Image:
+def _image_of(image: SourceLike | ArrayLike, max_pixels: int | None) -> Image:
     if isinstance(image, Source | str | bytes | os.PathLike):
-        return read_image(image)
+        return read_image(replace(Source.of(image), max_pixels=max_pixels))
     pixels = real_array("image", image)
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise GeometryError(f"image: expected an array (H, W) or (C, H, W) that is not empty, given {pixels.shape}")

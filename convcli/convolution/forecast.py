@@ -94,7 +94,7 @@ def conv2d_plan(
     GeometryError
         Shapes or options do not fit together.
     OptionError
-        The algorithm is unknown or refuses.
+        An option has no such value, or the algorithm refuses.
 
     Examples
     --------

@@ -77,7 +77,7 @@ def conv2d(
     GeometryError
         Shapes or options do not fit together.
     OptionError
-        The algorithm is unknown or refuses.
+        An option has no such value, or the algorithm refuses.
 
     Examples
     --------

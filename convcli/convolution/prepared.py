@@ -68,7 +68,7 @@ class Convolution:
     ) -> "Convolution":
         """Parse and validate the arguments of ``conv2d`` except V. A Kernel brings its own bias and groups.
 
-        Raises GeometryError for an invalid option, OptionError for a bias or groups that the Kernel has already.
+        Raises GeometryError or OptionError for an invalid option, and for a bias or groups that the Kernel has already.
         """
         factors = K.factors if isinstance(K, Kernel) else ()
         weights, bias, groups = _parameters(K, bias, groups) if isinstance(K, Kernel) else (K, bias, groups)

@@ -85,7 +85,7 @@ def parse_options(
     edge: str = "zero",
     flip: bool = False,
 ) -> Options:
-    """Parse and validate conv2d's options. Raises GeometryError if one is invalid."""
+    """Parse and validate conv2d's options. Raises GeometryError or OptionError if one is invalid."""
     return Options(
         stride=_pair("stride", stride),
         padding=_parse_padding(padding),

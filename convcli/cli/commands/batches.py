@@ -11,7 +11,7 @@ from convcli.apply.batch import Batch
 from convcli.apply.concurrency import map_in_order
 from convcli.apply.dry_run import OutputForecast, forecast_outputs
 from convcli.apply.outcomes import Outcome, outcome_to_json
-from convcli.cli.messages import Messages, say
+from convcli.cli.messages import Messages, message_of, say, with_flags
 from convcli.cli.output import print_json, print_lines
 from convcli.cli.progress import progress
 from convcli.cli.stopping import Stopped, finishing_work
@@ -112,7 +112,9 @@ def _report(outcome: Outcome, messages: Messages, *, as_json: bool) -> None:
     tell_outcome(outcome, messages)
     if as_json:
         for members in outcome_to_json(outcome):
-            print_json(members)
+            # The JSON names flags, as the messages on stderr do.
+            error = with_flags(message_of(outcome.error)) if members["error"] and outcome.error else None
+            print_json({**members, "error": error})
 
 
 def _print_forecasts(forecasts: Sequence[OutputForecast], *, as_json: bool) -> None:
