@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from support.command_line import SAMPLES, succeed
 from support.reference import assert_same
@@ -158,3 +159,30 @@ def test_arrays_are_filtered_too():
         filter_image(pixels, K).save("never.png")
     with pytest.raises(GeometryError, match=r"^image: expected an array \(H, W\) or \(C, H, W\) that is not empty"):
         filter_image(np.zeros((0, 4)), K)
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.npy", "photo"])
+def test_a_name_of_another_format_is_refused(name, tmp_path):
+    found = filter_image(np.ones((1, 4, 4), np.uint8), "box")
+    with pytest.raises(OptionError, match=rf"^path: expected a name that ends in \.png, given '.*{name}': use another"):
+        found.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_lost_in_reading_is_among_the_warnings(tmp_path):
+    frames = [PIL.Image.new("L", (4, 4), level) for level in (0, 255)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    (warning,) = filter_image(tmp_path / "two.gif", "box", gray=True).warnings
+    assert warning.startswith("2 frames: only the first is read")
+
+
+@pytest.mark.parametrize("at", ["0,0,0", (0.0, 0, 0), 0])
+def test_an_index_that_is_none_is_refused(at):
+    with pytest.raises(GeometryError, match=r"^at: expected integers as in \(i, j, k\), given "):
+        conv2d_explain(V, K, at)
+
+
+@pytest.mark.parametrize("tolerance", [-1, np.inf, np.nan])
+def test_a_tolerance_that_is_none_is_refused(tolerance):
+    with pytest.raises(OptionError, match=r"^tolerance: expected a finite number of at least 0, given "):
+        conv2d_compare(V, K, {"output": conv2d(V, K)}, tolerance=tolerance)

@@ -28,6 +28,7 @@ from convcli.pictures.image import Header, Image
 from convcli.pictures.light import to_codes
 from convcli.pictures.profiles import is_like_srgb
 from convcli.pictures.writing import write_image
+from convcli.text import any_of
 
 
 class OutputSpec(NamedTuple):
@@ -119,9 +120,10 @@ class FilteredImage(NamedTuple):
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the maps as one file, in the format of the plan.
 
-        Raises FileError if the file exists and ``overwrite`` is False, or if it cannot be written; OptionError if a
-        picture cannot hold that many maps.
+        Raises FileError if the file exists and ``overwrite`` is False, or if it cannot be written; OptionError if the
+        extension belongs to another format, or a picture cannot hold that many maps.
         """
+        _require_extension(Path(path), self.plan.format)
         if not self.plan.format.is_array and len(self.maps.values) not in (1, 3):
             count = _count(len(self.maps.values))
             raise OptionError(f"a picture holds 1 or 3 maps, given {count}: use `format` npy, which holds any number")
@@ -135,6 +137,15 @@ class FilteredImage(NamedTuple):
         """Write some of the maps as a picture."""
         pixels, metadata = self.maps.values[maps], self.image.metadata
         write_image(stream, pixels, self.alpha, self.plan.format, metadata, compression)
+
+
+def _require_extension(path: Path, format: Format) -> None:
+    if path.suffix[1:].lower() not in format.extensions:
+        endings = any_of([f".{extension}" for extension in format.extensions])
+        raise OptionError(
+            f"expected a name that ends in {endings}, given {str(path)!r}: use another `format` for other names",
+            option="path",
+        )
 
 
 def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> FilteredImage:

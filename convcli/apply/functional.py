@@ -102,7 +102,9 @@ def filter_image(
     name = K.name if isinstance(K, Kernel) else "kernel"
     request = Request(name, convolution, Execution(algorithm, threads, memory))
     prepared = prepare_image(_image_of(image, max_pixels), appearance)
-    return apply_filter(plan_filter(request, prepared.header, appearance, format_of(format)), prepared)
+    filtered = apply_filter(plan_filter(request, prepared.header, appearance, format_of(format)), prepared)
+    warnings, notes = (*prepared.warnings, *filtered.warnings), (*prepared.notes, *filtered.notes)
+    return filtered._replace(warnings=warnings, notes=notes)
 
 
 def _image_of(image: SourceLike | ArrayLike, max_pixels: int | None) -> Image:

@@ -1,6 +1,7 @@
 """Compare a tensor that another program computed with convcli's."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -11,6 +12,7 @@ from convcli.check.confusions import confusion, fit, tensor_of
 from convcli.convolution.names import SYMBOLS, parse_tensor
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import AUTOMATIC, MEMORY, Execution
+from convcli.errors import OptionError
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 
@@ -114,7 +116,7 @@ def conv2d_compare(
     GeometryError
         Shapes or options do not fit together.
     OptionError
-        A name or an algorithm is unknown, or the algorithm refuses.
+        A name, an option or the tolerance is invalid, or the algorithm refuses.
 
     Examples
     --------
@@ -128,8 +130,15 @@ def conv2d_compare(
     ).at(V.shape, np.float64)
     upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
     execution = Execution(algorithm, threads, memory)
+    require_tolerance(tolerance)
     given = {parse_tensor("theirs", name): tensor for name, tensor in theirs.items()}
     return [compare(prepared, V, upstream, name, tensor, tolerance, execution) for name, tensor in given.items()]
+
+
+def require_tolerance(tolerance: float) -> None:
+    """Raise OptionError for a tolerance that is negative or not finite."""
+    if not 0 <= tolerance < inf:
+        raise OptionError(f"expected a finite number of at least 0, given {tolerance:g}", option="tolerance")
 
 
 def compare(

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import fsum
+from operator import index as operator_index
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -87,7 +88,7 @@ class Explanation:
 def conv2d_explain(
     V: ArrayLike,
     K: ArrayLike | Kernel,
-    at: tuple[int, ...],
+    at: Iterable[SupportsIndex],
     *,
     of: str = "output",
     G: ArrayLike | None = None,
@@ -131,12 +132,19 @@ def conv2d_explain(
     >>> conv2d_explain([[[1, 2], [3, 4]]], [[1, 0], [0, 1]], (0, 0, 0)).total
     5.0
     """
-    V = real_array("input V", V)
+    V, at = real_array("input V", V), _parse_index(at)
     prepared = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     ).at(V.shape, np.float64)
     upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
     return explain(prepared, V, upstream, of, at)
+
+
+def _parse_index(at: Iterable[SupportsIndex]) -> tuple[int, ...]:
+    try:
+        return tuple(operator_index(each) for each in at)
+    except TypeError:
+        raise GeometryError(f"at: expected integers as in (i, j, k), given {at!r}") from None
 
 
 def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:

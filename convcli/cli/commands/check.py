@@ -1,6 +1,5 @@
 """``convcli check``: gradients against central differences and the adjoint identities, or tensors against convcli's."""
 
-from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +7,6 @@ import typer
 from convcli.cli import options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
-from convcli.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -77,7 +75,7 @@ def check(
     convcli check '[[1,2],[3,4]]' -k '[[2]]' --kernel-grad '[[10]]'
     """
     from convcli.apply.appearance import Appearance
-    from convcli.check.comparison import compare
+    from convcli.check.comparison import compare, require_tolerance
     from convcli.check.gradcheck import check_gradients
     from convcli.cli.inputs import begin_reading, read_input
 
@@ -86,8 +84,7 @@ def check(
     upstream = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.source_of(upstream), *given.values()])
     inputs = begin_reading(max_pixels)
-    if not 0 <= tolerance < inf:
-        raise OptionError(f"expected a finite number of at least 0, given {tolerance:g}", option="tolerance")
+    require_tolerance(tolerance)
     request = inputs.read_request(kernel, convolution, execution)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = read_input(inputs.image_source(image), appearance, messages)
