@@ -1,5 +1,5 @@
-# Sourced by the scripts beside it. Copy the tree, without the files that git ignores, to a folder that is removed when
-# the script ends, and go there.
+# The other scripts here source this one. Copy the tree, without the files that git ignores, to a folder that is removed
+# when the script ends, and go there.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT

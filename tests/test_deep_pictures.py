@@ -379,7 +379,7 @@ def test_the_depth_of_colour_with_the_extra(format: Format) -> None:
 
 
 def depths(format: Format) -> tuple[int, ...]:
-    """Return the bits of gray, of colour, and of gray beside alpha."""
+    """Return the bits of gray, of colour, and of gray with alpha."""
     return format.max_depth(1), format.max_depth(3), format.max_depth(1, alpha=True)
 
 
@@ -402,7 +402,7 @@ def test_without_the_extra_deep_gray_with_alpha_is_written_at_8_bits(without_ext
 
 
 def test_other_programs_read_our_tiffs(tmp_path: Path) -> None:
-    """Pillow reads the tags of its own kind; tifffile looks at them anew."""
+    """Pillow converts tags to its own types, so tifffile reads them again from the file."""
     levels = np.moveaxis(random_levels(4), -1, 0)
     data = encode_image(levels[:3], levels[3], format_of("tiff"), Metadata(SRGB, exif_of().tobytes(), (300, 150)))
     with tifffile.TiffFile(BytesIO(data)) as file:
@@ -428,7 +428,7 @@ def test_large_tiffs_have_strips_and_64_bit_offsets(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_large_tiff_is_written_one_strip_at_a_time() -> None:
-    """What is written at a time is a strip."""
+    """A TIFF is written strip by strip."""
 
     class Stream:
         longest = total = 0

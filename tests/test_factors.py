@@ -68,7 +68,7 @@ def test_no_exact_factors(K):
 
 
 def test_integers_stay_integers_where_a_plan_says_so():
-    """Rows of sevens are no whole multiple of rows of threes, and the quotient rounds."""
+    """Rows of sevens are not a whole multiple of rows of threes, so the quotient of the two rounds."""
     V, K = np.random.default_rng(0).integers(0, 256, (1, 400, 500), np.uint8), np.outer([3, 7, 7, 11, 7], np.ones(9))
     Z = conv2d(V, K, algorithm="separable")
     assert_same(Z, conv2d(V, K, algorithm="direct"))

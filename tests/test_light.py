@@ -72,7 +72,7 @@ def test_light_of_every_level(dtype, brightest):
 
 
 def assert_nearest(v, exact):
-    """The nearest float32, or one beside it: powers differ in their last bit, and so may what they are rounded to."""
+    """Compare with the nearest float32 or its neighbours, because powers differ in their last bit."""
     np.testing.assert_array_max_ulp(v, exact.astype(np.float32), maxulp=1)
 
 
@@ -146,7 +146,7 @@ def test_the_mode_comes_first_then_the_curve(dtype, mode):
 
 @pytest.mark.parametrize("spread", [0.4, 1, 4])
 def test_the_advice_of_a_warning_holds(spread):
-    """Of light, too: the modes that are named lose nothing, and the others something."""
+    """In linear light too, the ranges that a warning names lose nothing, and the others lose something."""
     pixels = random_pixels(np.uint8, 1, 9, 14)
     clipped = {
         mode: filtered(pixels, np.array([[-spread, 0, spread]]), Appearance(linear=True, range=mode)) for mode in MODES

@@ -196,7 +196,7 @@ def test_many_threads_encode_and_decode_as_one_does(tmp_path: Path) -> None:
 
 
 def test_a_format_that_another_thread_is_loading_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow then takes the file for none that it knows; it does so once."""
+    """While another thread loads the format, Pillow calls the file unknown; the second try reads it."""
     tries: list[object] = []
     genuine = PIL.Image.open
 

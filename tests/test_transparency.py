@@ -66,7 +66,7 @@ def test_keep(dtype):
 
 @DEPTHS
 def test_filter(dtype):
-    """Alpha is a channel like the others, but that a bias is of colour."""
+    """Alpha is filtered like a colour channel, but without the bias, which belongs to colours."""
     V, alpha = image(dtype)
     passed = passage("filter", request(ASYMMETRIC / 128, bias=7), V, alpha)
     assert_close(stored(passed), each_channel(V, ASYMMETRIC / 128) + 7)
@@ -115,7 +115,7 @@ def test_premultiply_by_a_kernel_that_sums_to_0(kernel):
 @DEPTHS
 @pytest.mark.parametrize("kernel", ["gaussian:1.3", "box:4", "unsharp:2", "binomial:5"])
 def test_what_is_opaque_is_not_changed_by_premultiplying(dtype, kernel):
-    """Bit for bit; zeros beyond the edge are another matter, for they are transparent."""
+    """The results agree bit for bit. The fill zero is not tested, because its pads are transparent."""
     V, alpha = image(dtype)
     opaque = np.full_like(alpha, np.iinfo(dtype).max)
     for edge in ("replicate", "wrap", "reflect", "symmetric", "constant:9"):
@@ -217,7 +217,7 @@ def test_without_alpha_all_do_the_same():
 
 
 def test_what_nobody_sees_is_not_counted_as_clipped():
-    """A sharpened silhouette: beyond it alpha is below 0, and the colour that comes of the division is none."""
+    """Outside a sharpened silhouette alpha is below 0, so the colours there are never seen."""
     V, alpha = np.full((3, 9, 20), 250, np.uint8), np.zeros((9, 20), np.uint8)
     alpha[:, 8:] = 255
     filtered = filtered_image(

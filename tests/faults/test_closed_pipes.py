@@ -1,6 +1,6 @@
 """Stdout whose reader closes it after any number of bytes, or whose disk is full; stderr that nobody reads.
 
-What the interpreter still flushes at its end is for processes of their own: tests/test_cli_manners.py.
+Output that the interpreter flushes when it exits is tested in separate processes: tests/test_cli_manners.py.
 """
 
 import os

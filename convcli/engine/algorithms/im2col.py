@@ -29,18 +29,18 @@ PASSES = 6
 
 def estimate(work: Workload) -> Estimate:
     """Estimate copying every window once, and multiplying it once per output channel."""
-    return _estimate(work, beside=0)
+    return _estimate(work, reserved=0)
 
 
 def kernel_gradient_estimate(work: Workload) -> Estimate:
     """Estimate copying every window once, and multiplying it once per output channel, with room for dK."""
-    return _estimate(work, beside=prod(work.geometry.kernel_blocks))
+    return _estimate(work, reserved=prod(work.geometry.kernel_blocks))
 
 
-def _estimate(work: Workload, beside: int) -> Estimate:
+def _estimate(work: Workload, reserved: int) -> Estimate:
     geometry = work.geometry
     limit = LEAST_WORKSPACE // work.itemsize + WORKSPACE_FOR_WEIGHTS * prod(geometry.kernel_blocks)
-    limit = min(limit, work.memory // work.itemsize - beside)
+    limit = min(limit, work.memory // work.itemsize - reserved)
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
     copied = 0 if _is_pointwise(geometry) else PASSES * window * work.output_pixels * work.itemsize
@@ -50,7 +50,7 @@ def _estimate(work: Workload, beside: int) -> Estimate:
         + calls_seconds(4 * size.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
-    workspace = (_floats(geometry, size) + beside) * work.itemsize
+    workspace = (_floats(geometry, size) + reserved) * work.itemsize
     return Estimate(size, seconds, multiplications, copied, workspace)
 
 

@@ -9,7 +9,7 @@ so that each tap is one product of T_n (B*C_out, L*C_in) with a shifted view of 
 ``(images, groups, h*C_in, sx, columns)``: the channels of a row lie one below another, and its columns are separated
 into the phases of the horizontal stride.
 
-Each function stands beside its adjoint, which computes the gradient of a kernel.
+Each function stands next to its adjoint, which computes the gradient of a kernel.
 """
 
 from collections.abc import Iterator
