@@ -24,8 +24,8 @@ COMMANDS = typer.main.get_command(app).commands
 # The app fills in FLAGS when it runs.
 CliRunner().invoke(app, ["--version"])
 PARAMETER = re.compile(r"(?<!`)`([a-z_]+)`(?!`)")
-# The parameter of a function that no command calls with it.
-PYTHON_ALONE = {"theirs"}
+# Parameters of functions that no command calls with them: of conv2d_compare, and of the pictures of filter_image.
+PYTHON_ALONE = {"path", "theirs"}
 # A flag of dask scheduler.
 OTHERS_FLAGS = {"--scheduler-file"}
 
