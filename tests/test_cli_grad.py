@@ -540,7 +540,7 @@ class TestStep:
         assert_same(np.array(kernel["bias"]), [1.5, -2, 0] - 0.25 * GRADIENTS.bias)
 
     def test_steps_can_be_piped(self, tmp_path):
-        """What a step prints is a kernel that apply takes."""
+        """Pipe the kernel that a step prints into apply."""
         image, target = "'[[1,2,0],[3,1,2]]'", "'mse:[[2,4,0],[6,2,4]]'"
         step = f"convcli grad {image} -k '[[0]]' -G {target} --step 0.05 -q"
         result = shell(f"{step} | convcli apply {image} -k - -f npy -o -", tmp_path)

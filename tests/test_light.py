@@ -131,7 +131,7 @@ MODES = {
 @DEPTHS
 @pytest.mark.parametrize("mode", MODES)
 def test_the_mode_comes_first_then_the_curve(dtype, mode):
-    """What is counted as clipped, and the span, are of light."""
+    """Check that the count of clipped numbers and the span are those of light."""
     pixels, full = random_pixels(dtype, 1, 9, 14), np.iinfo(dtype).max
     weights = (ASYMMETRIC - 11) / 60
     found = filtered(pixels, weights, Appearance(linear=True, range=mode))

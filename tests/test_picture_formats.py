@@ -1,4 +1,4 @@
-"""What each picture format holds, as docs/pictures.md has it, and as its files show."""
+"""Compare what each picture format holds with docs/pictures.md, and with its files."""
 
 import re
 from io import BytesIO

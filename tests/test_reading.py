@@ -121,7 +121,7 @@ def test_of_several_frames_the_first_is_read_with_a_warning(format: str) -> None
 
 
 def frames_of(data: bytes) -> list[Array]:
-    """What Pillow makes of each, in RGB."""
+    """Return the frames as Pillow decodes them, in RGB."""
     with PIL.Image.open(BytesIO(data)) as picture:
         return [planes(frame.convert("RGB")) for frame in PIL.ImageSequence.Iterator(picture)]
 

@@ -1,4 +1,4 @@
-"""What draws inputs for other tests: as many as asked for, the same from one seed, the smallest of those that fail."""
+"""Test the sampling that other tests use: the number of inputs, the seed, and the smallest input that fails."""
 
 import pytest
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What each rule for alpha makes of colours and of alpha, against the formulas in plain numpy."""
+"""Compare the colours and the alpha of each rule for alpha with the formulas in plain numpy."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What stops the program from outside: Ctrl-C, SIGTERM, SIGHUP, and a mapped file that becomes shorter."""
+"""Stop the program on Ctrl-C, SIGTERM and SIGHUP, and if a mapped file becomes shorter."""
 
 import os
 import signal

@@ -28,7 +28,7 @@ Pairs = tuple[tuple[FloatArray, FloatArray], ...]
 
 
 class Traits(NamedTuple):
-    """What a planner knows of a kernel's numbers.
+    """Tell a planner which factors a kernel has.
 
     rank: the number of outer products that add up to each group's kernel; 0 if channels mix.
     exact: whether the columns and rows hold the kernel's numbers without rounding, so that integers stay integers.
@@ -59,7 +59,7 @@ class Factors(NamedTuple):
 
     @property
     def traits(self) -> Traits:
-        """What the planner knows of a kernel with these factors."""
+        """Return the traits of a kernel with these factors."""
         return Traits(self.columns.shape[1], self.exact)
 
     def at(self, rows: slice, columns: slice) -> "Factors":

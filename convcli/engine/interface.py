@@ -1,4 +1,4 @@
-"""What the planner and the executor know of an algorithm.
+"""Define the interface between an algorithm and the planner and executor that use it.
 
 The file of an algorithm has two functions: ``estimate`` returns what the algorithm would do with a workload, or why it
 refuses; ``runner`` prepares the weights and returns the function that fills an output tile from a padded input tile.
@@ -54,7 +54,7 @@ def cached_floats(work: Workload) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an algorithm would do with a workload, and what it would take.
+    """Describe how an algorithm would compute a workload: its tiles, its blocks and its costs.
 
     tile: the size of the largest tile.  blocks: the sizes of blocks, by name.
     seconds: the time of one thread.  multiplications: multiply-adds, including those by zero.

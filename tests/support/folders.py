@@ -1,4 +1,4 @@
-"""What a folder contains."""
+"""Read all files of a folder."""
 
 from pathlib import Path
 

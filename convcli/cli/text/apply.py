@@ -1,4 +1,4 @@
-"""What ``convcli apply`` prints about each image."""
+"""Print the outcome of each image of ``convcli apply``, and the outputs that it would have."""
 
 from convcli.apply.dry_run import OutputForecast
 from convcli.apply.outcomes import Outcome, OutputRecord

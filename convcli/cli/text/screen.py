@@ -1,4 +1,4 @@
-"""What text for people is made with: a console, numbers, and colours for signs."""
+"""Format text for people: print it on a console, align columns, shorten numbers, and colour signs."""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
