@@ -3,9 +3,8 @@
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Decoder, Format
-from convcli.pictures.formats.levels import scale_to_16_bits
+from convcli.pictures.formats.levels import decoder_of_extra
 from convcli.pictures.formats.raw_modes import beginning
 
 # AV1's settings: one bit of their third byte is set for more than 8 bits, and another one for 12.
@@ -24,10 +23,7 @@ class Avif(Format):
 
     def decoder(self, picture: ImageFile) -> Decoder | None:
         """Return the decoder of the extra ``deep``, or None if that is not installed."""
-        if not deep_extra.is_installed():
-            return None
-        most = (1 << self.stored_bits(picture)) - 1
-        return lambda data: scale_to_16_bits(_levels(data), most)
+        return decoder_of_extra(_levels, self.stored_bits(picture))
 
 
 AVIF = Avif("avif", ("avif",), holds_alpha=True, metadata=("icc", "exif"))

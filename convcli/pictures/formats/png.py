@@ -12,8 +12,8 @@ import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Decoder, Format, Parts
+from convcli.pictures.formats.levels import decoder_of_extra
 from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import metadata_options
 
@@ -27,7 +27,7 @@ class Png(Format):
 
     def decoder(self, picture: ImageFile) -> Decoder | None:
         """Return the decoder of the extra ``deep``, or None if that is not installed."""
-        return _levels if deep_extra.is_installed() else None
+        return decoder_of_extra(_levels, 16)
 
     def exif(self, picture: ImageFile) -> PIL.Image.Exif:
         """Return the EXIF; the pixels are decoded only if EXIF comes after them."""
