@@ -1,5 +1,6 @@
 """The outcome of each image of a batch: the outputs that were written, or the error."""
 
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from time import perf_counter
@@ -54,16 +55,16 @@ class Outcome(NamedTuple):
     skipped: bool = False
 
 
-def outcome_to_json(outcome: Outcome) -> list[dict[str, Any]]:
+def outcome_to_json(outcome: Outcome, text_of: Callable[[ConvcliError], str] = str) -> list[dict[str, Any]]:
     """Return an object for each output, and one without an output for an image that failed or was skipped.
 
-    All objects have the same keys.
+    All objects have the same keys.  text_of: returns the text of an error.
     """
     form: dict[str, Any] = {name: None for name in OutputRecord._fields if name not in ("warnings", "notes")}
     form |= {"skipped": False, "error": None}
     entries = [{name: value for name, value in record._asdict().items() if name in form} for record in outcome.outputs]
     if outcome.error or outcome.skipped:
-        error = str(outcome.error) if outcome.error else None
+        error = text_of(outcome.error) if outcome.error else None
         entries.append({"input": outcome.source.name, "skipped": outcome.skipped, "error": error})
     return [form | entry for entry in entries]
 

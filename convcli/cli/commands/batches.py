@@ -111,10 +111,9 @@ def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_j
 def _report(outcome: Outcome, messages: Messages, *, as_json: bool) -> None:
     tell_outcome(outcome, messages)
     if as_json:
-        for members in outcome_to_json(outcome):
-            # The JSON names flags, as the messages on stderr do.
-            error = with_flags(message_of(outcome.error)) if members["error"] and outcome.error else None
-            print_json({**members, "error": error})
+        # The JSON names flags, as the messages on stderr do.
+        for members in outcome_to_json(outcome, lambda error: with_flags(message_of(error))):
+            print_json(members)
 
 
 def _print_forecasts(forecasts: Sequence[OutputForecast], *, as_json: bool) -> None:
