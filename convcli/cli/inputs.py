@@ -136,10 +136,7 @@ def read_kernel(source: str) -> Kernel:
 def read_input(source: Source, appearance: Appearance, messages: Messages) -> Array:
     """Return V ``(C_in, H, W)``: an image as a network sees it, without alpha. Report what was lost or converted."""
     image = read_image(source)
-    for warning in image.warnings:
-        messages.warn(f"{source.name}: {warning}")
-    for note in image.notes:
-        messages.note(f"{source.name}: {note}")
+    messages.tell_conversion(source.name, image.warnings, image.notes)
     if image.alpha is not None:
         messages.note(f"{source.name}: alpha is ignored")
     return network_input(prepare_image(image, appearance), appearance)

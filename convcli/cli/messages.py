@@ -6,6 +6,7 @@ The library names parameters, in backquotes: "use `max_pixels` 72 to read it", "
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -58,6 +59,13 @@ class Messages:
         """Report something that only ``--verbose`` asks for."""
         if self.verbose:
             self.tell("note", message)
+
+    def tell_conversion(self, name: str, warnings: Iterable[str], notes: Iterable[str]) -> None:
+        """Report what was lost, and note what was converted, as a file was read or written. name: of the file."""
+        for warning in warnings:
+            self.warn(f"{name}: {warning}")
+        for note in notes:
+            self.note(f"{name}: {note}")
 
     def tell(self, kind: str, message: str) -> None:
         """Report a result that the command's output does not hold."""

@@ -11,10 +11,10 @@ from convcli.text import in_one_line
 
 def tell_outcome(outcome: Outcome, messages: Messages) -> None:
     """Report what was lost or converted on the way from one image to its outputs."""
-    _tell(outcome.source.name, outcome.warnings, outcome.notes, messages)
+    messages.tell_conversion(outcome.source.name, outcome.warnings, outcome.notes)
     for record in outcome.outputs:
         messages.note(f"{record.output}: {_record_text(record)}")
-        _tell(record.output, record.warnings, record.notes, messages)
+        messages.tell_conversion(record.output, record.warnings, record.notes)
     if outcome.skipped:
         messages.note(f"{outcome.source.name}: skipped: outputs already exist")
 
@@ -30,13 +30,6 @@ def forecast_line(output: OutputForecast) -> str:
     what, size = _shape_text(output.shape, output.dtype), format_size(output.bytes)
     line = f"{output.input} -> {output.output}: {what}, {size}{', skipped' * output.skipped}"
     return f"{in_one_line(line)}\n"
-
-
-def _tell(name: str, warnings: tuple[str, ...], notes: tuple[str, ...], messages: Messages) -> None:
-    for warning in warnings:
-        messages.warn(f"{name}: {warning}")
-    for note in notes:
-        messages.note(f"{name}: {note}")
 
 
 def _record_text(record: OutputRecord) -> str:
