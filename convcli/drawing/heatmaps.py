@@ -31,7 +31,7 @@ def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) ->
     summary = statistics(tensor)
     layout = lay_out(tensor.shape)
     panels = draw_panels(layout.shrink(planes_of(tensor)), layout, summary.limit)
-    lines = [f"min {summary.low:.6g}   max {summary.high:.6g}", *_remarks(summary, layout, tensor.shape, letters)]
+    lines = [f"min {summary.low:.6g}   max {summary.high:.6g}", *_remarks(summary, layout, letters)]
     bar = draw_scale(summary.limit)
     captions = [_caption(title, 20), *(_caption(line, 13, FAINT) for line in lines)]
     return np.asarray(_stack([*captions, panels, bar], 8, _MARGIN))
@@ -134,7 +134,7 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def _remarks(summary: Statistics, layout: Layout, shape: tuple[int, ...], letters: Sequence[str]) -> Iterator[str]:
+def _remarks(summary: Statistics, layout: Layout, letters: Sequence[str]) -> Iterator[str]:
     if summary.nans:
         yield f"{summary.nans:,} NaN, drawn gray"
     if summary.infinities:
