@@ -20,7 +20,7 @@ from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.files.source import Source, require_pixel_limit
-from convcli.geometry.options import parse_options, parse_shape
+from convcli.geometry.options import parse_shape
 from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel
 from convcli.pictures.image import Header, Image
@@ -103,15 +103,16 @@ class Inputs:
         kernel = read_kernel(source)
         if options.bias is not None:
             kernel = kernel._replace(bias=self._bias(options.bias))
-        parsed = parse_options(
+        if options.groups is not None:
+            kernel = kernel._replace(groups=options.groups)
+        convolution = Convolution.of(
+            kernel,
             stride=options.stride,
             padding=options.padding,
             dilation=options.dilation,
-            groups=kernel.groups if options.groups is None else options.groups,
             edge=options.edge,
             flip=options.flip,
         )
-        convolution = Convolution.of_kernel(kernel, parsed)
         return Request(
             kernel.name, convolution, Execution(execution.algorithm, execution.threads, _bytes(execution.memory))
         )

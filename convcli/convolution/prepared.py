@@ -77,11 +77,6 @@ class Convolution:
         bias = None if bias is None else real_array("bias b", bias)
         return cls(weights, bias, options, Factorisation(weights, factors))
 
-    @classmethod
-    def of_kernel(cls, kernel: Kernel, options: Options) -> "Convolution":
-        """Return the convolution with a kernel's weights, bias and factors, under parsed options."""
-        return cls(kernel.weights, kernel.bias, options, Factorisation(kernel.weights, kernel.factors))
-
     @property
     def gain(self) -> float:
         """The sum of a 2-D kernel's weights, which is Z for a constant input of 1; 0 if the sum is only rounding."""
