@@ -13,13 +13,13 @@ from convcli.arrays import Array
 from convcli.cli.messages import Messages
 from convcli.cli.options import DEFAULT_EXECUTION, ConvolutionOptions, ExecutionOptions
 from convcli.cli.stopping import explain_lost_pages
-from convcli.cli.streams import STREAM, read_stdin
+from convcli.cli.streams import read_stdin
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.convolution.request import Request
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
-from convcli.files.source import Source, require_pixel_limit
+from convcli.files.source import STREAM, Source, require_pixel_limit
 from convcli.geometry.options import parse_shape
 from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from convcli.cli.messages import Messages
-from convcli.cli.streams import STREAM, open_stdout
+from convcli.cli.streams import open_stdout
 from convcli.errors import OptionError
 from convcli.files import output_names
 from convcli.files.json_writing import json_document
 from convcli.files.output_names import Destination
+from convcli.files.source import STREAM
 from convcli.files.whole_files import IfExists, write_atomically
 
 

@@ -9,8 +9,7 @@ from typing import Any, BinaryIO, TextIO
 
 from convcli.errors import FileError, OptionError
 from convcli.files.file_bytes import read_stream
-
-STREAM = "-"
+from convcli.files.source import STREAM
 
 
 def discard(stream: TextIO) -> None:

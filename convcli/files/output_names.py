@@ -9,11 +9,11 @@ from typing import BinaryIO
 
 from convcli.errors import OptionError
 from convcli.files.refusals import refuse_existing, refuse_missing_folders
+from convcli.files.source import STREAM
 from convcli.files.templates import escaped, expand, fields, safe_name
 from convcli.files.whole_files import IfExists, write_atomically
 from convcli.text import any_of, choice
 
-STREAM = "-"
 Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from convcli.errors import OptionError
 from convcli.files.file_bytes import read_file
 
+# The name that stands for stdin as an input, and for stdout as an output.
+STREAM = "-"
+
 
 @dataclass(frozen=True)
 class Source:

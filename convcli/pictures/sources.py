@@ -10,8 +10,7 @@ import PIL.Image
 
 from convcli.errors import FileError, OptionError
 from convcli.files.json_reading import is_inline_array
-from convcli.files.output_names import STREAM
-from convcli.files.source import Source
+from convcli.files.source import STREAM, Source
 from convcli.pictures.formats import format_read
 from convcli.text import real
 

@@ -7,8 +7,9 @@ import typer
 
 from convcli.cli import options
 from convcli.cli.messages import Messages
-from convcli.cli.streams import STREAM, refuse_second_stdin, refuse_terminal
+from convcli.cli.streams import refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
+from convcli.files.source import STREAM
 
 
 @options.with_option_groups

@@ -8,8 +8,9 @@ import typer
 
 from convcli.cli import options
 from convcli.cli.messages import Messages
-from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin, refuse_terminal
+from convcli.cli.streams import is_terminal, refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
+from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
     from convcli.files.output_names import Destination

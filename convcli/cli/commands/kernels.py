@@ -7,7 +7,7 @@ import typer
 
 from convcli.cli import options
 from convcli.cli.messages import Messages
-from convcli.cli.streams import STREAM
+from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel

@@ -7,7 +7,8 @@ import typer
 
 from convcli.cli import options
 from convcli.cli.messages import Messages
-from convcli.cli.streams import STREAM, is_terminal, refuse_second_stdin, refuse_terminal
+from convcli.cli.streams import is_terminal, refuse_second_stdin, refuse_terminal
+from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
     from convcli.files.output_names import Destination
