@@ -1,15 +1,15 @@
 """Where a command's results go: lines, JSON or bytes, to stdout or to a file."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from convcli.cli.messages import Messages
 from convcli.cli.streams import open_stdout
 from convcli.errors import OptionError
 from convcli.files import output_names
-from convcli.files.json_writing import json_document
+from convcli.files.file_bytes import write_text
+from convcli.files.json_writing import write_json
 from convcli.files.output_names import Destination
 from convcli.files.source import STREAM
 from convcli.files.whole_files import IfExists, write_atomically
@@ -25,25 +25,23 @@ def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool =
 
 def print_lines(lines: Iterable[str]) -> None:
     """Write lines to stdout."""
-    _write(lines, open_stdout())
+    with open_stdout() as stream:
+        write_text(stream, lines)
 
 
 def print_json(members: Mapping[str, Any]) -> None:
     """Write an object to stdout as JSON."""
-    print_lines(json_document(members))
+    with open_stdout() as stream:
+        write_json(stream, members)
 
 
 def save_lines(lines: Iterable[str], destination: Destination, path: Path) -> None:
     """Write lines to one output of a destination."""
-    _write(lines, destination.open(path))
+    with destination.open(path) as stream:
+        write_text(stream, lines)
 
 
 def note_saved(what: str, destination: Destination, path: Path, messages: Messages) -> None:
     """Note what a file holds; stdout needs no note."""
     if not destination.is_stream:
         messages.note(f"{path}: {what}")
-
-
-def _write(lines: Iterable[str], opened: AbstractContextManager[BinaryIO]) -> None:
-    with opened as stream:
-        stream.writelines(line.encode() for line in lines)

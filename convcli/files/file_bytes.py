@@ -1,7 +1,7 @@
-"""Read the bytes of a file, all or only the first ones, from a disk or from memory."""
+"""Read the bytes of a file, all or only the first ones, from a disk or from memory; write text as bytes."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -69,3 +69,8 @@ def first_bytes(file: Path | BytesIO, count: int) -> bytes:
         return file.getvalue()[:count]
     with file.open("rb") as stream:
         return stream.read(count)
+
+
+def write_text(stream: BinaryIO, pieces: Iterable[str]) -> None:
+    """Write pieces of text as UTF-8."""
+    stream.writelines(piece.encode() for piece in pieces)

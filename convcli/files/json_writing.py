@@ -17,12 +17,13 @@ If it holds arrays, each of its members takes a line, and so does each row of an
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from convcli.arrays import Array, numerals
 from convcli.errors import OptionError
+from convcli.files.file_bytes import write_text
 
 VERSION = 1
 # The most numbers of an array that are converted to text at once.
@@ -31,6 +32,11 @@ NUMBERS_AT_ONCE = 1 << 16
 LONG = 1024
 
 _encoded = json.JSONEncoder(allow_nan=False).encode
+
+
+def write_json(stream: BinaryIO, members: Mapping[str, Any]) -> None:
+    """Write an object, as ``json_document`` yields it."""
+    write_text(stream, json_document(members))
 
 
 def json_document(members: Mapping[str, Any]) -> Iterator[str]:

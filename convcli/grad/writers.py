@@ -11,17 +11,13 @@ from convcli.convolution.formulas import index_letters
 from convcli.convolution.names import SYMBOLS
 from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
 from convcli.errors import OptionError
-from convcli.files.json_writing import json_document, require_finite
+from convcli.files.file_bytes import write_text
+from convcli.files.json_writing import require_finite, write_json
 from convcli.files.npy_files import save_npy
 from convcli.files.output_names import Destination, format_extension
 from convcli.files.templates import safe_name
 from convcli.grad.report import GradientReport
 from convcli.pictures.writing import encode_png
-
-
-def write_json(report: GradientReport, stream: BinaryIO) -> None:
-    """Write the report as JSON (``report_to_json``). Raises OptionError if a gradient is not finite."""
-    stream.writelines(piece.encode() for piece in json_document(report_to_json(report)))
 
 
 def report_to_json(report: GradientReport) -> dict[str, Any]:
@@ -58,9 +54,9 @@ def write_csv(report: GradientReport, stream: BinaryIO) -> None:
     """
     letters = {name: index_letters(name, tensor.ndim) for name, tensor in report.tensors.items()}
     columns = list(dict.fromkeys(letter for axes in letters.values() for letter in axes))
-    stream.write(f"{','.join(['tensor', *columns, 'value'])}\n".encode())
+    write_text(stream, [f"{','.join(['tensor', *columns, 'value'])}\n"])
     for name, tensor in report.tensors.items():
-        stream.writelines(rows.encode() for rows in _csv_rows(name, tensor, letters[name], columns))
+        write_text(stream, _csv_rows(name, tensor, letters[name], columns))
 
 
 def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[str]) -> Iterator[str]:
@@ -88,7 +84,7 @@ def _heatmap(name: str, tensor: FloatArray) -> Array:
 
 
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
-    "json": write_json,
+    "json": lambda report, stream: write_json(stream, report_to_json(report)),
     "npz": write_npz,
     "npy": write_npy,
     "csv": write_csv,

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from convcli.arrays import Array, IntArray, cut, numerals
-from convcli.files.json_writing import NUMBERS_AT_ONCE, json_document, require_finite
+from convcli.files.file_bytes import write_text
+from convcli.files.json_writing import NUMBERS_AT_ONCE, require_finite, write_json
 from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.matrix.picture import matrix_png
 
@@ -20,11 +21,6 @@ def write_npz(M: ConvolutionMatrix, stream: BinaryIO) -> None:
     if M.offset.any():
         arrays["offset"] = M.offset
     np.savez_compressed(stream, format=b"csr", shape=M.shape, **arrays)
-
-
-def write_json(M: ConvolutionMatrix, stream: BinaryIO) -> None:
-    """Write M as JSON (``matrix_to_json``). Raises OptionError if M is not finite."""
-    stream.writelines(piece.encode() for piece in json_document(matrix_to_json(M)))
 
 
 def matrix_to_json(M: ConvolutionMatrix) -> dict[str, Any]:
@@ -46,8 +42,7 @@ def matrix_to_json(M: ConvolutionMatrix) -> dict[str, Any]:
 
 def write_mtx(M: ConvolutionMatrix, stream: BinaryIO) -> None:
     """Write MatrixMarket's coordinate format, which counts from 1. Comments hold the shapes and the nonzero offsets."""
-    for piece in _mtx_pieces(M):
-        stream.write(piece.encode())
+    write_text(stream, _mtx_pieces(M))
 
 
 def _mtx_pieces(M: ConvolutionMatrix) -> Iterator[str]:
@@ -87,7 +82,7 @@ def _rows(M: ConvolutionMatrix, entries: slice) -> IntArray:
 
 
 WRITERS: dict[str, Callable[[ConvolutionMatrix, BinaryIO], None]] = {
-    "json": write_json,
+    "json": lambda M, stream: write_json(stream, matrix_to_json(M)),
     "npz": write_npz,
     "mtx": write_mtx,
     "png": write_png,
