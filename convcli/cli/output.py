@@ -1,11 +1,11 @@
 """Where a command's results go: lines, JSON or bytes, to stdout or to a file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from convcli.cli.messages import Messages
-from convcli.cli.streams import open_stdout
+from convcli.cli.streams import is_terminal, open_stdout, refuse_terminal
 from convcli.errors import OptionError
 from convcli.files import output_names
 from convcli.files.file_bytes import write_text
@@ -14,6 +14,8 @@ from convcli.files.output_names import Destination
 from convcli.files.source import STREAM
 from convcli.files.whole_files import IfExists, write_atomically
 
+Held = TypeVar("Held")
+
 
 def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool = False) -> Destination:
     """Return the destination that options ask for, where ``-`` is stdout."""
@@ -21,6 +23,19 @@ def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool =
         raise OptionError("`overwrite` and `skip_existing` contradict each other: give one")
     if_exists = IfExists.REPLACE if overwrite else IfExists.SKIP if skip_existing else IfExists.FAIL
     return output_names.destination_of(output, if_exists, open_stdout if output == STREAM else write_atomically)
+
+
+def data_format(requested: str, destination: Destination, formats: Sequence[str]) -> str:
+    """Return the format of data (``output_names.data_format``). Raises OptionError for binary data on a terminal."""
+    chosen = output_names.data_format(requested, destination, formats, terminal=is_terminal())
+    if destination.is_stream and chosen in output_names.BINARY:
+        refuse_terminal()
+    return chosen
+
+
+def text_writer(lines: Callable[[Held], Iterable[str]]) -> Callable[[Held, BinaryIO], None]:
+    """Return a function that writes a value to a stream as lines of text."""
+    return lambda held, stream: write_text(stream, lines(held))
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -14,6 +14,8 @@ from convcli.files.templates import escaped, expand, fields, safe_name
 from convcli.files.whole_files import IfExists, write_atomically
 from convcli.text import any_of, choice
 
+# The formats of data that are not text.
+BINARY = ("npz", "npy", "png")
 Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
 
 

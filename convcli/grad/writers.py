@@ -92,7 +92,6 @@ WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
 }
 FORMATS = ("text", *WRITERS)
 HOLDING_LOSS = ("text", "json")
-BINARY = ("npz", "npy", "png")
 ONE_TENSOR = ("npy",)
 
 

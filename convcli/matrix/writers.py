@@ -88,4 +88,3 @@ WRITERS: dict[str, Callable[[ConvolutionMatrix, BinaryIO], None]] = {
     "png": write_png,
 }
 FORMATS = ("text", *WRITERS)
-BINARY = ("npz", "png")

@@ -1,6 +1,7 @@
 """``convcli grad``: the gradients of a convolution, printed or saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from convcli.cli import options
 from convcli.cli.messages import Messages
-from convcli.cli.streams import is_terminal, refuse_second_stdin, refuse_terminal
+from convcli.cli.streams import refuse_second_stdin
 from convcli.errors import OptionError
 from convcli.files.source import STREAM
 
@@ -127,36 +128,29 @@ def _saving_gradients(
     kernel: str, names: tuple[str, ...], destination: "Destination", format: str, image: Path, full: bool
 ) -> "Save":
     """Return what saves the gradients; raise first if it could not write the files."""
-    from convcli.cli.output import note_saved
-    from convcli.files.output_names import data_format
-    from convcli.grad.writers import BINARY, FORMATS, HOLDING_LOSS, gradient_paths
+    from convcli.cli.output import data_format, note_saved, text_writer
+    from convcli.grad.writers import FORMATS, HOLDING_LOSS, WRITERS, gradient_paths
 
-    chosen = data_format(format, destination, FORMATS, terminal=is_terminal())
-    if destination.is_stream and chosen in BINARY:
-        refuse_terminal()
+    chosen = data_format(format, destination, FORMATS)
+    lines = partial(_lines, plain=not destination.is_stream, full=full)
+    write = {**WRITERS, "text": text_writer(lines)}[chosen]
     paths = gradient_paths(destination, chosen, names, image, kernel)
 
     def save(report: "GradientReport", messages: Messages) -> None:
         if chosen not in HOLDING_LOSS:
             _tell_loss(report, messages)
         for path, held in paths.items():
-            _save(report.only(held), destination, path, chosen, full)
+            with destination.open(path) as stream:
+                write(report.only(held), stream)
             note_saved(", ".join(held), destination, path, messages)
 
     return save
 
 
-def _save(report: "GradientReport", destination: "Destination", path: Path, format: str, full: bool) -> None:
-    from convcli.cli.output import save_lines
-    from convcli.grad.writers import WRITERS
+def _lines(report: "GradientReport", *, plain: bool, full: bool) -> Iterator[str]:
+    from convcli.cli.text.grad import gradients_text
 
-    if format == "text":
-        from convcli.cli.text.grad import gradients_text
-
-        save_lines(gradients_text(report, plain=not destination.is_stream, full=full), destination, path)
-    else:
-        with destination.open(path) as stream:
-            WRITERS[format](report, stream)
+    return gradients_text(report, plain=plain, full=full)
 
 
 def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", format: str) -> "Save":

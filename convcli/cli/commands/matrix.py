@@ -1,17 +1,16 @@
 """``convcli matrix``: a convolution as a sparse matrix."""
 
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli import options
 from convcli.cli.messages import Messages
-from convcli.cli.streams import is_terminal, refuse_second_stdin, refuse_terminal
+from convcli.cli.streams import refuse_second_stdin
 from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
-    from convcli.files.output_names import Destination
     from convcli.matrix.assembly import ConvolutionMatrix
 
 
@@ -56,36 +55,29 @@ def matrix(
     convcli matrix --input-shape 1,4,5 -k sobel-x -e replicate
     """
     from convcli.cli.inputs import begin_reading
-    from convcli.cli.output import destination_of, note_saved
+    from convcli.cli.output import data_format, destination_of, note_saved, text_writer
     from convcli.cli.text.geometry import geometry_text
-    from convcli.files.output_names import data_format, format_extension, kernel_path
+    from convcli.files.output_names import format_extension, kernel_path
     from convcli.matrix.assembly import assemble
-    from convcli.matrix.writers import BINARY, FORMATS
+    from convcli.matrix.writers import FORMATS, WRITERS
 
     refuse_second_stdin([image or "", kernel])
     inputs = begin_reading(max_pixels)
     request = inputs.read_request(kernel, convolution)
     destination = destination_of(output, overwrite=overwrite)
-    chosen = data_format(options.requested_format(format, json=json), destination, FORMATS, terminal=is_terminal())
-    if destination.is_stream and chosen in BINARY:
-        refuse_terminal()
+    chosen = data_format(options.requested_format(format, json=json), destination, FORMATS)
     path = kernel_path(destination, request.name, format_extension(chosen))
     shape = inputs.read_shape(image, input_shape, gray=gray).shape
     prepared = request.convolution.at(shape, "float64")
     messages.note(geometry_text(prepared.geometry))
     M = assemble(prepared)
-    _save(M, destination, path, chosen)
+    writers = {**WRITERS, "text": text_writer(partial(_lines, plain=not destination.is_stream))}
+    with destination.open(path) as stream:
+        writers[chosen](M, stream)
     note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", destination, path, messages)
 
 
-def _save(M: "ConvolutionMatrix", destination: "Destination", path: Path, format: str) -> None:
-    from convcli.cli.output import save_lines
-    from convcli.matrix.writers import WRITERS
+def _lines(M: "ConvolutionMatrix", *, plain: bool) -> list[str]:
+    from convcli.cli.text.matrix import matrix_text
 
-    if format == "text":
-        from convcli.cli.text.matrix import matrix_text
-
-        save_lines([matrix_text(M, plain=not destination.is_stream)], destination, path)
-    else:
-        with destination.open(path) as stream:
-            WRITERS[format](M, stream)
+    return [matrix_text(M, plain=plain)]
