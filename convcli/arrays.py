@@ -1,5 +1,6 @@
 """Types of arrays for signatures, the validation and conversion of arrays, and the choice of the type to compute in."""
 
+import sys
 from collections.abc import Iterator
 from math import isfinite, isnan
 from typing import Any
@@ -21,7 +22,11 @@ ROUNDED_TO = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
-    """Return the value as an array of real numbers. Raises GeometryError if it is ragged, complex, text or objects."""
+    """Return the value as an array of real numbers.
+
+    Raises GeometryError if it is ragged, complex, text or objects, or if it is or holds a masked array.
+    """
+    refuse_masks(name, value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -29,6 +34,19 @@ def real_array(name: str, value: ArrayLike) -> Array:
     if array.dtype.kind not in "biuf":
         raise GeometryError(f"{name}: expected real numbers, given an array of type {array.dtype}")
     return array
+
+
+def refuse_masks(name: str, value: object) -> None:
+    """Raise GeometryError if the value is a masked array, or a list that holds one: NumPy would drop the mask."""
+    # Importing numpy.ma takes 27 ms; without it there are no masked arrays.
+    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
+        raise GeometryError(
+            f"{name}: expected an array without a mask, given a masked array: choose a value for the masked numbers, "
+            "as in array.filled(0) or array.filled(np.nan)"
+        )
+    if isinstance(value, list | tuple):
+        for item in value:
+            refuse_masks(name, item)
 
 
 def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:

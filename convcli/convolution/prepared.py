@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
-from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, real_array
+from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, real_array, refuse_masks
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.names import WRT, parse_wrt
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
@@ -49,7 +49,9 @@ class Convolution:
     factorisation: Factorisation = UNKNOWN
 
     def __post_init__(self) -> None:
-        """Replace a factorisation that belongs to other weights."""
+        """Refuse masked arrays, and replace a factorisation that belongs to other weights."""
+        refuse_masks("kernel K", self.weights)
+        refuse_masks("bias b", self.bias)
         if self.factorisation.weights is not self.weights:
             object.__setattr__(self, "factorisation", Factorisation(self.weights))
 
@@ -191,6 +193,7 @@ class Prepared:
 
         stored: the type of Z, by default the type that is computed in. For an unsigned type, Z is rounded and clipped.
         """
+        refuse_masks("input V", V)
         Z = empty(self.geometry.output_blocks, stored or self.dtype)
         blocks = V.reshape(self.geometry.input_blocks)
         if Z.dtype == self.dtype:
@@ -206,6 +209,7 @@ class Prepared:
         place: slices of a Z of shape ``Geometry.output_blocks``. Tiles come in any order, from several threads at once,
         and ``store`` may overwrite them.
         """
+        refuse_masks("input V", V)
         engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
 
     def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
@@ -224,6 +228,7 @@ class Prepared:
 
         Raises GeometryError unless G has the shape of Z.
         """
+        refuse_masks("input V", V)
         upstream = upstream_blocks(G, self.geometry)
         kernel = input_ = bias = None
         if plan.kernel is not None:
