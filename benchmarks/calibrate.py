@@ -14,19 +14,19 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 TARGET = Path(__file__).parent.parent / "convcli" / "engine" / "calibration.py"
 COLUMNS = 4000
 
-TEMPLATE = '''"""Constants of the costs, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
+TEMPLATE = '''"""Rates for cost estimates, in seconds of one thread. Made by ``python -m benchmarks.calibrate``."""
 
 MACHINE = {machine!r}
 
-# A float32 multiply-add of BLAS in a large product, and the rows and the depth at which the rate is half of that.
+# One float32 multiply-add of BLAS in a large product; the numbers of rows, and of depth, that halve this speed.
 PRODUCT = {product:.2e}
 PRODUCT_ROWS = {rows:.1f}
 PRODUCT_DEPTH = {depth:.1f}
-# A byte that an elementwise pass reads or writes in cache.
+# One byte that an elementwise operation reads or writes in cache.
 BYTE = {byte:.2e}
-# A call of NumPy from Python.
+# One call of NumPy from Python.
 CALL = {call:.2e}
-# A pixel of a real transform of a float32 square, per doubling of the pixels.
+# One pixel of a float32 square in a real Fourier transform, divided by log2 of the square's number of pixels.
 TRANSFORM = {transform:.2e}
 '''
 

@@ -1,4 +1,4 @@
-"""Bands: consecutive tiles that go to a worker of a cluster together."""
+"""Bands: consecutive tiles that go to a cluster worker together."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -16,7 +16,10 @@ class Band(NamedTuple):
 
 
 def bands(tiles: Iterable[Tile], geometry: Geometry, floats: int) -> Iterator[Band]:
-    """Yield the tiles in bands of one tile, or of as many as read, need and give this many floats at most."""
+    """Yield bands of consecutive tiles, each with as many tiles as fit in ``floats``, but at least one.
+
+    The input that the tiles read, their weights if outputs do not share them, and their output are counted.
+    """
     band: Band | None = None
     for tile in tiles:
         longer = Band((*band.tiles, tile), _bounds(band.bounds, tile)) if band else Band((tile,), tile)

@@ -1,14 +1,14 @@
-"""Constants of the costs, in seconds of one thread. Written by ``python -m benchmarks.calibrate``."""
+"""Rates for cost estimates, in seconds of one thread. Made by ``python -m benchmarks.calibrate``."""
 
 MACHINE = "Intel(R) Xeon(R) Processor, NumPy 2.4.6, openblas 0.3.31.188.0 (SkylakeX), 2026-11-22"
 
-# A float32 multiply-add of BLAS in a large product, and the rows and the depth at which the rate is half of that.
+# One float32 multiply-add of BLAS in a large product; the numbers of rows, and of depth, that halve this speed.
 PRODUCT = 2.43e-11
 PRODUCT_ROWS = 1.8
 PRODUCT_DEPTH = 3.7
-# A byte that an elementwise pass reads or writes in cache.
+# One byte that an elementwise operation reads or writes in cache.
 BYTE = 1.59e-11
-# A call of NumPy from Python.
+# One call of NumPy from Python.
 CALL = 6.13e-06
-# A pixel of a real transform of a float32 square, per doubling of the pixels.
+# One pixel of a float32 square in a real Fourier transform, divided by log2 of the square's number of pixels.
 TRANSFORM = 4.01e-10

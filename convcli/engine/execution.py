@@ -25,15 +25,15 @@ class Execution:
     Parameters
     ----------
     algorithm
-        ``auto`` for the quickest, or a name in ``convcli.engine.CONVOLUTIONS``.
+        ``auto`` for the fastest, or a name in ``convcli.engine.CONVOLUTIONS``.
     threads
         Number of threads; by default one per processor.
     memory
         Bytes of workspace per thread, besides input and output.
     cluster
-        The cluster whose workers compute the tiles, each on one thread. The results have the same bits.
+        The cluster whose workers compute the tiles, each on one thread. The results have the same bits as without one.
     limits
-        The sizes from which transforms, threads and bands pay.
+        The sizes from which transforms, threads and bands are used.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class Execution:
                 raise OptionError(f"expected an integer of at least 1, given {count!r}", option=name)
 
     def threads_for(self, estimate: Estimate) -> int:
-        """Return the number of threads that the estimated work is worth."""
+        """Return the number of threads for the estimated work: one if starting more would take longer."""
         worth = estimate.seconds > self.limits.threads
         return (self.threads or available_threads()) if worth else 1
 

@@ -1,4 +1,4 @@
-"""Compute every tile of a plan, here or on a cluster, and store the tiles or add them up.
+"""Compute every tile of a plan, in this process or on a cluster, and store the tiles or add them up.
 
 V, K, Z, G and dK have the engine's axes (``Geometry.input_blocks`` and so on), and any real type.
 """
@@ -25,14 +25,14 @@ from convcli.geometry.edges import pad_adjoint
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
 
-# Takes the slices of Z where a finished tile lies, and the tile; several threads call it at once.
+# Stores one finished tile of Z, given its slices in Z and its numbers. Several threads call it at once.
 Store = Callable[[tuple[slice, ...], FloatArray], None]
 
 
 def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> None:
     """Fill ``out`` with Z: the correlation of V and the kernel, plus the bias, which broadcasts against Z."""
     for number, each_pass in enumerate(plan.passes):
-        # Add what earlier passes left there, as if it were a bias.
+        # Later passes add the sum of the earlier ones, as if it were a bias.
         shift = bias if number == 0 else out
         _convolve(V, kernel, each_pass, _Output(out, shift), plan.execution)
 
@@ -52,7 +52,7 @@ def convolve_and_store(
 
 
 class _Output:
-    """Z as an array of floats, in which tiles are computed in place."""
+    """The whole of Z as an array of floats. Tiles are computed in place, or in scratch memory if a bias is added."""
 
     def __init__(self, out: FloatArray, bias: FloatArray | None) -> None:
         self._out, self._bias = out, None if bias is None else np.broadcast_to(bias, out.shape)
@@ -66,7 +66,7 @@ class _Output:
             np.add(tile, self._bias[part], out=self._out[part])
 
     def take(self, part: tuple[slice, ...], tile: FloatArray) -> None:
-        """Finish a tile that a cluster computed."""
+        """Store a tile that a cluster computed, plus the bias."""
         if self._bias is None:
             self._out[part] = tile
         else:
@@ -74,7 +74,7 @@ class _Output:
 
 
 class _Stored:
-    """Z as tiles that are computed in scratch memory and passed on."""
+    """Z as separate tiles. Each is computed in scratch memory, and passed to ``store``."""
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], store: Store, bias: FloatArray | None) -> None:
         self._shape, self._dtype, self._store = shape, dtype, store
@@ -97,10 +97,10 @@ def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output |
     choice = each_pass.choice
     task = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass))
     if execution.cluster:
-        for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
+        for tile, made in _on_cluster(task, execution.cluster, execution.limits.band):
             output.take(tile.place, made)
         return
-    # Enter once for both: to leave and enter again takes as long as a small image.
+    # One context for preparing and computing: leaving and entering again takes as long as convolving a small image.
     with BLAS_ON_ONE_THREAD:
         fill = task.filler()
 
@@ -115,7 +115,7 @@ def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output |
 
 def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
     part, choice = each_pass.sub_kernel, each_pass.choice
-    # BLAS rounds in another order where numbers lie apart, as they do in a rotated kernel.
+    # BLAS adds in another order, and rounds differently, if the weights are not contiguous, as in a rotated kernel.
     K = np.ascontiguousarray(kernel.K[..., part.rows, part.columns])
     if not CONVOLUTIONS[choice.algorithm].factored:
         return tile_weights(K, part.geometry)
@@ -124,9 +124,9 @@ def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
 
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
-    """Add dK to ``out``: the sum over images and pixels of G times what each tap reads of V.
+    """Add dK to ``out``: per tap, the sum over images and pixels of G times the pixels of V that the tap reads.
 
-    Products are computed in the plan's type. ``out`` should be float64, because the sum of many tiles is long.
+    Products are computed in the plan's type. ``out`` should be float64, because it adds up many tiles.
     """
     for each_pass in plan.passes:
         part = each_pass.sub_kernel
@@ -165,9 +165,12 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
 
 
 def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
-    """Call ``take`` with each tile and its result, in the tiles' order, so that sums always have the same bits."""
+    """Compute each tile, and call ``take`` with the tile and its result in the tiles' order.
+
+    The fixed order gives sums that have the same bits in every run.
+    """
     if execution.cluster:
-        for tile, made in _elsewhere(task, execution.cluster, execution.limits.band):
+        for tile, made in _on_cluster(task, execution.cluster, execution.limits.band):
             take(tile, made)
         return
     queue: InOrder[tuple[Tile, FloatArray]] = InOrder(lambda made: take(*made))
@@ -180,8 +183,8 @@ def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: E
     each(list(enumerate(task.choice.tiles)), bring, threads=execution.threads_for(task.choice.estimate))
 
 
-def _elsewhere(task: Task, cluster: "Cluster", bytes_of_band: int) -> Iterator[tuple[Tile, FloatArray]]:
-    """Yield each tile and what a cluster's workers computed for it, band by band, in the tiles' order."""
+def _on_cluster(task: Task, cluster: "Cluster", bytes_of_band: int) -> Iterator[tuple[Tile, FloatArray]]:
+    """Yield each tile, in order, and the array that a cluster's workers computed for it, one band per task."""
     work = task.choice.work
     in_bands = list(bands(task.choice.tiles, work.geometry, bytes_of_band // work.itemsize))
     made = cluster.map(_compute_band, ((task.only(band.bounds), band.tiles) for band in in_bands))

@@ -1,6 +1,7 @@
-"""Factors: a kernel as a sum of outer products of columns and rows, exact if whole numbers allow it.
+"""Factors: a kernel as a sum of outer products of columns and rows.
 
-The factors of some presets are known. Others are computed once, when a plan first asks for them.
+The factors of some presets are known; other factors are computed once, when a plan first asks for them. They are exact
+if they hold the kernel's numbers without rounding, which takes columns or rows of whole numbers.
 """
 
 from dataclasses import dataclass
@@ -14,25 +15,25 @@ from convcli.engine.calibration import PRODUCT
 from convcli.engine.costs import calls_seconds
 from convcli.engine.threads import BLAS_ON_ONE_THREAD
 
-# Terms below this part of the largest singular value are rounding.
+# A singular value below this fraction of the largest one is rounding noise.
 NEGLIGIBLE = 1e-14
-# Two products that differ by a smaller part of them than this may differ by rounding only.
+# If two products differ by less than this fraction of the larger one, the difference may be rounding.
 ROUNDING = 1e-12
-# What it takes to find factors: calls of NumPy, and multiply-adds per weight and singular value.
+# The cost of finding factors: calls of NumPy, and multiply-adds per weight and singular value.
 CALLS_FOR_EXACT = 3
 CALLS_FOR_SINGULAR = 6
 SINGULAR = 100
 
-# Columns (kh,) and rows (kw,).
+# Pairs of a column (kh,) and a row (kw,).
 Pairs = tuple[tuple[FloatArray, FloatArray], ...]
 
 
 class Traits(NamedTuple):
-    """Tell a planner which factors a kernel has.
+    """What the planner knows about a kernel's factors.
 
     rank: the number of outer products that add up to each group's kernel; 0 if channels mix.
     exact: whether the columns and rows hold the kernel's numbers without rounding, so that integers stay integers.
-    assumed: whether the traits are the best possible ones, because no plan has looked at the numbers.
+    assumed: True if the planner has not looked at the kernel's numbers, and assumes the best traits.
     """
 
     rank: int = 0
@@ -40,7 +41,7 @@ class Traits(NamedTuple):
     assumed: bool = False
 
     def seconds_to_know(self, taps: tuple[int, int]) -> float:
-        """Return the seconds to find out whether a kernel of this size has the assumed traits."""
+        """Return how many seconds it takes to find out whether a kernel of this size has the assumed traits."""
         if not self.assumed:
             return 0.0
         singular = SINGULAR * taps[0] * taps[1] * min(taps) * PRODUCT
@@ -70,7 +71,7 @@ class Factors(NamedTuple):
 class Factorisation:
     """The factors of kernels ``(..., kh, kw)`` that each map one channel to one, computed when first asked for.
 
-    known: columns and rows that add up to the only kernel; others are ignored.
+    known: columns and rows whose outer products add up to the kernel, if there is only one; ignored if they do not.
     """
 
     def __init__(self, weights: Array, known: Pairs = ()) -> None:
@@ -80,7 +81,11 @@ class Factorisation:
 
     @cached_property
     def exact(self) -> Factors | None:
-        """The exact factors, or None: known whole numbers, or rank 1 with columns or rows that are whole multiples."""
+        """The exact factors, or None.
+
+        They are the known ones if these are whole numbers; or those of a kernel of rank 1 whose rows, or columns, are
+        whole multiples of one of them.
+        """
         whole = all(_is_whole(array) for pair in self._given for array in pair)
         if whole and self._known:
             return _stacked(self._known, exact=True)
@@ -92,8 +97,9 @@ class Factorisation:
         return Factors(columns, rows, exact=True)
 
     def nearly(self, dtype: np.dtype[Any]) -> Factors | None:
-        """Return the factors to compute with in ``dtype``: the known ones, or those of the largest singular values.
+        """Return factors for computing in ``dtype``, with rounding: the known ones, or those of the singular values.
 
+        Singular values that are rounding noise in ``dtype`` are dropped.
         Returns None if a weight is not finite.
         """
         if not self._is_finite:
@@ -116,7 +122,7 @@ class Factorisation:
 
     @cached_property
     def _known(self) -> Pairs:
-        """The given columns and rows, if these add up to the kernel."""
+        """The given columns and rows if their outer products add up to the kernel; else nothing."""
         shape = self._kernels.shape[1:]
         if not self._given or any((len(column), len(row)) != shape for column, row in self._given):
             return ()
@@ -126,10 +132,10 @@ class Factorisation:
 
 @dataclass(frozen=True, slots=True)
 class KernelBlocks:
-    """A kernel with the engine's axes, and the factorisation that has its factors.
+    """A kernel with the engine's axes, and its factors.
 
-    K: an array of the shape ``Geometry.kernel_blocks``.
-    cuts: the slices of rows and columns that lead from the factorised kernel to K, one after another.
+    K: an array of the shape ``Geometry.kernel_blocks``.  factorisation: the factors of the kernel that K was cut from.
+    cuts: the slices of rows and columns that cut K from that kernel, in the order in which they were applied.
     """
 
     K: Array
@@ -141,7 +147,10 @@ class KernelBlocks:
         return KernelBlocks(self.K[..., rows, columns], self.factorisation, (*self.cuts, (rows, columns)))
 
     def transposed(self) -> "KernelBlocks":
-        """Return the kernel with input and output channels swapped. Kernels that have factors have one of each."""
+        """Return the kernel with input and output channels swapped.
+
+        Its factors stay the same: only kernels with one input and one output channel per group have factors.
+        """
         return KernelBlocks(self.K.swapaxes(1, 2), self.factorisation, self.cuts)
 
     def exact_factors(self) -> Factors | None:
@@ -184,7 +193,7 @@ def _stacked(pairs: Pairs, *, exact: bool) -> Factors:
 
 
 def _skeleton(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return a column and a row, one of them of whole numbers, whose outer product is exactly the kernel, or None."""
+    """Return a column and a row whose outer product is exactly the kernel, one of them whole numbers; or None."""
     if _has_another_row(kernel):
         return None
     by_rows = _whole_multiples(kernel)
@@ -195,7 +204,7 @@ def _skeleton(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
 
 
 def _whole_multiples(kernel: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return the row of which all rows are whole multiples, after the column of these multiples; None without one."""
+    """Return whole numbers and a row of the kernel, such that each row is its number times that row; None without."""
     # All columns of a kernel of rank 1 are multiples of any column that is not 0.
     column = kernel[:, int(np.argmax(kernel != 0)) % kernel.shape[1]]
     numbers = column.tolist()
@@ -224,16 +233,16 @@ def _is_whole(numbers: FloatArray) -> bool:
 
 
 def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:
-    """Return the part of the largest singular value below which terms are rounding.
+    """Return the fraction of the largest singular value below which a singular value is rounding noise.
 
-    Rounding a kernel to float32 hides a low rank, because it adds terms of about this size.
+    A kernel of low rank that was rounded to float32 has full rank, with additional singular values of about this size.
     """
     rounded = weights.dtype == dtype == np.float32
     return float(np.finfo(np.float32).eps) if rounded else NEGLIGIBLE
 
 
 def _singular(kernels: FloatArray, negligible: float) -> Factors:
-    # BLAS on more threads rounds in another order.
+    # With more threads BLAS adds in another order, and rounds differently.
     with BLAS_ON_ONE_THREAD:
         columns, sizes, rows = np.linalg.svd(kernels, full_matrices=False)
     rank = max(1, int((sizes > negligible * sizes[:, :1]).sum(axis=1).max()))

@@ -1,10 +1,10 @@
 """Define the interface between an algorithm and the planner and executor that use it.
 
-The file of an algorithm has two functions: ``estimate`` returns what the algorithm would do with a workload, or why it
-refuses; ``runner`` prepares the weights and returns the function that fills an output tile from a padded input tile.
-An algorithm may also compute the gradient of the kernel (``kernel_gradient_estimate``, ``kernel_gradient_runner``) or
-that of the input (``input_gradient_estimate``, ``input_gradient_runner``). The registries in
-``convcli.engine.algorithms`` list these pairs of functions, and what each algorithm takes.
+The file of an algorithm has two functions: ``estimate`` returns the tiles and costs that the algorithm would have for a
+workload, or a refusal with its reason; ``runner`` prepares the weights and returns the function that fills an output
+tile from a padded input tile. An algorithm may also compute the gradient of the kernel (``kernel_gradient_estimate``,
+``kernel_gradient_runner``) or that of the input (``input_gradient_estimate``, ``input_gradient_runner``). The
+registries in ``convcli.engine.algorithms`` list these pairs of functions, and say which weights each pair is for.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,8 @@ class Workload(NamedTuple):
     """A convolution, or one of its gradients, as the planner sees it.
 
     dtype: the float type to compute in.  memory: bytes of workspace per thread.
-    traits: what is known of the kernel's numbers.  limits: the sizes from which something pays.
+    traits: what the planner knows about the kernel's factors.
+    limits: the sizes from which transforms, threads and bands are used.
     """
 
     geometry: Geometry
@@ -48,21 +49,21 @@ class Workload(NamedTuple):
 
 
 def cached_floats(work: Workload) -> int:
-    """Return how many floats a tile, its scratch and its output may take to stay in a core's own cache."""
+    """Return how many floats a tile, its scratch and its output may take, for algorithms that work in cache."""
     return min(CACHE, work.memory) // work.itemsize
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Describe how an algorithm would compute a workload: its tiles, its blocks and its costs.
+    """How an algorithm would compute a workload: its tiles, its blocks and its costs.
 
     tile: the size of the largest tile.  blocks: the sizes of blocks, by name.
-    seconds: the time of one thread.  multiplications: multiply-adds, including those by zero.
-    moved: bytes that copies and elementwise passes read or write, besides the products.
+    seconds: the time that one thread takes.  multiplications: multiply-adds, including those by zero.
+    moved: bytes that copies and elementwise operations read or write; matrix products are not counted.
     workspace: bytes that one thread takes, besides input and output.
-    exact: whether integers give integers, as far as the float type holds them.
-    spreads: whether infinities and NaN reach outputs whose windows do not hold them, because blocks and transforms
-    multiply them by 0.
+    exact: whether integer inputs give integer outputs without rounding, as long as the float type can represent them.
+    spreads: whether an infinity or a NaN reaches outputs whose windows do not contain it. That happens in blocks and
+    transforms, which multiply it by 0.
     """
 
     tile: TileSize
@@ -81,14 +82,18 @@ class Refusal(NamedTuple):
     reason: str
 
 
-# Fills an output tile from a padded input tile; or adds a padded input tile's gradient from an upstream tile.
+# Reads its first array, and writes its second: for Z, fills an output tile from a padded input tile; for dV, adds the
+# gradient of a padded input tile from an upstream tile.
 Fill = Callable[[FloatArray, FloatArray, Scratch], None]
-# Returns a tile's part of dK from a padded input tile and an upstream tile.
+# Returns what one tile adds to dK, from a padded input tile and an upstream tile.
 TileGradient = Callable[[FloatArray, FloatArray, Scratch], FloatArray]
 
 
 class Weights(NamedTuple):
-    """The weights that a runner prepares. factors: None unless the algorithm computes with them."""
+    """The weights that a runner prepares.
+
+    K: the weights, with the engine's axes.  factors: the kernel's factors if the algorithm uses them; else None.
+    """
 
     K: Array
     factors: Factors | None = None
@@ -101,11 +106,11 @@ Runner = TypeVar("Runner")
 
 @dataclass(frozen=True, slots=True)
 class Algorithm(Generic[Runner]):
-    """An algorithm that computes Z, dK or dV, and what it takes.
+    """An algorithm that computes Z, dK or dV, and the workloads that it is for.
 
-    shares_weights: whether it is for weights that all outputs share, or for weights of each output's own.
-    last_resort: whether it takes every geometry, and may exceed the memory limit if its smallest tile does.
-    factored: whether it computes with the kernel's factors.
+    shares_weights: True if all outputs share the weights; False if each output has its own.
+    last_resort: True if it never refuses a geometry, and is used even if its smallest tile exceeds the memory limit.
+    factored: True if it computes with the kernel's factors.
     """
 
     estimate: Callable[[Workload], Estimate | Refusal]
@@ -115,7 +120,7 @@ class Algorithm(Generic[Runner]):
     factored: bool = False
 
     def answer(self, work: Workload) -> Estimate | Refusal:
-        """Return what the algorithm would do with a workload, or why it refuses."""
+        """Return the algorithm's estimate for a workload, or its refusal."""
         if self.shares_weights != work.geometry.shares_weights:
             return Refusal(f"it is for weights that outputs {'share' if self.shares_weights else 'do not share'}")
         answer = self.estimate(work)

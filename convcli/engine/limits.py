@@ -1,4 +1,4 @@
-"""Sizes from which something pays."""
+"""The sizes from which transforms, threads and bands are worth their overhead."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from convcli.engine.costs import CACHE
 
 
 class Limits(NamedTuple):
-    """Sizes from which something pays. Tests use others, so that small arrays reach what takes large ones.
+    """The sizes from which a method is worth its overhead. Tests use smaller ones, so that small arrays need it too.
 
-    transform_taps: the fewest taps for Fourier transforms; smaller kernels are quicker by products, and exact.
-    transform_channels: the fewest channels per group for Winograd transforms; fewer make the products too small.
-    threads: the fewest seconds of work for several threads; waking them takes longer than to compute less.
+    transform_taps: the fewest taps for Fourier transforms; for smaller kernels, matrix products are faster, and exact.
+    transform_channels: the fewest channels per group for Winograd transforms; with fewer, its products are too small.
+    threads: the fewest seconds of work for several threads; for less work, waking the threads takes longer.
     window: the most bytes of a window whose taps are computed together; taps of larger windows are computed one by one.
-    band: the most bytes of input and output in a band, which a cluster's worker gets and returns. Workers wait longer
-    for larger bands; smaller ones take longer to send than to compute.
+    band: the most bytes of a band, counting the input and weights that a worker gets and the output that it returns.
+    Workers wait longer for larger bands; smaller ones take longer to send than to compute.
     """
 
     transform_taps: int = 25

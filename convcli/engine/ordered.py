@@ -1,4 +1,4 @@
-"""Take the results of parallel work in order."""
+"""Take the results of parallel work in the order in which it was started."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,9 +9,9 @@ Future = TypeVar("Future")
 
 
 def in_order(futures: Iterable[Future], ahead: int) -> Iterator[Future]:
-    """Yield futures in their order, and keep ``ahead`` of them started: the yielded one and those after it.
+    """Yield futures in their order, and keep ``ahead`` of them started, including the one that was yielded last.
 
-    futures: starts each when it is asked for the next one.
+    futures: an iterable that starts a future each time it is advanced.
     """
     remaining = iter(futures)
     started = deque(islice(remaining, ahead))

@@ -1,6 +1,6 @@
 """Plans: which algorithm computes each pass, in which tiles, and why.
 
-A plan depends on shapes, types and the traits of a kernel, never on an image. The executor does what the plan says.
+A plan depends on shapes, types and the traits of a kernel, never on an image. The executor follows the plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,9 +19,9 @@ from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
 from convcli.text import any_of
 
-# The seconds that an algorithm must save if it rounds where others do not: integers should stay integers.
+# An algorithm that rounds integers is chosen only if it is faster than an exact algorithm by this many seconds.
 WORTH_ROUNDING = 2e-3
-# The traits that suit a kernel's factors best, assumed until a plan looks at the kernel.
+# The best traits that a kernel can have. A plan assumes them until it looks at the kernel's numbers.
 BEST = Traits(rank=1, exact=True, assumed=True)
 
 
@@ -29,8 +29,8 @@ class Choice(NamedTuple):
     """The algorithm for one workload, with its estimate.
 
     chosen_by: ``auto`` or ``request``.  others: the estimates and refusals of the other algorithms.
-    fallback: the algorithm for tiles whose input holds infinities or NaN, if the chosen one would spread them beyond
-    the windows that hold them; else empty.
+    fallback: the algorithm for tiles that contain infinities or NaN, if the chosen one would spread them to outputs
+    whose windows do not contain them; otherwise empty.
     """
 
     work: Workload
@@ -71,7 +71,7 @@ class Plan(NamedTuple):
 
 
 def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan Z, computed in ``dtype``. Of the kernel's numbers, only the factors matter.
+    """Plan how to compute Z in ``dtype``. The kernel's numbers affect the plan only through their factors.
 
     Raises OptionError if the requested algorithm refuses.
     """
@@ -88,9 +88,10 @@ def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], 
 
 
 def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> Choice:
-    """Choose an algorithm by the kernel's traits, for a workload where the best traits would make factors pay.
+    """Choose an algorithm by the kernel's actual traits, after a choice by the best traits was a factored algorithm.
 
-    Singular values are computed only if factors that round can still pay.
+    Finding exact factors is cheap. Singular values are computed only if a factored algorithm would be chosen with
+    factors that round, too.
     """
 
     def choose(traits: Traits) -> Choice:
@@ -106,7 +107,7 @@ def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> 
 
 
 def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan Z for all kernels of this shape.
+    """Plan Z for a kernel of which only the shape is known, as if it had the highest rank that this shape allows.
 
     Raises OptionError if the requested algorithm refuses.
     """
@@ -129,8 +130,9 @@ def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Ex
 
 
 def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan dV by one of INPUT_GRADIENTS, for weights that outputs do not share. Otherwise dV is a convolution of G.
+    """Plan dV for weights that outputs do not share, by one of INPUT_GRADIENTS.
 
+    With shared weights, dV is a convolution of G, which ``plan_output`` plans.
     Raises OptionError if the requested algorithm refuses.
     """
     return _plan_gradient(choose_input_gradient, sub_kernels(geometry, execution.limits.window), dtype, execution)
@@ -148,9 +150,9 @@ def _plan_gradient(
 
 @lru_cache(maxsize=128)
 def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
-    """Choose the named algorithm of CONVOLUTIONS; for ``auto`` the quickest, or an exact one that is nearly as quick.
+    """Choose the named algorithm of CONVOLUTIONS; for ``auto`` the fastest, or an exact one that is nearly as fast.
 
-    Choices are kept, because to make one takes longer than to convolve a small image.
+    Choices are cached, because choosing takes longer than convolving a small image.
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
     choice = _choose(CONVOLUTIONS, work, algorithm)
@@ -159,7 +161,7 @@ def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
 
 @lru_cache(maxsize=128)
 def choose_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
-    """Choose the named algorithm of KERNEL_GRADIENTS, or the quickest.
+    """Choose the named algorithm of KERNEL_GRADIENTS; for ``auto`` the fastest.
 
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
@@ -168,7 +170,7 @@ def choose_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
 
 @lru_cache(maxsize=128)
 def choose_input_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
-    """Choose the named algorithm of INPUT_GRADIENTS, or the quickest.
+    """Choose the named algorithm of INPUT_GRADIENTS; for ``auto`` the fastest.
 
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """

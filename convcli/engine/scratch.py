@@ -14,9 +14,9 @@ LINE = 64
 
 
 class Scratch:
-    """Arrays of one thread, taken one after another from a buffer that is kept between tiles and calls.
+    """The temporary arrays of one thread: parts of one buffer, which is reused for the next tile and the next call.
 
-    To touch a page of new memory for the first time takes longer than to convolve it.
+    Reuse is worth it because touching a page of new memory for the first time takes longer than convolving it.
     """
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class Scratch:
         return self._buffer[start : start + size].view(dtype).reshape(shape)
 
     def clear(self) -> None:
-        """Take all arrays back, and enlarge the buffer to what they took."""
+        """Make the memory of all arrays free for new ones, and enlarge the buffer if they did not fit."""
         if self._used > self._buffer.size:
             self._buffer = _aligned(self._used)
         self._used = 0
 
     def give_back(self) -> None:
-        """Take all arrays back, and release the buffer if it is larger than KEPT."""
+        """Make the memory of all arrays free for new ones, and release the buffer if it is larger than KEPT."""
         self.clear()
         if self._buffer.size > KEPT:
             self._buffer = np.empty(0, np.uint8)

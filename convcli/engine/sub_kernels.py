@@ -1,8 +1,8 @@
-"""Sub-kernels: kernels that are computed one part after another.
+"""Sub-kernels: parts of a kernel, computed one after another.
 
 Taps that lie far apart are computed one by one: the tap (m, n) is a 1x1 kernel on an input that starts m*dy rows and
-n*dx columns later, so that no tile holds the pixels between taps. A kernel whose gradient alone would fill the memory
-is computed for some output channels at a time.
+n*dx columns later, so that no tile holds the pixels between taps. If the gradient of a kernel would fill the memory, it
+is computed for a few output channels at a time.
 """
 
 from collections.abc import Iterator
@@ -38,8 +38,9 @@ def sub_kernels(geometry: Geometry, window: int) -> Iterator[SubKernel]:
 def gradient_sub_kernels(geometry: Geometry, window: int, memory: int) -> Iterator[SubKernel]:
     """Yield sub-kernels of so few output channels that their gradient takes at most half of ``memory`` bytes.
 
-    window: as for ``sub_kernels``. Of weights that outputs do not share, those of one output count, because a tile
-    computes the gradient of its own weights alone.
+    window: the most bytes of a window whose taps are computed together.
+    If outputs do not share weights, only the weights of one output are counted, because a tile computes the gradient of
+    its own weights alone.
     """
     for part in sub_kernels(geometry, window):
         weights = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))

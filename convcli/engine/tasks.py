@@ -1,6 +1,6 @@
-"""Tasks: what is computed for each tile, Z or a part of dK or dV, independent of where the result is stored.
+"""Tasks: compute Z, or a part of dK or dV, for each tile, and leave it to the caller where the results are stored.
 
-A task holds everything that it reads, and can be pickled. ``only`` reduces it to what some tiles read.
+A task holds everything that it reads, and can be pickled. ``only`` reduces it to what a rectangle of tiles reads.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,14 +29,14 @@ class Task(Protocol):
         """The algorithm and the tiles."""
 
     def only(self, tile: Tile) -> Self:
-        """Return the task for the tiles within this one."""
+        """Return the task reduced to what the tiles within this rectangle read."""
 
     def runner(self) -> Compute:
         """Return the function that computes a tile."""
 
 
 def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
-    """Return what the task computes for each tile, on one thread."""
+    """Compute the tiles on one thread, and return their arrays."""
     made: list[FloatArray] = []
     # The prepared weights must not depend on how many threads BLAS has.
     with BLAS_ON_ONE_THREAD:
@@ -87,7 +87,7 @@ class OutputTask(NamedTuple):
 
 
 class KernelGradientTask(NamedTuple):
-    """The computation of what each tile adds to dK, or to the dK of the tile's own weights."""
+    """The computation of what each tile adds to dK, or to the dK of the tile's own weights if these are not shared."""
 
     choice: Choice
     V: TileSource

@@ -1,4 +1,4 @@
-"""Compute tiles on several threads, each with its own scratch memory, while BLAS takes one thread per call."""
+"""Compute tiles on several threads, each with its own scratch memory, while each call of BLAS uses one thread."""
 
 import os
 import threading
@@ -25,19 +25,19 @@ def available_threads() -> int:
 
 
 def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, threads: int) -> None:
-    """Call ``work`` for every item, on this thread and others, which take the items in order.
+    """Call ``work`` for every item, on this thread and ``threads - 1`` others, which take the items in order.
 
-    NumPy does not warn of infinities and NaN.
+    NumPy's warnings about infinities and NaN are off.
     """
     workers = min(threads, len(items))
     remaining = deque(items)
-    # Also for a single item: BLAS on more threads rounds in another order.
+    # Also for a single item: with more threads BLAS adds in another order, and rounds differently.
     with BLAS_ON_ONE_THREAD:
         others = [_pool(workers - 1).submit(_work_through, remaining, work) for _ in range(workers - 1)]
         try:
             _work_through(remaining, work)
         finally:
-            # When this returns, no thread writes any more.
+            # Wait for the other threads, so that none still writes after this returns.
             failures = [other.exception() for other in others if not other.cancel()]
     for failure in filter(None, failures):
         raise failure
@@ -69,7 +69,7 @@ def _taken(remaining: deque[Item]) -> Iterator[Item]:
 
 
 class InOrder(Generic[Item]):
-    """A queue that several threads fill with numbered items, and that passes them on in the order of the numbers."""
+    """A queue that several threads fill with numbered items, and that passes them to ``take`` in numerical order."""
 
     def __init__(self, take: Callable[[Item], None]) -> None:
         self._take = take
@@ -98,7 +98,7 @@ def _own_scratch() -> Scratch:
 
 @lru_cache(maxsize=1)
 def _pool(workers: int) -> "ThreadPoolExecutor":
-    """Return threads that are kept between calls: starting them takes as long as convolving a small image."""
+    """Return a pool of threads that later calls reuse: starting them takes as long as convolving a small image."""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(workers, thread_name_prefix="convcli")
@@ -111,7 +111,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def _blas_on_one_thread() -> Iterator[None]:
-    """Hold every BLAS library to one thread, then give its threads back."""
+    """Limit every BLAS library to one thread, and restore its number of threads afterwards."""
     from threadpoolctl import OpenBLASController  # type: ignore[import-untyped]
 
     before = [(library, library.get_num_threads()) for library in _blas_libraries()]
@@ -120,14 +120,15 @@ def _blas_on_one_thread() -> Iterator[None]:
     try:
         yield
     finally:
-        # OpenBLAS obeys the thread that set its limit, which may have been another one, and only until it is freed.
+        # threadpoolctl lets only the thread that set OpenBLAS's limit change it, which may have been another thread.
+        # Clear that rule before, and afterwards, so that the program's other threads can change the limit too.
         OpenBLASController.clear_controlling_thread(force=True)
         for library, threads in before:
             library.set_num_threads(threads)
         OpenBLASController.clear_controlling_thread(force=True)
 
 
-# ``with BLAS_ON_ONE_THREAD:`` holds BLAS to one thread in the whole process.
+# ``with BLAS_ON_ONE_THREAD:`` limits BLAS to one thread in the whole process.
 BLAS_ON_ONE_THREAD = SharedChange(_blas_on_one_thread)
 
 

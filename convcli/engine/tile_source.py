@@ -1,7 +1,7 @@
-"""Where tiles get V or G from: the whole array, or the images, rows and columns that a band reads.
+"""Where tiles read V or G: from the whole array, or from the images, rows and columns of it that a band needs.
 
-Tiles keep their places in the whole. A source knows which rows and columns it holds, and holds each pixel once: pads
-are filled when a tile is loaded.
+Tiles always give positions in the whole array; a source knows which rows and columns it holds. It holds each pixel
+once, and no pads: these are filled when a tile is loaded.
 """
 
 from typing import Any, NamedTuple
@@ -28,12 +28,12 @@ class TileSource(NamedTuple):
 
     @classmethod
     def whole(cls, array: Array) -> "TileSource":
-        """Return all of an array."""
+        """Return a source that holds all of an array."""
         height, width = array.shape[-2:]
         return cls(array, 0, (range(height),), (range(width),))
 
     def read_by(self, tile: Tile, geometry: Geometry) -> "TileSource":
-        """Return the part of V that the windows of a tile's outputs read, directly or as copies in pads."""
+        """Return the part of V that the windows of a tile read, including pixels that they read as copies in pads."""
         rows, columns = tile.runs(geometry)
         return self._only(tile.images, _sources(rows), _sources(columns))
 
@@ -51,7 +51,7 @@ class TileSource(NamedTuple):
         return self._images(tile)[..., _slice(tile.rows, rows.start), _slice(tile.columns, columns.start)]
 
     def load(self, tile: Tile, geometry: Geometry, dtype: np.dtype[Any], scratch: Scratch) -> FloatArray:
-        """Return the padded input of a tile's windows as floats: a view if V has that type and no pads are read."""
+        """Return the padded input of a tile's windows as floats: a view of V if its type fits and no pads are read."""
         images, (rows, columns) = self._images(tile), tile.window(geometry)
         row_runs, column_runs = map(_moved, tile.runs(geometry), (self.rows, self.columns))
         inside = geometry.rows.is_inside(rows) and geometry.columns.is_inside(columns)
@@ -66,7 +66,7 @@ class TileSource(NamedTuple):
 
 
 def _sources(runs: Runs) -> Spans:
-    """Return the pixels that runs copy, each once."""
+    """Return the spans of pixels that runs copy, each pixel once."""
     found: list[range] = []
     for span in sorted((_pixels(run.source) for run in runs if run.source), key=lambda span: span.start):
         if found and span.start <= found[-1].stop:
@@ -84,14 +84,14 @@ def _pixels(source: slice) -> range:
 
 
 def _joined(array: Array, axis: int, spans: Spans) -> Array:
-    """Return the spans of an axis, one after another: a view if there is one."""
+    """Return the spans of an axis joined into one array: a view if there is only one span."""
     before = (slice(None),) * axis
     found = [array[*before, slice(span.start, span.stop)] for span in spans]
     return found[0] if len(found) == 1 else np.concatenate([array[*before, :0], *found], axis)
 
 
 def _moved(runs: Runs, held: Spans) -> Runs:
-    """Return runs of the whole axis as runs of the spans that are held of it."""
+    """Return runs on the whole axis as runs on the part of it that is held: these spans, joined."""
     if held and held[0].start == 0 and len(held) == 1:
         return runs
     return tuple(run if run.source is None else run._replace(source=_place(run.source, held)) for run in runs)
@@ -118,6 +118,6 @@ def _slice(span: range, first: int) -> slice:
 
 
 def _fits_blas(V: Array) -> bool:
-    """Return whether BLAS takes the rows as they lie: whole, and one after another."""
+    """Return whether BLAS can read V without a copy: its rows are contiguous, in order, and do not overlap."""
     row, column = V.strides[-2:]
     return column == V.itemsize and row >= V.shape[-1] * V.itemsize

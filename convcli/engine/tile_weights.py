@@ -1,4 +1,4 @@
-"""The weights of each tile's outputs: those that all outputs share, or those of the outputs themselves."""
+"""The weights that each tile needs: one kernel for all tiles, or the outputs' own weights if they do not share any."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,24 +20,24 @@ class SharedWeights:
     weights: Weights
 
     def only(self, tile: Tile) -> "SharedWeights":
-        """Return the weights that a tile's outputs need: all."""
+        """Return all weights, because every tile needs them."""
         return self
 
     def at(self, tile: Tile) -> Weights:
-        """Return the weights of a tile: all."""
+        """Return the kernel, which is the same for every tile."""
         return self.weights
 
     def prepared(self, prepare: Callable[[Weights], Fill]) -> Callable[[Tile], Fill]:
-        """Prepare the weights once, and return the function that returns each tile's Fill."""
+        """Prepare the weights once, and return a function that returns this one Fill for each tile."""
         fill = prepare(self.weights)
         return lambda tile: fill
 
 
 @dataclass(frozen=True, slots=True)
 class OwnWeights:
-    """Weights of each output's own, ``(groups, C_out, tr, tc, C_in, kh, kw)``.
+    """Weights that outputs do not share, ``(groups, C_out, tr, tc, C_in, kh, kw)``.
 
-    first: the row and the column of the tiling where K starts.
+    K: the weights, or a part of the tiling.  first: the row and the column of the tiling where K starts.
     """
 
     K: Array
@@ -45,19 +45,22 @@ class OwnWeights:
     first: tuple[int, int] = (0, 0)
 
     def only(self, tile: Tile) -> "OwnWeights":
-        """Return the weights that a tile's outputs need; all along an axis if these lie in more than one period."""
+        """Return the weights that a tile's outputs need.
+
+        Along an axis where the outputs lie in more than one period of the tiling, these are all weights of a period.
+        """
         rows, columns = _periods(tile, self.geometry)
         K = np.ascontiguousarray(self.K[:, :, rows, columns])
         return OwnWeights(K, self.geometry, (rows.start, columns.start))
 
     def at(self, tile: Tile) -> Weights:
-        """Return a view of the weights of a tile, which starts with a period or lies within one."""
+        """Return a view of the weights of a tile. The tile starts where a period starts, or lies within one period."""
         rows, columns = self.geometry.weights_at(tile.rows, tile.columns)
         y, x = self.first
         return Weights(self.K[:, :, rows.start - y : rows.stop - y, columns.start - x : columns.stop - x])
 
     def prepared(self, prepare: Callable[[Weights], Fill]) -> Callable[[Tile], Fill]:
-        """Return the function that prepares each tile's weights and returns its Fill."""
+        """Return a function that prepares a tile's weights and returns the tile's Fill."""
         return lambda tile: prepare(self.at(tile))
 
 
@@ -65,12 +68,15 @@ TileWeights = SharedWeights | OwnWeights
 
 
 def tile_weights(K: Array, geometry: Geometry, factors: Factors | None = None) -> TileWeights:
-    """Return a kernel with the engine's axes, and the factors that an algorithm needs, as the weights of its tiles."""
+    """Return what gives each tile its weights.
+
+    K: a kernel with the engine's axes.  factors: its factors, if the algorithm uses them.
+    """
     return SharedWeights(Weights(K, factors)) if geometry.shares_weights else OwnWeights(K, geometry)
 
 
 def own_floats(tile: Tile, geometry: Geometry) -> int:
-    """Return how many weights a tile's outputs do not share with all others."""
+    """Return how many weights a tile needs; 0 if all outputs share them, because then every tile needs the same."""
     if geometry.shares_weights:
         return 0
     rows, columns = _periods(tile, geometry)
@@ -83,6 +89,6 @@ def _periods(tile: Tile, geometry: Geometry) -> tuple[slice, slice]:
 
 
 def _period(outputs: range, period: int) -> slice:
-    """Return the weights of outputs along one axis: some within a period, or all."""
+    """Return the slice of a period that outputs along one axis need: a part if they lie in one period, or all of it."""
     first = outputs.start % period
     return slice(first, first + len(outputs)) if first + len(outputs) <= period else slice(0, period)

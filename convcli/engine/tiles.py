@@ -1,4 +1,4 @@
-"""Tiles: rectangles of the output of a few images; and the view that each tap of a kernel has of a padded input tile.
+"""Tiles: rectangles of the output, of one or more images; and views of the pixels that each tap reads of a tile.
 
 Algorithms compute with arrays of five axes: a padded input tile (images, groups, C_in, h, w), weights
 (groups, C_out, C_in, kh, kw), and an output tile (images, groups, C_out, oh, ow). Weights that outputs do not share
@@ -17,11 +17,12 @@ from convcli.arrays import FloatArray, cut
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import Runs
 
-# Separate tiles at the edges cost calls, and read pixels twice. That pays if the inner tiles, whose copies are saved,
-# are many, and the kernel is narrow.
+# Separate tiles at the edges save copying the inner tiles, but need more calls, and read some pixels twice. They are
+# used only with at least so many tiles, and a kernel that reaches over at most so many columns.
 LEAST_TILES = 8
 MOST_REACH = 32
-# Threads get equal shares of up to this many tiles; of more, the last ones hardly matter.
+# Up to this many tiles are made equal, and a power of 2 in number, so that threads get equal shares of work. With more
+# tiles, one tile more or less per thread hardly matters.
 MOST_EVENED = 16
 
 
@@ -34,7 +35,7 @@ class Tile(NamedTuple):
 
     @property
     def place(self) -> tuple[slice, ...]:
-        """The slices of Z, which has five axes."""
+        """The tile's slices of Z, one for each of the five axes."""
         images, rows, columns = (slice(span.start, span.stop) for span in self)
         return (images, slice(None), slice(None), rows, columns)
 
@@ -43,11 +44,11 @@ class Tile(NamedTuple):
         return (len(self.images), geometry.groups, geometry.out_channels, len(self.rows), len(self.columns))
 
     def window(self, geometry: Geometry) -> tuple[range, range]:
-        """Return the padded rows and columns that the outputs read."""
+        """Return the rows and columns of the padded input that the tile's windows read."""
         return geometry.rows.window(self.rows), geometry.columns.window(self.columns)
 
     def runs(self, geometry: Geometry) -> tuple[Runs, Runs]:
-        """Return the pixels of V that those rows and columns copy."""
+        """Return the runs of V's pixels that fill the rows and columns of ``window``."""
         rows, columns = self.window(geometry)
         return geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
 
@@ -56,7 +57,7 @@ class Tile(NamedTuple):
 class TileSize:
     """The size of a plan's largest tile: images, output rows and output columns.
 
-    inner_apart: whether outputs that read no pads are in tiles of their own, which can then be views of the input.
+    inner_apart: whether outputs that read no pads are in separate tiles, whose input can then be a view of V.
     """
 
     images: int
@@ -70,7 +71,7 @@ class TileSize:
         return self.images * self.rows * self.columns
 
     def count(self, geometry: Geometry) -> int:
-        """Return how many tiles cover the output; separate tiles at the edges are not counted."""
+        """Return how many tiles of this size cover the output; separate tiles at the edges are not counted."""
         return (
             ceil(geometry.images / self.images)
             * ceil(geometry.rows.output / self.rows)
@@ -103,7 +104,7 @@ class TileSize:
 
 
 def _apart(axis: Axis) -> tuple[range, range, range]:
-    """Return the outputs before those whose window reads no pads, those themselves, and the outputs after them."""
+    """Split an axis into three parts: the outputs whose windows read no pads, and the outputs before and after them."""
     # Negative pads crop: no window reads them.
     first = min(max(0, -(-axis.before // axis.stride)), axis.output)
     stop = (axis.before + axis.size - axis.reach) // axis.stride + 1
@@ -128,7 +129,8 @@ def largest_tile(
 ) -> TileSize:
     """Return the largest tile with at most ``limit`` floats: a part of a row, whole rows, or whole images.
 
-    columns: how many make a row of a tile; by default all. The smallest tile is one output pixel, whatever it takes.
+    columns: the length of a row of a tile; by default that of the output.
+    If even one output pixel takes more than ``limit``, the tile is one output pixel.
     """
     images, rows, columns = geometry.images, geometry.rows.output, columns or geometry.columns.output
 
@@ -143,9 +145,9 @@ def largest_tile(
 
 
 def evened(size: TileSize, geometry: Geometry) -> TileSize:
-    """Return a size of fewer rows, which cuts the rows into 2, 4, 8 or 16 tiles if 16 are enough.
+    """Return the size with as many rows, or fewer, so that all tiles have about equally many.
 
-    A few threads then get equal shares.
+    If MOST_EVENED tiles are enough, their number is a power of 2, so that 2 or 4 threads get equal shares.
     """
     total = geometry.rows.output
     count = ceil(total / size.rows)
@@ -155,16 +157,16 @@ def evened(size: TileSize, geometry: Geometry) -> TileSize:
 
 
 def inner_apart(size: TileSize, geometry: Geometry) -> TileSize:
-    """Return the size with ``inner_apart``, unless tiles are few, or edges would be about as large as the inside.
+    """Return the size, with ``inner_apart`` set if there are many tiles and the kernel is narrow.
 
-    That is for algorithms that can compute from views.
+    This is for algorithms that can compute from a view of V.
     """
     worth = size.count(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
     return replace(size, inner_apart=worth)
 
 
 def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:
-    """Return a view of what each tap reads of a padded tile, ``(images, groups, C, kh, kw, rows, columns)``.
+    """Return a view of the pixels that each tap reads of a padded tile, ``(images, groups, C, kh, kw, rows, columns)``.
 
     ``[..., m, n, j, k]`` is ``tile[..., j*sy + m*dy, k*sx + n*dx]``.
     """

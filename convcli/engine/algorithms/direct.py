@@ -1,7 +1,10 @@
-"""The definition: loop over taps, vectorise over pixels. It is the slowest, takes any geometry and little workspace.
+"""The definition: loop over taps, vectorise over pixels.
 
-forward  Z[i]         += K[i,l,m,n] * V'[l] as tap (m, n) sees it
-kernel   dK[i,l,m,n]  += sum over pixels of G[i] * V'[l] as tap (m, n) sees it
+This is the slowest algorithm. It takes every geometry, and needs little workspace. For each tap (m, n) and input
+channel l, it reads all pixels V'[l, j*sy + m*dy, k*sx + n*dx] at once:
+
+    forward  Z[i,j,k]     += K[i,l,m,n] * V'[l, j*sy + m*dy, k*sx + n*dx]
+    kernel   dK[i,l,m,n]  += sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]
 """
 
 from collections.abc import Iterator
@@ -9,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.costs import calls_seconds, pass_seconds
+from convcli.engine.costs import calls_seconds, elementwise_seconds
 from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, input_floats, largest_tile, output_floats, windows
@@ -17,7 +20,7 @@ from convcli.geometry.axes import Geometry
 
 
 def estimate(work: Workload) -> Estimate:
-    """Estimate a multiplication and an addition of the whole output per tap and input channel."""
+    """Estimate the cost: per tap and input channel, one multiplication and one addition of the whole output."""
     geometry = work.geometry
     size = largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work))
     taps = geometry.rows.taps * geometry.columns.taps * geometry.in_channels
@@ -25,7 +28,7 @@ def estimate(work: Workload) -> Estimate:
     moved = 5 * multiplications * work.itemsize
     return Estimate(
         size,
-        seconds=pass_seconds(moved) + calls_seconds(2 * taps * size.count(geometry)),
+        seconds=elementwise_seconds(moved) + calls_seconds(2 * taps * size.count(geometry)),
         multiplications=multiplications,
         moved=moved,
         workspace=_floats(geometry, size) * work.itemsize,

@@ -4,9 +4,9 @@ A tile of F x F padded pixels gives (F - reach + 1)^2 outputs at stride 1, those
 
     Z_tile = first outputs of  IDFT( sum over l of DFT(V'_l - c) conj(DFT(K_il)) )  +  c sum K_i
 
-The tile's mean c is subtracted first, so that the image's variation is rounded, not its brightness. The error that
-remains is that of the transforms: about the float's epsilon times log2(F^2) times |V'_tile - c| |K|, in the Euclidean
-norm, however small Z itself is.
+The tile's mean c is subtracted first, so that rounding errors depend on the variation of the image, not on its
+brightness. What remains is the error of the transforms: about the float's epsilon times log2(F^2) times
+|V'_tile - c| |K|, in the Euclidean norm. It does not become smaller where Z is small.
 """
 
 from math import log2
@@ -16,20 +16,20 @@ import numpy as np
 
 from convcli.arrays import Array, ComplexArray, FloatArray
 from convcli.engine.calibration import TRANSFORM
-from convcli.engine.costs import calls_seconds, pass_seconds
+from convcli.engine.costs import calls_seconds, elementwise_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize
 from convcli.geometry.axes import Axis, Geometry
 
 SIDES = (64, 96, 128, 192, 256, 320, 512, 1024)
-# By default NumPy scales by the integer 1, and then transforms float32 in double precision. The norm that divides by
-# the square root in both directions keeps float32, and is five times as fast.
-EVEN: Final = "ortho"
+# With its default norm, NumPy scales by the integer 1, and so transforms float32 in double precision. The norm that
+# divides by the square root in both directions stays in float32, and is five times as fast.
+NORM: Final = "ortho"
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """Estimate with the best side of a tile; refuse small kernels, which other algorithms compute without rounding."""
+    """Estimate the cost with the fastest tile size; refuse small kernels, which other algorithms compute exactly."""
     geometry = work.geometry
     taps = geometry.rows.taps * geometry.columns.taps
     least = work.limits.transform_taps
@@ -53,10 +53,10 @@ def _estimate(work: Workload, side: int) -> Estimate:
     moved = 3 * tiles * spectra * side**2 * work.itemsize
     seconds = (
         tiles * channels * side**2 * log2(side**2) * TRANSFORM * work.itemsize / 4
-        + pass_seconds(moved)
+        + elementwise_seconds(moved)
         + calls_seconds(tiles * (12 + spectra))
     )
-    # Transforms keep their input, an output and a copy. The spectra of kernels are shared by the threads.
+    # A transform needs its input, its output and a copy. All threads use one copy of the kernels' spectra.
     workspace = (4 * channels + spectra) * side**2 * work.itemsize
     return Estimate(
         size, seconds, int(tiles * spectra * side**2), moved, workspace, {"side": side}, exact=False, spreads=True
@@ -78,20 +78,20 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
         # Row by row, because the order of a sum over both axes depends on how the tile lies in memory.
         means = tile.mean(axis=-1, keepdims=True).mean(axis=-2, keepdims=True)
         centred = np.subtract(tile, means, out=scratch.array(tile.shape, tile.dtype))
-        everything = _back(_multiply(_forth(centred, side, scratch), spectra, scratch), scratch)
+        everything = _inverse(_multiply(_transform(centred, side, scratch), spectra, scratch), scratch)
         kept = everything[..., : (out.shape[-2] - 1) * y + 1 : y, : (out.shape[-1] - 1) * x + 1 : x]
         np.add(kept, np.matmul(sums, means[..., 0])[..., None], out=out)
 
     return run
 
 
-def _forth(tile: FloatArray, side: int, scratch: Scratch) -> ComplexArray:
-    """Return the real transform of a tile, extended by zeros."""
+def _transform(tile: FloatArray, side: int, scratch: Scratch) -> ComplexArray:
+    """Return the real Fourier transform of a tile that is extended by zeros."""
     spectrum = scratch.array((*tile.shape[:3], side, side // 2 + 1), np.result_type(tile, np.complex64))
     height = tile.shape[-2]
-    np.fft.rfft(tile, side, axis=-1, norm=EVEN, out=spectrum[..., :height, :])
+    np.fft.rfft(tile, side, axis=-1, norm=NORM, out=spectrum[..., :height, :])
     spectrum[..., height:, :] = 0
-    return np.fft.fft(spectrum, axis=-2, norm=EVEN, out=spectrum)
+    return np.fft.fft(spectrum, axis=-2, norm=NORM, out=spectrum)
 
 
 def _multiply(spectrum: ComplexArray, spectra: ComplexArray, scratch: Scratch) -> ComplexArray:
@@ -103,12 +103,12 @@ def _multiply(spectrum: ComplexArray, spectra: ComplexArray, scratch: Scratch) -
     return np.einsum("nglac,gilac->ngiac", spectrum, spectra, out=scratch.array(shape, spectrum.dtype))
 
 
-def _back(spectrum: ComplexArray, scratch: Scratch) -> FloatArray:
-    """Return the real tile that has this spectrum, whose memory is overwritten."""
+def _inverse(spectrum: ComplexArray, scratch: Scratch) -> FloatArray:
+    """Return the inverse transform of a spectrum, a real tile. The spectrum is overwritten."""
     side = spectrum.shape[-2]
     back: Array = scratch.array((*spectrum.shape[:3], side, side), spectrum.real.dtype)
-    np.fft.ifft(spectrum, axis=-2, norm=EVEN, out=spectrum)
-    return np.fft.irfft(spectrum, side, norm=EVEN, out=back)
+    np.fft.ifft(spectrum, axis=-2, norm=NORM, out=spectrum)
+    return np.fft.irfft(spectrum, side, norm=NORM, out=back)
 
 
 def _dilated(weights: FloatArray, geometry: Geometry) -> FloatArray:

@@ -13,14 +13,14 @@ from math import prod
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.costs import calls_seconds, elementwise_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, evened, input_floats, largest_tile, output_floats, windows
 from convcli.geometry.axes import Geometry
 
-# A tile's columns exceed the cache, because BLAS packs the weights once per product, and larger weights need more
-# columns to make up for that.
+# A tile may be larger than the cache: BLAS packs the weights once per product, and the larger the weights, the more
+# columns it takes to make up for that.
 LEAST_WORKSPACE = 4 << 20
 WORKSPACE_FOR_WEIGHTS = 2
 # How often a window's float is read or written: it is copied, out of cache, then BLAS reads and packs it.
@@ -28,12 +28,12 @@ PASSES = 6
 
 
 def estimate(work: Workload) -> Estimate:
-    """Estimate copying every window once, and multiplying it once per output channel."""
+    """Estimate the cost: copy every window once, and multiply it once per output channel."""
     return _estimate(work, reserved=0)
 
 
 def kernel_gradient_estimate(work: Workload) -> Estimate:
-    """Estimate copying every window once, and multiplying it once per output channel, with room for dK."""
+    """Estimate the cost: copy every window once, and multiply it once per output channel. The workspace includes dK."""
     return _estimate(work, reserved=prod(work.geometry.kernel_blocks))
 
 
@@ -46,7 +46,7 @@ def _estimate(work: Workload, reserved: int) -> Estimate:
     copied = 0 if _is_pointwise(geometry) else PASSES * window * work.output_pixels * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
-        + pass_seconds(copied)
+        + elementwise_seconds(copied)
         + calls_seconds(4 * size.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
@@ -71,7 +71,7 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         X = _columns(tile, work.geometry, out.shape[-2:], scratch)
         flat = (*out.shape[:3], out.shape[3] * out.shape[4])
-        # Rows of the output that lie one after another are filled in place.
+        # Fill the output in place if its rows are contiguous.
         if out.strides[-2] == out.shape[-1] * out.itemsize:
             np.matmul(K, X, out=out.reshape(flat))
         else:
@@ -103,7 +103,7 @@ def _columns(tile: FloatArray, geometry: Geometry, pixels: tuple[int, ...], scra
     if _is_pointwise(geometry):
         return tile.reshape(images, groups, channels, rows * columns)
     seen = windows(tile, geometry, rows, columns)
-    # Copy in one call: threads that copy tap by tap wait for each other.
+    # Copy in one call, because threads that copy tap by tap wait for each other.
     X = scratch.array(seen.shape, tile.dtype)
     X[...] = seen
     return X.reshape(images, groups, -1, rows * columns)

@@ -1,14 +1,14 @@
-"""Two passes for a kernel of low rank, K = sum over r of u_r v_r^T: along rows, then along columns.
+"""Separable kernels: apply a kernel of low rank, K = sum over r of u_r v_r^T, along rows, then along columns.
 
     H_r[a, k] = sum over n of V'[a, k*sx + n*dx] * v_r[n]
     Z[j, k]   = sum over r,m of H_r[j*sy + m*dy, k] * u_r[m]
 
-Along rows, S columns of output at a time are one product with a small Toeplitz matrix of v_r,
+Along rows, a block of S output columns is one product with R_r, a small Toeplitz matrix of v_r:
 
     H_r[:, k0:k0+S] = V'[:, k0*sx : k0*sx + (S-1)*sx + reach] R_r,    R_r[b*sx + n*dx, b] = v_r[n]
 
-and along columns the terms r take the place of channels in ``convcli.engine.algorithms.vertical``, so that one
-product adds them up.
+Along columns, ``convcli.engine.algorithms.vertical`` takes the terms H_r as input channels, so that one product adds
+them up.
 """
 
 import itertools
@@ -26,12 +26,13 @@ from convcli.geometry.axes import Axis, Geometry
 
 BLOCK_ROWS = (8, 16)
 BLOCK_COLUMNS = (16, 32)
-# Tiles of half a row or less are higher, so that tall kernels repeat less work where tiles meet.
+# Parts into which a row may be cut. Narrower tiles can be higher, so that tall kernels repeat less work where tiles
+# meet.
 ROW_PARTS = (1, 2, 4, 8)
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """Estimate with the best numbers of rows and columns per block; refuse kernels that mix channels."""
+    """Estimate the cost with the fastest tile and block sizes; refuse kernels that mix channels or are not finite."""
     if not work.traits.rank:
         return Refusal("its kernels map several channels to one, or are not finite")
     sizes = dict.fromkeys(_size(work, -(-work.geometry.columns.output // parts)) for parts in ROW_PARTS)
@@ -50,7 +51,7 @@ def _size(work: Workload, columns: int) -> TileSize:
 def _estimate(work: Workload, size: TileSize, rows: int, columns: int) -> Estimate:
     geometry, rank = work.geometry, work.traits.rank
     rows, columns = min(rows, size.rows), min(columns, size.columns)
-    # Rows that two tiles read are multiplied twice.
+    # Padded rows that two tiles read are multiplied twice.
     read = work.output_pixels * len(geometry.rows.window(range(size.rows))) / size.rows
     along, across = rows_under(geometry.columns, columns), rows_under(geometry.rows, rows)
     seconds = (

@@ -1,8 +1,8 @@
 """Vertical Toeplitz blocks: the sparse matrix of a convolution, cut into small dense blocks for BLAS.
 
-Each horizontal tap is one product with a shifted view of the tile, so that nothing is copied; the blocks hold the
-vertical stride (``convcli.engine.algorithms.vertical``). For a horizontal stride, the tile's columns are first
-separated by phase.
+Each horizontal tap is one product with a shifted view of the tile, so that nothing is copied. The vertical stride is
+part of the blocks (``convcli.engine.algorithms.vertical``). For a horizontal stride above 1, the tile's columns are
+first copied phase by phase.
 """
 
 import numpy as np
@@ -16,19 +16,20 @@ from convcli.engine.algorithms.vertical import (
     toeplitz,
     toeplitz_adjoint,
 )
-from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
+from convcli.engine.costs import MOST_PREPARED, calls_seconds, elementwise_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
 from convcli.geometry.axes import Geometry
 
 BLOCK_ROWS = (2, 4, 8, 16)
-# With more pairs of channels per group than this, the zeros in T take longer than the copies of im2col.
+# With more pairs of an input and an output channel per group, multiplying the zeros in T takes longer than the copies
+# of im2col.
 MOST_PAIRS = 1024
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """Estimate with the best number of rows per block; refuse many pairs of channels, and large blocks."""
+    """Estimate the cost with the fastest block height; refuse many pairs of channels, and large blocks."""
     pairs = work.geometry.in_channels * work.geometry.out_channels
     if pairs > MOST_PAIRS:
         return Refusal(f"{pairs} pairs of channels in a group, above {MOST_PAIRS}: its blocks would be mostly zeros")
@@ -36,10 +37,10 @@ def estimate(work: Workload) -> Estimate | Refusal:
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work)), geometry)
     if geometry.columns.stride == geometry.in_channels == 1:
         size = inner_apart(size, geometry)
-    fitting = [rows for rows in BLOCK_ROWS if _weights_floats(geometry, rows) * work.itemsize <= SHARED]
+    fitting = [rows for rows in BLOCK_ROWS if _weights_floats(geometry, rows) * work.itemsize <= MOST_PREPARED]
     if not fitting:
         taken = _weights_floats(geometry, BLOCK_ROWS[0]) * work.itemsize
-        return Refusal(f"its blocks would take {taken:,} bytes, above {SHARED:,}")
+        return Refusal(f"its blocks would take {taken:,} bytes, above {MOST_PREPARED:,}")
     return min((_estimate(work, size, rows) for rows in fitting), key=lambda found: found.seconds)
 
 
@@ -57,7 +58,7 @@ def _estimate(work: Workload, size: TileSize, block: int) -> Estimate:
     moved = 3 * taps * work.output_pixels * geometry.out_channels * work.itemsize
     seconds = (
         taps * product_seconds(rows, depth, columns, work.itemsize)
-        + pass_seconds(moved)
+        + elementwise_seconds(moved)
         + calls_seconds(2 * taps * size.count(geometry))
     )
     workspace = _floats(geometry, size) * work.itemsize

@@ -1,7 +1,7 @@
 """Weights that outputs do not share: multiply each window by the weights of its own output, in batches of products.
 
-Outputs j = tr*u + p, k = tc*v + q have the weights K[p,q]. With X[p,q] (C_in*kh*kw, N) the windows of a tile's N
-outputs (image, u, v) with these weights, as columns:
+The output in row j = tr*u + p and column k = tc*v + q has the weights K[p,q]. X[p,q] (C_in*kh*kw, N) holds, as columns,
+the windows of the N outputs (image, u, v) of a tile that have these weights:
 
     forward  Z[p,q]  = K[p,q] X[p,q]        (C_out, C_in*kh*kw) (C_in*kh*kw, N)
     kernel   dK[p,q] = G[p,q] X[p,q]^T      (C_out, N) (N, C_in*kh*kw)
@@ -19,7 +19,7 @@ import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.engine.algorithms.vertical import Blocks, cut_into_blocks
-from convcli.engine.costs import calls_seconds, pass_seconds, product_seconds
+from convcli.engine.costs import calls_seconds, elementwise_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, input_floats, largest_tile, output_floats, windows
@@ -31,7 +31,7 @@ PASSES = 4
 
 
 def estimate(work: Workload) -> Estimate:
-    """Estimate copying every window once, and reading the weights of its output once."""
+    """Estimate the cost: copy every window once, multiply it, and read all weights once."""
     geometry = work.geometry
     limit = min(WORKSPACE, work.memory) // work.itemsize
     size = _in_periods(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
@@ -40,7 +40,7 @@ def estimate(work: Workload) -> Estimate:
     moved = (PASSES * window * work.output_pixels + prod(geometry.kernel_blocks)) * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize) * (1 + 1 / repeats)
-        + pass_seconds(moved)
+        + elementwise_seconds(moved)
         + calls_seconds(8 * size.count(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
@@ -52,19 +52,19 @@ input_gradient_estimate = estimate
 
 
 def _floats(geometry: Geometry, size: TileSize) -> int:
-    """Return the floats of a tile, its windows or their gradients, its outputs twice, and its weights twice."""
+    """Return the number of floats in a tile, its windows or their gradients, two outputs, and two copies of weights."""
     window = prod(geometry.kernel_blocks[-3:]) * geometry.groups
     weights = window * geometry.out_channels * _weights_of(geometry, size)
     return input_floats(geometry, size) + window * size.pixels + 2 * (output_floats(geometry, size) + weights)
 
 
 def _weights_of(geometry: Geometry, size: TileSize) -> int:
-    """Return how many outputs of a tile have weights of their own."""
+    """Return how many outputs of a tile have different weights."""
     return min(size.rows, geometry.tiling[0]) * min(size.columns, geometry.tiling[1])
 
 
 def _in_periods(size: TileSize, geometry: Geometry) -> TileSize:
-    """Return the size, or a smaller one, whose tiles hold whole periods of the weights or lie within one."""
+    """Return the largest size up to this one whose tiles hold whole periods of the tiling, or lie within one."""
     rows = _whole(size.rows, geometry.tiling[0], geometry.rows.output)
     columns = _whole(size.columns, geometry.tiling[1], geometry.columns.output)
     return TileSize(size.images, rows, columns)
@@ -113,7 +113,7 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
 
 
 def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
-    """Prepare the weights, and return the function that adds a padded input tile's gradient from an upstream tile."""
+    """Prepare the weights, and return the function that adds what an upstream tile gives to its input's gradient."""
     K, geometry = weights.K.astype(work.dtype, copy=False), work.geometry
 
     def run(upstream: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -124,7 +124,7 @@ def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) ->
             window = received.shape[2:5]
             sent = dX.reshape(*dX.shape[:3], *window, *_repeats(G)).transpose(6, 0, 3, 4, 5, 7, 1, 8, 2)
             to = periods.of(received)
-            # Windows overlap, but the pixels of one tap do not.
+            # Add tap by tap: windows overlap, but the pixels that one tap reads are distinct.
             for m, n in np.ndindex(*window[1:]):
                 to[:, :, :, m, n] += sent[:, :, :, m, n]
 
@@ -132,24 +132,24 @@ def input_gradient_runner(weights: Weights, work: Workload, chosen: Estimate) ->
 
 
 class _Periods(NamedTuple):
-    """Whole periods of a tile's outputs, or what remains after them."""
+    """Outputs of a tile: whole periods of the tiling, or the rest after the last whole period."""
 
     rows: Blocks
     columns: Blocks
 
     def of(self, array: FloatArray) -> FloatArray:
-        """Return a view of these pixels of ``(..., rows, columns)``, as ``(..., u, p, v, q)``."""
+        """Return a view of these outputs in an array ``(..., rows, columns)``, as ``(..., u, p, v, q)``."""
         y, x = self.rows, self.columns
         pixels = array[..., y.span, x.span]
         return pixels.reshape(*pixels.shape[:-2], y.count, y.height, x.count, x.height)
 
     def weights(self, K: FloatArray) -> FloatArray:
-        """Return the weights of these pixels."""
+        """Return the weights of these outputs."""
         return K[:, :, : self.rows.height, : self.columns.height]
 
 
 def _periods(pixels: FloatArray, K: FloatArray) -> Iterator[_Periods]:
-    """Yield the periods of a tile ``(..., rows, columns)`` whose first pixel has the first of these weights."""
+    """Yield the periods of a tile ``(..., rows, columns)`` whose first output has the first weights of K."""
     rows, columns = cut_into_blocks(pixels.shape[-2], K.shape[2]), cut_into_blocks(pixels.shape[-1], K.shape[3])
     return (_Periods(y, x) for y, x in product(rows, columns))
 

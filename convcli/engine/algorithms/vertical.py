@@ -6,10 +6,10 @@ Take B output rows, and the L = (B-1)*sy + reach padded rows that they read. For
     T_n[(b,i), (b*sy + m*dy, l)] = K[i,l,m,n],  zero elsewhere
 
 so that each tap is one product of T_n (B*C_out, L*C_in) with a shifted view of the tile's rows. ``multiply`` takes rows
-``(images, groups, h*C_in, sx, columns)``: the channels of a row lie one below another, and its columns are separated
-into the phases of the horizontal stride.
+``(images, groups, h*C_in, sx, columns)``: the channels of a row lie one below another, and its columns are sorted by
+their phase of the horizontal stride.
 
-Each function stands next to its adjoint, which computes the gradient of a kernel.
+``toeplitz`` and ``multiply`` compute Z. Next to each stands its adjoint, for dK.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Blocks:
 
 
 def cut_into_blocks(rows: int, height: int) -> Iterator[Blocks]:
-    """Yield all whole blocks, and a lower block of the rows that remain."""
+    """Yield the whole blocks together, then one lower block of the remaining rows, if any."""
     whole, rest = divmod(rows, height)
     if whole:
         yield Blocks(0, whole, height)
@@ -52,7 +52,7 @@ def rows_under(rows: Axis, block: int) -> int:
 
 
 def toeplitz(weights: FloatArray, rows: Axis, block: int) -> FloatArray:
-    """Return T ``(groups, kw, B*C_out, L*C_in)`` for weights ``(groups, C_out, C_in, kh, kw)``."""
+    """Return T ``(groups, kw, B*C_out, L*C_in)`` for weights ``(groups, C_out, C_in, kh, kw)`` and B = ``block``."""
     groups, out_channels, in_channels, taps, columns = weights.shape
     T = np.zeros((groups, columns, block, out_channels, rows_under(rows, block), in_channels), weights.dtype)
     by_tap = weights.transpose(3, 0, 4, 1, 2)
@@ -78,7 +78,7 @@ def multiply(
 ) -> None:
     """Fill the blocks' rows of ``out`` with the sum of the products of all horizontal taps.
 
-    T may be that of higher blocks.
+    T may be for blocks of more rows; its upper left corner is then the T of these blocks.
     """
     T = _lower(T, geometry, blocks)
     images, groups, channels, _, columns = out.shape
@@ -116,7 +116,7 @@ def _by_block(rows: FloatArray, blocks: Blocks) -> FloatArray:
 
 
 def _lower(T: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:
-    """Return T for blocks of fewer rows."""
+    """Return the part of T for blocks of fewer rows."""
     depth = rows_under(geometry.rows, blocks.height) * geometry.in_channels
     return T[:, :, : blocks.height * geometry.out_channels, :depth]
 
@@ -132,6 +132,6 @@ def _stacked(source: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArr
 
 
 def _seen(stacked: FloatArray, geometry: Geometry, n: int, columns: int) -> FloatArray:
-    """Return a view of what tap n reads of the stacked rows, ``(images, groups, count, L*C_in, columns)``."""
+    """Return a view of the stacked pixels that tap n reads, ``(images, groups, count, L*C_in, columns)``."""
     offset, phase = divmod(n * geometry.columns.dilation, geometry.columns.stride)
     return stacked[..., phase, offset : offset + columns]

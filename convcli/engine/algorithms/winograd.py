@@ -1,6 +1,6 @@
-"""Winograd's F(2x2,3x3): four outputs of a 3x3 kernel by 16 instead of 36 multiplications per pair of channels.
+"""Winograd's F(2x2,3x3): four outputs of a 3x3 kernel with 16 instead of 36 multiplications per pair of channels.
 
-Along one axis, two outputs of three taps g over four pixels d (Lavin and Gray, arXiv:1509.09308, section 4.1):
+Along one axis, two outputs z from three taps g and four pixels d (Lavin and Gray, arXiv:1509.09308, section 4.1):
 
     z = A^T [ (G g) * (B^T d) ]
 
@@ -9,9 +9,9 @@ Along one axis, two outputs of three taps g over four pixels d (Lavin and Gray, 
           0 -1  1  0         1/2 -1/2 1/2
           0  1  0 -1         0    0   1
 
-and along both axes each transform is done twice. The sum over channels is then 16 matrix products, one per transformed
-pixel of 4x4, over all 2x2 blocks of outputs at once. A tile's rows and columns are separated into even and odd ones, so
-that every transform is a sum of whole, shifted planes.
+In two dimensions, each transform is applied along one axis, then along the other. The sum over channels is then 16
+matrix products, one for each of the 4x4 transformed pixels, over all 2x2 blocks of outputs at once. The even and odd
+rows and columns of a tile are copied to four planes, so that every transform is a sum of whole, shifted planes.
 """
 
 from math import prod
@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.costs import SHARED, calls_seconds, pass_seconds, product_seconds
+from convcli.engine.costs import MOST_PREPARED, calls_seconds, elementwise_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import BLAS_ON_ONE_THREAD
@@ -27,8 +27,8 @@ from convcli.engine.tiles import TileSize, evened, input_floats, largest_tile
 from convcli.geometry.axes import Geometry
 
 TAPS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-# Bytes of a tile: products are faster with many columns, because BLAS packs the weights once per product; transforms
-# are faster in cache.
+# Bytes of a tile. Larger tiles make products faster, because BLAS packs the weights once per product; smaller tiles
+# make transforms faster, because they stay in cache.
 WORKSPACE = 12 << 20
 # Bytes that are transformed at a time, to stay in cache.
 TRANSFORMED_TOGETHER = 1 << 20
@@ -38,17 +38,17 @@ PASSES_OF_WEIGHTS = 6
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
-    """Estimate 16 products per four outputs; refuse kernels other than 3x3 at stride 1, and few channels."""
+    """Estimate the cost, 16 products per four outputs; refuse kernels other than 3x3 at stride 1, and few channels."""
     geometry = work.geometry
     for axis in (geometry.rows, geometry.columns):
         if (axis.taps, axis.stride, axis.dilation) != (3, 1, 1):
             return Refusal("F(2x2,3x3) is for 3x3 kernels at stride 1 and dilation 1")
     channels, least = min(geometry.in_channels, geometry.out_channels), work.limits.transform_channels
     if channels < least:
-        return Refusal(f"{channels} channels in a group, below {least}: its transforms would not pay")
+        return Refusal(f"{channels} channels in a group, below {least}: its transforms would cost more than they save")
     weights = 16 * prod(geometry.kernel_blocks[:3])
-    if weights * work.itemsize > SHARED:
-        return Refusal(f"its transformed weights would take {weights * work.itemsize:,} bytes, above {SHARED:,}")
+    if weights * work.itemsize > MOST_PREPARED:
+        return Refusal(f"its transformed weights would take {weights * work.itemsize:,} bytes, above {MOST_PREPARED:,}")
     limit = min(WORKSPACE, work.memory) // work.itemsize
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     blocks = geometry.images * geometry.groups * _half(geometry.rows.output) * _half(geometry.columns.output)
@@ -56,7 +56,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
     moved = (PASSES * 4 * blocks * both + PASSES_OF_WEIGHTS * weights) * work.itemsize
     seconds = (
         16 * product_seconds(geometry.out_channels, geometry.in_channels, blocks, work.itemsize)
-        + pass_seconds(moved)
+        + elementwise_seconds(moved)
         + calls_seconds(30 * size.count(geometry))
     )
     multiplications = 16 * blocks * geometry.in_channels * geometry.out_channels
@@ -69,7 +69,7 @@ def _half(size: int) -> int:
 
 
 def _floats(geometry: Geometry, size: TileSize) -> int:
-    """Return the most floats of a tile, its planes, their 16 transforms (8 of them along one axis) and 16 products."""
+    """Return the most floats of a tile, its planes, their transforms along one and along both axes, and 16 products."""
     blocks = size.images * geometry.groups * (_half(size.rows) + 1) * (_half(size.columns) + 1)
     return input_floats(geometry, size) + blocks * (28 * geometry.in_channels + 16 * geometry.out_channels)
 
@@ -97,16 +97,16 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 def transformed_weights(weights: FloatArray) -> FloatArray:
     """Return U ``(4, 4, groups, C_out, C_in)`` for weights ``(groups, C_out, C_in, 3, 3)``."""
     kernels = weights.reshape(-1, 9).T
-    # More threads of BLAS would spin for a tenth of a second afterwards, and slow this process down.
+    # With more threads, BLAS would spin for a tenth of a second after the product, and slow this process down.
     with BLAS_ON_ONE_THREAD:
         return (np.kron(TAPS, TAPS).astype(weights.dtype) @ kernels).reshape(4, 4, *weights.shape[:3])
 
 
 def _transform(tile: FloatArray, pitch: int, out: FloatArray, scratch: Scratch) -> None:
-    """Fill X ``(4, 4, images, groups, C_in, blocks)`` with B^T d B for each block of 2x2 outputs.
+    """Fill ``out``, X ``(4, 4, images, groups, C_in, blocks)``, with B^T d B for each block of 2x2 outputs.
 
-    A row has ``pitch`` blocks, one more than needed, and there is one more row than needed. All channels are then one
-    vector: only there do its shifts by a block or a row reach into the next channel.
+    A row has ``pitch`` blocks, one more than needed, and a channel has one row of blocks more than needed. Therefore
+    all channels can be shifted as one vector: only the surplus blocks read the next row or channel.
     """
     channels, size = tile.reshape(-1, *tile.shape[-2:]), out.shape[-1]
     X = out.reshape(4, 4, -1)
@@ -123,7 +123,7 @@ def _transform(tile: FloatArray, pitch: int, out: FloatArray, scratch: Scratch) 
 
 
 def _fill_planes(channels: FloatArray, pitch: int, out: FloatArray) -> None:
-    """Fill ``out`` with even and odd columns (first axis) and rows (second), each as a vector that ends with zeros."""
+    """Fill ``out`` with even and odd columns (first axis) and rows (second), each as a vector that ends in zeros."""
     out[..., -pitch - 1 :] = 0
     squares = out[..., : -pitch - 1].reshape(2, 2, len(channels), -1, pitch)
     for p, q in np.ndindex(2, 2):
@@ -134,7 +134,7 @@ def _fill_planes(channels: FloatArray, pitch: int, out: FloatArray) -> None:
 
 
 def _transform_axis(even: FloatArray, odd: FloatArray, step: int, out: FloatArray) -> None:
-    """Fill ``out`` with B^T d along one axis: pixels 2 and 3 lie ``step`` floats after 0 and 1."""
+    """Fill ``out`` with B^T d along one axis, where d2 and d3 lie ``step`` floats after d0 and d1."""
     d0, d2 = even[..., :-step], even[..., step:]
     d1, d3 = odd[..., :-step], odd[..., step:]
     np.subtract(d0, d2, out=out[0])
