@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,17 @@ def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> 
 def ends_of(numbers: FloatArray) -> tuple[float, float]:
     """Return the minimum and the maximum; both are NaN if any number is NaN."""
     return float(numbers.min()), float(numbers.max())
+
+
+def finite_span(numbers: FloatArray, ends: tuple[float, float]) -> tuple[float, float]:
+    """Return the least and the greatest finite number; infinity and minus infinity if no number is finite.
+
+    ends: the numbers' minimum and maximum, as ``ends_of`` returns them.
+    """
+    if all(map(isfinite, ends)):
+        return ends
+    finite = numbers[np.isfinite(numbers)]
+    return float(finite.min(initial=inf)), float(finite.max(initial=-inf))
 
 
 def in_native_order(array: Array) -> Array:

@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from math import inf, isfinite, isnan, prod
+from math import inf, isnan, prod
 from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, ends_of, fill_rounded
+from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, finite_span
 from convcli.engine import Store
 from convcli.text import any_of, choice
 
@@ -68,7 +68,7 @@ def to_pixels(
     full = int(np.iinfo(values.dtype).max)
     low, high = 0.0, 0.0
     if mode == "minmax":
-        spans = _each_map(produce, values, lambda _, Z: MapStatistics(0, 0, *_finite_span(Z, ends_of(Z))))
+        spans = _each_map(produce, values, lambda _, Z: MapStatistics(0, 0, *finite_span(Z, ends_of(Z))))
         low, high = (scale * end for end in MapStatistics.of_all(spans).span)
     to_levels = _to_levels(mode, full, low, high, scale)
     return _each_map(produce, values, lambda pixels, Z: _fill(pixels, Z, to_levels, full, encode))
@@ -123,7 +123,7 @@ def _fill_floats(out: Array, Z: FloatArray) -> MapStatistics:
     out[...] = Z
     ends = ends_of(Z)
     nans = int(np.count_nonzero(np.isnan(Z))) if isnan(ends[0]) else 0
-    return MapStatistics(0, nans, *_finite_span(Z, ends))
+    return MapStatistics(0, nans, *finite_span(Z, ends))
 
 
 # Blocks of this many numbers stay in a core's cache during all steps.
@@ -136,17 +136,10 @@ def _blocks(plane: Array) -> Iterator[Array]:
         yield plane[top : top + rows]
 
 
-def _finite_span(block: FloatArray, ends: tuple[float, float]) -> tuple[float, float]:
-    if all(map(isfinite, ends)):
-        return ends
-    finite = block[np.isfinite(block)]
-    return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
-
-
 def _fill(pixels: Array, Z: FloatArray, to_levels: Curve | None, full: int, encode: Curve | None) -> MapStatistics:
     """Fill a block of one map's pixels; return the statistics of its numbers."""
     ends = ends_of(Z)
-    span, levels = _finite_span(Z, ends), Z
+    span, levels = finite_span(Z, ends), Z
     if to_levels:
         levels = to_levels(Z)
         ends = ends_of(levels)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 
-from convcli.arrays import Array, ends_of
+from convcli.arrays import Array, ends_of, finite_span
 
 # ColorBrewer's RdBu (colorbrewer2.org), which colour-blind people can read: blue below 0, red above 0. The blue end is
 # a little bluer, because RdBu's blue becomes teal in a terminal of 256 colours.
@@ -36,15 +35,11 @@ class Statistics:
 def statistics(values: Array) -> Statistics:
     """Return the statistics of an array; both ends are 0 if no number is finite."""
     ends = ends_of(values)
-    if all(map(isfinite, ends)):
-        return Statistics(*ends)
-    finite = np.isfinite(values)
-    nans = int(np.count_nonzero(np.isnan(values)))
-    if not finite.any():
-        return Statistics(low=0.0, high=0.0, nans=nans, infinities=values.size - nans)
-    low, high = float(values[finite].min()), float(values[finite].max())
-    infinities = values.size - nans - int(np.count_nonzero(finite))
-    return Statistics(low=low, high=high, nans=nans, infinities=infinities)
+    low, high = finite_span(values, ends)
+    if (low, high) == ends:
+        return Statistics(low, high)
+    nans, infinities = (int(np.count_nonzero(is_kind(values))) for is_kind in (np.isnan, np.isinf))
+    return Statistics(low, high, nans, infinities) if low <= high else Statistics(0.0, 0.0, nans, infinities)
 
 
 def signed_colours(values: Array, limit: float) -> Array:
