@@ -94,7 +94,7 @@ def test_every_format_stores_the_depth_and_floats_that_it_claims(format: Format)
     if format.max_depth(1) == 16:
         pixels = random_pixels(1, np.uint16)
         assert np.array_equal(read_image(encode_image(pixels, None, format, Metadata())).pixels, pixels)
-    if format.holds_float(1):
+    if format.floats:
         pixels = random_pixels(1, np.float32) / np.float32(-7)
         assert np.array_equal(read_image(encode_image(pixels, None, format, Metadata())).pixels, pixels)
 

@@ -19,11 +19,9 @@ from convcli.files.output_names import Destination
 from convcli.files.refusals import refuse_collisions, refuse_inputs
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
+from convcli.pictures.formats import MANY_CHANNELS
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import iter_frames, read_header, read_image
-
-# Extensions of files that may have other numbers of channels than 1 and 3. A 2-D kernel makes one map per channel.
-MANY_CHANNELS = {".npy", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,8 @@ class Batch:
 
     def _likely_paths(self, source: Source) -> list[Path]:
         """Return the paths of an image's outputs; read its header only if their number may depend on it."""
-        if self.all_frames or source.path.suffix.lower() in MANY_CHANNELS:
+        # A 2-D kernel makes one map per channel.
+        if self.all_frames or source.path.suffix[1:].lower() in MANY_CHANNELS:
             with suppress(ConvcliError):
                 return self._paths(source)
         return self._paths_of([Frame(source.path)], channels=1)

@@ -77,20 +77,15 @@ def _output_spec(header: Header, geometry: Geometry, appearance: Appearance, for
     if mode != "raw":
         alpha = header.alpha and format.holds_alpha
         depth = depth_of(header.dtype)
-        most = depth if format.is_array else format.max_depth(_picture_channels(count), alpha=alpha)
+        most = depth if format.is_array else format.max_depth(format.maps_per_file(count), alpha=alpha)
         return OutputSpec(shape, np.dtype(np.uint16 if min(depth, most) == 16 else np.uint8), mode, alpha)
     if format.is_array:
         return OutputSpec(shape, computing_type(header.dtype, None), mode, False)
-    if format.holds_float(_picture_channels(count)):
+    if format.floats:
         return OutputSpec(shape, np.dtype(np.float32), mode, False)
     raise OptionError(
         f"raw writes floats, which {format.name} cannot hold for {_count(count)}: use .npy", option="range"
     )
-
-
-def _picture_channels(maps: int) -> int:
-    """Return the channels of each picture: three maps make one RGB picture, any other number makes gray pictures."""
-    return 3 if maps == 3 else 1
 
 
 def _count(maps: int) -> str:
@@ -124,9 +119,11 @@ class FilteredImage(NamedTuple):
         extension belongs to another format, or a picture cannot hold that many maps.
         """
         _require_extension(Path(path), self.plan.format)
-        if not self.plan.format.is_array and len(self.maps.values) not in (1, 3):
-            count = _count(len(self.maps.values))
-            raise OptionError(f"a picture holds 1 or 3 maps, given {count}: use `format` npy, which holds any number")
+        maps = len(self.maps.values)
+        if maps != self.plan.format.maps_per_file(maps):
+            raise OptionError(
+                f"a picture holds 1 or 3 maps, given {_count(maps)}: use `format` npy, which holds any number"
+            )
         with write_atomically(Path(path), IfExists.REPLACE if overwrite else IfExists.FAIL) as stream:
             if self.plan.format.is_array:
                 save_npy(stream, self.maps.values)
@@ -185,7 +182,7 @@ def _fill(
 def _lost_metadata(image: Image, plan: FilterPlan) -> dict[str, str]:
     if plan.format.is_array:
         return {}
-    return plan.format.metadata_losses(image.metadata, _picture_channels(plan.output.shape[0]))
+    return plan.format.metadata_losses(image.metadata, plan.format.maps_per_file(plan.output.shape[0]))
 
 
 def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:

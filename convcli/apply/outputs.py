@@ -51,7 +51,7 @@ def encoding_of(destination: Destination, format: str | None = None, compression
     """
     wanted = format or _named_extension(destination)
     file_format = format_of(wanted, "format" if format else "output")
-    if compression is not None and (file_format.name != "png" or not 0 <= compression <= 9):
+    if compression is not None and compression not in file_format.compression_levels:
         raise OptionError(
             f"expected 0 to 9 and output as png, given {compression} and {file_format.name}", option="compression"
         )
@@ -70,12 +70,11 @@ def _named_extension(destination: Destination) -> str:
 def map_paths(destination: Destination, encoding: Encoding, frame: Frame, kernel: str, maps: int) -> list[Path]:
     """Return the paths of the files that hold a kernel's maps of a frame, in the order of the maps.
 
-    One map makes a gray picture and three make an RGB picture; any other number takes one file per map. ``.npy`` holds
-    any number. In a folder, files are called ``{stem}.{kernel}.{ext}``, with ``.{frame}`` after the stem if every frame
+    In a folder, files are called ``{stem}.{kernel}.{ext}``, with ``.{frame}`` after the stem if every frame
     has its own file, and ``.{map}`` after the kernel if every map has its own; both count from 0, with leading zeros.
     Raises OptionError for an invalid template, or for one that gives several files the same name.
     """
-    files = 1 if encoding.format.is_array or maps in (1, 3) else maps
+    files = maps // encoding.format.maps_per_file(maps)
     default = f"{{stem}}{'.{frame}' * (frame.total > 1)}.{{kernel}}{'.{map}' * (files > 1)}.{{ext}}"
     _require_placeholders(destination, default, files, frame.total)
 

@@ -14,7 +14,7 @@ from convcli.pictures.formats.ppm import PPM
 from convcli.pictures.formats.tiff import TIFF
 from convcli.text import choice
 
-__all__ = ["PICTURE_FORMATS", "Format", "format_of", "format_read"]
+__all__ = ["MANY_CHANNELS", "PICTURE_FORMATS", "Format", "format_of", "format_read"]
 
 # The formats of output.
 PICTURE_FORMATS = (
@@ -28,7 +28,7 @@ PICTURE_FORMATS = (
     PPM,
     JPEG2000,
     Format("tga", ("tga",), holds_alpha=True),
-    Format("npy", ("npy",)),
+    Format("npy", ("npy",), is_array=True, many_channels=True),
 )
 # Formats that are only read or refused. Pillow reads many others, which need no row.
 READ_ONLY = (
@@ -43,6 +43,8 @@ READ_ONLY = (
     # Pillow opens films as pictures, and fails only when it loads them.
     Format("mpeg", refusal="MPEG is a film, not a picture"),
 )
+# The extensions of files that may have other numbers of channels than 1 and 3.
+MANY_CHANNELS = {extension for format in PICTURE_FORMATS if format.many_channels for extension in format.extensions}
 _BY_NAME = {name: format for format in PICTURE_FORMATS for name in (format.name, *format.extensions)}
 _OPENED = {format.name: format for format in (*PICTURE_FORMATS, *READ_ONLY)}
 

@@ -31,9 +31,12 @@ class Format:
 
     name: Pillow's name in lower case, or ``npy``.
     extensions: without the dot, the usual one first; none for a format that is only read.
+    is_array: whether it holds numbers of any shape and type exactly, and is not a picture.
+    many_channels: whether a file that is read may have other numbers of channels than 1 and 3.
     deep_gray: whether one channel may be uint16.
     deep_colour: whether several channels, or one with alpha, may be uint16; ``extra``: only with the extra ``deep``.
     floats: whether channels may be float32.
+    compression_levels: the levels that its compression may have.
     metadata: the fields of ``Metadata`` that it holds.  most_exif: the most bytes of EXIF, or None for any number.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
     upright_once_loaded: whether Pillow applies EXIF's orientation as it loads the pixels.
@@ -42,20 +45,25 @@ class Format:
 
     name: str
     extensions: tuple[str, ...] = ()
+    is_array: bool = False
+    many_channels: bool = False
     holds_alpha: bool = False
     deep_gray: bool = False
     deep_colour: Literal["no", "extra", "yes"] = "no"
     floats: bool = False
+    compression_levels: range = range(0)
     metadata: tuple[str, ...] = ()
     most_exif: int | None = None
     parts_of_one: bool = False
     upright_once_loaded: bool = False
     refusal: str = ""
 
-    @property
-    def is_array(self) -> bool:
-        """Return whether it is ``.npy``, which holds any number of maps of any type exactly."""
-        return self.name == "npy"
+    def maps_per_file(self, maps: int) -> int:
+        """Return how many of an output's maps one file holds: all if it can, otherwise one.
+
+        An array holds any number of maps; a picture holds one in gray or three in RGB.
+        """
+        return maps if self.is_array or maps in (1, 3) else 1
 
     def max_depth(self, channels: int, *, alpha: bool = False) -> int:
         """Return the most bits, 8 or 16, per channel of a picture with this number of channels."""
@@ -64,10 +72,6 @@ class Format:
 
     def _holds_deep_colour(self) -> bool:
         return self.deep_colour == "yes" or (self.deep_colour == "extra" and deep_extra.is_installed())
-
-    def holds_float(self, channels: int) -> bool:
-        """Return whether a picture with this number of channels can hold float32."""
-        return self.floats and channels in (1, 3)
 
     def storable_metadata(self, metadata: Metadata, channels: int) -> Metadata:
         """Return the part of the metadata that a file with this number of channels can hold."""

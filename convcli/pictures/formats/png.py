@@ -60,7 +60,15 @@ class Png(Format):
         yield data[_HEADER:]
 
 
-PNG = Png("png", ("png",), holds_alpha=True, deep_gray=True, deep_colour="extra", metadata=("icc", "exif", "dpi"))
+PNG = Png(
+    "png",
+    ("png",),
+    holds_alpha=True,
+    deep_gray=True,
+    deep_colour="extra",
+    compression_levels=range(10),
+    metadata=("icc", "exif", "dpi"),
+)
 
 
 def _levels(data: bytes) -> Array:

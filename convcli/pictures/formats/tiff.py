@@ -41,6 +41,7 @@ class Tiff(Format):
 TIFF = Tiff(
     "tiff",
     ("tif", "tiff"),
+    many_channels=True,
     holds_alpha=True,
     deep_gray=True,
     deep_colour="yes",
