@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from convcli.errors import KernelError
+from convcli.errors import JsonError, KernelError
+from convcli.files import json_reading
 from convcli.files.json_writing import json_document
 from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
 from convcli.kernels.kernel import Kernel
@@ -208,3 +209,21 @@ def test_an_invalid_weight_among_a_million_is_found():
     place = f'bank.json:1:{text.index("x")}: [700][31]: expected a number, given "x"'
     with pytest.raises(KernelError, match=re.escape(place)):
         parse_kernel_json(text, "bank.json", "k")
+
+
+@pytest.mark.parametrize("mistake", ["x", "1e999"])
+def test_the_position_of_a_deep_mistake_costs_no_more_than_the_text(mistake, monkeypatch):
+    class CountingDecoder(json.JSONDecoder):
+        characters = 0
+
+        def raw_decode(self, text, idx=0):
+            value, end = super().raw_decode(text, idx)
+            CountingDecoder.characters += end - idx
+            return value, end
+
+    monkeypatch.setattr(json_reading, "_DECODER", CountingDecoder(object_pairs_hook=tuple, parse_int=float))
+    number = mistake if mistake[0] == "1" else f'"{mistake}"'
+    text = "[" * 60 + ",".join(["1"] * 5000 + [number]) + "]" * 60
+    with pytest.raises(JsonError, match=r"^deep\.json:1:10061: (\[0\]){59}\[5000\]: expected a (finite )?number, given "):
+        json_reading.parse_array_json(text, "deep.json")
+    assert CountingDecoder.characters < 3 * len(text)

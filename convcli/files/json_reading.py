@@ -6,6 +6,7 @@
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, TypeVar
@@ -160,7 +161,9 @@ def _position(text: str, path: JsonPath, at_key: bool) -> int:
     """Return the offset of the value at a path of valid JSON, or of its key; of duplicate keys, the last counts."""
     key = value = _past_separators(text, 0)
     for step in path:
-        key, value = [(at, after) for name, at, after in _items(text, value) if name == step][-1]
+        found = ((at, after) for name, at, after in _items(text, value) if name == step)
+        # Of a list, only the items before the wanted one are decoded: a deep path costs no more than the text.
+        key, value = next(found) if isinstance(step, int) else deque(found, maxlen=1).pop()
     return key if at_key else value
 
 
