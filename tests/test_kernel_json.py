@@ -224,6 +224,7 @@ def test_the_position_of_a_deep_mistake_costs_no_more_than_the_text(mistake, mon
     monkeypatch.setattr(json_reading, "_DECODER", CountingDecoder(object_pairs_hook=tuple, parse_int=float))
     number = mistake if mistake[0] == "1" else f'"{mistake}"'
     text = "[" * 60 + ",".join(["1"] * 5000 + [number]) + "]" * 60
-    with pytest.raises(JsonError, match=r"^deep\.json:1:10061: (\[0\]){59}\[5000\]: expected a (finite )?number, given "):
+    message = r"^deep\.json:1:10061: (\[0\]){59}\[5000\]: expected a (finite )?number, given "
+    with pytest.raises(JsonError, match=message):
         json_reading.parse_array_json(text, "deep.json")
     assert CountingDecoder.characters < 3 * len(text)

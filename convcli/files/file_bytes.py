@@ -1,14 +1,15 @@
 """Read the bytes of a file, all or only the first ones, from a disk or from memory; write text as bytes."""
 
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from convcli.errors import ConvcliError, FileError, reason_of
-from convcli.files.memory import available_memory, format_size
+from convcli.files.memory import available_memory, format_size, require_memory
 
 _PIECE = 1 << 20
 
@@ -44,8 +45,11 @@ def read_bytes(name: str) -> bytes:
 
 def read_stream(stream: BinaryIO) -> bytes:
     """Return the rest of a stream; raise OSError if it cannot be read, or if it exceeds half of the free memory."""
+    size = _known_size(stream)
+    require_memory(size, "it has")
+    content = BytesIO(stream.read(size))
+    content.seek(0, SEEK_END)
     most = available_memory().bytes // 2
-    content = BytesIO()
     while piece := stream.read(_PIECE):
         if content.tell() + len(piece) > most:
             raise OSError(errno.EFBIG, f"it is endless, or larger than half of the free memory, {format_size(most)}")
@@ -53,9 +57,26 @@ def read_stream(stream: BinaryIO) -> bytes:
     return content.getvalue()
 
 
+def _known_size(stream: BinaryIO) -> int:
+    """Return the bytes of a file; 0 for a pipe or a device, which does not know."""
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except OSError:
+        return 0
+
+
 def contents(file: Path | BytesIO) -> bytes:
-    """Return all bytes of a file; raise OSError if they cannot be read."""
-    return file.getvalue() if isinstance(file, BytesIO) else file.read_bytes()
+    """Return all bytes of a file; raise the errors of ``read_stream``."""
+    if isinstance(file, BytesIO):
+        return file.getvalue()
+    with file.open("rb") as stream:
+        return read_stream(stream)
+
+
+def require_fitting(file: Path | BytesIO) -> None:
+    """Raise OSError if a file on the disk exceeds half of the free memory, for a reader that may hold all of it."""
+    if isinstance(file, Path):
+        require_memory(file.stat().st_size, "it has")
 
 
 def open_file(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:

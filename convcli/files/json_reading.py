@@ -15,6 +15,8 @@ import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError
+from convcli.files.file_bytes import read_errors
+from convcli.files.memory import require_memory
 
 JsonPath = tuple[str | int, ...]
 Interpreted = TypeVar("Interpreted")
@@ -28,6 +30,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float)
 # A file pattern: a choice of letters in brackets, and more text after them.
 _FILE_PATTERN = re.compile(r"\s*\[[^][]+\]\s*\S")
+# Bytes of Python's objects, measured: an item is a float and its place in two lists, and in an array.
+_PER_BYTE, _PER_ITEM, _PER_LIST = 3, 60, 104
 _SEPARATORS = re.compile(r"[ \t\n\r,:]*")
 
 
@@ -60,13 +64,24 @@ def is_inline_array(text: str) -> bool:
 
 
 def decoded(data: bytes, source: str, expected: str) -> str:
-    """Decode UTF-8; raise JsonError with the place of the first byte that is not UTF-8, and what was expected."""
+    """Decode JSON's UTF-8; raise JsonError with the place of the first byte that is not UTF-8, and what was expected.
+
+    Raises FileError if what the JSON holds would exceed half of the free memory.
+    """
+    with read_errors(source):
+        require_memory(_size_in_memory(data), "as lists of numbers it takes about", ": use .npy")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
         where = place(source, before, len(before))
         raise JsonError(f"{where}: expected {expected}, given byte 0x{data[error.start]:02x}") from None
+
+
+def _size_in_memory(data: bytes) -> int:
+    """Return an upper bound of the bytes that the text, its lists and its numbers take."""
+    opened = data.count(b"[") + data.count(b"{")
+    return _PER_BYTE * len(data) + _PER_ITEM * data.count(b",") + _PER_LIST * opened
 
 
 def parse_array_json(text: str, source: str) -> FloatArray:

@@ -11,13 +11,11 @@ from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
 from convcli.errors import FileError
-from convcli.files.memory import available_memory, format_size
+from convcli.files.memory import SMALL, available_memory, format_size
 
 # A function of a shape and a type that returns an uninitialised array.
 Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], Array]
 
-# Arrays up to this many bytes are in memory: the free memory is not looked up for them.
-SMALL = 16 << 20
 # Rows that `by_rows` processes at once.
 ROWS = 256
 

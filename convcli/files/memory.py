@@ -1,5 +1,6 @@
 """The amount of memory that this process may use."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import NamedTuple
 PROC = Path("/proc/self")
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = Path("/sys/fs/cgroup")
+# The free memory is not looked up for up to this many bytes.
+SMALL = 16 << 20
 UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -27,6 +30,17 @@ def available_memory() -> Memory:
     """
     bounds = [*_physical(), *_cgroups(), *_own_limits()]
     return min(bounds, default=Memory(sys.maxsize, "addresses"))
+
+
+def require_memory(size: int, what: str, remedy: str = "") -> None:
+    """Raise OSError, before anything is allocated, for more bytes than half of the free memory.
+
+    what: what takes them, with its verb, such as "it has".  remedy: what to do, after a colon.
+    """
+    most = available_memory().bytes // 2 if size > SMALL else size
+    if size > most:
+        free = f"over half of the free memory, {format_size(most)}"
+        raise OSError(errno.EFBIG, f"{what} {format_size(size)}, {free}{remedy}")
 
 
 def format_size(count: int) -> str:

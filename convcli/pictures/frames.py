@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 
+from convcli.files.file_bytes import require_fitting
 from convcli.pictures.formats import format_read
 from convcli.pictures.formats.tiff_directories import require_apart
 from convcli.pictures.formats.tiff_pages import TiffPageFrame, is_tiff, tiff_pages
@@ -16,6 +17,8 @@ def picture_frames(file: Path | BytesIO) -> Iterator[Sequence[PillowFrame | Tiff
     """Yield the frames of a picture file, which stays open meanwhile; they must be decoded in order."""
     if is_tiff(file):
         require_apart(file)
+    else:
+        require_fitting(file)
     with ExitStack() as opened:
         pages = opened.enter_context(tiff_pages(file))
         read_here = [page for page in pages if page]
