@@ -10,9 +10,13 @@ from PIL.ExifTags import IFD, Base
 from support.pages import page
 from support.pictures import SRGB, encoded, exif_of, parsed, picture, random_pixels
 
-from convcli.errors import OptionError
+from convcli.apply.appearance import Appearance
+from convcli.apply.filtering import plan_filter
+from convcli.convolution.prepared import Convolution
+from convcli.convolution.request import Request
+from convcli.errors import FileError, OptionError
 from convcli.pictures.formats import PICTURE_FORMATS, Format, format_of
-from convcli.pictures.image import Metadata
+from convcli.pictures.image import Header, Metadata
 from convcli.pictures.reading import read_image
 from convcli.pictures.writing import encode_image
 
@@ -157,3 +161,43 @@ def test_a_picture_beyond_the_limits_of_a_format_is_an_error() -> None:
     wide = np.zeros((1, 1, 16400), np.uint8)
     with pytest.raises(OptionError, match=r"^cannot write the image as webp: .*; choose another format$"):
         encode_image(wide, None, format_of("webp"), Metadata())
+
+
+# AVIF takes a second.
+NARROW = [
+    pytest.param(format, marks=[pytest.mark.slow] * (format.name == "avif"))
+    for format in PICTURES
+    if format.most_side < 100_000
+]
+
+
+@pytest.mark.parametrize("format", NARROW, ids=lambda format: format.name)
+def test_the_largest_side_is_written_and_read_again_and_a_larger_one_is_not(format: Format) -> None:
+    pixels = np.full((1, 1, format.most_side), 200, np.uint8)
+    again = read_image(encode_image(pixels, None, format, Metadata()))
+    assert again.pixels.shape[1:] == pixels.shape[1:]
+    assert abs(again.pixels.astype(int) - 200).max() <= (0 if is_lossless(format) else 2)
+    with pytest.raises((OptionError, FileError), match=r"cannot (write|read)"):
+        read_image(encode_image(np.repeat(pixels, 2, axis=2), None, format, Metadata()))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("jpeg", (2, 65501), "jpeg holds at most 65,500 pixels per side, and the output has 65,501 x 2"),
+        ("webp", (16384, 2), "webp holds at most 16,383 pixels per side, and the output has 2 x 16,384"),
+        ("avif", (32769, 2), "avif holds at most 32,768 pixels per side, and the output has 2 x 32,769"),
+        ("avif", (16384, 16385), "avif holds at most 268,435,456 pixels, and the output has 16,385 x 16,384"),
+        ("gif", (2, 65536), "gif holds at most 65,535 pixels per side, and the output has 65,536 x 2"),
+        ("tga", (2, 65536), "tga holds at most 65,535 pixels per side, and the output has 65,536 x 2"),
+        ("bmp", (40_000, 40_000), "bmp holds at most 1,431,000,000 pixels, and the output has 40,000 x 40,000"),
+    ],
+)  # fmt: skip
+def test_an_output_beyond_the_size_of_its_format_is_refused_before_any_work(
+    name: str, shape: tuple[int, int], message: str
+) -> None:
+    header = Header((1, *shape), np.dtype(np.uint8))
+    request = Request("identity", Convolution.of([[1.0]]))
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
+        plan_filter(request, header, Appearance(), format_of(name))
+    plan_filter(request, header, Appearance(), format_of("tif"))

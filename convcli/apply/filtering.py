@@ -72,7 +72,9 @@ def plan_filter(request: Filter, header: Header, appearance: Appearance, format:
 
 def _output_spec(header: Header, geometry: Geometry, appearance: Appearance, format: Format) -> OutputSpec:
     count = prod(geometry.output_shape[:-2])
-    shape = (count, *geometry.output_shape[-2:])
+    rows, columns = geometry.output_shape[-2:]
+    format.require_size(rows, columns)
+    shape = (count, rows, columns)
     mode = appearance.range or ("raw" if format.is_array else "clip")
     if mode != "raw":
         alpha = header.alpha and format.holds_alpha

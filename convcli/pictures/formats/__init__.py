@@ -4,6 +4,8 @@ To add a format, add its row here and its row in ``docs/pictures.md``, against w
 tests it.
 """
 
+import sys
+
 from convcli.pictures.formats.avif import AVIF
 from convcli.pictures.formats.format import Format
 from convcli.pictures.formats.gif import GIF
@@ -21,14 +23,15 @@ PICTURE_FORMATS = (
     PNG,
     JPEG,
     TIFF,
-    Format("webp", ("webp",), holds_alpha=True, metadata=("icc", "exif")),
+    Format("webp", ("webp",), holds_alpha=True, most_side=16383, metadata=("icc", "exif")),
     AVIF,
     GIF,
-    Format("bmp", ("bmp",), metadata=("dpi",)),
+    # A file has at most 4 GB, of which colours take 3 bytes per pixel.
+    Format("bmp", ("bmp",), most_pixels=1_431_000_000, metadata=("dpi",)),
     PPM,
     JPEG2000,
-    Format("tga", ("tga",), holds_alpha=True),
-    Format("npy", ("npy",), is_array=True, many_channels=True),
+    Format("tga", ("tga",), holds_alpha=True, most_side=65535),
+    Format("npy", ("npy",), is_array=True, many_channels=True, most_side=sys.maxsize),
 )
 # Formats that are only read or refused. Pillow reads many others, which need no row.
 READ_ONLY = (

@@ -26,7 +26,15 @@ class Avif(Format):
         return decoder_of_extra(_levels, self.stored_bits(picture))
 
 
-AVIF = Avif("avif", ("avif",), holds_alpha=True, metadata=("icc", "exif"))
+# libavif writes up to 65,536 pixels per side, but by default it refuses to read files beyond these limits.
+AVIF = Avif(
+    "avif",
+    ("avif",),
+    holds_alpha=True,
+    most_side=32768,
+    most_pixels=16384 * 16384,
+    metadata=("icc", "exif"),
+)
 
 
 def _levels(data: bytes) -> Array:

@@ -11,6 +11,7 @@ import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
+from convcli.errors import OptionError
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import picture_of
 from convcli.pictures.formats.raw_modes import raw_mode
@@ -37,6 +38,7 @@ class Format:
     deep_colour: whether several channels, or one with alpha, may be uint16; ``extra``: only with the extra ``deep``.
     floats: whether channels may be float32.
     compression_levels: the levels that its compression may have.
+    most_side: the largest width or height.  most_pixels: the largest product of both.
     metadata: the fields of ``Metadata`` that it holds.  most_exif: the most bytes of EXIF, or None for any number.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
     upright_once_loaded: whether Pillow applies EXIF's orientation as it loads the pixels.
@@ -52,6 +54,8 @@ class Format:
     deep_colour: Literal["no", "extra", "yes"] = "no"
     floats: bool = False
     compression_levels: range = range(0)
+    most_side: int = (1 << 31) - 1
+    most_pixels: int | None = None
     metadata: tuple[str, ...] = ()
     most_exif: int | None = None
     parts_of_one: bool = False
@@ -72,6 +76,18 @@ class Format:
 
     def _holds_deep_colour(self) -> bool:
         return self.deep_colour == "yes" or (self.deep_colour == "extra" and deep_extra.is_installed())
+
+    def require_size(self, rows: int, columns: int) -> None:
+        """Raise OptionError if no file of this format, or none that can be read again, has so many pixels."""
+        if max(rows, columns) > self.most_side:
+            limit = f"{self.most_side:,} pixels per side"
+        elif self.most_pixels and rows * columns > self.most_pixels:
+            limit = f"{self.most_pixels:,} pixels"
+        else:
+            return
+        raise OptionError(
+            f"{self.name} holds at most {limit}, and the output has {columns:,} x {rows:,}: choose another format"
+        )
 
     def storable_metadata(self, metadata: Metadata, channels: int) -> Metadata:
         """Return the part of the metadata that a file with this number of channels can hold."""

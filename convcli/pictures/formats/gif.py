@@ -21,4 +21,4 @@ class Gif(Format):
         return picture.convert("RGBA") if picture.mode == "LA" else picture
 
 
-GIF = Gif("gif", ("gif",), holds_alpha=True)
+GIF = Gif("gif", ("gif",), most_side=65535, holds_alpha=True)

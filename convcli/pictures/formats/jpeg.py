@@ -13,5 +13,11 @@ class Jpeg(Format):
         return {"quality": 92, "subsampling": 0}
 
 
-# EXIF is one segment, which holds this many bytes.
-JPEG = Jpeg("jpeg", ("jpg", "jpeg", "jpe", "jfif"), metadata=("icc", "exif", "dpi"), most_exif=65533)
+# The header has 16 bits for a side, of which libjpeg takes a little less. EXIF is one segment of at most 65,533 bytes.
+JPEG = Jpeg(
+    "jpeg",
+    ("jpg", "jpeg", "jpe", "jfif"),
+    most_side=65500,
+    metadata=("icc", "exif", "dpi"),
+    most_exif=65533,
+)
