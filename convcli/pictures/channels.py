@@ -17,15 +17,15 @@ def channels_of(picture: PIL.Image.Image, level_type: np.dtype[Any]) -> tuple[Ar
     return channels.astype(level_type, copy=False), None
 
 
-def split_alpha(bands: Array) -> tuple[Array, Array | None]:
-    """Return the channels and the alpha of ``(bands, H, W)``; the last of 2 or 4 bands is alpha."""
-    return (bands[:-1], bands[-1]) if len(bands) in (2, 4) else (bands, None)
+def split_alpha(channels: Array) -> tuple[Array, Array | None]:
+    """Return channels ``(C, H, W)`` without alpha, and their alpha or None; the last of 2 or 4 channels is alpha."""
+    return (channels[:-1], channels[-1]) if len(channels) in (2, 4) else (channels, None)
 
 
 def picture_of(pixels: Array, alpha: Array | None) -> PIL.Image.Image:
     """Return the picture of channels ``(1, H, W)`` or ``(3, H, W)`` and alpha ``(H, W)``."""
     planes = [*pixels] if alpha is None else [*pixels, alpha]
-    bands = [PIL.Image.fromarray(plane) for plane in planes]
-    if len(bands) == 1:
-        return bands[0]
-    return PIL.Image.merge({2: "LA", 3: "RGB", 4: "RGBA"}[len(bands)], bands)
+    channels = [PIL.Image.fromarray(plane) for plane in planes]
+    if len(channels) == 1:
+        return channels[0]
+    return PIL.Image.merge({2: "LA", 3: "RGB", 4: "RGBA"}[len(channels)], channels)

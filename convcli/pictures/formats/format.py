@@ -153,8 +153,8 @@ class Format:
     def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, compression: int | None) -> Parts:
         """Yield the bytes of a file of pixels, alpha and metadata that the format can hold."""
         if pixels.dtype == np.uint16 and len(pixels) + (alpha is not None) > 1:
-            bands = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
-            yield from self.deep_parts(np.ascontiguousarray(np.moveaxis(bands, 0, -1)), metadata, compression)
+            channels = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
+            yield from self.deep_parts(np.ascontiguousarray(np.moveaxis(channels, 0, -1)), metadata, compression)
         else:
             options = self.options(compression) | metadata_options(metadata)
             yield _saved(self.picture(pixels, alpha), self.name, options)

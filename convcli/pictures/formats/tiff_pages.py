@@ -101,15 +101,15 @@ class TiffPageFrame:
         """Return the page upright, in its own type; its pixels are a view of the file if possible, else decoded."""
         page, layout = _decodable(self._page), _layout_of(self._page)
         described = description(lambda: _description_of(page))
-        bands = upright_array(_bands(page), described.orientation)
-        opacity = None if layout.alpha is None else bands[layout.alpha]
-        pixels, notes = self._convert(bands[: layout.channels], opacity)
+        channels = upright_array(_channels(page), described.orientation)
+        opacity = None if layout.alpha is None else channels[layout.alpha]
+        pixels, notes = self._convert(channels[: layout.channels], opacity)
         alpha = None if opacity is None else _levels_of(opacity)
         losses = described.warnings
         if layout.dropped:
             losses = (
                 *losses,
-                f"{layout.dropped} of {len(bands)} channels dropped, because the file does not say what it is",
+                f"{layout.dropped} of {len(channels)} channels dropped, because the file does not say what it is",
             )
         return Image(pixels, alpha, described.metadata, notes, losses)
 
@@ -173,8 +173,8 @@ def _dpi(exif: PIL.Image.Exif) -> tuple[float, float] | None:
     return sensible_dpi(x, y)
 
 
-def _bands(page: "TiffPage") -> Array:
-    """Return the samples ``(samples, H, W)``."""
+def _channels(page: "TiffPage") -> Array:
+    """Return the channels ``(C, H, W)``, alpha among them."""
     if _is_mapped(page):
         pixels = page.asarray(out="memmap")
     else:
