@@ -42,8 +42,9 @@ def did_you_mean(given: str, words: Iterable[str]) -> str:
     # Imported here because only mistakes need it.
     from difflib import get_close_matches
 
-    near = get_close_matches(str(given).lower(), words, n=1, cutoff=0.7)
-    return f"; did you mean {near[0]}?" if near else ""
+    lower = {word.lower(): word for word in words}
+    near = get_close_matches(str(given).lower(), lower, n=1, cutoff=0.7)
+    return f"; did you mean {lower[near[0]]}?" if near else ""
 
 
 def in_one_line(text: str) -> str:

@@ -104,7 +104,7 @@ WRONG_REQUESTS = [
         "...kernel (1, 2, 1, 1) with groups 1 takes 2 input channels, but the input has 1: its shape is (1, 3, 4)",
     ),
     ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (1, 3, 4)"),
-    ("apply in.npy -k box -g 2", "...a 2-D kernel filters every channel alone: expected groups 1, given 2"),
+    ("apply in.npy -k box -g 2", "--groups: expected 1, because a 2-D kernel filters every channel alone, given 2"),
     ("apply in.npy -k box -g two", "...--groups...expected a whole number, given 'two'"),
     ("apply in.npy -k box -s 0", "--stride: expected one or two integers of at least 1, given '0'"),
     ("apply in.npy -k box -s 1.5", "--stride: expected S or SY,SX, given '1.5'"),
@@ -127,7 +127,7 @@ WRONG_REQUESTS = [
     ("apply in.npy -k box -o a.pgn", "--output: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
     ("apply in.npy -k box --bias x", "...bias..."),
     ("apply in.npy -k box --bias 1,x", "...bias...'x'..."),
-    ("apply in.npy -k box --bias 1,2", "...bias b: expected a number (2-D kernel), given shape (2,)"),
+    ("apply in.npy -k box --bias 1,2", "--bias: expected a number (2-D kernel), given shape (2,)"),
     ("apply in.npy -k box --bias -", "--bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is ..."),
     ("apply in.npy -k box -k box", "two outputs would be named in.box.png: tell them apart with {stem}, ..."),
     ("apply in.npy rgb.npy -k box -o a.png", "two outputs would be named a.png: tell them apart with {stem}, ..."),
@@ -172,13 +172,13 @@ WRONG_REQUESTS = [
     ("matrix --input-shape 2,4,5 -k [[[[1]]]]", "kernel (1, 1, 1, 1) with groups 1 takes 1 input channels, but ..."),
     (
         "matrix --input-shape 4,5 -k box -p valid -g 2",
-        "a 2-D kernel filters every channel alone: ...",
+        "--groups: expected 1, because a 2-D kernel filters every channel alone...",
     ),
     (
         "matrix --input-shape 4,5 -k box:7 -p 0",
         "kernel larger than the padded input: the kernel reaches 7x7 ...",
     ),
-    ("matrix --input-shape 4,5 -k box --bias 1,2", "...bias b: expected a number (2-D kernel), given shape (2,)"),
+    ("matrix --input-shape 4,5 -k box --bias 1,2", "--bias: expected a number (2-D kernel), given shape (2,)"),
     ("matrix - -k -", "'-' is given more than once: stdin can be only one of the images, the kernel and G"),
     ("matrix --input-shape 4,5", "Missing option '--kernel' / '-k'..."),
     (

@@ -361,10 +361,10 @@ class TestBias:
     @pytest.mark.parametrize(
         ("K", "shape", "message"),
         [
-            (K, (3,), r"bias b: expected a number \(2-D kernel\), given shape \(3,\)"),
-            (bank, (3,), r"bias b: expected a number, \(4,\) or \(4, 4, 5\), given shape \(3,\)"),
-            (bank, (4, 5, 4), r"bias b: expected a number, \(4,\) or \(4, 4, 5\), given shape \(4, 5, 4\)"),
-            (bank, (4, 1, 1), r"bias b: expected a number, \(4,\) or \(4, 4, 5\), given shape \(4, 1, 1\)"),
+            (K, (3,), r"^bias: expected a number \(2-D kernel\), given shape \(3,\)"),
+            (bank, (3,), r"^bias: expected a number, \(4,\) or \(4, 4, 5\), given shape \(3,\)"),
+            (bank, (4, 5, 4), r"^bias: expected a number, \(4,\) or \(4, 4, 5\), given shape \(4, 5, 4\)"),
+            (bank, (4, 1, 1), r"^bias: expected a number, \(4,\) or \(4, 4, 5\), given shape \(4, 1, 1\)"),
         ],
         ids=["plane", "per-channel", "transposed", "broadcasting"],
     )

@@ -174,7 +174,7 @@ class TestOffset:
         (([[1, 2], [3]], (3, 4)), {}, "^kernel K: expected a rectangular array of numbers, given a ragged one$"),
         (([[1]], (3, 4)), {"edge": "mirror"}, "^edge: 'mirror' means different things in different tools"),
         ((np.ones((3, 5)), (3, 4)), {}, "^kernel larger than the padded input: the kernel reaches 3x5 pixels"),
-        (([[1]], (3, 4), [1, 2]), {}, r"^bias b: expected a number \(2-D kernel\), given shape \(2,\)$"),
+        (([[1]], (3, 4), [1, 2]), {}, r"^bias: expected a number \(2-D kernel\), given shape \(2,\)$"),
     ],
 )
 def test_wrong_requests_are_refused(arguments, options, message):

@@ -38,7 +38,7 @@ def bias_blocks(bias: ArrayLike, K: Array, geometry: Geometry, dtype: np.dtype[A
     if K.ndim > 2 and b.shape in ((channels,), units):
         return b.reshape(*blocks, *(b.shape[1:] or (1, 1)))
     expected = "a number (2-D kernel)" if K.ndim == 2 else f"a number, ({channels},) or {units}"
-    raise GeometryError(f"bias b: expected {expected}, given shape {b.shape}")
+    raise GeometryError(f"expected {expected}, given shape {b.shape}", option="bias")
 
 
 def bias_shape(bias: ArrayLike | None, kernel_shape: tuple[int, ...]) -> tuple[int, ...]:

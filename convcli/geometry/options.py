@@ -134,7 +134,9 @@ def _planes(input_shape: tuple[int, ...], groups: int) -> Channels:
     if len(input_shape) < 2:
         raise GeometryError(f"input V: expected shape (..., C, H, W) or (H, W), given {input_shape}")
     if groups != 1:
-        raise GeometryError(f"a 2-D kernel filters every channel alone: expected groups 1, given {groups}")
+        raise GeometryError(
+            f"expected 1, because a 2-D kernel filters every channel alone, given {groups}", option="groups"
+        )
     return Channels(prod(input_shape[:-2]), inputs=1, outputs=1, leading=input_shape[:-2])
 
 
@@ -145,7 +147,9 @@ def _bank(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: i
         )
     out_channels, group_channels = kernel_shape[0], kernel_shape[-3]
     if groups < 1 or out_channels % groups:
-        raise GeometryError(f"groups must divide the kernel's {out_channels} output channels: given {groups}")
+        raise GeometryError(
+            f"expected a divisor of the kernel's {out_channels} output channels, given {groups}", option="groups"
+        )
     if input_shape[-3] != group_channels * groups:
         raise GeometryError(
             f"kernel {kernel_shape} with groups {groups} takes {group_channels * groups} input channels, "

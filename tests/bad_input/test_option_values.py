@@ -143,7 +143,7 @@ MISTAKES = [
         f"grad -k box v.npy -G normal:{'9' * 4301}",
         "--upstream: expected normal:SEED with a whole number, ",
     ),
-    ("explain -k box v.npy --at 0,0,0 --bias []", "bias b: expected a number (2-D kernel), given shape (0,)"),
+    ("explain -k box v.npy --at 0,0,0 --bias []", "--bias: expected a number (2-D kernel), given shape (0,)"),
     ("explain -k box v.npy --at 0,0,1_0", "--at: expected integers as in I,J,K, given '0,0,1_0'"),
     ("check -k box v.npy --tolerance inf", "--tolerance: expected a finite number of at least 0, given inf"),
     ("apply -k box v.npy --cluster local:257", "--cluster: expected local:N with N from 1 to 256, given 'local:257'"),
