@@ -1,6 +1,6 @@
 """Filter image files with kernels: check the names of all outputs first, then process one image after the other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -105,7 +105,7 @@ class Batch:
         header = prepare_header(read_header(source), self.appearance)
         return self._paths_of(self._frames(source, header.frames), channels=header.shape[0])
 
-    def _paths_of(self, frames: Sequence[Frame], *, channels: int) -> list[Path]:
+    def _paths_of(self, frames: Iterable[Frame], *, channels: int) -> list[Path]:
         return [
             path
             for frame in frames
@@ -113,10 +113,10 @@ class Batch:
             for path in map_paths(self.destination, self.encoding, frame, request.name, _maps(request, channels))
         ]
 
-    def _frames(self, source: Source, total: int) -> list[Frame]:
-        """Return the frames to filter."""
+    def _frames(self, source: Source, total: int) -> Iterator[Frame]:
+        """Yield the frames to filter."""
         total = total if self.all_frames else 1
-        return [Frame(source.path, number, total) for number in range(total)]
+        return (Frame(source.path, number, total) for number in range(total))
 
     def _images(self, source: Source) -> Iterator[tuple[Frame, Image]]:
         """Yield the frames to filter, with their images."""

@@ -76,7 +76,12 @@ def contents(file: Path | BytesIO) -> bytes:
 def require_fitting(file: Path | BytesIO) -> None:
     """Raise OSError if a file on the disk exceeds half of the free memory, for a reader that may hold all of it."""
     if isinstance(file, Path):
-        require_memory(file.stat().st_size, "it has")
+        require_memory(size_of(file), "it has")
+
+
+def size_of(file: Path | BytesIO) -> int:
+    """Return the number of bytes of a file; raise OSError if it cannot be looked up."""
+    return file.getbuffer().nbytes if isinstance(file, BytesIO) else file.stat().st_size
 
 
 def open_file(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:

@@ -1,20 +1,45 @@
 """Open the frames of a picture. Pillow reads a frame unless it would lose depth or hold a large page in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from convcli.files.file_bytes import require_fitting
+from convcli.files.file_bytes import require_fitting, size_of
 from convcli.pictures.formats import format_read
 from convcli.pictures.formats.tiff_directories import require_apart
-from convcli.pictures.formats.tiff_pages import TiffPageFrame, is_tiff, tiff_pages
+from convcli.pictures.formats.tiff_pages import is_tiff, tiff_pages
+from convcli.pictures.image import Header, Image
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
+
+# The least bytes of a file that a frame takes: in each format it has at least this long a header, or pixels.
+LEAST = 8
+
+
+class Frame(Protocol):
+    """A frame of an opened file."""
+
+    def header(self) -> Header:
+        """Return the header of the frame that ``decode`` would return, without decoding it."""
+
+    def decode(self) -> Image:
+        """Return the frame, upright."""
+
+
+class Frames(NamedTuple):
+    """The frames of an opened file: their number, and a function that returns one by its number from 0.
+
+    They must be decoded in order. No list of them is made, because a file may claim billions.
+    """
+
+    total: int
+    frame: Callable[[int], Frame]
 
 
 @contextmanager
-def picture_frames(file: Path | BytesIO) -> Iterator[Sequence[PillowFrame | TiffPageFrame]]:
-    """Yield the frames of a picture file, which stays open meanwhile; they must be decoded in order."""
+def picture_frames(file: Path | BytesIO) -> Iterator[Frames]:
+    """Yield the frames of a picture file, which stays open meanwhile."""
     if is_tiff(file):
         require_apart(file)
     else:
@@ -23,9 +48,22 @@ def picture_frames(file: Path | BytesIO) -> Iterator[Sequence[PillowFrame | Tiff
         pages = opened.enter_context(tiff_pages(file))
         read_here = [page for page in pages if page]
         if read_here and len(read_here) == len(pages):
-            yield read_here
+            yield Frames(len(pages), read_here.__getitem__)
             return
         picture = opened.enter_context(open_picture(file))
         format = format_read(picture.format)
-        frames = pages or [None] * format.frame_count(picture)
-        yield [page or PillowFrame(picture, format, file, number) for number, page in enumerate(frames)]
+
+        total = len(pages) or _require_bytes(format.frame_count(picture), size_of(file))
+
+        def frame(number: int) -> Frame:
+            return (pages and pages[number]) or PillowFrame(picture, format, file, number)
+
+        yield Frames(total, frame)
+
+
+def _require_bytes(frames: int, size: int) -> int:
+    """Return the number of frames that a file claims; raise ValueError if it is too small for them, or claims none."""
+    most = max(1, size // LEAST)
+    if not 1 <= frames <= most:
+        raise ValueError(f"it claims {frames:,} frames: expected 1 to {most:,} in a file of {size:,} bytes")
+    return frames

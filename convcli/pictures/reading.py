@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from convcli.files.kinds import HEAD, Kind, kind_of
 from convcli.files.npy_files import load_npy
 from convcli.files.source import Source, SourceLike
 from convcli.files.thread_warnings import catch_thread_warnings
-from convcli.pictures.frames import picture_frames
+from convcli.pictures.frames import Frames, picture_frames
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pixel_limit import limit_pixels
 
@@ -27,9 +26,9 @@ def read_image(given: SourceLike) -> Image:
     """
     source = Source.of(given)
     with _reading(source) as messages, _frames(source) as frames:
-        image = frames[0].decode()
-        if len(frames) > 1:
-            loss = f"{len(frames)} frames: only the first is read (apply with `all_frames` reads each)"
+        image = frames.frame(0).decode()
+        if frames.total > 1:
+            loss = f"{frames.total} frames: only the first is read (apply with `all_frames` reads each)"
             image = replace(image, warnings=(loss, *image.warnings))
     return _with_warnings(image, messages)
 
@@ -43,10 +42,10 @@ def iter_frames(given: SourceLike) -> Iterator[Image]:
     with ExitStack() as opened:
         with _reading(source) as messages:
             frames = opened.enter_context(_frames(source))
-        for number, frame in enumerate(frames, 1):
-            label = source.label if number == 1 else f"frame {number} of {source.label}"
+        for number in range(frames.total):
+            label = f"frame {number + 1} of {source.label}" if number else source.label
             with _reading(replace(source, label=label)) as more:
-                image = frame.decode()
+                image = frames.frame(number).decode()
             yield _with_warnings(image, messages + more)
             messages = []
 
@@ -55,7 +54,7 @@ def read_header(given: SourceLike) -> Header:
     """Return the header of the image that ``read_image`` would return, without decoding it; raise the same errors."""
     source = Source.of(given)
     with _reading(source), _frames(source) as frames:
-        return frames[0].header()._replace(frames=len(frames))
+        return frames.frame(0).header()._replace(frames=frames.total)
 
 
 def read_tensor(given: SourceLike) -> Array:
@@ -65,18 +64,8 @@ def read_tensor(given: SourceLike) -> Array:
     """
     source = Source.of(given)
     with _reading(source), _frames(source) as frames:
-        first = frames[0]
+        first = frames.frame(0)
         return first.array if isinstance(first, _ArrayFrame) else first.decode().pixels
-
-
-class _Frame(Protocol):
-    """A frame of an opened source."""
-
-    def header(self) -> Header:
-        """Return the header of the frame that ``decode`` would return, without decoding it."""
-
-    def decode(self) -> Image:
-        """Return the frame, upright."""
 
 
 class _ArrayFrame:
@@ -104,20 +93,24 @@ def _reading(source: Source) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _frames(source: Source) -> Iterator[Sequence[_Frame]]:
+def _frames(source: Source) -> Iterator[Frames]:
     """Yield the frames of a source, which stays open meanwhile."""
     file = source.file()
     kind = kind_of(first_bytes(file, HEAD))
     if kind is Kind.EMPTY:
         raise ValueError("it is empty")
     if kind is Kind.NPY:
-        yield [_ArrayFrame(load_npy(file))]
+        yield _array(load_npy(file))
     elif kind is Kind.JSON:
         text = decoded(contents(file), source.label, "JSON in UTF-8")
-        yield [_ArrayFrame(parse_array_json(text, source.label))]
+        yield _array(parse_array_json(text, source.label))
     else:
         with picture_frames(file) as frames:
             yield frames
+
+
+def _array(array: Array) -> Frames:
+    return Frames(1, lambda _: _ArrayFrame(array))
 
 
 def _with_warnings(image: Image, messages: Sequence[str]) -> Image:

@@ -1,10 +1,16 @@
 """Inputs that claim, or are, more than memory and patience hold: they are refused before anything is allocated."""
 
 import os
+import struct
 import tracemalloc
+import warnings
 from contextlib import contextmanager, suppress
+from io import BytesIO
 
+import corpus
+import numpy as np
 import pytest
+from PIL import Image
 
 from convcli.errors import ConvcliError, FileError
 from convcli.files import file_bytes, json_reading, memory
@@ -77,3 +83,53 @@ def test_the_bound_of_json_is_above_what_it_takes(text):
     data = f"[{(text * 20_000)[:-1]}]".encode()
     with at_most(json_reading._size_in_memory(data)), suppress(ConvcliError):
         read_tensor(data)
+
+
+def saved(format, mode):
+    stream = BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        Image.new(mode, (9, 7)).save(stream, format)
+    return stream.getvalue()
+
+
+def claiming(frames, format="png"):
+    """Return a picture of one frame that claims so many."""
+    if format == "png":
+        return corpus.png_with(b"acTL", struct.pack(">II", frames, 0))
+    if format == "im":
+        return saved("IM", "L").replace(b"images): 1", b"images): %d" % frames)
+    spider = saved("SPIDER", "F")
+    header = np.frombuffer(spider[:108], np.float32).copy()
+    # Fields 24 and 26 say that it is a stack, and of how many images.
+    header[23], header[25] = 2, frames
+    return header.tobytes() + spider[108:]
+
+
+@pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
+@pytest.mark.parametrize("format", ["png", "im", "spider"])
+@pytest.mark.parametrize("read", [read_image, read_header, read_tensor, lambda data: list(iter_frames(data))])
+def test_a_file_too_small_for_its_frames_is_refused(format, read):
+    data = claiming(2**31 - 1, format)
+    with (
+        at_most(2 * MB),
+        pytest.raises(FileError, match=r"it claims 2,147,483,[\d]+ frames: expected 1 to \d+ in a file of"),
+    ):
+        read(data)
+
+
+def test_frames_are_made_one_by_one(tmp_path):
+    """A file large enough for the frames that it claims costs no more than one frame, until they are asked for."""
+    path = tmp_path / "a.png"
+    path.write_bytes(claiming(1_000_000))
+    os.truncate(path, 9 * MB)
+    with at_most(4 * MB):
+        assert read_header(path).frames == 1_000_001
+        assert read_image(path).warnings[0].startswith("1000001 frames: only the first is read")
+        next(iter_frames(path))
+
+
+@pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
+def test_a_file_without_frames_is_refused():
+    with pytest.raises(FileError, match=r"it claims 0 frames: expected 1 to \d+ in a file of [\d,]+ bytes$"):
+        read_image(claiming(0, "im"))
