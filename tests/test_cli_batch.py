@@ -142,7 +142,7 @@ def test_a_warning_names_its_output(photos):
     ("arguments", "message"),
     [
         (["-k", "box"], "expected images: files, folders or patterns, or --files-from"),
-        (["a.png", "-0", "-k", "box"], "--null says how names end in a list: expected --files-from too"),
+        (["a.png", "-0", "-k", "box"], "--null is for the names in a list: expected --files-from too"),
         (["-", "--files-from", "-", "-k", "box"], "'-' is given more than once: stdin can be only one of"),
         (["a.png", "-k", "box", "-j", "-2"], "--jobs: expected a number of files, or 0 for one per CPU, given -2"),
         (["a.png", "-k", "box", "--overwrite", "--skip-existing"], "--overwrite and --skip-existing contradict each"),

@@ -110,8 +110,8 @@ def test_arrays_and_stdin(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "expected an image or --input-shape, one of them"),
-        (("x.png", "--input-shape", "3,4,5"), "expected an image or --input-shape, one of them"),
+        ((), "expected either an image or --input-shape"),
+        (("x.png", "--input-shape", "3,4,5"), "expected either an image or --input-shape"),
         (("--input-shape", "3"), "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
         (("--input-shape", "3,0,2"), "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3,0,2'"),
         (("--input-shape", "3,a,2"), "--input-shape: expected C,H,W, given '3,a,2'"),

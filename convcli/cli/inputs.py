@@ -1,4 +1,4 @@
-"""A command's inputs: kernels, images and tensors from text that the user typed, where ``-`` is stdin."""
+"""Read a command's inputs: kernels, images and tensors from text that the user typed, where ``-`` is stdin."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ BIAS_FORMS = "expected a number, a list 1,2,3, JSON or a .npy file"
 
 
 def begin_reading(max_pixels: int) -> "Inputs":
-    """Return the reader of a command's inputs; from now on a mapped file that becomes shorter is explained."""
+    """Return a reader of a command's inputs. From now on, an error explains if a mapped file becomes shorter."""
     require_pixel_limit(max_pixels)
     explain_lost_pages()
     return Inputs(max_pixels)
@@ -49,19 +49,22 @@ def begin_reading(max_pixels: int) -> "Inputs":
 class Inputs:
     """The reader of a command's inputs.
 
-    max_pixels: the most that a picture may have.
-    read_stdin: reads stdin once, however often it is called: for an image's header first, then for the image.
+    max_pixels: the most pixels that a picture may have.
+    read_stdin: returns all of stdin, which it reads only once: it is called for an image's header, then for the image.
     """
 
     max_pixels: int
     read_stdin: Callable[[], bytes] = field(default_factory=lambda: cache(read_stdin))
 
     def image_sources(self, names: Sequence[str], files_from: str | None, *, null: bool) -> list[Source]:
-        """Return the sources of the images that are named here, and in a list that a file or stdin holds."""
+        """Return the sources of the images with these names, and of those that a file (``-``: stdin) lists.
+
+        null: whether the names in the list end in NUL.
+        """
         if not names and files_from is None:
             raise OptionError("expected images: files, folders or patterns, or `files_from`")
         if null and files_from is None:
-            raise OptionError("`null` says how names end in a list: expected `files_from` too")
+            raise OptionError("`null` is for the names in a list: expected `files_from` too")
         found = sources_of(names, self.read_stdin)
         if files_from is not None:
             found += sources_in_list(self.read_stdin() if files_from == STREAM else read_file(files_from), null=null)
@@ -72,13 +75,13 @@ class Inputs:
         return self._limited(source_of(name, self.read_stdin))
 
     def read_shape(self, image: str | None, input_shape: str | None, *, gray: bool) -> Header:
-        """Return V's shape and type, from an image's header or from a shape, whose type is float32."""
+        """Return V's shape and type: from an image's header, or the given shape with type float32."""
         if image is not None and input_shape is None:
             header = read_header(self.image_source(image))
             return prepare_header(header, Appearance(gray=gray))
         if image is None and input_shape is not None:
             return Header(parse_shape(input_shape), np.dtype(np.float32))
-        raise OptionError("expected an image or `input_shape`, one of them")
+        raise OptionError("expected either an image or `input_shape`")
 
     def read_tensor(self, text: str) -> Array:
         """Return a tensor from a file, inline JSON, or stdin."""
@@ -87,8 +90,8 @@ class Inputs:
     def read_upstream(
         self, text: str, convolution: Prepared, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
     ) -> "Upstream":
-        """Return G from a rule, a file, inline JSON or stdin; a target is prepared as V was."""
-        # Only commands about gradients need it.
+        """Return G from a rule, a file, inline JSON or stdin. A target of ``mse:`` is prepared in the same way as V."""
+        # Imported here, because only commands about gradients need it.
         from convcli.grad.upstream import Readers, upstream_gradient
 
         def read_target(text: str) -> Array:
@@ -99,7 +102,7 @@ class Inputs:
     def read_request(
         self, source: str, options: ConvolutionOptions, execution: ExecutionOptions = DEFAULT_EXECUTION
     ) -> Request:
-        """Return a convolution with a kernel from its source."""
+        """Return the convolution that the options and the kernel from this source define, and how to execute it."""
         kernel = read_kernel(source)
         if options.bias is not None:
             kernel = kernel._replace(bias=self._bias(options.bias))
@@ -135,7 +138,7 @@ def read_kernel(source: str) -> Kernel:
 
 
 def read_input(source: Source, appearance: Appearance, messages: Messages) -> Array:
-    """Return V ``(C_in, H, W)``: an image as a network sees it, without alpha. Report what was lost or converted."""
+    """Return V ``(C_in, H, W)``: an image's channels without alpha. Report what was lost or converted."""
     image = read_image(source)
     messages.tell_conversion(source.name, image.warnings, image.notes)
     if image.alpha is not None:
@@ -144,7 +147,7 @@ def read_input(source: Source, appearance: Appearance, messages: Messages) -> Ar
 
 
 def open_cluster(context: typer.Context, address: str | None) -> "Cluster | None":
-    """Return the cluster at an address, which is closed when the command ends; None without an address."""
+    """Return the cluster at an address, or None without an address. The cluster is closed when the command ends."""
     if address is None:
         return None
     from convcli.engine import cluster

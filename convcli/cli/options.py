@@ -1,8 +1,8 @@
 """The options that several commands share.
 
-Options that go together are the fields of a dataclass, which a command takes as one parameter. Typer knows single
-options only, so ``with_option_groups`` shows it a parameter per field. To list the options in every command instead
-takes about 60 lines more, and then a new convolution option changes six commands.
+Options that go together are the fields of a dataclass, which a command takes as one parameter. Typer knows only single
+options, so ``with_option_groups`` shows it one parameter per field. Listing the options in every command instead would
+take about 60 more lines, and a new convolution option would change six commands.
 """
 
 import inspect
@@ -81,7 +81,7 @@ HeaderOnly = Annotated[
 ]
 InputShape = Annotated[
     str | None,
-    typer.Option("--input-shape", metavar="C,H,W", show_default=False, help="Instead of an image."),
+    typer.Option("--input-shape", metavar="C,H,W", show_default=False, help="The input's shape, instead of an image."),
 ]
 KERNEL_HELP = "A preset name:params, kernel JSON (file or inline), .npy weights, or - for stdin."
 KernelSource = Annotated[str, typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=KERNEL_HELP)]
@@ -89,15 +89,11 @@ KernelSources = Annotated[
     list[str],
     typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=f"{KERNEL_HELP} Repeatable."),
 ]
-Upstream = Annotated[
-    str,
-    typer.Option(
-        "--upstream",
-        "-G",
-        metavar="G",
-        help="dJ/dZ: ones, normal:SEED, mse:TARGET (Z - TARGET), a file (.npy, JSON, picture), inline JSON, or -.",
-    ),
-]
+UPSTREAM_HELP = (
+    "The upstream gradient dJ/dZ: ones, normal:SEED (random), mse:TARGET (Z - TARGET), a file (.npy, JSON, picture), "
+    "inline JSON, or - for stdin."
+)
+Upstream = Annotated[str, typer.Option("--upstream", "-G", metavar="G", help=UPSTREAM_HELP)]
 Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
 Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
 # Pillow's own limit.
@@ -133,7 +129,12 @@ class ConvolutionOptions:
     stride: Annotated[str, typer.Option("--stride", "-s", metavar="S|SY,SX", help="Step between windows.")] = "1"
     padding: Annotated[
         str,
-        typer.Option("--padding", "-p", metavar="PAD", help="valid, same, same-lower, full, N, Y,X or T,B,L,R."),
+        typer.Option(
+            "--padding",
+            "-p",
+            metavar="PAD",
+            help="Pixels to add around the input: valid (none), same, same-lower, full, N, Y,X or T,B,L,R.",
+        ),
     ] = "same"
     dilation: Annotated[str, typer.Option("--dilation", "-d", metavar="D|DY,DX", help="Step between kernel taps.")] = (
         "1"
@@ -171,7 +172,7 @@ class ConvolutionOptions:
             "--bias",
             metavar="B",
             show_default=False,
-            help="A number, a list 1,2,3, JSON or .npy: one for all, one per channel, or one per output.",
+            help="A number, a list 1,2,3, JSON or .npy: one for all channels, one per channel, or one per output unit.",
         ),
     ] = None
 
@@ -204,13 +205,13 @@ class ExecutionOptions:
     ] = "16M"
 
 
-# Of commands that compute little.
+# For commands without these options, because they compute little.
 DEFAULT_EXECUTION = ExecutionOptions()
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """Further images, and how many of them are processed."""
+    """How to choose and process a batch of images, as the user typed it."""
 
     jobs: Annotated[
         int,
@@ -228,16 +229,16 @@ class BatchOptions:
             "--files-from",
             metavar="LIST",
             show_default=False,
-            help="Also process the images that a file, or - for stdin, lists, one per line.",
+            help="Also process the images whose names this file (- for stdin) lists, one per line.",
         ),
     ] = None
     null: Annotated[
         bool, typer.Option("--null", "-0", help="Names in LIST end in NUL, as find -print0 writes them.")
     ] = False
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Skip images whose outputs exist: resume a stopped batch.")
+        bool, typer.Option("--skip-existing", help="Skip images whose outputs exist, as to resume a stopped batch.")
     ] = False
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start no further file after a failure.")] = False
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Do not start more files after a failure.")] = False
     all_frames: Annotated[
         bool, typer.Option("--all-frames", help="Process every frame or page, each into a file of its own.")
     ] = False
@@ -255,6 +256,6 @@ def requested_format(format: str, *, json: bool) -> str:
     return "json"
 
 
-def source_of(upstream: str) -> str:
-    """Return what an upstream gradient is read from, or made by."""
+def upstream_source(upstream: str) -> str:
+    """Return the text of ``--upstream`` without ``mse:``, so that ``mse:-`` is recognised as stdin."""
     return upstream.removeprefix("mse:")

@@ -1,4 +1,4 @@
-"""Where a command's results go: lines, JSON or bytes, to stdout or to a file."""
+"""Write a command's results, as lines, JSON or bytes, to stdout or to a file."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ Held = TypeVar("Held")
 
 
 def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool = False) -> Destination:
-    """Return the destination that options ask for, where ``-`` is stdout."""
+    """Return the destination that the options ``--output``, ``--overwrite`` and ``--skip-existing`` define."""
     if overwrite and skip_existing:
         raise OptionError("`overwrite` and `skip_existing` contradict each other: give one")
     if_exists = IfExists.REPLACE if overwrite else IfExists.SKIP if skip_existing else IfExists.FAIL
@@ -57,6 +57,6 @@ def save_lines(lines: Iterable[str], destination: Destination, path: Path) -> No
 
 
 def note_saved(what: str, destination: Destination, path: Path, messages: Messages) -> None:
-    """Note what a file holds; stdout needs no note."""
+    """Print a note about what was saved in a file; print none for stdout."""
     if not destination.is_stream:
         messages.note(f"{path}: {what}")

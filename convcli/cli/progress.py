@@ -1,4 +1,4 @@
-"""The progress of a batch, on stderr: a bar on a terminal, and a line now and then elsewhere."""
+"""Show the progress of a batch on stderr: a bar on a terminal, and occasional lines elsewhere."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ class Progress(Protocol):
     """Shows how many files are done."""
 
     def advance(self, pixels: int) -> None:
-        """Count one more file, of an image with so many pixels."""
+        """Count one more finished file, whose image has this many pixels."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def progress(files: int, messages: Messages, *, shared_terminal: bool = False) -
 
 
 class _Lines:
-    """A line after a second, and then ever more rarely; none for a batch that takes less."""
+    """Progress as lines, the first after FIRST_LINE seconds, then at intervals that double."""
 
     def __init__(self, files: int, messages: Messages) -> None:
         self._files, self._messages = files, messages
@@ -62,7 +62,7 @@ class _Lines:
 
 
 class _Bar:
-    """A bar with files, megapixels per second and the time left."""
+    """Progress as a bar, with the number of files, megapixels per second and the time left."""
 
     def __init__(self, files: int) -> None:
         from rich.console import Console
@@ -82,7 +82,7 @@ class _Bar:
         self._pixels = 0
 
     def __enter__(self) -> "_Bar":
-        # When the terminal has gone, nobody looks at the bar; a signal ends the program.
+        # Writing fails when the terminal has closed. The bar is then useless, and SIGHUP ends the program.
         with suppress(OSError):
             self._shown.start()
         return self

@@ -13,11 +13,11 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 class Stopped(BaseException):
-    """A signal asks the program to stop; raised in the main thread.
+    """Raised in the main thread when a signal asks the program to stop.
 
-    It is no KeyboardInterrupt, which some libraries catch.
+    It is not a KeyboardInterrupt, because some libraries catch that.
 
-    number: of the signal.  at_once: whether it is the second signal, so that the program waits for nothing.
+    number: the signal's number.  at_once: whether it is the second signal, so that the program waits for nothing.
     """
 
     def __init__(self, number: int, *, at_once: bool = False) -> None:
@@ -41,13 +41,13 @@ def raise_on_signals() -> None:
             os._exit(128 + unraisable.exc_value.number)
         report(unraisable)
 
-    # Python cannot raise while it deletes an object or joins threads at exit, and would go on.
+    # While Python deletes an object, or joins threads at exit, it cannot raise Stopped: it would report it, and go on.
     sys.unraisablehook = leave_or_report
 
 
 @contextmanager
 def finishing_work() -> Iterator[Stop]:
-    """Within, the first signal only sets the event that is given, and a second signal raises Stopped."""
+    """Yield an event. Within this context, the first signal only sets the event, and a second one raises Stopped."""
     stop = Stop()
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
@@ -64,15 +64,16 @@ def finishing_work() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-# The system holds no reference to a handler that is written in C.
+# Callbacks of ctypes, which must not be deleted while the system may call them.
 _KEPT: list[object] = []
 
 
 def explain_lost_pages() -> None:
     """From now on, print an error and exit with code 1 when a mapped file becomes shorter while it is read.
 
-    Its pages are then gone, and reading them is SIGBUS. Python would never run a handler of its own, because it first
-    repeats the instruction that failed; this handler is called instead of it, and does not return.
+    The pages beyond its new end do not exist any more, and reading them raises SIGBUS. A handler set by Python's signal
+    module would never run, because the failing instruction is repeated before Python runs handlers. The system calls
+    this one directly, and it does not return.
     """
     if not hasattr(signal, "SIGBUS"):
         return

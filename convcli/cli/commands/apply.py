@@ -1,4 +1,4 @@
-"""``convcli apply``: images through kernels, output maps to files."""
+"""``convcli apply``: convolve images with kernels, and save the output maps."""
 
 from functools import partial
 from typing import Annotated
@@ -28,7 +28,8 @@ def apply(
         bool,
         typer.Option(
             "--linear",
-            help="Filter in linear light: undo the sRGB curve first, apply it to the maps; float maps stay linear.",
+            help="Filter in linear light: undo the sRGB curve before, and apply it to the output maps; maps saved as "
+            "floats stay linear.",
         ),
     ] = False,
     alpha: Annotated[
@@ -36,7 +37,7 @@ def apply(
         typer.Option(
             "--alpha",
             metavar="RULE",
-            help="keep: filter the colours alone, and put alpha back; premultiply: weigh the colours by alpha, and "
+            help="keep: filter only the colours, then restore alpha; premultiply: multiply the colours by alpha, and "
             "filter both; filter: filter alpha as one more channel; drop: ignore alpha.",
         ),
     ] = "keep",
@@ -46,7 +47,7 @@ def apply(
             "--range",
             metavar="MODE",
             show_default="clip; raw for .npy",
-            help="How maps become pixels: clip, abs, offset (adds half the range), minmax, or raw for floats.",
+            help="How output maps become pixels: clip, abs, offset (adds half the range), minmax, or raw (floats).",
         ),
     ] = None,
     combine: Annotated[
@@ -55,7 +56,7 @@ def apply(
             "--combine",
             metavar="RULE",
             show_default="one output per kernel",
-            help="Combine the maps of several kernels into one output: magnitude, max, sum or mean.",
+            help="Combine the output maps of several kernels into one: their magnitude, max, sum or mean.",
         ),
     ] = None,
     output: Annotated[
@@ -70,7 +71,13 @@ def apply(
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="NAME", show_default="by OUT, or png", help="png, jpeg, tiff, npy ..."),
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="NAME",
+            show_default="the extension of OUT, or png",
+            help="The output format: png, jpeg, tiff, npy ...",
+        ),
     ] = None,
     compression: Annotated[
         int | None,
@@ -78,8 +85,8 @@ def apply(
             "--compression",
             metavar="0..9",
             parser=options.whole_number,
-            show_default="run lengths: fast, and small for photographs",
-            help="zlib's level for PNG; 9 is smallest.",
+            show_default="run-length coding: fast, and small for photographs",
+            help="The zlib level for PNG; 9 makes the smallest files.",
         ),
     ] = None,
     batch: options.BatchOptions,
@@ -129,9 +136,9 @@ def apply(
     if batch.dry_run:
         batches.run_dry(work, found, messages, as_json=json)
         return
-    # Previews appear one after the other.
+    # One file at a time, so that their previews do not mix.
     wanted = 1 if preview else batch.jobs
-    process, jobs = batches.worker(work, open_cluster(context, cluster), wanted, len(found))
+    process, jobs = batches.process_and_jobs(work, open_cluster(context, cluster), wanted, len(found))
     if len(found) == 1:
         batches.run_one(process, found[0], messages, as_json=json)
     else:

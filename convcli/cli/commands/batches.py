@@ -1,4 +1,4 @@
-"""One image or thousands through a batch: what is reported of each, and of all together."""
+"""Run a batch of one or many images; report the outcome of each image, and of the whole batch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 Process = Callable[[Source], Outcome]
 
 
-def worker(batch: Batch, cluster: "Cluster | None", wanted: int, files: int) -> tuple[Process, int]:
-    """Return what processes each image, here or on a cluster, and how many images at once."""
+def process_and_jobs(batch: Batch, cluster: "Cluster | None", wanted: int, files: int) -> tuple[Process, int]:
+    """Return the function that processes an image, in this process or on a cluster, and how many to run in parallel.
+
+    wanted: the user's number of parallel images; 0 for one per CPU.  files: the number of images.
+    """
     jobs = _jobs(wanted, files, cluster)
 
     def with_its_share(request: Request) -> Request:
@@ -47,7 +50,7 @@ def worker(batch: Batch, cluster: "Cluster | None", wanted: int, files: int) -> 
 
 
 def _jobs(wanted: int, files: int, cluster: "Cluster | None") -> int:
-    """Return how many files to process in parallel: no more than there are, and for 0 one per CPU."""
+    """Return how many files to process in parallel: at most all files, and if ``wanted`` is 0 one per CPU."""
     if wanted < 0:
         raise OptionError(f"expected a number of files, or 0 for one per CPU, given {wanted}", option="jobs")
     processors = cluster.tasks_at_once if cluster else available_threads()
@@ -55,7 +58,7 @@ def _jobs(wanted: int, files: int, cluster: "Cluster | None") -> int:
 
 
 def run_one(process: Process, source: Source, messages: Messages, *, as_json: bool) -> None:
-    """Process a single image; its error is an error of the request."""
+    """Process a single image, and raise its error, which gives the command's exit code."""
     outcome = process(source)
     _report(outcome, messages, as_json=as_json)
     if outcome.error:
@@ -65,7 +68,7 @@ def run_one(process: Process, source: Source, messages: Messages, *, as_json: bo
 def run_all(
     process: Process, sources: Sequence[Source], jobs: int, messages: Messages, *, as_json: bool, fail_fast: bool
 ) -> None:
-    """Process many images; report one that fails, and go on with the rest."""
+    """Process many images. Report each that fails, and continue with the others."""
     done = failed = 0
     shared_terminal = as_json and is_terminal()
     with finishing_work() as stop, progress(len(sources), messages, shared_terminal=shared_terminal) as shown:
@@ -92,7 +95,7 @@ def run_all(
 
 
 def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_json: bool) -> None:
-    """Print the outputs that each image would have, and the size of all together."""
+    """Print the outputs that each image would have, and their number and total size."""
     failed = outputs = size = 0
     for source in sources:
         try:

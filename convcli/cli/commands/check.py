@@ -1,4 +1,4 @@
-"""``convcli check``: gradients against central differences and the adjoint identities, or tensors against convcli's."""
+"""``convcli check``: check gradients by central differences and the adjoint identities, or compare your tensors."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,12 +35,12 @@ def check(
             "--upstream",
             "-G",
             metavar="G",
-            show_default="normal:0; ones with a tensor of yours",
-            help="dJ/dZ, as in grad.",
+            show_default="normal:0; ones to compare a tensor of yours",
+            help=options.UPSTREAM_HELP,
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Check every entry, not a sample; each takes two convolutions.")
+        bool, typer.Option("--all", help="Check every entry, not a sample. Each entry takes two convolutions.")
     ] = False,
     output_map: Annotated[str | None, _own_tensor("--output-map", "Z")] = None,
     kernel_grad: Annotated[str | None, _own_tensor("--kernel-grad", "dK")] = None,
@@ -52,7 +52,7 @@ def check(
             "--tolerance",
             metavar="T",
             parser=options.real_number,
-            help="Largest difference that counts as equal, relative to convcli's largest magnitude.",
+            help="Largest difference between equal tensors, as a fraction of convcli's largest magnitude.",
         ),
     ] = 1e-5,
     convolution: options.ConvolutionOptions,
@@ -67,8 +67,8 @@ def check(
 
     dJ/dx = (J(x+1) - J(x-1)) / 2,   <G, conv(V, K)> = <dV, V> = <dK, K>
 
-    With a tensor of yours, compare it with convcli's instead, and name the common mistake that explains a difference.
-    The exit code is 1 if anything does not hold.
+    If you give a tensor of yours, compare it with convcli's instead, and name the common mistake that explains a
+    difference. The exit code is 1 if a check fails or a tensor differs.
 
     convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect
 
@@ -82,7 +82,7 @@ def check(
     tensors = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
     given = {name: source for name, source in tensors.items() if source is not None}
     upstream = upstream or ("ones" if given else "normal:0")
-    refuse_second_stdin([image, kernel, options.source_of(upstream), *given.values()])
+    refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
     inputs = begin_reading(max_pixels)
     require_tolerance(tolerance)
     request = inputs.read_request(kernel, convolution, execution)

@@ -1,4 +1,4 @@
-"""``convcli explain``: the sum behind one number, term by term."""
+"""``convcli explain``: show the sum behind one number, term by term."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from convcli.cli import options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 
-# Of a longer sum, the first half of them and the last half.
+# The most terms that are shown. A longer sum shows its first and its last terms, half of this number each.
 TERMS_SHOWN = 32
 
 
@@ -23,8 +23,8 @@ def explain(
             "--at",
             metavar="I,J,K",
             show_default=False,
-            help="The number's indices, from 0: i,j,k of Z, i,l,m,n of dK (m,n for a 2-D kernel), l,a,c of dV, "
-            "i of db.",
+            help="The number's indices, counted from 0: i,j,k of Z, i,l,m,n of dK (m,n for a 2-D kernel), l,a,c of "
+            "dV, or i of db.",
         ),
     ] = "",
     of: Annotated[
@@ -56,7 +56,7 @@ def explain(
     from convcli.convolution.names import parse_tensor
     from convcli.explain import explanation
 
-    refuse_second_stdin([image, kernel, options.source_of(upstream)])
+    refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     request = inputs.read_request(kernel, convolution)
     tensor, place = parse_tensor("of", of), explanation.parse_at(at)

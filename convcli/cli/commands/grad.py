@@ -1,4 +1,4 @@
-"""``convcli grad``: the gradients of a convolution, printed or saved."""
+"""``convcli grad``: print or save the gradients of a convolution."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -41,7 +41,8 @@ def grad(
             metavar="RATE",
             parser=options.real_number,
             show_default=False,
-            help="Print the kernel after a step, K - RATE*dK (and b - RATE*db), as kernel JSON for -k.",
+            help="Print, instead of gradients, the kernel after one step of gradient descent, K - RATE*dK (and b - "
+            "RATE*db), as kernel JSON for -k.",
         ),
     ] = None,
     gray: options.Gray = False,
@@ -62,8 +63,8 @@ def grad(
             "--format",
             "-f",
             metavar="NAME",
-            help="text, json, npz, npy, csv or png (heatmaps); auto goes by OUT: npz in a folder, text on a terminal, "
-            "JSON in a pipe.",
+            help="text, json, npz, npy, csv or png (heatmaps); auto: OUT's extension, npz in a folder, text on a "
+            "terminal, JSON in a pipe.",
         ),
     ] = "auto",
     full: Annotated[bool, typer.Option("--full", help="Print every number as text, however many there are.")] = False,
@@ -76,7 +77,7 @@ def grad(
 
     dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]
 
-    Several images are one batch: dK and db are summed over it.
+    Several images of one shape are a batch: dK and db are summed over the images.
 
     convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt dK,db
     """
@@ -86,7 +87,7 @@ def grad(
     from convcli.cli.text.geometry import geometry_text
     from convcli.grad.report import gradient_report, stack
 
-    refuse_second_stdin([*images, kernel, options.source_of(upstream)])
+    refuse_second_stdin([*images, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
     request, wanted = inputs.read_request(kernel, convolution, execution), options.requested_format(format, json=json)
@@ -112,7 +113,7 @@ def grad(
 
 
 def _names(wrt: str, step: float | None) -> tuple[str, ...]:
-    """Return the gradients to compute: all that are asked for, or for a step those of the kernel and its bias."""
+    """Return the gradients to compute: those in ``wrt``, but for a step only those of the kernel and its bias."""
     from convcli.convolution.names import parse_wrt
 
     names = parse_wrt(wrt)
@@ -127,7 +128,7 @@ def _names(wrt: str, step: float | None) -> tuple[str, ...]:
 def _saving_gradients(
     kernel: str, names: tuple[str, ...], destination: "Destination", format: str, image: Path, full: bool
 ) -> "Save":
-    """Return what saves the gradients; raise first if it could not write the files."""
+    """Return the function that saves the gradients. Raise ConvcliError now if it could not write the files."""
     from convcli.cli.output import data_format, note_saved, text_writer
     from convcli.grad.writers import FORMATS, HOLDING_LOSS, WRITERS, gradient_paths
 
@@ -154,7 +155,7 @@ def _lines(report: "GradientReport", *, plain: bool, full: bool) -> Iterator[str
 
 
 def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", format: str) -> "Save":
-    """Return what saves the kernel after a step; raise first if it could not write the file."""
+    """Return the function that saves the kernel after a step. Raise ConvcliError now if it could not write the file."""
     from convcli.cli.output import note_saved, save_lines
     from convcli.convolution.prepared import Gradients
     from convcli.files.json_writing import json_document

@@ -1,4 +1,4 @@
-"""``convcli kernels``: the presets as a table, one kernel as a grid, or as kernel JSON."""
+"""``convcli kernels``: list the presets, or show one kernel as a grid or as kernel JSON."""
 
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +31,7 @@ def kernels(
 ) -> None:
     """List the presets, or show one kernel.
 
-    With --json, and in a .json file, a kernel is kernel JSON, which apply -k reads.
+    With --json, or if OUT ends in .json, a kernel is written as kernel JSON, which -k reads.
 
     convcli kernels gaussian:2 --json
     """

@@ -1,4 +1,4 @@
-"""``convcli matrix``: a convolution as a sparse matrix."""
+"""``convcli matrix``: print or save a convolution as a sparse matrix."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -39,14 +39,14 @@ def matrix(
             "-f",
             metavar="NAME",
             help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket) or png (a picture of the pattern); "
-            "auto goes by OUT: npz in a folder, text on a terminal, JSON in a pipe.",
+            "auto: OUT's extension, npz in a folder, text on a terminal, JSON in a pipe.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Print or save the sparse matrix M of a convolution: each kernel weight, copied to many places.
+    """Print or save the sparse matrix M of a convolution, which repeats each kernel weight in many places.
 
     vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G), with vec in row-major order
 

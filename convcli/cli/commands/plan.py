@@ -1,4 +1,4 @@
-"""``convcli plan``: what a convolution would do and cost; nothing is computed."""
+"""``convcli plan``: show what a convolution would do and cost, without computing it."""
 
 from typing import Annotated
 
@@ -20,8 +20,8 @@ def plan(
         typer.Option(
             "--dtype",
             metavar="TYPE",
-            show_default="by the image's type; float32 for a shape",
-            help="float32 or float64: the type to compute the output in.",
+            show_default="follows the image's type; float32 for --input-shape",
+            help="The type to compute the output in: float32 or float64.",
         ),
     ] = None,
     convolution: options.ConvolutionOptions,
@@ -31,11 +31,11 @@ def plan(
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Show shapes, padding, untouched rows, receptive field, cost, and which algorithm would run and why.
+    """Show shapes, padding, rows that no window reads, receptive field, cost, and which algorithm would run and why.
 
-    output = floor((n + pads - d*(k-1) - 1) / s) + 1
+    output = floor((n + pads - d*(k-1) - 1) / s) + 1, for n input pixels, k taps, dilation d and stride s
 
-    Estimates are operation counts times the rates of one thread. Nothing is computed.
+    Times are estimates for one thread: numbers of operations times measured rates. Nothing is computed.
 
     convcli plan sample_images/camera.png -k gaussian:3 -s 2
 
@@ -58,4 +58,4 @@ def plan(
         from convcli.cli.text.plan import forecast_text
 
         output.print_lines([forecast_text(found)])
-    messages.note(f"estimates are by the rates of {MACHINE}")
+    messages.note(f"the estimates use rates measured on {MACHINE}")

@@ -1,4 +1,4 @@
-"""Print the outcome of each image of ``convcli apply``, and the outputs that it would have."""
+"""The texts of ``convcli apply``: the outcome of an image, and the outputs that a dry run lists."""
 
 from convcli.apply.dry_run import OutputForecast
 from convcli.apply.outcomes import Outcome, OutputRecord
@@ -10,7 +10,7 @@ from convcli.text import in_one_line
 
 
 def tell_outcome(outcome: Outcome, messages: Messages) -> None:
-    """Report what was lost or converted on the way from one image to its outputs."""
+    """Print what was lost or converted between an image and its outputs."""
     messages.tell_conversion(outcome.source.name, outcome.warnings, outcome.notes)
     for record in outcome.outputs:
         messages.note(f"{record.output}: {_record_text(record)}")
@@ -20,13 +20,13 @@ def tell_outcome(outcome: Outcome, messages: Messages) -> None:
 
 
 def failure_text(source: Source, error: ConvcliError) -> str:
-    """Return what was wrong with an image; errors about files name the image already."""
+    """Return an image's error, with the image's name. Errors about files contain a name already."""
     message = message_of(error)
     return message if isinstance(error, OSError) else f"{source.name}: {message}"
 
 
 def forecast_line(output: OutputForecast) -> str:
-    """Return a line about an output that a batch would write."""
+    """Return the line of a dry run about one output."""
     what, size = _shape_text(output.shape, output.dtype), format_size(output.bytes)
     line = f"{output.input} -> {output.output}: {what}, {size}{', skipped' * output.skipped}"
     return f"{in_one_line(line)}\n"

@@ -19,7 +19,7 @@ def checks_text(checks: Collection[Check]) -> str:
 
 
 def _table(checks: Collection[Check]) -> Iterator[Text]:
-    """Yield the table; a line that is wider than the terminal continues on the next, and nothing is cut."""
+    """Yield a heading and a line per check. Lines may be wider than the terminal, which wraps them; nothing is cut."""
     columns = zip(HEADINGS, *(_cells(check) for check in checks), strict=True)
     head, *rows = zip(*(aligned(list(column)) for column in columns), strict=True)
     yield Text("  ".join(head).rstrip(), style="dim")
@@ -46,7 +46,7 @@ def _samples(checks: Iterable[Check]) -> Iterator[Text]:
 
 
 def comparisons_text(comparisons: Iterable[Comparison]) -> str:
-    """Return for each tensor whether it equals convcli's, where it differs most, and the mistake that explains it."""
+    """Return the lines for each tensor: whether it equals convcli's, and if not, where and by which mistake."""
     lines = [Text(line) for comparison in comparisons for line in _comparison_lines(comparison)]
     return captured(console_for(UNBOUNDED_WIDTH, plain=False), lines)
 

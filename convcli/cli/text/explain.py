@@ -1,4 +1,4 @@
-"""The sum behind a number as text for people: a line per term, aligned, in colours for signs on a terminal."""
+"""The sum behind a number as text for people: one aligned line per term, on a terminal coloured by its sign."""
 
 from collections.abc import Iterable, Iterator
 from math import isfinite
@@ -17,7 +17,7 @@ LINES_AT_ONCE = 4096
 
 
 def explanation_text(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterator[str]:
-    """Yield the lines: the formula, the formula with numbers, the terms in these spans, and the sum."""
+    """Yield the lines: the formula, the formula with this number's indices, the terms in ``spans``, and the sum."""
     return printed_lines(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, spans))
 
 
@@ -44,7 +44,7 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
 
 
 def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
-    """Yield where a pixel is in V', with its copies, and whether any window reads it there."""
+    """Yield the places in V' of a pixel and its copies, and a line that says so if no window reads them."""
     if found.padded is None:
         return
     rows, columns = found.padded
@@ -78,7 +78,7 @@ def _factor_columns(factor: Factor, edge: EdgeFill, times: str) -> Iterator[list
 
 
 def _origins(pixels: Pixels, edge: EdgeFill) -> list[str]:
-    """Return for each pixel of V' the pixel of V that it is, or its fill."""
+    """Return for each pixel of V' its origin: the same pixel of V, a pixel of V copied as padding, or a constant."""
     return [
         _origin(source, in_pads, edge)
         for source, in_pads in zip(pixels.sources.tolist(), pixels.in_pads.tolist(), strict=True)

@@ -13,7 +13,7 @@ from convcli.grad.report import GradientReport
 
 
 def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:
-    """Yield the lines: each tensor's statistics, formula and numbers, in full or as far as they fit."""
+    """Yield the lines: each tensor's statistics, formula and numbers; all numbers if ``full``, else those that fit."""
     console = console_for(WIDTH_OF_FILES, plain=plain)
     extent = EVERYTHING if full else Extent.of(console.width)
     return printed_lines(console, _gradient_lines(report, extent))

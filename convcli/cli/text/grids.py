@@ -1,4 +1,4 @@
-"""Tensors as aligned grids of numbers, in colours for signs, cut to what a screen holds."""
+"""Tensors as aligned grids of numbers, coloured by their signs, and cut to fit a screen."""
 
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ CELL_WIDTH = 12
 
 
 class Extent(NamedTuple):
-    """How much of a tensor is shown: the rows of all its grids together, and the columns of each."""
+    """How much of a tensor is shown: the rows of all its grids together, and the columns of each grid."""
 
     rows: int
     columns: int
@@ -28,11 +28,11 @@ class Extent(NamedTuple):
         return cls(rows, max(1, (width - 1) // (CELL_WIDTH + 1)))
 
     def planes(self, shape: tuple[int, ...]) -> int:
-        """Return how many of the grids ``(planes, rows, columns)`` are shown: only whole ones, but always one."""
+        """Return how many grids of ``(planes, rows, columns)`` are shown: as many as have room for all rows, or one."""
         return min(shape[0], max(1, self.rows // shape[1]))
 
     def holds(self, shape: tuple[int, ...]) -> bool:
-        """Return whether grids ``(planes, rows, columns)`` are shown whole."""
+        """Return whether all grids ``(planes, rows, columns)`` are shown completely."""
         return self.planes(shape) == shape[0] and shape[1] <= self.rows and shape[2] <= self.columns
 
 
@@ -40,7 +40,7 @@ EVERYTHING = Extent(sys.maxsize, sys.maxsize)
 
 
 def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
-    """Yield a tensor as aligned grids, one per index of its leading axes, and what is not shown of them."""
+    """Yield a tensor as aligned grids, one per index of its leading axes, and lines that say what is not shown."""
     planes, leading, scale = planes_of(tensor), tensor.shape[:-2], statistics(tensor).limit
     shown = extent.planes(planes.shape)
     for number, plane in enumerate(planes[:shown]):

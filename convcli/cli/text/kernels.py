@@ -12,9 +12,9 @@ from convcli.kernels.kernel import Kernel
 from convcli.kernels.presets import Preset
 from convcli.text import in_one_line
 
-# The most that is shown of a kernel; kernel JSON holds every weight.
+# The most rows and columns of a kernel that are shown. Kernel JSON contains all.
 ROWS_SHOWN, COLUMNS_SHOWN = 1023, 127
-# With more rows or columns, a rank takes minutes.
+# With more rows or columns, computing the rank takes minutes.
 WIDEST_RANKED = 1023
 
 

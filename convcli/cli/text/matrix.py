@@ -31,7 +31,7 @@ def _matrix_lines(M: ConvolutionMatrix, width: int) -> Iterator[Text]:
 
 
 class _MatrixLine(NamedTuple):
-    """A line to align: its label, a cell per column of M, and the number that is added to the product."""
+    """A line of the grid, before alignment: its label, a cell per column of M, and the offset of its row."""
 
     label: str
     cells: list[Text]
@@ -39,7 +39,7 @@ class _MatrixLine(NamedTuple):
 
 
 def _matrix_grid(M: ConvolutionMatrix, width: int) -> Iterator[Text]:
-    """Yield M's upper left corner: above a column its pixel's indices in V, before a row its output's in Z."""
+    """Yield M's upper left corner. Above each column are the indices of its pixel of V, before each row those of Z."""
     rows, columns = min(M.shape[0], MATRIX_ROWS_SHOWN), min(M.shape[1], max(1, width // 2))
     lines = [*_pixel_lines(M, columns), *_output_lines(M, rows, columns)]
     margin, last = max(len(line.label) for line in lines), max(len(line.offset) for line in lines)
@@ -56,7 +56,7 @@ def _matrix_grid(M: ConvolutionMatrix, width: int) -> Iterator[Text]:
 
 
 def _pixel_lines(M: ConvolutionMatrix, columns: int) -> Iterator[_MatrixLine]:
-    """Yield a line per axis of V, with the index of each column's pixel."""
+    """Yield a heading per axis of V: the index along that axis of each column's pixel."""
     places = np.unravel_index(np.arange(columns), M.input_shape)
     for letter, indices in zip(index_letters("input", len(M.input_shape)), places, strict=True):
         yield _MatrixLine(f"V {letter}", [Text(str(index)) for index in indices.tolist()])

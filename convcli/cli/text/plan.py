@@ -14,7 +14,7 @@ RUNS_SHOWN = 4
 
 
 def forecast_text(found: Forecast) -> str:
-    """Return the numbers of a convolution, and a table of the algorithms."""
+    """Return what the forecast says about shapes and costs, and a table of the algorithms for Z."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
@@ -60,7 +60,7 @@ def _chosen(choice: Choice, passes: int) -> str:
 
 
 def _algorithms(choice: Choice) -> Table:
-    """Return what each algorithm would cost for Z, the chosen one first."""
+    """Return a table of what Z would cost with each algorithm. The chosen one comes first."""
     table = Table(box=None, pad_edge=False)
     for heading in ("algorithm", "ms", "multiplications", "moved", "workspace"):
         table.add_column(heading, justify="left" if heading == "algorithm" else "right", no_wrap=True)

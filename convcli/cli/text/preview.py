@@ -1,4 +1,4 @@
-"""Pictures in the terminal: two pixels per character, or by a graphics protocol that the terminal speaks."""
+"""Pictures in the terminal: as two pixels per character, or by a graphics protocol that the terminal supports."""
 
 import logging
 import os
@@ -48,7 +48,7 @@ def _show(messages: Messages, thumbnails: Sequence[Thumbnail]) -> None:
 
 
 def obstacle() -> str | None:
-    """Return why no picture can be shown on stdout; None if it can."""
+    """Return the reason why stdout cannot show pictures, or None if it can."""
     if not is_terminal():
         return "stdout is not a terminal"
     if not has_colours():
@@ -57,7 +57,7 @@ def obstacle() -> str | None:
 
 
 def preview_text(thumbnails: Sequence[Thumbnail]) -> str:
-    """Return the pictures side by side under their labels, in at most half of the terminal's height per line."""
+    """Return lines of pictures, side by side under their labels. A line takes at most half of the terminal's height."""
     console, graphics = Console(), _graphics()
     width = min(console.width, _MOST_WIDTH)
     rows = max(_LEAST_ROWS, console.height // 2 - 1)
@@ -74,13 +74,13 @@ _LEAST_WIDTH = 12
 _LEAST_ROWS = 4
 # Kitty's protocol numbers at most 297 columns.
 _MOST_WIDTH = 240
-# Pixels (rows, columns) per character: of half blocks, and of a graphics protocol.
+# Pixels (rows, columns) that a character takes: with half blocks, and with a graphics protocol.
 _HALVES = (2, 1)
 _CELL = (20, 10)
 
 
 def _line(thumbnails: Sequence[Thumbnail], space: tuple[int, int], graphics: Any) -> Iterator[RenderableType]:
-    """Yield a line of labels, and below it the pictures, within so many rows and columns of characters."""
+    """Yield a line of labels, and below it the pictures. space: the rows and columns of characters to use."""
     cell = _CELL if graphics else _HALVES
     room = _room(thumbnails, space, cell)
     pictures = [
@@ -88,7 +88,7 @@ def _line(thumbnails: Sequence[Thumbnail], space: tuple[int, int], graphics: Any
         for thumbnail, columns in zip(thumbnails, room, strict=True)
     ]
     labels = [Text(thumbnail.label[:columns]) for thumbnail, columns in zip(thumbnails, room, strict=True)]
-    # A label may be wider than its picture; the last has no gap after it.
+    # A label may be wider than its picture. There is no gap after the last picture.
     widths = [
         max(-(-picture.shape[1] // cell[1]), len(label)) + _GAP for picture, label in zip(pictures, labels, strict=True)
     ]
@@ -108,30 +108,30 @@ def _in_columns(parts: Sequence[Text], widths: Sequence[int]) -> Text:
 
 
 def _room(thumbnails: Sequence[Thumbnail], space: tuple[int, int], cell: tuple[int, int]) -> list[int]:
-    """Return the columns for each picture: as many as it fills at full height, or its share of the width."""
+    """Return how many columns each picture gets: what it needs at full height, or less if the line is too narrow."""
     rows, columns = space
     wanted = [-(-size_in_box(thumbnail.shape, (rows * cell[0], sys.maxsize))[1] // cell[1]) for thumbnail in thumbnails]
     return _shares([max(_LEAST_WIDTH, want) for want in wanted], columns - _GAP * (len(thumbnails) - 1))
 
 
 def _shares(wanted: Sequence[int], total: int) -> list[int]:
-    """Return the columns for each picture, where narrow ones leave their rest to the others."""
+    """Share ``total`` columns equally, but give no picture more than it wants, and the rest to the others."""
     most = next((most for most in range(total, 1, -1) if sum(min(most, want) for want in wanted) <= total), 1)
     return [min(most, want) for want in wanted]
 
 
 def _half_blocks(picture: Array) -> Iterator[Text]:
-    """Yield a line per two rows of pixels: the upper row is the ink, and the lower row is the paper."""
+    """Yield a line per two rows of pixels: the upper row is the foreground colour, the lower row the background."""
     for upper, lower in zip_longest(picture[::2].tolist(), picture[1::2].tolist(), fillvalue=None):
         line = Text()
-        for column, ink in enumerate(upper or []):
-            paper = Color.from_rgb(*lower[column]) if lower else None
-            line.append("▀", Style(color=Color.from_rgb(*ink), bgcolor=paper))
+        for column, foreground in enumerate(upper or []):
+            background = Color.from_rgb(*lower[column]) if lower else None
+            line.append("▀", Style(color=Color.from_rgb(*foreground), bgcolor=background))
         yield line
 
 
 def _strip(pictures: Sequence[Array], widths: Sequence[int], cell: int) -> Array:
-    """Return all pictures in one, transparent around them, whose height is a whole number of characters."""
+    """Return one picture of all pictures, transparent between them, with the height of whole characters."""
     height = max(-(-picture.shape[0] // cell) * cell for picture in pictures)
     strip = np.zeros((height, sum(widths), 4), np.uint8)
     for picture, right, width in zip(pictures, np.cumsum(widths), widths, strict=True):
@@ -142,26 +142,26 @@ def _strip(pictures: Sequence[Array], widths: Sequence[int], cell: int) -> Array
 
 
 def _graphics() -> Any:
-    """Return textual-image's renderable, or None if it is not installed or the terminal speaks no graphics protocol."""
+    """Return textual-image's class for pictures, or None if it is not installed or the terminal has no graphics."""
     if not _can_ask_terminal():
         return None
     logging.getLogger("textual_image").addHandler(logging.NullHandler())
     try:
         from textual_image.renderable import Image, SixelImage, TGPImage
-    # The import asks the terminal, and a strange answer can raise any kind of error.
+    # The import asks the terminal what it supports, and an unexpected answer can raise any kind of error.
     except Exception:
         return None
     return Image if Image in (SixelImage, TGPImage) else None
 
 
 def _can_ask_terminal() -> bool:
-    """Return whether the terminal can be asked, and its answer read, without taking other input from stdin."""
+    """Return whether the terminal's answer to a question can be read without taking other input from stdin."""
     if sys.stdin is None or not sys.stdin.isatty() or sys.platform == "win32":
         return False
     # Terminal multiplexers answer, but then show no picture.
     if {"TMUX", "STY", "ZELLIJ"} & os.environ.keys() or os.environ.get("TERM", "").startswith(("tmux", "screen")):
         return False
-    # A process in the background is stopped if it asks, and what was typed ahead belongs to the shell.
+    # A background process that reads the terminal is stopped, and text that was typed ahead belongs to the shell.
     return _in_foreground(sys.stdin.fileno()) and not select.select([sys.stdin], [], [], 0)[0]
 
 

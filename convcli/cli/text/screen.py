@@ -15,9 +15,9 @@ UNBOUNDED_WIDTH = 1 << 20
 
 
 def console_for(width: int, *, plain: bool) -> Console:
-    """Return a console with the colours and width of stdout if it is a terminal; else without, and of this width.
+    """Return a console: if stdout is a terminal, with its colours and width; else with no colours and ``width``.
 
-    plain: whether the text goes to a file, whatever stdout is.
+    plain: True for text that goes to a file, which has no colours even if stdout is a terminal.
     """
     if plain:
         console = Console(file=io.StringIO(), force_terminal=False)
@@ -30,7 +30,7 @@ def console_for(width: int, *, plain: bool) -> Console:
 
 
 def captured(console: Console, parts: Iterable[RenderableType], *, wrap: bool = False) -> str:
-    """Return what the console prints; it breaks long lines only where ``wrap`` says so."""
+    """Return what the console prints for all parts. Long lines are broken only if ``wrap`` is True."""
     with console.capture() as output:
         for part in parts:
             console.print(part, soft_wrap=not wrap)
@@ -51,16 +51,16 @@ def aligned(cells: list[str], *, right: bool = False) -> list[str]:
 
 
 def place_text(at: Sequence[SupportsIndex]) -> str:
-    """Return the indices of a number as they follow its tensor's letter; nothing for a tensor of one number."""
+    """Return indices as they are written after a tensor's letter, ``[0,2]``; nothing if the tensor has no axes."""
     return f"[{','.join(map(str, at))}]" if at else ""
 
 
 def short_number(value: float) -> str:
-    """Return a number in six digits."""
+    """Return a number with at most six significant digits."""
     return f"{value:.6g}"
 
 
-# From the palette of 256 colours, which terminals with fewer colours reduce well; legible on black and on white.
+# Colours from the palette of 256, because terminals with fewer colours show them well; legible on black and on white.
 _BLUES = ("color(60)", "color(61)", "color(68)", "bold color(33)")
 _REDS = ("color(95)", "color(131)", "color(167)", "bold color(196)")
 
