@@ -81,7 +81,7 @@ def _is_ahead(chunk: bytes, stream: IO[bytes]) -> bool:
     """Return whether the file has this chunk; only the head of each chunk is read."""
     start = stream.tell()
     stream.seek(8)
-    while len(head := stream.read(8)) == 8 and head[4:] != chunk:
+    while len(head := stream.read(8)) == 8 and head[4:] not in (chunk, b"IEND"):
         stream.seek(int.from_bytes(head[:4]) + 4, SEEK_CUR)
     stream.seek(start)
     return head[4:] == chunk
