@@ -2,6 +2,7 @@
 
 import os
 import threading
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,35 @@ def words_of(*words):
 )
 def test_a_text_stands_for_its_files(folder, word, names):
     assert words_of(word) == names
+
+
+PATTERNS = (
+    "**/*.png", "**", "**/**/*", "**/", "*/**/*.png", "deep/**", "./**/*", "deep//**//*", "**/er/**/*.png",
+    "**/deep/**", "**/[de]*/*", "odd[1]/**/*", "odd[[]1]/**/*", "**/.hidden/*", "a**/*", "**x/*", "{here}/**/*.png",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_match_what_pythons_glob_matches(folder, pattern):
+    for name in (".hidden/h.png", "deep/.hidden/h.png", "odd[1]/deep/f.png", "deep/er/deep/g.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    pattern = pattern.format(here=folder)
+    expected = sorted({os.path.normpath(name) for name in glob(pattern, recursive=True) if os.path.isfile(name)})
+    if expected:
+        assert sorted(map(os.path.normpath, words_of(pattern))) == expected
+    else:
+        with pytest.raises(FileError, match=r"^no file matches "):
+            words_of(pattern)
+
+
+def test_any_number_of_folders_are_no_links(folder):
+    """Otherwise two links that lead back to their folder would give each file 2^40 names."""
+    for name in ("one", "two", "deep/up"):
+        (folder / name).symlink_to(folder)
+    assert words_of("**/*.png") == ["b.png", "deep/er/e.png", "odd[1].png"]
+    assert words_of("**/**/*.tif") == ["deep/d.tif"]
+    assert words_of("one/**/*.tif") == ["one/deep/d.tif"]
 
 
 def test_the_order_of_texts_is_kept(folder):

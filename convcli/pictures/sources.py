@@ -1,9 +1,11 @@
 """Find the inputs that arguments name: files, folders, patterns, inline JSON, stdin, or a list of files."""
 
 import os
+import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable
-from glob import glob, has_magic
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from glob import escape, glob, has_magic
 from pathlib import Path
 
 import PIL.Image
@@ -13,6 +15,9 @@ from convcli.files.json_reading import is_inline_array
 from convcli.files.source import STREAM, Source
 from convcli.pictures.formats import format_read
 from convcli.text import real
+
+# One or several ** in a row, each a whole component of a pattern.
+_ANY_FOLDERS = re.compile(r"(?:^|(?<=/))(?:\*\*(?:/+|$))+")
 
 
 def stdin_source(read_stdin: Callable[[], bytes]) -> Source:
@@ -39,7 +44,8 @@ def tensor_source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
 def sources_of(texts: Iterable[str], read_stdin: Callable[[], bytes]) -> list[Source]:
     """Return the inputs that texts name; a folder names its images, and a pattern the files that match it, sorted.
 
-    ``**`` in a pattern is any number of folders. Raises FileError for a folder or a pattern without files.
+    ``**`` in a pattern is any number of folders, which are no links.
+    Raises FileError for a folder or a pattern without files.
     """
     return [source for text in texts for source in _sources_of(text, read_stdin)]
 
@@ -84,10 +90,40 @@ def _sources_of(text: str, read_stdin: Callable[[], bytes]) -> list[Source]:
     only = source_of(text, read_stdin)
     if only.read or not has_magic(text) or os.path.lexists(text):
         return [only]
-    matches = [Source.of_file(name) for name in sorted(glob(text, recursive=True)) if os.path.isfile(name)]
+    matches = [Source.of_file(name) for name in sorted(_matches(text)) if os.path.isfile(name)]
     if not matches:
         raise FileError(f"no file matches {text}")
     return matches
+
+
+def _matches(pattern: str) -> set[str]:
+    """Return the names that match a pattern. Unlike Python's own, its ``**`` does not follow links to folders."""
+    found = _ANY_FOLDERS.search(pattern)
+    if not found:
+        return set(glob(pattern))
+    everything = "" if pattern.endswith("/") else "*"
+    above, below = pattern[: found.start()], pattern[found.end() :] or everything
+    return {
+        name
+        for top in (glob(above) if above else [""])
+        for folder in _folders(top)
+        for name in _matches(os.path.join(escape(folder), below))
+    }
+
+
+def _folders(top: str) -> Iterator[str]:
+    """Yield a folder and the folders below it, without links, which may lead back to it, and without hidden ones."""
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        # Folders that may not be listed have no matches.
+        with suppress(OSError), os.scandir(folder or os.curdir) as entries:
+            waiting += [
+                os.path.join(folder, entry.name)
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            ]
 
 
 def _images_in(folder: str) -> list[Source]:
