@@ -47,6 +47,14 @@ def test_a_device_is_not_refused() -> None:
     refuse_existing([Path("/dev/null")], IfExists.FAIL)
 
 
+def test_an_output_may_not_replace_what_all_outputs_are_made_from(tmp_path: Path) -> None:
+    a, kernel = tmp_path / "a.npy", tmp_path / "k.npy"
+    refuse_inputs({a: [a]}, [kernel])
+    for output in (kernel, tmp_path / ".." / tmp_path.name / "k.npy"):
+        with pytest.raises(OptionError, match=r"the output .*k\.npy is also an input: use `output` to write elsewhere"):
+            refuse_inputs({a: [output]}, [kernel])
+
+
 def test_an_output_may_replace_only_its_own_input(tmp_path: Path) -> None:
     a, b = tmp_path / "a.png", tmp_path / "b.png"
     (tmp_path / "link").symlink_to(tmp_path)

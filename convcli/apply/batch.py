@@ -39,12 +39,13 @@ class Batch:
     show: Callable[[FilteredImage], None] | None = None
     all_frames: bool = False
 
-    def refuse_clashes(self, sources: Sequence[Source]) -> None:
+    def refuse_clashes(self, sources: Sequence[Source], shared: Iterable[Path] = ()) -> None:
         """Raise an error, before any work, if an output cannot have its name.
 
         Outputs must have different names and a folder, must not be the input of another output, and must not exist
         unless they may be replaced or skipped. Headers are read only if names depend on them; an image whose header
         cannot be read raises its error later, when it is processed.
+        shared: the files that every output is made from, such as kernels.
         """
         paths = {source.path: self._likely_paths(source) for source in sources}
         every = [path for source in sources for path in paths[source.path]]
@@ -57,7 +58,7 @@ class Batch:
             return
         refuse_collisions(every)
         self.destination.require_writable(every)
-        refuse_inputs(paths)
+        refuse_inputs(paths, shared)
 
     def outputs(self, source: Source, header: Header) -> list[Output]:
         """Return the outputs of an image with this header, which is assumed to be that of all frames.

@@ -1,8 +1,10 @@
 """Read a command's inputs: kernels, images and tensors from text that the user typed, where ``-`` is stdin."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,6 +132,11 @@ class Inputs:
 
     def _limited(self, source: Source) -> Source:
         return replace(source, max_pixels=self.max_pixels)
+
+
+def existing_files(texts: Sequence[str | None]) -> list[Path]:
+    """Return the files among the texts of options that may also be names, numbers or JSON."""
+    return [Path(text) for text in texts if text and os.path.isfile(text)]
 
 
 def read_kernel(source: str) -> Kernel:

@@ -43,17 +43,20 @@ def refuse_missing_folders(paths: Iterable[Path]) -> None:
             raise FileError(f"there is no folder {path.parent} to write {path.name} into: create it first")
 
 
-def refuse_inputs(outputs: Mapping[Path, Sequence[Path]]) -> None:
+def refuse_inputs(outputs: Mapping[Path, Sequence[Path]], shared: Iterable[Path] = ()) -> None:
     """Raise OptionError if an output would replace another output's input, or its own input through a link.
 
-    outputs: the paths of the outputs of each input.
+    outputs: the paths of the outputs of each input.  shared: inputs of all outputs, such as kernels.
     """
     real = _RealPaths()
+    read_for_all = {real.of(path) for path in shared}
     inputs = {real.of(image): image for image in outputs}
     for image, paths in outputs.items():
         for path in paths:
-            replaced = inputs.get(real.of(path))
-            if replaced and (replaced != image or (path != image and os.path.islink(path))):
+            name = real.of(path)
+            replaced = inputs.get(name)
+            by_mistake = replaced and (replaced != image or (path != image and os.path.islink(path)))
+            if by_mistake or name in read_for_all:
                 raise OptionError(f"the output {path} is also an input: use `output` to write elsewhere")
 
 

@@ -187,3 +187,21 @@ def test_in_place_only_by_name(tmp_path):
     result = convcli("apply", "a.npy", "-k", "[[2]]", "-o", "./a.npy", "--overwrite", cwd=tmp_path)
     assert result.code == 0
     assert np.load(tmp_path / "a.npy").max() == 2
+
+
+def test_what_every_output_is_made_from_is_not_replaced(commands, folder):
+    """The kernel, the bias and the list of files are inputs, too."""
+    work = folder / "deep" / "work"
+    (work / "k.json").write_text("[[1, 2]]")
+    (work / "b.json").write_text("0.5")
+    (work / "list").write_text("a.npy\n")
+    before = {path.name: path.read_bytes() for path in work.iterdir() if path.is_file()}
+    for output, options in (
+        ("k.json", ["a.npy", "-k", "k.json"]),
+        ("b.json", ["a.npy", "-k", "box", "--bias", "b.json"]),
+        ("list", ["--files-from", "list", "-k", "box"]),
+    ):
+        result = commands.run("apply", *options, "-f", "npy", "-o", output, "--overwrite", cwd=work)
+        message = f"the output {output} is also an input: use --output to write elsewhere"
+        assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
+    assert {path.name: path.read_bytes() for path in work.iterdir() if path.is_file()} == before

@@ -108,7 +108,7 @@ def apply(
     from convcli.apply.combining import Combination
     from convcli.apply.outputs import encoding_of
     from convcli.cli.commands import batches
-    from convcli.cli.inputs import begin_reading, open_cluster
+    from convcli.cli.inputs import begin_reading, existing_files, open_cluster
     from convcli.cli.output import destination_of
 
     names, files_from = images or [], batch.files_from
@@ -132,7 +132,7 @@ def apply(
         show,
         batch.all_frames,
     )
-    work.refuse_clashes(found)
+    work.refuse_clashes(found, existing_files([*kernels, convolution.bias, files_from]))
     if batch.dry_run:
         batches.run_dry(work, found, messages, as_json=json)
         return
