@@ -1,5 +1,6 @@
 """Options and fixtures for several test files."""
 
+import importlib.util
 import random
 import subprocess
 import time
@@ -94,3 +95,16 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("inputs tried")
         terminalreporter.write_line(f"{by_test.total():,} in {seconds:.0f} seconds of tests")
         terminalreporter.write_line(", ".join(f"{name} {count:,}" for name, count in by_test.most_common()))
+
+
+@pytest.fixture
+def without_extra(monkeypatch):
+    """Pretend that the libraries of the extra ``deep`` are not installed."""
+    from convcli.pictures import deep_extra
+
+    genuine = importlib.util.find_spec
+    absent = ("imagecodecs", "tifffile")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else genuine(name))
+    deep_extra.is_installed.cache_clear()
+    yield
+    deep_extra.is_installed.cache_clear()

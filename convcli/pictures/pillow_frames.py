@@ -14,7 +14,7 @@ from convcli.pictures import deep_extra
 from convcli.pictures.channels import channels_of, split_alpha
 from convcli.pictures.colour_modes import convert_to_mode, working_mode
 from convcli.pictures.formats import Format, format_read
-from convcli.pictures.formats.format import Decoder
+from convcli.pictures.formats.format import Decoding
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
 from convcli.pictures.formats.tiff_pages import is_tiff
 from convcli.pictures.image import Header, Image, Metadata
@@ -32,9 +32,11 @@ def open_picture(file: Path | BytesIO) -> ImageFile:
                 "Pillow cannot read this kind of TIFF: to read more kinds, pip install 'convcli[deep]'"
             ) from None
         raise ValueError("expected a picture that Pillow can read, an .npy array or a JSON tensor") from None
-    if refusal := format_read(picture.format).refusal:
+    format = format_read(picture.format)
+    if refusal := format.refusal_of(picture):
         picture.close()
         raise ValueError(refusal)
+    format.mend(picture)
     return picture
 
 
@@ -60,15 +62,16 @@ class PillowFrame:
         # If Pillow turns the pixels upright as it loads them, the size is upright already.
         turned = not self._format.upright_once_loaded and is_sideways(self._describe().orientation)
         width, height = picture.size[::-1] if turned else picture.size
-        dtype = np.dtype(np.uint16) if self._decoder() else self._format.level_type(picture)
+        decoding = self._decoding()
+        dtype = decoding.dtype if decoding else self._format.level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)
 
     def decode(self) -> Image:
         """Return the frame upright, in L or RGB, or in its own single channel if that is deeper than 8 bits."""
         self._seek()
-        decoder = self._decoder()
-        return self._decode_past_pillow(decoder) if decoder else self._decode_by_pillow()
+        decoding = self._decoding()
+        return self._decode_past_pillow(decoding) if decoding else self._decode_by_pillow()
 
     def _seek(self) -> ImageFile:
         if self._number > 0:
@@ -78,14 +81,10 @@ class PillowFrame:
     def _mode(self) -> str:
         return working_mode(self._picture, in_colour=self._format.is_colour_in_every_frame(self._picture))
 
-    def _bits(self) -> int:
-        """Return the bits per channel in the file; 8 for a single channel, which Pillow reads at any depth."""
-        return 8 if len(self._picture.getbands()) == 1 else self._format.stored_bits(self._picture)
-
-    def _decoder(self) -> Decoder | None:
-        """Return the decoder for the only frame of a file with more than 8 bits; None if Pillow decodes the frame."""
-        alone = self._bits() > 8 and self._format.frame_count(self._picture) == 1
-        return self._format.decoder(self._picture) if alone else None
+    def _decoding(self) -> Decoding | None:
+        """Return the decoding of the only frame of a file without Pillow; None if Pillow decodes the frame."""
+        decoding = self._format.decoding(self._picture)
+        return decoding if decoding and self._format.frame_count(self._picture) == 1 else None
 
     def _describe(self) -> Description:
         return description(self._description)
@@ -95,18 +94,17 @@ class PillowFrame:
         icc = self._picture.info.get("icc_profile") or None
         return orientation_in(exif), Metadata(icc, kept_exif(exif), self._format.dpi(self._picture))
 
-    def _decode_past_pillow(self, decoder: Decoder) -> Image:
-        described = self._describe()
-        levels = decoder(contents(self._file))
+    def _decode_past_pillow(self, decoding: Decoding) -> Image:
+        described, losses = self._describe(), tuple(self._format.losses(self._picture))
+        levels = decoding.decode(contents(self._file))
         pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), described.orientation))
-        bits = self._bits()
-        notes = () if bits == 16 else (f"{bits} bits scaled to 16",)
-        return Image(pixels, alpha, described.metadata, notes, described.warnings)
+        return Image(pixels, alpha, described.metadata, decoding.notes, (*losses, *described.warnings))
 
     def _decode_by_pillow(self) -> Image:
         picture = self._picture
         # Determined before loading, because Pillow then forgets the mode in the file.
-        losses, gray_and_alpha = tuple(self._depth_losses()), stores_gray_and_alpha(picture)
+        losses = (*self._depth_losses(), *self._format.losses(picture))
+        gray_and_alpha = stores_gray_and_alpha(picture)
         described = self._load()
         converted = convert_to_mode(picture, self._mode())
         upright = upright_picture(converted.picture, described.orientation)
@@ -138,14 +136,15 @@ class PillowFrame:
 
     def _depth_losses(self) -> Iterator[str]:
         """Yield a warning if Pillow reads a deeper file at 8 bits, which Pillow itself does not report."""
-        bits, picture = self._bits(), self._picture
+        bits, picture = self._format.stored_bits(self._picture), self._picture
         if bits > 8:
-            kind = "gray and alpha" if stores_gray_and_alpha(picture) or picture.mode == "LA" else picture.mode
+            kind = "LA" if stores_gray_and_alpha(picture) else picture.mode
+            kind = {"L": "gray", "LA": "gray and alpha"}.get(kind, kind)
             yield f"{bits}-bit {kind} {picture.format} read at 8 bits: {self._remedy()}"
 
     def _remedy(self) -> str:
-        deep_extra_reads = self._picture.mode in ("RGB", "RGBA", "LA") and self._format.frame_count(self._picture) == 1
-        if deep_extra_reads and not deep_extra.is_installed():
+        read_by_extra = self._format.decoded_by_extra and self._format.frame_count(self._picture) == 1
+        if read_by_extra and not deep_extra.is_installed():
             return "to keep all bits, pip install 'convcli[deep]', or use an .npy array"
         return "to keep all bits, use an .npy array"
 

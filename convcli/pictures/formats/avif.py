@@ -3,9 +3,10 @@
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.pictures.formats.format import Decoder, Format
-from convcli.pictures.formats.levels import decoder_of_extra
-from convcli.pictures.formats.raw_modes import beginning
+from convcli.pictures.formats.boxes import boxes
+from convcli.pictures.formats.format import Decoding, Format
+from convcli.pictures.formats.levels import decoding_by_extra
+from convcli.pictures.formats.raw_modes import from_start
 
 # AV1's settings: one bit of their third byte is set for more than 8 bits, and another one for 12.
 _SETTINGS = b"av1C"
@@ -16,14 +17,16 @@ class Avif(Format):
 
     def stored_bits(self, picture: ImageFile) -> int:
         """Return the bits per channel: 8, 10 or 12."""
-        head = beginning(picture)
+        with from_start(picture) as stream:
+            head = next((stream.read(length) for kind, length in boxes(stream) if kind == b"meta"), b"")
         at = head.find(_SETTINGS)
         settings = head[at + 6] if 0 <= at < len(head) - 6 else 0
         return 12 if settings & 0x60 == 0x60 else 10 if settings & 0x40 else 8
 
-    def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of the extra ``deep``, or None if that is not installed."""
-        return decoder_of_extra(_levels, self.stored_bits(picture))
+    def decoding(self, picture: ImageFile) -> Decoding | None:
+        """Return the decoding of more than 8 bits by the extra ``deep``, or None if that is not installed."""
+        bits = self.stored_bits(picture)
+        return decoding_by_extra(_levels, bits) if bits > 8 else None
 
 
 # libavif writes up to 65,536 pixels per side, but by default it refuses to read files beyond these limits.
@@ -31,6 +34,7 @@ AVIF = Avif(
     "avif",
     ("avif",),
     holds_alpha=True,
+    decoded_by_extra=True,
     most_side=32768,
     most_pixels=16384 * 16384,
     metadata=("icc", "exif"),

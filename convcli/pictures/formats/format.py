@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -20,8 +20,19 @@ from convcli.pictures.metadata import LABELS, metadata_options, sensible_dpi
 
 # The bytes of a file, in the order in which they are written.
 Parts = Iterator[bytes | memoryview]
-# A function that decodes a file's bytes to levels ``(H, W, C)``, uint16.
-Decoder = Callable[[bytes], Array]
+
+
+class Decoding(NamedTuple):
+    """The decoding of a picture without Pillow.
+
+    decode: returns the levels ``(H, W, C)`` in a file's bytes; the last of 2 or 4 channels is alpha.
+    dtype: the type of the levels.  notes: the conversions.
+    """
+
+    decode: Callable[[bytes], Array]
+    dtype: np.dtype[Any]
+    notes: tuple[str, ...] = ()
+
 
 _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
 
@@ -40,9 +51,10 @@ class Format:
     compression_levels: the levels that its compression may have.
     most_side: the largest width or height.  most_pixels: the largest product of both.
     metadata: the fields of ``Metadata`` that it holds.  most_exif: the most bytes of EXIF, or None for any number.
+    decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
     upright_once_loaded: whether Pillow applies EXIF's orientation as it loads the pixels.
-    refusal: the reason why it is not read, or "" if it is read.
+    refusal: the reason why no file of the format is read, or "".
     """
 
     name: str
@@ -58,6 +70,7 @@ class Format:
     most_pixels: int | None = None
     metadata: tuple[str, ...] = ()
     most_exif: int | None = None
+    decoded_by_extra: bool = False
     parts_of_one: bool = False
     upright_once_loaded: bool = False
     refusal: str = ""
@@ -114,16 +127,24 @@ class Format:
         """Return the number of frames, without those that are parts of the first."""
         return 1 if self.parts_of_one else getattr(picture, "n_frames", 1)
 
-    def stored_bits(self, picture: ImageFile) -> int:
-        """Return the bits per channel in the file, at least 8, for a picture of several channels.
+    def refusal_of(self, picture: ImageFile) -> str:
+        """Return the reason why a picture is not read, or "" if it is read."""
+        return self.refusal
 
-        Pillow reads them at 8 bits without a warning.
-        """
+    def mend(self, picture: ImageFile) -> None:
+        """Correct what Pillow has misread in the header."""
+
+    def losses(self, picture: ImageFile) -> Iterator[str]:
+        """Yield a sentence about each part of the picture that is not read."""
+        yield from ()
+
+    def stored_bits(self, picture: ImageFile) -> int:
+        """Return the bits per channel in the file if Pillow reads them at 8 bits; otherwise 8."""
         mode = raw_mode(picture)
         return 16 if mode.startswith(("RGB", "LA", "CMYK")) and ";16" in mode else 8
 
-    def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of a picture with more than 8 bits, or None if none is installed."""
+    def decoding(self, picture: ImageFile) -> Decoding | None:
+        """Return the decoding of a picture without Pillow, or None if Pillow decodes it."""
         return None
 
     def level_type(self, picture: ImageFile) -> np.dtype[Any]:

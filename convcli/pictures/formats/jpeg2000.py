@@ -1,40 +1,103 @@
-"""JPEG 2000. Pillow has no colours of more than 8 bits; the extra ``deep`` reads and writes them."""
+"""JPEG 2000. Pillow reads it right at 8 bits, and gray at 16; the extra ``deep`` reads and writes the other depths."""
 
+import struct
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from typing import IO, Any, NamedTuple
+
+import numpy as np
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.pictures.formats.format import Decoder, Format, Parts
-from convcli.pictures.formats.levels import decoder_of_extra
-from convcli.pictures.formats.raw_modes import beginning
+from convcli.pictures import deep_extra
+from convcli.pictures.formats.boxes import boxes
+from convcli.pictures.formats.format import Decoding, Format, Parts
+from convcli.pictures.formats.levels import decoding_by_extra
+from convcli.pictures.formats.raw_modes import from_start
 from convcli.pictures.image import Metadata
 
-# The start of a codestream, and the offset in it of the depth of its first channel, minus one.
+# The start of a codestream; after it, the offset of the number of channels, which have 3 bytes each.
 _CODESTREAM = b"\xff\x4f\xff\x51"
-_DEPTH = 42
+_CHANNELS = 40
+
+# The most bytes of the description of channels, which is at the start of a codestream.
+_MOST = 1 << 16
+
+# The numbers of the colour spaces that are read; None stands for a colour profile, or for a codestream alone.
+_CMYK, _SRGB, _GRAY, _SYCC = 12, 16, 17, 18
+_READ_SPACES = (None, _CMYK, _SRGB, _GRAY, _SYCC)
+
+# The meanings of a channel, and those of the channels of gray and colours, with and without alpha.
+_COLOUR, _ALPHA = 0, 1
+_READ_MEANINGS = ((), (0,), (0, 0, 0), (0, 1), (0, 0, 0, 1))
+
+
+class _Header(NamedTuple):
+    """The header of a file.
+
+    bits: the depth of each channel.  signed: whether any channel is.  sampled: whether all have a sample per pixel.
+    space: the number of the colour space, or None.  palette_bits: the largest depth in the palette, or 0 without one.
+    meanings: the meaning of each channel, or () if the file does not say it.
+    """
+
+    bits: tuple[int, ...]
+    signed: bool
+    sampled: bool
+    space: int | None
+    palette_bits: int
+    meanings: tuple[int, ...]
+
+    @property
+    def is_read_by_pillow(self) -> bool:
+        """Return whether Pillow keeps the levels: it shifts other depths, and white is not white, or even black."""
+        return not self.signed and (self.bits[0] == 8 or self.bits == (16,))
 
 
 class Jpeg2000(Format):
     """The format JPEG 2000."""
 
-    def stored_bits(self, picture: ImageFile) -> int:
-        """Return the depth of the first channel."""
-        head = beginning(picture)
-        at = head.find(_CODESTREAM)
-        depth = head[at + _DEPTH : at + _DEPTH + 1] if at >= 0 else b""
-        return max(8, (depth[0] & 0x7F) + 1) if depth else 8
+    def refusal_of(self, picture: ImageFile) -> str:
+        """Return the reason why a picture is not read, or "" if it is read."""
+        header = _header(picture)
+        if reason := _obstacle(header):
+            return f"JPEG 2000 is not read if {reason}: convert it first, for example with opj_decompress"
+        if not header.is_read_by_pillow and not deep_extra.is_installed():
+            kind = f"{'signed ' * header.signed}{header.bits[0]}-bit {'gray' if len(header.bits) == 1 else 'colour'}"
+            return f"Pillow cannot read {kind} JPEG 2000: to read it, pip install 'convcli[deep]'"
+        return ""
 
-    def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of the extra ``deep``, or None if that is not installed."""
-        return decoder_of_extra(_levels, self.stored_bits(picture))
+    def losses(self, picture: ImageFile) -> Iterator[str]:
+        """Yield a sentence if a channel is taken for alpha although the file does not say so."""
+        header = _header(picture)
+        count = len(header.bits)
+        if count in (2, 4) and not header.meanings and header.space != _CMYK:
+            yield f"the last of {count} channels is taken for alpha, because the file does not say what it is"
+
+    def decoding(self, picture: ImageFile) -> Decoding | None:
+        """Return the decoding by the extra ``deep`` of depths that Pillow misreads; signed levels are not scaled."""
+        header = _header(picture)
+        if header.is_read_by_pillow:
+            return None
+        if header.signed:
+            return Decoding(lambda data: np.atleast_3d(_levels(data)), _signed_type(header.bits[0]))
+        return decoding_by_extra(_levels, header.bits[0])
 
     def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
         """Yield the bytes of a lossless file."""
         import imagecodecs
 
-        yield bytes(imagecodecs.jpeg2k_encode(levels, level=0, reversible=True, codecformat="jp2"))
+        data = bytes(imagecodecs.jpeg2k_encode(levels, level=0, reversible=True, codecformat="jp2"))
+        yield _with_alpha_defined(data, levels.shape[2]) if levels.shape[2] in (2, 4) else data
 
 
-JPEG2000 = Jpeg2000("jpeg2000", ("jp2", "j2k", "jpx"), holds_alpha=True, deep_gray=True, deep_colour="extra")
+JPEG2000 = Jpeg2000(
+    "jpeg2000",
+    ("jp2", "j2k", "jpx"),
+    holds_alpha=True,
+    deep_gray=True,
+    deep_colour="extra",
+    decoded_by_extra=True,
+)
 
 
 def _levels(data: bytes) -> Array:
@@ -42,3 +105,89 @@ def _levels(data: bytes) -> Array:
 
     levels: Array = imagecodecs.jpeg2k_decode(data)
     return levels
+
+
+def _signed_type(bits: int) -> np.dtype[Any]:
+    return np.dtype(np.int8 if bits <= 8 else np.int16)
+
+
+def _obstacle(header: _Header) -> str:
+    """Return what a picture has that no library here reads right, or ""."""
+    bits = header.bits[0]
+    if len(set(header.bits)) > 1:
+        return f"its channels have different depths ({', '.join(map(str, header.bits))} bits)"
+    if bits > 16:
+        return f"its channels have more than 16 bits ({bits})"
+    if header.signed and len(header.bits) > 1:
+        return "its colours are signed"
+    if header.space not in _READ_SPACES or (header.space == _CMYK and bits != 8):
+        return f"its colour space is number {header.space} at {bits} bits"
+    if header.palette_bits and (header.palette_bits, header.bits) != (8, (8,)):
+        return f"its palette has {header.palette_bits} bits and its levels {bits}"
+    if not header.sampled and (header.space, bits) != (_SYCC, 8):
+        return "its channels have different sizes"
+    if header.meanings not in _READ_MEANINGS and (header.space != _CMYK or any(header.meanings)):
+        return "it has other channels than colours and one alpha, or colours multiplied by alpha"
+    return ""
+
+
+def _header(picture: ImageFile) -> _Header:
+    """Return the header; raise ValueError if it is damaged."""
+    with from_start(picture) as stream:
+        header, codestream = _parts(stream)
+    inner = BytesIO(header)
+    try:
+        return _parsed(codestream, {kind: inner.read(length) for kind, length in boxes(inner)})
+    except (struct.error, LookupError):
+        raise ValueError("the header of this JPEG 2000 file is damaged") from None
+
+
+def _parts(stream: IO[bytes]) -> tuple[bytes, bytes]:
+    """Return the header and the start of the codestream; a file may also be a codestream alone."""
+    header, start = b"", stream.read(_MOST)
+    if start.startswith(_CODESTREAM):
+        return header, start
+    for kind, length in boxes(stream):
+        if kind == b"jp2c":
+            return header, stream.read(_MOST)
+        if kind == b"jp2h":
+            header = stream.read(length)
+    return header, b""
+
+
+def _parsed(codestream: bytes, header: Mapping[bytes, bytes]) -> _Header:
+    (count,) = struct.unpack_from(">H", codestream, _CHANNELS)
+    channels = struct.unpack_from(f"{3 * count}B", codestream, _CHANNELS + 2)
+    # The highest bit of a depth is the sign, and the others are the depth minus one.
+    depths, steps = channels[::3], {*channels[1::3], *channels[2::3]}
+    palette = header.get(b"pclr", b"")
+    return _Header(
+        bits=tuple((depth & 0x7F) + 1 for depth in depths),
+        signed=any(depth & 0x80 for depth in depths),
+        sampled=steps == {1},
+        space=_space(header.get(b"colr", b"")),
+        palette_bits=max((depth & 0x7F) + 1 for depth in palette[3 : 3 + palette[2]]) if palette else 0,
+        meanings=_meanings(header.get(b"cdef", b"")),
+    )
+
+
+def _space(colour: bytes) -> int | None:
+    # Method 1 is a number; the others are profiles.
+    return int.from_bytes(colour[3:7]) if colour[:1] == b"\1" else None
+
+
+def _meanings(definitions: bytes) -> tuple[int, ...]:
+    """Return the meanings of the channels in their order."""
+    # Each definition is a channel, its meaning and its colour.
+    return tuple(meaning for _, meaning, _ in sorted(struct.iter_unpack(">3H", definitions[2:])))
+
+
+def _with_alpha_defined(data: bytes, channels: int) -> bytes:
+    """Return the file with a definition of its channels, by which the last one is alpha."""
+    definitions = [(number, _COLOUR, number + 1) for number in range(channels - 1)] + [(channels - 1, _ALPHA, 0)]
+    content = b"".join(struct.pack(">3H", *definition) for definition in definitions)
+    box = struct.pack(">I4sH", 10 + len(content), b"cdef", channels) + content
+    start = data.index(b"jp2h") - 4
+    (length,) = struct.unpack_from(">I", data, start)
+    end = start + length
+    return data[:start] + struct.pack(">I", length + len(box)) + data[start + 4 : end] + box + data[end:]

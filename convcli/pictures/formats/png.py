@@ -12,22 +12,38 @@ import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.pictures.formats.format import Decoder, Format, Parts
-from convcli.pictures.formats.levels import decoder_of_extra
+from convcli.pictures import deep_extra
+from convcli.pictures.formats.format import Decoding, Format, Parts
+from convcli.pictures.formats.levels import decoding_by_extra
+from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import metadata_options
 
 # The signature and IHDR.
 _HEADER = 8 + 25
+# What Pillow multiplies gray of 2 and 4 bits by.
+_SCALES = {"L;2": 85, "L;4": 17}
 _FRAME = (b"IHDR", b"IDAT", b"IEND")
 
 
 class Png(Format):
     """The format PNG."""
 
-    def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of the extra ``deep``, or None if that is not installed."""
-        return decoder_of_extra(_levels, 16)
+    def refusal_of(self, picture: ImageFile) -> str:
+        """Return the reason why a picture is not read, or "" if it is read."""
+        if self.stored_bits(picture) > 8 and "transparency" in picture.info and not deep_extra.is_installed():
+            return "Pillow cannot read a transparent colour of 16 bits: to read it, pip install 'convcli[deep]'"
+        return ""
+
+    def mend(self, picture: ImageFile) -> None:
+        """Scale the transparent level of gray of 2 and 4 bits as Pillow scales the pixels, but not this level."""
+        level, scale = picture.info.get("transparency"), _SCALES.get(raw_mode(picture))
+        if scale and isinstance(level, int):
+            picture.info["transparency"] = level * scale
+
+    def decoding(self, picture: ImageFile) -> Decoding | None:
+        """Return the decoding of colours of 16 bits by the extra ``deep``, or None if that is not installed."""
+        return decoding_by_extra(_levels, 16) if self.stored_bits(picture) > 8 else None
 
     def exif(self, picture: ImageFile) -> PIL.Image.Exif:
         """Return the EXIF; the pixels are decoded only if EXIF comes after them."""
@@ -66,6 +82,7 @@ PNG = Png(
     holds_alpha=True,
     deep_gray=True,
     deep_colour="extra",
+    decoded_by_extra=True,
     compression_levels=range(10),
     metadata=("icc", "exif", "dpi"),
 )

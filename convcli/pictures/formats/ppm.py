@@ -1,41 +1,48 @@
-"""PPM and its gray variants. Pillow has no colours of more than 8 bits, but they are easily read and written here."""
+"""PPM and its relatives. Levels that Pillow would scale, or round to 8 bits, are decoded here."""
 
-from typing import Any, cast
+import re
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.pictures.formats.format import Decoder, Format, Parts
-from convcli.pictures.formats.levels import scale_to_16_bits
-from convcli.pictures.formats.raw_modes import layout
+from convcli.pictures.formats.format import Decoding, Format, Parts
+from convcli.pictures.formats.levels import scale_levels, white_of
+from convcli.pictures.formats.raw_modes import from_start, layout, raw_mode
 from convcli.pictures.image import Metadata
 
 
 class Ppm(Format):
-    """The formats PPM, PGM and PNM."""
+    """The formats PPM, PGM, PBM and PFM."""
 
-    def stored_bits(self, picture: ImageFile) -> int:
-        """Return 16 for more than 256 levels, otherwise 8."""
-        # For up to 256 levels, the arguments of Pillow's decoder have only the mode.
-        return 16 if picture.tile and layout(picture)[1:] > (255,) else 8
+    def refusal_of(self, picture: ImageFile) -> str:
+        """Return the reason why a picture is not read, or "" if it is read."""
+        return "" if picture.mode in ("1", "L", "I", "RGB", "F") else "it is not PBM, PGM, PPM or PFM, but a test file"
 
-    def decoder(self, picture: ImageFile) -> Decoder | None:
-        """Return the decoder of binary levels; None for levels in digits, which Pillow reads."""
-        if picture.tile[0].codec_name != "ppm":
+    def losses(self, picture: ImageFile) -> Iterator[str]:
+        """Yield a sentence about the scale of a PFM, and about further pictures in the file."""
+        scale = picture.info.get("scale", 1)
+        if scale != 1:
+            yield f"the scale {scale:g} in the header is not applied"
+        if _has_more(picture):
+            yield "the file has more pictures, of which only the first is read"
+
+    def decoding(self, picture: ImageFile) -> Decoding | None:
+        """Return the decoding of levels in digits, or with another maximum than 255; None for all that Pillow keeps."""
+        most = _most(picture)
+        if most is None:
             return None
-        offset, (_, most) = picture.tile[0].offset, cast("tuple[str, int]", picture.tile[0].args)
-        width, height = picture.size
+        tile, shape = picture.tile[0], (picture.height, picture.width, len(picture.getbands()))
+        levels_of = _from_digits if tile.codec_name == "ppm_plain" else partial(_from_bytes, most=most)
+        white = white_of(most)
+        notes = () if most == white else (f"levels of 0..{most} scaled to 0..{white}",)
 
         def decode(data: bytes) -> Array:
-            levels = np.frombuffer(data, ">u2", width * height * 3, offset).reshape(height, width, 3)
-            return scale_to_16_bits(levels, most)
+            return scale_levels(levels_of(memoryview(data)[tile.offset :], shape), most)
 
-        return decode
-
-    def level_type(self, picture: ImageFile) -> np.dtype[Any]:
-        """Return uint16 for levels that Pillow reads as int32, because they are 0..65535."""
-        return np.dtype(np.uint16) if picture.mode == "I" else super().level_type(picture)
+        return Decoding(decode, np.min_scalar_type(white), notes)
 
     def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
         """Yield the bytes of a file of binary levels."""
@@ -45,3 +52,42 @@ class Ppm(Format):
 
 
 PPM = Ppm("ppm", ("ppm", "pgm", "pnm"), deep_gray=True, deep_colour="yes")
+
+
+def _most(picture: ImageFile) -> int | None:
+    """Return the largest level of gray or colours, or None if Pillow keeps the pixels as they are."""
+    if raw_mode(picture) == "I;16B":
+        return 65535
+    arguments = layout(picture) if picture.tile else ()
+    return arguments[1] if len(arguments) == 2 else None
+
+
+def _has_more(picture: ImageFile) -> bool:
+    tile = picture.tile[0]
+    if tile.codec_name == "ppm_plain":
+        return False
+    size = {"1": 1 / 8, "F": 4}.get(picture.mode, 1 if (_most(picture) or 255) < 256 else 2)
+    row = -(-int(8 * size) * picture.width * len(picture.getbands()) // 8)
+    with from_start(picture) as stream:
+        stream.seek(tile.offset + row * picture.height)
+        return bool(re.match(rb"P[1-7f]\s", stream.read(3)))
+
+
+def _from_bytes(data: memoryview, shape: tuple[int, int, int], most: int) -> Array:
+    dtype = np.dtype(np.uint8 if most < 256 else ">u2")
+    whole = len(data) - len(data) % dtype.itemsize
+    return _all_of(np.frombuffer(data[:whole], dtype), shape)
+
+
+def _from_digits(data: memoryview, shape: tuple[int, int, int]) -> Array:
+    levels = np.fromstring(re.sub(rb"#[^\r\n]*", b"", data), np.int64, sep=" ")
+    if levels.size and levels.min() < 0:
+        raise ValueError(f"it has a level of {levels.min()}, below 0")
+    return _all_of(levels, shape)
+
+
+def _all_of(levels: Array, shape: tuple[int, int, int]) -> Array:
+    count = int(np.prod(shape))
+    if len(levels) < count:
+        raise ValueError(f"it is truncated: it has {len(levels):,} of {count:,} levels")
+    return levels[:count].reshape(shape)

@@ -1,6 +1,9 @@
 """Look up the mode that a file has itself, which Pillow knows until it decodes the pixels."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import IO, Any
 
 from PIL.ImageFile import ImageFile
 
@@ -21,13 +24,14 @@ def layout(picture: ImageFile) -> tuple[Any, ...]:
     return arguments if isinstance(arguments, tuple) else (arguments,)
 
 
-def beginning(picture: ImageFile) -> bytes:
-    """Return the first 64 KB of the file, or no bytes once the picture is loaded."""
+@contextmanager
+def from_start(picture: ImageFile) -> Iterator[IO[bytes]]:
+    """Yield the open file at its start, and restore its position; the file is empty once the picture is loaded."""
     # Pillow closes the file after loading.
-    if picture.fp is None:
-        return b""
-    position = picture.fp.tell()
-    picture.fp.seek(0)
-    data = picture.fp.read(1 << 16)
-    picture.fp.seek(position)
-    return data
+    stream = BytesIO() if picture.fp is None else picture.fp
+    position = stream.tell()
+    stream.seek(0)
+    try:
+        yield stream
+    finally:
+        stream.seek(position)

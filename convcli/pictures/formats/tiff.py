@@ -45,6 +45,7 @@ TIFF = Tiff(
     holds_alpha=True,
     deep_gray=True,
     deep_colour="yes",
+    decoded_by_extra=True,
     floats=True,
     metadata=("icc", "exif", "dpi"),
     upright_once_loaded=True,
