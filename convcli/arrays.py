@@ -1,4 +1,4 @@
-"""Types of arrays for signatures, the validation and conversion of arrays, and the choice of the type to compute in."""
+"""Array types for signatures; validation and conversion of arrays; the choice of the type to compute in."""
 
 import sys
 from collections.abc import Iterator
@@ -96,7 +96,7 @@ def ends_of(numbers: FloatArray) -> tuple[float, float]:
 
 
 def finite_span(numbers: FloatArray, ends: tuple[float, float]) -> tuple[float, float]:
-    """Return the least and the greatest finite number; infinity and minus infinity if no number is finite.
+    """Return the smallest and the largest finite number; infinity and minus infinity if no number is finite.
 
     ends: the numbers' minimum and maximum, as ``ends_of`` returns them.
     """
@@ -107,12 +107,12 @@ def finite_span(numbers: FloatArray, ends: tuple[float, float]) -> tuple[float, 
 
 
 def in_native_order(array: Array) -> Array:
-    """Return the array in this machine's byte order; it is copied only if it has the other."""
+    """Return the array in this machine's byte order, copied only if it has the other byte order."""
     return np.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def planes_of(tensor: Array) -> Array:
-    """Return the tensor as ``(planes, rows, columns)``; a vector becomes one row, and a number a row of one."""
+    """Return the tensor as ``(planes, rows, columns)``. A vector becomes one row, and a number a row of one column."""
     rows = np.atleast_2d(tensor)
     return rows.reshape(-1, *rows.shape[-2:])
 
@@ -123,14 +123,17 @@ def finite_or_none(number: float | None) -> float | None:
 
 
 def numerals(numbers: Array) -> list[str]:
-    """Return the text of each number of a 1-D array, which reads back exactly. Numbers that repeat become text once."""
+    """Return each number of a 1-D array as text that Python reads as the same number.
+
+    Equal numbers are formatted only once.
+    """
     distinct, which = np.unique(numbers, return_inverse=True)
     texts = [repr(number) for number in distinct.tolist()]
     return [texts[index] for index in which.tolist()]
 
 
 def cut(span: range, step: int) -> Iterator[range]:
-    """Yield the span in steps; the last one may be shorter."""
+    """Yield consecutive parts of the span, each of length ``step``, except that the last one may be shorter."""
     for start in range(span.start, span.stop, step):
         yield range(start, min(start + step, span.stop))
 

@@ -1,4 +1,4 @@
-"""Bands that are computed elsewhere, from only what they read, give the same bytes as the whole, computed here."""
+"""Bands that a cluster computes, from only the data that they read, give the same bytes as this process computes."""
 
 import pickle
 from dataclasses import replace
@@ -24,8 +24,8 @@ TYPES = (np.uint8, np.uint16, np.float32, np.float64)
 TILE = TileSize(2, 3, 5)
 
 
-class Elsewhere:
-    """A cluster of one process, to which everything is sent as bytes; it keeps what was sent."""
+class PicklingCluster:
+    """A cluster within this process. It pickles everything that a real cluster would send, and keeps the bytes."""
 
     def __init__(self):
         self.sent = []
@@ -38,7 +38,7 @@ class Elsewhere:
 
 
 def numbers(shape, dtype, seed):
-    """Return numbers whose sums round, so that another order of summation shows."""
+    """Return numbers whose sums round, so that another order of summation changes the result."""
     draw = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "u":
         return draw.integers(0, np.iinfo(dtype).max, shape, dtype)
@@ -53,15 +53,15 @@ def request_for(case, execution, seed):
 
 
 def assert_same_bytes(case, band, *, algorithm="auto", memory=20_000, seed=0):
-    """Compare Z, Z tile by tile, dK and dV."""
-    here = request_for(case, Execution(algorithm, 2, memory, limits=Limits(band=band)), seed)
-    there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
+    """Compute Z, Z tile by tile, dK and dV in this process and on a cluster, and compare their bytes."""
+    local = request_for(case, Execution(algorithm, 2, memory, limits=Limits(band=band)), seed)
+    remote = local._replace(execution=replace(local.execution, cluster=PicklingCluster()))
     V = numbers(case.V, TYPES[seed % len(TYPES)], seed)
     G = numbers(case.Z, np.float64, seed + 3)
     differentiate = partial(differentiated, G=G, wrt=("kernel", "input"))
     for compute in (convolved, stored, differentiate):
-        assert as_bytes(compute(there, V)) == as_bytes(compute(here, V))
-    return there.execution.cluster
+        assert as_bytes(compute(remote, V)) == as_bytes(compute(local, V))
+    return remote.execution.cluster
 
 
 def as_bytes(result):
@@ -70,7 +70,7 @@ def as_bytes(result):
     return result.kernel.tobytes(), result.input.tobytes()
 
 
-# With taps further apart, every output is a tile, and there are twenty thousand.
+# With taps further apart, every output would be a tile of its own, and there would be twenty thousand tiles.
 SMALL = [case for case in (*CASES, *UNSHARED_CASES) if max(case.dilation) < 100]
 
 
@@ -91,10 +91,10 @@ THREE_BY_THREE = Case("three-by-three", (2, 16, 40, 30), (16, 16, 3, 3), pads=(1
 )
 @pytest.mark.parametrize("band", [1, 100_000])
 def test_every_algorithm(case, algorithm, band):
-    here = request_for(case, Execution(algorithm, 2, 600_000, limits=ANY_SIZE._replace(band=band)), seed=7)
-    there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
+    local = request_for(case, Execution(algorithm, 2, 600_000, limits=ANY_SIZE._replace(band=band)), seed=7)
+    remote = local._replace(execution=replace(local.execution, cluster=PicklingCluster()))
     V = numbers(case.V, np.float32, seed=1)
-    assert convolved(there, V).tobytes() == convolved(here, V).tobytes()
+    assert convolved(remote, V).tobytes() == convolved(local, V).tobytes()
 
 
 @each_kernel_gradient
@@ -115,7 +115,7 @@ def test_many_random_geometries(seed):
 
 
 @pytest.mark.parametrize("band", [1, 10_000, 1 << 30])
-def test_weights_of_their_own_travel_with_their_outputs(band):
+def test_a_band_carries_only_the_weights_of_its_outputs(band):
     cluster = assert_same_bytes(LOCAL, band, memory=20_000)
     whole = pickle.dumps(numbers(LOCAL.K, np.float64, 1))
     assert (max(map(len, cluster.sent)) < len(whole)) == (band < 1 << 30)
@@ -132,7 +132,7 @@ def test_bands_hold_every_tile_once_in_order(case, floats):
 
 
 @pytest.mark.parametrize("case", [*CASES, TILED], ids=str)
-def test_a_source_loads_what_the_whole_does(case):
+def test_the_source_of_a_band_loads_the_same_tiles_as_the_whole(case):
     geometry = geometry_of(case.V, case.K, **case.options)
     V = np.arange(np.prod(case.V), dtype=float).reshape(geometry.input_blocks)
     whole, scratch = TileSource.whole(V), Scratch()
@@ -143,7 +143,7 @@ def test_a_source_loads_what_the_whole_does(case):
             assert np.array_equal(source.load(tile, geometry, V.dtype, scratch), expected)
 
 
-def test_a_source_holds_what_is_copied_once():
+def test_a_source_holds_a_pixel_once_however_often_pads_copy_it():
     geometry = geometry_of((1, 3, 4), (1, 1, 2, 1), padding=(5, 6, 0, 0), edge="wrap")
     (tile,) = TileSize(1, 100, 100).tiles(geometry)
     assert TileSource.whole(np.zeros(geometry.input_blocks)).read_by(tile, geometry).pixels.shape == (1, 1, 1, 3, 4)
@@ -157,9 +157,9 @@ def test_a_source_of_pads_alone_is_empty():
     assert (source.load(first, geometry, np.dtype(float), Scratch()) == 7.5).all()
 
 
-def test_infinities_stay_where_they_are():
+def test_infinities_spread_no_further_on_a_cluster():
     V = numbers((40, 50), np.float64, 0)
     V[20, 25] = np.inf
-    here = request_of(numbers((5, 5), np.float64, 1), execution=Execution("toeplitz", 2, 4000, limits=Limits(band=1)))
-    there = here._replace(execution=replace(here.execution, cluster=Elsewhere()))
-    assert convolved(there, V).tobytes() == convolved(here, V).tobytes()
+    local = request_of(numbers((5, 5), np.float64, 1), execution=Execution("toeplitz", 2, 4000, limits=Limits(band=1)))
+    remote = local._replace(execution=replace(local.execution, cluster=PicklingCluster()))
+    assert convolved(remote, V).tobytes() == convolved(local, V).tobytes()

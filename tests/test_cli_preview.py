@@ -23,17 +23,17 @@ def folder(tmp_path):
 
 
 def escaped(shown):
-    """Return the lines of a terminal, each as a list of (character, ink, paper); None is the terminal's own colour."""
+    """Return a terminal's lines, each a list of (character, foreground, background); None is the default colour."""
     return [cells(line) for line in shown.replace("\r", "").splitlines()]
 
 
 def cells(line):
-    found, ink, paper = [], None, None
+    found, foreground, background = [], None, None
     for style, character in re.findall(r"\x1b\[([\d;]*)m|(.)", line):
         if character:
-            found.append((character, ink, paper))
+            found.append((character, foreground, background))
         else:
-            ink, paper = colour(r"38;2;(\d+;\d+;\d+)", style), colour(r"48;2;(\d+;\d+;\d+)", style)
+            foreground, background = colour(r"38;2;(\d+;\d+;\d+)", style), colour(r"48;2;(\d+;\d+;\d+)", style)
     return found
 
 
@@ -209,7 +209,7 @@ def test_text_typed_ahead_is_left_to_the_shell(folder):
 
 
 def test_piped_stdin_is_left_to_the_image(folder):
-    """With a terminal at stdout, a shell's loop keeps its lines, and an image on stdin keeps its bytes."""
+    """Asking the terminal would read stdin; if stdin is a pipe, its bytes are the image's."""
     script = f"cat in.npy | {shlex.join(['convcli', 'apply', '-', *APPLY[2:]])} && ls a.png"
     command = ["script", "-qec", script, "/dev/null"]
     if not shutil.which("script"):

@@ -1,4 +1,4 @@
-"""The inputs that texts stand for, and what files hold."""
+"""The inputs that arguments name, and the kinds of files, recognised by their first bytes."""
 
 import os
 import threading
@@ -28,12 +28,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def words_of(*words):
-    return [source.name for source in sources_of(words, lambda: b"")]
+def names_of(*arguments):
+    return [source.name for source in sources_of(arguments, lambda: b"")]
 
 
 @pytest.mark.parametrize(
-    ("word", "names"),
+    ("argument", "names"),
     [
         ("b.png", ["b.png"]),
         ("absent.png", ["absent.png"]),
@@ -47,8 +47,8 @@ def words_of(*words):
         ("-", ["-"]),
     ],
 )
-def test_a_text_stands_for_its_files(folder, word, names):
-    assert words_of(word) == names
+def test_an_argument_names_its_files(folder, argument, names):
+    assert names_of(argument) == names
 
 
 PATTERNS = (
@@ -65,35 +65,35 @@ def test_patterns_match_what_pythons_glob_matches(folder, pattern):
     pattern = pattern.format(here=folder)
     expected = sorted({os.path.normpath(name) for name in glob(pattern, recursive=True) if os.path.isfile(name)})
     if expected:
-        assert sorted(map(os.path.normpath, words_of(pattern))) == expected
+        assert sorted(map(os.path.normpath, names_of(pattern))) == expected
     else:
         with pytest.raises(FileError, match=r"^no file matches "):
-            words_of(pattern)
+            names_of(pattern)
 
 
 def test_any_number_of_folders_are_no_links(folder):
     """Otherwise two links that lead back to their folder would give each file 2^40 names."""
     for name in ("one", "two", "deep/up"):
         (folder / name).symlink_to(folder)
-    assert words_of("**/*.png") == ["b.png", "deep/er/e.png", "odd[1].png"]
-    assert words_of("**/**/*.tif") == ["deep/d.tif"]
-    assert words_of("one/**/*.tif") == ["one/deep/d.tif"]
+    assert names_of("**/*.png") == ["b.png", "deep/er/e.png", "odd[1].png"]
+    assert names_of("**/**/*.tif") == ["deep/d.tif"]
+    assert names_of("one/**/*.tif") == ["one/deep/d.tif"]
 
 
-def test_the_order_of_texts_is_kept(folder):
-    assert words_of("deep/*.tif", "b.png", "*.npy") == ["deep/d.tif", "b.png", "c.npy"]
+def test_inputs_have_the_order_of_their_arguments(folder):
+    assert names_of("deep/*.tif", "b.png", "*.npy") == ["deep/d.tif", "b.png", "c.npy"]
 
 
 @pytest.mark.parametrize(
-    ("word", "message"),
+    ("argument", "message"),
     [
         ("*.gif", r"no file matches \*\.gif"),
         ("album.png", r"no images in the folder album\.png: name files or a pattern, as in 'album\.png/\*\*/\*\.jpg'"),
     ],
 )
-def test_a_pattern_or_folder_without_images_is_an_error(folder, word, message):
+def test_a_pattern_or_folder_without_images_is_an_error(folder, argument, message):
     with pytest.raises(FileError, match=f"^{message}$"):
-        sources_of([word], lambda: b"")
+        sources_of([argument], lambda: b"")
 
 
 def test_stdin_and_inline_arrays_are_read_and_named():
@@ -133,7 +133,7 @@ def test_a_list_names_files_literally():
         (b"\x89PNG\r\n\x1a\n", Kind.OTHER),
     ],
 )
-def test_the_first_bytes_tell_the_kind(head, kind):
+def test_the_first_bytes_decide_the_kind(head, kind):
     assert kind_of(head) is kind
 
 

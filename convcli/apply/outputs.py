@@ -53,7 +53,8 @@ def encoding_of(destination: Destination, format: str | None = None, compression
     file_format = format_of(wanted, "format" if format else "output")
     if compression is not None and compression not in file_format.compression_levels:
         raise OptionError(
-            f"expected 0 to 9 and output as png, given {compression} and {file_format.name}", option="compression"
+            f"expected 0 to 9, for output as png, given {compression} for output as {file_format.name}",
+            option="compression",
         )
     return Encoding(file_format, wanted if wanted in file_format.extensions else file_format.extensions[0], compression)
 

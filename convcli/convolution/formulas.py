@@ -1,4 +1,4 @@
-"""The formulas of Z and its gradients, written for the kernel rank, the batch axes and the direction of the taps."""
+"""Write the formulas of Z and its gradients as text, for a convolution's kernel rank, batch axes, groups and flip."""
 
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ class Formulas(NamedTuple):
 
     @property
     def input_sum(self) -> str:
-        """The sum that dV'[l,a,c], the gradient of a padded pixel, is equal to."""
+        """The right-hand side of the formula of dV'[l,a,c], the gradient of a padded pixel."""
         place = index_letters("input", self.input_rank)
         letters = [*self._output, *self._weights]
         summed = ",".join(dict.fromkeys(letter for letter in letters if letter.isalpha() and letter not in place))
@@ -95,7 +95,7 @@ class Formulas(NamedTuple):
 
     @property
     def _weights(self) -> list[str]:
-        """The indices of the weight that output (i, j, k) multiplies with pixel l under tap (m, n)."""
+        """The indices of the weight that multiplies, for output (i, j, k), the pixel of channel l at tap (m, n)."""
         phases = {"p": "j%tr", "q": "k%tc"}
         return [phases.get(letter, letter) for letter in index_letters("kernel", self.kernel_rank)]
 
@@ -113,7 +113,7 @@ class Formulas(NamedTuple):
 
     @property
     def _places(self) -> tuple[str, str]:
-        """The padded row and column that output (j, k) reads under tap (m, n)."""
+        """The row and column of V' that tap (m, n) reads for output (j, k)."""
         m, n = ("(kh-1-m)", "(kw-1-n)") if self.flip else ("m", "n")
         return f"j*sy + {m}*dy", f"k*sx + {n}*dx"
 

@@ -1,4 +1,4 @@
-"""A convolution as a command requests it: with a name and an ``Execution``, then with its plan."""
+"""A convolution as a command requests it: first with a name and an ``Execution``, then with a plan for one input."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,7 +72,7 @@ class Planned(NamedTuple):
         return self.prepared.bias
 
     def without_bias(self) -> "Planned":
-        """Return the convolution without its bias, which no plan depends on."""
+        """Return the convolution without its bias. The plan stays valid, because no plan depends on the bias."""
         return self._replace(prepared=self.prepared.without_bias())
 
     def convolve(self, V: Array) -> FloatArray:

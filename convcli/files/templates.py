@@ -25,7 +25,7 @@ def expand(template: str, values: Mapping[str, str]) -> str:
     if not _is_below(name, folder):
         raise OptionError(
             f"the output {name} would be outside of {folder or 'the current folder'}, because {{dir}} or {{stem}} "
-            "leads out of it: use an `output` without it, or name the images from a folder that holds them"
+            "leads out of it: use an `output` without these, or run this in a folder that contains the images"
         )
     return name
 
@@ -41,13 +41,16 @@ def escaped(text: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return a kernel's name with ``-`` for each character that file names cannot hold on some system."""
+    """Return a kernel's name with ``-`` in place of each character that some system does not allow in file names."""
     safe = "".join("-" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name)
     return safe.strip(" .") or "kernel"
 
 
 class _Piece(NamedTuple):
-    """Plain text, and the placeholder that follows it, if any. suffix: its conversion or format, which is refused."""
+    """A part of a template: plain text, and the placeholder that follows it, if any.
+
+    suffix: the conversion or format after the placeholder's name, as in ``{stem!r:>8}``, which is refused.
+    """
 
     text: str
     field: str | None
@@ -74,7 +77,7 @@ def _unknown_placeholder(template: str, placeholder: str, values: Mapping[str, s
 
 
 def _named_folder(pieces: Iterable[_Piece], values: Mapping[str, str]) -> str:
-    """Return the folder before the first placeholder; a leading ``{dir}`` is part of it, because the user named it."""
+    """Return the folder before the first placeholder. A leading ``{dir}`` belongs to it, because the user named it."""
     head = ""
     for piece in pieces:
         head += piece.text

@@ -69,7 +69,7 @@ def _filter_in_place() -> Iterator[None]:
     try:
         yield
     finally:
-        # If a catch_warnings elsewhere has restored older filters, ours is gone already, or is in the list repeatedly.
+        # If a catch_warnings elsewhere restored older filters, this one is missing, or is in the list more than once.
         for entry in [entry for entry in warnings.filters if entry[2] is _Caught]:
             warnings.filters.remove(entry)  # type: ignore[attr-defined]
 
@@ -97,7 +97,7 @@ def _hook_in_place() -> Iterator[None]:
 
 
 class _LogHandler(logging.Handler):
-    """A handler that catches the records of threads that catch; others go where they go without it."""
+    """A handler that catches the log records of threads that catch, and changes nothing for other threads."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not _catch(record.getMessage()) and logging.lastResort and not logging.root.handlers:

@@ -153,7 +153,11 @@ def pad_adjoint(padded_gradient: FloatArray, rows: Runs, columns: Runs, out: Flo
 
 
 class Patch(NamedTuple):
-    """A run of rows crossed with a run of columns; ``repeated`` are the axes along which one pixel fills it."""
+    """A rectangle of padded pixels that are copied at once: a run of rows crossed with a run of columns.
+
+    padded: the rectangle.  source: its input pixels, or None where it is constant.
+    repeated: the axes along which one pixel fills it.
+    """
 
     padded: tuple[slice, slice]
     source: tuple[slice, slice] | None
@@ -169,7 +173,7 @@ def _patches(rows: Runs, columns: Runs) -> Iterator[Patch]:
 
 
 def inner_run(start: int, length: int) -> Runs:
-    """Return the run of ``length`` input pixels from ``start``, without padding."""
+    """Return ``length`` input pixels from ``start`` as one run, which has no padding."""
     return (Run(slice(0, length), slice(start, start + length), repeated=False),)
 
 

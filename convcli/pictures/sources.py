@@ -26,7 +26,7 @@ def stdin_source(read_stdin: Callable[[], bytes]) -> Source:
 
 
 def source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
-    """Return the input that a text names: ``-``, an inline array, or a file."""
+    """Return the input that an argument names: ``-``, an inline array, or a file."""
     if text == STREAM:
         return stdin_source(read_stdin)
     if is_inline_array(text) and not os.path.lexists(text):
@@ -35,14 +35,14 @@ def source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
 
 
 def tensor_source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
-    """Return the input that a text names: an inline number, ``-``, an inline array, or a file."""
+    """Return the input that an argument names: an inline number, ``-``, an inline array, or a file."""
     if not text:
         raise OptionError("expected a number, inline JSON or a file, given nothing")
     return _inline(text) if _is_number(text) else source_of(text, read_stdin)
 
 
 def sources_of(texts: Iterable[str], read_stdin: Callable[[], bytes]) -> list[Source]:
-    """Return the inputs that texts name; a folder names its images, and a pattern the files that match it, sorted.
+    """Return the inputs that arguments name. A folder names its images, and a pattern the files that match it, sorted.
 
     ``**`` in a pattern is any number of folders, which are no links.
     Raises FileError for a folder or a pattern without files.
@@ -53,7 +53,8 @@ def sources_of(texts: Iterable[str], read_stdin: Callable[[], bytes]) -> list[So
 def sources_in_list(names: bytes, *, null: bool) -> list[Source]:
     """Return the files that a list names: one per line, or with ``null`` each terminated by a NUL byte.
 
-    Lines may end as on Windows, after a byte order mark at the start. Raises OptionError for lines with NUL bytes.
+    Lines may end with CR LF, and the list may begin with a byte order mark, as on Windows.
+    Raises OptionError if the list has NUL bytes without ``null``.
     """
     if b"\0" in names and not null:
         raise OptionError(

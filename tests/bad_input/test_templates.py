@@ -80,7 +80,7 @@ def test_names_outside(template, stem, folder, name, outside):
         expand(template, KNOWN | {"stem": stem, "dir": folder})
     assert str(error.value) == (
         f"the output {name} would be outside of {outside}, because {{dir}} or {{stem}} leads out of it: "
-        "use an `output` without it, or name the images from a folder that holds them"
+        "use an `output` without these, or run this in a folder that contains the images"
     )
 
 

@@ -27,7 +27,7 @@ class Convolution(NamedTuple):
 
     @property
     def pads(self):
-        """(top, bottom, left, right), computed without convcli."""
+        """The pads (top, bottom, left, right), computed without convcli."""
         return pads_of(self.padding, self.V[-2:], self.K[-2:], self.stride, self.dilation)
 
     @property
@@ -73,7 +73,7 @@ EDGES = st.sampled_from(("zero", *COPYING_FILLS)) | st.integers(-16, 16).map(lam
 def convolutions(
     draw, *, room, strides=STRIDES, paddings=PADDINGS, edges=EDGES, ranks=(2, 4, 6), flips=FLIPS, batches=BATCHES
 ):
-    """Draw a convolution. room: how many pixels an image may have along an axis beyond those that the kernel needs."""
+    """Draw a convolution. room: the most pixels along an axis of an image, besides those that the kernel needs."""
     taps, stride, dilation, padding = draw(pairs(1, 4)), draw(strides), draw(pairs(1, 3)), draw(paddings)
     sizes = [least + draw(st.integers(0, room)) for least in _least_sizes(padding, taps, dilation)]
     rank, edge, flip = draw(st.sampled_from(ranks)), draw(edges), draw(flips)
@@ -94,5 +94,5 @@ def _least_sizes(padding, taps, dilation):
 
 
 def _tilings(outputs):
-    """Return a strategy for weights that repeat, or differ for every output."""
+    """Return a strategy for tilings: small ones, whose weights repeat, or one with separate weights for each output."""
     return pairs(1, 3) | st.just(outputs)

@@ -14,14 +14,15 @@ from support.any_size import ANY_SIZE
 from support.geometries import CASES, TILED, TILED_PLANE, TILED_SQUARE, WORKSPACES, operands
 from support.reference import assert_same
 
-# Integers give exact integers. The others round, because transforms and singular values are not integers.
-# ``auto`` rounds only where that saves much time, which it does not in tests of this size.
+# The algorithms that give exact integers for integers. The others round: their transforms and singular values are not
+# integers. ``auto`` chooses an algorithm that rounds only if that saves much time, which tests of this size are too
+# small for.
 EXACT = {"direct", "im2col", "toeplitz", "auto"}
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
 
 
 def shared(algorithms):
-    """Return the names of those that take weights that all outputs share."""
+    """Return the names of the algorithms for weights that all outputs share."""
     return [name for name, each in algorithms.items() if each.shares_weights]
 
 
@@ -32,7 +33,7 @@ def able(plan, algorithms=CONVOLUTIONS, *, memory=MEMORY, limits=ANY_SIZE):
 
 
 def takes(plan, execution):
-    """Return whether ``plan(execution)`` succeeds; an algorithm that refuses says why."""
+    """Return whether ``plan(execution)`` succeeds. Raise any error that is not the refusal of the algorithm."""
     try:
         plan(execution)
     except OptionError as error:
@@ -93,4 +94,4 @@ def assert_agrees(actual, expected, algorithm):
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
     bound = ROUNDING[actual.dtype] * max(1.0, np.abs(expected).max())
     worst = np.abs(actual - expected).max()
-    assert worst <= bound, f"differs by {worst:.3g}, and {algorithm} may by {bound:.3g}"
+    assert worst <= bound, f"{algorithm} differs by {worst:.3g}, more than the {bound:.3g} that it may"

@@ -23,8 +23,8 @@ from convcli.geometry.axes import Geometry
 # columns it takes to make up for that.
 LEAST_WORKSPACE = 4 << 20
 WORKSPACE_FOR_WEIGHTS = 2
-# How often a window's float is read or written: it is copied, out of cache, then BLAS reads and packs it.
-PASSES = 6
+# How often a window's float is read or written: it is copied outside the cache, then BLAS reads and packs it.
+ACCESSES = 6
 
 
 def estimate(work: Workload) -> Estimate:
@@ -43,7 +43,7 @@ def _estimate(work: Workload, reserved: int) -> Estimate:
     limit = min(limit, work.memory // work.itemsize - reserved)
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
-    copied = 0 if _is_pointwise(geometry) else PASSES * window * work.output_pixels * work.itemsize
+    copied = 0 if _is_pointwise(geometry) else ACCESSES * window * work.output_pixels * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
         + elementwise_seconds(copied)

@@ -26,8 +26,8 @@ from convcli.engine.tiles import TileSize, input_floats, largest_tile, output_fl
 from convcli.geometry.axes import Geometry
 
 WORKSPACE = 4 << 20
-# How often a window's float is read or written: it is copied, out of cache, then BLAS reads it.
-PASSES = 4
+# How often a window's float is read or written: it is copied outside the cache, then BLAS reads it.
+ACCESSES = 4
 
 
 def estimate(work: Workload) -> Estimate:
@@ -37,7 +37,7 @@ def estimate(work: Workload) -> Estimate:
     size = _in_periods(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     window = prod(geometry.kernel_blocks[-3:])
     repeats = max(1, size.pixels // _weights_of(geometry, size))
-    moved = (PASSES * window * work.output_pixels + prod(geometry.kernel_blocks)) * work.itemsize
+    moved = (ACCESSES * window * work.output_pixels + prod(geometry.kernel_blocks)) * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize) * (1 + 1 / repeats)
         + elementwise_seconds(moved)

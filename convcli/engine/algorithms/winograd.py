@@ -33,8 +33,8 @@ WORKSPACE = 12 << 20
 # Bytes that are transformed at a time, to stay in cache.
 TRANSFORMED_TOGETHER = 1 << 20
 # How often a transformed float is read or written: into planes, along columns and rows, and back.
-PASSES = 16
-PASSES_OF_WEIGHTS = 6
+ACCESSES = 16
+ACCESSES_OF_WEIGHTS = 6
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
@@ -53,7 +53,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     blocks = geometry.images * geometry.groups * _half(geometry.rows.output) * _half(geometry.columns.output)
     both = geometry.in_channels + geometry.out_channels
-    moved = (PASSES * 4 * blocks * both + PASSES_OF_WEIGHTS * weights) * work.itemsize
+    moved = (ACCESSES * 4 * blocks * both + ACCESSES_OF_WEIGHTS * weights) * work.itemsize
     seconds = (
         16 * product_seconds(geometry.out_channels, geometry.in_channels, blocks, work.itemsize)
         + elementwise_seconds(moved)
