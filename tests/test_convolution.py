@@ -93,7 +93,7 @@ def test_workspaces_cut_every_axis():
     assert any(size.rows == rows and 1 < size.images < images for size in sizes)
     for plan, memory in zip(plans[1:], WORKSPACES[1:], strict=True):
         assert plan.estimate.workspace <= memory
-        assert plan.estimate.tile.count(GEOMETRY) == len(list(plan.estimate.tile.tiles(GEOMETRY)))
+        assert plan.estimate.tile.number(GEOMETRY) == len(list(plan.estimate.tile.tiles(GEOMETRY)))
 
 
 def planned(case, memory, algorithm):

@@ -29,7 +29,7 @@ def prepared(case, *, plane=False, flip=False, bias=None):
     G = integers(conv2d(V, K, **options).shape, seed=3)
     gradients = conv2d_grad(V, K, G, bias=bias, **options)
     convolution = Convolution.of(K, bias, **options).at(V.shape, np.float64)
-    return convolution, V, G, {"output": conv2d(V, K, bias, **options), **vars(gradients)}
+    return convolution, V, G, {"output": conv2d(V, K, bias, **options), **gradients._asdict()}
 
 
 def some_indices(shape):

@@ -1,7 +1,5 @@
 """Heatmaps: colours, the layout of panels, and what is drawn where."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -104,7 +102,7 @@ def test_an_atlas_of_small_kernels_shows_every_number():
 
 def test_a_large_tensor_is_averaged_in_blocks():
     planes = RANDOM.normal(size=(2, 7, 8))
-    layout = replace(lay_out((2, 7, 8)), block=(3, 5))
+    layout = lay_out((2, 7, 8))._replace(block=(3, 5))
     expected = [
         [[plane[m : m + 3, n : n + 5].mean() for n in range(0, 8, 5)] for m in range(0, 7, 3)] for plane in planes
     ]

@@ -66,7 +66,7 @@ def replace_error(outcome):
 def test_outcomes_and_files_equal_those_of_a_local_batch(folder, word):
     worker, kernels = Worker(), ("[[2]]", "gaussian:1")
     local = batch("local/{stem}.{kernel}.png", kernels)
-    remote = replace(local, destination=destination_of("remote/{stem}.{kernel}.png"))
+    remote = local._replace(destination=destination_of("remote/{stem}.{kernel}.png"))
     expected, found = local.process(Source.of_file(word)), process_remotely(worker, remote, Source.of_file(word))
     moved = [each._replace(output=each.output.replace("remote/", "local/")) for each in found.outputs]
     assert without_times(found._replace(outputs=moved)) == without_times(expected)

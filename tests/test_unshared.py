@@ -197,7 +197,7 @@ def test_from_the_shell(tmp_path):
     np.save(tmp_path / "G.npy", G)
     found = json.loads(succeed("grad", "-", "-k", kernel, "-G", "G.npy", cwd=tmp_path, stdin=npy(V)))
     expected = conv2d_grad(V, K, G, bias=[1, 2, 3], padding="same")
-    for name, tensor in vars(expected).items():
+    for name, tensor in expected._asdict().items():
         assert_same(np.array(found["gradients"][name]["values"]), tensor)
     plan = json.loads(succeed("plan", "--input-shape", "2,5,6", "-k", "tiled.npy", "--json", cwd=tmp_path))
     assert {name: each["algorithm"] for name, each in plan["plans"].items()} == dict.fromkeys(

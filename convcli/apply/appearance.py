@@ -1,6 +1,6 @@
 """The conversion of pixels to numbers, and of numbers back to pixels."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Appearance:
 
 def prepare_image(image: Image, appearance: Appearance) -> Image:
     """Return the image that kernels filter: gray if ``gray`` is set, and without alpha if ``alpha`` is ``drop``."""
-    image = replace(image, alpha=None) if appearance.alpha == "drop" else image
+    image = image._replace(alpha=None) if appearance.alpha == "drop" else image
     return _to_gray(image, appearance) if appearance.gray else image
 
 
@@ -78,7 +78,7 @@ def depth_of(pixels: np.dtype[Any]) -> int:
 
 def _to_gray(image: Image, appearance: Appearance) -> Image:
     if appearance.linear and len(image.pixels) == 3:
-        return replace(image, pixels=luminance(image.pixels, _white(image, appearance)))
+        return image._replace(pixels=luminance(image.pixels, _white(image, appearance)))
     return to_gray(image)
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from convcli.apply.appearance import Appearance, prepare_header, prepare_image
 from convcli.apply.combining import Filter
@@ -24,8 +23,7 @@ from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import iter_frames, read_header, read_image
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Kernels that filter every image, and the destination of the outputs.
 
     show: takes each filtered image once it is saved; or None.

@@ -68,12 +68,12 @@ def _bytes_to_send(source: Source) -> bytes | None:
 
 def _for_worker(batch: Batch) -> Batch:
     requests = [request.each(lambda one: one.executed(threads=1, cluster=None)) for request in batch.requests]
-    return replace(batch, requests=requests, destination=replace(batch.destination, if_exists=IfExists.REPLACE))
+    return batch._replace(requests=requests, destination=batch.destination._replace(if_exists=IfExists.REPLACE))
 
 
 def _process(job: RemoteJob) -> RemoteResult:
     contents: dict[Path, bytes] = {}
-    batch = replace(job.batch, destination=replace(job.batch.destination, opener=partial(_open_in_memory, contents)))
+    batch = job.batch._replace(destination=job.batch.destination._replace(opener=partial(_open_in_memory, contents)))
     return RemoteResult(batch.process(job.source)._replace(source=replace(job.source, read=None)), contents)
 
 

@@ -43,7 +43,7 @@ def tensor_of(prepared: Prepared, V: Array, G: Array, name: str, execution: Exec
     if name == "output":
         return prepared.convolve(V, prepared.plan(execution))
     gradients = prepared.gradients(V, G, prepared.plan_gradients((name,), execution))
-    gradient: FloatArray = vars(gradients)[name]
+    gradient: FloatArray = getattr(gradients, name)
     return gradient
 
 

@@ -249,7 +249,7 @@ def _upstream_of_a_pixel(prepared: Prepared, V: Array, G: Array) -> float:
 
 
 def _all_differences(checker: Checker, prepared: Prepared, V: Array, G: Array, every: bool) -> Iterator[Check]:
-    gradients, largest = vars(checker.differentiate(prepared, V, G)), _largest_output(checker, prepared, V)
+    gradients, largest = checker.differentiate(prepared, V, G)._asdict(), _largest_output(checker, prepared, V)
     for parameter in _parameters(checker, prepared, V, G):
         gradient, indices = gradients[parameter.name], _sample(parameter.value.shape, every)
         errors = np.array([abs(float(gradient[index]) - _central_difference(parameter, index, G)) for index in indices])

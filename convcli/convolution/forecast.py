@@ -114,7 +114,7 @@ def forecast(
     """Plan a convolution of an input of that shape, computed in ``dtype``, and its gradients."""
     prepared = convolution.at(input_shape, dtype)
     automatic = replace(execution, algorithm=AUTO)
-    in_float64 = replace(prepared, dtype=GRADIENTS_IN)
+    in_float64 = prepared._replace(dtype=GRADIENTS_IN)
     return Forecast(
         prepared,
         prepared.plan(execution),

@@ -125,8 +125,7 @@ def _prepared(
     )
 
 
-@dataclass(frozen=True)
-class Gradients:
+class Gradients(NamedTuple):
     """dJ/dK, dJ/dV and dJ/db, each with the shape of its parameter, or None if it was not requested."""
 
     kernel: FloatArray | None = None
@@ -145,8 +144,7 @@ class GradientPlan(NamedTuple):
     input: InputPlan | None
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A convolution at one input shape and type: everything is checked, nothing is computed.
 
     input_shape: the shape of V.  dtype: the float type to compute in.
@@ -170,11 +168,11 @@ class Prepared:
         """Return the convolution with another edge fill, which changes no shape."""
         options = self.convolution.options._replace(edge=edge)
         convolution = replace(self.convolution, options=options)
-        return replace(self, convolution=convolution, geometry=self.geometry._replace(edge=edge))
+        return self._replace(convolution=convolution, geometry=self.geometry._replace(edge=edge))
 
     def without_bias(self) -> "Prepared":
         """Return the convolution without its bias."""
-        return replace(self, convolution=replace(self.convolution, bias=None), bias=None)
+        return self._replace(convolution=replace(self.convolution, bias=None), bias=None)
 
     def plan(self, execution: Execution = AUTOMATIC) -> Plan:
         """Plan Z. Raises OptionError if the requested algorithm refuses."""

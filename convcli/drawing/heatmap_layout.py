@@ -1,9 +1,9 @@
 """The layout of a heatmap: the places of its panels, and the size at which a number is drawn."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil, prod, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ _LABEL = 16
 _LABEL_WIDTH = 60
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The places of panels, and the size at which a number is drawn.
 
     leading: the axes whose indices number the panels.  across: panels per line.  cell: ``(height, width)`` in pixels.
@@ -92,7 +91,7 @@ def _with_blocks(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[L
     """Yield layouts with one pixel per cell: a cell is one number, then an ever larger block, finally a whole panel."""
     finest = _with_cell(leading, plane, 1)
     for side in count(1):
-        yield _arrange(replace(finest, block=(min(side, plane[0]), min(side, plane[1]))))
+        yield _arrange(finest._replace(block=(min(side, plane[0]), min(side, plane[1]))))
 
 
 def _with_cell(leading: tuple[int, ...], plane: tuple[int, int], side: int) -> Layout:
@@ -108,15 +107,15 @@ def _arrange(layout: Layout) -> Layout:
     If this picture would be long and thin, the panels are in reading order instead.
     """
     if layout.panels <= _ONE_LINE:
-        return replace(layout, across=layout.panels)
+        return layout._replace(across=layout.panels)
     axes = [n for n in layout.leading if n > 1]
-    natural = replace(layout, across=prod(axes[len(axes) // 2 :]))
+    natural = layout._replace(across=prod(axes[len(axes) // 2 :]))
     height, width = natural.size
     if len(axes) > 1 and max(height, width) <= 3 * min(height, width):
         return natural
-    single_height, single_width = replace(layout, leading=()).size
+    single_height, single_width = layout._replace(leading=()).size
     across = round(sqrt(layout.panels * 1.3 * single_height / single_width))
-    return replace(layout, across=min(max(across, 1), layout.panels))
+    return layout._replace(across=min(max(across, 1), layout.panels))
 
 
 def _is_comfortable(layout: Layout) -> bool:

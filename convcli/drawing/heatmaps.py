@@ -1,7 +1,6 @@
 """Draw signed tensors as heatmaps: one panel per index of the leading axes, and a bar that shows the scale."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from math import ceil, prod
 
 import numpy as np
@@ -109,7 +108,7 @@ def _corners(layout: Layout) -> Iterator[tuple[int, int]]:
 
 def _single(layout: Layout) -> tuple[int, int]:
     """Return the height and width of one panel without its label."""
-    return replace(layout, leading=(), label=0, across=1).size
+    return layout._replace(leading=(), label=0, across=1).size
 
 
 def _write_numbers(draw: PIL.ImageDraw.ImageDraw, planes: Array, coloured: Array, layout: Layout) -> None:

@@ -1,7 +1,7 @@
 """The colours of signed numbers, on one scale that is centred at 0."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ _STEPS = 255
 NAN_COLOUR = (128, 128, 128)
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(NamedTuple):
     """The least and the greatest finite number, and the counts of NaN and of infinite numbers."""
 
     low: float

@@ -4,7 +4,6 @@ The factors of some presets are known; other factors are computed once, when a p
 if they hold the kernel's numbers without rounding, which takes columns or rows of whole numbers.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -130,8 +129,7 @@ class Factorisation:
         return self._given if np.array_equal(total[None], self._kernels) else ()
 
 
-@dataclass(frozen=True, slots=True)
-class KernelBlocks:
+class KernelBlocks(NamedTuple):
     """A kernel with the engine's axes, and its factors.
 
     K: an array of the shape ``Geometry.kernel_blocks``.  factorisation: the factors of the kernel that K was cut from.

@@ -8,7 +8,6 @@ registries in ``convcli.engine.algorithms`` list these pairs of functions, and s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -53,8 +52,7 @@ def cached_floats(work: Workload) -> int:
     return min(CACHE, work.memory) // work.itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """How an algorithm would compute a workload: its tiles, its blocks and its costs.
 
     tile: the size of the largest tile.  blocks: the sizes of blocks, by name.
@@ -71,7 +69,7 @@ class Estimate:
     multiplications: int
     moved: int
     workspace: int
-    blocks: Mapping[str, int] = field(default_factory=dict)
+    blocks: Mapping[str, int] = {}
     exact: bool = True
     spreads: bool = False
 
@@ -104,8 +102,7 @@ KernelGradientRunner = Callable[[Workload, Estimate], TileGradient]
 Runner = TypeVar("Runner")
 
 
-@dataclass(frozen=True, slots=True)
-class Algorithm(Generic[Runner]):
+class Algorithm(NamedTuple, Generic[Runner]):
     """An algorithm that computes Z, dK or dV, and the workloads that it is for.
 
     shares_weights: True if all outputs share the weights; False if each output has its own.

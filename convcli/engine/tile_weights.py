@@ -1,8 +1,8 @@
 """The weights that each tile needs: one kernel for all tiles, or the outputs' own weights if they do not share any."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from convcli.engine.tiles import Tile
 from convcli.geometry.axes import Geometry
 
 
-@dataclass(frozen=True, slots=True)
-class SharedWeights:
+class SharedWeights(NamedTuple):
     """A kernel that all outputs share."""
 
     weights: Weights
@@ -33,8 +32,7 @@ class SharedWeights:
         return lambda tile: fill
 
 
-@dataclass(frozen=True, slots=True)
-class OwnWeights:
+class OwnWeights(NamedTuple):
     """Weights that outputs do not share, ``(groups, C_out, tr, tc, C_in, kh, kw)``.
 
     K: the weights, or a part of the tiling.  first: the row and the column of the tiling where K starts.

@@ -7,7 +7,6 @@ have two more axes, (groups, C_out, tr, tc, C_in, kh, kw).
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
@@ -53,8 +52,7 @@ class Tile(NamedTuple):
         return geometry.rows.runs(rows, geometry.edge), geometry.columns.runs(columns, geometry.edge)
 
 
-@dataclass(frozen=True, slots=True)
-class TileSize:
+class TileSize(NamedTuple):
     """The size of a plan's largest tile: images, output rows and output columns.
 
     inner_apart: whether outputs that read no pads are in separate tiles, whose input can then be a view of V.
@@ -70,7 +68,7 @@ class TileSize:
         """Output pixels of one channel."""
         return self.images * self.rows * self.columns
 
-    def count(self, geometry: Geometry) -> int:
+    def number(self, geometry: Geometry) -> int:
         """Return how many tiles of this size cover the output; separate tiles at the edges are not counted."""
         return (
             ceil(geometry.images / self.images)
@@ -153,7 +151,7 @@ def evened(size: TileSize, geometry: Geometry) -> TileSize:
     count = ceil(total / size.rows)
     if count <= MOST_EVENED:
         count = 1 << (count - 1).bit_length()
-    return replace(size, rows=ceil(total / count))
+    return size._replace(rows=ceil(total / count))
 
 
 def inner_apart(size: TileSize, geometry: Geometry) -> TileSize:
@@ -161,8 +159,8 @@ def inner_apart(size: TileSize, geometry: Geometry) -> TileSize:
 
     This is for algorithms that can compute from a view of V.
     """
-    worth = size.count(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
-    return replace(size, inner_apart=worth)
+    worth = size.number(geometry) >= LEAST_TILES and geometry.columns.reach <= MOST_REACH
+    return size._replace(inner_apart=worth)
 
 
 def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:

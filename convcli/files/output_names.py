@@ -3,9 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from convcli.errors import OptionError
 from convcli.files.refusals import refuse_existing, refuse_missing_folders
@@ -19,8 +18,7 @@ BINARY = ("npz", "npy", "png")
 Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(NamedTuple):
     """The destination of outputs: files in a folder, files that a template names, or the stream ``-``.
 
     template: a name with {placeholders} (``convcli.files.templates``), the name of a folder with a slash at its end, or

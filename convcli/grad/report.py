@@ -61,6 +61,6 @@ def gradient_report(
 ) -> GradientReport:
     """Compute the gradients that ``wrt`` names, and report them in its order."""
     plan = prepared.plan_gradients(wrt, execution)
-    gradients = vars(prepared.gradients(V, upstream.G, plan, zeros=large_zeros))
+    gradients = prepared.gradients(V, upstream.G, plan, zeros=large_zeros)._asdict()
     tensors = {name: gradients[name] for name in wrt}
     return GradientReport(tensors=tensors, prepared=prepared, V=V, G=upstream.G, loss=upstream.loss)

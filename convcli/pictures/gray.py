@@ -1,7 +1,5 @@
 """Convert colours to gray."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from convcli.arrays import Array
@@ -22,7 +20,7 @@ def to_gray(image: Image) -> Image:
     if channels != 3:
         raise OptionError(f"expected 1 channel, or 3 (red, green, blue), to convert to gray, given {channels}")
     shape = (1, *image.pixels.shape[1:])
-    return replace(image, pixels=by_rows(_luma, shape, image.pixels.dtype, image.pixels))
+    return image._replace(pixels=by_rows(_luma, shape, image.pixels.dtype, image.pixels))
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -1,6 +1,5 @@
 """Decoded images, and their headers and metadata."""
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +33,7 @@ class Header(NamedTuple):
     alpha: bool = False
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """A decoded picture or an array, upright.
 
     pixels: ``(C, H, W)`` in the type of the file.
@@ -45,7 +43,7 @@ class Image:
 
     pixels: Array
     alpha: Array | None = None
-    metadata: Metadata = field(default_factory=Metadata)
+    metadata: Metadata = Metadata()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

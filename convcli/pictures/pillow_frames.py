@@ -1,7 +1,6 @@
 """A frame of a picture that Pillow opens."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -119,9 +118,9 @@ class PillowFrame:
     def _convert_deep_channel(self, image: Image) -> Image:
         """Return 16-bit gray in which 65535 is white, with alpha if one level is transparent."""
         if self._format.is_white_zero(self._picture):
-            image = replace(image, pixels=65535 - image.pixels, notes=(*image.notes, "white-is-zero inverted"))
+            image = image._replace(pixels=65535 - image.pixels, notes=(*image.notes, "white-is-zero inverted"))
         if (level := _transparent_level(self._picture)) is not None:
-            image = replace(image, alpha=np.where(image.pixels[0] == level, 0, 65535).astype(np.uint16))
+            image = image._replace(alpha=np.where(image.pixels[0] == level, 0, 65535).astype(np.uint16))
         return image
 
     def _load(self) -> Description:

@@ -29,7 +29,7 @@ def read_image(given: SourceLike) -> Image:
         image = frames.frame(0).decode()
         if frames.total > 1:
             loss = f"{frames.total} frames: only the first is read (apply with `all_frames` reads each)"
-            image = replace(image, warnings=(loss, *image.warnings))
+            image = image._replace(warnings=(loss, *image.warnings))
     return _with_warnings(image, messages)
 
 
@@ -114,4 +114,4 @@ def _array(array: Array) -> Frames:
 
 
 def _with_warnings(image: Image, messages: Sequence[str]) -> Image:
-    return replace(image, warnings=(*image.warnings, *dict.fromkeys(messages)))
+    return image._replace(warnings=(*image.warnings, *dict.fromkeys(messages)))

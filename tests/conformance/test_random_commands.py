@@ -76,13 +76,13 @@ def apply_agrees(folder, convolution, tensors, rng):
 def grad_agrees(folder, convolution, tensors, rng):
     run("grad", *arguments_of(folder, convolution, upstream=True), "-o", folder / "gradients.npz")
     with np.load(folder / "gradients.npz") as found:
-        for name, gradient in vars(gradients(convolution, tensors)).items():
+        for name, gradient in gradients(convolution, tensors)._asdict().items():
             assert_same(found[name].reshape(gradient.shape), gradient)
 
 
 def explain_agrees(folder, convolution, tensors, rng):
     """Explain one entry of each tensor."""
-    found = {"output": output(convolution, tensors), **vars(gradients(convolution, tensors))}
+    found = {"output": output(convolution, tensors), **gradients(convolution, tensors)._asdict()}
     for of, tensor in found.items():
         at = tuple(rng.integers(0, tensor.shape).tolist())
         index = ["--at", joined((0,) * (of in ("output", "input") and tensor.ndim == 2) + at)] if at else []

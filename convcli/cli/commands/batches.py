@@ -1,7 +1,6 @@
 """Run a batch of one or many images; report the outcome of each image, and of the whole batch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ def process_and_jobs(batch: Batch, cluster: "Cluster | None", wanted: int, files
         threads = request.execution.threads or available_threads()
         return request.executed(threads=max(1, threads // jobs), cluster=cluster)
 
-    shared = replace(batch, requests=[request.each(with_its_share) for request in batch.requests])
+    shared = batch._replace(requests=[request.each(with_its_share) for request in batch.requests])
     if cluster is None or batch.show:
         return shared.process, jobs
     from convcli.apply.remote import process_remotely

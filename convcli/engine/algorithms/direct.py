@@ -28,7 +28,7 @@ def estimate(work: Workload) -> Estimate:
     moved = 5 * multiplications * work.itemsize
     return Estimate(
         size,
-        seconds=elementwise_seconds(moved) + calls_seconds(2 * taps * size.count(geometry)),
+        seconds=elementwise_seconds(moved) + calls_seconds(2 * taps * size.number(geometry)),
         multiplications=multiplications,
         moved=moved,
         workspace=_floats(geometry, size) * work.itemsize,

@@ -47,7 +47,7 @@ def _estimate(work: Workload, side: int) -> Estimate:
     geometry = work.geometry
     rows, columns = _outputs(geometry.rows, side), _outputs(geometry.columns, side)
     size = TileSize(1, min(rows, geometry.rows.output), min(columns, geometry.columns.output))
-    tiles = size.count(geometry)
+    tiles = size.number(geometry)
     channels = geometry.groups * (geometry.in_channels + geometry.out_channels)
     spectra = geometry.groups * geometry.in_channels * geometry.out_channels
     moved = 3 * tiles * spectra * side**2 * work.itemsize

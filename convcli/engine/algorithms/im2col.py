@@ -47,7 +47,7 @@ def _estimate(work: Workload, reserved: int) -> Estimate:
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
         + elementwise_seconds(copied)
-        + calls_seconds(4 * size.count(geometry))
+        + calls_seconds(4 * size.number(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
     workspace = (_floats(geometry, size) + reserved) * work.itemsize

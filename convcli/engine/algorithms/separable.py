@@ -57,7 +57,7 @@ def _estimate(work: Workload, size: TileSize, rows: int, columns: int) -> Estima
     seconds = (
         rank * product_seconds(columns, along, read / columns, work.itemsize)
         + product_seconds(rows, across * rank, work.output_pixels / rows, work.itemsize)
-        + calls_seconds((4 + rank) * size.count(geometry))
+        + calls_seconds((4 + rank) * size.number(geometry))
         + work.traits.seconds_to_know((geometry.rows.taps, geometry.columns.taps))
     )
     return Estimate(
@@ -114,8 +114,8 @@ def _multiply_rows(tile: FloatArray, R: FloatArray, axis: Axis, out: FloatArray)
     block = R.shape[-1]
     for blocks in cut_into_blocks(out.shape[-1], block):
         depth = rows_under(axis, blocks.height)
-        seen = _windows(tile[..., blocks.start * axis.stride :], blocks.count, blocks.height * axis.stride, depth)
-        part = _windows(out.swapaxes(2, 3)[..., blocks.start :], blocks.count, blocks.height, blocks.height)
+        seen = _windows(tile[..., blocks.start * axis.stride :], blocks.number, blocks.height * axis.stride, depth)
+        part = _windows(out.swapaxes(2, 3)[..., blocks.start :], blocks.number, blocks.height, blocks.height)
         for r in range(R.shape[1]):
             np.matmul(seen, R[:, r, None, :depth, : blocks.height], out=part[:, :, r])
 

@@ -59,7 +59,7 @@ def _estimate(work: Workload, size: TileSize, block: int) -> Estimate:
     seconds = (
         taps * product_seconds(rows, depth, columns, work.itemsize)
         + elementwise_seconds(moved)
-        + calls_seconds(2 * taps * size.count(geometry))
+        + calls_seconds(2 * taps * size.number(geometry))
     )
     workspace = _floats(geometry, size) * work.itemsize
     return Estimate(size, seconds, int(taps * rows * depth * columns), moved, workspace, {"rows": block}, spreads=True)

@@ -41,7 +41,7 @@ def estimate(work: Workload) -> Estimate:
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize) * (1 + 1 / repeats)
         + elementwise_seconds(moved)
-        + calls_seconds(8 * size.count(geometry))
+        + calls_seconds(8 * size.number(geometry))
     )
     multiplications = geometry.out_channels * window * work.output_pixels
     return Estimate(size, seconds, multiplications, moved, _floats(geometry, size) * work.itemsize)
@@ -141,7 +141,7 @@ class _Periods(NamedTuple):
         """Return a view of these outputs in an array ``(..., rows, columns)``, as ``(..., u, p, v, q)``."""
         y, x = self.rows, self.columns
         pixels = array[..., y.span, x.span]
-        return pixels.reshape(*pixels.shape[:-2], y.count, y.height, x.count, x.height)
+        return pixels.reshape(*pixels.shape[:-2], y.number, y.height, x.number, x.height)
 
     def weights(self, K: FloatArray) -> FloatArray:
         """Return the weights of these outputs."""

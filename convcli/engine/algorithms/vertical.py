@@ -13,7 +13,7 @@ their phase of the horizontal stride.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -23,18 +23,17 @@ from convcli.engine.scratch import Scratch
 from convcli.geometry.axes import Axis, Geometry
 
 
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """Blocks of ``height`` output rows: ``count`` of them, from row ``start`` of a tile."""
+class Blocks(NamedTuple):
+    """Blocks of ``height`` output rows: ``number`` of them, from row ``start`` of a tile."""
 
     start: int
-    count: int
+    number: int
     height: int
 
     @property
     def span(self) -> slice:
         """The rows of all blocks."""
-        return slice(self.start, self.start + self.count * self.height)
+        return slice(self.start, self.start + self.number * self.height)
 
 
 def cut_into_blocks(rows: int, height: int) -> Iterator[Blocks]:
@@ -83,7 +82,7 @@ def multiply(
     T = _lower(T, geometry, blocks)
     images, groups, channels, _, columns = out.shape
     by_block = _by_block(out, blocks)
-    shape = (images, groups, blocks.count, blocks.height * channels, columns)
+    shape = (images, groups, blocks.number, blocks.height * channels, columns)
     total = by_block[:, :, 0] if channels == 1 else scratch.array(shape, out.dtype)
     term = scratch.array(shape, out.dtype)
     stacked = _stacked(source, geometry, blocks)
@@ -93,7 +92,7 @@ def multiply(
         if n:
             np.add(total, term, out=total)
     if channels > 1:
-        rows = total.reshape(images, groups, blocks.count, blocks.height, channels, columns)
+        rows = total.reshape(images, groups, blocks.number, blocks.height, channels, columns)
         by_block[...] = rows.transpose(0, 1, 4, 2, 3, 5)
 
 
@@ -102,9 +101,9 @@ def multiply_adjoint(
 ) -> FloatArray:
     """Return the gradient of T ``(groups, kw, B*C_out, L*C_in)`` over some blocks."""
     images, groups, channels, _, columns = upstream.shape
-    G = scratch.array((images, groups, blocks.count, blocks.height, channels, columns), source.dtype)
+    G = scratch.array((images, groups, blocks.number, blocks.height, channels, columns), source.dtype)
     G[...] = _by_block(upstream, blocks).transpose(0, 1, 3, 4, 2, 5)
-    G = G.reshape(images, groups, blocks.count, blocks.height * channels, columns)
+    G = G.reshape(images, groups, blocks.number, blocks.height * channels, columns)
     stacked, taps = _stacked(source, geometry, blocks), range(geometry.columns.taps)
     found = (np.matmul(G, _seen(stacked, geometry, n, columns).swapaxes(-1, -2)) for n in taps)
     return np.stack([dT.sum(axis=(0, 2)) for dT in found], axis=1)
@@ -112,7 +111,7 @@ def multiply_adjoint(
 
 def _by_block(rows: FloatArray, blocks: Blocks) -> FloatArray:
     """Return a view of the blocks' rows of an output tile, ``(images, groups, channels, count, height, columns)``."""
-    return rows[:, :, :, blocks.span].reshape(*rows.shape[:3], blocks.count, blocks.height, rows.shape[-1])
+    return rows[:, :, :, blocks.span].reshape(*rows.shape[:3], blocks.number, blocks.height, rows.shape[-1])
 
 
 def _lower(T: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArray:
@@ -127,7 +126,7 @@ def _stacked(source: FloatArray, geometry: Geometry, blocks: Blocks) -> FloatArr
     step = blocks.height * geometry.rows.stride * geometry.in_channels
     depth = rows_under(geometry.rows, blocks.height) * geometry.in_channels
     images, groups, row, phase, column = source.strides
-    shape = (*source.shape[:2], blocks.count, depth, *source.shape[3:])
+    shape = (*source.shape[:2], blocks.number, depth, *source.shape[3:])
     return as_strided(source[:, :, first:], shape, (images, groups, step * row, row, phase, column), writeable=False)
 
 

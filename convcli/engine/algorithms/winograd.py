@@ -57,7 +57,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
     seconds = (
         16 * product_seconds(geometry.out_channels, geometry.in_channels, blocks, work.itemsize)
         + elementwise_seconds(moved)
-        + calls_seconds(30 * size.count(geometry))
+        + calls_seconds(30 * size.number(geometry))
     )
     multiplications = 16 * blocks * geometry.in_channels * geometry.out_channels
     workspace = _floats(geometry, size) * work.itemsize
