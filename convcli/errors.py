@@ -61,6 +61,44 @@ class ClusterError(ConvcliError, OSError):
     """A cluster that cannot be reached, or that was lost."""
 
 
+class UnexpectedError(ConvcliError):
+    """An error that convcli does not raise on purpose: a defect of convcli, or a library that broke its promise."""
+
+
+def as_convcli_error(error: Exception, name: str | None = None) -> ConvcliError:
+    """Return an error of convcli as it is, and any other error as the cause of one.
+
+    name: the file that it happened to, if it happened to one.
+    """
+    if isinstance(error, ConvcliError):
+        return error
+    found = _described(error, name)
+    found.__cause__ = error
+    return found
+
+
+def _described(error: Exception, name: str | None) -> ConvcliError:
+    if isinstance(error, MemoryError):
+        return FileError(f"not enough memory{f' for {name}' if name else ''}: {reason_of(error)}")
+    # Python has no class of its own for this error.
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return FileError("cannot start a thread: use smaller `jobs` and `threads`, or raise the limit (ulimit -u)")
+    if isinstance(error, OSError):
+        file = error.filename or name
+        return FileError(f"{f'cannot open {file}' if file else 'the system reports an error'}: {reason_of(error)}")
+    if isinstance(error, ImportError):
+        return FileError(f"cannot load {error.name or 'a module'}: {reason_of(_first_cause(error))}")
+    return UnexpectedError(f"{f'{name}: ' if name else ''}unexpected {type(error).__name__}: {reason_of(error)}")
+
+
+def _first_cause(error: BaseException) -> Exception:
+    """Return the error that led to this one, through all errors between them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    assert isinstance(error, Exception)
+    return error
+
+
 def reason_of(error: Exception) -> str:
     """Return the reason of another library's error in one line: the system's reason, else the text, else the type."""
     reason = getattr(error, "strerror", None) or str(error)

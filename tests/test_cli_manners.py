@@ -488,6 +488,10 @@ def test_a_shell_loop_keeps_its_stdin(inputs):
         "apply - -k box -o a.png <&-",
         "apply in.npy -k box -o - >&-",
         "grad in.npy -k box >&-",
+        "kernels >&-",
+        "apply --help >&-",
+        "--version >&-",
+        ">&-",
     ],
 )
 def test_a_closed_stream_that_is_needed_is_an_error(inputs, arguments):

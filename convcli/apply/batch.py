@@ -11,7 +11,7 @@ from convcli.apply.combining import Filter
 from convcli.apply.filtering import FilteredImage, FilterPlan, apply_filter, plan_filter
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
 from convcli.apply.outputs import Encoding, Frame, Output, map_paths
-from convcli.errors import ClusterError, ConvcliError, FileError, OptionError, reason_of
+from convcli.errors import ClusterError, OptionError, as_convcli_error
 from convcli.files.large_arrays import large_empty
 from convcli.files.npy_files import is_mappable, map_npy, save_npy
 from convcli.files.output_names import Destination
@@ -82,10 +82,9 @@ class Batch(NamedTuple):
                 self._filter(frame, prepare_image(image, self.appearance), builder)
         except ClusterError:
             raise
-        except ConvcliError as error:
-            return builder.outcome(error)
-        except MemoryError as error:
-            return builder.outcome(FileError(f"not enough memory for {source.name}: {reason_of(error)}"))
+        # Libraries and files hand over values of any type, so that an error of any type may be that of this image.
+        except Exception as error:
+            return builder.outcome(as_convcli_error(error, source.name))
         return builder.outcome()
 
     def is_done(self, source: Source) -> bool:
@@ -96,7 +95,7 @@ class Batch(NamedTuple):
         """Return the paths of an image's outputs; read its header only if their number may depend on it."""
         # A 2-D kernel makes one map per channel.
         if self.all_frames or source.path.suffix[1:].lower() in MANY_CHANNELS:
-            with suppress(ConvcliError):
+            with suppress(Exception):
                 return self._paths(source)
         return self._paths_of([Frame(source.path)], channels=1)
 

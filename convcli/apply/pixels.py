@@ -213,4 +213,5 @@ def _advice(low: float, high: float, mode: str, full: int) -> str:
     # span are beyond the range of floats, no mode helps either.
     if holds(mode) or not np.isfinite(ends).all():
         return ""
-    return f", which `range` {any_of([*filter(holds, reversed(MODES))])} would hold"
+    holding = [*filter(holds, reversed(MODES))]
+    return f", which `range` {any_of(holding)} would hold" if holding else ""

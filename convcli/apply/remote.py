@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 from convcli.apply.batch import Batch
 from convcli.apply.outcomes import Outcome
 from convcli.engine.cluster import Cluster
-from convcli.errors import ConvcliError
+from convcli.errors import ClusterError, as_convcli_error
 from convcli.files.kinds import HEAD, Kind, kind_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
@@ -48,9 +48,11 @@ def process_remotely(cluster: Cluster, batch: Batch, source: Source) -> Outcome:
     try:
         if batch.is_done(source):
             return Outcome(source, skipped=True)
-    except ConvcliError as error:
-        return Outcome(source, error=error)
-    result = cluster.call(_process, RemoteJob(_for_worker(batch), replace(source, read=partial(bytes, data))))
+        result = cluster.call(_process, RemoteJob(_for_worker(batch), replace(source, read=partial(bytes, data))))
+    except ClusterError:
+        raise
+    except Exception as error:
+        return Outcome(source, error=as_convcli_error(error, source.name))
     return _save(batch, result._replace(outcome=result.outcome._replace(source=source)))
 
 
@@ -94,6 +96,6 @@ def _save(batch: Batch, result: RemoteResult) -> Outcome:
                 with batch.destination.open(path) as stream:
                     stream.write(data)
                 saved.add(str(path))
-    except ConvcliError as error:
-        outcome = outcome._replace(error=error)
+    except Exception as error:
+        outcome = outcome._replace(error=as_convcli_error(error, outcome.source.name))
     return outcome._replace(outputs=tuple(record for record in outcome.outputs if record.output in saved))

@@ -3,8 +3,11 @@
 Command modules import what they compute with inside their functions, so that ``--help`` starts quickly.
 """
 
+import ast
 import inspect
+import os
 import sys
+from collections.abc import Callable
 from enum import IntEnum
 from itertools import pairwise
 from typing import Annotated, Any
@@ -19,9 +22,9 @@ from convcli.cli.commands.grad import grad
 from convcli.cli.commands.kernels import kernels
 from convcli.cli.commands.matrix import matrix
 from convcli.cli.commands.plan import plan
-from convcli.cli.messages import FLAGS, message_of, say
-from convcli.cli.streams import discard, has_colours
-from convcli.errors import ConvcliError, reason_of
+from convcli.cli.messages import FLAGS, message_of, say, tell_error
+from convcli.cli.streams import ReaderGone, has_colours, open_stdout
+from convcli.errors import ConvcliError, as_convcli_error
 from convcli.version import __version__
 
 # Typer's base class of every mistake on a command line, which has no public name.
@@ -40,13 +43,16 @@ class PlainHelp:
     """Help without colours, bold and dim text if the user wants none."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help."""
+        """Print the help, and end the program."""
         if not has_colours():
             from typer import rich_utils
 
             # Typer's setting for all help; with NO_COLOR alone, rich still writes escapes for bold and dim.
             rich_utils.COLOR_SYSTEM = None
-        super().format_help(ctx, formatter)  # type: ignore[misc]
+        with open_stdout():
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+        # Typer would print an empty line, without regard to whether anybody reads it.
+        raise typer.Exit
 
 
 class Command(PlainHelp, typer.core.TyperCommand):
@@ -63,48 +69,36 @@ class Commands(PlainHelp, typer.core.TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and exit with an exit code."""
+        # Rich takes 0 literally; for other programs it means that nobody knows the width.
+        if os.environ.get("COLUMNS") == "0":
+            del os.environ["COLUMNS"]
         for command in self.commands.values():
             FLAGS.update({str(each.name): each.opts[0] for each in command.params if each.param_type_name == "option"})
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
-            if sys.stdout is not None:
-                sys.stdout.flush()
         except UsageError as error:
-            code = _report(" ".join(error.format_message().split()), ExitCode.WRONG_REQUEST)
-        # Rich and Typer leave so when the reader of a pipe has gone; convcli itself raises typer.Exit.
-        except (BrokenPipeError, SystemExit):
-            code = _discard_stdout(ExitCode.SUCCESS)
-        # Files raise FileError; what remains is stdout, and modules when no more files may be open.
-        except OSError as error:
-            failed = f"cannot open {error.filename}" if error.filename else "cannot write <stdout>"
-            code = _discard_stdout(_report(f"{failed}: {error.strerror or error}", ExitCode.FAILURE))
+            say("error", " ".join(error.format_message().split()))
+            code = ExitCode.WRONG_REQUEST
+        except ReaderGone:
+            code = ExitCode.SUCCESS
+        except Exception as error:
+            code = _reported(as_convcli_error(error))
         sys.exit(code or ExitCode.SUCCESS)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the user typed."""
         try:
             return super().invoke(ctx)
-        except ConvcliError as error:
-            code = ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILURE
-            raise typer.Exit(_report(message_of(error), code)) from None
-        except MemoryError as error:
-            raise typer.Exit(_report(f"not enough memory: {reason_of(error)}", ExitCode.FAILURE)) from None
-        except RuntimeError as error:
-            # Python has no class of its own for this error.
-            if str(error) != "can't start new thread":
-                raise
-            message = "cannot start a thread: use smaller `jobs` and `threads`, or raise the limit (ulimit -u)"
-            raise typer.Exit(_report(message, ExitCode.FAILURE)) from None
+        except ConvcliError:
+            raise
+        # Typer ends the program without a word after some of these.
+        except (EOFError, OSError) as error:
+            raise as_convcli_error(error) from error
 
 
-def _report(message: str, code: ExitCode) -> ExitCode:
-    say("error", message)
-    return code
-
-
-def _discard_stdout(code: ExitCode) -> ExitCode:
-    discard(sys.stdout)
-    return code
+def _reported(error: ConvcliError) -> ExitCode:
+    tell_error(error, message_of(error))
+    return ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILURE
 
 
 app = typer.Typer(
@@ -118,11 +112,11 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"convcli {__version__}")
+        with open_stdout() as stdout:
+            stdout.write(f"convcli {__version__}\n".encode())
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def convcli(
     context: typer.Context,
     version: Annotated[
@@ -139,10 +133,19 @@ def convcli(
     convcli apply sample_images/astronaut.png -k sobel-x -o edges.png
     """
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        context.get_help()
 
 
-for command in (apply, grad, explain, check, matrix, plan, kernels):
+def _help_of(function: Callable[..., None]) -> str:
+    """Return a function's docstring, from its source if the interpreter has dropped it (``-OO``)."""
+    text = function.__doc__
+    if text is None:
+        (definition,) = ast.parse(inspect.getsource(function)).body
+        text = ast.get_docstring(definition)  # type: ignore[arg-type]
     # Rich reads square brackets as markup unless they are escaped.
-    text = inspect.cleandoc(command.__doc__ or "").replace("[", r"\[")
-    app.command(cls=Command, help=text)(command)
+    return inspect.cleandoc(text or "").replace("[", r"\[")
+
+
+app.callback(invoke_without_command=True, help=_help_of(convcli))(convcli)
+for command in (apply, grad, explain, check, matrix, plan, kernels):
+    app.command(cls=Command, help=_help_of(command))(command)

@@ -107,7 +107,7 @@ class Inputs:
         """Return the convolution that the options and the kernel from this source define, and how to execute it."""
         kernel = read_kernel(source)
         if options.bias is not None:
-            kernel = kernel._replace(bias=self._bias(options.bias))
+            kernel = kernel._replace(bias=self._bias(options.bias).astype(np.float64))
         if options.groups is not None:
             kernel = kernel._replace(groups=options.groups)
         convolution = Convolution.of(

@@ -6,6 +6,7 @@ The library names parameters, in backquotes: "use `max_pixels` 72 to read it", "
 
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,7 +14,8 @@ from typing import Annotated
 import typer
 
 from convcli.cli.streams import discard
-from convcli.errors import ConvcliError
+from convcli.cli.tracebacks import TRACEBACK, wants_tracebacks
+from convcli.errors import ConvcliError, UnexpectedError
 from convcli.text import in_one_line
 
 # The flag of each option by its parameter; the app fills in those of all its commands when it runs.
@@ -32,6 +34,13 @@ def say(kind: str, message: str) -> None:
         discard(sys.stderr)
 
 
+def tell_error(error: ConvcliError, message: str) -> None:
+    """Report an error in one line, after its traceback if the user wants to see it."""
+    if wants_tracebacks():
+        traceback.print_exception(error)
+    say("error", message)
+
+
 def with_flags(message: str) -> str:
     """Return the message with a flag in place of each parameter."""
     return _QUOTED.sub(lambda found: FLAGS.get(found[1], found[0]), message)
@@ -39,7 +48,8 @@ def with_flags(message: str) -> str:
 
 def message_of(error: ConvcliError) -> str:
     """Return the error's message after the option that it is about, which is in backquotes too."""
-    return f"`{error.option}`: {error.message}" if error.option else error.message
+    advice = f"; please report it, with what {TRACEBACK}=1 shows" if isinstance(error, UnexpectedError) else ""
+    return f"`{error.option}`: {error.message}" if error.option else error.message + advice
 
 
 @dataclass(frozen=True)

@@ -7,31 +7,41 @@ from contextlib import contextmanager, suppress
 from io import FileIO, TextIOWrapper
 from typing import Any, BinaryIO, TextIO
 
-from convcli.errors import FileError, OptionError
+from convcli.errors import ConvcliError, FileError, OptionError, reason_of
 from convcli.files.file_bytes import read_stream
 from convcli.files.source import STREAM
+
+
+class ReaderGone(BaseException):
+    """The reader of stdout has closed it, so that the program ends; it is no error of a file, which is caught."""
+
+
+def prepare_streams() -> None:
+    """Keep descriptors 0, 1 and 2 for the standard streams, and write messages at once."""
+    # An output that was opened as descriptor 2 would get what C libraries write to stderr.
+    while (descriptor := _open_nothing()) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stderr is not None:
+        # A buffer would keep what cannot be written, and fail again at exit.
+        unbuffered: Any = FileIO(sys.stderr.fileno(), "w", closefd=False)
+        sys.stderr = TextIOWrapper(unbuffered, sys.stderr.encoding, sys.stderr.errors, line_buffering=True)
 
 
 def discard(stream: TextIO) -> None:
     """Discard what is still written to a standard stream, also by the interpreter's flush at exit."""
     # Without a free descriptor the flush at exit reports the loss again.
     with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(_open_nothing(), stream.fileno())
 
 
-def reserve_stderr() -> None:
-    """Keep stderr for convcli's messages, and discard what C libraries write to its descriptor.
-
-    Libtiff writes there about damaged files, for which Pillow raises an error too.
-    """
-    if sys.stderr is None:
-        return
-    # A buffer would keep what cannot be written, and fail again at exit.
-    kept: Any = FileIO(os.dup(sys.stderr.fileno()), "w", closefd=False)
-    sys.stderr = TextIOWrapper(kept, sys.stderr.encoding, sys.stderr.errors, line_buffering=True)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+def _open_nothing() -> int:
+    """Return a descriptor that discards what is written to it."""
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        # Some chroots have no devices.
+        return os.memfd_create("convcli-nothing")
 
 
 def read_stdin() -> bytes:
@@ -70,9 +80,20 @@ def refuse_terminal() -> None:
 def open_stdout(*_: object) -> Iterator[BinaryIO]:
     """Yield stdout, as a destination's opener does.
 
-    It is flushed in the end, so that a reader that has gone is noticed here and not at exit.
+    Raises FileError if it cannot be written, and ReaderGone if its reader has closed it.
     """
     if sys.stdout is None:
         raise FileError("cannot write <stdout>: it is closed")
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+    try:
+        yield sys.stdout.buffer
+        # Otherwise an error would be noticed only when the interpreter exits.
+        sys.stdout.flush()
+    # Rich leaves by SystemExit.
+    except (BrokenPipeError, SystemExit):
+        discard(sys.stdout)
+        raise ReaderGone from None
+    except ConvcliError:
+        raise
+    except OSError as error:
+        discard(sys.stdout)
+        raise FileError(f"cannot write <stdout>: {reason_of(error)}") from error

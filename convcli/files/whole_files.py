@@ -27,12 +27,12 @@ def write_atomically(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
     The stream can be mapped into memory. Links are followed, and a missing folder is created. A file is replaced only
     when the new one is on the disk; the new file gets its permissions. A path that exists and is not a regular file,
     such as a FIFO or ``/dev/null``, is written to directly.
-    Raises FileError if writing fails, and BrokenPipeError if the reader of a pipe has gone.
+    Raises FileError if writing fails.
     """
     try:
         with path.open("wb") if is_special(path) else _unpublished(path, if_exists) as stream:
             yield stream
-    except (ConvcliError, BrokenPipeError):
+    except ConvcliError:
         raise
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from error

@@ -15,6 +15,7 @@ from convcli.files.source import Source, SourceLike
 from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures.frames import Frames, picture_frames
 from convcli.pictures.image import Header, Image
+from convcli.pictures.libtiff_words import SILENT_LIBTIFF
 from convcli.pictures.pixel_limit import limit_pixels
 
 
@@ -88,7 +89,8 @@ class _ArrayFrame:
 @contextmanager
 def _reading(source: Source) -> Iterator[list[str]]:
     """Yield a list that gets the warnings of libraries; turn every error within into a FileError or a JsonError."""
-    with read_errors(source.label), limit_pixels(source.max_pixels), catch_thread_warnings() as messages:
+    quiet = catch_thread_warnings()
+    with SILENT_LIBTIFF, read_errors(source.label), limit_pixels(source.max_pixels), quiet as messages:
         yield messages
 
 

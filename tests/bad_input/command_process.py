@@ -49,8 +49,6 @@ def run(main, stdin):
         code = exit_code(main)
         signal.alarm(0)
         sys.stdout.flush()
-        # The stream that main has installed.
-        os.close(sys.stderr.fileno())
         return {"code": code, "out": contents(files[1]), "err": contents(files[2])}
 
 

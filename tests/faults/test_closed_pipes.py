@@ -96,6 +96,21 @@ def test_a_batch_ends_quietly_when_nobody_reads_its_log(tmp_path):
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "2> >(head -c 1)"])
 def test_lost_messages_stop_nothing(where, tmp_path):
     photographs(tmp_path / "photos", 10)
-    command = f"{CONVCLI} apply 'photos/*/*' -k '[[0,1],[2,-9]]' -o out/ -v -j 2"
-    assert shell(f"{command} {where}", tmp_path).code == 0
-    assert len(files_in(tmp_path / "out")) == 10
+    command = f"{CONVCLI} apply 'photos/*/*' -k '[[0,1],[2,-9]]' -v -j 2"
+    assert shell(f"{command} -o read/", tmp_path).err.count("\n") >= 10
+    assert shell(f"{command} -o lost/ {where}", tmp_path).code == 0
+    read = files_in(tmp_path / "read")
+    assert (len(read), files_in(tmp_path / "lost")) == (10, read)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_batch_goes_on_when_nobody_reads_a_fifo(jobs, tmp_path):
+    photographs(tmp_path, 5, (400, 400))
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / "003.png")
+    command = f"{CONVCLI} apply a/* b/* -k box -j {jobs} -o out/{{stem}}.png"
+    result = shell(f"(head -c 10 < out/003.png > /dev/null) & {command}", tmp_path)
+    expected = "cannot write out/003.png: Broken pipe\nconvcli: error: 1 of 5 files failed\n"
+    assert (result.code, result.err) == (1, f"convcli: error: {expected}")
+    (tmp_path / "out" / "003.png").unlink()
+    assert sorted(files_in(tmp_path / "out")) == ["000.png", "001.png", "002.png", "004.png"]

@@ -10,7 +10,7 @@ from convcli.apply.batch import Batch
 from convcli.apply.concurrency import map_in_order
 from convcli.apply.dry_run import OutputForecast, forecast_outputs
 from convcli.apply.outcomes import Outcome, outcome_to_json
-from convcli.cli.messages import Messages, message_of, say, with_flags
+from convcli.cli.messages import Messages, message_of, say, tell_error, with_flags
 from convcli.cli.output import print_json, print_lines
 from convcli.cli.progress import progress
 from convcli.cli.stopping import Stopped, finishing_work
@@ -18,7 +18,7 @@ from convcli.cli.streams import is_terminal
 from convcli.cli.text.apply import failure_text, forecast_line, tell_outcome
 from convcli.convolution.request import Request
 from convcli.engine.threads import available_threads
-from convcli.errors import ConvcliError, OptionError
+from convcli.errors import OptionError, as_convcli_error
 from convcli.files.memory import format_size
 from convcli.files.source import Source
 
@@ -81,7 +81,7 @@ def run_all(
         for outcome in map_in_order(process_or_stop, sources, jobs, stop):
             _report(outcome, messages, as_json=as_json)
             if outcome.error:
-                say("error", failure_text(outcome.source, outcome.error))
+                tell_error(outcome.error, failure_text(outcome.source, outcome.error))
             failed += outcome.error is not None
             done += outcome.error is None
             if shown:
@@ -99,8 +99,9 @@ def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_j
     for source in sources:
         try:
             found = forecast_outputs(batch, source)
-        except ConvcliError as error:
-            say("error", failure_text(source, error))
+        except Exception as error:
+            unusable = as_convcli_error(error, source.name)
+            tell_error(unusable, failure_text(source, unusable))
             failed += 1
             continue
         _print_forecasts(found, as_json=as_json)

@@ -3,7 +3,7 @@
 from convcli.apply.dry_run import OutputForecast
 from convcli.apply.outcomes import Outcome, OutputRecord
 from convcli.cli.messages import Messages, message_of
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, UnexpectedError
 from convcli.files.memory import format_size
 from convcli.files.source import Source
 from convcli.text import in_one_line
@@ -20,9 +20,9 @@ def tell_outcome(outcome: Outcome, messages: Messages) -> None:
 
 
 def failure_text(source: Source, error: ConvcliError) -> str:
-    """Return an image's error, with the image's name. Errors about files contain a name already."""
+    """Return an image's error, with the image's name. Errors about files, and unexpected ones, contain it already."""
     message = message_of(error)
-    return message if isinstance(error, OSError) else f"{source.name}: {message}"
+    return message if isinstance(error, OSError | UnexpectedError) else f"{source.name}: {message}"
 
 
 def forecast_line(output: OutputForecast) -> str:

@@ -2,13 +2,14 @@
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from math import isnan
 from typing import SupportsIndex
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from convcli.cli.streams import has_colours
+from convcli.cli.streams import has_colours, open_stdout
 
 WIDTH_OF_FILES = 120
 UNBOUNDED_WIDTH = 1 << 20
@@ -31,7 +32,8 @@ def console_for(width: int, *, plain: bool) -> Console:
 
 def captured(console: Console, parts: Iterable[RenderableType], *, wrap: bool = False) -> str:
     """Return what the console prints for all parts. Long lines are broken only if ``wrap`` is True."""
-    with console.capture() as output:
+    # When a capture ends, rich flushes the console's stream, which may be stdout.
+    with nullcontext() if isinstance(console.file, io.StringIO) else open_stdout(), console.capture() as output:
         for part in parts:
             console.print(part, soft_wrap=not wrap)
     return output.get()

@@ -1,0 +1,31 @@
+"""Keep libtiff from writing to stderr about a damaged file, about which Pillow raises an error too."""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import PIL._imaging
+
+from convcli.files.shared_change import SharedChange
+
+# libtiff's functions that set a handler, and return the one before it; None as a handler is silent.
+_SETTERS = ("TIFFSetErrorHandler", "TIFFSetWarningHandler")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Take libtiff's handlers away, which belong to the process, and put them back in the end."""
+    replaced = []
+    # Where the symbols of the library cannot be found, because it is linked in statically, it goes on writing.
+    with suppress(AttributeError, OSError):
+        for setter in map(ctypes.CDLL(PIL._imaging.__file__).__getattr__, _SETTERS):
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            replaced.append((setter, setter(None)))
+    try:
+        yield
+    finally:
+        for setter, handler in replaced:
+            setter(handler)
+
+
+SILENT_LIBTIFF = SharedChange(_silent)
