@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info
 
 from convcli import conv2d
 from convcli.engine.scratch import KEPT, Scratch
-from convcli.engine.threads import InOrder, each
+from convcli.engine.threads import OrderedQueue, each
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -56,11 +56,11 @@ def test_after_an_error_no_item_is_begun(threads):
 
 def test_items_are_passed_on_in_order():
     taken = []
-    queue = InOrder(taken.append)
+    queue = OrderedQueue(taken.append)
 
     def bring(number, scratch):
         time.sleep(0.001 * (number % 3))
-        queue.bring(number, number)
+        queue.put(number, number)
 
     each(range(30), bring, threads=4)
     assert taken == list(range(30))

@@ -16,7 +16,7 @@ from convcli.engine.factors import KernelBlocks
 from convcli.engine.plan import Choice, Pass, Plan
 from convcli.engine.scratch import Scratch
 from convcli.engine.tasks import InputGradientTask, KernelGradientTask, OutputTask, Task, compute
-from convcli.engine.threads import BLAS_ON_ONE_THREAD, InOrder, each
+from convcli.engine.threads import BLAS_ON_ONE_THREAD, OrderedQueue, each
 from convcli.engine.tile_source import TileSource
 from convcli.engine.tile_weights import TileWeights, tile_weights
 from convcli.engine.tiles import Tile
@@ -33,8 +33,8 @@ def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: 
     """Fill ``out`` with Z: the correlation of V and the kernel, plus the bias, which broadcasts against Z."""
     for number, each_pass in enumerate(plan.passes):
         # Later passes add the sum of the earlier ones, as if it were a bias.
-        shift = bias if number == 0 else out
-        _convolve(V, kernel, each_pass, _Output(out, shift), plan.execution)
+        added = bias if number == 0 else out
+        _convolve(V, kernel, each_pass, _WholeZ(out, added), plan.execution)
 
 
 def convolve_and_store(
@@ -44,24 +44,26 @@ def convolve_and_store(
     work = plan.first.work
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
-        _convolve(V, kernel, plan.passes[0], _Stored(shape, work.dtype, store, bias), plan.execution)
+        _convolve(V, kernel, plan.passes[0], _SeparateTiles(shape, work.dtype, store, bias), plan.execution)
         return
     Z = np.empty(shape, work.dtype)
     convolve(V, kernel, plan, Z, bias)
     store((slice(None),) * Z.ndim, Z)
 
 
-class _Output:
+class _WholeZ:
     """The whole of Z as an array of floats. Tiles are computed in place, or in scratch memory if a bias is added."""
 
     def __init__(self, out: FloatArray, bias: FloatArray | None) -> None:
         self._out, self._bias = out, None if bias is None else np.broadcast_to(bias, out.shape)
 
-    def tile(self, part: tuple[slice, ...], scratch: Scratch) -> FloatArray:
+    def array_for(self, part: tuple[slice, ...], scratch: Scratch) -> FloatArray:
+        """Return the array in which to compute a tile."""
         out = self._out[part]
         return out if self._bias is None else scratch.array(out.shape, out.dtype)
 
     def finish(self, part: tuple[slice, ...], tile: FloatArray) -> None:
+        """Add the bias to a tile that was computed in its array, and store it."""
         if self._bias is not None:
             np.add(tile, self._bias[part], out=self._out[part])
 
@@ -73,19 +75,21 @@ class _Output:
             self.finish(part, tile)
 
 
-class _Stored:
+class _SeparateTiles:
     """Z as separate tiles. Each is computed in scratch memory, and passed to ``store``."""
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], store: Store, bias: FloatArray | None) -> None:
         self._shape, self._dtype, self._store = shape, dtype, store
         self._bias = None if bias is None else np.broadcast_to(bias, shape)
 
-    def tile(self, part: tuple[slice, ...], scratch: Scratch) -> FloatArray:
+    def array_for(self, part: tuple[slice, ...], scratch: Scratch) -> FloatArray:
+        """Return the array in which to compute a tile."""
         shape = tuple(len(range(*span.indices(size))) for span, size in zip(part, self._shape, strict=True))
         tile: FloatArray = scratch.array(shape, self._dtype)
         return tile
 
     def finish(self, part: tuple[slice, ...], tile: FloatArray) -> None:
+        """Add the bias to a tile that was computed in its array, and store it."""
         if self._bias is not None:
             np.add(tile, self._bias[part], out=tile)
         self._store(part, tile)
@@ -93,7 +97,9 @@ class _Stored:
     take = finish
 
 
-def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output | _Stored, execution: Execution) -> None:
+def _convolve(
+    V: Array, kernel: KernelBlocks, each_pass: Pass, output: _WholeZ | _SeparateTiles, execution: Execution
+) -> None:
     choice = each_pass.choice
     task = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass))
     if execution.cluster:
@@ -106,7 +112,7 @@ def _convolve(V: Array, kernel: KernelBlocks, each_pass: Pass, output: _Output |
 
         def fill_in_place(tile: Tile, scratch: Scratch) -> None:
             part = tile.place
-            filled = output.tile(part, scratch)
+            filled = output.array_for(part, scratch)
             fill(tile, filled, scratch)
             output.finish(part, filled)
 
@@ -141,7 +147,7 @@ def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execut
         to = dK.at(tile).K
         np.add(to, gradient, out=to)
 
-    _in_order(KernelGradientTask(choice, TileSource.whole(V), TileSource.whole(G)), add, execution)
+    _compute_in_order(KernelGradientTask(choice, TileSource.whole(V), TileSource.whole(G)), add, execution)
 
 
 def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> None:
@@ -161,10 +167,10 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
     def unload(tile: Tile, gradient: FloatArray) -> None:
         pad_adjoint(gradient, *tile.runs(geometry), out[tile.images.start : tile.images.stop])
 
-    _in_order(InputGradientTask(choice, tile_weights(K, geometry), TileSource.whole(G)), unload, execution)
+    _compute_in_order(InputGradientTask(choice, tile_weights(K, geometry), TileSource.whole(G)), unload, execution)
 
 
-def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
+def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
     """Compute each tile, and call ``take`` with the tile and its result in the tiles' order.
 
     The fixed order gives sums that have the same bits in every run.
@@ -173,14 +179,14 @@ def _in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: E
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band):
             take(tile, made)
         return
-    queue: InOrder[tuple[Tile, FloatArray]] = InOrder(lambda made: take(*made))
+    queue: OrderedQueue[tuple[Tile, FloatArray]] = OrderedQueue(lambda made: take(*made))
     run = task.runner()
 
-    def bring(numbered: tuple[int, Tile], scratch: Scratch) -> None:
+    def compute_one(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered
-        queue.bring(number, (tile, run(tile, scratch)))
+        queue.put(number, (tile, run(tile, scratch)))
 
-    each(list(enumerate(task.choice.tiles)), bring, threads=execution.threads_for(task.choice.estimate))
+    each(list(enumerate(task.choice.tiles)), compute_one, threads=execution.threads_for(task.choice.estimate))
 
 
 def _on_cluster(task: Task, cluster: "Cluster", bytes_of_band: int) -> Iterator[tuple[Tile, FloatArray]]:

@@ -129,8 +129,8 @@ class InputGradientTask(NamedTuple):
             rows, columns = tile.window(geometry)
             channels = (geometry.groups, geometry.in_channels)
             gradient = np.zeros((len(tile.images), *channels, len(rows), len(columns)), work.dtype)
-            send = runner(self.K.at(tile), work, self.choice.estimate)
-            send(np.ascontiguousarray(self.G.at(tile), dtype=work.dtype), gradient, scratch)
+            add_gradient = runner(self.K.at(tile), work, self.choice.estimate)
+            add_gradient(np.ascontiguousarray(self.G.at(tile), dtype=work.dtype), gradient, scratch)
             return gradient
 
         return run

@@ -68,7 +68,7 @@ def _taken(remaining: deque[Item]) -> Iterator[Item]:
         yield item
 
 
-class InOrder(Generic[Item]):
+class OrderedQueue(Generic[Item]):
     """A queue that several threads fill with numbered items, and that passes them to ``take`` in numerical order."""
 
     def __init__(self, take: Callable[[Item], None]) -> None:
@@ -77,7 +77,7 @@ class InOrder(Generic[Item]):
         self._next = 0
         self._lock = threading.Lock()
 
-    def bring(self, number: int, item: Item) -> None:
+    def put(self, number: int, item: Item) -> None:
         """Pass on this item and those that wait for it, or keep it until its turn."""
         with self._lock:
             self._waiting[number] = item
