@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from convcli.files.file_bytes import require_fitting, size_of
 from convcli.pictures.formats import format_read
+from convcli.pictures.formats.fits import fits_frames, is_fits
 from convcli.pictures.formats.tiff_directories import require_apart
 from convcli.pictures.formats.tiff_pages import is_tiff, tiff_pages
 from convcli.pictures.image import Header, Image
@@ -40,6 +41,10 @@ class Frames(NamedTuple):
 @contextmanager
 def picture_frames(file: Path | BytesIO) -> Iterator[Frames]:
     """Yield the frames of a picture file, which stays open meanwhile."""
+    if is_fits(file):
+        units = fits_frames(file)
+        yield Frames(len(units), units.__getitem__)
+        return
     if is_tiff(file):
         require_apart(file)
     else:

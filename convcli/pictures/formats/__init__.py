@@ -35,6 +35,7 @@ PICTURE_FORMATS = (
 )
 # Formats that are only read or refused. Pillow reads many others, which need no row.
 READ_ONLY = (
+    Format("fits", ("fits", "fit", "fts"), many_channels=True),
     # Many phones write it as .jpg, with previews and depth maps.
     Format("mpo", parts_of_one=True),
     # The layers of one picture.
@@ -47,7 +48,9 @@ READ_ONLY = (
     Format("mpeg", refusal="MPEG is a film, not a picture"),
 )
 # The extensions of files that may have other numbers of channels than 1 and 3.
-MANY_CHANNELS = {extension for format in PICTURE_FORMATS if format.many_channels for extension in format.extensions}
+MANY_CHANNELS = {
+    extension for format in (*PICTURE_FORMATS, *READ_ONLY) if format.many_channels for extension in format.extensions
+}
 _BY_NAME = {name: format for format in PICTURE_FORMATS for name in (format.name, *format.extensions)}
 _OPENED = {format.name: format for format in (*PICTURE_FORMATS, *READ_ONLY)}
 
