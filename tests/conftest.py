@@ -103,8 +103,7 @@ def without_extra(monkeypatch):
     from convcli.pictures import deep_extra
 
     genuine = importlib.util.find_spec
-    absent = ("imagecodecs", "tifffile")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else genuine(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "imagecodecs" else genuine(name))
     deep_extra.is_installed.cache_clear()
     yield
     deep_extra.is_installed.cache_clear()

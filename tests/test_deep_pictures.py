@@ -1,5 +1,6 @@
 """Colours of more than 8 bits, with and without the extra that reads them."""
 
+import re
 import struct
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def test_colours_are_read_at_16_bits(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("without_extra")
-@pytest.mark.parametrize("kind", [kind for kind in COLOURS if kind != "RGB JPEG2000"])
+@pytest.mark.parametrize("kind", [kind for kind in COLOURS if "PNG" in kind])
 def test_without_the_extra_colours_are_read_at_8_bits_and_the_warning_names_it(kind: str) -> None:
     channels, encode = COLOURS[kind]
     levels = random_levels(channels)
@@ -220,8 +221,7 @@ def test_gray_integers_are_exact_without_the_extra(dtype: Any) -> None:
     data = tiff(levels, photometric="minisblack")
     image = read_image(data)
     assert np.array_equal(image.pixels[0], levels)
-    assert read_header(data).dtype == image.pixels.dtype
-    assert image.pixels.dtype == (np.uint32 if dtype == np.uint32 else np.int32)
+    assert read_header(data).dtype == image.pixels.dtype == dtype
 
 
 def test_a_spectrum_keeps_its_channels() -> None:
@@ -581,28 +581,29 @@ def test_alpha_of_floats_is_written_at_8_bits(rule: str, tmp_path: Path) -> None
 
 def test_what_libtiff_writes_to_stderr_is_not_printed(tmp_path: Path) -> None:
     stream = BytesIO()
-    PIL.Image.fromarray(random_levels(3).astype(np.uint8)).save(stream, "TIFF", compression="tiff_adobe_deflate")
+    PIL.Image.fromarray(random_levels(3).astype(np.uint8)).save(stream, "TIFF", compression="jpeg")
     data = bytearray(stream.getvalue())
-    # Of the deflated strip.
+    # Of the compressed strip.
     data[12:30] = bytes(18)
     (tmp_path / "a.tif").write_bytes(data)
     result = convcli("apply", "a.tif", "-k", "box", cwd=tmp_path)
     assert result.code == 1
-    assert result.err == "convcli: error: cannot read a.tif: decoder error -2\n"
+    reason = r"it is a TIFF of 8-bit RGB, JPEG, damaged or incomplete: .+"
+    assert re.fullmatch(rf"convcli: error: cannot read a\.tif: {reason}\n", result.err)
 
 
 @pytest.mark.usefixtures("without_extra")
 def test_the_error_for_a_tiff_that_needs_the_extra_names_it() -> None:
     with pytest.raises(FileError) as caught:
-        read_image(tiff(random_levels(3, np.float32)))
+        read_image(tiff(random_levels(3, np.float32), compression="lzw"))
     assert str(caught.value) == (
-        "cannot read <bytes>: Pillow cannot read this kind of TIFF: to read more kinds, pip install 'convcli[deep]'"
+        "cannot read <bytes>: it is a TIFF of 32-bit float RGB, LZW: to read it, pip install 'convcli[deep]'"
     )
 
 
 @pytest.mark.parametrize("data", [b"II*\0", b"MM\0*garbage", b"II+\0" + bytes(30), tiff(random_levels(3))[:60]])
 def test_a_file_that_only_starts_like_a_tiff_is_an_error(data: bytes) -> None:
-    with pytest.raises(FileError, match=r"^cannot read <bytes>: expected a picture that Pillow can read, an .npy"):
+    with pytest.raises(FileError, match=r"^cannot read <bytes>: it is a (damaged TIFF: \S|TIFF without pages)"):
         read_image(data)
 
 
@@ -641,7 +642,7 @@ def test_the_program_filters_deep_pictures(tmp_path: Path) -> None:
 def test_the_program_without_the_extra_warns(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
-    blocker = "import sys\nsys.modules['tifffile'] = sys.modules['imagecodecs'] = None\n"
+    blocker = "import sys\nsys.modules['imagecodecs'] = None\n"
     (blocked / "sitecustomize.py").write_text(blocker)
     (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(random_levels(3)))
     paths = {"PYTHONPATH": f"{blocked}:{ENVIRONMENT.get('PYTHONPATH', '')}"}

@@ -42,7 +42,7 @@ def working_mode(picture: ImageFile, *, in_colour: bool) -> str:
     return colours + "A" if picture.has_transparency_data else colours
 
 
-def convert_to_mode(picture: ImageFile, mode: str) -> Conversion:
+def convert_to_mode(picture: PIL.Image.Image, mode: str) -> Conversion:
     """Return the picture converted to this mode; CMYK is converted by its colour profile, unless that is damaged."""
     if mode == picture.mode:
         return Conversion(picture)
@@ -51,7 +51,7 @@ def convert_to_mode(picture: ImageFile, mode: str) -> Conversion:
     return Conversion(picture.convert(mode), (f"{_name(picture)} converted to {mode}",))
 
 
-def _by_profile(picture: ImageFile) -> Conversion:
+def _by_profile(picture: PIL.Image.Image) -> Conversion:
     from PIL import ImageCms
 
     try:
@@ -71,7 +71,7 @@ def _by_profile(picture: ImageFile) -> Conversion:
     return Conversion(converted, ("CMYK converted to sRGB by its colour profile",), keeps_profile=False)
 
 
-def _name(picture: ImageFile) -> str:
+def _name(picture: PIL.Image.Image) -> str:
     if picture.mode in ("L", "RGB"):
         kind = "a transparent level" if picture.mode == "L" else "a transparent colour"
         return f"{picture.mode} with {kind}" if picture.has_transparency_data else "gray"

@@ -1,7 +1,7 @@
-"""Open the frames of a picture. Pillow reads a frame unless it would lose depth or hold a large page in memory."""
+"""Open the frames of a picture: pages of a TIFF, pictures of FITS, or what Pillow reads."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 from convcli.files.file_bytes import require_fitting, size_of
 from convcli.pictures.formats import format_read
 from convcli.pictures.formats.fits import fits_frames, is_fits
-from convcli.pictures.formats.tiff_directories import require_apart
 from convcli.pictures.formats.tiff_pages import is_tiff, tiff_pages
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
@@ -46,24 +45,14 @@ def picture_frames(file: Path | BytesIO) -> Iterator[Frames]:
         yield Frames(len(units), units.__getitem__)
         return
     if is_tiff(file):
-        require_apart(file)
-    else:
-        require_fitting(file)
-    with ExitStack() as opened:
-        pages = opened.enter_context(tiff_pages(file))
-        read_here = [page for page in pages if page]
-        if read_here and len(read_here) == len(pages):
-            yield Frames(len(pages), read_here.__getitem__)
-            return
-        picture = opened.enter_context(open_picture(file))
+        with tiff_pages(file) as pages:
+            yield Frames(len(pages), pages.__getitem__)
+        return
+    require_fitting(file)
+    with open_picture(file) as picture:
         format = format_read(picture.format)
-
-        total = len(pages) or _require_bytes(format.frame_count(picture), size_of(file))
-
-        def frame(number: int) -> Frame:
-            return (pages and pages[number]) or PillowFrame(picture, format, file, number)
-
-        yield Frames(total, frame)
+        total = _require_bytes(format.frame_count(picture), size_of(file))
+        yield Frames(total, lambda number: PillowFrame(picture, format, file, number))
 
 
 def _require_bytes(frames: int, size: int) -> int:

@@ -15,7 +15,6 @@ from convcli.pictures.colour_modes import convert_to_mode, working_mode
 from convcli.pictures.formats import Format, format_read
 from convcli.pictures.formats.format import Decoding
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
-from convcli.pictures.formats.tiff_pages import is_tiff
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, orientation_in
 from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
@@ -26,10 +25,6 @@ def open_picture(file: Path | BytesIO) -> ImageFile:
     try:
         picture = _open(file)
     except PIL.UnidentifiedImageError:
-        if is_tiff(file) and not deep_extra.is_installed():
-            raise ValueError(
-                "Pillow cannot read this kind of TIFF: to read more kinds, pip install 'convcli[deep]'"
-            ) from None
         raise ValueError("expected a picture that Pillow can read, an .npy array or a JSON tensor") from None
     format = format_read(picture.format)
     if refusal := format.refusal_of(picture):
@@ -58,9 +53,7 @@ class PillowFrame:
         picture = self._seek()
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
-        # If Pillow turns the pixels upright as it loads them, the size is upright already.
-        turned = not self._format.upright_once_loaded and is_sideways(self._describe().orientation)
-        width, height = picture.size[::-1] if turned else picture.size
+        width, height = picture.size[::-1] if is_sideways(self._describe().orientation) else picture.size
         decoding = self._decoding()
         dtype = decoding.dtype if decoding else self._format.level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
@@ -116,20 +109,13 @@ class PillowFrame:
         return self._convert_deep_channel(image) if _has_deep_channel(picture) else image
 
     def _convert_deep_channel(self, image: Image) -> Image:
-        """Return 16-bit gray in which 65535 is white, with alpha if one level is transparent."""
-        if self._format.is_white_zero(self._picture):
-            image = image._replace(pixels=65535 - image.pixels, notes=(*image.notes, "white-is-zero inverted"))
+        """Return 16-bit gray with alpha if one level is transparent."""
         if (level := _transparent_level(self._picture)) is not None:
             image = image._replace(alpha=np.where(image.pixels[0] == level, 0, 65535).astype(np.uint16))
         return image
 
     def _load(self) -> Description:
-        """Load the pixels, and return the description of the loaded pixels."""
-        if self._format.upright_once_loaded:
-            described = self._describe()._replace(orientation=1)
-            self._picture.load()
-            return described
-        # In other formats, metadata may come after the pixels.
+        """Load the pixels, and return the description, which may come after them."""
         self._picture.load()
         return self._describe()
 

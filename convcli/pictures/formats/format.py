@@ -53,7 +53,6 @@ class Format:
     metadata: the fields of ``Metadata`` that it holds.  most_exif: the most bytes of EXIF, or None for any number.
     decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
-    upright_once_loaded: whether Pillow applies EXIF's orientation as it loads the pixels.
     refusal: the reason why no file of the format is read, or "".
     """
 
@@ -72,7 +71,6 @@ class Format:
     most_exif: int | None = None
     decoded_by_extra: bool = False
     parts_of_one: bool = False
-    upright_once_loaded: bool = False
     refusal: str = ""
 
     def maps_per_file(self, maps: int) -> int:
@@ -152,10 +150,6 @@ class Format:
         if picture.mode[0] not in "IF":
             return np.dtype(np.uint8)
         return np.dtype({"F": np.float32, "I": np.int32}.get(picture.mode, np.uint16))
-
-    def is_white_zero(self, picture: ImageFile) -> bool:
-        """Return whether level 0 is white; Pillow does not invert such pictures at 16 bits."""
-        return False
 
     def is_colour_in_every_frame(self, picture: ImageFile) -> bool:
         """Return whether gray frames are read as RGB, because other frames of the file are in RGB."""

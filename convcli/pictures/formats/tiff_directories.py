@@ -21,6 +21,11 @@ MOST = 16
 # pixel takes about a tenth of it.
 LEAST = 1024
 
+# The tag SubIFDs, and the types LONG8, SLONG8 and IFD8.
+_SUB_DIRECTORIES, _OF_8_BYTES = 330, (16, 17, 18)
+# The most directories within one. Cameras and microscopes write about ten.
+_MOST_WITHIN = 4096
+
 # The bytes of a value of each type, from type 0 on.
 _SIZES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8, 0], float)
 
@@ -40,7 +45,7 @@ def require_apart(file: Path | BytesIO) -> None:
 
 
 def _directories(stream: BinaryIO) -> Iterator[Array]:
-    """Yield the tags of each directory, until the chain of directories ends or returns to an earlier one."""
+    """Yield the tags of each directory, and of those within it; each directory once."""
     stream.seek(0)
     order: Literal["little", "big"] = "little" if stream.read(2) == b"II" else "big"
 
@@ -52,11 +57,32 @@ def _directories(stream: BinaryIO) -> Iterator[Array]:
     tag = np.dtype([("tag", "u2"), ("type", "u2"), ("count", value), ("value", value)])
     tag = tag.newbyteorder("<" if order == "little" else ">")
     stream.seek(8 if is_big else 4)
-    seen = {0}
-    while (at := number(place)) not in seen:
+    ahead, seen = [number(place)], {0}
+    while ahead:
+        if (at := ahead.pop()) in seen:
+            continue
         seen.add(at)
         stream.seek(at)
         # No library reads a directory of more tags.
         length = min(number(count), 65535) * tag.itemsize
         data = stream.read(length)
-        yield np.frombuffer(data, tag, len(data) // tag.itemsize)
+        tags = np.frombuffer(data, tag, len(data) // tag.itemsize)
+        yield tags
+        following = number(place)
+        ahead += [*_within(stream, tags), following]
+
+
+def _within(stream: BinaryIO, tags: Array) -> list[int]:
+    """Return the offsets of the directories within a directory."""
+    offsets: list[int] = []
+    for _, kind, count, value in tags[tags["tag"] == _SUB_DIRECTORIES]:
+        if count > _MOST_WITHIN:
+            raise ValueError(f"it is a damaged TIFF: a page claims {count:,} pictures within it")
+        type, size = tags.dtype["value"], 8 if kind in _OF_8_BYTES else 4
+        if count * size <= type.itemsize:
+            offsets.append(int(value))
+        else:
+            stream.seek(int(value))
+            data = stream.read(int(count) * size)
+            offsets += np.frombuffer(data, f"{type.byteorder}u{size}", len(data) // size).tolist()
+    return offsets

@@ -1,7 +1,7 @@
-"""Read pages of a TIFF without Pillow, which would lose depth or hold large pages in memory."""
+"""Read the pages of a TIFF. tifffile reads the tags; `tiff_layout` says who decodes the samples."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,152 +11,235 @@ import PIL.Image
 from PIL.ExifTags import Base
 
 from convcli.arrays import Array
-from convcli.files.file_bytes import first_bytes
-from convcli.files.large_arrays import by_rows, large_empty
-from convcli.pictures import deep_extra
+from convcli.errors import ConvcliError, reason_of
+from convcli.files.file_bytes import first_bytes, open_file
+from convcli.files.large_arrays import large_empty
+from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
+from convcli.pictures.formats.tiff_directories import require_apart
+from convcli.pictures.formats.tiff_layout import Decoder, Layout, as_pillow_returns, decoder_of, layout_of
+from convcli.pictures.formats.tiff_segments import require_sizes
 from convcli.pictures.image import Header, Image, Metadata
-from convcli.pictures.metadata import description, kept_exif, orientation_in, sensible_dpi
+from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
 from convcli.pictures.orientation import is_sideways, upright_array
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-# A page of more bytes than this is not read by Pillow, which would hold it in memory.
+# An uncompressed page of more bytes than this is mapped.
 LARGE = 64 << 20
 # The bytes of the file that are read at a time.
 _PIECE = 16 << 20
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
-_MULTIPLIED, _ALPHA = 1, 2
-_PROFILE = 34675
-
-# The channels and types that Pillow reads without a conversion.
-_READ_BY_PILLOW = {(count, "uint8") for count in (1, 2, 3, 4)} | {
-    (1, name) for name in ("uint16", "int16", "int32", "float32")
-}
-
-
-@contextmanager
-def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame | None"]]:
-    """Yield the pages of a TIFF, with None for each page that Pillow reads.
-
-    The list is empty for other files, and without the extra ``deep``.
-    """
-    if not deep_extra.is_installed() or not is_tiff(file):
-        yield []
-        return
-    from tifffile import TiffFile
-
-    try:
-        tiff = TiffFile(file)
-    # Pillow reads the file, or reports the error.
-    except Exception:
-        yield []
-        return
-    with tiff:
-        yield [TiffPageFrame(page) if _is_read_here(page) else None for page in _without_repeats(tiff.pages)]
+# The last two have the byte order of the one and the number of the other.
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")
+_CANON_RAW = b"CR\x02"
+# NewSubfileType.
+_REDUCED, _MASK = 1, 4
+_ORIENTATION, _PALETTE, _PROFILE, _GDAL_METADATA, _NODATA = 274, 320, 34675, 42112, 42113
 
 
 def is_tiff(file: Path | BytesIO) -> bool:
-    """Return whether the first bytes are those of a TIFF; a file in memory is rewound to its start."""
-    if isinstance(file, BytesIO):
-        file.seek(0)
+    """Return whether the first bytes are those of a TIFF."""
     return first_bytes(file, 4) in _MAGIC
 
 
-def _without_repeats(pages: Any) -> Iterator[Any]:
-    """Yield the pages until the chain of pages returns to an earlier one; Pillow stops there, too."""
+@contextmanager
+def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame"]]:
+    """Yield the pages of a TIFF, without copies of reduced size and masks. They must be decoded in order.
+
+    Raises ValueError if the file is no TIFF inside, or holds a raw photograph.
+    """
+    require_apart(file)
+    if first_bytes(file, 11)[8:] == _CANON_RAW:
+        raise ValueError("it is a raw photograph (CR2), which must be developed first, for example with darktable-cli")
+    with ExitStack() as opened:
+        tiff = opened.enter_context(_opened(file))
+        by_pillow = _PillowPages(file, opened)
+        chain = list(_without_repeats(tiff.pages))
+        chosen = _chosen(chain)
+        if not chosen:
+            raise ValueError("it is a TIFF without pages")
+        lost = tuple(_losses(tiff, chain, chosen))
+        yield [TiffPageFrame(page, by_pillow, lost if number == 0 else ()) for number, page in enumerate(chosen)]
+
+
+def _opened(file: Path | BytesIO) -> Any:
+    from tifffile import TiffFile
+
+    if isinstance(file, BytesIO):
+        file.seek(0)
+    try:
+        return TiffFile(file)
+    # Damaged tags can raise any kind of error.
+    except Exception as error:
+        raise ValueError(f"it is a damaged TIFF: {reason_of(error)}") from error
+
+
+class _NumberedPage(NamedTuple):
+    """A page, and its number in the chain of pages, or None if it is a picture within a page."""
+
+    page: "TiffPage"
+    number: int | None
+
+
+def _without_repeats(pages: Iterable[Any]) -> Iterator[_NumberedPage]:
+    """Yield the pages until the chain of pages returns to an earlier one."""
     seen: set[int] = set()
-    for page in pages:
+    for number, page in enumerate(pages):
         if page.offset in seen:
             return
         seen.add(page.offset)
-        yield page
+        yield _NumberedPage(page, number)
 
 
-def _is_read_here(page: Any) -> bool:
-    if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) or page.dtype is None or page.imagedepth > 1:
-        return False
-    whole = page.dtype.kind in "uif" and page.bitspersample == 8 * page.dtype.itemsize
-    read_by_pillow = (page.samplesperpixel, page.dtype.name) in _READ_BY_PILLOW
-    return whole and (page.nbytes > LARGE or not read_by_pillow)
+def _chosen(chain: Sequence[_NumberedPage]) -> Sequence[_NumberedPage]:
+    """Return the pictures at full size: pages, and what lies within a page that is only a reduced copy of it."""
+    chosen: list[_NumberedPage] = []
+    for numbered in chain:
+        if _is_full(numbered.page):
+            chosen.append(numbered)
+        elif numbered.page.subifds:
+            within: Iterable[Any] = numbered.page.pages or ()
+            chosen += [_NumberedPage(page, None) for page in within if _is_full(page)]
+    return chosen or chain
+
+
+def _is_full(page: Any) -> bool:
+    kind = page.subfiletype
+    return not (isinstance(kind, int) and kind & (_REDUCED | _MASK))
+
+
+def _losses(tiff: Any, chain: Sequence[_NumberedPage], chosen: Sequence[_NumberedPage]) -> Iterator[str]:
+    if chosen is chain and chain and not _is_full(chain[0].page):
+        yield "the file says that it holds only copies of reduced size, or masks"
+    if any(_is_mask(page) for page, _ in chain if not _is_full(page)) and chosen is not chain:
+        yield "the transparency mask is dropped"
+    images = (tiff.imagej_metadata or {}).get("images", 1) if tiff.is_imagej else 1
+    if isinstance(images, int) and images > len(chain):
+        yield f"an ImageJ stack of {images} images in {len(chain)} pages: the images without a page are not read"
+
+
+def _is_mask(page: Any) -> bool:
+    return isinstance(page.subfiletype, int) and bool(page.subfiletype & _MASK)
+
+
+class _PillowPages:
+    """The pages of a TIFF that Pillow decodes; the file is opened for the first of them."""
+
+    def __init__(self, file: Path | BytesIO, opened: ExitStack) -> None:
+        self._file, self._opened = file, opened
+        self._picture: Any = None
+
+    def decode(self, number: int, layout: Layout) -> Array:
+        """Return the samples ``(samples, H, W)`` of a page, upright."""
+        if self._picture is None:
+            # Of a stream: Pillow maps a file that it knows by name, and then turns it wrongly.
+            stream = self._opened.enter_context(open_file(self._file))
+            stream.seek(0)
+            self._picture = self._opened.enter_context(PIL.Image.open(stream))
+        self._picture.seek(number)
+        self._picture.load()
+        samples = np.asarray(self._picture.convert("L") if self._picture.mode == "1" else self._picture)
+        samples = samples.reshape(*samples.shape[:2], -1)
+        if samples.shape[2] != layout.samples:
+            raise ValueError(f"it is {layout.name}, which Pillow reads as {self._picture.mode}")
+        # Pillow returns unsigned integers of 32 bits, and signed ones of 16 bits, as signed ones of 32 bits.
+        return np.moveaxis(samples, -1, 0).astype(layout.level_type, copy=False)
 
 
 class TiffPageFrame:
     """A page of a TIFF, whose pixels may be larger than memory."""
 
-    def __init__(self, page: "TiffPage") -> None:
-        self._page = page
+    def __init__(self, numbered: _NumberedPage, by_pillow: _PillowPages, warnings: tuple[str, ...]) -> None:
+        self._page, self._number = numbered
+        self._by_pillow, self._warnings = by_pillow, warnings
 
     def header(self) -> Header:
         """Return the header of the page that ``decode`` would return, from the tags."""
-        page, layout = _decodable(self._page), _layout_of(self._page)
-        extent = (page.imagelength, page.imagewidth)
-        upright = extent[::-1] if is_sideways(description(lambda: _description_of(page)).orientation) else extent
-        return Header((layout.channels, *upright), _type(page), alpha=layout.alpha is not None)
+        layout, _ = self._readable()
+        channels, dtype = stored_colours(layout, self._palette(layout))
+        extent = (layout.height, layout.width)
+        upright = extent[::-1] if is_sideways(_orientation(self._page)) else extent
+        return Header((channels, *upright), dtype, alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
         """Return the page upright, in its own type; its pixels are a view of the file if possible, else decoded."""
-        page, layout = _decodable(self._page), _layout_of(self._page)
-        described = description(lambda: _description_of(page))
-        channels = upright_array(_channels(page), described.orientation)
-        opacity = None if layout.alpha is None else channels[layout.alpha]
-        pixels, notes = self._convert(channels[: layout.channels], opacity)
-        alpha = None if opacity is None else _levels_of(opacity)
-        losses = described.warnings
-        if layout.dropped:
-            losses = (
-                *losses,
-                f"{layout.dropped} of {len(channels)} channels dropped, because the file does not say what it is",
-            )
-        return Image(pixels, alpha, described.metadata, notes, losses)
+        layout, decoder = self._readable()
+        palette = self._palette(layout)
+        described = _describe(self._page)
+        with _damage_of(layout):
+            if decoder is Decoder.PILLOW:
+                layout = as_pillow_returns(layout)
+                bands = self._by_pillow.decode(self._require_number(layout), layout)
+            else:
+                bands = upright_array(_bands(self._page), described.orientation)
+        colours = colours_of(bands, layout, palette, described.metadata.icc)
+        return self._image(colours, layout, described)
 
-    def _convert(self, pixels: Array, alpha: Array | None) -> tuple[Array, tuple[str, ...]]:
-        """Return levels in which white is the largest, not multiplied by alpha, and notes about the conversion."""
-        if self._page.photometric == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
-            inverted = by_rows(lambda rows: np.iinfo(rows.dtype).max - rows, pixels.shape, pixels.dtype, pixels)
-            return inverted, ("white-is-zero inverted",)
-        if alpha is not None and _MULTIPLIED in self._page.extrasamples:
-            return _divide(pixels, alpha), ("premultiplied colours divided by alpha",)
-        return pixels, ()
+    def _readable(self) -> tuple[Layout, Decoder]:
+        """Return the layout and the decoder; raise ValueError if the page is not read, or too large.
 
+        A mapped page is not decoded, and may have any size.
+        """
+        layout = layout_of(self._page)
+        decoder = decoder_of(layout)
+        if not _is_mapped(self._page):
+            # Each four samples count as a pixel.
+            refuse_beyond_limit(layout.width * layout.height * -(-layout.samples // 4))
+        return layout, decoder
 
-def _decodable(page: "TiffPage") -> "TiffPage":
-    """Return the page; raise ValueError if it has more pixels than may be decoded. A mapped page is not decoded."""
-    if not _is_mapped(page):
-        refuse_beyond_limit(page.imagewidth * page.imagelength)
-    return page
+    def _palette(self, layout: Layout) -> Array | None:
+        return palette_of(layout, self._page.tags.valueof(_PALETTE))
 
+    def _require_number(self, layout: Layout) -> int:
+        if self._number is None:
+            raise ValueError(f"it is {layout.name} within a page: to read it, pip install 'convcli[deep]'")
+        return self._number
 
-class _Layout(NamedTuple):
-    """The samples of a page: the first ones are channels, one may be alpha, and the others are dropped."""
-
-    channels: int
-    alpha: int | None
-    dropped: int
-
-
-def _layout_of(page: "TiffPage") -> _Layout:
-    samples, extra = page.samplesperpixel, page.extrasamples
-    first = samples - len(extra)
-    alphas = [number for number, kind in enumerate(extra, first) if kind in (_MULTIPLIED, _ALPHA)]
-    alpha = alphas[0] if alphas else None
-    # If black is zero, channels beyond the first are a spectrum.
-    channels = 3 if page.photometric == _RGB else samples if alpha is None else alpha
-    return _Layout(channels, alpha, samples - channels - (alpha is not None))
+    def _image(self, colours: Colours, layout: Layout, described: Description) -> Image:
+        metadata = described.metadata if colours.keeps_profile else described.metadata._replace(icc=None)
+        notes = (*layout.notes, *colours.notes, *_notes_of(self._page))
+        losses = (*self._warnings, *colours.warnings, *described.warnings)
+        return Image(colours.pixels, colours.alpha, metadata, notes, losses)
 
 
-def _type(page: "TiffPage") -> np.dtype[Any]:
-    assert page.dtype is not None
-    return page.dtype.newbyteorder("=")
+@contextmanager
+def _damage_of(layout: Layout) -> Iterator[None]:
+    """Say in errors of decoders, which may be of any kind, what the page is."""
+    try:
+        yield
+    except (ConvcliError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(f"it is {layout.name}, damaged or incomplete: {reason_of(error)}") from error
 
 
-def _description_of(page: "TiffPage") -> tuple[int, Metadata]:
+def _notes_of(page: "TiffPage") -> Iterator[str]:
+    if (nodata := page.tags.valueof(_NODATA)) is not None:
+        yield f"the nodata value {nodata!s:.40} is computed like any other"
+    if 'role="scale"' in str(page.tags.valueof(_GDAL_METADATA)):
+        yield "GDAL's scale and offset are not applied"
+
+
+def _orientation(page: "TiffPage") -> int:
+    orientation = page.tags.valueof(_ORIENTATION)
+    return int(orientation) if isinstance(orientation, int) else 1
+
+
+def _describe(page: "TiffPage") -> Description:
+    orientation = _orientation(page)
+    described = description(lambda: (orientation, _metadata_of(page)))
+    icc = described.metadata.icc
+    if icc is not None and not isinstance(icc, bytes):
+        loss = "the colour profile is dropped, because it is damaged"
+        described = Description(orientation, described.metadata._replace(icc=None), (*described.warnings, loss))
+    return described._replace(orientation=orientation)
+
+
+def _metadata_of(page: "TiffPage") -> Metadata:
     exif = _exif(page)
-    orientation, dpi = orientation_in(exif), _dpi(exif)
-    return orientation, Metadata(exif.get(_PROFILE), kept_exif(exif), dpi)
+    return Metadata(exif.get(_PROFILE), kept_exif(exif), _dpi(exif))
 
 
 def _exif(page: "TiffPage") -> PIL.Image.Exif:
@@ -173,12 +256,15 @@ def _dpi(exif: PIL.Image.Exif) -> tuple[float, float] | None:
     return sensible_dpi(x, y)
 
 
-def _channels(page: "TiffPage") -> Array:
-    """Return the channels ``(C, H, W)``, alpha among them."""
+def _bands(page: "TiffPage") -> Array:
+    """Return the samples ``(samples, H, W)`` as they are stored."""
     if _is_mapped(page):
         pixels = page.asarray(out="memmap")
     else:
-        pixels = page.asarray(out=large_empty(page.shape, _type(page)), buffersize=_PIECE)
+        require_sizes(page)
+        assert page.dtype is not None
+        stored = large_empty(page.shape, page.dtype.newbyteorder("="))
+        pixels = page.asarray(out=stored, buffersize=_PIECE)
     return pixels if page.axes.startswith("S") else np.moveaxis(pixels.reshape(*page.shape[:2], -1), -1, 0)
 
 
@@ -187,30 +273,3 @@ def _is_mapped(page: "TiffPage") -> bool:
         return False
     native = np.dtype(f"{page.parent.byteorder}u2").isnative
     return native and page.dataoffsets[0] + page.nbytes <= page.parent.filehandle.size
-
-
-def _opaque(alpha: Array) -> int:
-    return 1 if alpha.dtype.kind == "f" else int(np.iinfo(alpha.dtype).max)
-
-
-def _levels_of(alpha: Array) -> Array:
-    """Return alpha of 8 or 16 bits unchanged, and any other alpha at 16 bits."""
-    if alpha.dtype in (np.uint8, np.uint16):
-        return alpha
-    opaque = np.float64(_opaque(alpha))
-    return by_rows(
-        lambda rows: np.rint(np.nan_to_num(np.clip(rows / opaque, 0, 1)) * 65535), alpha.shape, np.uint16, alpha
-    )
-
-
-def _divide(pixels: Array, alpha: Array) -> Array:
-    """Return colours divided by alpha, 0 where alpha is 0."""
-    most = _opaque(alpha)
-
-    @np.errstate(over="ignore", invalid="ignore")
-    def divided(rows: Array, opacity: Array) -> Array:
-        factors = np.divide(most, opacity, out=np.zeros(opacity.shape), where=opacity > 0)
-        colours = rows * factors
-        return colours if rows.dtype.kind == "f" else np.rint(np.minimum(colours, most))
-
-    return by_rows(divided, pixels.shape, pixels.dtype, pixels, alpha)

@@ -1,0 +1,293 @@
+"""What the tags of a TIFF page say about its samples, and the one table of who decodes which page.
+
+The tags decide, not a library: a page whose tags are not in the table is refused by a sentence that names what it is.
+"""
+
+from collections.abc import Set
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from convcli.pictures import deep_extra
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+# PhotometricInterpretation.
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
+_MOSAIC, _LINEAR_RAW = 32803, 34892
+# ExtraSamples.
+MULTIPLIED, ALPHA = 1, 2
+
+_UNCOMPRESSED, _JPEG = 1, 7
+# Compressions of pictures: the compressed bytes have a width, height and depth of their own.
+JPEG2000 = {33003, 33004, 33005, 34712}
+JPEG_XL = {50002, 52546}
+LERC, PNG, WEBP = 34887, 34933, 50001
+_DEFLATE = {8, 32946}
+
+_COLOURS = {
+    WHITE_IS_ZERO: "gray",
+    BLACK_IS_ZERO: "gray",
+    RGB: "RGB",
+    PALETTE: "palette colours",
+    MASK: "a transparency mask",
+    CMYK: "CMYK",
+    YCBCR: "YCbCr",
+    CIELAB: "CIELab",
+    ICCLAB: "ICCLab",
+    10: "ITULab",
+    _MOSAIC: "the colour mosaic of a camera",
+    _LINEAR_RAW: "the raw colours of a camera",
+    32844: "LogL",
+    32845: "LogLuv",
+}
+_COMPRESSIONS = {
+    _UNCOMPRESSED: "uncompressed",
+    2: "CCITT",
+    3: "CCITT fax 3",
+    4: "CCITT fax 4",
+    5: "LZW",
+    6: "old JPEG",
+    _JPEG: "JPEG",
+    **dict.fromkeys(_DEFLATE, "Deflate"),
+    22610: "JPEG XR",
+    32773: "PackBits",
+    **dict.fromkeys(JPEG2000, "JPEG 2000"),
+    34676: "SGI Log",
+    LERC: "LERC",
+    34892: "lossy JPEG",
+    34925: "LZMA",
+    PNG: "PNG",
+    34934: "JPEG XR",
+    50000: "Zstandard",
+    WEBP: "WebP",
+    **dict.fromkeys(JPEG_XL, "JPEG XL"),
+}
+_KINDS = {1: "u", 2: "i", 3: "f", 4: "u", 5: "c", 6: "c"}
+_VOID = 4
+
+
+class Layout(NamedTuple):
+    """The samples of a page, as its tags describe them.
+
+    kind, bits: unsigned or signed integers, floats or complex numbers (``u``, ``i``, ``f``, ``c``), of this size.
+    samples: the number of samples per pixel.  extra: the meaning of those that are not colours, as far as it is known.
+    photometric, compression, predictor: the values of the tags.  notes: what was assumed or converted already.
+    """
+
+    width: int
+    height: int
+    kind: str
+    bits: int
+    samples: int
+    extra: tuple[int, ...] = ()
+    photometric: int = BLACK_IS_ZERO
+    compression: int = _UNCOMPRESSED
+    predictor: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """The number of samples that are colours or levels: all before the extra ones."""
+        if self.photometric in _BASES:
+            return _BASES[self.photometric]
+        # If black or white is zero, channels beyond the first are a spectrum.
+        return self.samples if self.alpha is None else self.alpha
+
+    @property
+    def alpha(self) -> int | None:
+        """The place of the first sample that is alpha, or None."""
+        first = self.samples - len(self.extra)
+        places = [place for place, meaning in enumerate(self.extra, first) if meaning in (MULTIPLIED, ALPHA)]
+        return places[0] if places else None
+
+    @property
+    def dropped(self) -> int:
+        """The number of samples whose meaning the file does not say."""
+        return self.samples - self.channels - (self.alpha is not None)
+
+    @property
+    def is_multiplied(self) -> bool:
+        """Whether the colours are multiplied by alpha."""
+        return self.alpha is not None and self.extra[self.alpha - self.samples] == MULTIPLIED
+
+    @property
+    def level_type(self) -> "np.dtype[Any]":
+        """The smallest type that holds the samples."""
+        size = next(size for size in (1, 2, 4, 8) if 8 * size >= self.bits)
+        return np.dtype(f"{self.kind}{size}")
+
+    @property
+    def name(self) -> str:
+        """What the page is, in a sentence: 12-bit RGB, uncompressed."""
+        kind = {"u": "", "i": "signed ", "f": "float ", "c": "complex "}[self.kind]
+        colours = _COLOURS.get(self.photometric, f"colours of an unknown kind ({self.photometric})")
+        compression = _COMPRESSIONS.get(self.compression, f"an unknown compression ({self.compression})")
+        return f"a TIFF of {self.bits}-bit {kind}{colours}, {compression}"
+
+
+# The number of samples that a colour takes.
+_BASES = {RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
+
+
+def layout_of(page: "TiffPage") -> Layout:
+    """Return what the tags of a page say; raise ValueError if they contradict themselves."""
+    samples, notes = _whole(page, "samplesperpixel", 1), []
+    sample_format = _whole(page, "sampleformat")
+    if sample_format not in _KINDS:
+        raise ValueError(f"it is a TIFF of samples of an unknown format ({sample_format})")
+    if sample_format == _VOID:
+        notes.append("samples of undefined format read as unsigned integers")
+    photometric = _whole(page, "photometric")
+    if "PhotometricInterpretation" not in page.tags:
+        photometric = RGB if samples in (3, 4) else BLACK_IS_ZERO
+        notes.append(f"the file does not say what its levels mean: read as {_COLOURS[photometric]}")
+    if _whole(page, "imagedepth", 1) > 1:
+        raise ValueError("it is a TIFF of volumes: convcli reads pages of one layer")
+    for name in ("tilewidth", "tilelength") if page.is_tiled else ("rowsperstrip",):
+        _whole(page, name, 1)
+    extra: tuple[int, ...] = page.extrasamples if isinstance(page.extrasamples, tuple) else (page.extrasamples,)
+    layout = Layout(
+        _whole(page, "imagewidth", 1),
+        _whole(page, "imagelength", 1),
+        _KINDS[sample_format],
+        _bits(page),
+        samples,
+        extra[:samples],
+        photometric,
+        _whole(page, "compression"),
+        _whole(page, "predictor"),
+        tuple(notes),
+    )
+    if layout.dropped < 0:
+        raise ValueError(f"it is {layout.name}, but has {samples} channels")
+    if photometric == YCBCR and layout.compression == _UNCOMPRESSED and page.is_subsampled:
+        raise ValueError(f"it is {layout.name}, with fewer colours than pixels: {_REMEDY}")
+    return layout
+
+
+def _bits(page: "TiffPage") -> int:
+    depths: Any = page.bitspersample
+    if isinstance(depths, tuple):
+        raise ValueError(f"it is a TIFF whose channels differ in depth: {', '.join(map(str, depths))} bits")
+    return _whole(page, "bitspersample", 1)
+
+
+def _whole(page: "TiffPage", name: str, least: int = 0) -> int:
+    value = getattr(page, name)
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"it is a damaged TIFF: {name} is {value!r:.40}, expected a whole number from {least} on")
+    return int(value)
+
+
+class Decoder(Enum):
+    """The library that decodes a page."""
+
+    TIFFFILE = "tifffile, which returns the samples as they are stored"
+    PILLOW = "Pillow, whose libtiff is part of it"
+
+
+# What tifffile decodes by itself, without the extra.
+_ALONE: Set[int] = {_UNCOMPRESSED, *_DEFLATE, 34925}
+# What tifffile decodes with the extra. Pillow's libtiff also decodes LZW, PackBits and Zstandard.
+_WITH_EXTRA: Set[int] = _ALONE | {5, 32773, LERC, PNG, 50000, WEBP, *JPEG2000, *JPEG_XL, _JPEG}
+# What Pillow decodes, in the layouts of `_is_plain`.
+_BY_PILLOW: Set[int] = {2, 3, 4, 5, 6, _JPEG, *_DEFLATE, 32773, 34925, 50000}
+
+_ANY_DEPTH: dict[str, Set[int]] = {"u": {*range(1, 33), 64}, "i": {8, 16, 32, 64}, "f": {16, 24, 32, 64}}
+# The depths that are read of each kind of colour.
+_DEPTHS: dict[int, dict[str, Set[int]]] = {
+    WHITE_IS_ZERO: _ANY_DEPTH,
+    BLACK_IS_ZERO: _ANY_DEPTH,
+    RGB: _ANY_DEPTH,
+    PALETTE: {"u": {1, 2, 4, 8, 16}},
+    CMYK: {"u": {8, 16}},
+    YCBCR: {"u": {8}},
+    CIELAB: {"u": {8}},
+    ICCLAB: {"u": {8}},
+}
+
+
+def decoder_of(layout: Layout) -> Decoder:
+    """Return the library that decodes a page; raise ValueError, with what to do, if none does."""
+    _require_meaning(layout)
+    extra = deep_extra.is_installed()
+    if layout.compression == _UNCOMPRESSED and _is_read_alone(layout):
+        return Decoder.TIFFFILE
+    if extra and _is_read_with_extra(layout):
+        return Decoder.TIFFFILE
+    if layout.compression in (_UNCOMPRESSED, *_BY_PILLOW) and _is_plain(layout):
+        return Decoder.PILLOW
+    if layout.compression in _ALONE and _is_read_alone(layout):
+        return Decoder.TIFFFILE
+    if not extra and _is_read_with_extra(layout):
+        raise ValueError(f"it is {layout.name}: to read it, pip install 'convcli[deep]'")
+    raise ValueError(f"it is {layout.name}, which convcli does not read: {_REMEDY}")
+
+
+_REMEDY = "convert it with a program that does, for example to 8 or 16 bits with LZW"
+
+
+def _require_meaning(layout: Layout) -> None:
+    """Raise ValueError if convcli computes nothing from such samples, whoever decodes them."""
+    if layout.kind == "c":
+        raise ValueError(f"it is {layout.name}: save its magnitude, or its real and imaginary parts, as real numbers")
+    if layout.photometric in (_MOSAIC, _LINEAR_RAW):
+        raise ValueError(
+            f"it is a raw photograph ({_COLOURS[layout.photometric]}), which must be developed first, "
+            "for example with darktable-cli"
+        )
+    if layout.bits not in _DEPTHS.get(layout.photometric, {}).get(layout.kind, ()):
+        raise ValueError(f"it is {layout.name}, which convcli does not read: {_REMEDY}")
+
+
+def _is_read_alone(layout: Layout) -> bool:
+    """Return whether tifffile reads a page without the extra."""
+    whole = layout.bits in (1, 8, 16, 32, 64) and (layout.bits > 1 or layout.samples == 1)
+    return layout.compression in _ALONE and whole and layout.predictor in (1, 2)
+
+
+def _is_read_with_extra(layout: Layout) -> bool:
+    """Return whether tifffile reads a page with the extra, and Pillow is not needed for its colours."""
+    # Pillow's libtiff knows what the tags of JPEG and YCbCr say about colours.
+    from_jpeg = layout.compression == _JPEG and layout.bits == 8
+    return layout.compression in _WITH_EXTRA and layout.photometric != YCBCR and not from_jpeg
+
+
+def _is_plain(layout: Layout) -> bool:
+    """Return whether Pillow returns the very samples of a page, after the conversions of `as_pillow_returns`."""
+    colours, depth, extra = layout.photometric, f"{layout.kind}{layout.bits}", layout.extra
+    if layout.channels == 1 and colours in (WHITE_IS_ZERO, BLACK_IS_ZERO):
+        return (extra == () and depth in _PLAIN_GRAYS) or (colours, depth, extra) == (BLACK_IS_ZERO, "u8", (ALPHA,))
+    if colours == PALETTE:
+        return layout.bits <= 8 and extra == ()
+    return depth == "u8" and (extra == () or (colours == RGB and extra in ((ALPHA,), (MULTIPLIED,))))
+
+
+_PLAIN_GRAYS = ("u1", "u2", "u4", "u8", "u16", "i16", "u32", "i32", "f32")
+
+
+def as_pillow_returns(layout: Layout) -> Layout:
+    """Return the layout of the samples that Pillow returns for a page, with notes about what it has converted."""
+    if layout.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO) and layout.bits <= 8:
+        scaling = (note_of_scaling(layout.bits, 8),) if layout.bits < 8 else ()
+        inversion = (INVERTED,) if layout.photometric == WHITE_IS_ZERO else ()
+        return layout._replace(photometric=BLACK_IS_ZERO, bits=8, notes=(*layout.notes, *scaling, *inversion))
+    if layout.photometric == YCBCR:
+        return layout._replace(photometric=RGB, notes=(*layout.notes, "YCbCr converted to RGB"))
+    if layout.photometric == CIELAB:
+        return layout._replace(photometric=ICCLAB)
+    if layout.is_multiplied:
+        return layout._replace(extra=(ALPHA,), notes=(*layout.notes, DIVIDED))
+    return layout
+
+
+INVERTED = "white-is-zero inverted"
+DIVIDED = "premultiplied colours divided by alpha"
+
+
+def note_of_scaling(bits: int, full: int) -> str:
+    """Return the note about levels that are scaled from this number of bits to 8 or 16."""
+    return f"{bits} bit{'s' if bits > 1 else ''} scaled to {full}"

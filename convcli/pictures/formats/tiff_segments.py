@@ -1,0 +1,195 @@
+"""Check the strips and tiles of a TIFF before they are decoded: what one claims to hold, no page may exceed.
+
+Some compressions are picture formats of their own, whose decoders trust the size inside; others can expand a thousand
+times.
+"""
+
+import lzma
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple
+
+from convcli.pictures import deep_extra
+from convcli.pictures.formats.boxes import boxes
+from convcli.pictures.formats.tiff_layout import JPEG2000, JPEG_XL, LERC, PNG, WEBP
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+_JPEG, _LZMA = 7, 34925
+_DEFLATE = (8, 32946)
+
+
+class Extent(NamedTuple):
+    """What a strip or a tile holds: rows, columns, and samples per pixel."""
+
+    rows: int
+    columns: int
+    samples: int
+
+
+def require_sizes(page: "TiffPage") -> None:
+    """Raise ValueError if a strip or a tile would be decoded to more than the page says.
+
+    Decompressors of the extra ``deep`` are told how much to expect; those of Python are not.
+    """
+    most = _extent_of(page)
+    if size_of := _READERS.get(page.compression):
+        for data in _segments(page):
+            _require_within(size_of(data), most)
+    elif page.compression in _DECOMPRESSORS and not deep_extra.is_installed():
+        size = most.rows * most.columns * most.samples * -(-page.bitspersample // 8)
+        for data in _segments(page):
+            _require_size(data, size, _DECOMPRESSORS[page.compression])
+
+
+def _extent_of(page: "TiffPage") -> Extent:
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    if page.is_tiled:
+        return Extent(page.tilelength, page.tilewidth, samples)
+    return Extent(min(page.rowsperstrip, page.imagelength), page.imagewidth, samples)
+
+
+def _segments(page: "TiffPage") -> Iterator[bytes]:
+    stream = page.parent.filehandle
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if count:
+            stream.seek(offset)
+            yield stream.read(count)
+
+
+def _require_within(given: Extent, most: Extent) -> None:
+    if any(number > limit for number, limit in zip(given, most, strict=True)):
+        sizes = [f"{each.columns} x {each.rows} pixels of {each.samples} samples" for each in (given, most)]
+        raise ValueError(f"a tile or strip holds {sizes[0]}, expected at most {sizes[1]}")
+
+
+# More than the rows that some writers add to the last strip.
+_SLACK = 4
+
+
+def _require_size(data: bytes, size: int, decompress: Callable[[bytes, int], bytes]) -> None:
+    # No data of this size can expand to more.
+    if len(data) * _MOST_RATIO > size and len(decompress(data, _SLACK * size + 1)) > _SLACK * size:
+        raise ValueError(f"a tile or strip expands to more than {_SLACK} times its {size:,} bytes")
+
+
+# Of LZMA; Deflate reaches 1,032.
+_MOST_RATIO = 8192
+
+_DECOMPRESSORS: dict[int, Callable[[bytes, int], bytes]] = {
+    **dict.fromkeys(_DEFLATE, lambda data, most: zlib.decompressobj().decompress(data, most)),
+    _LZMA: lambda data, most: lzma.LZMADecompressor().decompress(data, most),
+}
+
+
+def _png(data: bytes) -> Extent:
+    columns, rows, _, colours = struct.unpack_from(">IIBB", data, 16)
+    return Extent(rows, columns, {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours])
+
+
+def _webp(data: bytes) -> Extent:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        columns, rows = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+    elif kind == b"VP8L":
+        packed = int.from_bytes(data[21:25], "little")
+        columns, rows = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    else:
+        columns, rows = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    return Extent(rows, columns, 1)
+
+
+def _lerc(data: bytes) -> Extent:
+    magic, version = struct.unpack_from("<6si", data)
+    if magic != b"Lerc2 " or data.count(b"Lerc2 ") != 1:
+        raise ValueError("LERC of an old or unusual kind")
+    at = 14 if version >= 3 else 10
+    rows, columns, *depth = struct.unpack_from("<iii" if version >= 4 else "<ii", data, at)
+    return Extent(rows, columns, *(depth or [1]))
+
+
+def _jpeg2000(data: bytes) -> Extent:
+    code = data if data.startswith(b"\xff\x4f") else _box(data, b"jp2c")
+    right, bottom, left, top = struct.unpack_from(">4I", code, 8)
+    (samples,) = struct.unpack_from(">H", code, 40)
+    return Extent(bottom - top, right - left, samples)
+
+
+def _box(data: bytes, *names: bytes) -> bytes:
+    """Return the content of the first box with one of these names."""
+    stream = BytesIO(data)
+    for name, length in boxes(stream):
+        if name in names:
+            return stream.read(length)
+    raise ValueError(f"a tile or strip has no box {names[0].decode()}")
+
+
+def _jpeg(data: bytes) -> Extent:
+    at = 2
+    while data[at + 1] not in _FRAMES:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    rows, columns, samples = struct.unpack_from(">HHB", data, at + 5)
+    return Extent(rows, columns, samples)
+
+
+# The markers of frames: SOF0 to SOF15, without those for tables and arithmetic conditions.
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+
+
+class _Bits:
+    """Reads numbers from bits, the lowest bit of each byte first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._number, self._at = int.from_bytes(data[:64], "little"), 0
+
+    def take(self, count: int) -> int:
+        number = self._number >> self._at & (1 << count) - 1
+        self._at += count
+        return number
+
+
+_JPEG_XL_CODE = b"\xff\x0a"
+
+
+def _jpeg_xl(data: bytes) -> Extent:
+    """Return the size in the header of a codestream (ISO/IEC 18181-1, A.3 and D.2)."""
+    code = data
+    if not data.startswith(_JPEG_XL_CODE):
+        content = _box(data, b"jxlc", b"jxlp")
+        code = content if content.startswith(_JPEG_XL_CODE) else content[4:]
+    bits = _Bits(code[2:])
+    rows, columns = _jpeg_xl_size(bits)
+    if not bits.take(1) and bits.take(1):
+        bits.take(3)
+        if bits.take(1):
+            _jpeg_xl_size(bits)
+        if bits.take(2):
+            raise ValueError("JPEG XL with a preview or several frames")
+    return Extent(rows, columns, 1)
+
+
+def _jpeg_xl_size(bits: _Bits) -> tuple[int, int]:
+    small = bits.take(1)
+
+    def side() -> int:
+        return 8 * (bits.take(5) + 1) if small else bits.take((9, 13, 18, 30)[bits.take(2)]) + 1
+
+    rows = side()
+    ratio = bits.take(3)
+    if not ratio:
+        return rows, side()
+    over, under = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
+    return rows, rows * over // under
+
+
+_READERS: dict[int, Callable[[bytes], Extent]] = {
+    _JPEG: _jpeg,
+    LERC: _lerc,
+    PNG: _png,
+    WEBP: _webp,
+    **dict.fromkeys(JPEG2000, _jpeg2000),
+    **dict.fromkeys(JPEG_XL, _jpeg_xl),
+}
