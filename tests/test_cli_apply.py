@@ -419,6 +419,7 @@ def test_json_has_a_line_per_file(tmp_path):
         "maximum": 400.0,
         "clipped": 4,
         "algorithm": "direct",
+        "tiles": {"direct": 1},
         "skipped": False,
         "error": None,
     }

@@ -16,7 +16,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.request import Planned, Request
-from convcli.engine import Store
+from convcli.engine import Store, Tally
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
@@ -128,7 +128,7 @@ class PlannedCombination(NamedTuple):
 
     def convolve(self, V: Array) -> FloatArray:
         """Return the combined Z for V."""
-        joined = self._joined_others(V)
+        joined, _ = self._joined_others(V)
         blocks = joined.reshape(self.geometry.output_blocks)
 
         def write(place: tuple[slice, ...], tile: FloatArray) -> None:
@@ -137,19 +137,20 @@ class PlannedCombination(NamedTuple):
         self._join_first(V, joined, write)
         return joined
 
-    def store(self, V: Array, store: Store) -> None:
-        """Pass each finished tile of the combined Z to ``store`` (``convcli.convolution.prepared.Prepared.store``)."""
-        self._join_first(V, self._joined_others(V), store)
+    def store(self, V: Array, store: Store) -> Tally:
+        """Pass each finished tile of the combined Z to ``store``, and return what ran (``Prepared.store``)."""
+        joined, tally = self._joined_others(V)
+        return tally + self._join_first(V, joined, store)
 
-    def _joined_others(self, V: Array) -> FloatArray:
-        """Join the terms of all kernels but the first in one array of Z's shape."""
+    def _joined_others(self, V: Array) -> tuple[FloatArray, Tally]:
+        """Join the terms of all kernels but the first in one array of Z's shape; return it, and what ran."""
         joined = large_empty(self.geometry.output_shape, self.planned[0].prepared.dtype)
-        self._join(self.planned[1], V, joined, _begin)
+        tally = self._join(self.planned[1], V, joined, _begin)
         for other in self.planned[2:]:
-            self._join(other, V, joined, self.rule.join)
-        return joined
+            tally += self._join(other, V, joined, self.rule.join)
+        return joined, tally
 
-    def _join(self, planned: Planned, V: Array, joined: FloatArray, join: Callable[..., object]) -> None:
+    def _join(self, planned: Planned, V: Array, joined: FloatArray, join: Callable[..., object]) -> Tally:
         """Join one kernel's terms with the terms in ``joined``, in place."""
         # A bank and a 2-D kernel lay out the same maps on different axes.
         blocks = joined.reshape(planned.geometry.output_blocks)
@@ -157,9 +158,9 @@ class PlannedCombination(NamedTuple):
         def join_tile(place: tuple[slice, ...], tile: FloatArray) -> None:
             join(blocks[place], self.rule.term(tile, out=tile), out=blocks[place])
 
-        planned.store(V, join_tile)
+        return planned.store(V, join_tile)
 
-    def _join_first(self, V: Array, joined: FloatArray, store: Store) -> None:
+    def _join_first(self, V: Array, joined: FloatArray, store: Store) -> Tally:
         """Join each tile of the first kernel's maps with the others' terms, finish it, and pass it to ``store``.
 
         The first kernel comes last, because ``geometry`` is its geometry, to which the places of tiles refer.
@@ -171,7 +172,7 @@ class PlannedCombination(NamedTuple):
             self.rule.finished(tile, len(self.planned))
             store(place, tile)
 
-        self.planned[0].store(V, finish_tile)
+        return self.planned[0].store(V, finish_tile)
 
 
 def _begin(old: FloatArray, new: FloatArray, *, out: FloatArray) -> None:

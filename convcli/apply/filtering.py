@@ -15,9 +15,10 @@ import numpy as np
 
 from convcli.apply.appearance import Appearance, brightest_level, depth_of, network_input
 from convcli.apply.combining import Filter, PlannedFilter
-from convcli.apply.pixels import MapStatistics, clipping_warning, to_floats, to_pixels
-from convcli.apply.transparency import AlphaFilter, filter_with_alpha, require_fit
+from convcli.apply.pixels import MapStatistics, Produce, clipping_warning, to_floats, to_pixels
+from convcli.apply.transparency import filter_with_alpha, require_fit
 from convcli.arrays import Array, computing_type
+from convcli.engine import Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
 from convcli.files.npy_files import save_npy
@@ -104,6 +105,7 @@ class Maps(NamedTuple):
 class FilteredImage(NamedTuple):
     """The maps of an image, and their alpha ``(OH, OW)`` or None.
 
+    tally: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
     warnings: the losses.  notes: metadata that the format cannot hold.
     """
 
@@ -111,6 +113,7 @@ class FilteredImage(NamedTuple):
     image: Image
     maps: Maps
     alpha: Array | None
+    tally: Tally
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -152,7 +155,9 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     V = network_input(image, plan.appearance)
     filtering = filter_with_alpha(plan.appearance.alpha, plan.request, plan.planned, V, image.alpha)
     values = empty(plan.output.shape, plan.output.dtype)
-    statistics, clipping = _fill(values.reshape(plan.geometry.output_blocks), filtering, image, plan)
+    tally = Tally()
+    blocks = values.reshape(plan.geometry.output_blocks)
+    statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), image, plan)
     lost_metadata = _lost_metadata(image, plan)
     # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
@@ -161,22 +166,23 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         image=image,
         maps=Maps(values, statistics),
         alpha=filtering.alpha if plan.output.alpha else None,
+        tally=tally,
         warnings=(*_light_doubts(image, plan.appearance), *_losses(image, plan), *profile, *clipping),
         notes=tuple(lost_metadata.values()),
     )
 
 
 def _fill(
-    values: Array, filtering: AlphaFilter, image: Image, plan: FilterPlan
+    values: Array, produce: Produce, image: Image, plan: FilterPlan
 ) -> tuple[tuple[MapStatistics, ...], list[str]]:
     """Fill the maps ``(..., OH, OW)``; return the statistics of each, and a warning if numbers were clipped."""
     appearance, mode = plan.appearance, plan.output.mode
     if mode == "raw":
-        return to_floats(filtering.store, values), []
+        return to_floats(produce, values), []
     white = int(np.iinfo(values.dtype).max)
     scale = white / brightest_level(image.pixels.dtype, appearance)
     encode = partial(to_codes, white=white) if appearance.linear else None
-    statistics = to_pixels(filtering.store, values, mode, scale, encode)
+    statistics = to_pixels(produce, values, mode, scale, encode)
     clipping = clipping_warning(statistics, values, mode, scale)
     return statistics, [clipping] if clipping else []
 

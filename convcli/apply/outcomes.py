@@ -20,6 +20,7 @@ class OutputRecord(NamedTuple):
 
     minimum, maximum: of the maps' finite numbers before they became pixels; None if no number was finite.
     milliseconds: the time since the previous output, or since reading began.
+    tiles: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
     warnings: the losses.  notes: the conversions.
     """
 
@@ -35,6 +36,7 @@ class OutputRecord(NamedTuple):
     clipped: int
     milliseconds: float
     algorithm: str
+    tiles: dict[str, int]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -109,6 +111,7 @@ class OutcomeBuilder:
             clipped=statistics.clipped,
             milliseconds=self._lap(),
             algorithm=output.plan.planned.algorithm,
+            tiles=dict(filtered.tally),
         )
 
     def _lap(self) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 from convcli.apply.combining import Filter, PlannedFilter
 from convcli.arrays import Array, FloatArray, IntArray, computing_type, ends_of, fill_rounded
 from convcli.convolution.request import Request
-from convcli.engine import Store
+from convcli.engine import Store, Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Axis, Geometry
@@ -42,8 +42,8 @@ class AlphaFilter(NamedTuple):
     alpha: Array | None = None
     finish: Finish | None = None
 
-    def store(self, store: Store) -> None:
-        """Pass each finished tile of Z to ``store`` (``convcli.convolution.prepared.Prepared.store``)."""
+    def store(self, store: Store) -> Tally:
+        """Pass each finished tile of Z to ``store``, and return what ran (``Prepared.store``)."""
         finish = self.finish
 
         def finish_and_store(place: Place, tile: FloatArray) -> None:
@@ -51,7 +51,7 @@ class AlphaFilter(NamedTuple):
                 finish(place, tile)
             store(place, tile)
 
-        self.planned.store(self.V, finish_and_store if finish else store)
+        return self.planned.store(self.V, finish_and_store if finish else store)
 
 
 def require_fit(rule: str, request: Filter, *, alpha: bool) -> None:

@@ -152,9 +152,9 @@ def _choice_to_json(choice: Choice, passes: int) -> dict[str, Any]:
         "dtype": str(choice.work.dtype),
         "passes": passes,
         "tile": {"images": tile.images, "rows": tile.rows, "columns": tile.columns},
-        "tiles": tile.count(choice.work.geometry),
+        "tiles": tile.number(choice.work.geometry),
         "rank": None if choice.work.traits.assumed else choice.work.traits.rank,
-        "fallback": choice.fallback or None,
+        "fallbacks": choice.fallbacks,
         **_answer_to_json(choice.estimate),
         "others": {name: _answer_to_json(answer) for name, answer in choice.others.items()},
     }

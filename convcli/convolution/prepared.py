@@ -20,7 +20,7 @@ from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, real_array,
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.names import WRT, parse_wrt
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
-from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store
+from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store, Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Geometry
@@ -201,14 +201,14 @@ class Prepared(NamedTuple):
         return Z.reshape(self.geometry.output_shape)
 
     @np.errstate(over="ignore", invalid="ignore")
-    def store(self, V: Array, plan: Plan, store: Store) -> None:
-        """Pass each finished tile of Z to ``store(place, tile)`` once, without an array for Z.
+    def store(self, V: Array, plan: Plan, store: Store) -> Tally:
+        """Pass each finished tile of Z to ``store(place, tile)`` once, without an array for Z; return what ran.
 
         place: slices of a Z of shape ``Geometry.output_blocks``. Tiles come in any order, from several threads at once,
         and ``store`` may overwrite them.
         """
         refuse_masks("input V", V)
-        engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
+        return engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
 
     def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
         """Plan the gradients that ``wrt`` names. Raises OptionError for an unknown name, or if an algorithm refuses."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.prepared import Convolution, Prepared
-from convcli.engine import AUTOMATIC, Execution, Plan, Store
+from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
 from convcli.kernels.kernel import Kernel
@@ -79,6 +79,6 @@ class Planned(NamedTuple):
         """Return Z for V."""
         return self.prepared.convolve(V, self.plan, empty=large_empty)
 
-    def store(self, V: Array, store: Store) -> None:
-        """Pass each finished tile of Z to ``store`` (``Prepared.store``)."""
-        self.prepared.store(V, self.plan, store)
+    def store(self, V: Array, store: Store) -> Tally:
+        """Pass each finished tile of Z to ``store``, and return what ran (``Prepared.store``)."""
+        return self.prepared.store(V, self.plan, store)

@@ -3,7 +3,7 @@
 from convcli.engine.algorithms import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.calibration import MACHINE
 from convcli.engine.execution import AUTO, AUTOMATIC, MEMORY, Execution
-from convcli.engine.executor import Store, convolve, convolve_and_store, input_gradient, kernel_gradient
+from convcli.engine.executor import Store, Tally, convolve, convolve_and_store, input_gradient, kernel_gradient
 from convcli.engine.factors import Factorisation, KernelBlocks, Traits
 from convcli.engine.interface import Estimate, Refusal, Workload
 from convcli.engine.limits import Limits
@@ -34,6 +34,7 @@ __all__ = [
     "Plan",
     "Refusal",
     "Store",
+    "Tally",
     "Traits",
     "Workload",
     "choose_convolution",

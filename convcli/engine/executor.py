@@ -3,6 +3,7 @@
 V, K, Z, G and dK have the engine's axes (``Geometry.input_blocks`` and so on), and any real type.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,26 +30,32 @@ if TYPE_CHECKING:
 Store = Callable[[tuple[slice, ...], FloatArray], None]
 
 
-def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> None:
+# How many tiles each algorithm computed, and how many of them took each fallback.
+Tally = Counter[str]
+
+
+def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> Tally:
     """Fill ``out`` with Z: the correlation of V and the kernel, plus the bias, which broadcasts against Z."""
+    tally = Tally()
     for number, each_pass in enumerate(plan.passes):
         # Later passes add the sum of the earlier ones, as if it were a bias.
         added = bias if number == 0 else out
-        _convolve(V, kernel, each_pass, _WholeZ(out, added), plan.execution)
+        tally += _convolve(V, kernel, each_pass, _WholeZ(out, added), plan.execution)
+    return tally
 
 
 def convolve_and_store(
     V: Array, kernel: KernelBlocks, plan: Plan, store: Store, bias: FloatArray | None = None
-) -> None:
+) -> Tally:
     """Compute Z, and pass each finished tile to ``store`` once, while the tile is in cache."""
     work = plan.first.work
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
-        _convolve(V, kernel, plan.passes[0], _SeparateTiles(shape, work.dtype, store, bias), plan.execution)
-        return
+        return _convolve(V, kernel, plan.passes[0], _SeparateTiles(shape, work.dtype, store, bias), plan.execution)
     Z = np.empty(shape, work.dtype)
-    convolve(V, kernel, plan, Z, bias)
+    tally = convolve(V, kernel, plan, Z, bias)
     store((slice(None),) * Z.ndim, Z)
+    return tally
 
 
 class _WholeZ:
@@ -99,16 +106,16 @@ class _SeparateTiles:
 
 def _convolve(
     V: Array, kernel: KernelBlocks, each_pass: Pass, output: _WholeZ | _SeparateTiles, execution: Execution
-) -> None:
-    choice = each_pass.choice
+) -> Tally:
+    choice, fallbacks = each_pass.choice, list[str]()
     task = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass))
     if execution.cluster:
-        for tile, made in _on_cluster(task, execution.cluster, execution.limits.band):
+        for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             output.take(tile.place, made)
-        return
+        return Tally({choice.algorithm: len(choice.tiles), **Tally(fallbacks)})
     # One context for preparing and computing: leaving and entering again takes as long as convolving a small image.
     with BLAS_ON_ONE_THREAD:
-        fill = task.filler()
+        fill, tiles = task.filler(fallbacks.append), choice.tiles
 
         def fill_in_place(tile: Tile, scratch: Scratch) -> None:
             part = tile.place
@@ -116,7 +123,8 @@ def _convolve(
             fill(tile, filled, scratch)
             output.finish(part, filled)
 
-        each(choice.tiles, fill_in_place, threads=execution.threads_for(choice.estimate))
+        each(tiles, fill_in_place, threads=execution.threads_for(choice.estimate))
+    return Tally({choice.algorithm: len(tiles), **Tally(fallbacks)})
 
 
 def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
@@ -175,12 +183,14 @@ def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], exec
 
     The fixed order gives sums that have the same bits in every run.
     """
+    # Gradients have no fallbacks.
+    fallbacks: list[str] = []
     if execution.cluster:
-        for tile, made in _on_cluster(task, execution.cluster, execution.limits.band):
+        for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             take(tile, made)
         return
     queue: OrderedQueue[tuple[Tile, FloatArray]] = OrderedQueue(lambda made: take(*made))
-    run = task.runner()
+    run = task.runner(fallbacks.append)
 
     def compute_one(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered
@@ -189,15 +199,21 @@ def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], exec
     each(list(enumerate(task.choice.tiles)), compute_one, threads=execution.threads_for(task.choice.estimate))
 
 
-def _on_cluster(task: Task, cluster: "Cluster", bytes_of_band: int) -> Iterator[tuple[Tile, FloatArray]]:
-    """Yield each tile, in order, and the array that a cluster's workers computed for it, one band per task."""
+def _on_cluster(
+    task: Task, cluster: "Cluster", bytes_of_band: int, fallbacks: list[str]
+) -> Iterator[tuple[Tile, FloatArray]]:
+    """Yield each tile, in order, and the array that a cluster's workers computed for it, one band per task.
+
+    fallbacks: gets the names of those that tiles took.
+    """
     work = task.choice.work
     in_bands = list(bands(task.choice.tiles, work.geometry, bytes_of_band // work.itemsize))
     made = cluster.map(_compute_band, ((task.only(band.bounds), band.tiles) for band in in_bands))
-    for band, arrays in zip(in_bands, made, strict=True):
+    for band, (arrays, taken) in zip(in_bands, made, strict=True):
+        fallbacks += taken
         yield from zip(band.tiles, arrays, strict=True)
 
 
-def _compute_band(band: tuple[Task, Sequence[Tile]]) -> list[FloatArray]:
+def _compute_band(band: tuple[Task, Sequence[Tile]]) -> tuple[list[FloatArray], list[str]]:
     task, tiles = band
     return compute(task, tiles)

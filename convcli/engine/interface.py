@@ -62,6 +62,7 @@ class Estimate(NamedTuple):
     exact: whether integer inputs give integer outputs without rounding, as long as the float type can represent them.
     spreads: whether an infinity or a NaN reaches outputs whose windows do not contain it. That happens in blocks and
     transforms, which multiply it by 0.
+    mixes: whether a large pixel rounds outputs whose windows do not contain it, because transforms add and subtract it.
     """
 
     tile: TileSize
@@ -72,6 +73,7 @@ class Estimate(NamedTuple):
     blocks: Mapping[str, int] = {}
     exact: bool = True
     spreads: bool = False
+    mixes: bool = False
 
 
 class Refusal(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
 from convcli.engine.execution import AUTO, Execution
 from convcli.engine.factors import KernelBlocks, Traits
+from convcli.engine.guards import LAYER, LAYERS, MASK
 from convcli.engine.interface import Algorithm, Estimate, Refusal, Workload
 from convcli.engine.sub_kernels import SubKernel, gradient_sub_kernels, sub_kernels
 from convcli.engine.tiles import Tile
@@ -29,8 +30,6 @@ class Choice(NamedTuple):
     """The algorithm for one workload, with its estimate.
 
     chosen_by: ``auto`` or ``request``.  others: the estimates and refusals of the other algorithms.
-    fallback: the algorithm for tiles that contain infinities or NaN, if the chosen one would spread them to outputs
-    whose windows do not contain them; otherwise empty.
     """
 
     work: Workload
@@ -38,7 +37,16 @@ class Choice(NamedTuple):
     chosen_by: str
     estimate: Estimate
     others: Mapping[str, Estimate | Refusal]
-    fallback: str = ""
+
+    @property
+    def fallbacks(self) -> dict[str, str]:
+        """What happens to tiles that the algorithm would spoil, and which tiles these are."""
+        mixing = {LAYERS: f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"}
+        spreading = {
+            MASK: "the tile holds NaN, or its results overflow",
+            last_resort(self.work.geometry): "the tile holds infinities",
+        }
+        return (mixing if self.estimate.mixes else {}) | (spreading if self.estimate.spreads else {})
 
     @property
     def tiles(self) -> list[Tile]:
@@ -155,8 +163,7 @@ def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
     Choices are cached, because choosing takes longer than convolving a small image.
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
-    choice = _choose(CONVOLUTIONS, work, algorithm)
-    return choice._replace(fallback=last_resort(work.geometry)) if choice.estimate.spreads else choice
+    return _choose(CONVOLUTIONS, work, algorithm)
 
 
 @lru_cache(maxsize=128)

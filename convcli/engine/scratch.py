@@ -1,5 +1,7 @@
 """The memory in which a thread computes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 
 import numpy as np
@@ -30,6 +32,15 @@ class Scratch:
         if self._used > self._buffer.size:
             return np.empty(shape, dtype)
         return self._buffer[start : start + size].view(dtype).reshape(shape)
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Take back what is taken within, so that to compute a tile twice needs no more memory."""
+        used = self._used
+        try:
+            yield
+        finally:
+            self._used = used
 
     def clear(self) -> None:
         """Make the memory of all arrays free for new ones, and enlarge the buffer if they did not fit."""

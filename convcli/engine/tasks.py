@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
+from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
+from convcli.engine.guards import Note, in_layers, unless_even, within_windows
 from convcli.engine.interface import Fill, Weights
 from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
@@ -31,18 +32,19 @@ class Task(Protocol):
     def only(self, tile: Tile) -> Self:
         """Return the task reduced to what the tiles within this rectangle read."""
 
-    def runner(self) -> Compute:
-        """Return the function that computes a tile."""
+    def runner(self, note: Note) -> Compute:
+        """Return the function that computes a tile, and calls ``note`` for each fallback that it takes."""
 
 
-def compute(task: Task, tiles: Sequence[Tile]) -> list[FloatArray]:
-    """Compute the tiles on one thread, and return their arrays."""
+def compute(task: Task, tiles: Sequence[Tile]) -> tuple[list[FloatArray], list[str]]:
+    """Return what the task computes for each tile, on one thread, and the names of the fallbacks that tiles took."""
     made: list[FloatArray] = []
+    fallbacks: list[str] = []
     # The prepared weights must not depend on how many threads BLAS has.
     with BLAS_ON_ONE_THREAD:
-        run = task.runner()
+        run = task.runner(fallbacks.append)
         each(tiles, lambda tile, scratch: made.append(run(tile, scratch)), threads=1)
-    return made
+    return made, fallbacks
 
 
 class OutputTask(NamedTuple):
@@ -56,9 +58,9 @@ class OutputTask(NamedTuple):
         """Return the task with the part of V and K that the tile reads."""
         return self._replace(V=self.V.read_by(tile, self.choice.work.geometry), K=self.K.only(tile))
 
-    def runner(self) -> Compute:
+    def runner(self, note: Note) -> Compute:
         """Return the function that computes a tile of Z."""
-        fill, geometry, dtype = self.filler(), self.choice.work.geometry, self.choice.work.dtype
+        fill, geometry, dtype = self.filler(note), self.choice.work.geometry, self.choice.work.dtype
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
             Z = np.empty(tile.shape(geometry), dtype)
@@ -67,23 +69,33 @@ class OutputTask(NamedTuple):
 
         return run
 
-    def filler(self) -> Callable[[Tile, FloatArray, Scratch], None]:
-        """Return the function that fills a tile of Z."""
-        work, fallback = self.choice.work, self.choice.fallback
-        prepared = self.K.prepared(self._prepare(self.choice.algorithm))
-        may_spread = fallback and self.V.pixels.dtype.kind == "f"
+    def filler(self, note: Note) -> Callable[[Tile, FloatArray, Scratch], None]:
+        """Return the function that fills a tile of Z, and calls ``note`` for each fallback that it takes."""
+        work = self.choice.work
+        prepared = self.K.prepared(lambda weights: self._guarded(weights, note))
 
         def fill(tile: Tile, out: FloatArray, scratch: Scratch) -> None:
-            loaded = self.V.load(tile, work.geometry, work.dtype, scratch)
-            prepared(tile)(loaded, out, scratch)
-            if may_spread and not np.isfinite(out.sum()) and not np.isfinite(loaded).all():
-                self._prepare(fallback)(self.K.at(tile))(loaded, out, scratch)
+            prepared(tile)(self.V.load(tile, work.geometry, work.dtype, scratch), out, scratch)
 
         return fill
 
-    def _prepare(self, algorithm: str) -> Callable[[Weights], Fill]:
-        runner = CONVOLUTIONS[algorithm].runner
-        return lambda weights: runner(weights, self.choice.work, self.choice.estimate)
+    def _guarded(self, weights: Weights, note: Note) -> Fill:
+        geometry, estimate = self.choice.work.geometry, self.choice.estimate
+        fill = guarded = self._prepare(self.choice.algorithm, weights)
+        if estimate.mixes:
+            guarded = in_layers(guarded, geometry, note)
+        # Integers are finite.
+        if estimate.spreads and self.V.pixels.dtype.kind == "f":
+            guarded = within_windows(guarded, lambda: self._last_resort(weights, note), geometry, note)
+        return unless_even(fill, guarded, geometry) if estimate.mixes else guarded
+
+    def _last_resort(self, weights: Weights, note: Note) -> Fill:
+        name = last_resort(self.choice.work.geometry)
+        note(name)
+        return self._prepare(name, weights)
+
+    def _prepare(self, algorithm: str, weights: Weights) -> Fill:
+        return CONVOLUTIONS[algorithm].runner(weights, self.choice.work, self.choice.estimate)
 
 
 class KernelGradientTask(NamedTuple):
@@ -97,7 +109,7 @@ class KernelGradientTask(NamedTuple):
         """Return the task with the part of V and G that the tile reads."""
         return self._replace(V=self.V.read_by(tile, self.choice.work.geometry), G=self.G.within(tile))
 
-    def runner(self) -> Compute:
+    def runner(self, note: Note) -> Compute:
         """Return the function that computes a tile's part of dK."""
         work = self.choice.work
         gradient = KERNEL_GRADIENTS[self.choice.algorithm].runner(work, self.choice.estimate)
@@ -120,7 +132,7 @@ class InputGradientTask(NamedTuple):
         """Return the task with the part of K and G that the tile reads."""
         return self._replace(K=self.K.only(tile), G=self.G.within(tile))
 
-    def runner(self) -> Compute:
+    def runner(self, note: Note) -> Compute:
         """Return the function that computes the gradient of a tile's padded input."""
         work, runner = self.choice.work, INPUT_GRADIENTS[self.choice.algorithm].runner
         geometry = work.geometry

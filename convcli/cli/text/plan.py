@@ -41,6 +41,8 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
     yield "gradients", f"dK {K}, dV {prepared.input_shape}, db {prepared.bias_shape}"
     for name, (choice, passes) in found.choices.items():
         yield FORECAST_NAMES[name], _chosen(choice, passes)
+    for name, condition in found.output.first.fallbacks.items():
+        yield "fallback", f"{name}, if {condition}"
 
 
 def _runs(runs: tuple[range, ...]) -> str:
@@ -52,7 +54,7 @@ def _runs(runs: tuple[range, ...]) -> str:
 
 
 def _chosen(choice: Choice, passes: int) -> str:
-    tile, count = choice.estimate.tile, choice.estimate.tile.count(choice.work.geometry)
+    tile, count = choice.estimate.tile, choice.estimate.tile.number(choice.work.geometry)
     blocks = "".join(f", {name} {number}" for name, number in choice.estimate.blocks.items())
     tiles = f"{count:,} tile{'s' * (count > 1)} of {tile.images} x {tile.rows} x {tile.columns}"
     often = f", {passes} times" if passes > 1 else ""

@@ -61,7 +61,7 @@ def estimate(work: Workload) -> Estimate | Refusal:
     )
     multiplications = 16 * blocks * geometry.in_channels * geometry.out_channels
     workspace = _floats(geometry, size) * work.itemsize
-    return Estimate(size, seconds, multiplications, moved, workspace, exact=False, spreads=True)
+    return Estimate(size, seconds, multiplications, moved, workspace, exact=False, spreads=True, mixes=True)
 
 
 def _half(size: int) -> int:

@@ -1,0 +1,143 @@
+"""One extraordinary pixel spoils only the outputs whose windows hold it."""
+
+import numpy as np
+import pytest
+from support import any_size, reference
+from support.algorithms import each_able, plan_of
+from support.any_size import ANY_SIZE
+from support.geometries import CASES
+
+from convcli import conv2d
+from convcli.convolution.forecast import forecast, forecast_to_json
+from convcli.convolution.prepared import Convolution
+from convcli.engine import Execution
+from convcli.engine.guards import touched
+
+SHAPE, KERNEL = (2, 150, 130), (9, 11)
+each_convolution = each_able(plan_of(SHAPE, KERNEL))
+# Relative to the largest pixel of a window times the sum of all |K|.
+LOCAL = {np.dtype(np.float32): 5e-5, np.dtype(np.float64): 1e-13}
+
+
+def photo(dtype=np.float32):
+    return (100 + 20 * np.random.default_rng(3).random(SHAPE)).astype(dtype)
+
+
+def kernel():
+    return np.random.default_rng(4).standard_normal(KERNEL)
+
+
+def assert_right_in_every_window(V, K, algorithm, **options):
+    """Compare each output with the definition, relative to the largest pixel of its own window."""
+    Z = any_size.conv2d(V, K, algorithm=algorithm, **options)
+    wide = V.astype(np.float64)
+    exact = conv2d(wide, K.astype(V.dtype).astype(np.float64), algorithm="direct")
+    largest = np.lib.stride_tricks.sliding_window_view(np.abs(wide), K.shape, axis=(-2, -1)).max(axis=(-2, -1))
+    # The largest float times weights above 1 overflows.
+    held = np.abs(exact) < np.finfo(V.dtype).max
+    error = np.abs(Z - exact, where=held, out=np.zeros(Z.shape))
+    assert np.all(error <= LOCAL[V.dtype] * largest * np.abs(K).sum())
+
+
+@each_convolution
+@pytest.mark.parametrize("hot", [5e3, 1e20, -np.finfo(np.float32).max], ids=str)
+@pytest.mark.parametrize("memory", [1 << 19, 16 << 20], ids=["many tiles", "one tile"])
+def test_a_hot_pixel_spoils_only_its_windows(algorithm, hot, memory):
+    V = photo()
+    V[0, 70, 60] = V[1, 0, 0] = hot
+    assert_right_in_every_window(V, kernel(), algorithm, memory=memory)
+
+
+@each_convolution
+def test_in_double_precision(algorithm):
+    V = photo(np.float64)
+    V[0, 70, 60] = 1e300
+    assert_right_in_every_window(V, kernel(), algorithm)
+
+
+@each_convolution
+@pytest.mark.parametrize("nodata", [-9999, 1e20, -np.finfo(np.float32).max], ids=str)
+def test_an_area_without_data(algorithm, nodata):
+    V = photo()
+    V[:, 40:, 30:90] = nodata
+    assert_right_in_every_window(V, kernel() / 100, algorithm)
+
+
+@each_convolution
+def test_many_magnitudes_side_by_side(algorithm):
+    V = photo()
+    for step in range(10):
+        V[:, :, 13 * step : 13 * step + 13] *= 10.0 ** (3 * step)
+    assert_right_in_every_window(V, kernel(), algorithm)
+
+
+@each_convolution
+def test_black_stays_black(algorithm):
+    V = photo()
+    V[:, 50:] = 0
+    Z = any_size.conv2d(V, kernel(), algorithm=algorithm)
+    assert np.all(Z[:, 50:] == 0)
+
+
+def test_winograd_keeps_a_hot_pixel_in_its_windows():
+    rng = np.random.default_rng(0)
+    V, K = rng.random((16, 30, 26), np.float32), rng.standard_normal((17, 16, 3, 3)).astype(np.float32)
+    V[5, 11, 12] = 1e20
+    Z, exact = (conv2d(V, K, algorithm=name) for name in ("winograd", "direct"))
+    spoilt = np.abs(Z - exact).max(axis=0) > 1e-3
+    assert {(10, 11), (9, 10)} <= {tuple(place) for place in np.argwhere(np.abs(exact).max(axis=0) > 1e9)}
+    assert not spoilt[:9].any()
+    assert not spoilt[12:].any()
+    assert not spoilt[:, :10].any()
+    assert not spoilt[:, 13:].any()
+
+
+@each_convolution
+def test_nan_in_many_places(algorithm):
+    V = photo()
+    V[:, ::37, ::41] = np.nan
+    Z, exact = (any_size.conv2d(V, kernel(), algorithm=name) for name in (algorithm, "direct"))
+    assert np.array_equal(np.isnan(Z), np.isnan(exact))
+    assert np.isnan(Z).any()
+    assert np.allclose(Z, exact, rtol=0, atol=1e-5 * np.nanmax(np.abs(exact)), equal_nan=True)
+
+
+def test_sums_that_overflow_between_two_passes():
+    """The mean of the largest floats is one of them, although their sum is none."""
+    V = photo()
+    V[0, 60:80, 60:80] = np.finfo(np.float32).max / 2
+    K = np.full(KERNEL, 1 / 99)
+    Z, exact = (conv2d(V, K, algorithm=name) for name in ("separable", "direct"))
+    assert np.isfinite(Z).all()
+    assert np.allclose(Z, exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_which_outputs_a_pixel_reaches(case):
+    K, rng = np.ones((1, 1, *case.K[2:])), np.random.default_rng(6)
+    reach = [(taps - 1) * dilation + 1 for taps, dilation in zip(case.K[2:], case.dilation, strict=True)]
+    marked = rng.random((2, 1, reach[0] + 7, reach[1] + 9)) < 0.05
+    geometry = Convolution.of(K, stride=case.stride, dilation=case.dilation).geometry(marked.shape)
+    count = reference.conv2d(marked.astype(float), K, case.stride, (0, 0, 0, 0), case.dilation, 1, "zero")
+    assert np.array_equal(touched(marked, geometry, count), count > 0)
+
+
+def test_what_ran_is_counted_and_planned():
+    V, K = photo(), kernel()
+    prepared = Convolution.of(K).at(V.shape, V.dtype)
+    plan = prepared.plan(Execution("fft", memory=1 << 19, limits=ANY_SIZE))
+    tiles = len(plan.first.tiles)
+    planned = forecast_to_json(forecast(prepared.convolution, V.shape, V.dtype, plan.execution))["plans"]["output"]
+    assert planned["tiles"] == tiles > 1
+
+    def tally():
+        return prepared.store(V, plan, lambda place, tile: None)
+
+    assert tally() == {"fft": tiles}
+    V[0, 0, 0] = 1e20
+    assert tally() == {"fft": tiles, "layers": 1}
+    V[0, 0, 0] = np.nan
+    assert tally() == {"fft": tiles, "mask": 1}
+    V[0, 0, 0] = np.inf
+    assert tally() == {"fft": tiles, "direct": 1}
+    assert set(planned["fallbacks"]) == {"layers", "mask", "direct"}
