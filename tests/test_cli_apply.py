@@ -61,7 +61,7 @@ def test_edges_of_a_colour_picture(samples):
     lost = np.count_nonzero((Z < 0) | (Z > 255))
     warning = (
         f"{lost:,} of {Z.size:,} values ({100 * lost / Z.size:.1f} %) lay outside 0..255 and were clipped; "
-        f"the maps span {Z.min():g}..{Z.max():g}, which --range minmax would hold"
+        f"the maps span {Z.min():g}..{Z.max():g}, which --range minmax would keep"
     )
     assert (result.code, result.out, result.err) == (0, b"", f"convcli: warning: edges.png: {warning}\n")
 
@@ -385,7 +385,7 @@ def test_quiet_hides_the_warning_about_clipping(tmp_path):
     loud, quiet = (convcli(*arguments, *more, cwd=tmp_path, stdin=npy(SIGNED)) for more in ([], ["-q"]))
     assert loud.err == (
         "convcli: warning: -: 4 of 9 values (44.4 %) lay outside 0..255 and were clipped; "
-        "the maps span -200..400, which --range minmax would hold\n"
+        "the maps span -200..400, which --range minmax would keep\n"
     )
     assert (quiet.err, quiet.out) == ("", loud.out)
 

@@ -163,37 +163,37 @@ def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np
             lossy(262_144, -1020, 1020),
             "clip",
             "262,144 of 786,432 values (33.3 %) lay outside 0..255 and were clipped; the maps span -1020..1020, "
-            "which `range` minmax would hold",
+            "which `range` minmax would keep",
         ),
         (
             lossy(100, -128, 127),
             "clip",
             "100 of 786,432 values (under 0.1 %) lay outside 0..255 and were clipped; the maps span -128..127, "
-            "which `range` minmax, offset or abs would hold",
+            "which `range` minmax, offset or abs would keep",
         ),
         (
             lossy(786_432, -255, -1),
             "clip",
             "786,432 of 786,432 values (100.0 %) lay outside 0..255 and were clipped; the maps span -255..-1, "
-            "which `range` minmax or abs would hold",
+            "which `range` minmax or abs would keep",
         ),
         (
             lossy(4000, -300, 20.5),
             "abs",
             "4,000 of 786,432 magnitudes (0.5 %) lay outside 0..255 and were clipped; the maps span -300..20.5, "
-            "which `range` minmax would hold",
+            "which `range` minmax would keep",
         ),
         (
             lossy(4000, -0.0, 255),
             "offset",
             "4,000 of 786,432 values with 128 added (0.5 %) lay outside 0..255 and were clipped; the maps span "
-            "0..255, which `range` minmax, abs or clip would hold",
+            "0..255, which `range` minmax, abs or clip would keep",
         ),
         (
             lossy(4000, -70000, 0, dtype=np.uint16),
             "offset",
             "4,000 of 786,432 values with 32768 added (0.5 %) lay outside 0..65535 and were clipped; the maps span "
-            "-70000..0, which `range` minmax would hold",
+            "-70000..0, which `range` minmax would keep",
         ),
         (
             lossy(4000, -3, 8, nans=1500),
@@ -207,7 +207,7 @@ def test_warning(result: Pixels, mode: str, warning: str | None) -> None:
     assert clipping_warning(result.each, result.values, mode) == warning
 
 
-def test_no_mode_is_advised_if_none_would_hold_the_maps() -> None:
+def test_no_mode_is_advised_if_none_would_keep_the_maps() -> None:
     result = to_pixels(np.array([[[-1e308, 1e308]]]), "clip", 255, scale=255.0)
     warning = clipping_warning(result.each, result.values, "clip", scale=255.0)
     assert warning == "2 of 2 values (100.0 %) lay outside 0..255 and were clipped; the maps span -inf..inf"

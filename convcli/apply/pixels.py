@@ -178,7 +178,7 @@ def _half(full: int) -> float:
 
 
 def _misfits(levels: FloatArray, ends: tuple[float, float], full: int) -> tuple[int, int]:
-    """Return the numbers of clipped levels and of NaN among them; count only what ``ends`` do not rule out."""
+    """Return how many levels are clipped, and how many of these are NaN. Count only what ``ends`` do not rule out."""
     low, high = ends
     if isnan(low):
         return levels.size - int(np.count_nonzero(_fitting(levels, full))), int(np.count_nonzero(np.isnan(levels)))
@@ -188,7 +188,7 @@ def _misfits(levels: FloatArray, ends: tuple[float, float], full: int) -> tuple[
 
 
 def _fitting(levels: FloatArray, full: int) -> Array:
-    """Return where clipping changes a level by at most half a step; NaN never fits."""
+    """Return a mask of the levels that clipping changes by at most half a step; NaN is not among them."""
     fitting: Array = (levels >= -0.5) & (levels <= full + 0.5)
     return fitting
 
@@ -209,9 +209,9 @@ def _advice(low: float, high: float, mode: str, full: int) -> str:
         to_levels = _to_levels(mode, full, low, high)
         return bool(_fitting(to_levels(ends) if to_levels else ends, full).all())
 
-    # If the finite numbers fit, only infinities and NaN were clipped, which no mode can hold. If the scaled ends of the
-    # span are beyond the range of floats, no mode helps either.
+    # If the finite numbers fit, only infinities and NaN were clipped, and every mode clips these. If the scaled ends
+    # of the span are beyond the range of floats, no mode helps either.
     if holds(mode) or not np.isfinite(ends).all():
         return ""
     holding = [*filter(holds, reversed(MODES))]
-    return f", which `range` {any_of(holding)} would hold" if holding else ""
+    return f", which `range` {any_of(holding)} would keep" if holding else ""

@@ -13,7 +13,7 @@ def main() -> None:
     """Run the console script."""
     try:
         raise_on_signals()
-        # NumPy and others warn about numbers and about their future, which says nothing to who runs a program.
+        # NumPy and other libraries warn about numbers and about future versions, which is of no use to convcli's users.
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
         # Imported here, so that a signal while modules load is handled too.
@@ -26,10 +26,10 @@ def main() -> None:
     except Stopped as stopped:
         code = 128 + stopped.number
         if stopped.at_once:
-            # An ordinary exit would wait for other threads, whose work nobody wants any more.
+            # An ordinary exit would wait for other threads, whose work is not needed any more.
             os._exit(code)
         sys.exit(code)
-    # The app reports every error but those that keep it from being loaded.
+    # The app reports every error, except an error while the app itself is imported.
     except Exception as error:
         if wants_tracebacks():
             raise

@@ -1,6 +1,6 @@
-"""The program: its commands, and the one place where errors become a line on stderr and an exit code.
+"""The program: its commands, and the one place that turns errors into a line on stderr and an exit code.
 
-Command modules import what they compute with inside their functions, so that ``--help`` starts quickly.
+Command modules import the packages that compute inside their functions, so that ``--help`` starts quickly.
 """
 
 import ast
@@ -27,12 +27,12 @@ from convcli.cli.streams import ReaderGone, has_colours, open_stdout
 from convcli.errors import ConvcliError, as_convcli_error
 from convcli.version import __version__
 
-# Typer's base class of every mistake on a command line, which has no public name.
+# Typer's base class of errors in a command line. It has no public name.
 UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class ExitCode(IntEnum):
-    """The exit codes; a signal that stops the program makes it 128 plus the signal's number."""
+    """The exit codes, except after a signal: then the code is 128 plus the signal's number."""
 
     SUCCESS = 0
     FAILURE = 1
@@ -40,23 +40,23 @@ class ExitCode(IntEnum):
 
 
 class PlainHelp:
-    """Help without colours, bold and dim text if the user wants none."""
+    """A mixin for Typer's classes: prints help without colours, bold and dim text if NO_COLOR is set."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help, and end the program."""
         if not has_colours():
             from typer import rich_utils
 
-            # Typer's setting for all help; with NO_COLOR alone, rich still writes escapes for bold and dim.
+            # Typer's setting for all help. Without it, rich obeys NO_COLOR, but still writes escapes for bold and dim.
             rich_utils.COLOR_SYSTEM = None
         with open_stdout():
             super().format_help(ctx, formatter)  # type: ignore[misc]
-        # Typer would print an empty line, without regard to whether anybody reads it.
+        # End here, because Typer would print another, empty line, and fail if the reader of stdout has gone.
         raise typer.Exit
 
 
 class Command(PlainHelp, typer.core.TyperCommand):
-    """A command whose ``--cluster`` may stand alone, with an empty value; Typer has no options with optional values."""
+    """A command that takes ``--cluster`` without a value as an empty one. Typer has no options with optional values."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line."""
@@ -65,11 +65,11 @@ class Command(PlainHelp, typer.core.TyperCommand):
 
 
 class Commands(PlainHelp, typer.core.TyperGroup):
-    """All commands; an error of any becomes one line. Tests that invoke the app pass through here too."""
+    """The group of all commands. It turns any error into one line, also for tests that invoke the app."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run, and exit with an exit code."""
-        # Rich takes 0 literally; for other programs it means that nobody knows the width.
+        """Run a command, and exit with its exit code."""
+        # Rich would use 0 columns; other programs take COLUMNS=0 to mean that the width is unknown.
         if os.environ.get("COLUMNS") == "0":
             del os.environ["COLUMNS"]
         for command in self.commands.values():
@@ -91,7 +91,7 @@ class Commands(PlainHelp, typer.core.TyperGroup):
             return super().invoke(ctx)
         except ConvcliError:
             raise
-        # Typer ends the program without a word after some of these.
+        # Typer ends the program without a message after some of these errors.
         except (EOFError, OSError) as error:
             raise as_convcli_error(error) from error
 

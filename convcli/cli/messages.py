@@ -18,13 +18,13 @@ from convcli.cli.tracebacks import TRACEBACK, wants_tracebacks
 from convcli.errors import ConvcliError, UnexpectedError
 from convcli.text import in_one_line
 
-# The flag of each option by its parameter; the app fills in those of all its commands when it runs.
+# The flag of each parameter. When the app runs, it fills this in from the options of its commands.
 FLAGS: dict[str, str] = {}
 _QUOTED = re.compile(r"`(\w+)`")
 
 
 def say(kind: str, message: str) -> None:
-    """Write one line to stderr, with flags for the parameters that the message names, or nothing if it is closed."""
+    """Write one line to stderr, with flags in place of the message's parameters. Do nothing if stderr is closed."""
     # print would write to stdout instead of a stderr that is None.
     if sys.stderr is None:
         return
@@ -47,16 +47,16 @@ def with_flags(message: str) -> str:
 
 
 def message_of(error: ConvcliError) -> str:
-    """Return the error's message after the option that it is about, which is in backquotes too."""
+    """Return the error's message; if it is about one option, with the option's name in backquotes before it."""
     advice = f"; please report it, with what {TRACEBACK}=1 shows" if isinstance(error, UnexpectedError) else ""
     return f"`{error.option}`: {error.message}" if error.option else error.message + advice
 
 
 @dataclass(frozen=True)
 class Messages:
-    """A command's messages besides errors, as far as its user wants them."""
+    """A command's messages, except errors: those that its user wants to see."""
 
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no warnings or notes.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no messages but errors.")] = False
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print what was converted and which values were used.")
     ] = False
@@ -71,13 +71,13 @@ class Messages:
             self.tell("note", message)
 
     def tell_conversion(self, name: str, warnings: Iterable[str], notes: Iterable[str]) -> None:
-        """Report what was lost, and note what was converted, as a file was read or written. name: of the file."""
+        """Warn about what was lost, and note what was converted, when the file ``name`` was read or written."""
         for warning in warnings:
             self.warn(f"{name}: {warning}")
         for note in notes:
             self.note(f"{name}: {note}")
 
     def tell(self, kind: str, message: str) -> None:
-        """Report a result that the command's output does not hold."""
+        """Write a line of this kind to stderr, unless ``--quiet`` is given."""
         if not self.quiet:
             say(kind, message)

@@ -13,24 +13,24 @@ from convcli.files.source import STREAM
 
 
 class ReaderGone(BaseException):
-    """The reader of stdout has closed it, so that the program ends; it is no error of a file, which is caught."""
+    """Raised to end the program when the reader of stdout has closed it. Code that catches Exception lets it pass."""
 
 
 def prepare_streams() -> None:
     """Keep descriptors 0, 1 and 2 for the standard streams, and write messages at once."""
-    # An output that was opened as descriptor 2 would get what C libraries write to stderr.
+    # If descriptor 2 were free, an output opened as 2 would get what C libraries write to stderr.
     while (descriptor := _open_nothing()) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
     if sys.stderr is not None:
-        # A buffer would keep what cannot be written, and fail again at exit.
+        # A buffer would keep text that cannot be written, and fail again at exit.
         unbuffered: Any = FileIO(sys.stderr.fileno(), "w", closefd=False)
         sys.stderr = TextIOWrapper(unbuffered, sys.stderr.encoding, sys.stderr.errors, line_buffering=True)
 
 
 def discard(stream: TextIO) -> None:
-    """Discard what is still written to a standard stream, also by the interpreter's flush at exit."""
-    # Without a free descriptor the flush at exit reports the loss again.
+    """Discard all that is written to a standard stream from now on, including the interpreter's flush at exit."""
+    # If no descriptor is free, the flush at exit reports the same failure once more.
     with suppress(OSError):
         os.dup2(_open_nothing(), stream.fileno())
 
@@ -78,7 +78,7 @@ def refuse_terminal() -> None:
 
 @contextmanager
 def open_stdout(*_: object) -> Iterator[BinaryIO]:
-    """Yield stdout, as a destination's opener does.
+    """Yield stdout. The arguments are ignored; they make this usable in place of ``write_atomically``.
 
     Raises FileError if it cannot be written, and ReaderGone if its reader has closed it.
     """
@@ -88,7 +88,7 @@ def open_stdout(*_: object) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         # Otherwise an error would be noticed only when the interpreter exits.
         sys.stdout.flush()
-    # Rich leaves by SystemExit.
+    # Rich raises SystemExit when the reader has gone.
     except (BrokenPipeError, SystemExit):
         discard(sys.stdout)
         raise ReaderGone from None

@@ -1,8 +1,7 @@
-"""The switch that shows where an error was raised."""
+"""The environment variable that makes convcli show the traceback of an error."""
 
 import os
 
-# The name of the environment variable.
 TRACEBACK = "CONVCLI_TRACEBACK"
 
 

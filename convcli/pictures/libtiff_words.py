@@ -8,15 +8,15 @@ import PIL._imaging
 
 from convcli.files.shared_change import SharedChange
 
-# libtiff's functions that set a handler, and return the one before it; None as a handler is silent.
+# libtiff's functions that set a handler, and return the previous one. None as a handler prints nothing.
 _SETTERS = ("TIFFSetErrorHandler", "TIFFSetWarningHandler")
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Take libtiff's handlers away, which belong to the process, and put them back in the end."""
+    """Replace libtiff's handlers, which belong to the whole process, and restore them afterwards."""
     replaced = []
-    # Where the symbols of the library cannot be found, because it is linked in statically, it goes on writing.
+    # If libtiff is linked in statically, its symbols cannot be found, and it still writes to stderr.
     with suppress(AttributeError, OSError):
         for setter in map(ctypes.CDLL(PIL._imaging.__file__).__getattr__, _SETTERS):
             setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
