@@ -1,12 +1,17 @@
 """The command line."""
 
+import gc
 import os
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 from convcli.cli.stopping import Stopped, raise_on_signals
 from convcli.cli.tracebacks import wants_tracebacks
 from convcli.errors import as_convcli_error
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 def main() -> None:
@@ -16,12 +21,11 @@ def main() -> None:
         # NumPy and other libraries warn about numbers and about future versions, which is of no use to convcli's users.
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
-        # Imported here, so that a signal while modules load is handled too.
+        # Modules are imported here, so that a signal while they load is handled too.
         from convcli.cli.streams import prepare_streams
 
         prepare_streams()
-        from convcli.cli.app import app
-
+        app = _load_app()
         app()
     except Stopped as stopped:
         code = 128 + stopped.number
@@ -34,3 +38,13 @@ def main() -> None:
         if wants_tracebacks():
             raise
         sys.exit(f"convcli: error: cannot start: {as_convcli_error(error)}")
+
+
+def _load_app() -> "Typer":
+    """Import the program. Nothing that a module defines is garbage, so Python does not look for any meanwhile."""
+    gc.disable()
+    from convcli.cli.app import app
+
+    gc.freeze()
+    gc.enable()
+    return app
