@@ -175,8 +175,8 @@ def test_a_stream_is_opened_by_its_own_opener(tmp_path: Path, monkeypatch: pytes
     kept, written = BytesIO(), Path(STREAM)
 
     @contextmanager
-    def opener(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
-        assert (path, if_exists) == (written, IfExists.FAIL)
+    def opener(path: Path, if_exists: IfExists, checked: str | None) -> Iterator[BinaryIO]:
+        assert (path, if_exists, checked) == (written, IfExists.FAIL, None)
         yield kept
 
     destination = destination_of(STREAM, opener=opener)
@@ -184,3 +184,35 @@ def test_a_stream_is_opened_by_its_own_opener(tmp_path: Path, monkeypatch: pytes
     with destination.open(written) as stream:
         stream.write(b"abc")
     assert kept.getvalue() == b"abc"
+
+
+@pytest.mark.parametrize("if_exists", IfExists)
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_a_link_that_appears_after_the_check_is_not_followed(which: str, if_exists: IfExists, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "out").mkdir()
+    destination = destination_of(f"{tmp_path}/out/", if_exists)
+    path = tmp_path / "out" / "a.png"
+    destination.require_writable([path])
+    if which == "file":
+        path.symlink_to(tmp_path / "theirs" / "b.png")
+    else:
+        (tmp_path / "out").rename(tmp_path / "old")
+        (tmp_path / "out").symlink_to(tmp_path / "theirs")
+    with (
+        pytest.raises(FileError, match=r"since it was checked, it has become a link to .*theirs/"),
+        destination.open(path),
+    ):
+        pass
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_a_link_that_was_checked_is_followed(tmp_path: Path) -> None:
+    real, path = tmp_path / "real.png", tmp_path / "a.png"
+    real.write_bytes(b"old")
+    path.symlink_to(real)
+    destination = destination_of(str(path), IfExists.REPLACE)
+    destination.require_writable([path])
+    with destination.open(path) as stream:
+        stream.write(b"new")
+    assert (real.read_bytes(), path.is_symlink()) == (b"new", True)

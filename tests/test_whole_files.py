@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import stat
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from convcli.errors import FileError
 from convcli.files.whole_files import IfExists, write_atomically
 
 FAIL, REPLACE, SKIP = IfExists
+LINK = os.link
 
 
 def refuse(number: int) -> Callable[..., None]:
@@ -120,13 +123,120 @@ def test_a_new_file_obeys_the_umask(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o640
 
 
-def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o777, 0o2755])
+def test_a_replaced_file_keeps_its_permissions(mode: int, tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
+    path.chmod(mode)
+    write(path, REPLACE, lambda: None)
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"ours", mode)
+
+
+def test_nobody_can_read_what_replaces_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the new file has a name, it is private."""
+    path, seen = tmp_path / "a.bin", []
+    path.write_bytes(b"old")
     path.chmod(0o600)
-    with write_atomically(path, REPLACE) as stream:
+
+    def look() -> None:
+        seen.extend(stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir())
+
+    for name in ("fsync", "link", "fchmod", "replace", "fchown"):
+        called = getattr(os, name)
+
+        def watched(*args: Any, called: Callable[..., Any] = called, **options: Any) -> None:
+            look()
+            called(*args, **options)
+            look()
+
+        monkeypatch.setattr(os, name, watched)
+    write(path, REPLACE, look)
+    assert len(seen) >= 10
+    assert set(seen) == {0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_replaced_file_keeps_its_owner_and_group(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.touch()
+    os.chown(path, 1234, 4321)
+    write(path, REPLACE, lambda: None)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 4321)
+
+
+def test_a_replaced_file_keeps_its_extended_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.touch()
+    try:
+        os.setxattr(path, "user.origin", b"camera")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    write(path, REPLACE, lambda: None)
+    assert (os.listxattr(path), os.getxattr(path, "user.origin")) == (["user.origin"], b"camera")
+
+
+# Version 2; then owner rw, user 1234 r, group none, mask r, others none: each a tag, permissions and an identity.
+ACL = struct.pack("<I" + 5 * "HHI", 2, 1, 6, 2**32 - 1, 2, 4, 1234, 4, 0, 2**32 - 1, 16, 4, 2**32 - 1, 32, 0, 2**32 - 1)
+
+
+def test_a_replaced_file_keeps_its_acl(tmp_path: Path) -> None:
+    path, name = tmp_path / "a.bin", "system.posix_acl_access"
+    path.touch()
+    try:
+        os.setxattr(path, name, ACL)
+    except OSError:
+        pytest.skip("this file system has no ACLs")
+    write(path, REPLACE, lambda: None)
+    assert (os.getxattr(path, name), stat.S_IMODE(path.stat().st_mode)) == (ACL, 0o640)
+
+
+def test_what_replaces_a_private_file_gets_no_acl_from_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.touch()
+    path.chmod(0o640)
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_default", ACL)
+    except OSError:
+        pytest.skip("this file system has no ACLs")
+    write(path, REPLACE, lambda: None)
+    assert (os.listxattr(path), stat.S_IMODE(path.stat().st_mode)) == ([], 0o640)
+
+
+def test_what_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, told = tmp_path / "a.bin", list[str]()
+    path.write_bytes(b"old")
+    path.chmod(0o4755)
+    LINK(path, tmp_path / "b.bin")
+    monkeypatch.setattr(os, "fchown", refuse(errno.EPERM))
+    monkeypatch.setattr(os, "listxattr", lambda file: ["security.x"] if file == str(path) else [])
+    with write_atomically(path, REPLACE, tell=told.append) as stream:
         stream.write(b"new")
-    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+    lost = ["the owner", "the group", "the attribute security.x", "the 1 other hard link"]
+    assert told == [f"{path}: the new file does not have {each} of the file that it replaced" for each in lost]
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o755)
+    assert (tmp_path / "b.bin").read_bytes() == b"old"
+
+
+def test_from_python_what_cannot_be_kept_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.touch()
+    LINK(path, tmp_path / "b.bin")
+    with pytest.warns(UserWarning, match="does not have the 1 other hard link"):
+        write(path, REPLACE, lambda: None)
+
+
+def test_a_temporary_file_that_cannot_be_removed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_system: str
+) -> None:
+    path, told = tmp_path / "a.bin", list[str]()
+    monkeypatch.setattr(os, "remove", refuse(errno.EIO))
+    with write_atomically(path, FAIL, tell=told.append) as stream:
+        stream.write(b"new")
+    assert path.read_bytes() == b"new"
+    left = [name for name in os.listdir(tmp_path) if name != "a.bin"]
+    assert [str(tmp_path / name) in line for name in left for line in told] == [True] * len(left)
+    assert all(line.endswith(".tmp could not be removed: Input/output error; remove it") for line in told)
+    assert len(left) == (file_system == "named")
 
 
 def test_a_file_is_on_the_disk_before_it_replaces_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,16 +246,28 @@ def test_a_file_is_on_the_disk_before_it_replaces_another(tmp_path: Path, monkey
     assert not on_disk
     path.write_bytes(b"old")
     write(path, REPLACE, lambda: None)
-    assert on_disk == [(b"old", b"ours")]
+    assert set(on_disk) == {(b"old", b"ours")}
 
 
 def test_the_file_on_the_disk_is_the_one_that_gets_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the one from which it was copied."""
+    """Not only the one from which it was copied."""
     path, on_disk = tmp_path / "a.bin", []
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.append(os.fstat(descriptor).st_ino))
     write(path, REPLACE, lambda: None)
-    assert on_disk == [path.stat().st_ino]
+    assert on_disk[-1] == path.stat().st_ino
+
+
+def test_the_file_is_on_the_disk_before_it_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_system: str
+) -> None:
+    """Fsync takes long; a kill meanwhile leaves nothing where files without a name exist."""
+    if file_system != "nameless":
+        pytest.skip("about files without a name that can get one")
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: os.listdir(tmp_path) == ["a.bin"] or pytest.fail("named"))
+    write(path, REPLACE, lambda: None)
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])

@@ -70,17 +70,17 @@ def _bytes_to_send(source: Source) -> bytes | None:
 
 def _for_worker(batch: Batch) -> Batch:
     requests = [request.each(lambda one: one.executed(threads=1, cluster=None)) for request in batch.requests]
-    return batch._replace(requests=requests, destination=batch.destination._replace(if_exists=IfExists.REPLACE))
+    return batch._replace(requests=requests, destination=replace(batch.destination, if_exists=IfExists.REPLACE))
 
 
 def _process(job: RemoteJob) -> RemoteResult:
     contents: dict[Path, bytes] = {}
-    batch = job.batch._replace(destination=job.batch.destination._replace(opener=partial(_open_in_memory, contents)))
+    batch = job.batch._replace(destination=replace(job.batch.destination, opener=partial(_open_in_memory, contents)))
     return RemoteResult(batch.process(job.source)._replace(source=replace(job.source, read=None)), contents)
 
 
 @contextmanager
-def _open_in_memory(contents: dict[Path, bytes], path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
+def _open_in_memory(contents: dict[Path, bytes], path: Path, *_: object) -> Iterator[BinaryIO]:
     stream = BytesIO()
     yield stream
     contents[path] = stream.getvalue()

@@ -1,6 +1,7 @@
 """Write a command's results, as lines, JSON or bytes, to stdout or to a file."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -17,12 +18,15 @@ from convcli.files.whole_files import IfExists, write_atomically
 Held = TypeVar("Held")
 
 
-def destination_of(output: str | None, *, overwrite: bool, skip_existing: bool = False) -> Destination:
+def destination_of(
+    output: str | None, messages: Messages, *, overwrite: bool, skip_existing: bool = False
+) -> Destination:
     """Return the destination that the options ``--output``, ``--overwrite`` and ``--skip-existing`` define."""
     if overwrite and skip_existing:
         raise OptionError("`overwrite` and `skip_existing` contradict each other: give one")
     if_exists = IfExists.REPLACE if overwrite else IfExists.SKIP if skip_existing else IfExists.FAIL
-    return output_names.destination_of(output, if_exists, open_stdout if output == STREAM else write_atomically)
+    opener = open_stdout if output == STREAM else partial(write_atomically, tell=messages.warn)
+    return output_names.destination_of(output, if_exists, opener)
 
 
 def data_format(requested: str, destination: Destination, formats: Sequence[str]) -> str:

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from convcli.errors import OptionError
-from convcli.files.refusals import refuse_existing, refuse_missing_folders
+from convcli.files.refusals import RealPaths, refuse_existing, refuse_missing_folders
 from convcli.files.source import STREAM
 from convcli.files.templates import escaped, expand, fields, safe_name
 from convcli.files.whole_files import IfExists, write_atomically
@@ -15,10 +16,11 @@ from convcli.text import any_of, choice
 
 # The formats of data that are not text.
 BINARY = ("npz", "npy", "png")
-Opener = Callable[[Path, IfExists], AbstractContextManager[BinaryIO]]
+Opener = Callable[[Path, IfExists, str | None], AbstractContextManager[BinaryIO]]
 
 
-class Destination(NamedTuple):
+@dataclass(frozen=True)
+class Destination:
     """The destination of outputs: files in a folder, files that a template names, or the stream ``-``.
 
     template: a name with {placeholders} (``convcli.files.templates``), the name of a folder with a slash at its end, or
@@ -30,6 +32,8 @@ class Destination(NamedTuple):
     template: str
     if_exists: IfExists = IfExists.FAIL
     opener: Opener = write_atomically
+    # The real path of each output that was checked: a link that appears afterwards is not followed.
+    _checked: dict[Path, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def is_stream(self) -> bool:
@@ -74,8 +78,12 @@ class Destination(NamedTuple):
 
     def refuse_existing(self, paths: Sequence[Path]) -> None:
         """Raise FileError if an output may not have its name, because of a file or folder with this name."""
-        if not self.is_stream:
-            refuse_existing(paths, self.if_exists)
+        if self.is_stream:
+            return
+        refuse_existing(paths, self.if_exists)
+        real = RealPaths()
+        for path in paths:
+            self._checked.setdefault(path, real.of(path))
 
     def skips(self, paths: Sequence[Path]) -> bool:
         """Return whether to skip these outputs because all of them exist."""
@@ -83,7 +91,7 @@ class Destination(NamedTuple):
 
     def open(self, path: Path) -> AbstractContextManager[BinaryIO]:
         """Open an output: a stream whose bytes become the file when the block ends."""
-        return self.opener(path, self.if_exists)
+        return self.opener(path, self.if_exists, self._checked.get(path))
 
 
 def destination_of(

@@ -11,7 +11,7 @@ from convcli.files.whole_files import IfExists, already_exists, is_special
 def refuse_collisions(paths: Iterable[Path]) -> None:
     """Raise OptionError if two outputs would be one file; a device or FIFO may be written to repeatedly."""
     seen = set()
-    real = _RealPaths()
+    real = RealPaths()
     for path in paths:
         name = real.of(path)
         if name in seen and not is_special(path):
@@ -48,7 +48,7 @@ def refuse_inputs(outputs: Mapping[Path, Sequence[Path]], shared: Iterable[Path]
 
     outputs: the paths of the outputs of each input.  shared: inputs of all outputs, such as kernels.
     """
-    real = _RealPaths()
+    real = RealPaths()
     read_for_all = {real.of(path) for path in shared}
     inputs = {real.of(image): image for image in outputs}
     for image, paths in outputs.items():
@@ -60,7 +60,7 @@ def refuse_inputs(outputs: Mapping[Path, Sequence[Path]], shared: Iterable[Path]
                 raise OptionError(f"the output {path} is also an input: use `output` to write elsewhere")
 
 
-class _RealPaths:
+class RealPaths:
     """Paths with every link followed; each folder is looked up once."""
 
     def __init__(self) -> None:

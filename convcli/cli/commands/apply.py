@@ -118,7 +118,7 @@ def apply(
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)
     requests = [inputs.read_request(source, convolution, execution) for source in kernels]
-    destination = destination_of(output, overwrite=overwrite, skip_existing=batch.skip_existing)
+    destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
     show = None
     if preview:
         from convcli.cli.text.preview import show_filtered

@@ -91,7 +91,7 @@ def grad(
     inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
     request, wanted = inputs.read_request(kernel, convolution, execution), options.requested_format(format, json=json)
-    destination = destination_of(output, overwrite=overwrite)
+    destination = destination_of(output, messages, overwrite=overwrite)
     if step is None:
         save = _saving_gradients(request.name, names, destination, wanted, found[0].path, full)
     else:

@@ -42,7 +42,7 @@ def kernels(
 
     as_json = json or output.lower().endswith(".json")
     kernel = None if name is None else read_kernel(name)
-    destination = destination_of(output, overwrite=overwrite)
+    destination = destination_of(output, messages, overwrite=overwrite)
     path = kernel_path(destination, kernel.name if kernel else "presets", "json" if as_json else "txt")
     plain = not destination.is_stream
     if kernel:

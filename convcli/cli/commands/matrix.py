@@ -64,7 +64,7 @@ def matrix(
     refuse_second_stdin([image or "", kernel])
     inputs = begin_reading(max_pixels)
     request = inputs.read_request(kernel, convolution)
-    destination = destination_of(output, overwrite=overwrite)
+    destination = destination_of(output, messages, overwrite=overwrite)
     chosen = data_format(options.requested_format(format, json=json), destination, FORMATS)
     path = kernel_path(destination, request.name, format_extension(chosen))
     shape = inputs.read_shape(image, input_shape, gray=gray).shape
