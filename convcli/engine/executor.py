@@ -204,7 +204,7 @@ def _on_cluster(
 ) -> Iterator[tuple[Tile, FloatArray]]:
     """Yield each tile, in order, and the array that a cluster's workers computed for it, one band per task.
 
-    fallbacks: gets the names of those that tiles took.
+    fallbacks: a list; the name of each fallback that a tile takes is added to it.
     """
     work = task.choice.work
     in_bands = list(bands(task.choice.tiles, work.geometry, bytes_of_band // work.itemsize))

@@ -1,11 +1,12 @@
-"""Guards: what one extraordinary pixel must not do to outputs whose windows do not hold it.
+"""Guards: keep the effect of a very large, infinite or NaN pixel within the windows that contain it.
 
 Transforms mix all pixels of a tile, so that each output rounds by about the float's epsilon times the largest of them,
-wherever that lies: one pixel of 1e20 would turn a tile into noise. And the zeros in Toeplitz blocks and spectra would
-carry infinities and NaN to every output of a block, because 0 * infinity is NaN.
+wherever that lies: one pixel of 1e20 would turn a tile into noise. The zeros in Toeplitz blocks and spectra would
+spread infinities and NaN to every output of a block, because 0 * infinity is NaN.
 
-A guard wraps the function that fills a tile. It computes the tile more than once, each time with some pixels only, and
-takes for each output what its own window holds. The result does not depend on how the output is cut into tiles.
+A guard wraps the function that fills a tile. It computes the tile more than once, each time from only some of its
+pixels, and combines the results so that an output depends only on the pixels of its own window. The result does not
+depend on how the output is cut into tiles.
 """
 
 from collections.abc import Callable
@@ -17,13 +18,13 @@ from convcli.engine.interface import Fill
 from convcli.engine.scratch import Scratch
 from convcli.geometry.axes import Axis, Geometry
 
-# Pixels of one layer differ by at most this factor; 8-bit levels are one layer. Smaller factors would cut many
-# photographs into layers, and larger ones would leave less than the 4 digits that float32 has beyond it.
+# Pixels of one layer differ by at most this factor, so that 8-bit levels are one layer. A smaller factor would cut many
+# photographs into layers; with a larger one, float32 would have fewer than 4 correct digits for the smallest pixels.
 LAYER = 256.0
 
-# The fewest pixels of a row or a column of a window that a sample has.
+# The fewest pixels that are sampled per row and per column of a window.
 SAMPLES = 4
-# A power of 2, small enough for the sums of a transform of the largest floats.
+# Multiplied by this power of 2, the largest floats can be transformed without overflow.
 HEADROOM = 2.0**-24
 # Transforms of smaller numbers do not overflow.
 OVERFLOWING = 2.0**60
@@ -34,10 +35,10 @@ LAYERS, MASK = "layers", "mask"
 
 
 def unless_even(fill: Fill, guarded: Fill, geometry: Geometry) -> Fill:
-    """Return the function that computes most tiles by ``fill``: those that a look at a sample shows to need no guard.
+    """Return the function that computes a tile by ``fill`` if a sample of it needs no guard, else by ``guarded``.
 
-    In them every window holds a pixel within LAYER of the largest, and none is so large that sums overflow. The look
-    takes a quarter of the time that the guards take.
+    It needs none if every window contains a pixel within a factor of LAYER of the largest, and no pixel is so large
+    that sums overflow. Taking the sample needs a quarter of the time that the guards need.
     """
     axes = (geometry.rows, geometry.columns)
     if any(axis.dilation > 1 or axis.taps < 2 * SAMPLES for axis in axes):
@@ -47,7 +48,7 @@ def unless_even(fill: Fill, guarded: Fill, geometry: Geometry) -> Fill:
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         largest = max(tile.max(), -tile.min())
         marked = np.abs(tile[..., ::y, ::x]).max(axis=2) >= largest / LAYER
-        # Each window holds so many consecutive samples of a row and of a column.
+        # Each window contains at least SAMPLES consecutive samples per row and per column.
         rows, columns = (Axis(size, SAMPLES) for size in marked.shape[-2:])
         along = _any_tap(marked.swapaxes(-1, -2), rows, rows.output)
         is_even = largest < OVERFLOWING and _any_tap(along.swapaxes(-1, -2), columns, columns.output).all()
@@ -57,10 +58,10 @@ def unless_even(fill: Fill, guarded: Fill, geometry: Geometry) -> Fill:
 
 
 def in_layers(fill: Fill, geometry: Geometry, note: Note) -> Fill:
-    """Return the function that computes a tile in layers of magnitude, where some windows hold small pixels only.
+    """Return the function that computes a tile in layers of magnitude if some windows contain only small pixels.
 
-    The first layer holds pixels within LAYER of the largest, and fills the outputs whose windows hold one of them; the
-    second does so with the pixels that remain, and so on.
+    The first layer consists of the pixels within a factor of LAYER of the largest. It is convolved alone, and added to
+    the outputs whose windows contain one of its pixels. The pixels that remain form the next layers in the same way.
     """
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -75,7 +76,7 @@ def in_layers(fill: Fill, geometry: Geometry, note: Note) -> Fill:
             _, exponent = np.frexp(sizes.max())
             with scratch.borrowed():
                 part = scratch.array(out.shape, out.dtype)
-                # Pixels near 1 overflow nowhere.
+                # Scaled to at most 1, pixels cannot overflow.
                 fill(np.ldexp(np.where(layer[:, :, None], rest, 0), -exponent), part, scratch)
                 np.add(out, np.ldexp(part, exponent, out=part), out=out, where=reached[:, :, None])
             rest = np.where(layer[:, :, None], 0, rest)
@@ -86,19 +87,19 @@ def in_layers(fill: Fill, geometry: Geometry, note: Note) -> Fill:
 
 
 def _top_layer(sizes: FloatArray, geometry: Geometry, out: FloatArray) -> tuple[Array, Array]:
-    """Return which pixels belong to the layer of the largest, and which outputs have one of them in their window."""
+    """Return masks of the pixels in the layer of the largest, and of the outputs whose windows contain one of them."""
     layer = (sizes > 0) & (sizes >= sizes.max(axis=(-2, -1), keepdims=True) / LAYER)
     reached = touched(layer, geometry, out)
-    # The smaller pixels need no layer of their own if every window holds a larger one.
+    # The smaller pixels need no layer of their own if every window contains a larger pixel.
     return (sizes > 0, reached) if reached.all() else (layer, reached)
 
 
 def within_windows(fill: Fill, last_resort: Callable[[], Fill], geometry: Geometry, note: Note) -> Fill:
-    """Return the function that keeps infinities and NaN within the windows that hold them.
+    """Return the function that keeps infinities and NaN within the windows that contain them.
 
-    A tile with NaN is computed without them, and outputs whose windows hold one become NaN. That tile is also
-    scaled down, as is one whose intermediate results overflow. A tile with infinities is computed by the algorithm that
-    ``last_resort`` prepares.
+    A tile with NaN is computed with 0 in place of NaN; then the outputs whose windows contain a NaN become NaN. This
+    tile, and a tile whose intermediate results overflow, is scaled down before, and its outputs are scaled up again.
+    A tile with infinities is computed by the algorithm that ``last_resort`` prepares.
     """
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -120,7 +121,7 @@ def within_windows(fill: Fill, last_resort: Callable[[], Fill], geometry: Geomet
 
 
 def touched(marked: Array, geometry: Geometry, out: FloatArray) -> Array:
-    """Return which outputs ``(images, groups, rows, columns)`` of a tile have a marked pixel in their window.
+    """Return a mask of a tile's outputs ``(images, groups, rows, columns)`` whose windows contain a marked pixel.
 
     marked: ``(images, groups, h, w)``, the padded pixels of the tile.
     """
@@ -130,7 +131,7 @@ def touched(marked: Array, geometry: Geometry, out: FloatArray) -> Array:
 
 
 def _any_tap(marked: Array, axis: Axis, outputs: int) -> Array:
-    """Return which outputs along the last axis have a mark under one of their taps."""
+    """Return a mask of the outputs along the last axis that read a marked pixel with one of their taps."""
     covered = 1
     while covered < axis.taps:
         # Marks under twice as many taps, or all.

@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
     @property
     def fallbacks(self) -> dict[str, str]:
-        """What happens to tiles that the algorithm would spoil, and which tiles these are."""
+        """The fallbacks of the algorithm by name, each with the condition under which a tile takes it."""
         mixing = {LAYERS: f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"}
         spreading = {
             MASK: "the tile holds NaN, or its results overflow",

@@ -35,7 +35,7 @@ class Scratch:
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """Take back what is taken within, so that to compute a tile twice needs no more memory."""
+        """Free the arrays that are taken within this context, so that computing twice takes no more memory."""
         used = self._used
         try:
             yield

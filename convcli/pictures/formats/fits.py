@@ -81,7 +81,7 @@ class _Unit(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """The bytes of the array and of what follows it in its unit."""
+        """The number of bytes of the array and of the data that follows it in its unit."""
         groups, after = self.integer("GCOUNT", 1), self.integer("PCOUNT", 0)
         # An array of random groups has a first axis of 0.
         shape = self.shape[:-1] if self.cards.get("GROUPS") == "T" else self.shape
@@ -141,7 +141,7 @@ class FitsFrame:
         return Header(shape, _value_type(self._scaling(), self._unit.type))
 
     def decode(self) -> Image:
-        """Return the values that the file means, with the first row, which is stored last, at the top."""
+        """Return the scaled values, with the top row first. The file stores the bottom row first."""
         header, scaling, stored_type = self.header(), self._scaling(), self._unit.type
         stored = _stored(self._file, self._unit.start, header.shape, stored_type)[:, ::-1]
         pixels = by_rows(lambda rows: _values(scaling, rows), header.shape, header.dtype, stored)
@@ -180,7 +180,10 @@ def _value_type(scaling: _Scaling, stored: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _only_changes_sign(scaling: _Scaling, stored: np.dtype[Any]) -> bool:
-    """Return whether the offset stands for the other kind of integers, which FITS does not have."""
+    """Return whether the offset only makes signed integers unsigned, or unsigned ones signed.
+
+    That is how FITS stores the integer types that it does not have.
+    """
     half = float(1 << (8 * stored.itemsize - 1))
     return {"u": (1, -half, None), "i": (1, half, None)}.get(stored.kind) == scaling
 

@@ -128,7 +128,7 @@ def _losses(layout: Layout) -> list[str]:
             f"{layout.dropped} of {layout.samples} channels dropped, because the file does not say what it is"
         )
     if layout.photometric == WHITE_IS_ZERO and layout.kind != "u":
-        losses.append("0 is white, but such levels have no opposite: they are read as they are stored")
+        losses.append("0 is white, but signed and float levels cannot be inverted: they are read as they are stored")
     return losses
 
 
@@ -158,7 +158,7 @@ def _opaque(alpha: Array) -> int:
 
 
 def _as_alpha(alpha: Array | None, layout: Layout, dtype: "np.dtype[Any]") -> Array | None:
-    """Return alpha at 8 or 16 bits, as the pixels have, or at 16 bits if they have neither."""
+    """Return alpha at the pixels' depth if that is 8 or 16 bits, else at 16 bits."""
     if alpha is None:
         return None
     alpha, _ = _at_full_range(alpha, layout)

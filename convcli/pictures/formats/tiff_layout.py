@@ -1,6 +1,6 @@
-"""What the tags of a TIFF page say about its samples, and the one table of who decodes which page.
+"""Describe the samples of a TIFF page by its tags, and choose the library that decodes the page.
 
-The tags decide, not a library: a page whose tags are not in the table is refused by a sentence that names what it is.
+The choice depends on the tags alone, not on what a library accepts. Other pages are refused, with a description.
 """
 
 from collections.abc import Set
@@ -73,7 +73,7 @@ class Layout(NamedTuple):
     """The samples of a page, as its tags describe them.
 
     kind, bits: unsigned or signed integers, floats or complex numbers (``u``, ``i``, ``f``, ``c``), of this size.
-    samples: the number of samples per pixel.  extra: the meaning of those that are not colours, as far as it is known.
+    samples: the number of samples per pixel.  extra: the tag ExtraSamples, the meaning of those that are not colours.
     photometric, compression, predictor: the values of the tags.  notes: what was assumed or converted already.
     """
 
@@ -231,7 +231,7 @@ _REMEDY = "convert it with a program that does, for example to 8 or 16 bits with
 
 
 def _require_meaning(layout: Layout) -> None:
-    """Raise ValueError if convcli computes nothing from such samples, whoever decodes them."""
+    """Raise ValueError for samples that convcli cannot use, whichever library decodes them."""
     if layout.kind == "c":
         raise ValueError(f"it is {layout.name}: save its magnitude, or its real and imaginary parts, as real numbers")
     if layout.photometric in (_MOSAIC, _LINEAR_RAW):
@@ -257,7 +257,7 @@ def _is_read_with_extra(layout: Layout) -> bool:
 
 
 def _is_plain(layout: Layout) -> bool:
-    """Return whether Pillow returns the very samples of a page, after the conversions of `as_pillow_returns`."""
+    """Return whether Pillow changes the samples of a page only by the conversions of `as_pillow_returns`."""
     colours, depth, extra = layout.photometric, f"{layout.kind}{layout.bits}", layout.extra
     if layout.channels == 1 and colours in (WHITE_IS_ZERO, BLACK_IS_ZERO):
         return (extra == () and depth in _PLAIN_GRAYS) or (colours, depth, extra) == (BLACK_IS_ZERO, "u8", (ALPHA,))
