@@ -67,8 +67,8 @@ def check(
 
     dJ/dx = (J(x+1) - J(x-1)) / 2,   <G, conv(V, K)> = <dV, V> = <dK, K>
 
-    If you give a tensor of yours, compare it with convcli's instead, and name the common mistake that explains a
-    difference. The exit code is 1 if a check fails or a tensor differs.
+    Given a tensor of yours, compare it with convcli's instead, and name the common mistake that explains a difference.
+    The exit code is 1 if a check fails or a tensor differs.
 
     convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect
 

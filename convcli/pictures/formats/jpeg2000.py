@@ -49,7 +49,10 @@ class _Header(NamedTuple):
 
     @property
     def is_read_by_pillow(self) -> bool:
-        """Return whether Pillow keeps the levels: it shifts other depths, and white is not white, or even black."""
+        """Return whether Pillow reads the levels correctly.
+
+        It shifts levels of other depths, so that white becomes a darker level, or even black.
+        """
         return not self.signed and (self.bits[0] == 8 or self.bits == (16,))
 
 
