@@ -100,7 +100,7 @@ def clipping_warning(statistics: Iterable[MapStatistics], values: Array, mode: s
 def _each_map(
     produce: Produce, values: Array, measure: Callable[[Array, FloatArray], MapStatistics]
 ) -> tuple[MapStatistics, ...]:
-    """Call ``measure`` with blocks of pixels and of the numbers for them; return the joined results of each map."""
+    """Produce the maps, call ``measure`` with each block of pixels and its numbers; return the statistics per map."""
     numbers = np.arange(prod(values.shape[:-2])).reshape(values.shape[:-2])
     statistics = [MapStatistics()] * numbers.size
     lock = threading.Lock()

@@ -88,7 +88,7 @@ def _with_cells(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[La
 
 
 def _with_blocks(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[Layout]:
-    """Yield layouts with one pixel per cell: a cell is one number, then an ever larger block, finally a whole panel."""
+    """Yield layouts with one pixel per cell: first one number per cell, then ever larger blocks, up to a panel."""
     finest = _with_cell(leading, plane, 1)
     for side in count(1):
         yield _arrange(finest._replace(block=(min(side, plane[0]), min(side, plane[1]))))

@@ -150,12 +150,12 @@ class Tensors:
         return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(source, in_pads))
 
     def _read(self, axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
-        """Return the padded pixels of an axis that outputs read under taps."""
+        """Return the padded pixel of an axis that each output reads with its tap."""
         flip = self.prepared.convolution.options.flip
         return output * axis.stride + (axis.taps - 1 - tap if flip else tap) * axis.dilation
 
     def _source(self, axis: Axis, padded: IntArray) -> IntArray:
-        """Return the input pixels of an axis that padded pixels hold."""
+        """Return the input pixel of an axis that each padded pixel is a copy of."""
         return sources(axis.size, padded - axis.before, self.geometry.edge)
 
     def _channel(self, indices: Indices) -> IntArray:

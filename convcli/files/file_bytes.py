@@ -58,7 +58,7 @@ def read_stream(stream: BinaryIO) -> bytes:
 
 
 def _known_size(stream: BinaryIO) -> int:
-    """Return the bytes of a file; 0 for a pipe or a device, which does not know."""
+    """Return the size of a file in bytes; 0 for a pipe or a device, whose size is unknown."""
     try:
         return os.fstat(stream.fileno()).st_size
     except OSError:

@@ -87,7 +87,7 @@ def _with_parents(root: Path, group: str, name: str) -> Iterator[Path]:
 
 
 def _own_limits() -> Iterator[Memory]:
-    """Yield the rest of the limits on address space, and on data, which excludes mapped files."""
+    """Yield what is left of this process' limits on address space and on data. Mapped files do not count as data."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -187,7 +187,7 @@ def _attributes(file: str | int) -> list[str]:
 
 
 def _works(action: Callable[[], object]) -> bool:
-    """Return whether the operating system does it."""
+    """Run an action of the operating system, and return whether it succeeded."""
     try:
         action()
     except OSError:
@@ -200,7 +200,7 @@ def _has_name(stream: BinaryIO) -> bool:
 
 
 def _link(stream: BinaryIO, temporary: str, name: str) -> None:
-    """Give a file another name. Raises FileExistsError if another file has it, OSError if the file system cannot."""
+    """Give a file another name. Raises FileExistsError if a file has that name, OSError if the file system cannot."""
     if _has_name(stream):
         os.link(temporary, name)
     else:
@@ -209,7 +209,7 @@ def _link(stream: BinaryIO, temporary: str, name: str) -> None:
 
 
 def _copied(stream: BinaryIO, name: str) -> BinaryIO:
-    """Return a copy that has a name, of a nameless file that the file system cannot name."""
+    """Copy a nameless file to a file with a name, because the file system cannot give it one; return the copy."""
     stream.seek(0)
     copy = _named(name, S_IMODE(os.fstat(stream.fileno()).st_mode))
     shutil.copyfileobj(stream, copy)

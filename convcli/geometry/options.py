@@ -172,7 +172,7 @@ def _pair(name: str, value: Numbers) -> tuple[int, int]:
 
 
 def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) -> list[int]:
-    """Parse an option of integers. forms, words: for errors, the forms that it takes and its other values."""
+    """Parse an option that takes integers. forms, words: what an error says is expected, and what it may suggest."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
         numbers = [integer(part) if isinstance(part, str) else index(part) for part in parts]

@@ -98,7 +98,7 @@ def _sources_of(text: str, read_stdin: Callable[[], bytes]) -> list[Source]:
 
 
 def _matches(pattern: str) -> set[str]:
-    """Return the names that match a pattern. Unlike Python's own, its ``**`` does not follow links to folders."""
+    """Return the names that match a pattern. Unlike in Python's glob, ``**`` does not follow links to folders."""
     found = _ANY_FOLDERS.search(pattern)
     if not found:
         return set(glob(pattern))

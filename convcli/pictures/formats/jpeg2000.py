@@ -115,7 +115,7 @@ def _signed_type(bits: int) -> np.dtype[Any]:
 
 
 def _obstacle(header: _Header) -> str:
-    """Return what a picture has that no library here reads right, or ""."""
+    """Return the feature of a picture that no library here reads correctly, or "" if it has none."""
     bits = header.bits[0]
     if len(set(header.bits)) > 1:
         return f"its channels have different depths ({', '.join(map(str, header.bits))} bits)"
