@@ -23,7 +23,7 @@ from convcli.cli.messages import Messages
 from convcli.cli.progress import progress
 from convcli.files.memory import format_size
 
-BROKEN = "expected a picture that Pillow can read, an .npy array or a JSON tensor"
+BROKEN = "expected a picture that Pillow can read, an .npy array or a JSON tensor, given text"
 MIXING = json.dumps(np.eye(3)[:, :, np.newaxis, np.newaxis].tolist())
 
 

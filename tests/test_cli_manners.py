@@ -42,7 +42,7 @@ FAILURES = [
     ("apply truncated.png -k box", "cannot read truncated.png: ...truncated..."),
     (
         "apply words.png -k box",
-        "cannot read words.png: expected a picture that Pillow can read, an .npy array or a JSON tensor",
+        "cannot read words.png: expected a picture that Pillow can read, an .npy array or a JSON tensor, given text",
     ),
     ("apply empty.png -k box", "cannot read empty.png: it is empty"),
     ("apply objects.npy -k box", "cannot read objects.npy: ...bject..."),
@@ -82,7 +82,7 @@ WRONG_KERNELS = [
     ('{"weights":[[1]],"biass":2}', "inline kernel:1:18: biass: unknown key; the keys are ...; did you mean bias?"),
     ("ragged.json", "ragged.json:2:9: weights[1][0][2]: expected a number, given true"),
     ("absent.json", "expected a kernel file that can be read, given 'absent.json': No such file or directory"),
-    ("taken.png", "taken.png:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0x89"),
+    ("taken.png", "taken.png: expected kernel JSON or .npy, given a PNG picture"),
     ("objects.npy", "objects.npy: expected a .npy ..."),
     (
         "gausian:2",

@@ -37,8 +37,8 @@ BAD_BYTES = [
     (b"", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
     (b"[[1,\n true]]", "<stdin>:2:2: [0][1]: expected a number, given true"),
     (b"[[1,\n\xc3\xa9\xff", "<stdin>:2:2: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
-    (b"\x89PNG\r\n\x1a\n", "<stdin>:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0x89"),
-    (b"\xff\xfe[\0", "<stdin>:1:1: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
+    (b"\x89PNG\r\n\x1a\n", "<stdin>: expected kernel JSON or .npy, given a PNG picture"),
+    (b"\xff\xfe[\0", "<stdin>: expected kernel JSON or .npy, given text in UTF-16: save it in UTF-8"),
     (b"\xef\xbb\xbf[[1]]", "<stdin>:1:1: expected UTF-8 without a byte order mark, given one"),
 ]
 

@@ -292,8 +292,9 @@ def test_truncated_pictures_are_errors(format: str) -> None:
     ("data", "reason"),
     [
         (b"", "it is empty"),
-        (b"hello", "expected a picture that Pillow can read, an .npy array or a JSON tensor"),
-        (b"\x89PNG\r\n\x1a\n", "expected a picture that Pillow can read, an .npy array or a JSON tensor"),
+        (b"hello", "expected a picture that Pillow can read, an .npy array or a JSON tensor, given text"),
+        (b"\1\2\3", "expected a picture that Pillow can read, an .npy array or a JSON tensor"),
+        (b"\x89PNG\r\n\x1a\n", "it is a PNG picture, but damaged or of a kind that is not read"),
     ],
 )
 def test_other_files_are_errors(data: bytes, reason: str) -> None:

@@ -1,12 +1,14 @@
 """Recognise the kind of a file by its first bytes."""
 
-from codecs import BOM_UTF8
+import codecs
+import re
 from enum import Enum
+from typing import NamedTuple
 
 NPY_MAGIC = b"\x93NUMPY"
 
 # The number of first bytes to look at: enough for every kind, with room for whitespace before JSON.
-HEAD = 256
+HEAD = 512
 
 _JSON_STARTS = b"[{-0123456789"
 
@@ -26,6 +28,112 @@ def kind_of(head: bytes) -> Kind:
         return Kind.EMPTY
     if head.startswith(NPY_MAGIC):
         return Kind.NPY
-    first = head.removeprefix(BOM_UTF8).lstrip()[:1]
-    # A Targa picture may start with any byte, but has zeros further on, which JSON does not.
-    return Kind.JSON if first and first in _JSON_STARTS and b"\0" not in head else Kind.OTHER
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    # A Targa picture may start with any byte, but has zeros further on, which JSON does not. No picture is whitespace.
+    return Kind.JSON if not text or (text[0] in _JSON_STARTS and b"\0" not in head) else Kind.OTHER
+
+
+class Foreign(NamedTuple):
+    """A kind of file that could not be read: its name, such as "an HTML page", and what to do.
+
+    remedy: "" if files of this kind are read, unless they are damaged.
+    """
+
+    name: str
+    remedy: str
+
+
+def foreign_kind(head: bytes) -> Foreign | None:
+    """Return the kind of a file that could not be read, or None if it is unknown.
+
+    head: its first HEAD bytes, or all if it has fewer.
+    """
+    flags = re.DOTALL | re.IGNORECASE
+    return next((Foreign(name, remedy) for begins, name, remedy in _FOREIGN if re.match(begins, head, flags)), None)
+
+
+def is_text(head: bytes) -> bool:
+    """Return whether a file seems to be text in UTF-8. head: its first HEAD bytes, or all if it has fewer."""
+    try:
+        # The last letter may be cut.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
+
+
+# Remedies; none for kinds that are read.
+_READ = ""
+_DEVELOP = "develop it first, for example with darktable-cli"
+_FRAMES = "extract its frames first, as in ffmpeg -i FILE frame%04d.png"
+_UNPACK = "unpack it first"
+_DOWNLOAD = "a server may send one instead of the file, so download it again"
+_SAVE_ARRAY = "save one of its arrays as .npy first, in Python with "
+_NUMPY_ARCHIVE = f"{_SAVE_ARRAY}np.save('a.npy', np.load('FILE')['NAME'])"
+_HDF5 = f"{_SAVE_ARRAY}np.save('a.npy', h5py.File('FILE')['NAME'][()])"
+_MATLAB = f"{_SAVE_ARRAY}np.save('a.npy', scipy.io.loadmat('FILE')['NAME'])"
+_SAFETENSORS = f"{_SAVE_ARRAY}np.save('a.npy', safetensors.numpy.load_file('FILE')['NAME'])"
+_TORCH = f"{_SAVE_ARRAY}np.save('a.npy', torch.load('FILE')['NAME'].numpy())"
+_PICKLE = f"it could run any program, so it is not unpickled; {_SAVE_ARRAY}np.save if you trust it"
+
+# First bytes as regular expressions, in which a dot is any byte and letters are of either case; the name of the kind;
+# and what to do. The first that matches counts, so that special kinds stand before general ones. Kinds that are read
+# stand here too, because a file may be damaged, or be given in place of a kernel.
+_TEXT = rb"(\xef\xbb\xbf)?\s*"
+_FOREIGN = (
+    # Text in place of a file, and documents.
+    (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file itself with git lfs pull"),
+    (rb"[./]*(\.git)?/annex/objects/", "a git-annex pointer", "fetch the file itself with git annex get"),
+    (_TEXT + rb"<(svg|(\?xml|!--|!doctype svg).*<svg)", "an SVG drawing", "draw it first: rsvg-convert FILE -o a.png"),
+    (_TEXT + rb"(<!--.*?-->\s*)?<(!doctype html|html|head|body)", "an HTML page", _DOWNLOAD),
+    (_TEXT + rb"<\?xml", "an XML document", _DOWNLOAD),
+    (rb"\xff\xfe|\xfe\xff", "text in UTF-16", "save it in UTF-8"),
+    (rb"%PDF-", "a PDF document", "draw its pages first: pdftoppm -png FILE page"),
+    (rb"AT&TFORM", "a DjVu document", "draw its pages first: ddjvu -format=tiff FILE a.tif"),
+    # Pictures.
+    (rb"\x89PNG\r\n", "a PNG picture", _READ),
+    (rb"\xff\xd8\xff", "a JPEG picture", _READ),
+    (rb"GIF8[79]a", "a GIF picture", _READ),
+    (rb"RIFF.{4}WEBP", "a WebP picture", _READ),
+    (rb"BM.{4}\0{4}", "a BMP picture", _READ),
+    (rb"P[1-7FfyY]\s", "a Netpbm picture", _READ),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture", _READ),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture", "convert it first: djxl FILE a.png"),
+    (rb".{4}ftypavi[fs]", "an AVIF picture", _READ),
+    (rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", "a HEIC picture", "convert it first: heif-dec FILE a.png"),
+    (rb".{4}ftypcrx |II\x1a\0\0\0HEAPCCDR", "a raw photograph (CR3 or CRW)", _DEVELOP),
+    (rb"FUJIFILMCCD-RAW|IIU\0|IIR[OS]|MMOR|FOVb|\0MRM", "a raw photograph", _DEVELOP),
+    (rb"II\xbc\x01", "a JPEG XR picture", "convert it first: JxrDecApp -i FILE -o a.tif"),
+    (rb"II[*+]\0|MM\0[*+]", "a TIFF picture", _READ),
+    (rb"v/1\x01", "an OpenEXR picture", "convert it first: oiiotool FILE -o a.tif"),
+    (rb"#\?(RADIANCE|RGBE)", "a Radiance HDR picture", "convert it first: oiiotool FILE -o a.tif"),
+    (rb"[\x8a\x8b][MJ]NG\r\n", "an MNG or JNG picture", "convert it first: magick FILE a.png"),
+    (rb"8BPS\0\x02", "a large Photoshop picture (PSB)", "export it from Photoshop first"),
+    (rb"8BPS", "a Photoshop picture", _READ),
+    (rb"gimp xcf", "a GIMP picture (XCF)", "export it from GIMP first"),
+    (rb".{128}DICM", "a DICOM picture", "convert it first: dcm2img FILE a.png"),
+    (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile", "draw it first: inkscape FILE -o a.png"),
+    (rb"SIMPLE  =", "a FITS picture", _READ),
+    # Films and sounds.
+    (rb".{4}(ftyp|moov|mdat|wide)", "a film (MP4 or MOV)", _FRAMES),
+    (rb"\x1aE\xdf\xa3", "a film (MKV or WebM)", _FRAMES),
+    (rb"RIFF.{4}AVI |FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\0\0\x01[\xb3\xba]", "a film", _FRAMES),
+    (rb"RIFF.{4}WAVE|OggS|ID3|fLaC", "a sound", "expected a picture, an .npy array or JSON"),
+    # Arrays and models.
+    (rb"PK\x03\x04.{26}[ -\xff]{0,200}?\.npy", "an archive of arrays (.npz)", _NUMPY_ARCHIVE),
+    (rb"PK\x03\x04.{26}[ -\xff]{1,200}?/(data\.pkl|\.format_version|byteorder)", "a PyTorch file", _TORCH),
+    (rb"\x89HDF\r\n", "an HDF5 file (.h5, or .mat 7.3)", _HDF5),
+    (rb"MATLAB 7\.", "a MATLAB file (.mat 7.3)", _HDF5),
+    (rb"MATLAB 5\.", "a MATLAB file (.mat)", _MATLAB),
+    (rb".{2}\0{6}\{\"", "a safetensors file", _SAFETENSORS),
+    (rb"\x80[\x02-\x05]", "a Python pickle (.pkl, .pt)", _PICKLE),
+    (rb".{344}n[+i]1\0", "a NIfTI volume", f"{_SAVE_ARRAY}np.save('a.npy', nibabel.load('FILE').get_fdata())"),
+    (rb"CDF[\x01\x02\x05]", "a NetCDF file", f"{_SAVE_ARRAY}np.save('a.npy', xarray.open_dataset('FILE')['NAME'])"),
+    (rb"GRIB|BUFR", "weather data (GRIB or BUFR)", f"{_SAVE_ARRAY}np.save and a reader such as cfgrib"),
+    # Archives.
+    (rb"PK[\x03\x05\x07][\x04\x06\x08]", "a ZIP archive", _UNPACK),
+    (rb"\x1f\x8b|BZh[1-9]|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "a compressed file (gzip, bzip2, xz or zstd)", _UNPACK),
+    (rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|.{257}ustar", "an archive (7z, rar or tar)", _UNPACK),
+    (rb"SQLite format 3\0", "an SQLite database", "expected a picture, an .npy array or JSON"),
+    (rb"\0+\Z", "a file of zeros", "its content is lost, so copy or download it again"),
+)

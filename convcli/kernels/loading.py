@@ -10,7 +10,7 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import ConvcliError, JsonError, KernelError
 from convcli.files.file_bytes import read_bytes
 from convcli.files.json_reading import decoded, is_inline_array
-from convcli.files.kinds import HEAD, Kind, kind_of
+from convcli.files.kinds import HEAD, Kind, foreign_kind, kind_of
 from convcli.files.npy_files import load_npy
 from convcli.files.source import Source
 from convcli.kernels.json_format import parse_kernel_json
@@ -70,6 +70,9 @@ def read_kernel(source: Source) -> Kernel:
     data, name = _contents(source), source.path.stem
     if kind_of(data[:HEAD]) is Kind.NPY:
         return Kernel(name, _npy_weights(data, source.label))
+    if kind := foreign_kind(data[:HEAD]):
+        remedy = f": {kind.remedy}" if kind.remedy else ""
+        raise KernelError(f"{source.label}: expected kernel JSON or .npy, given {kind.name}{remedy}")
     try:
         text = decoded(data, source.label, "kernel JSON in UTF-8, or .npy")
     except JsonError as error:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-from PIL.ImageFile import ImageFile
+from PIL.ImageFile import ImageFile, StubImageFile
 
-from convcli.files.file_bytes import contents
+from convcli.files.file_bytes import contents, first_bytes
+from convcli.files.kinds import HEAD, foreign_kind, is_text
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import channels_of, split_alpha
 from convcli.pictures.colour_modes import convert_to_mode, working_mode
@@ -19,19 +20,41 @@ from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, orientation_in
 from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
 
+_DAMAGED = ", but damaged or of a kind that is not read"
+
 
 def open_picture(file: Path | BytesIO) -> ImageFile:
     """Open a picture and read its header; raise ValueError if it is not a picture or its format is refused."""
     try:
         picture = _open(file)
     except PIL.UnidentifiedImageError:
-        raise ValueError("expected a picture that Pillow can read, an .npy array or a JSON tensor") from None
+        raise ValueError(_what_it_is(file)) from None
+    try:
+        _prepare(picture, file)
+    except Exception:
+        picture.close()
+        raise
+    return picture
+
+
+def _prepare(picture: ImageFile, file: Path | BytesIO) -> None:
+    """Raise ValueError if the picture is not read; otherwise mend what Pillow misunderstands."""
+    # Pillow recognises some formats that it only reads with another program's help.
+    if isinstance(picture, StubImageFile):
+        raise ValueError(_what_it_is(file))
     format = format_read(picture.format)
     if refusal := format.refusal_of(picture):
-        picture.close()
         raise ValueError(refusal)
     format.mend(picture)
-    return picture
+
+
+def _what_it_is(file: Path | BytesIO) -> str:
+    """Return the reason why a file is not read, by its first bytes."""
+    head = first_bytes(file, HEAD)
+    if kind := foreign_kind(head):
+        return f"it is {kind.name}" + (f": {kind.remedy}" if kind.remedy else _DAMAGED)
+    given = ", given text" if is_text(head) else ""
+    return f"expected a picture that Pillow can read, an .npy array or a JSON tensor{given}"
 
 
 def _open(file: Path | BytesIO) -> ImageFile:
