@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +19,13 @@ from test_bands import THREE_BY_THREE, WIDE, as_bytes, numbers, request_for
 from test_unshared import LOCAL
 
 from convcli.engine import Execution, Limits
-from convcli.engine.cluster import Patience, open_cluster
+from convcli.engine.cluster import TASKS_PER_THREAD, open_cluster
 from convcli.engine.limits import LIMITS
+from convcli.engine.patience import Patience
 from convcli.errors import ClusterError, ConvcliError, GeometryError, OptionError
 
-# Dask's own programs may warn.
-DASK = {**ENVIRONMENT, "PYTHONWARNINGS": "ignore"}
+# Dask's own programs may warn. Their workers import what the tests let them do.
+DASK = {**ENVIRONMENT, "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(Path(__file__).parent)}
 COMMAND = ("-k", "[[1,2],[3,5]]", "-e", "reflect", "-o", "Z.npy")
 
 
@@ -122,7 +124,7 @@ def test_an_error_comes_back_as_it_is(cluster):
 def test_a_worker_that_is_killed_costs_nothing_but_time(folder):
     with (folder / "more.log").open("w") as log, open_cluster(address(folder)) as cluster:
         doomed = worker(folder / "scheduler.json", log)
-        cluster._client.wait_for_workers(3, timeout=20)
+        await_workers(cluster, 3)
         here, there, V, _ = both(TILED, cluster, "direct", limits=Limits(band=1))
         Z = np.full(here.convolution.geometry(V.shape).output_blocks, np.nan)
 
@@ -133,6 +135,14 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(folder):
         planned(there, V).store(V, put)
         assert doomed.wait() == -signal.SIGKILL
         assert Z.astype(np.float32).reshape(-1).tobytes() == convolved(here, V).reshape(-1).tobytes()
+
+
+def await_workers(cluster, count):
+    """Wait until the cluster has this number of workers, which have one thread each."""
+    deadline = time.monotonic() + TIMEOUT
+    while cluster.tasks_at_once < TASKS_PER_THREAD * count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
@@ -159,7 +169,7 @@ def test_a_scheduler_without_workers(tmp_path):
 
 @pytest.mark.slow
 def test_workers_that_all_die(tmp_path):
-    patience = Patience(workers=0.5)
+    patience = Patience(answer=0.5)
     with scheduler(tmp_path, workers=1) as (_, workers), open_cluster(address(tmp_path), patience) as cluster:
         results = cluster.map(abs, iter(range(100)))
         next(results)
@@ -171,7 +181,7 @@ def test_workers_that_all_die(tmp_path):
 
 
 def test_workers_of_another_version(folder, monkeypatch):
-    monkeypatch.setattr("convcli.engine.cluster.__version__", "9.9")
+    monkeypatch.setattr("convcli.engine.dask_workers.__version__", "9.9")
     with (
         pytest.raises(ClusterError, match=r"^the worker tcp://\S+ has convcli \d\S*, and this is 9\.9: install that$"),
         open_cluster(address(folder)),
@@ -246,7 +256,9 @@ def test_nobody_answers():
 CHANGES = """
 import logging, signal, sys
 from dask import config
-from convcli.engine.cluster import LOGGERS, SILENT, Patience, open_cluster
+from convcli.engine.cluster import open_cluster
+from convcli.engine.dask_workers import LOGGERS, SILENT
+from convcli.engine.patience import Patience
 from convcli.errors import ClusterError
 
 def levels():
@@ -260,7 +272,7 @@ import distributed
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 before = state()
 with open_cluster(sys.argv[1]):
-    with open_cluster("local:1"):
+    with open_cluster(sys.argv[1]):
         assert set(levels()) == {SILENT}
     assert set(levels()) == {SILENT}
 assert state() == before, state()
@@ -280,7 +292,7 @@ def test_what_is_changed_for_dask_is_changed_back(folder):
 def test_without_dask(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     expected = r"^`cluster` needs Dask: pip install 'convcli\[dask\]'$"
-    with pytest.raises(OptionError, match=expected), open_cluster("local:2"):
+    with pytest.raises(OptionError, match=expected), open_cluster("tcp://127.0.0.1:1"):
         pass
 
 

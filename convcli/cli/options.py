@@ -113,8 +113,8 @@ Cluster = Annotated[
         "--cluster",
         metavar="[ADDRESS]",
         show_default=False,
-        help="Compute on a Dask cluster: tcp://HOST:PORT, file:SCHEDULER.json, or local:N for N processes on this "
-        "machine; without an address, the one in DASK_SCHEDULER_ADDRESS.",
+        help="Compute in local:N, N processes of this machine, or on a Dask cluster: tcp://HOST:PORT or "
+        "file:SCHEDULER.json; without an address, the one in DASK_SCHEDULER_ADDRESS.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -13,30 +14,140 @@ import pytest
 from photographs import photographs
 from support.command_line import CONVCLI, ENVIRONMENT, TIMEOUT, convcli
 from support.folders import files_in
-from test_cluster import DASK, SCRIPTS, address, scheduler
+from support.worker_tasks import double, double_slowly, wait
+from test_cluster import DASK, SCRIPTS, address, await_workers, scheduler
 
-from convcli.engine.cluster import Patience, open_cluster
+from convcli.engine.cluster import open_cluster
+from convcli.engine.patience import Patience
 from convcli.errors import ClusterError, OptionError
 
 BATCH = ("apply", "a/*", "b/*", "-k", "[[0,1],[2,-2]]", "-k", "gaussian:3", "--range", "offset", "-q")
 
 
-@pytest.mark.slow
-def test_a_scheduler_that_freezes(tmp_path):
-    """The connection of a frozen scheduler stays open; it only stops answering."""
-    patience = Patience(workers=0.5, answer=1)
-    with scheduler(tmp_path, workers=1) as (process, _), open_cluster(address(tmp_path), patience) as cluster:
-        results = cluster.map(abs, iter(range(100)))
-        next(results)
+# How long a scheduler may take to answer in these tests, and a worker, which gives a sign of life every half second.
+PATIENCE = Patience(start=2, answer=3)
+NOT_ANSWERED = "has not answered for 3 seconds"
+
+
+@contextmanager
+def frozen(*processes):
+    """Stop processes, whose connections stay open: they only do not answer."""
+    for process in processes:
         process.send_signal(signal.SIGSTOP)
-        try:
-            with pytest.raises(ClusterError) as error:
-                list(results)
-        finally:
+    try:
+        yield
+    finally:
+        for process in processes:
             process.send_signal(signal.SIGCONT)
-    assert str(error.value) == (
-        f"the scheduler at {address(tmp_path)} has not answered for 1 seconds: see its log, and run this again"
-    )
+
+
+class TestFrozen:
+    """Real processes that SIGSTOP stops, at each moment of a run."""
+
+    @pytest.mark.slow
+    def test_a_scheduler_before_the_connection(self, tmp_path):
+        complaint = (
+            r"^cannot reach a Dask scheduler at tcp://127.0.0.1:\d+: it has not answered for 2 seconds; "
+            r"is it running\? start one with: dask scheduler$"
+        )
+        with (
+            scheduler(tmp_path, workers=1) as (process, _),
+            frozen(process),
+            pytest.raises(ClusterError, match=complaint),
+            open_cluster(address(tmp_path), PATIENCE),
+        ):
+            pass
+
+    @pytest.mark.slow
+    def test_a_scheduler_during_the_run(self, tmp_path):
+        complaint = rf"^the scheduler at tcp://127.0.0.1:\d+ {NOT_ANSWERED}: see its log, and run this again$"
+        with (
+            scheduler(tmp_path, workers=1) as (process, _),
+            open_cluster(address(tmp_path), PATIENCE) as cluster,
+        ):
+            results = cluster.map(double_slowly, range(1000))
+            next(results)
+            with frozen(process), pytest.raises(ClusterError, match=complaint):
+                list(results)
+
+    @pytest.mark.slow
+    def test_a_scheduler_when_the_run_ends(self, tmp_path):
+        """All results are there: a scheduler that does not say goodbye is no error."""
+        with (
+            scheduler(tmp_path, workers=1) as (process, _),
+            ExitStack() as stack,
+            open_cluster(address(tmp_path), PATIENCE) as cluster,
+        ):
+            assert list(cluster.map(double, range(3))) == [0, 2, 4]
+            stack.enter_context(frozen(process))
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_a_worker_before_the_connection(self, others, tmp_path):
+        with scheduler(tmp_path, workers=1 + others) as (_, workers):
+            with open_cluster(address(tmp_path), PATIENCE) as cluster:
+                await_workers(cluster, 1 + others)
+            complaint = (
+                rf"^the worker tcp://127.0.0.1:\d+ {NOT_ANSWERED}: resume or end what is frozen, and run this again$"
+            )
+            with (
+                frozen(workers[0]),
+                pytest.raises(ClusterError, match=complaint),
+                open_cluster(address(tmp_path), PATIENCE),
+            ):
+                pass
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_a_worker_during_the_run(self, others, tmp_path):
+        complaint = (
+            rf"^the worker tcp://127.0.0.1:\d+ {NOT_ANSWERED}: resume or end what is frozen, and run this again$"
+        )
+        with (
+            scheduler(tmp_path, workers=1 + others) as (_, workers),
+            open_cluster(address(tmp_path), PATIENCE) as cluster,
+        ):
+            await_workers(cluster, 1 + others)
+            results = cluster.map(double_slowly, range(1000))
+            next(results)
+            with frozen(workers[0]), pytest.raises(ClusterError, match=complaint):
+                list(results)
+
+    @pytest.mark.slow
+    def test_a_worker_that_resumes_in_time(self, tmp_path):
+        with (
+            scheduler(tmp_path, workers=1) as (_, workers),
+            open_cluster(address(tmp_path), PATIENCE) as cluster,
+        ):
+            results = cluster.map(double_slowly, range(40))
+            next(results)
+            with frozen(workers[0]):
+                time.sleep(2)
+            assert list(results) == [2 * number for number in range(1, 40)]
+
+    @pytest.mark.slow
+    def test_a_task_that_takes_longer_than_any_wait(self, tmp_path):
+        with (
+            scheduler(tmp_path, workers=1),
+            open_cluster(address(tmp_path), PATIENCE) as cluster,
+        ):
+            assert cluster.call(wait, 8) is None
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("which", ["scheduler", "worker"])
+    def test_a_batch_with_the_time_limits_that_users_have(self, which, tmp_path):
+        photographs(tmp_path, 100, (100, 100))
+        command = [CONVCLI, *BATCH, "-o", "there/"]
+        with scheduler(tmp_path, workers=1) as (process, (worker,)):
+            there = [*command, "--cluster", address(tmp_path)]
+            with subprocess.Popen(there, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as run:
+                await_files(tmp_path / "there", 5)
+                with frozen({"scheduler": process, "worker": worker}[which]):
+                    _, err = run.communicate(timeout=100)
+        assert (run.returncode, err.count("\n")) == (1, 1)
+        assert err.startswith(f"convcli: error: the {which} ")
+        assert " has not answered for 20 seconds: " in err
+        assert all(name.endswith(".png") for name in files_in(tmp_path / "there"))
 
 
 @pytest.mark.slow
@@ -60,7 +171,9 @@ def test_a_batch_reports_a_scheduler_that_dies(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name
+)
 def test_processes_of_this_machine_end_with_the_run(number, tmp_path):
     photographs(tmp_path, 200, (100, 100))
     mark = f"CONVCLI_TEST={tmp_path}"
@@ -111,19 +224,6 @@ def test_tls_without_certificates(name, reason):
     with dask.config.set(configured), pytest.raises(OptionError) as error, open_cluster("tls://127.0.0.1:1"):
         pass
     assert str(error.value) == expected + reason
-
-
-def test_processes_that_cannot_be_started(monkeypatch):
-    def refuse(**options):
-        raise RuntimeError("Nanny failed to start.")
-
-    monkeypatch.setattr("distributed.LocalCluster", refuse)
-    expected = (
-        "cannot start 3 worker processes: Nanny failed to start; use fewer, or raise the limits (ulimit -u, ulimit -n)"
-    )
-    with pytest.raises(ClusterError) as error, open_cluster("local:3"):
-        pass
-    assert str(error.value) == expected
 
 
 @pytest.mark.slow
