@@ -31,6 +31,15 @@ def test_a_full_disk_raises_an_error(monkeypatch, tmp_path) -> None:
         large_empty((1 << 30, 1 << 30), np.uint8)
 
 
+def test_without_a_temporary_folder_there_is_an_error(monkeypatch) -> None:
+    monkeypatch.setattr(large_arrays.tempfile, "tempdir", None)
+    monkeypatch.setattr(large_arrays.tempfile, "_candidate_tempdir_list", lambda: [])
+    with pytest.raises(
+        FileError, match=r"cannot keep 1\.0 EB in a temporary folder: No usable .*; set TMPDIR to a folder"
+    ):
+        large_empty((1 << 30, 1 << 30), np.uint8)
+
+
 def test_by_rows_processes_some_rows_at_once() -> None:
     seen = []
 

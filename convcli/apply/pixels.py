@@ -79,6 +79,7 @@ def to_floats(produce: Produce, values: FloatArray) -> tuple[MapStatistics, ...]
     return _each_map(produce, values, _fill_floats)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def clipping_warning(statistics: Iterable[MapStatistics], values: Array, mode: str, scale: float = 1.0) -> str | None:
     """Return a warning with the number of clipped numbers and the modes that would clip none; None if none was clipped.
 
@@ -161,6 +162,7 @@ def _to_levels(mode: str, full: int, low: float, high: float, scale: float = 1.0
     return lambda Z: curve(Z * Z.dtype.type(scale))
 
 
+@np.errstate(over="ignore")
 def _of_scaled(mode: str, full: int, low: float, high: float) -> Curve | None:
     if mode == "abs":
         return np.abs

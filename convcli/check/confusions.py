@@ -53,6 +53,7 @@ def fit(theirs: Array, shape: tuple[int, ...]) -> Array | None:
     return theirs.reshape(shape) if long_axes == expected else None
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def confusion(
     prepared: Prepared, V: Array, G: Array, tensor: str, theirs: Array, tolerance: float, execution: Execution
 ) -> str | None:

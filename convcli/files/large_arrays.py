@@ -68,13 +68,13 @@ def _is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
 
 
 def _on_disk(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    size = _size(shape, dtype)
+    size, folder = _size(shape, dtype), "a temporary folder"
     try:
+        folder = tempfile.gettempdir()
         with tempfile.TemporaryFile(prefix="convcli-") as file:
             reserve(file.fileno(), size)
             return np.memmap(file, dtype, "r+", shape=shape)
     except OSError as error:
-        folder = tempfile.gettempdir()
         raise FileError(
             f"cannot keep {format_size(size)} in {folder}: {error.strerror}; set TMPDIR to a folder with enough space"
         ) from error

@@ -103,7 +103,7 @@ def _npy_weights(data: bytes, label: str) -> FloatArray:
         require_kernel_shape(array.shape)
     except ValueError as error:
         raise KernelError(f"{label}: {error}") from None
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         weights = np.array(array, np.float64, order="C")
     index = first_non_finite(weights)
     if index is not None:

@@ -32,6 +32,7 @@ def _gradient_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
         yield Text("\n--full shows every number", style="dim")
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _statistics(tensor: FloatArray) -> str:
     numbers = {
         "min": tensor.min(),
