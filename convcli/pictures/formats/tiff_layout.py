@@ -67,6 +67,9 @@ _COMPRESSIONS = {
 }
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u", 5: "c", 6: "c"}
 _VOID = 4
+# The version of LERC, and what it is compressed by.
+_LERC_PARAMETERS = 50674
+_WHITE_POINT = 318
 
 
 class Layout(NamedTuple):
@@ -74,7 +77,8 @@ class Layout(NamedTuple):
 
     kind, bits: unsigned or signed integers, floats or complex numbers (``u``, ``i``, ``f``, ``c``), of this size.
     samples: the number of samples per pixel.  extra: the tag ExtraSamples, the meaning of those that are not colours.
-    photometric, compression, predictor: the values of the tags.  notes: what was assumed or converted already.
+    photometric, compression, predictor: the values of the tags.  big_endian: the byte order.
+    notes: what was assumed or converted already.
     """
 
     width: int
@@ -86,6 +90,7 @@ class Layout(NamedTuple):
     photometric: int = BLACK_IS_ZERO
     compression: int = _UNCOMPRESSED
     predictor: int = 1
+    big_endian: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -134,38 +139,70 @@ _BASES = {RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
 
 def layout_of(page: "TiffPage") -> Layout:
     """Return what the tags of a page say; raise ValueError if they contradict themselves."""
-    samples, notes = _whole(page, "samplesperpixel", 1), []
-    sample_format = _whole(page, "sampleformat")
-    if sample_format not in _KINDS:
-        raise ValueError(f"it is a TIFF of samples of an unknown format ({sample_format})")
-    if sample_format == _VOID:
-        notes.append("samples of undefined format read as unsigned integers")
-    photometric = _whole(page, "photometric")
-    if "PhotometricInterpretation" not in page.tags:
-        photometric = RGB if samples in (3, 4) else BLACK_IS_ZERO
-        notes.append(f"the file does not say what its levels mean: read as {_COLOURS[photometric]}")
-    if _whole(page, "imagedepth", 1) > 1:
-        raise ValueError("it is a TIFF of volumes: convcli reads pages of one layer")
+    samples = _whole(page, "samplesperpixel", 1)
+    kind, notes = _kind(page)
+    photometric, assumption = _photometric(page, samples)
     for name in ("tilewidth", "tilelength") if page.is_tiled else ("rowsperstrip",):
         _whole(page, name, 1)
     extra: tuple[int, ...] = page.extrasamples if isinstance(page.extrasamples, tuple) else (page.extrasamples,)
     layout = Layout(
         _whole(page, "imagewidth", 1),
         _whole(page, "imagelength", 1),
-        _KINDS[sample_format],
+        kind,
         _bits(page),
         samples,
         extra[:samples],
         photometric,
         _whole(page, "compression"),
         _whole(page, "predictor"),
-        tuple(notes),
+        page.parent.byteorder == ">",
+        (*notes, *assumption),
     )
-    if layout.dropped < 0:
-        raise ValueError(f"it is {layout.name}, but has {samples} channels")
-    if photometric == YCBCR and layout.compression == _UNCOMPRESSED and page.is_subsampled:
-        raise ValueError(f"it is {layout.name}, with fewer colours than pixels: {_REMEDY}")
+    _require_usual(layout, page)
     return layout
+
+
+def _kind(page: "TiffPage") -> tuple[str, tuple[str, ...]]:
+    """Return the kind of a page's samples, and a note if that is an assumption."""
+    sample_format = _whole(page, "sampleformat")
+    if sample_format not in _KINDS:
+        raise ValueError(f"it is a TIFF of samples of an unknown format ({sample_format})")
+    notes = ("samples of undefined format read as unsigned integers",) if sample_format == _VOID else ()
+    return _KINDS[sample_format], notes
+
+
+def _photometric(page: "TiffPage", samples: int) -> tuple[int, tuple[str, ...]]:
+    """Return the meaning of a page's samples, and a note if that is an assumption."""
+    if "PhotometricInterpretation" in page.tags:
+        return _whole(page, "photometric"), ()
+    photometric = RGB if samples in (3, 4) else BLACK_IS_ZERO
+    return photometric, (f"the file does not say what its levels mean: read as {_COLOURS[photometric]}",)
+
+
+def _require_usual(layout: Layout, page: "TiffPage") -> None:
+    """Raise ValueError if the samples are laid out in a way that no decoder here knows."""
+    if _whole(page, "imagedepth", 1) > 1:
+        raise ValueError("it is a TIFF of volumes: convcli reads pages of one layer")
+    if layout.dropped < 0:
+        raise ValueError(f"it is {layout.name}, but has {layout.samples} channels")
+    if layout.compression == LERC and _is_compressed_again(page):
+        raise ValueError(f"it is {layout.name} within another compression: {_REMEDY}")
+    if layout.photometric == YCBCR and layout.compression == _UNCOMPRESSED and page.is_subsampled:
+        raise ValueError(f"it is {layout.name}, with fewer colours than pixels: {_REMEDY}")
+    if layout.photometric in (CIELAB, ICCLAB) and not _is_near_d50(page.tags.valueof(_WHITE_POINT)):
+        raise ValueError(f"it is {layout.name}, with another white point than D50: {_REMEDY}")
+
+
+def _is_near_d50(white: Any) -> bool:
+    """Return whether a chromaticity x, y, as two fractions, is that of D50, or missing."""
+    if not isinstance(white, tuple) or len(white) != 4 or not (white[1] and white[3]):
+        return white is None
+    return bool(abs(white[0] / white[1] - 0.3457) + abs(white[2] / white[3] - 0.3585) < 0.002)
+
+
+def _is_compressed_again(page: "TiffPage") -> bool:
+    parameters: Any = page.tags.valueof(_LERC_PARAMETERS)
+    return isinstance(parameters, tuple) and len(parameters) > 1 and bool(parameters[1])
 
 
 def _bits(page: "TiffPage") -> int:
@@ -259,14 +296,20 @@ def _is_read_with_extra(layout: Layout) -> bool:
 def _is_plain(layout: Layout) -> bool:
     """Return whether Pillow changes the samples of a page only by the conversions of `as_pillow_returns`."""
     colours, depth, extra = layout.photometric, f"{layout.kind}{layout.bits}", layout.extra
-    if layout.channels == 1 and colours in (WHITE_IS_ZERO, BLACK_IS_ZERO):
-        return (extra == () and depth in _PLAIN_GRAYS) or (colours, depth, extra) == (BLACK_IS_ZERO, "u8", (ALPHA,))
+    if layout.channels == 1 and colours in _PLAIN_GRAYS:
+        anywhere, little = _PLAIN_GRAYS[colours]
+        plain = extra == () and (depth in anywhere or (depth in little and not layout.big_endian))
+        return plain or (colours, depth, extra) == (BLACK_IS_ZERO, "u8", (ALPHA,))
     if colours == PALETTE:
         return layout.bits <= 8 and extra == ()
     return depth == "u8" and (extra == () or (colours == RGB and extra in ((ALPHA,), (MULTIPLIED,))))
 
 
-_PLAIN_GRAYS = ("u1", "u2", "u4", "u8", "u16", "i16", "u32", "i32", "f32")
+# The depths of gray that Pillow reads in both byte orders, and those that it misreads if the file is big-endian.
+_PLAIN_GRAYS = {
+    BLACK_IS_ZERO: ({"u1", "u2", "u4", "u8", "u16"}, {"i16", "u32", "i32", "f32"}),
+    WHITE_IS_ZERO: ({"u1", "u2", "u4", "u8"}, {"u16", "f32"}),
+}
 
 
 def as_pillow_returns(layout: Layout) -> Layout:

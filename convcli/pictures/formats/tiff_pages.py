@@ -137,7 +137,10 @@ class _PillowPages:
             # Of a stream: Pillow maps a file that it knows by name, and then turns it wrongly.
             stream = self._opened.enter_context(open_file(self._file))
             stream.seek(0)
-            self._picture = self._opened.enter_context(PIL.Image.open(stream))
+            try:
+                self._picture = self._opened.enter_context(PIL.Image.open(stream))
+            except PIL.UnidentifiedImageError:
+                raise ValueError("Pillow does not know its tags") from None
         self._picture.seek(number)
         self._picture.load()
         samples = np.asarray(self._picture.convert("L") if self._picture.mode == "1" else self._picture)
@@ -216,6 +219,8 @@ def _damage_of(layout: Layout) -> Iterator[None]:
 
 
 def _notes_of(page: "TiffPage") -> Iterator[str]:
+    if page.parent.is_bigtiff and page.parent.byteorder == ">":
+        yield "EXIF is not read from a big-endian BigTIFF"
     if (nodata := page.tags.valueof(_NODATA)) is not None:
         yield f"the nodata value {nodata!s:.40} is computed like any other"
     if 'role="scale"' in str(page.tags.valueof(_GDAL_METADATA)):
@@ -228,32 +233,35 @@ def _orientation(page: "TiffPage") -> int:
 
 
 def _describe(page: "TiffPage") -> Description:
-    orientation = _orientation(page)
-    described = description(lambda: (orientation, _metadata_of(page)))
-    icc = described.metadata.icc
-    if icc is not None and not isinstance(icc, bytes):
-        loss = "the colour profile is dropped, because it is damaged"
-        described = Description(orientation, described.metadata._replace(icc=None), (*described.warnings, loss))
-    return described._replace(orientation=orientation)
+    icc: Any = page.tags.valueof(_PROFILE)
+    is_profile = icc is None or isinstance(icc, bytes)
+    described = description(
+        lambda: (_orientation(page), Metadata(icc if is_profile else None, _exif(page), _dpi(page)))
+    )
+    losses = () if is_profile else ("the colour profile is dropped, because it is damaged",)
+    # The pixels are turned even if the other tags are damaged.
+    return Description(_orientation(page), described.metadata, (*losses, *described.warnings))
 
 
-def _metadata_of(page: "TiffPage") -> Metadata:
-    exif = _exif(page)
-    return Metadata(exif.get(_PROFILE), kept_exif(exif), _dpi(exif))
-
-
-def _exif(page: "TiffPage") -> PIL.Image.Exif:
+def _exif(page: "TiffPage") -> bytes | None:
     exif = PIL.Image.Exif()
     exif.endian, exif.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
+    if exif.bigtiff and exif.endian == ">":
+        # Pillow takes it for a classic TIFF.
+        return None
     stream: Any = page.parent.filehandle
     exif.load_from_fp(stream, page.offset)
-    return exif
+    return kept_exif(exif)
 
 
-def _dpi(exif: PIL.Image.Exif) -> tuple[float, float] | None:
-    per_inch = {2: 1.0, 3: 2.54}.get(exif.get(Base.ResolutionUnit, 2), 0.0)
-    x, y = (float(exif.get(tag, 0)) * per_inch for tag in (Base.XResolution, Base.YResolution))
+def _dpi(page: "TiffPage") -> tuple[float, float] | None:
+    per_inch = {2: 1.0, 3: 2.54}.get(page.tags.valueof(Base.ResolutionUnit, 2), 0.0)
+    x, y = (_ratio(page.tags.valueof(tag)) * per_inch for tag in (Base.XResolution, Base.YResolution))
     return sensible_dpi(x, y)
+
+
+def _ratio(value: Any) -> float:
+    return value[0] / value[1] if value and value[1] else 0.0
 
 
 def _bands(page: "TiffPage") -> Array:
