@@ -183,7 +183,9 @@ def test_workers_that_all_die(tmp_path):
 def test_workers_of_another_version(folder, monkeypatch):
     monkeypatch.setattr("convcli.engine.dask_workers.__version__", "9.9")
     with (
-        pytest.raises(ClusterError, match=r"^the worker tcp://\S+ has convcli \d\S*, and this is 9\.9: install that$"),
+        pytest.raises(
+            ClusterError, match=r"^the worker tcp://\S+ has convcli \d\S*, but this is 9\.9: install 9\.9 there$"
+        ),
         open_cluster(address(folder)),
     ):
         pass

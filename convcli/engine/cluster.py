@@ -1,6 +1,6 @@
-"""Compute on worker processes: those of a Dask cluster, or some of this machine.
+"""Compute on worker processes: those of a Dask cluster, or processes that are started on this machine.
 
-Workers only compute. A task carries everything that it reads, and has no effect but its result, so that no machine
+Workers only compute. A task carries everything that it reads, and its only effect is its result, so that no machine
 needs the files of another.
 """
 
@@ -48,9 +48,9 @@ class Cluster:
         self._workers = workers
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield what ``work`` returns for each item, in their order; take only a few items ahead.
+        """Yield what ``work`` returns for each item, in the items' order, with only a few items started in advance.
 
-        Work, items and results are pickled. A ConvcliError is raised here, and work should raise no other exception.
+        Work, items and results are pickled. A ConvcliError from ``work`` is raised here. It should raise nothing else.
         Raises ClusterError if the scheduler or workers are lost, or do not answer.
         """
         for wait in in_order((self._workers.start(work, item) for item in items), self.tasks_at_once):

@@ -1,7 +1,7 @@
 """The workers of a Dask scheduler, on this machine or others.
 
-If a worker is lost, another worker repeats its tasks. A client that is asynchronous lets this module end each wait: it
-runs in an event loop of its own, in a thread.
+If a worker is lost, another worker repeats its tasks. Dask's client is used asynchronously, in an event loop that runs
+in a thread of its own, because that allows a time limit for every wait.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 
 LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
 SILENT = logging.CRITICAL + 1
-# Seconds in which an event loop ends.
+# The most seconds to wait for the end of an event loop.
 _END = 5.0
 
 
@@ -60,7 +60,7 @@ def _require_dask() -> None:
 
 
 def _require_certificates(address: str) -> None:
-    """Raise unless Dask has certificates: it would take seconds to notice, and print a traceback."""
+    """Raise OptionError unless Dask has certificates. Without them, Dask would print a traceback, after seconds."""
     from distributed.security import Security
 
     expected = f"`cluster` {address}: expected certificates in Dask's configuration, distributed.comm.tls"
@@ -82,7 +82,7 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(SILENT)
     try:
-        # Tasks carry their bands, so that they outlive their worker.
+        # Tasks are large, because they carry their bands, so that another worker can repeat them.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
             yield
     finally:
@@ -131,7 +131,7 @@ def _connected(loop: asyncio.AbstractEventLoop, address: str, patience: Patience
         try:
             await client
         except BaseException:
-            # It may have connected with a scheduler that does not answer.
+            # The client may be connected with a scheduler that does not answer.
             with suppress(OSError):
                 await client.close(_END)
             raise
@@ -213,7 +213,7 @@ class DaskWorkers:
                 raise ClusterError(f"the worker {worker} cannot import convcli ({version}): install {__version__}")
             if version != __version__:
                 raise ClusterError(
-                    f"the worker {worker} has convcli {version}, and this is {__version__}: install that"
+                    f"the worker {worker} has convcli {version}, but this is {__version__}: install {__version__} there"
                 )
 
     def _await_worker(self) -> None:

@@ -18,17 +18,17 @@ from typing import IO, Any
 from convcli.engine.patience import Patience
 from convcli.errors import ClusterError, reason_of
 
-# The worker has the parent's modules, and none of the current folder.
+# The worker imports modules from the parent's folders, and none from the current folder.
 _START = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from convcli.engine.worker import serve; serve()"
 )
-# Seconds in which a process ends that is killed, unless the system does not let it.
+# The most seconds to wait for the end of a process that was killed.
 _END = 5.0
 
 
 @contextmanager
 def local_workers(count: int, patience: Patience) -> Iterator["LocalWorkers"]:
-    """Start worker processes, and end them at the end.
+    """Start worker processes, and end them when the context ends.
 
     Raises ClusterError if they cannot be started.
     """
@@ -74,7 +74,7 @@ class LocalWorkers:
 
 @contextmanager
 def _process(patience: Patience) -> Iterator["_Process"]:
-    # A file and not a pipe for stderr, because nobody reads it while the process runs.
+    # A file for stderr, because a pipe that is not read while the process runs would fill up.
     with tempfile.TemporaryFile() as words:
         process = _Process(patience, words)
         try:
@@ -86,9 +86,9 @@ def _process(patience: Patience) -> Iterator["_Process"]:
 
 @contextmanager
 def _watch(processes: Sequence["_Process"]) -> Iterator[None]:
-    """Count the seconds of each process without a sign of life, and end one that gives none.
+    """Count each process's seconds without a sign of life, and end a process after too many.
 
-    Counting leaves out the time in which this process itself is stopped, for example by Ctrl-Z.
+    Seconds in which this process itself is stopped, for example by Ctrl-Z, are not counted.
     """
     done = Event()
 

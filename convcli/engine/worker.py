@@ -1,7 +1,7 @@
 """A worker process of ``local:N``, which computes what its parent sends, one task at a time.
 
-Tasks arrive on stdin and results leave on stdout. Each is a pickle inside a pickle, so that an inner one that cannot be
-read leaves the stream in order. Between the results, None is a sign of life.
+Tasks arrive on stdin and results leave on stdout. Each is a pickle inside a pickle: an inner one that cannot be
+read does not affect the next. None between the results is a sign of life.
 """
 
 import os
@@ -51,7 +51,7 @@ def _beat(send: Send) -> NoReturn:
             time.sleep(BEAT)
             send(None)
     except OSError:
-        # The parent is gone, so nobody waits for what is being computed.
+        # The parent is gone, so that the result is not needed.
         os._exit(1)
 
 
