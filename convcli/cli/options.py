@@ -113,8 +113,8 @@ Cluster = Annotated[
         "--cluster",
         metavar="[ADDRESS]",
         show_default=False,
-        help="Compute in local:N, N processes of this machine, or on a Dask cluster: tcp://HOST:PORT or "
-        "file:SCHEDULER.json; without an address, the one in DASK_SCHEDULER_ADDRESS.",
+        help="Compute in N processes of this machine (local:N), or on a Dask cluster (tcp://HOST:PORT or "
+        "file:SCHEDULER.json); without an address, on the one in DASK_SCHEDULER_ADDRESS.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
