@@ -1,5 +1,7 @@
 """Arrays that are kept in memory, or on disk if they would not fit."""
 
+import tempfile
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_a_small_array_is_in_memory() -> None:
 def test_a_large_array_is_in_an_unnamed_file(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(large_arrays, "available_memory", lambda: Memory(4000, "a test"))
     monkeypatch.setattr(large_arrays, "SMALL", 0)
-    monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     array = large_empty((10, 101), np.uint8)
     assert (array.shape, array.dtype, type(array)) == ((10, 101), np.uint8, np.memmap)
     array[:] = 7
@@ -26,14 +28,14 @@ def test_a_large_array_is_in_an_unnamed_file(monkeypatch, tmp_path) -> None:
 
 
 def test_a_full_disk_raises_an_error(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(large_arrays.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(FileError, match=r"cannot keep 1\.0 EB in .*; set TMPDIR to a folder with enough space"):
         large_empty((1 << 30, 1 << 30), np.uint8)
 
 
 def test_without_a_temporary_folder_there_is_an_error(monkeypatch) -> None:
-    monkeypatch.setattr(large_arrays.tempfile, "tempdir", None)
-    monkeypatch.setattr(large_arrays.tempfile, "_candidate_tempdir_list", lambda: [])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [])
     with pytest.raises(
         FileError, match=r"cannot keep 1\.0 EB in a temporary folder: No usable .*; set TMPDIR to a folder"
     ):

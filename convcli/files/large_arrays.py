@@ -1,7 +1,6 @@
 """Arrays that may be larger than memory."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -68,6 +67,9 @@ def _is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
 
 
 def _on_disk(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    # Few arrays are so large that this module is needed.
+    import tempfile
+
     size, folder = _size(shape, dtype), "a temporary folder"
     try:
         folder = tempfile.gettempdir()

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from convcli.apply.batch import Batch
-from convcli.apply.concurrency import map_in_order
-from convcli.apply.dry_run import OutputForecast, forecast_outputs
 from convcli.apply.outcomes import Outcome, outcome_to_json
 from convcli.cli.messages import Messages, message_of, say, tell_error, with_flags
 from convcli.cli.output import print_json, print_lines
-from convcli.cli.progress import progress
 from convcli.cli.stopping import Stopped, finishing_work
 from convcli.cli.streams import is_terminal
 from convcli.cli.text.apply import failure_text, forecast_line, tell_outcome
@@ -23,6 +20,7 @@ from convcli.files.memory import format_size
 from convcli.files.source import Source
 
 if TYPE_CHECKING:
+    from convcli.apply.dry_run import OutputForecast
     from convcli.engine.cluster import Cluster
 
 # Processes one image.
@@ -68,6 +66,9 @@ def run_all(
     process: Process, sources: Sequence[Source], jobs: int, messages: Messages, *, as_json: bool, fail_fast: bool
 ) -> None:
     """Process many images. Report each that fails, and continue with the others."""
+    from convcli.apply.concurrency import map_in_order
+    from convcli.cli.progress import progress
+
     done = failed = 0
     shared_terminal = as_json and is_terminal()
     with finishing_work() as stop, progress(len(sources), messages, shared_terminal=shared_terminal) as shown:
@@ -95,6 +96,8 @@ def run_all(
 
 def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_json: bool) -> None:
     """Print the outputs that each image would have, and their number and total size."""
+    from convcli.apply.dry_run import forecast_outputs
+
     failed = outputs = size = 0
     for source in sources:
         try:
@@ -119,7 +122,7 @@ def _report(outcome: Outcome, messages: Messages, *, as_json: bool) -> None:
             print_json(members)
 
 
-def _print_forecasts(forecasts: Sequence[OutputForecast], *, as_json: bool) -> None:
+def _print_forecasts(forecasts: "Sequence[OutputForecast]", *, as_json: bool) -> None:
     if as_json:
         for each in forecasts:
             print_json(each._asdict())

@@ -1,12 +1,16 @@
 """The texts of ``convcli apply``: the outcome of an image, and the outputs that a dry run lists."""
 
-from convcli.apply.dry_run import OutputForecast
+from typing import TYPE_CHECKING
+
 from convcli.apply.outcomes import Outcome, OutputRecord
 from convcli.cli.messages import Messages, message_of
 from convcli.errors import ConvcliError, UnexpectedError
 from convcli.files.memory import format_size
 from convcli.files.source import Source
 from convcli.text import in_one_line
+
+if TYPE_CHECKING:
+    from convcli.apply.dry_run import OutputForecast
 
 
 def tell_outcome(outcome: Outcome, messages: Messages) -> None:
@@ -25,7 +29,7 @@ def failure_text(source: Source, error: ConvcliError) -> str:
     return message if isinstance(error, OSError | UnexpectedError) else f"{source.name}: {message}"
 
 
-def forecast_line(output: OutputForecast) -> str:
+def forecast_line(output: "OutputForecast") -> str:
     """Return the line of a dry run about one output."""
     what, size = _shape_text(output.shape, output.dtype), format_size(output.bytes)
     line = f"{output.input} -> {output.output}: {what}, {size}{', skipped' * output.skipped}"
