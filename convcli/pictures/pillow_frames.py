@@ -74,10 +74,11 @@ class PillowFrame:
     def header(self) -> Header:
         """Return the header of the frame that ``decode`` would return, without decoding it."""
         picture = self._seek()
+        # Determined before the mode, because Pillow may load the picture to look at its palette.
+        decoding = self._decoding()
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
         width, height = picture.size[::-1] if is_sideways(self._describe().orientation) else picture.size
-        decoding = self._decoding()
         dtype = decoding.dtype if decoding else self._format.level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)
@@ -90,7 +91,7 @@ class PillowFrame:
 
     def _seek(self) -> ImageFile:
         if self._number > 0:
-            self._picture.seek(self._number)
+            self._format.seek(self._picture, self._number)
         return self._picture
 
     def _mode(self) -> str:
@@ -119,6 +120,7 @@ class PillowFrame:
         picture = self._picture
         # Determined before loading, because Pillow then forgets the mode in the file.
         losses = (*self._depth_losses(), *self._format.losses(picture))
+        notes = tuple(self._format.notes(picture))
         gray_and_alpha = stores_gray_and_alpha(picture)
         described = self._load()
         converted = convert_to_mode(picture, self._mode())
@@ -128,7 +130,7 @@ class PillowFrame:
         )
         metadata = described.metadata if converted.keeps_profile else described.metadata._replace(icc=None)
         losses = (*losses, *converted.warnings, *described.warnings)
-        image = Image(pixels, alpha, metadata, converted.notes, losses)
+        image = Image(pixels, alpha, metadata, (*notes, *converted.notes), losses)
         return self._convert_deep_channel(image) if _has_deep_channel(picture) else image
 
     def _convert_deep_channel(self, image: Image) -> Image:

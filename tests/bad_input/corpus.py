@@ -28,7 +28,6 @@ MODES = {
     "EPS": ("L", "RGB", "CMYK"),
     "GIF": ("1", "L", "P", "RGB", "RGBA"),
     "ICO": ("L", "P", "RGB", "RGBA"),
-    "IM": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "F", "I;16"),
     "JPEG": ("L", "RGB", "CMYK"),
     "JPEG2000": ("L", "LA", "RGB", "RGBA", "I;16"),
     "MPO": ("RGB",),

@@ -7,13 +7,25 @@ tests it.
 import sys
 
 from convcli.pictures.formats.avif import AVIF
+from convcli.pictures.formats.bmp import Bmp
+from convcli.pictures.formats.dds import DDS
 from convcli.pictures.formats.format import Format
 from convcli.pictures.formats.gif import GIF
+from convcli.pictures.formats.icons import CUR, ICNS, ICO
 from convcli.pictures.formats.jpeg import JPEG
 from convcli.pictures.formats.jpeg2000 import JPEG2000
+from convcli.pictures.formats.pcx import PCX
 from convcli.pictures.formats.png import PNG
 from convcli.pictures.formats.ppm import PPM
+from convcli.pictures.formats.psd import PSD
+from convcli.pictures.formats.qoi import QOI
+from convcli.pictures.formats.sgi import SGI
+from convcli.pictures.formats.spider import SPIDER
+from convcli.pictures.formats.sun import SUN
+from convcli.pictures.formats.tga import TGA
 from convcli.pictures.formats.tiff import TIFF
+from convcli.pictures.formats.xbm import XBM
+from convcli.pictures.formats.xpm import XPM
 from convcli.text import choice
 
 __all__ = ["MANY_CHANNELS", "PICTURE_FORMATS", "Format", "format_of", "format_read"]
@@ -27,26 +39,44 @@ PICTURE_FORMATS = (
     AVIF,
     GIF,
     # A file has at most 4 GB, of which colours take 3 bytes per pixel.
-    Format("bmp", ("bmp",), most_pixels=1_431_000_000, metadata=("dpi",)),
+    Bmp("bmp", ("bmp",), most_pixels=1_431_000_000, metadata=("dpi",)),
     PPM,
     JPEG2000,
-    Format("tga", ("tga",), holds_alpha=True, most_side=65535),
+    TGA,
     Format("npy", ("npy",), is_array=True, many_channels=True, most_side=sys.maxsize),
 )
-# Formats that are only read or refused. Pillow reads many others, which need no row.
+# Formats that are only read.
 READ_ONLY = (
+    Format("blp"),
+    CUR,
+    Format("dcx"),
+    DDS,
+    Bmp("dib"),
     Format("fits", ("fits", "fit", "fts"), many_channels=True),
+    Format("gbr"),
+    ICNS,
+    ICO,
     # Many phones write it as .jpg, with previews and depth maps.
     Format("mpo", parts_of_one=True),
-    # The layers of one picture.
-    Format("psd", parts_of_one=True),
-    Format(
-        "eps",
-        refusal="EPS is a program, which convcli does not run: convert it to a picture first",
-    ),
-    # Pillow opens films as pictures, and fails only when it loads them.
-    Format("mpeg", refusal="MPEG is a film, not a picture"),
+    Format("msp"),
+    PCX,
+    PSD,
+    QOI,
+    SGI,
+    SPIDER,
+    SUN,
+    XBM,
+    XPM,
 )
+# The reasons why formats that Pillow opens are refused.
+_REFUSALS = {
+    "eps": "EPS is a program, which convcli does not run: convert it to a picture first",
+    # Pillow opens films as pictures, and fails only when it loads them.
+    "mpeg": "MPEG is a film, not a picture",
+    "fli": "FLI is a film, not a picture: extract its frames first, as in ffmpeg -i FILE frame%04d.png",
+    "pcd": "of a Photo CD picture Pillow reads only a small copy: convert it first, for example with hpcdtoppm",
+    "mcidas": "the numbers of a McIDAS area have no fixed meaning: save them as .npy first",
+}
 # The extensions of files that may have other numbers of channels than 1 and 3.
 MANY_CHANNELS = {
     extension for format in (*PICTURE_FORMATS, *READ_ONLY) if format.many_channels for extension in format.extensions
@@ -64,6 +94,7 @@ def format_of(name: str, option: str = "format") -> Format:
 
 
 def format_read(name: str | None) -> Format:
-    """Return the format with this name in Pillow."""
+    """Return the format with this name in Pillow. A format without a row is refused, because no test has read it."""
     name = (name or "").lower()
-    return _OPENED.get(name) or Format(name)
+    refusal = f"pictures of the format {name} are not read: convert it first, for example with ImageMagick"
+    return _OPENED.get(name) or Format(name, refusal=_REFUSALS.get(name, refusal))

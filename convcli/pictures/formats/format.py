@@ -125,12 +125,20 @@ class Format:
         """Return the number of frames, without those that are parts of the first."""
         return 1 if self.parts_of_one else getattr(picture, "n_frames", 1)
 
+    def seek(self, picture: ImageFile, number: int) -> None:
+        """Go to the frame with this number, from 0, which is not before the current one."""
+        picture.seek(number)
+
     def refusal_of(self, picture: ImageFile) -> str:
         """Return the reason why a picture is not read, or "" if it is read."""
         return self.refusal
 
     def mend(self, picture: ImageFile) -> None:
         """Correct what Pillow has misread in the header."""
+
+    def notes(self, picture: ImageFile) -> Iterator[str]:
+        """Yield a sentence about each conversion that Pillow makes as it decodes the picture."""
+        yield from ()
 
     def losses(self, picture: ImageFile) -> Iterator[str]:
         """Yield a sentence about each part of the picture that is not read."""

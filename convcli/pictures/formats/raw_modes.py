@@ -24,6 +24,18 @@ def layout(picture: ImageFile) -> tuple[Any, ...]:
     return arguments if isinstance(arguments, tuple) else (arguments,)
 
 
+def read_as(picture: ImageFile, mode: str, raw_mode: str) -> None:
+    """Let Pillow decode the picture from another mode in the file to another mode."""
+    picture._mode = mode
+    picture.tile = [tile._replace(args=(raw_mode, *layout(picture)[1:])) for tile in picture.tile]
+
+
+def head_of(picture: ImageFile, count: int) -> bytes:
+    """Return the first bytes of the file, or fewer if it is shorter."""
+    with from_start(picture) as stream:
+        return stream.read(count)
+
+
 @contextmanager
 def from_start(picture: ImageFile) -> Iterator[IO[bytes]]:
     """Yield the open file at its start, and restore its position; the file is empty once the picture is loaded."""
