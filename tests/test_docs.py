@@ -18,7 +18,7 @@ from convcli.apply.combining import COMBINE_RULES
 from convcli.apply.pixels import MODES
 from convcli.cli.app import app
 from convcli.engine import CONVOLUTIONS
-from convcli.geometry.edges import FILLS
+from convcli.geometry.fills import FILLS
 from convcli.geometry.options import PADDING_RULES
 
 DOCS = ROOT / "docs"

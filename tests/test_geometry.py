@@ -9,7 +9,7 @@ from support.geometries import CASES, geometry_of
 
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Axis
-from convcli.geometry.edges import parse_edge
+from convcli.geometry.fills import parse_edge
 
 V, K = (2, 5, 7), (3, 2, 2, 4)
 

@@ -9,7 +9,8 @@ from support.reference import assert_same, padded
 
 from convcli import conv2d
 from convcli.errors import OptionError
-from convcli.geometry.edges import OUTSIDE, EdgeFill, pad, pad_adjoint, parse_edge, runs, sources
+from convcli.geometry.edges import pad, pad_adjoint, runs
+from convcli.geometry.fills import OUTSIDE, EdgeFill, parse_edge, sources
 
 each_fill = pytest.mark.parametrize("fill", FILLS)
 each_size = pytest.mark.parametrize("size", range(1, 6))

@@ -25,7 +25,7 @@ from convcli.engine import Store, Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Axis, Geometry
-from convcli.geometry.edges import EdgeFill
+from convcli.geometry.fills import EdgeFill
 
 Place = tuple[slice, ...]
 Finish = Callable[[Place, FloatArray], None]

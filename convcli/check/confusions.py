@@ -16,7 +16,7 @@ from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
-from convcli.geometry.edges import EDGE_RULES, EdgeFill
+from convcli.geometry.fills import EDGE_RULES, EdgeFill
 from convcli.geometry.options import PADDING_RULES, Pads
 
 # A tensor with fewer distinct numbers is too often a multiple of another tensor by chance.

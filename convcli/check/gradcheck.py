@@ -22,7 +22,7 @@ from convcli.engine import AUTOMATIC, MEMORY, Execution, Plan
 from convcli.errors import OptionError
 from convcli.explain.explanation import Explanation, explain
 from convcli.geometry.axes import Geometry
-from convcli.geometry.edges import EdgeFill
+from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 

@@ -26,7 +26,8 @@ from convcli.arrays import Array, FloatArray
 from convcli.convolution.operands import REVERSED
 from convcli.engine import Choice, Execution, KernelBlocks, Plan
 from convcli.geometry.axes import Axis, Geometry
-from convcli.geometry.edges import EdgeFill, pad_adjoint
+from convcli.geometry.edges import pad_adjoint
+from convcli.geometry.fills import EdgeFill
 
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:

@@ -24,7 +24,7 @@ from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Pl
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Geometry
-from convcli.geometry.edges import EdgeFill
+from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers, Options, parse_options
 from convcli.kernels.kernel import Kernel
 

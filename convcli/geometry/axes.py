@@ -14,7 +14,8 @@ import numpy as np
 
 from convcli.arrays import IntArray
 from convcli.errors import GeometryError
-from convcli.geometry.edges import EdgeFill, Runs, inner_run, runs, sources
+from convcli.geometry.edges import Runs, inner_run, runs
+from convcli.geometry.fills import EdgeFill, sources
 
 # The most padded pixels of an axis that are searched: beyond it, an array with one number per pixel takes too much time
 # and memory.
@@ -54,7 +55,7 @@ class Axis(NamedTuple):
         return range(outputs.start * self.stride, (outputs.stop - 1) * self.stride + self.reach)
 
     def sources(self, padded: range, edge: EdgeFill) -> IntArray:
-        """Return the input pixel that each of these padded pixels holds (see ``convcli.geometry.edges``)."""
+        """Return the input pixel that each of these padded pixels holds (see ``convcli.geometry.fills``)."""
         return sources(self.size, np.arange(padded.start, padded.stop) - self.before, edge)
 
     def runs(self, padded: range, edge: EdgeFill) -> Runs:

@@ -1,126 +1,21 @@
-"""Edge fills and their adjoints.
+"""Padding and its adjoint.
 
-Padding copies pixels. Along one axis, padded pixel a is a copy of input pixel ``sources(...)[a]``, or a constant if
-that is OUTSIDE. Two such maps, one for rows and one for columns, define every fill:
+Padding copies pixels. Two maps of sources (``convcli.geometry.fills``), one for rows and one for columns, define it:
 
     pad          V'[a, c] = V[rows[a], columns[c]]          (or the constant)
     pad_adjoint  dV[rows[a], columns[c]] += dV'[a, c]       (constants are skipped)
 
 The maps are cut into runs, which are slices: padding takes a few copies of slices, however large the pads are.
-
-To add a fill: write its rule, list it in ``EDGE_RULES``, and add its row to the tests and the documentation.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from math import isfinite
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
-from convcli.errors import OptionError
-from convcli.text import choice, real
-
-# Not -1, because a run of consecutive pixels would then join it to pixel 0.
-OUTSIDE = -2
-
-FILLS = ("zero", "constant:VALUE", "replicate", "reflect", "symmetric", "wrap")
-ALIASES = {
-    "zeros": "zero",
-    "nearest": "replicate",
-    "edge": "replicate",
-    "clamp": "replicate",
-    "circular": "wrap",
-    "periodic": "wrap",
-    "grid-wrap": "wrap",
-}
-
-
-class EdgeFill(NamedTuple):
-    """The fill of pixels outside the image: a rule of ``EDGE_RULES``, and the value of the rule "constant"."""
-
-    rule: str
-    value: float = 0.0
-
-    @property
-    def copies(self) -> bool:
-        """Return whether padded pixels are copies of input pixels, through which gradients flow back."""
-        return self.rule != "constant"
-
-    def __str__(self) -> str:
-        if self.copies:
-            return self.rule
-        return f"constant:{self.value!r}" if self.value else "zero"
-
-
-def parse_edge(text: str) -> EdgeFill:
-    """Parse ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``, or an alias.
-
-    Raises OptionError for anything else.
-    """
-    text = str(text)
-    name, _, value = text.partition(":")
-    if name == "mirror":
-        raise OptionError(
-            "'mirror' means different things in different tools: use 'reflect' (dcb|abcd|cba, scipy's mirror) or "
-            "'symmetric' (cba|abcd|dcb, libvips' mirror)",
-            option="edge",
-        )
-    if name == "constant":
-        return EdgeFill("constant", _constant(text, value))
-    rule = choice("edge", ALIASES.get(text, text), FILLS)
-    return EdgeFill("constant" if rule == "zero" else rule)
-
-
-def _constant(text: str, number: str) -> float:
-    try:
-        value = real(number)
-    except ValueError:
-        value = float("nan")
-    if not isfinite(value):
-        raise OptionError(f"expected a number after the colon, as in constant:127.5, given {text!r}", option="edge")
-    return value
-
-
-def sources(size: int, positions: IntArray, edge: EdgeFill) -> IntArray:
-    """Return the input pixel that each position of an axis holds, or OUTSIDE for a constant.
-
-    The axis has ``size`` input pixels, at positions 0 to ``size`` - 1; all other positions lie in the pads.
-    """
-    return EDGE_RULES[edge.rule](positions, size)
-
-
-def _constant_rule(position: IntArray, size: int) -> IntArray:
-    return np.where((position < 0) | (position >= size), OUTSIDE, position)
-
-
-def _replicate(position: IntArray, size: int) -> IntArray:
-    return np.clip(position, 0, size - 1)
-
-
-def _wrap(position: IntArray, size: int) -> IntArray:
-    return position % size
-
-
-def _symmetric(position: IntArray, size: int) -> IntArray:
-    phase = position % (2 * size)
-    return np.minimum(phase, 2 * size - 1 - phase)
-
-
-def _reflect(position: IntArray, size: int) -> IntArray:
-    period = max(2 * size - 2, 1)  # a single pixel reflects onto itself
-    phase = position % period
-    return np.minimum(phase, period - phase)
-
-
-EDGE_RULES: dict[str, Callable[[IntArray, int], IntArray]] = {
-    "constant": _constant_rule,
-    "replicate": _replicate,
-    "reflect": _reflect,
-    "symmetric": _symmetric,
-    "wrap": _wrap,
-}
+from convcli.geometry.fills import OUTSIDE
 
 
 class Run(NamedTuple):

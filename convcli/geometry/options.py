@@ -13,7 +13,7 @@ from typing import NamedTuple, SupportsIndex
 from convcli.arrays import BYTES_PER_FLOAT
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Axis, Geometry
-from convcli.geometry.edges import EdgeFill, parse_edge
+from convcli.geometry.fills import EdgeFill, parse_edge
 from convcli.text import did_you_mean, integer
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str

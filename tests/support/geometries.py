@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.geometry import edges
+from convcli.geometry import fills
 from convcli.geometry.options import parse_options
 from support import reference
 
-FILLS = tuple(fill.replace("VALUE", "2.5") for fill in edges.FILLS)
-COPYING_FILLS = tuple(fill for fill in FILLS if edges.parse_edge(fill).copies)
+FILLS = tuple(fill.replace("VALUE", "2.5") for fill in fills.FILLS)
+COPYING_FILLS = tuple(fill for fill in FILLS if fills.parse_edge(fill).copies)
 
 
 class Case(NamedTuple):
