@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 
 import corpus
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -129,3 +130,33 @@ def test_frames_are_made_one_by_one(tmp_path):
 def test_a_file_without_frames_is_refused():
     with pytest.raises(FileError, match=r"it claims 0 frames: expected 1 to \d+ in a file of [\d,]+ bytes$"):
         read_image(claiming(0, "spider"))
+
+
+def tiff_of(strip, compression, **tags):
+    """Return a gray TIFF of 9 x 7 pixels of 8 bits whose only strip has these bytes; tags: others, by their numbers."""
+    fields = {256: 9, 257: 7, 258: 8, 259: compression, 262: 1, 273: 0, 277: 1, 278: 7, 279: len(strip)}
+    fields |= {int(name[1:]): value for name, value in tags.items()}
+    fields[273] = 8 + 2 + 12 * len(fields) + 4
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(fields.items()))
+    return struct.pack("<2sHIH", b"II", 42, 8, len(fields)) + rows + bytes(4) + strip
+
+
+def test_a_strip_of_zstandard_that_claims_more_than_the_page_is_not_expanded():
+    """Its decoder trusts the size in the header of a frame."""
+    strip = bytes(imagecodecs.zstd_encode(bytes(63)))
+    assert read_image(tiff_of(strip, 50000)).pixels.shape == (1, 7, 9)
+    bomb = bytes(imagecodecs.zstd_encode(bytes(100 * MB)))
+    with at_most(4 * MB), pytest.raises(FileError, match=r"a tile or strip expands to more than 4 times its 63 bytes"):
+        read_image(tiff_of(bomb, 50000))
+
+
+def test_a_page_of_alpha_alone_is_refused():
+    with pytest.raises(FileError, match=r"it is a TIFF of 8-bit gray, uncompressed, but has alpha alone$"):
+        read_image(tiff_of(bytes(63), 1, t338=2))
+
+
+def test_the_digits_of_a_picture_are_bounded_before_they_become_numbers(free_memory):
+    data = b"P2 1 1 255\n" + b"1 " * (9 * MB)
+    free_memory(60 * MB)
+    with at_most(25 * MB), pytest.raises(FileError, match=r"as numbers it takes up to 90\.0 MB, over half"):
+        read_image(data)

@@ -8,6 +8,7 @@ import numpy as np
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
+from convcli.files.memory import require_memory
 from convcli.pictures.formats.format import Decoding, Format, Parts
 from convcli.pictures.formats.levels import scale_levels, white_of
 from convcli.pictures.formats.raw_modes import from_start, layout, raw_mode
@@ -80,6 +81,7 @@ def _from_bytes(data: memoryview, shape: tuple[int, int, int], most: int) -> Arr
 
 
 def _from_digits(data: memoryview, shape: tuple[int, int, int]) -> Array:
+    require_memory(5 * len(data), "as numbers it takes up to")
     levels = np.fromstring(re.sub(rb"#[^\r\n]*", b"", data), np.int64, sep=" ")
     if levels.size and levels.min() < 0:
         raise ValueError(f"it has a level of {levels.min()}, below 0")

@@ -183,6 +183,8 @@ def _require_usual(layout: Layout, page: "TiffPage") -> None:
     """Raise ValueError if the samples are laid out in a way that no decoder here knows."""
     if _whole(page, "imagedepth", 1) > 1:
         raise ValueError("it is a TIFF of volumes: convcli reads pages of one layer")
+    if layout.channels < 1:
+        raise ValueError(f"it is {layout.name}, but has alpha alone")
     if layout.dropped < 0:
         raise ValueError(f"it is {layout.name}, but has {layout.samples} channels")
     if layout.compression == LERC and _is_compressed_again(page):

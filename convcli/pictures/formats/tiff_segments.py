@@ -18,7 +18,7 @@ from convcli.pictures.formats.tiff_layout import JPEG2000, JPEG_XL, LERC, PNG, W
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-_JPEG, _LZMA = 7, 34925
+_JPEG, _LZMA, _ZSTANDARD = 7, 34925, 50000
 _DEFLATE = (8, 32946)
 
 
@@ -33,16 +33,20 @@ class Extent(NamedTuple):
 def require_sizes(page: "TiffPage") -> None:
     """Raise ValueError if a strip or a tile would be decoded to more than the page says.
 
-    Decompressors of the extra ``deep`` are told how much to expect; those of Python are not.
+    Decompressors of the extra ``deep`` are told how much to expect, but that of Zstandard trusts the size inside; those
+    of Python are not told.
     """
     most = _extent_of(page)
+    size = most.rows * most.columns * most.samples * -(-page.bitspersample // 8)
     if size_of := _READERS.get(page.compression):
         for data in _segments(page):
             _require_within(size_of(data), most)
     elif page.compression in _DECOMPRESSORS and not deep_extra.is_installed():
-        size = most.rows * most.columns * most.samples * -(-page.bitspersample // 8)
         for data in _segments(page):
             _require_size(data, size, _DECOMPRESSORS[page.compression])
+    elif page.compression == _ZSTANDARD:
+        for data in _segments(page):
+            _require_expanded(_zstandard(data), size)
 
 
 def _extent_of(page: "TiffPage") -> Extent:
@@ -72,7 +76,12 @@ _SLACK = 4
 
 def _require_size(data: bytes, size: int, decompress: Callable[[bytes, int], bytes]) -> None:
     # No data of this size can expand to more.
-    if len(data) * _MOST_RATIO > size and len(decompress(data, _SLACK * size + 1)) > _SLACK * size:
+    if len(data) * _MOST_RATIO > size:
+        _require_expanded(len(decompress(data, _SLACK * size + 1)), size)
+
+
+def _require_expanded(given: int, size: int) -> None:
+    if given > _SLACK * size:
         raise ValueError(f"a tile or strip expands to more than {_SLACK} times its {size:,} bytes")
 
 
@@ -83,6 +92,15 @@ _DECOMPRESSORS: dict[int, Callable[[bytes, int], bytes]] = {
     **dict.fromkeys(_DEFLATE, lambda data, most: zlib.decompressobj().decompress(data, most)),
     _LZMA: lambda data, most: lzma.LZMADecompressor().decompress(data, most),
 }
+
+
+def _zstandard(data: bytes) -> int:
+    """Return the size in the header of a frame (RFC 8878, 3.1.1.1), or 0 if it has none."""
+    descriptor = data[4]
+    is_single = descriptor >> 5 & 1
+    length = (is_single, 2, 4, 8)[descriptor >> 6]
+    start = 6 - is_single + (0, 1, 2, 4)[descriptor & 3]
+    return int.from_bytes(data[start : start + length], "little") + 256 * (length == 2)
 
 
 def _png(data: bytes) -> Extent:
