@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage, signal
 
 from convcli.errors import KernelError
-from convcli.kernels.presets import DIRECTIONS, PRESETS, preset
+from convcli.kernels.parameters import DIRECTIONS
+from convcli.kernels.presets import PRESETS, preset
 
 RIGHT = np.broadcast_to(np.arange(7.0), (6, 7))
 DOWN = np.broadcast_to(np.arange(6.0)[:, np.newaxis], (6, 7))
