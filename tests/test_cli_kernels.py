@@ -136,7 +136,7 @@ def test_verbose_reports_what_was_saved(tmp_path, arguments, note):
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("sobelx", "sobel-x"), ("guassian:2", "gaussian"), ("Laplacian", "laplacian")],
+    [("sobelx", "sobel-x"), ("guassian:2", "gaussian"), ("Laplacien", "laplacian")],
 )
 def test_a_misspelt_name_gets_a_suggestion(tmp_path, name, nearest):
     result = convcli("kernels", name, cwd=tmp_path)

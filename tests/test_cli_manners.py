@@ -88,7 +88,7 @@ WRONG_KERNELS = [
         "gausian:2",
         "expected the name of a preset, given 'gausian' (...); did you mean gaussian?",
     ),
-    ("gaussian:-1", "gaussian: expected SIGMA to be a number above 0, given '-1'; usage: gaussian:SIGMA=1,..."),
+    ("gaussian:-1", "gaussian: expected sigma to be a number above 0, given '-1'; usage: gaussian:sigma=1,..."),
     ("-", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
 ]
 

@@ -1,11 +1,12 @@
 """The parameters of a preset: their names, defaults and values."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from convcli.errors import KernelError
-from convcli.text import real
+from convcli.text import any_of, did_you_mean, real
 
 DIRECTIONS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 
@@ -33,20 +34,39 @@ class Parameter(NamedTuple):
     is_derived: bool = False
 
 
-def arguments_of(signature: tuple[Parameter, ...], given: list[str]) -> list[Any]:
-    """Return the value of each parameter, in order: the given ones, and defaults; None for a derived default."""
+def arguments_of(signature: Sequence[Parameter], given: Sequence[str]) -> list[Any]:
+    """Return the value of each parameter of the signature, in order; None for a derived default.
+
+    given: values by position, then ``name=value`` by name. Upper and lower case are equal.
+    Raises KernelError for a parameter or a value that the signature does not have.
+    """
     if len(given) > len(signature):
         raise KernelError(f"expected at most {len(signature)} parameters, given {len(given)}")
-    missing = signature[len(given) :]
-    return [
-        *map(_convert, signature, given),
-        *(None if parameter.is_derived else _convert(parameter, parameter.default) for parameter in missing),
-    ]
+    texts = _texts_by_name([parameter.name for parameter in signature], given)
+    return [_value(parameter, texts.get(parameter.name)) for parameter in signature]
 
 
-def _convert(parameter: Parameter, text: str) -> Any:
+def _texts_by_name(names: Sequence[str], given: Sequence[str]) -> dict[str, str]:
+    by_position = list(takewhile(lambda item: "=" not in item, given))
+    texts = dict(zip(names, by_position, strict=False))
+    for item in given[len(by_position) :]:
+        name, equals, text = item.partition("=")
+        name = name.strip().lower()
+        if not equals:
+            raise KernelError(f"expected values by name after the first one by name, given {item!r}")
+        if name not in names:
+            raise KernelError(f"expected a parameter called {any_of(names)}, given {name!r}{did_you_mean(name, names)}")
+        if name in texts:
+            raise KernelError(f"expected {name} once, given twice")
+        texts[name] = text
+    return texts
+
+
+def _value(parameter: Parameter, text: str | None) -> Any:
+    if text is None:
+        return None if parameter.is_derived else parameter.domain.convert(parameter.default)
     try:
-        return parameter.domain.convert(text)
+        return parameter.domain.convert(text.strip().lower())
     except ValueError:
         expected = f"{parameter.name} to be {parameter.domain.description}"
         raise KernelError(f"expected {expected}, given {text!r}") from None
@@ -69,5 +89,19 @@ AT_LEAST_1 = Domain("a number of at least 1", _number(lambda value: value >= 1))
 ABOVE_1 = Domain("a number above 1", _number(lambda value: value > 1))
 WHOLE = Domain("a whole number of at least 0", _number(lambda value: value >= 0 and value % 1 == 0))
 COUNT = Domain("a whole number of at least 1", _number(lambda value: value >= 1 and value % 1 == 0))
+ODD_FROM_3 = Domain("an odd number from 3 to 31", _number(lambda value: 3 <= value <= 31 and value % 2 == 1))
+ORDER = Domain("a whole number from 0 to 10", _number(lambda value: 0 <= value <= 10 and value % 1 == 0))
+SHARE = Domain("a number from 0 to 1", _number(lambda value: 0 <= value <= 1))
 ODD = Domain("an odd number of at least 1", _number(lambda value: value >= 1 and value % 2 == 1))
 DIRECTION = Domain(f"one of {', '.join(DIRECTIONS)}", DIRECTIONS.index)
+
+
+def word_among(words: Sequence[str]) -> Domain:
+    """Return the domain of these words."""
+
+    def convert(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    return Domain(any_of(words), convert)

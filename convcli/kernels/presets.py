@@ -4,8 +4,9 @@ To add a preset: write the function that builds it in ``structures.py``, list it
 tests.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from math import sqrt
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,10 +24,14 @@ from convcli.kernels.parameters import (
     FINITE,
     NOT_NEGATIVE,
     ODD,
+    ODD_FROM_3,
+    ORDER,
     POSITIVE,
+    SHARE,
     WHOLE,
     Parameter,
     arguments_of,
+    word_among,
 )
 from convcli.kernels.structures import Structure
 from convcli.text import did_you_mean
@@ -47,7 +52,7 @@ class Preset(NamedTuple):
 
     @property
     def usage(self) -> str:
-        """The name with all parameters and their defaults: ``gaussian:SIGMA=1,RADIUS=int(4*SIGMA + 0.5)``."""
+        """The name with all parameters and their defaults: ``gaussian:sigma=1,radius=int(4*sigma + 0.5)``."""
         parameters = ",".join(f"{name}={default}" for name, default in self.parameters.items())
         return f"{self.name}:{parameters}" if parameters else self.name
 
@@ -58,12 +63,14 @@ def preset(text: str) -> Kernel:
     Parameters
     ----------
     text
-        ``name`` or ``name:p1,p2,...``. Missing parameters have their defaults; ``convcli kernels`` lists them.
+        ``name``, or with parameters ``name:value,value,...`` by position or ``name:parameter=value,...`` by name, in
+        upper or lower case. Missing parameters have their defaults; ``convcli kernels`` lists them.
 
     Returns
     -------
     Kernel
-        Its name is ``text``, its weights are float64 ``(kh, kw)``, and its factors are set if its rank is low.
+        Its name is ``text``, its weights are float64 ``(kh, kw)``, and its factors are set if its rank is low. It has a
+        bias only if the preset has one.
 
     Raises
     ------
@@ -78,6 +85,8 @@ def preset(text: str) -> Kernel:
            [-1.,  0.,  1.]])
     >>> preset("gaussian:2,3").weights.shape
     (7, 7)
+    >>> preset("gaussian:sigma_y=0,sigma_x=2").weights.shape
+    (1, 17)
     """
     name, colon, parameters = text.partition(":")
     family = _find(name)
@@ -85,8 +94,9 @@ def preset(text: str) -> Kernel:
         arguments = arguments_of(family.signature, parameters.split(",") if colon else [])
         structure = _build(family, arguments)
     except KernelError as error:
-        raise KernelError(f"{name}: {error}; usage: {family.usage}") from None
-    return Kernel(text, structure.weights, factors=structure.factors)
+        raise KernelError(f"{family.name}: {error}; usage: {family.usage}") from None
+    bias = np.array(structure.bias) if structure.bias else None
+    return Kernel(text, structure.weights, bias, factors=structure.factors)
 
 
 def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
@@ -95,8 +105,8 @@ def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
 
 
 def _find(name: str) -> Preset:
-    if name in PRESETS:
-        return PRESETS[name]
+    if name.lower() in PRESETS:
+        return PRESETS[name.lower()]
     hint = did_you_mean(name, PRESETS)
     raise KernelError(f"expected the name of a preset, given {name!r} (`convcli kernels` lists all){hint}")
 
@@ -109,34 +119,70 @@ def _build(family: Preset, arguments: list[Any]) -> Structure:
     return structure
 
 
-_SIZE = Parameter("SIZE", "3", COUNT)
-_SIGMA = Parameter("SIGMA", "1", POSITIVE)
-_RADIUS = Parameter(name="RADIUS", default="int(4*SIGMA + 0.5)", domain=WHOLE, is_derived=True)
-_ANGLE = Parameter("ANGLE", "0", FINITE)
-_FACING = Parameter("DIRECTION", "n", DIRECTION)
+_SIZE = Parameter("size", "3", COUNT)
+_SIGMA = Parameter("sigma", "1", POSITIVE)
+_RADIUS = Parameter(name="radius", default="int(4*sigma + 0.5)", domain=WHOLE, is_derived=True)
+_ANGLE = Parameter("angle", "0", FINITE)
+_FACING = Parameter("direction", "n", DIRECTION)
+_GAUSSIAN = (
+    _SIGMA,
+    _RADIUS,
+    Parameter(name="sigma_y", default="sigma", domain=NOT_NEGATIVE, is_derived=True),
+    Parameter(name="sigma_x", default="sigma", domain=NOT_NEGATIVE, is_derived=True),
+    _ANGLE,
+)
 
 _DIFFERENCE = (-1, 0, 1)
 _CENTRE = (0, 1, 0)
-_CURVATURE = (1, -2, 1)
 _ONES = (1, 1, 1)
+_FARID = (0.0376593171958126, 0.249153396177344, 0.426374573253687, 0.249153396177344, 0.0376593171958126)
+_FARID_DIFFERENCE = (-0.109603762960254, -0.276690988455557, 0, 0.276690988455557, 0.109603762960254)
 
 
-def _gradient_pair(name: str, smoothing: tuple[int, ...], source: str) -> tuple[Preset, Preset]:
+def _gradient_pair(
+    name: str,
+    source: str,
+    smoothing: Sequence[float],
+    difference: Sequence[float] = _DIFFERENCE,
+    *,
+    build: Callable[..., Structure] = structures.outer,
+    signature: tuple[Parameter, ...] = (),
+) -> tuple[Preset, Preset]:
     """Return two presets: a difference along one axis, smoothed along the other."""
-    growing_right = partial(structures.low_rank, (smoothing, _DIFFERENCE))
-    growing_down = partial(structures.low_rank, (_DIFFERENCE, smoothing))
+    growing_right = partial(build, smoothing, difference)
+    growing_down = partial(build, difference, smoothing)
     return (
-        Preset(f"{name}-x", f"brightness growing to the right ({source})", growing_right),
-        Preset(f"{name}-y", f"brightness growing downwards ({source})", growing_down),
+        Preset(f"{name}-x", f"brightness growing to the right ({source})", growing_right, signature),
+        Preset(f"{name}-y", f"brightness growing downwards ({source})", growing_down, signature),
     )
 
 
 _ALL = (
     Preset(
-        name="identity", summary="the image itself", build=structures.identity, signature=(Parameter("SIZE", "3", ODD),)
+        name="identity", summary="the image itself", build=structures.identity, signature=(Parameter("size", "3", ODD),)
     ),
-    Preset(name="box", summary="the mean of a square", build=structures.box, signature=(_SIZE,)),
-    Preset(name="gaussian", summary="a Gaussian blur", build=structures.gaussian, signature=(_SIGMA, _RADIUS)),
+    Preset(
+        name="box",
+        summary="the mean of a rectangle",
+        build=structures.box,
+        signature=(
+            Parameter("height", "3", COUNT),
+            Parameter(name="width", default="height", domain=COUNT, is_derived=True),
+        ),
+    ),
+    Preset(
+        name="gaussian",
+        summary="a Gaussian blur; the angle rotates its axes counterclockwise, in degrees",
+        build=structures.gaussian,
+        signature=_GAUSSIAN,
+    ),
+    Preset(name="blur", summary="another name of gaussian", build=structures.gaussian, signature=_GAUSSIAN),
+    Preset(
+        name="gaussian-derivative",
+        summary="a derivative of a Gaussian, for growing brightness",
+        build=structures.gaussian_derivative,
+        signature=(_SIGMA, Parameter("order_y", "0", ORDER), Parameter("order_x", "1", ORDER), _RADIUS),
+    ),
     Preset(
         name="binomial", summary="a blur by a row of Pascal's triangle", build=structures.binomial, signature=(_SIZE,)
     ),
@@ -144,17 +190,37 @@ _ALL = (
         name="disk",
         summary="the mean of a disk",
         build=structures.disk,
-        signature=(Parameter("RADIUS", "2", NOT_NEGATIVE),),
+        signature=(Parameter("radius", "2", NOT_NEGATIVE),),
     ),
     Preset(
         name="motion",
         summary="a blur along a line, counterclockwise from the x axis in degrees",
         build=structures.motion,
-        signature=(Parameter("LENGTH", "9", AT_LEAST_1), _ANGLE),
+        signature=(Parameter("length", "9", AT_LEAST_1), _ANGLE),
     ),
-    *_gradient_pair("sobel", (1, 2, 1), "Sobel and Feldman, 1968"),
-    *_gradient_pair("prewitt", _ONES, "Prewitt, 1970"),
-    *_gradient_pair("scharr", (3, 10, 3), "Scharr, 2000"),
+    Preset(
+        name="pillbox",
+        summary="the mean of a disk, each pixel weighted by its area in the disk",
+        build=structures.pillbox,
+        signature=(Parameter("radius", "2", POSITIVE),),
+    ),
+    Preset(
+        name="comet",
+        summary="a trail behind a motion, counterclockwise from the x axis in degrees",
+        build=structures.comet,
+        signature=(Parameter("sigma", "2", POSITIVE), _ANGLE),
+    ),
+    *_gradient_pair(
+        "sobel",
+        "Sobel and Feldman, 1968",
+        (1, 2, 1),
+        build=structures.sobel,
+        signature=(Parameter("size", "3", ODD_FROM_3),),
+    ),
+    *_gradient_pair("prewitt", "Prewitt, 1970", _ONES),
+    *_gradient_pair("scharr", "Scharr, 2000", (3, 10, 3)),
+    *_gradient_pair("frei-chen", "Frei and Chen, 1977", (1, sqrt(2), 1)),
+    *_gradient_pair("farid", "Farid and Simoncelli, 2004", _FARID, _FARID_DIFFERENCE),
     Preset(
         name="roberts-x",
         summary="brightness falling to the lower right (Roberts, 1963)",
@@ -179,8 +245,9 @@ _ALL = (
     ),
     Preset(
         name="laplacian",
-        summary="second differences along x and y",
-        build=partial(structures.low_rank, (_CURVATURE, _CENTRE), (_CENTRE, _CURVATURE)),
+        summary="second differences along x and y, weighted with those along the diagonals by alpha",
+        build=structures.laplacian,
+        signature=(Parameter("alpha", "0", SHARE),),
     ),
     Preset(
         name="laplacian8",
@@ -197,23 +264,25 @@ _ALL = (
         name="dog",
         summary="a narrow Gaussian minus a wide one",
         build=structures.difference_of_gaussians,
-        signature=(_SIGMA, Parameter("RATIO", "1.6", ABOVE_1)),
+        signature=(_SIGMA, Parameter("ratio", "1.6", ABOVE_1)),
     ),
     Preset(
         name="sharpen",
-        summary="the image minus its Laplacian",
-        build=partial(structures.low_rank, (_CENTRE, (-1, 5, -1)), ((-1, 0, -1), _CENTRE)),
+        summary="the image minus amount times its Laplacian",
+        build=structures.sharpen,
+        signature=(Parameter("amount", "1", FINITE),),
     ),
     Preset(
         name="unsharp",
-        summary="the image plus AMOUNT times its difference from a Gaussian blur",
+        summary="the image plus amount times its difference from a Gaussian blur",
         build=structures.unsharp,
-        signature=(_SIGMA, Parameter("AMOUNT", "1", FINITE)),
+        signature=(_SIGMA, Parameter("amount", "1", FINITE)),
     ),
     Preset(
         name="emboss",
-        summary="relief lit from the upper left, added to the image",
-        build=partial(structures.full_rank, ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))),
+        summary="relief lit from the upper left, strength times, added to the image",
+        build=structures.emboss,
+        signature=(Parameter("strength", "1", FINITE),),
     ),
     Preset(
         name="outline",
@@ -225,12 +294,18 @@ _ALL = (
         summary="a wave under a Gaussian, its direction clockwise from the x axis in degrees",
         build=structures.gabor,
         signature=(
-            Parameter("WAVELENGTH", "8", POSITIVE),
+            Parameter("wavelength", "8", POSITIVE),
             _ANGLE,
-            Parameter(name="SIGMA", default="WAVELENGTH/2", domain=POSITIVE, is_derived=True),
-            Parameter("ASPECT", "1", POSITIVE),
-            Parameter("PHASE", "0", FINITE),
+            Parameter(name="sigma", default="wavelength/2", domain=POSITIVE, is_derived=True),
+            Parameter("aspect", "1", POSITIVE),
+            Parameter("phase", "0", FINITE),
         ),
+    ),
+    Preset(
+        name="pillow",
+        summary="a filter of Pillow's ImageFilter",
+        build=structures.pillow,
+        signature=(Parameter("filter", "blur", word_among(structures.PILLOW_FILTERS)),),
     ),
 )
 

@@ -130,7 +130,7 @@ MISTAKES = [
         "plan -k box v.npy --dtype float33",
         "--dtype: expected float32 or float64, given 'float33'; did you mean",
     ),
-    ("plan -k gaussian:1_0 v.npy", "gaussian: expected SIGMA to be a number above 0, given '1_0'; usage: "),
+    ("plan -k gaussian:1_0 v.npy", "gaussian: expected sigma to be a number above 0, given '1_0'; usage: "),
     (
         "plan -k box v.npy -e constant:1_0",
         "--edge: expected a number after the colon, as in constant:127.5, given 'constant:1_0'",
