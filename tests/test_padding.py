@@ -9,8 +9,10 @@ from support.reference import assert_same, padded
 
 from convcli import conv2d
 from convcli.errors import OptionError
-from convcli.geometry.edges import pad, pad_adjoint, runs
-from convcli.geometry.fills import OUTSIDE, EdgeFill, parse_edge, sources
+from convcli.geometry import fills
+from convcli.geometry.edges import OUTSIDE, pad, pad_adjoint, runs, sources
+from convcli.geometry.fills import EdgeFill, parse_edge
+from convcli.text import any_of
 
 each_fill = pytest.mark.parametrize("fill", FILLS)
 each_size = pytest.mark.parametrize("size", range(1, 6))
@@ -137,7 +139,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("text", "error"),
         [
-            (text, f"edge: expected zero, constant:VALUE, replicate, reflect, symmetric or wrap, given {text!r}")
+            (text, f"edge: expected {any_of(fills.FILLS)}, given {text!r}")
             for text in ("", "ZERO", "neumann", "zero:1", "zeros:1", "reflect:2", "wrap:")
         ]
         + [

@@ -16,7 +16,7 @@ from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
-from convcli.geometry.fills import EDGE_RULES, EdgeFill
+from convcli.geometry.fills import COPYING_RULES, EdgeFill
 from convcli.geometry.options import PADDING_RULES, Pads
 
 # A tensor with fewer distinct numbers is too often a multiple of another tensor by chance.
@@ -133,7 +133,7 @@ def _other_pads(geometry: Geometry) -> dict[str, Pads]:
 
 
 def _other_fills(edge: EdgeFill) -> Iterator[EdgeFill]:
-    yield from (EdgeFill(rule) for rule in EDGE_RULES if EdgeFill(rule) != edge)
+    yield from (EdgeFill(rule) for rule in ("constant", *COPYING_RULES) if EdgeFill(rule) != edge)
 
 
 def _other_parameters(convolution: Convolution) -> dict[str, Convolution]:

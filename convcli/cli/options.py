@@ -14,7 +14,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from convcli.errors import OptionError
-from convcli.text import integer, real
+from convcli.geometry.fills import FILLS
+from convcli.text import any_of, integer, real
 
 Number = TypeVar("Number", int, float)
 
@@ -145,7 +146,7 @@ class ConvolutionOptions:
             "--edge",
             "-e",
             metavar="FILL",
-            help="What fills the padding: zero, constant:VALUE, replicate, reflect, symmetric or wrap.",
+            help=f"What fills the padding: {any_of(FILLS)}.",
         ),
     ] = "zero"
     groups: Annotated[
@@ -186,8 +187,7 @@ class ExecutionOptions:
         typer.Option(
             "--algorithm",
             metavar="NAME",
-            help="auto, toeplitz, separable, im2col, winograd, fft, direct or unshared; convcli plan estimates the "
-            "cost of each.",
+            help="auto for the fastest, or a name; convcli plan lists all with their costs.",
         ),
     ] = "auto"
     threads: Annotated[

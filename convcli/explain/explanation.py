@@ -29,7 +29,7 @@ from convcli.errors import GeometryError
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
 from convcli.geometry.axes import Geometry
-from convcli.geometry.fills import OUTSIDE
+from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 from convcli.text import integer

@@ -15,7 +15,7 @@ from convcli.arrays import Array, FloatArray, IntArray
 from convcli.convolution.formulas import index_letters, output_letters
 from convcli.convolution.prepared import Prepared
 from convcli.geometry.axes import Axis
-from convcli.geometry.fills import OUTSIDE, sources
+from convcli.geometry.edges import OUTSIDE, sources
 
 Indices = Mapping[str, IntArray]
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from convcli.arrays import IntArray
 from convcli.errors import GeometryError
-from convcli.geometry.edges import Runs, inner_run, runs
-from convcli.geometry.fills import EdgeFill, sources
+from convcli.geometry.edges import Runs, inner_run, runs, sources
+from convcli.geometry.fills import EdgeFill
 
 # The most padded pixels of an axis that are searched: beyond it, an array with one number per pixel takes too much time
 # and memory.

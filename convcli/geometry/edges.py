@@ -1,6 +1,7 @@
 """Padding and its adjoint.
 
-Padding copies pixels. Two maps of sources (``convcli.geometry.fills``), one for rows and one for columns, define it:
+Padding copies pixels. Along one axis, padded pixel a is a copy of input pixel ``sources(...)[a]``, or a constant if
+that is OUTSIDE. Two such maps, one for rows and one for columns, define every fill:
 
     pad          V'[a, c] = V[rows[a], columns[c]]          (or the constant)
     pad_adjoint  dV[rows[a], columns[c]] += dV'[a, c]       (constants are skipped)
@@ -15,7 +16,20 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
-from convcli.geometry.fills import OUTSIDE
+from convcli.geometry.fills import COPYING_RULES, EdgeFill
+
+# Not -1, because a run of consecutive pixels would then join it to pixel 0.
+OUTSIDE = -2
+
+
+def sources(size: int, positions: IntArray, edge: EdgeFill) -> IntArray:
+    """Return the input pixel that each position of an axis holds, or OUTSIDE for a constant.
+
+    The axis has ``size`` input pixels, at positions 0 to ``size`` - 1; all other positions lie in the pads.
+    """
+    if edge.copies:
+        return COPYING_RULES[edge.rule](positions, size)
+    return np.where((positions < 0) | (positions >= size), OUTSIDE, positions)
 
 
 class Run(NamedTuple):

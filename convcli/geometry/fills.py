@@ -1,25 +1,19 @@
-"""Edge fills: what each pixel outside the image holds.
+"""Edge fills: what the pixels outside the image hold. ``convcli.geometry.edges`` applies them to rows and columns.
 
-Along one axis, a fill is a map: padded pixel a is a copy of input pixel ``sources(...)[a]``, or a constant if that is
-OUTSIDE. ``convcli.geometry.edges`` applies the maps of rows and columns.
-
-To add a fill: write its rule, list it in ``EDGE_RULES``, and add its row to the tests and the documentation.
+To add a fill: write its rule, list it in ``COPYING_RULES``, and add its row to the tests and the documentation. This
+module does not import NumPy, so that ``--help`` lists the fills without waiting for it.
 """
 
 from collections.abc import Callable
 from math import isfinite
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from convcli.arrays import IntArray
 from convcli.errors import OptionError
 from convcli.text import choice, real
 
-# Not -1, because a run of consecutive pixels would then join it to pixel 0.
-OUTSIDE = -2
+if TYPE_CHECKING:
+    from convcli.arrays import IntArray
 
-FILLS = ("zero", "constant:VALUE", "replicate", "reflect", "symmetric", "wrap")
 ALIASES = {
     "zeros": "zero",
     "nearest": "replicate",
@@ -32,7 +26,7 @@ ALIASES = {
 
 
 class EdgeFill(NamedTuple):
-    """The fill of pixels outside the image: a rule of ``EDGE_RULES``, and the value of the rule "constant"."""
+    """The fill of pixels outside the image: a rule of ``COPYING_RULES``, or "constant" and its value."""
 
     rule: str
     value: float = 0.0
@@ -49,10 +43,7 @@ class EdgeFill(NamedTuple):
 
 
 def parse_edge(text: str) -> EdgeFill:
-    """Parse ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``, or an alias.
-
-    Raises OptionError for anything else.
-    """
+    """Parse a fill of ``FILLS``, or an alias. Raises OptionError for anything else."""
     text = str(text)
     name, _, value = text.partition(":")
     if name == "mirror":
@@ -77,41 +68,32 @@ def _constant(text: str, number: str) -> float:
     return value
 
 
-def sources(size: int, positions: IntArray, edge: EdgeFill) -> IntArray:
-    """Return the input pixel that each position of an axis holds, or OUTSIDE for a constant.
-
-    The axis has ``size`` input pixels, at positions 0 to ``size`` - 1; all other positions lie in the pads.
-    """
-    return EDGE_RULES[edge.rule](positions, size)
+def _replicate(position: "IntArray", size: int) -> "IntArray":
+    return position.clip(0, size - 1)
 
 
-def _constant_rule(position: IntArray, size: int) -> IntArray:
-    return np.where((position < 0) | (position >= size), OUTSIDE, position)
-
-
-def _replicate(position: IntArray, size: int) -> IntArray:
-    return np.clip(position, 0, size - 1)
-
-
-def _wrap(position: IntArray, size: int) -> IntArray:
+def _wrap(position: "IntArray", size: int) -> "IntArray":
     return position % size
 
 
-def _symmetric(position: IntArray, size: int) -> IntArray:
+def _symmetric(position: "IntArray", size: int) -> "IntArray":
     phase = position % (2 * size)
-    return np.minimum(phase, 2 * size - 1 - phase)
+    return phase.clip(max=2 * size - 1 - phase)
 
 
-def _reflect(position: IntArray, size: int) -> IntArray:
+def _reflect(position: "IntArray", size: int) -> "IntArray":
     period = max(2 * size - 2, 1)  # a single pixel reflects onto itself
     phase = position % period
-    return np.minimum(phase, period - phase)
+    return phase.clip(max=period - phase)
 
 
-EDGE_RULES: dict[str, Callable[[IntArray, int], IntArray]] = {
-    "constant": _constant_rule,
+# Given positions on an axis and its number of pixels, returns the pixel that each position is a copy of.
+Rule = Callable[["IntArray", int], "IntArray"]
+
+COPYING_RULES: dict[str, Rule] = {
     "replicate": _replicate,
     "reflect": _reflect,
     "symmetric": _symmetric,
     "wrap": _wrap,
 }
+FILLS = ("zero", "constant:VALUE", *COPYING_RULES)

@@ -21,7 +21,8 @@ from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import GeometryError
 from convcli.files.memory import available_memory, format_size
 from convcli.geometry.axes import Axis, Geometry
-from convcli.geometry.fills import OUTSIDE, EdgeFill
+from convcli.geometry.edges import OUTSIDE
+from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
 

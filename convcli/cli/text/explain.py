@@ -10,7 +10,8 @@ from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place
 from convcli.convolution.names import SYMBOLS
 from convcli.explain.explanation import Explanation
 from convcli.explain.terms import Factor, Pixels, Terms
-from convcli.geometry.fills import OUTSIDE, EdgeFill
+from convcli.geometry.edges import OUTSIDE
+from convcli.geometry.fills import EdgeFill
 
 PLACES_SHOWN = 6
 LINES_AT_ONCE = 4096
