@@ -117,7 +117,7 @@ def _losses(tiff: Any, chain: Sequence[_NumberedPage], chosen: Sequence[_Numbere
         yield "the transparency mask is dropped"
     images = (tiff.imagej_metadata or {}).get("images", 1) if tiff.is_imagej else 1
     if isinstance(images, int) and images > len(chain):
-        yield f"an ImageJ stack of {images} images in {len(chain)} pages: the images without a page are not read"
+        yield f"an ImageJ stack: only {len(chain)} of its {images} images can be read"
 
 
 def _is_mask(page: Any) -> bool:
