@@ -1,13 +1,13 @@
 """Disks that are full, read-only or removed; limits on files and threads: one line, and no incomplete file."""
 
+import errno
+import hashlib
 import os
 import re
 import resource
 import shlex
-import subprocess
 import tempfile
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from in_process import exit_code
 from photographs import photographs
 from support.command_line import save_picture, shell
 from support.folders import files_in
+from support.rights import shell_with_mounts
 
 from convcli.files import large_arrays
 from convcli.files.memory import Memory
@@ -54,16 +55,19 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@contextmanager
-def mounted(folder, *options):
-    """Mount something in place of a folder; skip the test if that is not allowed."""
-    done = subprocess.run(["mount", *options, folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("only root may mount, and not in every container")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+SMALL_DISK = f"mount -t tmpfs -o size={SIZE} tmpfs out"
+# What is left in the folder, and what the command said.
+LEFT = "; code=$?; (cd out && find . -type f -exec sha256sum {} + | sort -k2); exit $code"
+
+
+def run_mounted(mount, command, folder):
+    """Return what a command says, its exit code, and the checksum of each file that it leaves in out/."""
+    result = shell_with_mounts(f"{mount} && convcli {command}{LEFT}", folder)
+    return result.err, result.code, dict(reversed(line.split("  ./")) for line in result.out.decode().splitlines())
+
+
+def checksum(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def run(command, monkeypatch):
@@ -80,9 +84,11 @@ def assert_refused(command, reason, monkeypatch, capsys):
 
 @pytest.mark.slow
 @each_command
-def test_a_small_disk(command, folder, monkeypatch, capsys):
-    with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
-        assert_refused(command, "No space left on device", monkeypatch, capsys)
+def test_a_small_disk(command, folder):
+    err, code, left = run_mounted(SMALL_DISK, f"{command} --quiet", folder)
+    name = command.split()[-1]
+    assert re.fullmatch(rf"convcli: error: cannot write ({name}|the image as \w+): No space left on device\n", err), err
+    assert (code, left) == (1, {})
 
 
 @each_command
@@ -96,22 +102,21 @@ def test_a_limit_on_file_sizes(command, folder, monkeypatch, capsys):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_an_existing_file_survives_a_full_disk(folder, monkeypatch, capsys):
-    with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
-        (folder / "out" / "Z.png").write_bytes(b"old")
-        assert run("apply V.png -k [[1]] -o out/Z.png --overwrite", monkeypatch) == 1
-        assert files_in(folder / "out") == {"Z.png": b"old"}
-    assert capsys.readouterr().err.endswith("cannot write out/Z.png: No space left on device\n")
+def test_an_existing_file_survives_a_full_disk(folder):
+    (folder / "old").write_bytes(b"old")
+    command = "apply V.png -k [[1]] -o out/Z.png --overwrite"
+    err, code, left = run_mounted(f"{SMALL_DISK} && cp old out/Z.png", command, folder)
+    assert err == "convcli: error: cannot write out/Z.png: No space left on device\n"
+    assert (code, left) == (1, {"Z.png": checksum(folder / "old")})
 
 
-def test_a_batch_writes_the_files_that_fit(folder, monkeypatch, capsys):
-    (folder / "small.npy").write_bytes(b"")
+def test_a_batch_writes_the_files_that_fit(folder):
     np.save(folder / "small.npy", np.ones((1, 9, 9)))
-    with mounted(folder / "out", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
-        assert run("apply V.npy small.npy -k box -o out/{stem}.npy", monkeypatch) == 1
-        assert files_in(folder / "out").keys() == {"small.npy"}
-    expected = "cannot write out/V.npy: No space left on device\nconvcli: error: 1 of 2 files failed\n"
-    assert capsys.readouterr().err.endswith(expected)
+    assert shell("convcli apply small.npy -k box -o out/{stem}.npy", folder).code == 0
+    expected = checksum(folder / "out" / "small.npy")
+    err, code, left = run_mounted(SMALL_DISK, "apply V.npy small.npy -k box -o out/{stem}.npy", folder)
+    failed = "cannot write out/V.npy: No space left on device\nconvcli: error: 1 of 2 files failed\n"
+    assert (err, code, left) == (f"convcli: error: {failed}", 1, {"small.npy": expected})
 
 
 @pytest.mark.parametrize(
@@ -119,25 +124,29 @@ def test_a_batch_writes_the_files_that_fit(folder, monkeypatch, capsys):
 )
 def test_a_full_temporary_folder(command, folder, monkeypatch, capsys):
     """Arrays that are too large for memory are kept in the temporary folder."""
+
+    def full(descriptor, offset, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     monkeypatch.setattr(large_arrays, "SMALL", 1 << 10)
     monkeypatch.setattr(large_arrays, "available_memory", lambda: Memory(1 << 12, "the test"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "temporary"))
     (folder / "temporary").mkdir()
-    with mounted(folder / "temporary", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs"):
-        assert run(command, monkeypatch) == 1
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert run(command, monkeypatch) == 1
     kept = r"cannot keep \S+ \wB in \S+/temporary: No space left on device; set TMPDIR to a folder with enough space"
     assert re.fullmatch(f"convcli: error: {kept}\n", capsys.readouterr().err)
     assert files_in(folder / "out") == {}
 
 
-@pytest.mark.parametrize("name", ["Z.png", "new/Z.png", "there.png"])
-def test_a_read_only_disk(name, folder, monkeypatch, capsys):
+@pytest.mark.parametrize("name", ["V.png", "new/V.png", "there.png"])
+def test_a_read_only_disk(name, folder):
     (folder / "out" / "there.png").write_bytes(b"old")
-    with mounted(folder / "out", "--bind", folder / "out"):
-        subprocess.run(["mount", "-o", "remount,ro,bind", folder / "out"], check=True)
-        assert run(f"apply V.png -k box --overwrite -o out/{name.replace('Z', '{stem}')}", monkeypatch) == 1
-    expected = f"convcli: error: cannot write out/{name.replace('Z', 'V')}: Read-only file system\n"
-    assert capsys.readouterr().err == expected
+    mount = "mount --bind out out && mount -o remount,ro,bind out"
+    command = f"apply V.png -k box --overwrite -o out/{name.replace('V', '{stem}')}"
+    err, code, left = run_mounted(mount, command, folder)
+    assert err == f"convcli: error: cannot write out/{name}: Read-only file system\n"
+    assert (code, left) == (1, {"there.png": checksum(folder / "out" / "there.png")})
     assert files_in(folder / "out") == {"there.png": b"old"}
 
 
@@ -155,16 +164,23 @@ def test_a_thread_that_cannot_be_started(folder, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_few_open_files(tmp_path):
-    """The limit is enough for some files, but not for eight: each failure is reported, and each output is complete."""
+    """The limits are enough for some files, but not for eight: failures are reported, and each output is complete."""
     photographs(tmp_path, 30)
     command = "convcli apply a/* b/* -k box -q -f png"
-    result = shell(f"{command} -o all/; (ulimit -n 18; PYTHONWARNINGS=ignore exec {command} -j 8 -o some/)", tmp_path)
-    whole, some = files_in(tmp_path / "all"), files_in(tmp_path / "some")
-    *each, last = result.err.splitlines() or [""]
-    expected = re.compile(r"convcli: error: cannot (read|write) .*Too many open files")
-    assert [line for line in each if not expected.fullmatch(line)] == []
-    assert last == ("" if len(some) == 30 else f"convcli: error: {30 - len(some)} of 30 files failed")
-    assert (result.code, some) == (int(len(some) < 30), {name: whole[name] for name in some})
+    assert shell(f"{command} -o all/", tmp_path).code == 0
+    whole, done = files_in(tmp_path / "all"), []
+    for limit in range(9, 20, 2):
+        result = shell(f"ulimit -n {limit}; PYTHONWARNINGS= exec {command} -j 8 -o some{limit}/", tmp_path)
+        some = files_in(tmp_path / f"some{limit}")
+        *each, last = result.err.splitlines() or [""]
+        expected = re.compile(r"convcli: error: cannot (read|write|open|load|start) .*Too many open files.*")
+        assert [line for line in each if not expected.fullmatch(line)] == []
+        if len(some) < 30 and each:
+            assert last == f"convcli: error: {30 - len(some)} of 30 files failed"
+        assert (result.code, some) == (int(len(some) < 30), {name: whole[name] for name in some})
+        done.append(len(some))
+    assert min(done) < 30, "no limit was too low"
+    assert sum(done) > 0, "every limit was too low"
 
 
 def test_a_removed_current_folder(tmp_path):

@@ -74,7 +74,7 @@ def empty(out: Path, files: dict[str, bytes] | None = None) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("over", ["new", "over older"])
 def test_a_kill_at_any_moment(over, folder, batches, seed, soak, tried):
-    draw = random.Random(f"{seed} {over}")
+    draw, leftovers = random.Random(f"{seed} {over}"), 0
     inputs = {part: files_in(folder / part) for part in "ab"}
     for _ in range(KILLS * soak // 2):
         kind, number = draw.choice(sorted(OUTPUTS)), draw.choice(SIGNALS)
@@ -84,11 +84,15 @@ def test_a_kill_at_any_moment(over, folder, batches, seed, soak, tried):
         empty(folder / "out", before)
         code = kill((*batch.command, *["--overwrite"][: len(before)]), folder, number, after * batch.seconds)
         story = f"{kind}, {number.name} after {after:.3f} of the time"
-        assert_whole(files_in(folder / "out"), batch.left, before, code, number, story)
+        found = files_in(folder / "out")
+        assert_whole(found, batch.left, before, code, number, story)
+        leftovers += len(found) > len(without_temporaries(found))
         finish = convcli(*batch.command, going_on, cwd=folder)
         assert (finish.code, finish.err) == (0, ""), story
         assert without_temporaries(files_in(folder / "out")) == batch.left, story
         assert {part: files_in(folder / part) for part in "ab"} == inputs, story
+    # In the instant between naming and renaming; with fsync in it, every second kill left a file.
+    assert leftovers <= 1 + KILLS * soak // 20
     tried(KILLS * soak // 2)
 
 
@@ -108,7 +112,8 @@ def assert_whole(
     # The signal kills the interpreter if it arrives before the handlers are installed.
     assert code in (0, 128 + number, -number), story
     named = without_temporaries(found)
-    assert number == signal.SIGKILL or named == found, story
+    # A new file gets its final name at once; each of two jobs may be renaming one that replaces another.
+    assert len(found) - len(named) <= (2 if number == signal.SIGKILL and before else 0), story
     assert all(data in (new[name], before.get(name)) for name, data in named.items()), story
     assert before.keys() <= named.keys(), story
     assert code != 0 or named == new, story

@@ -64,15 +64,15 @@ def convcli(
     *arguments: str | Path, cwd: Path, stdin: bytes | int = subprocess.DEVNULL, env: dict[str, str] | None = None
 ) -> Result:
     """Run the program. stdin: bytes for a pipe, or an open file."""
-    return _run([str(CONVCLI), *map(str, arguments)], cwd, stdin, env or {})
+    return run_command([str(CONVCLI), *map(str, arguments)], cwd, stdin, env or {})
 
 
 def shell(script: str, cwd: Path) -> Result:
     """Run a bash script that fails if any part of a pipeline fails; ``convcli`` is on its PATH."""
-    return _run(["bash", "-c", f"set -o pipefail; {script}"], cwd, subprocess.DEVNULL, {})
+    return run_command(["bash", "-c", f"set -o pipefail; {script}"], cwd, subprocess.DEVNULL, {})
 
 
-def _run(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str, str]) -> Result:
+def run_command(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str, str]) -> Result:
     given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT | env, capture_output=True, timeout=TIMEOUT, **given)
     return Result(done.returncode, done.stdout, done.stderr.decode())
