@@ -83,7 +83,7 @@ WRONG_KERNELS = [
     ('{"weights":[[1]],"biass":2}', "inline kernel:1:18: biass: unknown key; the keys are ...; did you mean bias?"),
     ("ragged.json", "ragged.json:2:9: weights[1][0][2]: expected a number, given true"),
     ("absent.json", "expected a kernel file that can be read, given 'absent.json': No such file or directory"),
-    ("taken.png", "taken.png: expected kernel JSON or .npy, given a PNG picture"),
+    ("taken.png", "taken.png: expected kernel JSON, rows of numbers or .npy, given a PNG picture"),
     ("objects.npy", "objects.npy: expected a .npy ..."),
     (
         "gausian:2",

@@ -36,9 +36,9 @@ BAD_ARRAYS = [
 BAD_BYTES = [
     (b"", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
     (b"[[1,\n true]]", "<stdin>:2:2: [0][1]: expected a number, given true"),
-    (b"[[1,\n\xc3\xa9\xff", "<stdin>:2:2: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
-    (b"\x89PNG\r\n\x1a\n", "<stdin>: expected kernel JSON or .npy, given a PNG picture"),
-    (b"\xff\xfe[\0", "<stdin>: expected kernel JSON or .npy, given text in UTF-16: save it in UTF-8"),
+    (b"[[1,\n\xc3\xa9\xff", "<stdin>:2:2: expected kernel JSON or rows of numbers in UTF-8, or .npy, given byte 0xff"),
+    (b"\x89PNG\r\n\x1a\n", "<stdin>: expected kernel JSON, rows of numbers or .npy, given a PNG picture"),
+    (b"\xff\xfe[\0", "<stdin>: expected kernel JSON, rows of numbers or .npy, given text in UTF-16: save it in UTF-8"),
     (b"\xef\xbb\xbf[[1]]", "<stdin>:1:1: expected UTF-8 without a byte order mark, given one"),
 ]
 
@@ -48,7 +48,8 @@ UNREADABLE = [
     ("kernels/", "expected a kernel file that can be read, given 'kernels/': Is a directory"),
     ("kernels/missing", "expected a kernel file that can be read, given 'kernels/missing': No such file or directory"),
     ("a\0.json", r"expected a kernel file that can be read, given 'a\x00.json': embedded null byte"),
-    ("missing.txt", "expected the name of a preset, given 'missing.txt' (`convcli kernels` lists all)"),
+    ("missing.md", "expected the name of a preset, given 'missing.md' (`convcli kernels` lists all)"),
+    ("missing.txt", "expected a kernel file that can be read, given 'missing.txt': No such file or directory"),
     (
         "sobel_x",
         "expected the name of a preset, given 'sobel_x' (`convcli kernels` lists all); did you mean sobel-x?",

@@ -153,7 +153,9 @@ def test_they_are_named_in_place_of_pictures_and_kernels(data: bytes, said: str)
     for read in (read_image, read_header, read_tensor):
         with pytest.raises(FileError, match=re.escape(f"cannot read <bytes>: it is {said}")):
             read(data)
-    with pytest.raises(KernelError, match=re.escape(f"<bytes>: expected kernel JSON or .npy, given {said}")):
+    with pytest.raises(
+        KernelError, match=re.escape(f"<bytes>: expected kernel JSON, rows of numbers or .npy, given {said}")
+    ):
         read_kernel(Source.of_bytes(data))
 
 

@@ -84,7 +84,9 @@ InputShape = Annotated[
     str | None,
     typer.Option("--input-shape", metavar="C,H,W", show_default=False, help="The input's shape, instead of an image."),
 ]
-KERNEL_HELP = "A preset name:params, kernel JSON (file or inline), .npy weights, or - for stdin."
+KERNEL_HELP = (
+    "A preset name:params, kernel JSON or rows '1 2 1; 2 4 2; 1 2 1' (file or inline), .npy weights, or - for stdin."
+)
 KernelSource = Annotated[str, typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=KERNEL_HELP)]
 KernelSources = Annotated[
     list[str],

@@ -1,1 +1,1 @@
-"""Kernels: presets, kernel JSON, and loading a kernel from any source."""
+"""Kernels: presets, kernel JSON, rows of numbers, and loading a kernel from any source."""

@@ -16,19 +16,22 @@ from convcli.files.source import Source
 from convcli.kernels.json_format import parse_kernel_json
 from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.kernels.presets import PRESETS, preset
+from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
 
-_SUFFIXES = (".json", ".npy")
+_SUFFIXES = (".json", ".npy", ".csv", ".txt")
 
 
 def load_kernel(source: str | os.PathLike[str]) -> Kernel:
-    """Return the kernel that ``source`` names: inline JSON, a preset ``name:params``, or a file of kernel JSON or .npy.
+    """Return the kernel that ``source`` names: a preset ``name:params``, inline JSON or rows of numbers, or a file.
 
     The first rule that applies decides:
 
+    - numbers in rows, such as ``1 2 1; 2 4 2; 1 2 1`` or ``3x3: 1,2,1,2,4,2,1,2,1``, are the weights, unless a file has
+      that name;
     - text that starts with ``{``, or with ``[`` unless it looks like a file name such as ``[ab].json``, is JSON;
     - the name of a preset is that preset, even if a file has the same name;
-    - text with a path separator, text that ends in .json or .npy, and the name of an existing file is a file; its
-      content decides whether it is JSON or .npy.
+    - text with a path separator, text that ends in .json, .npy, .csv or .txt, and the name of an existing file is a
+      file; its content decides whether it is JSON, .npy, or rows of numbers (CSV, text, a vips matrix).
 
     The kernel's name is its "name" key, or else the file's stem, the preset's text, or ``inline``.
 
@@ -53,31 +56,35 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     (17, 17)
     >>> load_kernel("[[0, 1, 0], [1, -4, 1], [0, 1, 0]]").name
     'inline'
+    >>> load_kernel("1 2 1; 2 4 2; 1 2 1").weights.shape
+    (3, 3)
     """
     text = os.fspath(source)
+    if is_rows(text) and not os.path.lexists(text):
+        return parse_rows(text, "inline kernel", "inline")
     if is_inline_array(text) or text.lstrip().startswith("{"):
         return parse_kernel_json(text, "inline kernel", "inline")
     return read_kernel(Source(text, text, Path(text))) if _is_a_file(text) else preset(text)
 
 
 def read_kernel(source: Source) -> Kernel:
-    """Return the kernel in a source of .npy or kernel JSON.
+    """Return the kernel in a source of .npy, kernel JSON, or rows of numbers.
 
     Its name is the key "name" in JSON, or else the stem of the source's path. A .npy holds real
     weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
-    Raises KernelError for a file that cannot be read or is neither, and for weights that no kernel can have.
+    Raises KernelError for a file that cannot be read or is none of these, and for weights that no kernel can have.
     """
     data, name = _contents(source), source.path.stem
     if kind_of(data[:HEAD]) is Kind.NPY:
         return Kernel(name, _npy_weights(data, source.label))
     if kind := foreign_kind(data[:HEAD]):
         remedy = f": {kind.remedy}" if kind.remedy else ""
-        raise KernelError(f"{source.label}: expected kernel JSON or .npy, given {kind.name}{remedy}")
+        raise KernelError(f"{source.label}: expected kernel JSON, rows of numbers or .npy, given {kind.name}{remedy}")
     try:
-        text = decoded(data, source.label, "kernel JSON in UTF-8, or .npy")
+        text = decoded(data, source.label, "kernel JSON or rows of numbers in UTF-8, or .npy")
     except JsonError as error:
         raise KernelError(str(error)) from None
-    return parse_kernel_json(text, source.label, name)
+    return (parse_rows if begins_as_rows(text) else parse_kernel_json)(text, source.label, name)
 
 
 def _is_a_file(text: str) -> bool:

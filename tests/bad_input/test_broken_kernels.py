@@ -25,13 +25,20 @@ TRAILING_COMMA = "k:1:7: invalid JSON at ',': " if sys.version_info >= (3, 13) e
 
 MISTAKES = [
     (b"\xef\xbb\xbf[[1]]", "k:1:1: expected UTF-8 without a byte order mark, given one"),
-    ("[[1]]".encode("utf-16"), "k: expected kernel JSON or .npy, given text in UTF-16: save it in UTF-8"),
+    (
+        "[[1]]".encode("utf-16"),
+        "k: expected kernel JSON, rows of numbers or .npy, given text in UTF-16: save it in UTF-8",
+    ),
     ("[[1]]".encode("utf-16-le"), "k:1:2: invalid JSON at '\\x00': Expecting value"),
-    (b'{"weights": [[1]], "name": "\xff"}', "k:1:29: expected kernel JSON in UTF-8, or .npy, given byte 0xff"),
+    (
+        b'{"weights": [[1]], "name": "\xff"}',
+        "k:1:29: expected kernel JSON or rows of numbers in UTF-8, or .npy, given byte 0xff",
+    ),
     (b"[[1\0]]", "k:1:4: invalid JSON at '\\x00': Expecting ',' delimiter"),
     (
         b"\0" * 10,
-        "k: expected kernel JSON or .npy, given a file of zeros: its content is lost, so copy or download it again",
+        "k: expected kernel JSON, rows of numbers or .npy, given a file of zeros: its content is lost, so copy or "
+        "download it again",
     ),
     (b"[" * DEEP, "k:1:1: lists nested too deeply to read"),
     (b"[" * DEEP + b"]" * DEEP, "k:1:1: lists nested too deeply to read"),

@@ -1,0 +1,135 @@
+"""Read a kernel from rows of numbers, as other programs write them.
+
+    text   = [header] row {(";" | line break) row}
+    row    = number {("," | space) number}
+    number = 1 | -.5 | 2e-3 | 1/9
+    header = WIDTHxHEIGHT:                     ImageMagick's; all numbers follow, and rows need not be separated
+           | WIDTH HEIGHT [SCALE [OFFSET]]     the first line of a vips matrix: weights / SCALE, and OFFSET is the bias
+
+This covers CSV, text such as numpy.savetxt's, and matrices of MATLAB, G'MIC and NumPy, whose brackets are ignored. One
+row is a kernel of one row. Lines that start with ``#`` are comments. Every error says the row.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from convcli.arrays import FloatArray, first_non_finite
+from convcli.errors import KernelError
+from convcli.kernels.kernel import Kernel
+from convcli.text import in_one_line, real
+
+_COMMENTS = re.compile(r"^\s*#.*$", re.MULTILINE)
+_BRACKETS = re.compile(r"array\(|[][(){}]|,\s*dtype=.*$")
+_HEADER = re.compile(r"\s*(\d{1,9})x(\d{1,9})([+-]\d+[+-]\d+)?:")
+# The beginning of rows of numbers, and a text of nothing else.
+_BEGINNING = re.compile(r"\s*(array\(|\(|#|[-+]?\.?\d)")
+_NUMERIC = re.compile(r"(array)?[-+.\deExX/,:;\s\])}[({]*\d[-+.\deE/,;\s\])}[({]*(dtype=\w+\)\s*)?")
+_ROW_BREAKS = re.compile(r"[;\n]")
+_SEPARATORS = re.compile(r"\s*,\s*|\s+")
+
+
+def begins_as_rows(text: str) -> bool:
+    """Return whether a text is meant as rows of numbers, even if it has mistakes further on."""
+    return bool(_BEGINNING.match(text)) or (text.lstrip().startswith("[") and ";" in text)
+
+
+def is_rows(text: str) -> bool:
+    """Return whether a text is meant as rows of at least two numbers, and has nothing but numbers and separators."""
+    return begins_as_rows(text) and bool(_NUMERIC.fullmatch(text)) and len(re.findall(r"[\d.]+", text)) > 1
+
+
+def parse_rows(text: str, source: str, name: str) -> Kernel:
+    """Return the 2-D kernel that rows of numbers describe; its weights and bias are float64.
+
+    source: the name of the text in errors.  name: the name of the kernel.
+    Raises KernelError for other text, for rows of different lengths, and for text with two meanings.
+    """
+    try:
+        return _parse(_COMMENTS.sub("", text), name)
+    except KernelError as error:
+        raise KernelError(f"{source}: {error}") from None
+
+
+def _parse(text: str, name: str) -> Kernel:
+    header = _HEADER.match(text)
+    if header:
+        return Kernel(name, _of_size(text[header.end() :], *header.groups()))
+    rows = _rows(_with_one_row_break(_without_brackets(text)))
+    if _is_vips(rows):
+        return _vips_kernel(rows, name)
+    return Kernel(name, _rectangle(rows))
+
+
+def _without_brackets(text: str) -> str:
+    """Return the text with a row break after each inner bracket, and without brackets."""
+    return _BRACKETS.sub(" ", re.sub(r"\]\s*,\s*\[", ";", text))
+
+
+def _with_one_row_break(text: str) -> str:
+    """Return the text with ``;`` between its rows; raise KernelError if line breaks separate other rows than ``;``."""
+    lines = [line.strip().removesuffix(";") for line in text.strip().splitlines() if line.strip(" \t;")]
+    if len(lines) > 1 and any(";" in line for line in lines):
+        raise KernelError("expected rows separated by line breaks or by ;, given both")
+    return ";".join(lines)
+
+
+def _rows(text: str) -> list[list[float]]:
+    return [_numbers(row, f"row {number}") for number, row in enumerate(_ROW_BREAKS.split(text), 1)]
+
+
+def _numbers(row: str, where: str) -> list[float]:
+    return [_number(text, where) for text in _SEPARATORS.split(row.strip())]
+
+
+def _number(text: str, where: str) -> float:
+    numerator, slash, denominator = text.partition("/")
+    try:
+        return real(numerator) / real(denominator) if slash else real(numerator)
+    except (ValueError, ZeroDivisionError):
+        raise KernelError(f"{where}: expected a number, given {in_one_line(text)!r}") from None
+
+
+def _rectangle(rows: Sequence[Sequence[float]]) -> FloatArray:
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            raise KernelError(f"row {number}: expected {len(rows[0])} numbers as in row 1, given {len(row)}")
+    return _finite(np.array(rows, np.float64))
+
+
+def _of_size(text: str, width: str, height: str, origin: str | None) -> FloatArray:
+    """Return ImageMagick's kernel."""
+    if origin:
+        raise KernelError(f"expected a kernel whose origin is its centre, given the origin {origin}")
+    numbers = _numbers(_ROW_BREAKS.sub(" ", text), "after the size")
+    if len(numbers) != int(width) * int(height):
+        expected = int(width) * int(height)
+        raise KernelError(f"expected {expected} numbers, {width} per row in {height} rows, given {len(numbers)}")
+    return _finite(np.array(numbers, np.float64).reshape(int(height), int(width)))
+
+
+def _is_vips(rows: Sequence[Sequence[float]]) -> bool:
+    """Return whether the first row is the header of a vips matrix; raise KernelError if it may also be weights."""
+    width, height = [*rows[0], 0][:2]
+    fits = 2 <= len(rows[0]) <= 4 and len(rows) - 1 == height and all(len(row) == width for row in rows[1:])
+    if fits and width == len(rows[0]):
+        raise KernelError(
+            f"the first row may be weights, or the header of a vips matrix of height {height:g}: "
+            "write the kernel as JSON [[...], ...]"
+        )
+    return fits
+
+
+def _vips_kernel(rows: Sequence[Sequence[float]], name: str) -> Kernel:
+    scale, offset = [*rows[0], 1.0, 0.0][2:4] if len(rows[0]) < 4 else rows[0][2:4]
+    if scale == 0:
+        raise KernelError("expected a vips matrix with a scale other than 0, given 0")
+    return Kernel(name, _rectangle(rows[1:]) / scale, np.array(offset) if offset else None)
+
+
+def _finite(weights: FloatArray) -> FloatArray:
+    index = first_non_finite(weights)
+    if index is not None:
+        raise KernelError(f"row {index[0] + 1}: expected finite numbers, given {weights[index]}")
+    return weights

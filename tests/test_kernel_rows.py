@@ -1,0 +1,106 @@
+"""Kernels as rows of numbers: the dialects of other programs, and mistakes in them."""
+
+import re
+
+import numpy as np
+import pytest
+
+from convcli import KernelError, load_kernel
+
+BINOMIAL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float64)
+LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
+
+DIALECTS = {
+    "MATLAB without brackets": ("1 2 1; 2 4 2; 1 2 1", BINOMIAL),
+    "MATLAB": ("[1, 2, 1; 2 4 2; 1 2 1]", BINOMIAL),
+    "MATLAB over several lines": ("[1 2 1;\n 2 4 2;\n 1 2 1];\n", BINOMIAL),
+    "G'MIC": ("(0,1,0;1,-4,1;0,1,0)", LAPLACIAN),
+    "ImageMagick": ("3x3: 0,1,0 1,-4,1 0,1,0", LAPLACIAN),
+    "ImageMagick gives the width first": ("2x3: 1,2,3,4,5,6", [[1, 2], [3, 4], [5, 6]]),
+    "NumPy": ("array([[ 0.,  1.,  0.],\n       [ 1., -4.,  1.],\n       [ 0.,  1.,  0.]])", LAPLACIAN),
+    "NumPy with a type": ("array([[1, 2], [3, 4]], dtype=float32)", [[1, 2], [3, 4]]),
+    "one row": ("1, 2, 1", [[1, 2, 1]]),
+    "one row of nine numbers": ("0 -1 0 -1 5 -1 0 -1 0", [[0, -1, 0, -1, 5, -1, 0, -1, 0]]),
+    "one column": ("1;2;1", [[1], [2], [1]]),
+    "fractions and short numbers": ("+.5 1/4\n-1. 2e-1", [[0.5, 0.25], [-1, 0.2]]),
+    "vips": ("3 2\n1 2 3\n4 5 6", [[1, 2, 3], [4, 5, 6]]),
+}
+
+
+@pytest.mark.parametrize(("text", "weights"), DIALECTS.values(), ids=DIALECTS)
+def test_rows_of_numbers_inline_and_in_a_file(tmp_path, text, weights):
+    (tmp_path / "ridge.txt").write_text(text)
+    for source, name in ((text, "inline"), (tmp_path / "ridge.txt", "ridge")):
+        kernel = load_kernel(source)
+        np.testing.assert_array_equal(kernel.weights, weights)
+        assert (kernel.name, kernel.weights.dtype, kernel.bias, kernel.groups) == (name, np.float64, None, 1)
+
+
+def test_the_header_of_a_vips_matrix_has_a_scale_and_an_offset(tmp_path):
+    (tmp_path / "k.mat").write_text("3 3 16 128\n1 2 1\n2 4 2\n1 2 1\n")
+    kernel = load_kernel(tmp_path / "k.mat")
+    np.testing.assert_array_equal(kernel.weights, BINOMIAL / 16)
+    assert kernel.bias == 128
+
+
+def test_a_matrix_that_vips_writes(tmp_path):
+    pyvips = pytest.importorskip("pyvips", reason="pyvips is not installed", exc_type=ImportError)
+    matrix = pyvips.Image.new_from_array(BINOMIAL.tolist(), scale=16, offset=3)
+    matrix.matrixsave(str(tmp_path / "k.mat"))
+    kernel = load_kernel(tmp_path / "k.mat")
+    np.testing.assert_array_equal(kernel.weights, BINOMIAL / 16)
+    assert kernel.bias == 3
+
+
+@pytest.mark.parametrize("delimiter", [" ", ",", "\t"])
+def test_text_that_numpy_saves_reads_back_exactly(tmp_path, delimiter):
+    weights = np.random.default_rng(7).normal(size=(5, 3))
+    np.savetxt(tmp_path / "k.csv", weights, delimiter=delimiter, header="a ridge; from the left")
+    np.testing.assert_array_equal(load_kernel(tmp_path / "k.csv").weights, weights)
+
+
+def test_a_file_wins_over_numbers_of_the_same_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1,2,1").write_text("5 6")
+    np.testing.assert_array_equal(load_kernel("1,2,1").weights, [[5, 6]])
+
+
+MISTAKES = [
+    ("1,2;3", "row 2: expected 2 numbers as in row 1, given 1"),
+    ("1 2\n3 4 5", "row 2: expected 2 numbers as in row 1, given 3"),
+    ("1;2\n3;4", "expected rows separated by line breaks or by ;, given both"),
+    ("1 2;3 1/0", "row 2: expected a number, given '1/0'"),
+    ("1 2;;3 4", "row 2: expected a number, given ''"),
+    ("1e400 2", "row 1: expected finite numbers, given inf"),
+    ("2x2: 1 2 3", "expected 4 numbers, 2 per row in 2 rows, given 3"),
+    ("3x1+0+0: 1 2 3", "expected a kernel whose origin is its centre, given the origin +0+0"),
+    ("3 1 0 0\n1 2 3", "expected a vips matrix with a scale other than 0, given 0"),
+    (
+        "2 2\n1 2\n3 4",
+        "the first row may be weights, or the header of a vips matrix of height 2: "
+        "write the kernel as JSON [[...], ...]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[text for text, _ in MISTAKES])
+def test_mistakes_name_the_row(text, message):
+    with pytest.raises(KernelError, match=f"^inline kernel: {re.escape(message)}$"):
+        load_kernel(text)
+
+
+def test_a_mistake_in_a_file_names_the_file(tmp_path):
+    (tmp_path / "k.txt").write_text("1 2\n3 four\n")
+    with pytest.raises(KernelError, match=r"k\.txt: row 2: expected a number, given 'four'$"):
+        load_kernel(tmp_path / "k.txt")
+
+
+@pytest.mark.parametrize("text", ["5", "---;1", "1 2 x"])
+def test_other_text_is_the_name_of_a_preset(text):
+    with pytest.raises(KernelError, match=f"^expected the name of a preset, given {re.escape(repr(text))}"):
+        load_kernel(text)
+
+
+def test_json_with_a_missing_bracket_is_not_taken_as_rows():
+    with pytest.raises(KernelError, match="invalid JSON at the end of the text"):
+        load_kernel("[[1,2],[3,4]")
