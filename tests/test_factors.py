@@ -184,7 +184,7 @@ PHOTO, SMALL = (3, 3000, 4000), (16, 16)
         (GAUSS, PHOTO, "auto", Traits(1, exact=False), ["_skeleton", "_singular"]),
         (GAUSS, SMALL, "separable", Traits(1, exact=False), ["_skeleton", "_singular"]),
         (np.ones((9, 9)), PHOTO, "auto", Traits(1, exact=True), ["_skeleton"]),
-        (preset("log:60"), PHOTO, "auto", Traits(2, exact=False), ["_skeleton"]),
+        (preset("log:12"), PHOTO, "auto", Traits(2, exact=False), ["_skeleton"]),
         (preset("sharpen"), PHOTO, "separable", Traits(2, exact=True), []),
         (np.ones((1, 9)), PHOTO, "auto", Traits(1, exact=True), []),
         (np.full((9, 9), np.inf), PHOTO, "auto", Traits(), ["_skeleton"]),

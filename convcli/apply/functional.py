@@ -12,7 +12,7 @@ from convcli.apply.filtering import FilteredImage, apply_filter, plan_filter
 from convcli.arrays import real_array
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
-from convcli.engine import MEMORY, Execution
+from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.files.source import Source, SourceLike
 from convcli.geometry.options import Numbers
@@ -43,7 +43,7 @@ def filter_image(
     max_pixels: int | None = None,
     algorithm: str = "auto",
     threads: int | None = None,
-    memory: int = MEMORY,
+    memory: int | None = None,
 ) -> FilteredImage:
     """Filter a picture with a kernel, as ``convcli apply`` does.
 

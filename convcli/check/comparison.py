@@ -11,7 +11,7 @@ from convcli.arrays import Array, FloatArray, finite_or_none, real_array
 from convcli.check.confusions import confusion, fit, tensor_of
 from convcli.convolution.names import SYMBOLS, parse_tensor
 from convcli.convolution.prepared import Convolution, Prepared
-from convcli.engine import AUTOMATIC, MEMORY, Execution
+from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
@@ -88,7 +88,7 @@ def conv2d_compare(
     flip: bool = False,
     algorithm: str = "auto",
     threads: int | None = None,
-    memory: int = MEMORY,
+    memory: int | None = None,
     tolerance: float = TOLERANCE,
 ) -> list[Comparison]:
     """Compare tensors that another program computed with convcli's, and name the confusion that explains a difference.

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite, real_array
 from convcli.convolution.prepared import Convolution, Gradients, Prepared
-from convcli.engine import AUTOMATIC, MEMORY, Execution, Plan
+from convcli.engine import AUTOMATIC, Execution, Plan
 from convcli.errors import OptionError
 from convcli.explain.explanation import Explanation, explain
 from convcli.geometry.axes import Geometry
@@ -87,7 +87,7 @@ def conv2d_check(
     flip: bool = False,
     algorithm: str = "auto",
     threads: int | None = None,
-    memory: int = MEMORY,
+    memory: int | None = None,
     every: bool = False,
 ) -> list[Check]:
     """Check the gradients of a convolution against central differences and the adjoint identities, in float64.

@@ -118,9 +118,8 @@ class Inputs:
             edge=options.edge,
             flip=options.flip,
         )
-        return Request(
-            kernel.name, convolution, Execution(execution.algorithm, execution.threads, _bytes(execution.memory))
-        )
+        memory = None if execution.memory is None else _bytes(execution.memory)
+        return Request(kernel.name, convolution, Execution(execution.algorithm, execution.threads, memory))
 
     def _bias(self, text: str) -> Array:
         if text == STREAM:

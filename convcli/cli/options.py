@@ -203,8 +203,14 @@ class ExecutionOptions:
         ),
     ] = None
     memory: Annotated[
-        str, typer.Option("--memory", metavar="BYTES", help="Workspace per thread, besides images: 500K, 64M, 2G.")
-    ] = "16M"
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="BYTES",
+            show_default="16M; up to 256M where that saves more than a second",
+            help="Workspace per thread, besides images: 500K, 64M, 2G.",
+        ),
+    ] = None
 
 
 # For commands without these options, because they compute little.

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arrays import computing_type
 from convcli.convolution.prepared import Convolution, GradientPlan, Prepared
-from convcli.engine import AUTO, MEMORY, Choice, Estimate, Execution, Plan, Refusal
+from convcli.engine import AUTO, Choice, Estimate, Execution, Plan, Refusal
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
 
@@ -71,7 +71,7 @@ def conv2d_plan(
     dtype: DTypeLike | None = None,
     algorithm: str = "auto",
     threads: int | None = None,
-    memory: int = MEMORY,
+    memory: int | None = None,
 ) -> Forecast:
     """Plan a convolution and its gradients from shapes alone, without computing them.
 

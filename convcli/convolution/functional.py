@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.arrays import ROUNDED_TO, Array, computing_type, real_array, stored_type
 from convcli.convolution.names import WRT
 from convcli.convolution.prepared import Convolution, Gradients
-from convcli.engine import MEMORY, Execution
+from convcli.engine import Execution
 from convcli.geometry.options import Numbers
 from convcli.kernels.kernel import Kernel
 
@@ -34,7 +34,7 @@ def conv2d(
     dtype: DTypeLike | None = None,
     algorithm: str = "auto",
     threads: int | None = None,
-    memory: int = MEMORY,
+    memory: int | None = None,
 ) -> Array:
     """Convolve V with K.
 
@@ -65,7 +65,9 @@ def conv2d(
     threads
         Number of threads; by default one per processor.
     memory
-        Bytes of workspace per thread, besides input and output.
+        Bytes of workspace per thread, besides input and output. By default 16 MB, and up to 256 MB (1 GB for all
+        threads) where that saves more than a second. With another limit the algorithm may be another, which rounds
+        differently.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def conv2d_grad(
     dtype: DTypeLike | None = np.float64,
     algorithm: str = "auto",
     threads: int | None = None,
-    memory: int = MEMORY,
+    memory: int | None = None,
     wrt: Collection[str] | str = WRT,
 ) -> Gradients:
     """Compute the gradients of J with respect to the kernel, the input and the bias, from G = dJ/dZ.

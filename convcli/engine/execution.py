@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
 
 AUTO = "auto"
-# Bytes of workspace per thread, by default.
+# Bytes of workspace per thread, by default; and the most where more saves much time, per thread and for all threads.
 MEMORY = 16 << 20
+MOST_MEMORY = 256 << 20
+MOST_TOGETHER = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class Execution:
     threads
         Number of threads; by default one per processor.
     memory
-        Bytes of workspace per thread, besides input and output.
+        Bytes of workspace per thread, besides input and output. By default 16 MB, and up to 256 MB (1 GB for all
+        threads) where that saves more than a second. With another limit the algorithm may be another, which rounds
+        differently.
     cluster
         The cluster whose workers compute the tiles, each on one thread. The results have the same bits as without one.
     limits
@@ -48,7 +52,7 @@ class Execution:
 
     algorithm: str = AUTO
     threads: int | None = None
-    memory: int = MEMORY
+    memory: int | None = None
     cluster: "Cluster | None" = None
     limits: Limits = LIMITS
 
@@ -58,10 +62,22 @@ class Execution:
             if count is not None and (not isinstance(count, int) or count < 1):
                 raise OptionError(f"expected an integer of at least 1, given {count!r}", option=name)
 
+    @property
+    def share(self) -> int:
+        """Bytes of workspace per thread that any plan may take."""
+        return self.memory or MEMORY
+
+    @property
+    def memories(self) -> tuple[int, ...]:
+        """Bytes of workspace per thread that a plan may take if it saves time."""
+        return (self.memory,) if self.memory else (MEMORY, MOST_MEMORY)
+
     def threads_for(self, estimate: Estimate) -> int:
-        """Return the number of threads for the estimated work: one if starting more would take longer."""
-        worth = estimate.seconds > self.limits.threads
-        return (self.threads or available_threads()) if worth else 1
+        """Return the number of threads that are worth starting for the estimated work, and that fit into memory."""
+        if estimate.seconds <= self.limits.threads:
+            return 1
+        threads = self.threads or available_threads()
+        return threads if estimate.workspace <= self.share else min(threads, MOST_TOGETHER // estimate.workspace)
 
 
 AUTOMATIC = Execution()

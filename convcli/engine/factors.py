@@ -22,6 +22,9 @@ ROUNDING = 1e-12
 CALLS_FOR_EXACT = 3
 CALLS_FOR_SINGULAR = 6
 SINGULAR = 100
+# Of larger kernels, so many singular values are computed at most: of a higher rank, two passes would not pay.
+MOST_SINGULAR = 256
+SKETCH = 72
 
 # Pairs of a column (kh,) and a row (kw,).
 Pairs = tuple[tuple[FloatArray, FloatArray], ...]
@@ -43,7 +46,8 @@ class Traits(NamedTuple):
         """Return how many seconds it takes to find out whether a kernel of this size has the assumed traits."""
         if not self.assumed:
             return 0.0
-        singular = SINGULAR * taps[0] * taps[1] * min(taps) * PRODUCT
+        values = min(taps) if min(taps) <= MOST_SINGULAR else SKETCH
+        singular = SINGULAR * taps[0] * taps[1] * values * PRODUCT
         return calls_seconds(CALLS_FOR_EXACT) if self.exact else calls_seconds(CALLS_FOR_SINGULAR) + singular
 
 
@@ -76,7 +80,7 @@ class Factorisation:
     def __init__(self, weights: Array, known: Pairs = ()) -> None:
         self.weights = weights
         self._given = known
-        self._nearly: dict[float, Factors] = {}
+        self._nearly: dict[float, Factors | None] = {}
 
     @cached_property
     def exact(self) -> Factors | None:
@@ -99,7 +103,7 @@ class Factorisation:
         """Return factors for computing in ``dtype``, with rounding: the known ones, or those of the singular values.
 
         Singular values that are rounding noise in ``dtype`` are dropped.
-        Returns None if a weight is not finite.
+        Returns None if a weight is not finite, or if a large kernel is of high rank.
         """
         if not self._is_finite:
             return None
@@ -239,10 +243,25 @@ def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:
     return float(np.finfo(np.float32).eps) if rounded else NEGLIGIBLE
 
 
-def _singular(kernels: FloatArray, negligible: float) -> Factors:
+def _singular(kernels: FloatArray, negligible: float) -> Factors | None:
+    is_large = min(kernels.shape[1:]) > MOST_SINGULAR
     # With more threads BLAS adds in another order, and rounds differently.
     with BLAS_ON_ONE_THREAD:
-        columns, sizes, rows = np.linalg.svd(kernels, full_matrices=False)
+        columns, sizes, rows = _largest_singular(kernels) if is_large else np.linalg.svd(kernels, full_matrices=False)
     rank = max(1, int((sizes > negligible * sizes[:, :1]).sum(axis=1).max()))
+    if is_large and rank == SKETCH:
+        return None
     roots = np.sqrt(sizes[:, :rank, None])
     return Factors(columns[..., :rank].swapaxes(1, 2) * roots, rows[:, :rank] * roots, exact=False)
+
+
+def _largest_singular(kernels: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the SVD of kernels on the space that random combinations of their columns span.
+
+    It is that of the kernels themselves if their rank is below SKETCH (Halko, Martinsson and Tropp,
+    arXiv:0909.4061, section 4.1). A full SVD takes a minute for 4095 rows.
+    """
+    combined = kernels @ np.random.default_rng(0).standard_normal((kernels.shape[-1], SKETCH))
+    basis, _ = np.linalg.qr(combined)
+    columns, sizes, rows = np.linalg.svd(basis.swapaxes(1, 2) @ kernels, full_matrices=False)
+    return basis @ columns, sizes, rows

@@ -14,6 +14,8 @@ class Limits(NamedTuple):
     window: the most bytes of a window whose taps are computed together; taps of larger windows are computed one by one.
     band: the most bytes of a band, counting the input and weights that a worker gets and the output that it returns.
     Workers wait longer for larger bands; smaller ones take longer to send than to compute.
+    long: the fewest seconds of one thread from which a plan is compared with some that take more memory, or compute the
+    kernel in parts.  part: the fewest taps of a part's rows and columns.
     """
 
     transform_taps: int = 25
@@ -21,6 +23,8 @@ class Limits(NamedTuple):
     threads: float = 2e-4
     window: int = CACHE
     band: int = 8 << 20
+    long: float = 1.0
+    part: int = 32
 
 
 LIMITS = Limits()

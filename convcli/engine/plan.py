@@ -3,7 +3,7 @@
 A plan depends on shapes, types and the traits of a kernel, never on an image. The executor follows the plan.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ from convcli.engine.execution import AUTO, Execution
 from convcli.engine.factors import KernelBlocks, Traits
 from convcli.engine.guards import LAYER, LAYERS, MASK
 from convcli.engine.interface import Algorithm, Estimate, Refusal, Workload
-from convcli.engine.sub_kernels import SubKernel, gradient_sub_kernels, sub_kernels
+from convcli.engine.limits import Limits
+from convcli.engine.sub_kernels import SubKernel, gradient_sub_kernels, kernel_in_parts, sub_kernels
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
@@ -22,6 +23,10 @@ from convcli.text import any_of
 
 # An algorithm that rounds integers is chosen only if it is faster than an exact algorithm by this many seconds.
 WORTH_ROUNDING = 2e-3
+# More memory than usual is taken only if that saves this many seconds.
+WORTH_MEMORY = 1.0
+# The numbers of parts that the rows and the columns of a large kernel are cut into.
+PARTS = (2, 4, 8, 16)
 # The best traits that a kernel can have. A plan assumes them until it looks at the kernel's numbers.
 BEST = Traits(rank=1, exact=True, assumed=True)
 
@@ -47,6 +52,10 @@ class Choice(NamedTuple):
             last_resort(self.work.geometry): "the tile holds infinities",
         }
         return (mixing if self.estimate.mixes else {}) | (spreading if self.estimate.spreads else {})
+
+    def at(self, geometry: Geometry) -> "Choice":
+        """Return the choice for a geometry of the same extents."""
+        return self._replace(work=self.work._replace(geometry=geometry))
 
     @property
     def tiles(self) -> list[Tile]:
@@ -77,6 +86,16 @@ class Plan(NamedTuple):
         """The number of threads of the first pass."""
         return self.execution.threads_for(self.first.estimate)
 
+    @property
+    def workspace(self) -> int:
+        """The most bytes that a thread takes besides input and output."""
+        return max(each_pass.choice.estimate.workspace for each_pass in self.passes)
+
+    @property
+    def seconds(self) -> float:
+        """The estimate of all passes for one thread."""
+        return sum(each_pass.choice.estimate.seconds for each_pass in self.passes)
+
 
 def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
     """Plan how to compute Z in ``dtype``. The kernel's numbers affect the plan only through their factors.
@@ -84,15 +103,15 @@ def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], 
     Raises OptionError if the requested algorithm refuses.
     """
 
-    def planned(part: SubKernel) -> Pass:
+    def choose(part: SubKernel, memory: int) -> Choice:
         traits = BEST if geometry.maps_one_to_one else Traits()
-        work = Workload(part.geometry, dtype, execution.memory, traits, execution.limits)
+        work = Workload(part.geometry, dtype, memory, traits, execution.limits)
         choice = choose_convolution(work, execution.algorithm)
-        if CONVOLUTIONS[choice.algorithm].factored:
-            choice = _choose_by_factors(work, execution.algorithm, kernel.at(part.rows, part.columns))
-        return Pass(part, choice)
+        if not CONVOLUTIONS[choice.algorithm].factored:
+            return choice
+        return _choose_by_factors(work, execution.algorithm, kernel.at(part.rows, part.columns))
 
-    return Plan(tuple(map(planned, sub_kernels(geometry, execution.limits.window))), execution)
+    return _plan_in_some_way(choose, geometry, execution)
 
 
 def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> Choice:
@@ -120,12 +139,54 @@ def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], executio
     Raises OptionError if the requested algorithm refuses.
     """
 
-    def planned(part: SubKernel) -> Pass:
+    def choose(part: SubKernel, memory: int) -> Choice:
         rank = min(part.geometry.rows.taps, part.geometry.columns.taps) if geometry.maps_one_to_one else 0
-        work = Workload(part.geometry, dtype, execution.memory, Traits(rank, exact=True), execution.limits)
-        return Pass(part, choose_convolution(work, execution.algorithm))
+        work = Workload(part.geometry, dtype, memory, Traits(rank, exact=True), execution.limits)
+        return choose_convolution(work, execution.algorithm)
 
-    return Plan(tuple(map(planned, sub_kernels(geometry, execution.limits.window))), execution)
+    return _plan_in_some_way(choose, geometry, execution)
+
+
+def _plan_in_some_way(choose: Callable[[SubKernel, int], Choice], geometry: Geometry, execution: Execution) -> Plan:
+    """Return the usual plan if it does not take long; otherwise the fastest of all ways.
+
+    Large kernels can be computed in parts, and with more memory, unless the memory was requested.
+    Raises OptionError if the requested algorithm refuses every way.
+    """
+
+    def plan(parts: Iterable[SubKernel], memory: int) -> Plan | OptionError:
+        try:
+            return Plan(tuple(_passes(choose, parts, memory)), execution)
+        except OptionError as error:
+            return error
+
+    usual = plan(sub_kernels(geometry, execution.limits.window), execution.share)
+    if isinstance(usual, Plan) and usual.seconds < execution.limits.long:
+        return usual
+    others = (plan(parts, memory) for memory in execution.memories for parts in _divisions(geometry, execution.limits))
+    able = [found for found in (usual, *others) if isinstance(found, Plan)]
+    if not able:
+        assert isinstance(usual, OptionError)
+        raise usual
+    return min(able, key=lambda found: found.seconds + WORTH_MEMORY * (found.workspace > execution.share))
+
+
+def _passes(choose: Callable[[SubKernel, int], Choice], parts: Iterable[SubKernel], memory: int) -> Iterator[Pass]:
+    """Yield the passes; parts of one size are computed in the same way."""
+    choices: dict[tuple[int, int], Choice] = {}
+    for part in parts:
+        size = (part.geometry.rows.taps, part.geometry.columns.taps)
+        if size not in choices:
+            choices[size] = choose(part, memory)
+        yield Pass(part, choices[size].at(part.geometry))
+
+
+def _divisions(geometry: Geometry, limits: Limits) -> Iterator[Iterable[SubKernel]]:
+    """Yield the kernel as a whole, and in parts that are still large."""
+    yield sub_kernels(geometry, limits.window)
+    if geometry.shares_weights:
+        shortest = min(geometry.rows.taps, geometry.columns.taps)
+        yield from (kernel_in_parts(geometry, parts) for parts in PARTS if shortest >= parts * limits.part)
 
 
 def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
@@ -133,7 +194,7 @@ def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Ex
 
     Raises OptionError if the requested algorithm refuses.
     """
-    found = gradient_sub_kernels(geometry, execution.limits.window, execution.memory)
+    found = gradient_sub_kernels(geometry, execution.limits.window, execution.share)
     return _plan_gradient(choose_kernel_gradient, found, dtype, execution)
 
 
@@ -150,7 +211,7 @@ def _plan_gradient(
     choose: Callable[[Workload, str], Choice], found: Iterable[SubKernel], dtype: np.dtype[Any], execution: Execution
 ) -> Plan:
     def planned(part: SubKernel) -> Pass:
-        work = Workload(part.geometry, dtype, execution.memory, limits=execution.limits)
+        work = Workload(part.geometry, dtype, execution.share, limits=execution.limits)
         return Pass(part, choose(work, execution.algorithm))
 
     return Plan(tuple(map(planned, found)), execution)

@@ -1,12 +1,13 @@
 """Sub-kernels: parts of a kernel, computed one after another.
 
 Taps that lie far apart are computed one by one: the tap (m, n) is a 1x1 kernel on an input that starts m*dy rows and
-n*dx columns later, so that no tile holds the pixels between taps. If the gradient of a kernel would fill the memory, it
-is computed for a few output channels at a time.
+n*dx columns later, so that no tile holds the pixels between taps. A large kernel can be
+computed in parts, whose transforms take less memory. If the gradient of a kernel would fill the memory, it is computed
+for a few output channels at a time.
 """
 
 from collections.abc import Iterator
-from math import prod
+from math import ceil, prod
 from typing import NamedTuple
 
 from convcli.arrays import BYTES_PER_FLOAT, cut
@@ -31,8 +32,15 @@ def sub_kernels(geometry: Geometry, window: int) -> Iterator[SubKernel]:
         return
     for m in range(rows.taps):
         for n in range(columns.taps):
-            alone = geometry._replace(rows=_tap(rows, m), columns=_tap(columns, n))
-            yield SubKernel(slice(None), slice(m, m + 1), slice(n, n + 1), alone)
+            yield _sub_kernel(geometry, range(m, m + 1), range(n, n + 1))
+
+
+def kernel_in_parts(geometry: Geometry, parts: int) -> Iterator[SubKernel]:
+    """Yield the kernel in ``parts`` x ``parts`` pieces of about one size."""
+    rows, columns = geometry.rows.taps, geometry.columns.taps
+    for m in cut(range(rows), ceil(rows / parts)):
+        for n in cut(range(columns), ceil(columns / parts)):
+            yield _sub_kernel(geometry, m, n)
 
 
 def gradient_sub_kernels(geometry: Geometry, window: int, memory: int) -> Iterator[SubKernel]:
@@ -50,7 +58,14 @@ def gradient_sub_kernels(geometry: Geometry, window: int, memory: int) -> Iterat
             yield part._replace(channels=slice(channels.start, channels.stop), geometry=narrower)
 
 
-def _tap(axis: Axis, tap: int) -> Axis:
-    before = axis.before - tap * axis.dilation
-    seen = (axis.output - 1) * axis.stride + 1
-    return Axis(axis.size, 1, axis.stride, before=before, after=seen - axis.size - before)
+def _sub_kernel(geometry: Geometry, rows: range, columns: range) -> SubKernel:
+    alone = geometry._replace(rows=_taps(geometry.rows, rows), columns=_taps(geometry.columns, columns))
+    return SubKernel(slice(None), slice(rows.start, rows.stop), slice(columns.start, columns.stop), alone)
+
+
+def _taps(axis: Axis, taps: range) -> Axis:
+    """Return the axis of consecutive taps alone: an input that starts where the first of them does."""
+    before = axis.before - taps.start * axis.dilation
+    dilation = axis.dilation if len(taps) > 1 else 1
+    seen = (axis.output - 1) * axis.stride + (len(taps) - 1) * dilation + 1
+    return Axis(axis.size, len(taps), axis.stride, dilation, before, seen - axis.size - before)

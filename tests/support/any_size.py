@@ -5,12 +5,12 @@ import numpy as np
 from convcli.arrays import ROUNDED_TO, computing_type, real_array, stored_type
 from convcli.convolution.names import WRT
 from convcli.convolution.prepared import Convolution
-from convcli.engine import MEMORY, Execution, Limits
+from convcli.engine import Execution, Limits
 
 ANY_SIZE = Limits(transform_taps=1, transform_channels=1)
 
 
-def conv2d(V, K, bias=None, *, dtype=None, algorithm="auto", threads=None, memory=MEMORY, limits=ANY_SIZE, **options):
+def conv2d(V, K, bias=None, *, dtype=None, algorithm="auto", threads=None, memory=None, limits=ANY_SIZE, **options):
     """Return Z as ``convcli.conv2d`` does."""
     V = real_array("input V", V)
     stored = stored_type(V.dtype, dtype)
@@ -30,7 +30,7 @@ def conv2d_grad(
     wrt=WRT,
     algorithm="auto",
     threads=None,
-    memory=MEMORY,
+    memory=None,
     limits=ANY_SIZE,
     **options,
 ):

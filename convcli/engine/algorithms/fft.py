@@ -24,7 +24,7 @@ from convcli.geometry.axes import Axis, Geometry
 
 # One of so many rows and columns gives the mean of a tile.
 SAMPLED = 8
-SIDES = (64, 96, 128, 192, 256, 320, 512, 1024)
+SIDES = (64, 96, 128, 192, 256, 320, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 # With its default norm, NumPy scales by the integer 1, and so transforms float32 in double precision. The norm that
 # divides by the square root in both directions stays in float32, and is five times as fast.
 NORM: Final = "ortho"
@@ -58,8 +58,9 @@ def _estimate(work: Workload, side: int) -> Estimate:
         + elementwise_seconds(moved)
         + calls_seconds(tiles * (12 + spectra))
     )
-    # A transform needs its input, its output and a copy. All threads use one copy of the kernels' spectra.
-    workspace = (4 * channels + spectra) * side**2 * work.itemsize
+    # The tile, the tile without its mean or the result, a spectrum, and a copy of that which the transform makes. All
+    # threads use one copy of the kernels' spectra.
+    workspace = (3 * channels + spectra) * side**2 * work.itemsize
     return Estimate(
         size,
         seconds,
@@ -80,7 +81,10 @@ def _outputs(axis: Axis, side: int) -> int:
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Prepare the weights, and return the function that fills an output tile from a padded input tile."""
     geometry, side = work.geometry, chosen.blocks["side"]
-    spectra = np.conj(np.fft.rfft2(_dilated(weights.K.astype(work.dtype, copy=False), geometry), s=(side, side)))
+    K = _dilated(weights.K.astype(work.dtype, copy=False), geometry)
+    spectra = np.fft.rfft2(K, s=(side, side), norm=NORM)
+    spectra *= side
+    np.conjugate(spectra, out=spectra)
     sums = weights.K.sum(axis=(-1, -2), dtype=np.float64).astype(work.dtype)
     y, x = geometry.rows.stride, geometry.columns.stride
 

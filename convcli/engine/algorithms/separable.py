@@ -34,7 +34,7 @@ ROW_PARTS = (1, 2, 4, 8)
 def estimate(work: Workload) -> Estimate | Refusal:
     """Estimate the cost with the fastest tile and block sizes; refuse kernels that mix channels or are not finite."""
     if not work.traits.rank:
-        return Refusal("its kernels map several channels to one, or are not finite")
+        return Refusal("its kernels map several channels to one, are not finite, or are large and of high rank")
     sizes = dict.fromkeys(_size(work, -(-work.geometry.columns.output // parts)) for parts in ROW_PARTS)
     candidates = itertools.product(sizes, BLOCK_ROWS, BLOCK_COLUMNS)
     return min((_estimate(work, *candidate) for candidate in candidates), key=lambda found: found.seconds)
