@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
-from support.pictures import encoded, picture, planes
+from support.pictures import SRGB, encoded, picture, planes
 
 from convcli.arrays import Array
 from convcli.errors import FileError
@@ -150,6 +150,30 @@ GRAY, RGB, RGBA = levels_of(8), levels_of(8, 3), levels_of(8, 4)
 def test_what_no_library_reads_right_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(FileError, match=rf"JPEG 2000 is not read if {reason}.*: convert it first"):
         read_image(data)
+
+
+def with_profile(data: bytes, profile: bytes) -> bytes:
+    """Return the file with a colour profile in place of the number of a colour space."""
+    at = data.index(b"colr") - 4
+    box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
+    start = data.index(b"jp2h") - 4
+    length = int.from_bytes(data[start : start + 4]) + len(box) - 15
+    return data[:start] + struct.pack(">I", length) + data[start + 4 : at] + box + data[at + 15 :]
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_colour_profile_is_kept(bits: int) -> None:
+    for levels, profile in ((levels_of(bits, 3), SRGB), (levels_of(bits), SRGB[:16] + b"GRAY" + SRGB[20:])):
+        data = jp2(levels, bitspersample=bits)
+        image = read_image(with_profile(data, profile))
+        assert image.metadata.icc == profile
+        assert np.array_equal(image.pixels, read_image(data).pixels)
+
+
+def test_a_profile_for_ink_is_refused() -> None:
+    ink = SRGB[:16] + b"CMYK" + SRGB[20:]
+    with pytest.raises(FileError, match="its colour profile is for CMYK"):
+        read_image(with_profile(jp2(RGBA), ink))
 
 
 def test_channels_of_different_depths_or_sizes_are_refused() -> None:

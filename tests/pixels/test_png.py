@@ -107,3 +107,29 @@ def test_every_depth_is_read_exactly(colour: int, bits: int) -> None:
     assert np.array_equal(np.moveaxis(np.array(bands), 0, -1), levels * (most // ((1 << bits) - 1)))
     assert read_header(data) == image.header
     assert image.warnings == ()
+
+
+GAMMA, PRIMARIES = struct.pack(">I", 45455), struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+WIDE = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+IGNORED = "the gamma or the primaries in gAMA or cHRM are ignored, and levels are kept as they are"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "warnings"),
+    [
+        ([(b"gAMA", GAMMA), (b"cHRM", PRIMARIES)], ()),
+        ([(b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 100000))], ()),
+        ([(b"gAMA", struct.pack(">I", 100000))], (IGNORED,)),
+        ([(b"cHRM", WIDE)], (IGNORED,)),
+        ([(b"cICP", bytes((9, 16, 0, 1)))],
+         ("the colour space in cICP (HDR, for example) is ignored, and levels are kept as they are",)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("bits", [8, 16])
+def test_colours_other_than_those_of_srgb_are_a_warning(
+    chunks: list[tuple[bytes, bytes]], warnings: tuple[str, ...], bits: int
+) -> None:
+    levels = random_levels(bits, 3)
+    image = read_image(png(levels, bits, RGB, *(chunk(*parts) for parts in chunks)))
+    assert image.warnings == warnings
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels)

@@ -42,9 +42,13 @@ class Cur(Format):
 class Icns(Format):
     """The format ICNS."""
 
-    def mend(self, picture: ImageFile) -> None:
-        """Load the picture, because only then Pillow knows its mode."""
+    def refusal_of(self, picture: ImageFile) -> str:
+        """Return the reason why a picture is not read, or "" if it is read."""
+        # Only then Pillow knows the mode, and it has forgotten the palette.
         picture.load()
+        return (
+            "" if picture.mode in ("RGB", "RGBA") else "an icon is read only in RGB: convert it first, as with icns2png"
+        )
 
     def losses(self, picture: ImageFile) -> Iterator[str]:
         """Yield a sentence if the file has more pictures."""

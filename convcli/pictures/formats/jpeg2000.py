@@ -27,6 +27,10 @@ _MOST = 1 << 16
 _CMYK, _SRGB, _GRAY, _SYCC = 12, 16, 17, 18
 _READ_SPACES = (None, _CMYK, _SRGB, _GRAY, _SYCC)
 
+# The method by which a colour space is a number; by the others it is a profile. The colours of profiles that are kept.
+_NUMBER = b"\1"
+_PROFILED = (b"", b"RGB ", b"GRAY")
+
 # The meanings of a channel, and those of the channels of gray and colours, with and without alpha.
 _COLOUR, _ALPHA = 0, 1
 _READ_MEANINGS = ((), (0,), (0, 0, 0), (0, 1), (0, 0, 0, 1))
@@ -36,7 +40,8 @@ class _Header(NamedTuple):
     """The header of a file.
 
     bits: the depth of each channel.  signed: whether any channel is.  sampled: whether all have a sample per pixel.
-    space: the number of the colour space, or None.  palette_bits: the largest depth in the palette, or 0 without one.
+    space: the number of the colour space, or None.  profile: the colour profile, or b"".
+    palette_bits: the largest depth in the palette, or 0 without one.
     meanings: the meaning of each channel, or () if the file does not say it.
     """
 
@@ -44,6 +49,7 @@ class _Header(NamedTuple):
     signed: bool
     sampled: bool
     space: int | None
+    profile: bytes
     palette_bits: int
     meanings: tuple[int, ...]
 
@@ -76,6 +82,11 @@ class Jpeg2000(Format):
         if count in (2, 4) and not header.meanings and header.space != _CMYK:
             yield f"the last of {count} channels is taken for alpha, because the file does not say what it is"
 
+    def mend(self, picture: ImageFile) -> None:
+        """Add the colour profile, which Pillow does not read."""
+        if profile := _header(picture).profile:
+            picture.info["icc_profile"] = profile
+
     def decoding(self, picture: ImageFile) -> Decoding | None:
         """Return the decoding by the extra ``deep`` of depths that Pillow misreads; signed levels are not scaled."""
         header = _header(picture)
@@ -106,8 +117,17 @@ JPEG2000 = Jpeg2000(
 def _levels(data: bytes) -> Array:
     import imagecodecs
 
-    levels: Array = imagecodecs.jpeg2k_decode(data)
+    levels: Array = imagecodecs.jpeg2k_decode(_without_profile(data))
     return levels
+
+
+def _without_profile(data: bytes) -> bytes:
+    """Return the file with the number of a colour space in place of a profile, which imagecodecs would apply."""
+    at = data.find(b"colr", data.find(b"jp2h")) + 4
+    if at < 4 or data[at : at + 1] == _NUMBER:
+        return data
+    space = _GRAY if data[at + 3 + 16 : at + 3 + 20] == b"GRAY" else _SRGB
+    return data[:at] + _NUMBER + data[at + 1 : at + 3] + struct.pack(">I", space) + data[at + 7 :]
 
 
 def _signed_type(bits: int) -> np.dtype[Any]:
@@ -123,12 +143,18 @@ def _obstacle(header: _Header) -> str:
         return f"its channels have more than 16 bits ({bits})"
     if header.signed and len(header.bits) > 1:
         return "its colours are signed"
-    if header.space not in _READ_SPACES or (header.space == _CMYK and bits != 8):
-        return f"its colour space is number {header.space} at {bits} bits"
-    if header.palette_bits and (header.palette_bits, header.bits) != (8, (8,)):
-        return f"its palette has {header.palette_bits} bits and its levels {bits}"
     if not header.sampled and (header.space, bits) != (_SYCC, 8):
         return "its channels have different sizes"
+    return _colour_obstacle(header, bits)
+
+
+def _colour_obstacle(header: _Header, bits: int) -> str:
+    if header.space not in _READ_SPACES or (header.space == _CMYK and bits != 8):
+        return f"its colour space is number {header.space} at {bits} bits"
+    if header.profile[16:20] not in _PROFILED:
+        return f"its colour profile is for {header.profile[16:20].decode('latin-1').strip()}"
+    if header.palette_bits and (header.palette_bits, header.bits) != (8, (8,)):
+        return f"its palette has {header.palette_bits} bits and its levels {bits}"
     if header.meanings not in _READ_MEANINGS and (header.space != _CMYK or any(header.meanings)):
         return "it has other channels than colours and one alpha, or colours multiplied by alpha"
     return ""
@@ -138,9 +164,12 @@ def _header(picture: ImageFile) -> _Header:
     """Return the header; raise ValueError if it is damaged."""
     with from_start(picture) as stream:
         header, codestream = _parts(stream)
-    inner = BytesIO(header)
+    inner, parts = BytesIO(header), dict[bytes, bytes]()
+    for kind, length in boxes(inner):
+        # Of several colour spaces the first one counts.
+        parts.setdefault(kind, inner.read(length))
     try:
-        return _parsed(codestream, {kind: inner.read(length) for kind, length in boxes(inner)})
+        return _parsed(codestream, parts)
     except (struct.error, LookupError):
         raise ValueError("the header of this JPEG 2000 file is damaged") from None
 
@@ -169,14 +198,18 @@ def _parsed(codestream: bytes, header: Mapping[bytes, bytes]) -> _Header:
         signed=any(depth & 0x80 for depth in depths),
         sampled=steps == {1},
         space=_space(header.get(b"colr", b"")),
+        profile=_profile(header.get(b"colr", b"")),
         palette_bits=max((depth & 0x7F) + 1 for depth in palette[3 : 3 + palette[2]]) if palette else 0,
         meanings=_meanings(header.get(b"cdef", b"")),
     )
 
 
 def _space(colour: bytes) -> int | None:
-    # Method 1 is a number; the others are profiles.
-    return int.from_bytes(colour[3:7]) if colour[:1] == b"\1" else None
+    return int.from_bytes(colour[3:7]) if colour[:1] == _NUMBER else None
+
+
+def _profile(colour: bytes) -> bytes:
+    return b"" if colour[:1] == _NUMBER else colour[3:]
 
 
 def _meanings(definitions: bytes) -> tuple[int, ...]:

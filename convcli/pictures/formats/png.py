@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from os import SEEK_CUR
 from typing import IO, Any
@@ -21,6 +21,8 @@ from convcli.pictures.metadata import metadata_options
 
 # The signature and IHDR.
 _HEADER = 8 + 25
+# The gamma of sRGB, and its white point and primaries.
+_GAMMA, _PRIMARIES = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 # What Pillow multiplies gray of 2 and 4 bits by.
 _SCALES = {"L;2": 85, "L;4": 17}
 _FRAME = (b"IHDR", b"IDAT", b"IEND")
@@ -34,6 +36,14 @@ class Png(Format):
         if self.stored_bits(picture) > 8 and "transparency" in picture.info and not deep_extra.is_installed():
             return "Pillow cannot read a transparent colour of 16 bits: to read it, pip install 'convcli[deep]'"
         return ""
+
+    def losses(self, picture: ImageFile) -> Iterator[str]:
+        """Yield a sentence if the file describes its colours other than by a profile, and they are not like sRGB's."""
+        info = picture.info
+        if picture.fp and _is_ahead(b"cICP", picture.fp):
+            yield "the colour space in cICP (HDR, for example) is ignored, and levels are kept as they are"
+        elif "icc_profile" not in info and "srgb" not in info and not _is_like_srgb(info):
+            yield "the gamma or the primaries in gAMA or cHRM are ignored, and levels are kept as they are"
 
     def mend(self, picture: ImageFile) -> None:
         """Scale the transparent level of gray of 2 and 4 bits as Pillow scales the pixels, but not this level."""
@@ -92,6 +102,12 @@ def _levels(data: bytes) -> Array:
     import imagecodecs
 
     return np.asarray(imagecodecs.png_decode(data))
+
+
+def _is_like_srgb(info: Mapping[Any, Any]) -> bool:
+    """Return whether the gamma and the primaries, if the file has them, are those of sRGB."""
+    described = [info.get("gamma", _GAMMA), *info.get("chromaticity", _PRIMARIES)]
+    return bool(np.allclose(described, [_GAMMA, *_PRIMARIES], atol=0.01))
 
 
 def _is_ahead(chunk: bytes, stream: IO[bytes]) -> bool:

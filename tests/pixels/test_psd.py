@@ -1,0 +1,101 @@
+"""Compare the pixels that are read from PSD files with those that were stored."""
+
+import struct
+
+import numpy as np
+import PIL.Image
+import pytest
+from support.pictures import SRGB
+
+from convcli.arrays import Array
+from convcli.errors import FileError
+from convcli.pictures.reading import read_header, read_image
+
+BITMAP, GRAY, INDEXED, RGB, CMYK, MULTICHANNEL, DUOTONE, LAB = 0, 1, 2, 3, 4, 7, 8, 9
+PLANES = np.random.default_rng(6).integers(0, 256, (5, 6, 10), np.uint8)
+TRANSPARENT = struct.pack(">IIh", 6, 2, -1)
+
+
+def psd(
+    planes: Array,
+    mode: int,
+    *,
+    layers: bytes = bytes(4),
+    palette: bytes = b"",
+    profile: bytes = b"",
+    compression: int = 0,
+) -> bytes:
+    """Return a file of planes. layers: the section of the layers, in which their number stands."""
+    count, height, width = planes.shape
+    head = struct.pack(">4sH6xH2I2H", b"8BPS", 1, count, height, width, 8 * planes.itemsize, mode)
+    resource = (
+        struct.pack(">4s2HI", b"8BIM", 1039, 0, len(profile)) + profile + b"\0" * (len(profile) % 2) if profile else b""
+    )
+    sections = [struct.pack(">I", len(section)) + section for section in (palette, resource)]
+    content = planes.astype(planes.dtype.newbyteorder(">")).tobytes()
+    if compression == 1:
+        rows = [bytes((width - 1,)) + row.tobytes() for row in planes.reshape(-1, width)]
+        content = struct.pack(f">{len(rows)}H", *map(len, rows)) + b"".join(rows)
+    return head + b"".join(sections) + layers + struct.pack(">H", compression) + content
+
+
+@pytest.mark.parametrize("compression", [0, 1])
+@pytest.mark.parametrize(("mode", "count"), [(GRAY, 1), (RGB, 3)])
+def test_gray_and_colours(mode: int, count: int, compression: int) -> None:
+    data = psd(PLANES[:count], mode, compression=compression, profile=SRGB)
+    image = read_image(data)
+    assert np.array_equal(image.pixels, PLANES[:count])
+    assert (image.metadata.icc, image.warnings) == (SRGB, ())
+    assert read_header(data) == image.header
+
+
+def test_a_fourth_channel_is_transparency_if_the_layers_say_so() -> None:
+    transparent = read_image(psd(PLANES[:4], RGB, layers=TRANSPARENT))
+    assert transparent.alpha is not None
+    assert np.array_equal([*transparent.pixels, transparent.alpha], PLANES[:4])
+    selection = read_image(psd(PLANES[:4], RGB))
+    assert np.array_equal(selection.pixels, PLANES[:3])
+    assert selection.alpha is None
+    assert selection.warnings == ("1 of 4 channels dropped: only colours, and transparency with RGB, are read",)
+    for layers in (TRANSPARENT, bytes(4)):
+        data = psd(PLANES[:4], RGB, layers=layers)
+        assert read_header(data) == read_image(data).header
+
+
+@pytest.mark.parametrize(("mode", "count", "read"), [(GRAY, 2, 1), (RGB, 5, 3), (CMYK, 5, 4)])
+def test_further_channels_are_dropped_with_a_warning(mode: int, count: int, read: int) -> None:
+    image = read_image(psd(PLANES[:count], mode))
+    assert mode == CMYK or np.array_equal(image.pixels, PLANES[:read])
+    dropped = f"{count - read} of {count} channels dropped: only colours, and transparency with RGB, are read"
+    assert image.warnings == (dropped,)
+
+
+def test_ink_is_stored_inverted() -> None:
+    image = read_image(psd(PLANES[:4], CMYK))
+    ink = PIL.Image.merge("CMYK", [PIL.Image.fromarray(255 - plane) for plane in PLANES[:4]])
+    assert np.array_equal(np.moveaxis(image.pixels, 0, -1), np.asarray(ink.convert("RGB")))
+    assert image.notes == ("CMYK converted to RGB",)
+
+
+def test_a_palette() -> None:
+    palette = np.random.default_rng(1).integers(0, 256, (3, 256), np.uint8)
+    assert np.array_equal(read_image(psd(PLANES[:1], INDEXED, palette=palette.tobytes())).pixels, palette[:, PLANES[0]])
+
+
+def test_duotone_is_gray_with_a_note() -> None:
+    image = read_image(psd(PLANES[:1], DUOTONE))
+    assert np.array_equal(image.pixels, PLANES[:1])
+    assert image.notes == ("duotone read as gray",)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (psd(PLANES[:3], MULTICHANNEL), "channels without colours"),
+        (psd(PLANES[:3], LAB), "Lab colours"),
+        (psd(PLANES[:3], RGB, compression=2), "compression by ZIP"),
+    ],
+)
+def test_other_files_are_refused(data: bytes, kind: str) -> None:
+    with pytest.raises(FileError, match=f"PSD with {kind} is not read: save it as TIFF or PNG first"):
+        read_image(data)

@@ -1,0 +1,86 @@
+"""Compare the table of what is read of each format with the formats, and with the tests of pixels."""
+
+import re
+import struct
+from io import BytesIO
+
+import numpy as np
+import PIL.Image
+import pytest
+import test_bmp
+import test_dds
+import test_fits
+import test_icons
+import test_jpeg2000
+import test_png
+import test_psd
+import test_small_formats
+import test_tga
+from support.pages import page
+from support.pictures import encoded
+
+from convcli.pictures.formats import PICTURE_FORMATS, READ_ONLY, format_read
+from convcli.pictures.reading import read_header, read_image
+
+READING = re.search("### Format by format.*?### TIFF", page("docs/pictures.md"), re.DOTALL)
+assert READING
+ROWS = set(re.findall(r"^\| ([a-z0-9]+) \|", READING[0], re.MULTILINE)) - {"format"}
+
+
+def test_every_format_that_is_read_has_a_row() -> None:
+    assert {format.name for format in (*PICTURE_FORMATS, *READ_ONLY)} - {"npy"} == ROWS
+
+
+def test_formats_of_pillow_without_a_row_are_refused() -> None:
+    PIL.Image.init()
+    opened = {name.lower() for name in PIL.Image.OPEN}
+    assert {name for name in opened if not format_read(name).refusal} == ROWS & opened
+
+
+# A file of each row, as the tests of its pixels make it.
+GRAY = np.arange(8 * 12, dtype=np.uint8).reshape(8, 12)
+ROW = GRAY[:, np.newaxis]
+COLOURS = PIL.Image.fromarray(GRAY.repeat(16).reshape(8 * 4, 12 * 4)).convert("RGB")
+FILES = {
+    "avif": encoded(COLOURS, "AVIF"),
+    "blp": encoded(COLOURS.quantize(9), "BLP"),
+    "bmp": test_bmp.bmp(GRAY, 4, 24),
+    "cur": test_icons.icons(test_icons.CURSOR, test_icons.FULL),
+    "dcx": struct.pack("<3I", 0x3ADE68B1, 12, 0) + test_small_formats.pcx(ROW, 8, 1),
+    "dds": test_dds.dds(GRAY.tobytes(), test_dds.LUMINANCE, bits=8),
+    "dib": test_bmp.bmp(GRAY, 4, 24)[14:],
+    "fits": test_fits.unit(GRAY),
+    "gbr": struct.pack(">5I4sI", 31, 2, 12, 8, 1, b"GIMP", 10) + b"ab\0" + GRAY.tobytes(),
+    "gif": encoded(COLOURS, "GIF"),
+    "icns": test_icons.icns((b"icp4", encoded(COLOURS.resize((16, 16)), "PNG"))),
+    "ico": test_icons.icons(test_icons.ICON, test_icons.FULL),
+    "jpeg": encoded(COLOURS, "JPEG"),
+    "jpeg2000": test_jpeg2000.jp2(GRAY),
+    "mpo": encoded(COLOURS, "MPO", save_all=True, append_images=[COLOURS]),
+    "msp": encoded(COLOURS.convert("1"), "MSP"),
+    "pcx": test_small_formats.pcx(ROW, 8, 1),
+    "png": test_png.png(GRAY[..., np.newaxis], 8, test_png.GRAY),
+    "ppm": b"P5 12 8 255 " + GRAY.tobytes(),
+    "psd": test_psd.psd(GRAY[np.newaxis], test_psd.GRAY),
+    "qoi": encoded(COLOURS, "QOI"),
+    "sgi": test_small_formats.sgi(GRAY[..., np.newaxis]),
+    "spider": test_small_formats.spider([GRAY.astype(np.float32)], ">"),
+    "sun": test_small_formats.sun(8, 1, GRAY.tobytes(), width=12, height=8),
+    "tga": test_tga.tga(GRAY[..., np.newaxis], test_tga.GRAY),
+    "tiff": encoded(COLOURS, "TIFF"),
+    "webp": encoded(COLOURS, "WEBP"),
+    "xbm": encoded(COLOURS.convert("1"), "XBM"),
+    "xpm": test_small_formats.xpm("#000000", "#ffffff"),
+}
+
+
+def test_every_row_has_a_file() -> None:
+    assert set(FILES) == ROWS
+
+
+@pytest.mark.parametrize("row", FILES)
+def test_the_file_of_a_row_has_its_format_and_is_read_without_a_warning(row: str) -> None:
+    assert row in ("fits", (PIL.Image.open(BytesIO(FILES[row])).format or "").lower())
+    image = read_image(FILES[row])
+    assert image.warnings == ()
+    assert read_header(FILES[row]) == image.header
