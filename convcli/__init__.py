@@ -14,15 +14,9 @@ from convcli.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from convcli.apply.filtering import FilteredImage as FilteredImage
-    from convcli.apply.functional import filter_image as filter_image
     from convcli.check.comparison import Comparison as Comparison
-    from convcli.check.comparison import conv2d_compare as conv2d_compare
     from convcli.check.gradcheck import Check as Check
-    from convcli.check.gradcheck import conv2d_check as conv2d_check
     from convcli.convolution.forecast import Forecast as Forecast
-    from convcli.convolution.forecast import conv2d_plan as conv2d_plan
-    from convcli.convolution.functional import conv2d as conv2d
-    from convcli.convolution.functional import conv2d_grad as conv2d_grad
     from convcli.convolution.prepared import Convolution as Convolution
     from convcli.convolution.prepared import Gradients as Gradients
     from convcli.convolution.prepared import Prepared as Prepared
@@ -36,12 +30,18 @@ if TYPE_CHECKING:
     from convcli.errors import KernelError as KernelError
     from convcli.errors import OptionError as OptionError
     from convcli.explain.explanation import Explanation as Explanation
-    from convcli.explain.explanation import conv2d_explain as conv2d_explain
+    from convcli.functional import conv2d as conv2d
+    from convcli.functional import conv2d_check as conv2d_check
+    from convcli.functional import conv2d_compare as conv2d_compare
+    from convcli.functional import conv2d_explain as conv2d_explain
+    from convcli.functional import conv2d_grad as conv2d_grad
+    from convcli.functional import conv2d_matrix as conv2d_matrix
+    from convcli.functional import conv2d_plan as conv2d_plan
+    from convcli.functional import filter_image as filter_image
     from convcli.kernels.kernel import Kernel as Kernel
     from convcli.kernels.loading import load_kernel as load_kernel
     from convcli.kernels.presets import preset as preset
     from convcli.matrix.assembly import ConvolutionMatrix as ConvolutionMatrix
-    from convcli.matrix.assembly import conv2d_matrix as conv2d_matrix
 
 # Where each public name is defined.
 _HOMES = {
@@ -64,14 +64,14 @@ _HOMES = {
     "OptionError": "convcli.errors",
     "Plan": "convcli.engine.plan",
     "Prepared": "convcli.convolution.prepared",
-    "conv2d": "convcli.convolution.functional",
-    "conv2d_check": "convcli.check.gradcheck",
-    "conv2d_compare": "convcli.check.comparison",
-    "conv2d_explain": "convcli.explain.explanation",
-    "conv2d_grad": "convcli.convolution.functional",
-    "conv2d_matrix": "convcli.matrix.assembly",
-    "conv2d_plan": "convcli.convolution.forecast",
-    "filter_image": "convcli.apply.functional",
+    "conv2d": "convcli.functional",
+    "conv2d_check": "convcli.functional",
+    "conv2d_compare": "convcli.functional",
+    "conv2d_explain": "convcli.functional",
+    "conv2d_grad": "convcli.functional",
+    "conv2d_matrix": "convcli.functional",
+    "conv2d_plan": "convcli.functional",
+    "filter_image": "convcli.functional",
     "load_kernel": "convcli.kernels.loading",
     "preset": "convcli.kernels.presets",
 }

@@ -1,23 +1,17 @@
 """Compare a tensor that another program computed with convcli's."""
 
-from collections.abc import Mapping
 from math import inf
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, finite_or_none, real_array
 from convcli.check.confusions import confusion, fit, tensor_of
-from convcli.convolution.names import SYMBOLS, parse_tensor
-from convcli.convolution.prepared import Convolution, Prepared
+from convcli.convolution.names import SYMBOLS
+from convcli.convolution.prepared import Prepared
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
-from convcli.geometry.options import Numbers
-from convcli.kernels.kernel import Kernel
-
-# The largest difference between tensors that count as equal, relative to the largest magnitude.
-TOLERANCE = 1e-5
 
 
 class Difference(NamedTuple):
@@ -71,68 +65,6 @@ class Comparison(NamedTuple):
     their_shape: tuple[int, ...]
     worst: Difference | None
     confusion: str | None
-
-
-def conv2d_compare(
-    V: ArrayLike,
-    K: ArrayLike | Kernel,
-    theirs: Mapping[str, ArrayLike],
-    G: ArrayLike | None = None,
-    *,
-    bias: ArrayLike | None = None,
-    stride: Numbers = 1,
-    padding: Numbers = "valid",
-    dilation: Numbers = 1,
-    groups: SupportsIndex = 1,
-    edge: str = "zero",
-    flip: bool = False,
-    algorithm: str = "auto",
-    threads: int | None = None,
-    memory: int | None = None,
-    tolerance: float = TOLERANCE,
-) -> list[Comparison]:
-    """Compare tensors that another program computed with convcli's, and name the confusion that explains a difference.
-
-    Parameters
-    ----------
-    V
-        Input ``(C_in, H, W)``.
-    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
-        As in ``conv2d``.
-    theirs
-        Tensors by name: ``Z``, ``dK``, ``dV``, ``db``, or ``output``, ``kernel``, ``input``, ``bias``.
-    G
-        Upstream gradient, with the shape of Z; ones by default.
-    tolerance
-        The largest difference between tensors that count as equal, relative to convcli's largest magnitude.
-
-    Returns
-    -------
-    list of Comparison
-        One per tensor, in the order given.
-
-    Raises
-    ------
-    GeometryError
-        Shapes or options do not fit together.
-    OptionError
-        A name, an option or the tolerance is invalid, or the algorithm refuses.
-
-    Examples
-    --------
-    >>> V, K = np.arange(9.0).reshape(1, 3, 3), np.array([[1.0, 2.0], [3.0, 5.0]])
-    >>> conv2d_compare(V, K, {"output": conv2d(V, K, flip=True)})[0].confusion
-    'for the flipped kernel'
-    """
-    V = real_array("input V", V)
-    prepared = Convolution.of(
-        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
-    ).at(V.shape, np.float64)
-    upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
-    execution = Execution(algorithm, threads, memory)
-    require_tolerance(tolerance)
-    given = {parse_tensor("theirs", name): tensor for name, tensor in theirs.items()}
-    return [compare(prepared, V, upstream, name, tensor, tolerance, execution) for name, tensor in given.items()]
 
 
 def require_tolerance(tolerance: float) -> None:

@@ -11,20 +11,17 @@ Only rounding remains, which is measured relative to the sum of the magnitudes t
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from math import prod
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite, real_array
-from convcli.convolution.prepared import Convolution, Gradients, Prepared
+from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
+from convcli.convolution.prepared import Gradients, Prepared
 from convcli.engine import AUTOMATIC, Execution, Plan
 from convcli.errors import OptionError
 from convcli.explain.explanation import Explanation, explain
 from convcli.geometry.axes import Geometry
 from convcli.geometry.fills import EdgeFill
-from convcli.geometry.options import Numbers
-from convcli.kernels.kernel import Kernel
 
 # The rounding of a float64 sum of millions of terms stays below this, relative to the sum of their magnitudes.
 LIMIT = 1e-10
@@ -71,62 +68,6 @@ class Check(NamedTuple):
     def holds(self) -> bool:
         """Return whether the difference is only rounding; False for NaN."""
         return self.relative <= LIMIT
-
-
-def conv2d_check(
-    V: ArrayLike,
-    K: ArrayLike | Kernel,
-    G: ArrayLike | None = None,
-    *,
-    bias: ArrayLike | None = None,
-    stride: Numbers = 1,
-    padding: Numbers = "valid",
-    dilation: Numbers = 1,
-    groups: SupportsIndex = 1,
-    edge: str = "zero",
-    flip: bool = False,
-    algorithm: str = "auto",
-    threads: int | None = None,
-    memory: int | None = None,
-    every: bool = False,
-) -> list[Check]:
-    """Check the gradients of a convolution against central differences and the adjoint identities, in float64.
-
-    Parameters
-    ----------
-    V
-        Input ``(C_in, H, W)``.
-    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
-        As in ``conv2d``.
-    G
-        Upstream gradient, with the shape of Z; by default numbers drawn from a normal distribution.
-    every
-        Check every entry instead of a sample; each entry takes two convolutions.
-
-    Returns
-    -------
-    list of Check
-        One per tensor and kind of check. ``check.holds`` says whether the error is only rounding.
-
-    Raises
-    ------
-    GeometryError
-        Shapes or options do not fit together.
-    OptionError
-        V or G is not finite, or the algorithm is unknown or refuses.
-
-    Examples
-    --------
-    >>> all(check.holds for check in conv2d_check(np.ones((1, 4, 4)), np.eye(2)))
-    True
-    """
-    V = real_array("input V", V)
-    prepared = Convolution.of(
-        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
-    ).at(V.shape, np.float64)
-    shape = prepared.geometry.output_shape
-    upstream = np.random.default_rng(0).standard_normal(shape) if G is None else real_array("upstream gradient G", G)
-    return check_gradients(prepared, V, upstream, every=every, execution=Execution(algorithm, threads, memory))
 
 
 @np.errstate(over="ignore", invalid="ignore")

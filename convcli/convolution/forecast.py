@@ -2,16 +2,12 @@
 
 from dataclasses import replace
 from math import prod
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arrays import computing_type
 from convcli.convolution.prepared import Convolution, GradientPlan, Prepared
 from convcli.engine import AUTO, Choice, Estimate, Execution, Plan, Refusal
-from convcli.geometry.options import Numbers, parse_shape
-from convcli.kernels.kernel import Kernel
 
 # The type that gradients are planned in, as ``convcli grad`` computes them.
 GRADIENTS_IN = np.dtype(np.float64)
@@ -55,57 +51,6 @@ class Forecast(NamedTuple):
         """The rows and columns of the input that no window reads, where dV is 0."""
         geometry = self.prepared.geometry
         return {"rows": geometry.rows.untouched(geometry.edge), "columns": geometry.columns.untouched(geometry.edge)}
-
-
-def conv2d_plan(
-    input_shape: Numbers,
-    K: ArrayLike | Kernel,
-    bias: ArrayLike | None = None,
-    *,
-    stride: Numbers = 1,
-    padding: Numbers = "valid",
-    dilation: Numbers = 1,
-    groups: SupportsIndex = 1,
-    edge: str = "zero",
-    flip: bool = False,
-    dtype: DTypeLike | None = None,
-    algorithm: str = "auto",
-    threads: int | None = None,
-    memory: int | None = None,
-) -> Forecast:
-    """Plan a convolution and its gradients from shapes alone, without computing them.
-
-    Parameters
-    ----------
-    input_shape
-        The shape of V: ``(..., C_in, H, W)``, or text such as ``"3,224,224"``.
-    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
-        As in ``conv2d``. A requested algorithm computes Z; those of the gradients are chosen automatically.
-    dtype
-        The type that Z is computed in: float32 (the default) or float64.
-
-    Returns
-    -------
-    Forecast
-        Geometry, plans, cost and untouched pixels.
-
-    Raises
-    ------
-    GeometryError
-        Shapes or options do not fit together.
-    OptionError
-        An option has no such value, or the algorithm refuses.
-
-    Examples
-    --------
-    >>> conv2d_plan("3,224,224", np.ones((64, 3, 7, 7)), stride=2, padding=3).prepared.geometry.output_shape
-    (64, 112, 112)
-    """
-    convolution = Convolution.of(
-        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
-    )
-    computed = computing_type(np.dtype(np.float32), dtype)
-    return forecast(convolution, parse_shape(input_shape), computed, Execution(algorithm, threads, memory))
 
 
 def forecast(

@@ -14,24 +14,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import fsum
-from operator import index as operator_index
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, IntArray, cut, real_array
+from convcli.arrays import Array, IntArray, cut
 from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
 from convcli.convolution.names import SYMBOLS, parse_tensor
 from convcli.convolution.operands import upstream_blocks
-from convcli.convolution.prepared import Convolution, Prepared
+from convcli.convolution.prepared import Prepared
 from convcli.errors import GeometryError
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
-from convcli.geometry.options import Numbers
-from convcli.kernels.kernel import Kernel
 from convcli.text import integer
 
 # The most terms whose factors are in memory at once.
@@ -83,68 +79,6 @@ class Explanation:
     def terms(self, numbers: range | None = None) -> Terms:
         """Return the terms with these numbers, from 0 to ``size`` - 1; by default all of them."""
         return self._tensors.terms(self._sum, range(self.size) if numbers is None else numbers)
-
-
-def conv2d_explain(
-    V: ArrayLike,
-    K: ArrayLike | Kernel,
-    at: Iterable[SupportsIndex],
-    *,
-    of: str = "output",
-    G: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
-    stride: Numbers = 1,
-    padding: Numbers = "valid",
-    dilation: Numbers = 1,
-    groups: SupportsIndex = 1,
-    edge: str = "zero",
-    flip: bool = False,
-) -> Explanation:
-    """Return the exact sum behind one number of Z, dK, dV or db, term by term.
-
-    Parameters
-    ----------
-    V
-        Input ``(C_in, H, W)``.
-    K, bias, stride, padding, dilation, groups, edge, flip
-        As in ``conv2d``.
-    at
-        The index of the number in its tensor.
-    of
-        The tensor: ``Z``, ``dK``, ``dV`` or ``db``, or ``output``, ``kernel``, ``input`` or ``bias``.
-    G
-        Upstream gradient, with the shape of Z; ones by default. It does not matter for Z.
-
-    Returns
-    -------
-    Explanation
-        The formula, the terms and the total.
-
-    Raises
-    ------
-    GeometryError
-        Shapes or options do not fit together, or the tensor has no such index.
-    OptionError
-        ``of`` is not the name of a tensor.
-
-    Examples
-    --------
-    >>> conv2d_explain([[[1, 2], [3, 4]]], [[1, 0], [0, 1]], (0, 0, 0)).total
-    5.0
-    """
-    V, at = real_array("input V", V), _parse_index(at)
-    prepared = Convolution.of(
-        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
-    ).at(V.shape, np.float64)
-    upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
-    return explain(prepared, V, upstream, of, at)
-
-
-def _parse_index(at: Iterable[SupportsIndex]) -> tuple[int, ...]:
-    try:
-        return tuple(operator_index(each) for each in at)
-    except TypeError:
-        raise GeometryError(f"at: expected integers as in (i, j, k), given {at!r}") from None
 
 
 def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:

@@ -11,20 +11,18 @@ column. If R or C holds a constant instead of a pixel, the weight times the cons
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from convcli.arrays import BYTES_PER_FLOAT, Array, FloatArray, IntArray, cut
-from convcli.convolution.prepared import Convolution, Prepared
+from convcli.convolution.prepared import Prepared
 from convcli.errors import GeometryError
 from convcli.files.memory import available_memory, format_size
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
-from convcli.geometry.options import Numbers, parse_shape
-from convcli.kernels.kernel import Kernel
 
 # The number of weights that are computed at once. A window with more weights is still computed as a whole.
 WEIGHTS_AT_ONCE = 1 << 18
@@ -68,49 +66,6 @@ class ConvolutionMatrix(NamedTuple):
     def largest(self) -> float:
         """The largest magnitude in data; 0 if M has no entries."""
         return max(float(self.data.max(initial=0)), -float(self.data.min(initial=0)))
-
-
-def conv2d_matrix(
-    K: ArrayLike | Kernel,
-    input_shape: Numbers,
-    bias: ArrayLike | None = None,
-    *,
-    stride: Numbers = 1,
-    padding: Numbers = "valid",
-    dilation: Numbers = 1,
-    groups: SupportsIndex = 1,
-    edge: str = "zero",
-    flip: bool = False,
-) -> ConvolutionMatrix:
-    """Return the matrix M of a convolution with K: ``vec(Z) = M vec(V) + offset``, and so ``vec(dV) = M^T vec(G)``.
-
-    Parameters
-    ----------
-    K, bias, stride, padding, dilation, groups, edge, flip
-        As in ``conv2d``.
-    input_shape
-        The shape of V: ``(..., C_in, H, W)``; ``(H, W)`` is enough for a 2-D kernel. M has a diagonal block for each
-        image of a batch, and for a 2-D kernel one for each channel.
-
-    Returns
-    -------
-    ConvolutionMatrix
-        M in compressed sparse rows. For scipy it is ``csr_array((M.data, M.indices, M.indptr), M.shape)``.
-
-    Raises
-    ------
-    GeometryError
-        Shapes or options do not fit together, or M does not fit into memory.
-
-    Examples
-    --------
-    >>> conv2d_matrix([[1, 2]], (1, 3)).data
-    array([1., 2., 1., 2.])
-    """
-    convolution = Convolution.of(
-        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
-    )
-    return assemble(convolution.at(parse_shape(input_shape), np.float64))
 
 
 @np.errstate(over="ignore", invalid="ignore")

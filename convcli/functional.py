@@ -1,0 +1,559 @@
+"""The public functions: plain arrays and options in, values out.
+
+They differ only in what they make of a ``Convolution``. A new option of convolution is a parameter of each.
+
+    Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
+
+V' is V after padding. Without ``flip`` this is cross-correlation, as in TensorFlow and PyTorch; with it, true
+convolution, as in MATLAB's conv2 and scipy.signal.convolve2d.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from operator import index as operator_index
+from typing import TYPE_CHECKING, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from convcli.arrays import ROUNDED_TO, Array, computing_type, real_array, stored_type
+from convcli.convolution.names import WRT, parse_tensor
+from convcli.convolution.prepared import Convolution, Gradients
+from convcli.engine import Execution
+from convcli.errors import GeometryError
+from convcli.geometry.options import Numbers, parse_shape
+from convcli.kernels.kernel import Kernel
+
+# Each function imports what it alone needs, so that ``conv2d`` does not wait for Pillow and the checks.
+if TYPE_CHECKING:
+    from convcli.apply.filtering import FilteredImage
+    from convcli.check.comparison import Comparison
+    from convcli.check.gradcheck import Check
+    from convcli.convolution.forecast import Forecast
+    from convcli.explain.explanation import Explanation
+    from convcli.files.source import SourceLike
+    from convcli.matrix.assembly import ConvolutionMatrix
+    from convcli.pictures.image import Image
+
+
+def conv2d(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    dtype: DTypeLike | None = None,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+) -> Array:
+    """Convolve V with K.
+
+    Parameters
+    ----------
+    V
+        Input ``(..., C_in, H, W)`` of any real type; ``(H, W)`` is enough for a 2-D kernel.
+    K
+        Kernel. ``(kh, kw)`` filters every channel alone, ``(C_out, C_in/groups, kh, kw)`` is a bank, and
+        ``(C_out, tr, tc, C_in/groups, kh, kw)`` is tiled or locally connected. A ``Kernel`` brings its bias and groups.
+    bias
+        A number; for a bank also ``(C_out,)``, or ``(C_out, OH, OW)`` with one per output unit.
+    stride, dilation
+        N or (rows, columns).
+    padding
+        ``valid``, ``same``, ``same-lower``, ``full``, N, (rows, columns) or (top, bottom, left, right).
+    groups
+        Groups of channels.
+    edge
+        The fill of the pads: ``zero``, ``constant:VALUE``, ``replicate``, ``reflect``, ``symmetric`` or ``wrap``.
+    flip
+        Rotate the kernel by 180 degrees first (true convolution).
+    dtype
+        float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64. uint8 or uint16 computes
+        in the default type, then rounds half to even and clips.
+    algorithm
+        ``auto`` or a name in ``convcli.engine.CONVOLUTIONS``.
+    threads
+        Number of threads; by default one per processor.
+    memory
+        Bytes of workspace per thread, besides input and output. By default 16 MB, and up to 256 MB (1 GB for all
+        threads) where that saves more than a second. With another limit the algorithm may be another, which rounds
+        differently.
+
+    Returns
+    -------
+    Array
+        Z ``(..., C_out, OH, OW)``, in V's units times K's.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        An option has no such value, or the algorithm refuses.
+
+    Examples
+    --------
+    >>> conv2d([[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[1, 0], [0, -1]])
+    array([[-4., -4.],
+           [-4., -4.]])
+    """
+    V = real_array("input V", V)
+    convolution = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    )
+    stored = stored_type(V.dtype, dtype)
+    prepared = convolution.at(V.shape, computing_type(V.dtype, None) if stored in ROUNDED_TO else stored)
+    return prepared.convolve(V, prepared.plan(Execution(algorithm, threads, memory)), stored=stored)
+
+
+def conv2d_grad(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    G: ArrayLike,
+    *,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    dtype: DTypeLike | None = np.float64,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+    wrt: Collection[str] | str = WRT,
+) -> Gradients:
+    """Compute the gradients of J with respect to the kernel, the input and the bias, from G = dJ/dZ.
+
+    Parameters
+    ----------
+    V, K, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``. dK is for the kernel as given, before ``flip``. dK and db are summed over leading axes of V.
+    G
+        Upstream gradient dJ/dZ, with the shape of Z: ``(..., C_out, OH, OW)``.
+    bias
+        Only its shape matters. Without one, db is a number for a 2-D kernel and ``(C_out,)`` for a bank.
+    dtype
+        float64, or float32 for speed.
+    wrt
+        The gradients to compute: some of ``kernel``, ``input`` and ``bias``, or in letters, ``"dK,dV"`` or ``"K,V"``.
+
+    Returns
+    -------
+    Gradients
+        ``kernel``, ``input`` and ``bias``, each with the shape of its parameter, or None if ``wrt`` omits it.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        A name or an algorithm is unknown, or the algorithm refuses.
+
+    Examples
+    --------
+    >>> conv2d_grad([[1, 2], [3, 4]], [[1, 0], [0, 1]], [[1]], wrt="kernel").kernel
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    V = real_array("input V", V)
+    convolution = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    )
+    prepared = convolution.at(V.shape, computing_type(V.dtype, dtype))
+    return prepared.gradients(V, G, prepared.plan_gradients(wrt, Execution(algorithm, threads, memory)))
+
+
+def conv2d_plan(
+    input_shape: Numbers,
+    K: ArrayLike | Kernel,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    dtype: DTypeLike | None = None,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+) -> "Forecast":
+    """Plan a convolution and its gradients from shapes alone, without computing them.
+
+    Parameters
+    ----------
+    input_shape
+        The shape of V: ``(..., C_in, H, W)``, or text such as ``"3,224,224"``.
+    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``. A requested algorithm computes Z; those of the gradients are chosen automatically.
+    dtype
+        The type that Z is computed in: float32 (the default) or float64.
+
+    Returns
+    -------
+    Forecast
+        Geometry, plans, cost and untouched pixels.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        An option has no such value, or the algorithm refuses.
+
+    Examples
+    --------
+    >>> conv2d_plan("3,224,224", np.ones((64, 3, 7, 7)), stride=2, padding=3).prepared.geometry.output_shape
+    (64, 112, 112)
+    """
+    from convcli.convolution.forecast import forecast
+
+    convolution = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    )
+    computed = computing_type(np.dtype(np.float32), dtype)
+    return forecast(convolution, parse_shape(input_shape), computed, Execution(algorithm, threads, memory))
+
+
+def conv2d_explain(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    at: Iterable[SupportsIndex],
+    *,
+    of: str = "output",
+    G: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+) -> "Explanation":
+    """Return the exact sum behind one number of Z, dK, dV or db, term by term.
+
+    Parameters
+    ----------
+    V
+        Input ``(C_in, H, W)``.
+    K, bias, stride, padding, dilation, groups, edge, flip
+        As in ``conv2d``.
+    at
+        The index of the number in its tensor.
+    of
+        The tensor: ``Z``, ``dK``, ``dV`` or ``db``, or ``output``, ``kernel``, ``input`` or ``bias``.
+    G
+        Upstream gradient, with the shape of Z; ones by default. It does not matter for Z.
+
+    Returns
+    -------
+    Explanation
+        The formula, the terms and the total.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together, or the tensor has no such index.
+    OptionError
+        ``of`` is not the name of a tensor.
+
+    Examples
+    --------
+    >>> conv2d_explain([[[1, 2], [3, 4]]], [[1, 0], [0, 1]], (0, 0, 0)).total
+    5.0
+    """
+    from convcli.explain.explanation import explain
+
+    V, at = real_array("input V", V), _parse_index(at)
+    prepared = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    ).at(V.shape, np.float64)
+    upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
+    return explain(prepared, V, upstream, of, at)
+
+
+def _parse_index(at: Iterable[SupportsIndex]) -> tuple[int, ...]:
+    try:
+        return tuple(operator_index(each) for each in at)
+    except TypeError:
+        raise GeometryError(f"at: expected integers as in (i, j, k), given {at!r}") from None
+
+
+def conv2d_check(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    G: ArrayLike | None = None,
+    *,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+    every: bool = False,
+) -> "list[Check]":
+    """Check the gradients of a convolution against central differences and the adjoint identities, in float64.
+
+    Parameters
+    ----------
+    V
+        Input ``(C_in, H, W)``.
+    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``.
+    G
+        Upstream gradient, with the shape of Z; by default numbers drawn from a normal distribution.
+    every
+        Check every entry instead of a sample; each entry takes two convolutions.
+
+    Returns
+    -------
+    list of Check
+        One per tensor and kind of check. ``check.holds`` says whether the error is only rounding.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        V or G is not finite, or the algorithm is unknown or refuses.
+
+    Examples
+    --------
+    >>> all(check.holds for check in conv2d_check(np.ones((1, 4, 4)), np.eye(2)))
+    True
+    """
+    from convcli.check.gradcheck import check_gradients
+
+    V = real_array("input V", V)
+    prepared = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    ).at(V.shape, np.float64)
+    shape = prepared.geometry.output_shape
+    upstream = np.random.default_rng(0).standard_normal(shape) if G is None else real_array("upstream gradient G", G)
+    return check_gradients(prepared, V, upstream, every=every, execution=Execution(algorithm, threads, memory))
+
+
+def conv2d_compare(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    theirs: Mapping[str, ArrayLike],
+    G: ArrayLike | None = None,
+    *,
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+    tolerance: float = 1e-5,
+) -> "list[Comparison]":
+    """Compare tensors that another program computed with convcli's, and name the confusion that explains a difference.
+
+    Parameters
+    ----------
+    V
+        Input ``(C_in, H, W)``.
+    K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``.
+    theirs
+        Tensors by name: ``Z``, ``dK``, ``dV``, ``db``, or ``output``, ``kernel``, ``input``, ``bias``.
+    G
+        Upstream gradient, with the shape of Z; ones by default.
+    tolerance
+        The largest difference between tensors that count as equal, relative to convcli's largest magnitude.
+
+    Returns
+    -------
+    list of Comparison
+        One per tensor, in the order given.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        A name, an option or the tolerance is invalid, or the algorithm refuses.
+
+    Examples
+    --------
+    >>> V, K = np.arange(9.0).reshape(1, 3, 3), np.array([[1.0, 2.0], [3.0, 5.0]])
+    >>> conv2d_compare(V, K, {"output": conv2d(V, K, flip=True)})[0].confusion
+    'for the flipped kernel'
+    """
+    from convcli.check.comparison import compare, require_tolerance
+
+    V = real_array("input V", V)
+    prepared = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    ).at(V.shape, np.float64)
+    upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
+    execution = Execution(algorithm, threads, memory)
+    require_tolerance(tolerance)
+    given = {parse_tensor("theirs", name): tensor for name, tensor in theirs.items()}
+    return [compare(prepared, V, upstream, name, tensor, tolerance, execution) for name, tensor in given.items()]
+
+
+def conv2d_matrix(
+    K: ArrayLike | Kernel,
+    input_shape: Numbers,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+) -> "ConvolutionMatrix":
+    """Return the matrix M of a convolution with K: ``vec(Z) = M vec(V) + offset``, and so ``vec(dV) = M^T vec(G)``.
+
+    Parameters
+    ----------
+    K, bias, stride, padding, dilation, groups, edge, flip
+        As in ``conv2d``.
+    input_shape
+        The shape of V: ``(..., C_in, H, W)``; ``(H, W)`` is enough for a 2-D kernel. M has a diagonal block for each
+        image of a batch, and for a 2-D kernel one for each channel.
+
+    Returns
+    -------
+    ConvolutionMatrix
+        M in compressed sparse rows. For scipy it is ``csr_array((M.data, M.indices, M.indptr), M.shape)``.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together, or M does not fit into memory.
+
+    Examples
+    --------
+    >>> conv2d_matrix([[1, 2]], (1, 3)).data
+    array([1., 2., 1., 2.])
+    """
+    from convcli.matrix.assembly import assemble
+
+    convolution = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    )
+    return assemble(convolution.at(parse_shape(input_shape), np.float64))
+
+
+def filter_image(
+    image: "SourceLike | ArrayLike",
+    kernel: str | os.PathLike[str] | Kernel | ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Numbers = "same",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    gray: bool = False,
+    unit: bool = False,
+    linear: bool = False,
+    alpha: str = "keep",
+    range: str | None = None,
+    format: str = "png",
+    max_pixels: int | None = None,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+) -> "FilteredImage":
+    """Filter a picture with a kernel, as ``convcli apply`` does.
+
+    Parameters
+    ----------
+    image
+        A file's name, the bytes of a file, or an array ``(C, H, W)`` or ``(H, W)``.
+    kernel
+        A preset ``name:params``, a kernel's file or JSON, a ``Kernel``, or an array of weights.
+    bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``, except that ``padding`` is ``same`` by default.
+    gray
+        Convert colours to gray first.
+    unit
+        Scale pixel values to 0..1 first.
+    linear
+        Filter in linear light: undo sRGB's curve first, and apply it to the maps.
+    alpha
+        The treatment of transparency: ``keep``, ``premultiply``, ``filter`` or ``drop``.
+    range
+        How maps become pixels: ``clip``, ``abs``, ``offset``, ``minmax``, or ``raw`` for floats; by default ``raw``
+        for ``npy`` and ``clip`` for pictures.
+    format
+        The file format of ``save``, such as ``png``, ``tiff`` or ``npy``. It determines the depth of the pixels, and
+        whether they have alpha.
+    max_pixels
+        The most pixels that a picture's file may have; 0 is no limit, None is Pillow's limit.
+
+    Returns
+    -------
+    FilteredImage
+        ``maps.values`` holds the pixels ``(C_out, OH, OW)``, ``alpha`` the transparency or None, ``warnings`` the
+        losses. ``save(path)`` writes the file.
+
+    Raises
+    ------
+    FileError
+        The image cannot be read.
+    KernelError
+        The kernel cannot be read.
+    GeometryError
+        Shapes or options do not fit together.
+    OptionError
+        An option has no such value, or does not fit the kernel or the format.
+
+    Examples
+    --------
+    >>> filter_image(np.full((1, 4, 4), 100, np.uint8), "box", edge="replicate").maps.values[0, 0]
+    array([100, 100, 100, 100], dtype=uint8)
+    """
+    from convcli.apply.appearance import Appearance, prepare_image
+    from convcli.apply.filtering import apply_filter, plan_filter
+    from convcli.convolution.request import Request
+    from convcli.kernels.loading import load_kernel
+    from convcli.pictures.formats import format_of
+
+    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear)
+    K = load_kernel(kernel) if isinstance(kernel, str | os.PathLike) else kernel
+    convolution = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    )
+    name = K.name if isinstance(K, Kernel) else "kernel"
+    request = Request(name, convolution, Execution(algorithm, threads, memory))
+    prepared = prepare_image(_image_of(image, max_pixels), appearance)
+    filtered = apply_filter(plan_filter(request, prepared.header, appearance, format_of(format)), prepared)
+    warnings, notes = (*prepared.warnings, *filtered.warnings), (*prepared.notes, *filtered.notes)
+    return filtered._replace(warnings=warnings, notes=notes)
+
+
+def _image_of(image: "SourceLike | ArrayLike", max_pixels: int | None) -> "Image":
+    from convcli.files.source import Source
+    from convcli.pictures.image import Image
+    from convcli.pictures.reading import read_image
+
+    if isinstance(image, Source | str | bytes | os.PathLike):
+        return read_image(replace(Source.of(image), max_pixels=max_pixels))
+    pixels = real_array("image", image)
+    if pixels.ndim not in (2, 3) or pixels.size == 0:
+        raise GeometryError(f"image: expected an array (H, W) or (C, H, W) that is not empty, given {pixels.shape}")
+    return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis])
