@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from convcli.files.file_bytes import require_fitting, size_of
 from convcli.pictures.formats import format_read
 from convcli.pictures.formats.fits import fits_frames, is_fits
+from convcli.pictures.formats.pam import PamFrame, is_pam
 from convcli.pictures.formats.tiff_pages import is_tiff, tiff_pages
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
@@ -47,6 +48,9 @@ def picture_frames(file: Path | BytesIO) -> Iterator[Frames]:
     if is_tiff(file):
         with tiff_pages(file) as pages:
             yield Frames(len(pages), pages.__getitem__)
+        return
+    if is_pam(file):
+        yield Frames(1, lambda _: PamFrame(file))
         return
     require_fitting(file)
     with open_picture(file) as picture:

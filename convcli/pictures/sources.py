@@ -68,9 +68,8 @@ def sources_in_list(names: bytes, *, null: bool) -> list[Source]:
 def readable_extensions() -> set[str]:
     """Return the extensions, in lower case with the dot, of files that can be read: pictures and ``.npy``."""
     extensions = PIL.Image.registered_extensions().items()
-    return {name for name, format in extensions if format in PIL.Image.OPEN and not format_read(format).refusal} | {
-        ".npy"
-    }
+    by_pillow = {name for name, format in extensions if format in PIL.Image.OPEN and not format_read(format).refusal}
+    return by_pillow | {".npy", ".pam"}
 
 
 def _inline(text: str) -> Source:
