@@ -1,6 +1,5 @@
 """Work on several threads: order, errors, forks, and many callers at once."""
 
-import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -94,17 +93,6 @@ def test_blas_gets_its_threads_back_after_overlapping_calls():
 
 def blas_threads():
     return [found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_child_has_threads_of_its_own():
-    V, K = np.random.default_rng(0).integers(0, 9, (3, 400, 500), np.uint8), np.arange(9).reshape(3, 3)
-    expected = conv2d(V, K, threads=2, memory=1 << 18)
-    child = os.fork()
-    if child == 0:
-        os._exit(not np.array_equal(conv2d(V, K, threads=2, memory=1 << 18), expected))
-    assert os.waitpid(child, 0)[1] == 0
 
 
 class TestScratch:

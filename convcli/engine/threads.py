@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from convcli.engine.scratch import Scratch
+from convcli.files.forks import at_fork
 from convcli.files.shared_change import SharedChange
 
 if TYPE_CHECKING:
@@ -104,9 +105,8 @@ def _pool(workers: int) -> "ThreadPoolExecutor":
     return ThreadPoolExecutor(workers, thread_name_prefix="convcli")
 
 
-if hasattr(os, "register_at_fork"):
-    # A forked child has none of its parent's threads.
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+# A forked child has none of its parent's threads.
+at_fork(in_child=_pool.cache_clear)
 
 
 @contextmanager

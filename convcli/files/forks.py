@@ -1,0 +1,17 @@
+"""Renew in a forked child what it cannot use as it is.
+
+``os.fork`` copies the memory of all threads, but of the threads only the one that forks: in the child, nobody releases
+the locks that others held, and nobody does the work that was left to them.
+"""
+
+import os
+from collections.abc import Callable
+
+Hook = Callable[[], object]
+
+
+def at_fork(*, in_child: Hook, before: Hook = bool, in_parent: Hook = bool) -> None:
+    """From now on, call these functions before each fork, and then in the parent and in the child."""
+    # Windows has no fork.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
