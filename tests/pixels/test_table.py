@@ -58,6 +58,7 @@ FILES = {
     "jpeg2000": test_jpeg2000.jp2(GRAY),
     "mpo": encoded(COLOURS, "MPO", save_all=True, append_images=[COLOURS]),
     "msp": encoded(COLOURS.convert("1"), "MSP"),
+    "pam": b"P7\nWIDTH 12\nHEIGHT 8\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n" + GRAY.tobytes(),
     "pcx": test_small_formats.pcx(ROW, 8, 1),
     "png": test_png.png(GRAY[..., np.newaxis], 8, test_png.GRAY),
     "ppm": b"P5 12 8 255 " + GRAY.tobytes(),
@@ -80,7 +81,8 @@ def test_every_row_has_a_file() -> None:
 
 @pytest.mark.parametrize("row", FILES)
 def test_the_file_of_a_row_has_its_format_and_is_read_without_a_warning(row: str) -> None:
-    assert row in ("fits", (PIL.Image.open(BytesIO(FILES[row])).format or "").lower())
+    # Pillow has another name for FITS, and none for PAM.
+    assert row in ("fits", "pam") or row == (PIL.Image.open(BytesIO(FILES[row])).format or "").lower()
     image = read_image(FILES[row])
     assert image.warnings == ()
     assert read_header(FILES[row]) == image.header

@@ -59,6 +59,7 @@ READ_ONLY = (
     # Many phones write it as .jpg, with previews and depth maps.
     Format("mpo", parts_of_one=True),
     Format("msp"),
+    Format("pam", ("pam",)),
     PCX,
     PSD,
     QOI,
