@@ -1,4 +1,4 @@
-"""The extra ``deep``: libraries that read and write colours of more than 8 bits."""
+"""The extra ``deep``: imagecodecs, which decodes and encodes colours of more than 8 bits."""
 
 import importlib.util
 from functools import cache
@@ -6,5 +6,5 @@ from functools import cache
 
 @cache
 def is_installed() -> bool:
-    """Return whether the libraries of the extra can be imported, without importing them."""
+    """Return whether the library of the extra can be imported, without importing it."""
     return importlib.util.find_spec("imagecodecs") is not None

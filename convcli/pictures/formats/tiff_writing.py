@@ -1,7 +1,8 @@
 """Write TIFF: levels and floats of any depth, strip by strip, and BigTIFF beyond 4 GB.
 
-Pillow has no colours of more than 8 bits, and builds the file in memory. Only its directory of tags is used, because
-the directories of EXIF are nested in it.
+Pillow has no colours of more than 8 bits, and builds the file in memory. tifffile seeks in the file that it writes, so
+that it cannot write to a pipe, and writes no directories within a directory, of which EXIF consists. So only Pillow's
+directory of tags is used.
 """
 
 import struct
