@@ -6,10 +6,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from convcli.files.file_bytes import require_fitting, size_of
+from convcli.files.file_bytes import open_file, require_fitting, size_of
+from convcli.pictures.apng_frames import ApngFrames
 from convcli.pictures.formats import format_read
 from convcli.pictures.formats.fits import fits_frames, is_fits
 from convcli.pictures.formats.pam import PamFrame, is_pam
+from convcli.pictures.formats.png import PNG
 from convcli.pictures.formats.tiff_pages import is_tiff, tiff_pages
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
@@ -56,7 +58,11 @@ def picture_frames(file: Path | BytesIO) -> Iterator[Frames]:
     with open_picture(file) as picture:
         format = format_read(picture.format)
         total = _require_bytes(format.frame_count(picture), size_of(file))
-        yield Frames(total, lambda number: PillowFrame(picture, format, file, number))
+        if format is PNG and total > 1:
+            with open_file(file) as stream:
+                yield Frames(total, ApngFrames(picture, format, stream).frame)
+        else:
+            yield Frames(total, lambda number: PillowFrame(picture, format, file, number))
 
 
 def _require_bytes(frames: int, size: int) -> int:

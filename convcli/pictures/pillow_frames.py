@@ -78,7 +78,7 @@ class PillowFrame:
         decoding = self._decoding()
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
-        width, height = picture.size[::-1] if is_sideways(self._describe().orientation) else picture.size
+        width, height = picture.size[::-1] if is_sideways(self.describe().orientation) else picture.size
         dtype = decoding.dtype if decoding else self._format.level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)
@@ -102,7 +102,8 @@ class PillowFrame:
         decoding = self._format.decoding(self._picture)
         return decoding if decoding and self._format.frame_count(self._picture) == 1 else None
 
-    def _describe(self) -> Description:
+    def describe(self) -> Description:
+        """Return the orientation and the metadata in the part of the file that has been read."""
         return description(self._description)
 
     def _description(self) -> tuple[int, Metadata]:
@@ -111,7 +112,7 @@ class PillowFrame:
         return orientation_in(exif), Metadata(icc, kept_exif(exif), self._format.dpi(self._picture))
 
     def _decode_past_pillow(self, decoding: Decoding) -> Image:
-        described, losses = self._describe(), tuple(self._format.losses(self._picture))
+        described, losses = self.describe(), tuple(self._format.losses(self._picture))
         levels = decoding.decode(contents(self._file))
         pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), described.orientation))
         return Image(pixels, alpha, described.metadata, decoding.notes, (*losses, *described.warnings))
@@ -142,7 +143,7 @@ class PillowFrame:
     def _load(self) -> Description:
         """Load the pixels, and return the description, which may come after them."""
         self._picture.load()
-        return self._describe()
+        return self.describe()
 
     def _depth_losses(self) -> Iterator[str]:
         """Yield a warning if Pillow reads a deeper file at 8 bits, which Pillow itself does not report."""

@@ -2,16 +2,19 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
 import pytest
-from support.pictures import encoded
+from support.pictures import encoded, exif_of
 from test_png import chunk
 
 from convcli.arrays import Array
-from convcli.pictures.reading import iter_frames
+from convcli.errors import FileError
+from convcli.pictures.orientation import upright_array
+from convcli.pictures.reading import iter_frames, read_header
 
 HEIGHT, WIDTH = 6, 8
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)])
@@ -27,13 +30,13 @@ class Part(NamedTuple):
     after: int
 
 
-def shown(parts: list[Part], drawn: Array) -> list[Array]:
-    """Return the canvas ``(H, W, 4)`` as each part is shown. drawn: whether each pixel of a part covers the canvas."""
+def shown(parts: list[Part], draw: Callable[[Array, Array], Array]) -> list[Array]:
+    """Return the canvas ``(H, W, 4)`` as each part is shown. draw: returns colours drawn upon others."""
     canvas, found = np.zeros((HEIGHT, WIDTH, 4), int), []
-    for part, covers in zip(parts, drawn, strict=True):
+    for part in parts:
         area = np.s_[part.top : part.top + part.pixels.shape[0], part.left : part.left + part.pixels.shape[1]]
         before = canvas.copy()
-        canvas[area] = np.where(covers[..., np.newaxis], part.pixels, canvas[area])
+        canvas[area] = draw(part.pixels, canvas[area])
         found.append(canvas.copy())
         if part.after == TO_BACKGROUND:
             canvas[area] = 0
@@ -75,45 +78,96 @@ def lzw(indices: Array) -> bytes:
 def test_gif(after: int, transparent: int | None) -> None:
     rng = np.random.default_rng(after)
     data = b"GIF89a" + struct.pack("<2H3B", WIDTH, HEIGHT, 0x81, 0, 0) + COLOURS.astype(np.uint8).tobytes()
-    parts, drawn = [], []
+    parts = []
     for number, (top, left, height, width) in enumerate(PLACES):
         indices = rng.integers(0, 4, (height, width))
         how = (KEEP if number == 0 else after) << 2 | (transparent is not None)
         data += struct.pack("<4BH2B", 0x21, 0xF9, 4, how, 10, transparent or 0, 0)
         data += struct.pack("<B4HB", 0x2C, left, top, width, height, 0) + lzw(indices)
-        pixels = np.concatenate([COLOURS[indices], np.full((height, width, 1), 255)], axis=2)
-        parts.append(Part(top, left, pixels, how >> 2))
-        drawn.append(indices != transparent if transparent is not None else indices >= 0)
-    assert_frames(data + b";", shown(parts, drawn))
+        alpha = np.where(indices == transparent, 0, 255)[..., np.newaxis]
+        parts.append(Part(top, left, np.concatenate([COLOURS[indices], alpha], axis=2), how >> 2))
+    assert_frames(data + b";", shown(parts, over))
 
 
-@pytest.mark.parametrize(
-    ("after", "over"),
-    [(KEEP, False), (TO_BACKGROUND, False), (TO_PREVIOUS, False), (KEEP, True), (TO_BACKGROUND, True)],
-)
-def test_apng(after: int, over: bool) -> None:
+def over(drawn: Array, below: Array) -> Array:
+    """Return colours ``(..., 4)`` over others, by plain arithmetic."""
+    front, back = drawn[..., 3:] / 255, below[..., 3:] / 255
+    alpha = front + back * (1 - front)
+    colours = drawn[..., :3] * front + below[..., :3] * back * (1 - front)
+    mixed = np.concatenate([colours / np.where(alpha, alpha, 1), 255 * alpha], axis=2)
+    return np.rint(mixed).astype(int)
+
+
+def apng(parts: list[Part], *, is_over: bool, bits: int = 8, first: Array | None = None) -> bytes:
+    """Return a file of parts in RGBA. first: a picture before the animation."""
+
+    def rows(pixels: Array) -> bytes:
+        return zlib.compress(b"".join(b"\0" + row.astype(f">u{bits // 8}").tobytes() for row in pixels))
+
+    header = struct.pack(">2I5B", WIDTH, HEIGHT, bits, 6, 0, 0, 0)
+    chunks = [chunk(b"IHDR", header), chunk(b"acTL", struct.pack(">2I", len(parts), 0))]
+    if first is not None:
+        chunks.append(chunk(b"IDAT", rows(first)))
+    sequence = 0
+    for number, part in enumerate(parts):
+        height, width, _ = part.pixels.shape
+        place = (width, height, part.left, part.top)
+        chunks.append(chunk(b"fcTL", struct.pack(">5I2H2B", sequence, *place, 1, 10, part.after - 1, is_over)))
+        if number == 0 and first is None:
+            chunks.append(chunk(b"IDAT", rows(part.pixels)))
+        else:
+            sequence += 1
+            chunks.append(chunk(b"fdAT", struct.pack(">I", sequence) + rows(part.pixels)))
+        sequence += 1
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def random_parts(after: int, most: int = 255) -> list[Part]:
     rng = np.random.default_rng(after)
-    chunks = [
-        chunk(b"IHDR", struct.pack(">2I5B", WIDTH, HEIGHT, 8, 6, 0, 0, 0)),
-        chunk(b"acTL", struct.pack(">2I", 4, 0)),
-    ]
-    parts, drawn, sequence = [], [], 0
-    for number, (top, left, height, width) in enumerate(PLACES):
-        pixels = rng.integers(0, 256, (height, width, 4))
-        # Opaque or transparent: halves are mixed with rounding.
-        pixels[..., 3] = rng.integers(0, 2, (height, width)) * 255
-        dispose = {KEEP: 0, TO_BACKGROUND: 1, TO_PREVIOUS: 2}[KEEP if number == 0 else after]
-        control = struct.pack(">5I2H2B", sequence, width, height, left, top, 1, 10, dispose, over and number > 0)
-        chunks.append(chunk(b"fcTL", control))
-        content = zlib.compress(b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in pixels))
-        chunks.append(
-            chunk(b"IDAT", content) if number == 0 else chunk(b"fdAT", struct.pack(">I", sequence + 1) + content)
-        )
-        sequence += 1 if number == 0 else 2
-        parts.append(Part(top, left, pixels, KEEP if number == 0 else after))
-        drawn.append(pixels[..., 3] > 0 if over and number > 0 else np.ones((height, width), bool))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b"")
-    assert_frames(data, shown(parts, drawn))
+    parts = []
+    for top, left, height, width in PLACES:
+        pixels = rng.integers(0, most, (height, width, 4), endpoint=True)
+        # Some opaque, some transparent, the others between.
+        pixels[..., 3] = np.clip(pixels[..., 3] * 2 - most // 2, 0, most)
+        parts.append(Part(top, left, pixels, KEEP if (top, height) == (0, HEIGHT) else after))
+    return parts
+
+
+@pytest.mark.parametrize("after", [KEEP, TO_BACKGROUND, TO_PREVIOUS])
+@pytest.mark.parametrize("is_over", [False, True])
+def test_apng(after: int, is_over: bool) -> None:
+    parts = random_parts(after)
+    assert_frames(apng(parts, is_over=is_over), shown(parts, over if is_over else lambda drawn, below: drawn))
+
+
+def test_apng_of_16_bits_with_a_picture_before_it() -> None:
+    parts = random_parts(TO_PREVIOUS, 65535)
+    first = np.full((HEIGHT, WIDTH, 4), 65535)
+    frames = list(iter_frames(apng(parts, is_over=False, bits=16, first=first)))
+    expected = [first, *shown(parts, lambda drawn, below: drawn)]
+    for frame, canvas in zip(frames, expected, strict=True):
+        assert frame.alpha is not None
+        assert np.array_equal(np.moveaxis(np.array([*frame.pixels, frame.alpha]), 0, -1), canvas)
+
+
+def test_the_orientation_of_an_apng_is_that_of_its_canvas() -> None:
+    parts = random_parts(KEEP)
+    data = apng(parts, is_over=False)
+    turned = data.replace(data[33:53], data[33:53] + chunk(b"eXIf", exif_of(6).tobytes().removeprefix(b"Exif\0\0")), 1)
+    for frame, upright in zip(iter_frames(turned), iter_frames(data), strict=True):
+        assert np.array_equal(frame.pixels, upright_array(upright.pixels, 6))
+        assert frame.header == read_header(turned)._replace(frames=1)
+
+
+def test_an_apng_that_contradicts_itself_is_an_error() -> None:
+    parts = random_parts(KEEP)
+    data = apng(parts, is_over=False)
+    claiming = data.replace(chunk(b"acTL", struct.pack(">2I", 4, 0)), chunk(b"acTL", struct.pack(">2I", 5, 0)))
+    with pytest.raises(FileError, match=r"frame 5 of .*: the animation has fewer frames than it claims"):
+        list(iter_frames(claiming))
+    outside = apng([parts[0], parts[1]._replace(left=6)], is_over=False)
+    with pytest.raises(FileError, match=r"frame 2 of .*: a frame of the animation is not within its picture"):
+        list(iter_frames(outside))
 
 
 def test_webp() -> None:
