@@ -32,7 +32,7 @@ from convcli.kernels.kernel import Kernel
 CALLS = [conv2d, conv2d_grad, conv2d_matrix, conv2d_plan, conv2d_explain, conv2d_check, conv2d_compare, filter_image]
 # Pictures keep their size, and gradients are computed in float64, unless asked otherwise.
 OTHER_DEFAULTS = {("filter_image", "padding"), ("conv2d_grad", "dtype")}
-GEOMETRY = ["bias", "stride", "padding", "dilation", "groups", "edge", "flip"]
+GEOMETRY = [name for name in inspect.signature(Convolution.of).parameters if name != "K"]
 EXECUTION = ["dtype", "algorithm", "threads", "memory"]
 V = np.arange(48.0).reshape(3, 4, 4)
 K = np.array([[1.0, 2.0], [-3.0, 5.0]])
