@@ -12,6 +12,7 @@ from convcli.pictures.formats import format_read
 from convcli.pictures.formats.fits import fits_frames, is_fits
 from convcli.pictures.formats.pam import PamFrame, is_pam
 from convcli.pictures.formats.png import PNG
+from convcli.pictures.formats.psd_deep import DeepPsdFrame, is_deep_psd
 from convcli.pictures.formats.tiff_pages import is_tiff, tiff_pages
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
@@ -53,6 +54,9 @@ def picture_frames(file: Path | BytesIO) -> Iterator[Frames]:
         return
     if is_pam(file):
         yield Frames(1, lambda _: PamFrame(file))
+        return
+    if is_deep_psd(file):
+        yield Frames(1, lambda _: DeepPsdFrame(file))
         return
     require_fitting(file)
     with open_picture(file) as picture:

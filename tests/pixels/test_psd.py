@@ -32,9 +32,10 @@ def psd(
         struct.pack(">4s2HI", b"8BIM", 1039, 0, len(profile)) + profile + b"\0" * (len(profile) % 2) if profile else b""
     )
     sections = [struct.pack(">I", len(section)) + section for section in (palette, resource)]
-    content = planes.astype(planes.dtype.newbyteorder(">")).tobytes()
+    big = planes.astype(planes.dtype.newbyteorder(">"))
+    content = big.tobytes()
     if compression == 1:
-        rows = [bytes((width - 1,)) + row.tobytes() for row in planes.reshape(-1, width)]
+        rows = [bytes((width * planes.itemsize - 1,)) + row.tobytes() for row in big.reshape(-1, width)]
         content = struct.pack(f">{len(rows)}H", *map(len, rows)) + b"".join(rows)
     return head + b"".join(sections) + layers + struct.pack(">H", compression) + content
 
@@ -98,4 +99,63 @@ def test_duotone_is_gray_with_a_note() -> None:
 )
 def test_other_files_are_refused(data: bytes, kind: str) -> None:
     with pytest.raises(FileError, match=f"PSD with {kind} is not read: save it as TIFF or PNG first"):
+        read_image(data)
+
+
+DEEP = {
+    "16 bits": np.random.default_rng(1).integers(0, 65536, (5, 6, 10), np.uint16),
+    "32 bits": np.random.default_rng(1).random((5, 6, 10), np.float32) * 1.5 - np.float32(0.2),
+}
+
+
+def with_layers(count: int, name: bytes = b"Lr16") -> bytes:
+    """Return the section of the layers of a deep picture: their number stands in a block behind another one."""
+    other = struct.pack(">4s4sI", b"8BIM", b"Patt", 5) + bytes(8)
+    block = struct.pack(">4s4sIh2x", b"8BIM", name, 4, count)
+    section = struct.pack(">2I3x", 0, 3) + other + block
+    return struct.pack(">I", len(section)) + section
+
+
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize("compression", [0, 1])
+@pytest.mark.parametrize(("mode", "count"), [(GRAY, 1), (RGB, 3), (DUOTONE, 1)])
+def test_deep_gray_and_colours(mode: int, count: int, compression: int, kind: str) -> None:
+    planes = DEEP[kind][:count]
+    data = psd(planes, mode, compression=compression, profile=SRGB)
+    image = read_image(data)
+    assert np.array_equal(image.pixels, planes)
+    assert (image.pixels.dtype, image.metadata.icc, image.warnings) == (planes.dtype, SRGB, ())
+    assert image.notes == (("duotone read as gray",) if mode == DUOTONE else ())
+    assert read_header(data) == image.header
+
+
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize(("mode", "colours"), [(GRAY, 1), (RGB, 3)])
+def test_deep_transparency(kind: str, mode: int, colours: int) -> None:
+    planes = DEEP[kind][: colours + 1]
+    data = psd(planes, mode, layers=with_layers(-2, b"Lr16" if kind == "16 bits" else b"Lr32"), compression=1)
+    image = read_image(data)
+    assert np.array_equal(image.pixels, planes[:colours])
+    assert image.alpha is not None
+    expected = planes[-1] if kind == "16 bits" else np.rint(planes[-1].clip(0, 1) * 65535)
+    assert np.array_equal(image.alpha, expected)
+    assert read_header(data) == image.header
+    for layers in (with_layers(2), bytes(4)):
+        selection = read_image(psd(planes, mode, layers=layers))
+        assert selection.alpha is None
+        dropped = f"1 of {colours + 1} channels dropped: only colours and transparency are read"
+        assert selection.warnings == (dropped,)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (psd(DEEP["16 bits"][:4], CMYK), "PSD of 16 bits is read only in gray and RGB: convert it in Photoshop first"),
+        (psd(DEEP["16 bits"][:3], RGB, compression=2), "PSD with compression by ZIP is not read"),
+        (psd(DEEP["16 bits"][:3], RGB)[:-1], "the PSD is truncated"),
+        (psd(DEEP["16 bits"][:3], RGB)[:30], "the PSD is truncated before its pixels"),
+    ],
+)
+def test_other_deep_files_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(FileError, match=message):
         read_image(data)

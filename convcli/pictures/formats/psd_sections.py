@@ -1,0 +1,77 @@
+"""The sections of a PSD before its pixels: the header, the palette, the resources and the layers."""
+
+import struct
+from os import SEEK_CUR
+from typing import BinaryIO, NamedTuple
+
+_PROFILE = 1039
+# The blocks that hold the layers of pictures of 16 and 32 bits.
+_DEEP_LAYERS = (b"Lr16", b"Lr32")
+
+
+class Sections(NamedTuple):
+    """What the sections say.
+
+    channels: their number, alpha included.  mode: the number of the kind of colours.
+    profile: the colour profile, or b"".
+    is_transparent: whether the first channel after the colours is the transparency of the picture.
+    start: the offset of the pixels.
+    """
+
+    channels: int
+    height: int
+    width: int
+    bits: int
+    mode: int
+    profile: bytes
+    is_transparent: bool
+    start: int
+
+
+def sections(stream: BinaryIO) -> Sections:
+    """Return the sections of a PSD; raise struct.error if they are not complete."""
+    stream.seek(0)
+    channels, height, width, bits, mode = struct.unpack(">12xH2I2H", stream.read(26))
+    stream.seek(_length(stream), SEEK_CUR)
+    profile = _profile(stream.read(_length(stream)))
+    length = _length(stream)
+    start = stream.tell() + length
+    # Photoshop makes the number of layers negative if the picture is transparent.
+    is_transparent = length > 0 and _layers(stream, start) < 0
+    return Sections(channels, height, width, bits, mode, profile, is_transparent, start)
+
+
+def _length(stream: BinaryIO) -> int:
+    return int(struct.unpack(">I", stream.read(4))[0])
+
+
+def _profile(resources: bytes) -> bytes:
+    at = 0
+    while at + 7 <= len(resources):
+        number, name = struct.unpack_from(">HB", resources, at + 4)
+        # A name and its length, and the data, take an even number of bytes.
+        at += 6 + (name + 2) // 2 * 2
+        (length,) = struct.unpack_from(">I", resources, at)
+        if number == _PROFILE:
+            return resources[at + 4 : at + 4 + length]
+        at += 4 + (length + 1) // 2 * 2
+    return b""
+
+
+def _layers(stream: BinaryIO, end: int) -> int:
+    """Return the number of layers in the section that ends at an offset; 0 if it has none."""
+    length = _length(stream)
+    if length:
+        return _count(stream)
+    # Then come the mask of all layers, and blocks with a signature and a name.
+    stream.seek(_length(stream), SEEK_CUR)
+    while stream.tell() + 12 <= end:
+        _, name, length = struct.unpack(">4s4sI", stream.read(12))
+        if name in _DEEP_LAYERS:
+            return _count(stream)
+        stream.seek(-(-length // 4) * 4, SEEK_CUR)
+    return 0
+
+
+def _count(stream: BinaryIO) -> int:
+    return int(struct.unpack(">h", stream.read(2))[0])
