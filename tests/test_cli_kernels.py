@@ -1,13 +1,17 @@
 """``convcli kernels``: the presets as a table, and any kernel as a grid or as JSON for ``-k``."""
 
+import io
 import json
 import os
 
 import numpy as np
+import PIL.Image
 import pytest
 from support.command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
 
+from convcli.drawing.palette import signed_colours
 from convcli.files.source import Source
+from convcli.kernels.kernel import Kernel, divided, normalised
 from convcli.kernels.loading import read_kernel
 from convcli.kernels.presets import PRESETS, preset
 
@@ -112,6 +116,94 @@ def test_a_file_has_no_escapes(tmp_path):
     result = convcli("kernels", "laplacian", "-o", "a.txt", cwd=tmp_path, env={"FORCE_COLOR": "1"})
     assert (result.code, result.out) == (0, b"")
     assert b"\x1b" not in (tmp_path / "a.txt").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["g.json", "g.npy", "g.csv"])
+def test_a_saved_kernel_reads_back_exactly(tmp_path, name):
+    succeed("kernels", "Gaussian:sigma_y=1,sigma_x=2", "-o", name, cwd=tmp_path)
+    read = read_kernel(Source.of_file(str(tmp_path / name)))
+    np.testing.assert_array_equal(read.weights, preset("gaussian:sigma_y=1,sigma_x=2").weights)
+
+
+def test_a_csv_whose_first_row_could_be_a_header_of_vips_reads_back(tmp_path):
+    succeed("kernels", "[[2, 1], [3, 4]]", "-o", "k.csv", cwd=tmp_path)
+    np.testing.assert_array_equal(read_kernel(Source.of_file(str(tmp_path / "k.csv"))).weights, [[2, 1], [3, 4]])
+
+
+def test_a_heatmap_has_a_colour_for_each_weight(tmp_path):
+    succeed("kernels", "sobel-x", "-o", "k.png", cwd=tmp_path)
+    with PIL.Image.open(tmp_path / "k.png") as picture:
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(100_000)}
+    assert set(map(tuple, signed_colours(np.array([-2.0, -1, 0, 1, 2]), 2).tolist())) <= colours
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "box -o k.doc",
+            "--output: expected a name that ends in .txt, .json, .npy, .csv or .png, or in / for a folder, given "
+            "'k.doc': add an extension, or use --format",
+        ),
+        ("box --json -o k.png", "--output: expected a name that ends in .json, as the format is json, given 'k.png'"),
+        (
+            "-o k.csv",
+            "--output: expected a name that ends in .txt or .json, or in / for a folder, given 'k.csv': add an "
+            "extension, or use --format",
+        ),
+        ("pillow:emboss -o k.npy", "--format: npy holds weights only, and this kernel has a bias: use json"),
+        ("bank.json -o k.csv", "--format: csv holds a 2-D kernel, given shape (3, 1, 3, 3): use json or npy"),
+    ],
+)
+def test_files_that_cannot_hold_the_kernel_are_refused(tmp_path, arguments, message):
+    (tmp_path / "bank.json").write_bytes((SAMPLES / "bank.json").read_bytes())
+    result = convcli("kernels", *arguments.split(), cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+    assert os.listdir(tmp_path) == ["bank.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        ("--divisor 4", [[0.25, 0.5], [0.75, -1]]),
+        ("--normalize", [[0.5, 1], [1.5, -2]]),
+    ],
+)
+def test_weights_are_divided(tmp_path, options, weights):
+    arguments = "apply [[1,2],[3,4]] -p valid -o - -f npy"
+    out = succeed(*arguments.split(), "-k", "1 2; 3 -4", *options.split(), cwd=tmp_path)
+    Z = np.load(io.BytesIO(out))
+    np.testing.assert_array_equal(Z, [[[np.sum(np.array(weights) * [[1, 2], [3, 4]])]]])
+
+
+def test_weights_that_sum_to_0_are_divided_by_their_magnitudes(tmp_path):
+    arguments = "grad [[1]] -k laplacian --normalize --wrt input --json"
+    out = succeed(*arguments.split(), cwd=tmp_path)
+    assert json.loads(out)["gradients"]["input"]["values"] == [[[-0.5]]]
+
+
+def test_a_bank_is_normalised_by_output_channel():
+    bank = Kernel("bank", np.array([[[[1.0, 3]]], [[[2.0, -2]]]]))
+    np.testing.assert_array_equal(normalised(bank).weights, [[[[0.25, 0.75]]], [[[0.5, -0.5]]]])
+
+
+def test_factors_are_divided_with_the_weights():
+    kernel = divided(preset("sobel-x"), 8)
+    np.testing.assert_array_equal(kernel.weights, preset("sobel-x").weights / 8)
+    np.testing.assert_array_equal(sum(np.outer(u, v) for u, v in kernel.factors), kernel.weights)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--divisor 0", "--divisor: expected weights that stay finite, given 0"),
+        ("--divisor 2 --normalize", "--divisor and --normalize contradict each other: give one"),
+        ("--normalize", "--normalize: expected weights that stay finite, given an output channel of zeros"),
+    ],
+)
+def test_weights_that_cannot_be_divided_are_refused(tmp_path, options, message):
+    result = convcli("plan", "--input-shape", "1,4,4", "-k", "[[0, 0]]", *options.split(), cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 
 def test_existing_files_are_kept(tmp_path):

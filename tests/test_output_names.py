@@ -123,7 +123,7 @@ def test_the_extension_of_a_destination(output: str | None, extension: str | Non
         ("auto", "{kernel}.{ext}", False, "npz"),
         ("auto", "a.TXT", False, "text"),
         ("auto", "a.json", True, "json"),
-        ("npz", "a.json", False, "npz"),
+        ("npz", "a.bin", False, "npz"),
     ],
 )
 def test_the_format_of_data(asked: str, output: str, terminal: bool, format: str) -> None:

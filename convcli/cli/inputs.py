@@ -24,7 +24,7 @@ from convcli.files.file_bytes import read_file
 from convcli.files.source import STREAM, Source, require_pixel_limit
 from convcli.geometry.options import parse_shape
 from convcli.kernels import loading
-from convcli.kernels.kernel import Kernel
+from convcli.kernels.kernel import Kernel, divided, normalised
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import read_header, read_image, read_tensor
 from convcli.pictures.sources import source_of, sources_in_list, sources_of, stdin_source, tensor_source_of
@@ -105,7 +105,7 @@ class Inputs:
         self, source: str, options: ConvolutionOptions, execution: ExecutionOptions = DEFAULT_EXECUTION
     ) -> Request:
         """Return the convolution that the options and the kernel from this source define, and how to execute it."""
-        kernel = read_kernel(source)
+        kernel = _rescaled(read_kernel(source), options)
         if options.bias is not None:
             kernel = kernel._replace(bias=self._bias(options.bias).astype(np.float64))
         if options.groups is not None:
@@ -136,6 +136,15 @@ def existing_files(texts: Sequence[str | None]) -> list[Path]:
 def read_kernel(source: str) -> Kernel:
     """Return a kernel from a preset's name, a file, inline JSON, or stdin."""
     return loading.read_kernel(stdin_source(read_stdin)) if source == STREAM else loading.load_kernel(source)
+
+
+def _rescaled(kernel: Kernel, options: ConvolutionOptions) -> Kernel:
+    """Return the kernel with its weights divided as ``--divisor`` or ``--normalize`` ask."""
+    if options.divisor is not None and options.normalize:
+        raise OptionError("`divisor` and `normalize` contradict each other: give one")
+    if options.divisor is not None:
+        return divided(kernel, options.divisor)
+    return normalised(kernel) if options.normalize else kernel
 
 
 def read_input(source: Source, appearance: Appearance, messages: Messages) -> Array:

@@ -162,6 +162,23 @@ class ConvolutionOptions:
             help="Number of channel groups.",
         ),
     ] = None
+    divisor: Annotated[
+        float | None,
+        typer.Option(
+            "--divisor",
+            metavar="D",
+            parser=real_number,
+            show_default=False,
+            help="Divide the kernel's weights by D.",
+        ),
+    ] = None
+    normalize: Annotated[
+        bool,
+        typer.Option(
+            "--normalize",
+            help="Divide the kernel's weights by their sum, or by the sum of their magnitudes if that is 0.",
+        ),
+    ] = False
     flip: Annotated[
         bool,
         typer.Option(

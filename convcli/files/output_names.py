@@ -122,9 +122,11 @@ def data_format(requested: str, destination: Destination, formats: Sequence[str]
     """Return the requested format, or for ``auto`` the one that suits the output's name or the stream.
 
     formats: ``text``, ``json``, ``npz`` and others; each except text is also its own extension.
-    terminal: whether the stream is a terminal.  Raises OptionError for another format.
+    terminal: whether the stream is a terminal.
+    Raises OptionError for another format, and for one that contradicts the extension of the output.
     """
     if choice("format", requested, ("auto", *formats)) != "auto":
+        _require_agreement(requested, destination, formats)
         return requested
     if destination.is_stream:
         return "text" if terminal else "json"
@@ -143,6 +145,16 @@ def unclear_format(destination: Destination, endings: str) -> OptionError:
         "add an extension, or use `format`",
         option="output",
     )
+
+
+def _require_agreement(requested: str, destination: Destination, formats: Sequence[str]) -> None:
+    extension = (destination.extension or "").lower()
+    if extension != format_extension(requested) and extension in map(format_extension, formats):
+        raise OptionError(
+            f"expected a name that ends in .{format_extension(requested)}, as the format is {requested}, "
+            f"given {destination.template!r}",
+            option="output",
+        )
 
 
 def _format_by_name(destination: Destination, formats: Sequence[str]) -> str:

@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
-from convcli.arrays import FloatArray
-from convcli.errors import KernelError
+import numpy as np
+
+from convcli.arrays import FloatArray, first_non_finite
+from convcli.errors import KernelError, OptionError
 from convcli.geometry.options import KERNEL_RANKS, RANKS_IN_WORDS
 
 
@@ -30,6 +32,37 @@ class Kernel(NamedTuple):
     bias: FloatArray | None = None
     groups: int = 1
     factors: tuple[tuple[FloatArray, FloatArray], ...] = ()
+
+
+def divided(kernel: Kernel, divisor: float) -> Kernel:
+    """Return the kernel with its weights divided by a number; its bias stays.
+
+    Raises OptionError if the weights are then not finite.
+    """
+    return _divided(kernel, divisor, "divisor", f"given {divisor:g}")
+
+
+def normalised(kernel: Kernel) -> Kernel:
+    """Return the kernel with its weights divided by their sum, or by the sum of their magnitudes if that is 0.
+
+    In a bank, the weights of each output channel are divided by their own sum. The bias stays.
+    Raises OptionError for an output channel of zeros.
+    """
+    axes = tuple(range(-min(kernel.weights.ndim, 3), 0))
+    totals = kernel.weights.sum(axes, keepdims=True)
+    magnitudes = np.abs(kernel.weights).sum(axes, keepdims=True)
+    # A sum that is only rounding counts as 0.
+    sums = np.where(np.abs(totals) > 1e-12 * magnitudes, totals, magnitudes)
+    return _divided(kernel, sums, "normalize", "given an output channel of zeros")
+
+
+def _divided(kernel: Kernel, divisor: FloatArray | float, option: str, given: str) -> Kernel:
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        weights = kernel.weights / divisor
+        factors = tuple((u / np.ravel(divisor), v) for u, v in kernel.factors)
+    if first_non_finite(weights) is not None:
+        raise OptionError(f"expected weights that stay finite, {given}", option=option)
+    return kernel._replace(weights=weights, factors=factors)
 
 
 def require_kernel_shape(shape: tuple[int, ...]) -> None:

@@ -56,8 +56,10 @@ def _parse(text: str, name: str) -> Kernel:
     header = _HEADER.match(text)
     if header:
         return Kernel(name, _of_size(text[header.end() :], *header.groups()))
-    rows = _rows(_with_one_row_break(_without_brackets(text)))
-    if _is_vips(rows):
+    text = _with_one_row_break(_without_brackets(text))
+    rows = _rows(text)
+    # vips separates numbers by spaces; CSV has no header of numbers.
+    if "," not in text and _is_vips(rows):
         return _vips_kernel(rows, name)
     return Kernel(name, _rectangle(rows))
 

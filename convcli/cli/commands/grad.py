@@ -156,16 +156,17 @@ def _lines(report: "GradientReport", *, plain: bool, full: bool) -> Iterator[str
 
 def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", format: str) -> "Save":
     """Return the function that saves the kernel after a step. Raise ConvcliError now if it could not write the file."""
-    from convcli.cli.output import note_saved, save_lines
+    from convcli.cli.output import data_format, note_saved, save_lines
     from convcli.convolution.prepared import Gradients
     from convcli.files.json_writing import json_document
     from convcli.files.output_names import kernel_path
     from convcli.grad.descent import descend
+    from convcli.grad.writers import FORMATS
     from convcli.kernels.json_format import kernel_to_json
 
     if format not in ("auto", "json"):
         raise OptionError(f"`step` gives kernel JSON: expected no `format`, or json, given {format}")
-    path = kernel_path(destination, kernel.name, "json")
+    path = kernel_path(destination, kernel.name, data_format("json", destination, FORMATS))
 
     def save(report: "GradientReport", messages: Messages) -> None:
         _tell_loss(report, messages)

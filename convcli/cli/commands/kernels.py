@@ -1,7 +1,8 @@
-"""``convcli kernels``: list the presets, or show one kernel as a grid or as kernel JSON."""
+"""``convcli kernels``: list the presets, or show or save one kernel."""
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -10,66 +11,105 @@ from convcli.cli.messages import Messages
 from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
+    from convcli.files.output_names import Destination
     from convcli.kernels.kernel import Kernel
     from convcli.kernels.presets import Preset
+
+# A function for each format, which writes to a stream.
+Writers = Mapping[str, Callable[[BinaryIO], None]]
 
 
 @options.with_option_groups
 def kernels(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", show_default=False, help="A preset name:params, a kernel file, or JSON."),
+        typer.Argument(
+            metavar="[NAME]", show_default=False, help="A preset name:params, a kernel file, JSON or rows of numbers."
+        ),
     ] = None,
     *,
     output: Annotated[
         str,
         typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, a template of {kernel} {ext}, or -."),
     ] = STREAM,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="NAME",
+            help="text, json, npy, csv or png (a heatmap); auto: OUT's extension, or else text.",
+        ),
+    ] = "auto",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """List the presets, or show one kernel.
+    """List the presets, or show or save one kernel.
 
-    With --json, or if OUT ends in .json, a kernel is written as kernel JSON, which -k reads.
+    -k reads what this writes as json, npy or csv.
 
     convcli kernels gaussian:2 --json
     """
     from convcli.cli.inputs import read_kernel
-    from convcli.cli.output import destination_of, note_saved, save_lines
-    from convcli.files.output_names import kernel_path
+    from convcli.cli.output import destination_of, note_saved
+    from convcli.files.output_names import format_extension, kernel_path
     from convcli.kernels.presets import PRESETS
 
-    as_json = json or output.lower().endswith(".json")
     kernel = None if name is None else read_kernel(name)
     destination = destination_of(output, messages, overwrite=overwrite)
-    path = kernel_path(destination, kernel.name if kernel else "presets", "json" if as_json else "txt")
     plain = not destination.is_stream
-    if kernel:
-        lines, what = _kernel_lines(kernel, as_json=as_json, plain=plain), kernel.name
-    else:
-        lines, what = _preset_lines(PRESETS.values(), as_json=as_json, plain=plain), f"{len(PRESETS)} presets"
-    save_lines(lines, destination, path)
-    note_saved(what, destination, path, messages)
+    writers = _preset_writers(PRESETS.values(), plain=plain) if kernel is None else _kernel_writers(kernel, plain=plain)
+    chosen = _format(options.requested_format(format, json=json), destination, writers)
+    path = kernel_path(destination, "presets" if kernel is None else kernel.name, format_extension(chosen))
+    with destination.open(path) as stream:
+        writers[chosen](stream)
+    note_saved(f"{len(PRESETS)} presets" if kernel is None else kernel.name, destination, path, messages)
 
 
-def _kernel_lines(kernel: "Kernel", *, as_json: bool, plain: bool) -> Iterable[str]:
-    if as_json:
-        from convcli.files.json_writing import json_document
-        from convcli.kernels.json_format import kernel_to_json
+def _format(requested: str, destination: "Destination", formats: Writers) -> str:
+    """Return the requested format. For ``auto`` it follows the output's name, and is text for a stream or a folder."""
+    from convcli.cli.output import data_format
 
-        return json_document(kernel_to_json(kernel))
-    from convcli.cli.text.kernels import kernel_text
-
-    return [kernel_text(kernel, plain=plain)]
+    if requested == "auto" and destination.extension is None:
+        return "text"
+    return data_format(requested, destination, tuple(formats))
 
 
-def _preset_lines(presets: "Collection[Preset]", *, as_json: bool, plain: bool) -> Iterable[str]:
-    if as_json:
-        from convcli.files.json_writing import json_document
-        from convcli.kernels.presets import presets_to_json
-
-        return json_document(presets_to_json(presets))
+def _preset_writers(presets: "Collection[Preset]", *, plain: bool) -> Writers:
     from convcli.cli.text.kernels import presets_text
+    from convcli.files.file_bytes import write_text
+    from convcli.files.json_writing import write_json
+    from convcli.kernels.presets import presets_to_json
 
-    return [presets_text(presets, plain=plain)]
+    return {
+        "text": lambda stream: write_text(stream, [presets_text(presets, plain=plain)]),
+        "json": lambda stream: write_json(stream, presets_to_json(presets)),
+    }
+
+
+def _kernel_writers(kernel: "Kernel", *, plain: bool) -> Writers:
+    from convcli.cli.text.kernels import kernel_text
+    from convcli.files.file_bytes import write_text
+    from convcli.files.json_writing import write_json
+    from convcli.kernels.json_format import kernel_to_json
+    from convcli.kernels.weights_files import write_csv, write_npy
+
+    return {
+        "text": lambda stream: write_text(stream, [kernel_text(kernel, plain=plain)]),
+        "json": lambda stream: write_json(stream, kernel_to_json(kernel)),
+        "npy": partial(write_npy, kernel),
+        "csv": partial(write_csv, kernel),
+        "png": partial(_write_heatmap, kernel),
+    }
+
+
+def _write_heatmap(kernel: "Kernel", stream: BinaryIO) -> None:
+    from convcli.convolution.formulas import index_letters
+    from convcli.drawing.heatmaps import draw_heatmap
+    from convcli.pictures.writing import encode_png
+    from convcli.text import in_one_line
+
+    title = f"{in_one_line(kernel.name)}  ({', '.join(map(str, kernel.weights.shape))})"
+    letters = index_letters("kernel", kernel.weights.ndim)
+    stream.write(encode_png(draw_heatmap(title, kernel.weights, letters)))

@@ -1,0 +1,34 @@
+"""Write a kernel's weights to files that hold nothing else: ``.npy`` and CSV."""
+
+from typing import BinaryIO
+
+from convcli.arrays import numerals
+from convcli.errors import OptionError
+from convcli.files.file_bytes import write_text
+from convcli.files.npy_files import save_npy
+from convcli.kernels.kernel import Kernel
+
+
+def write_npy(kernel: Kernel, stream: BinaryIO) -> None:
+    """Write the weights as ``.npy``. Raises OptionError for a kernel with a bias or groups."""
+    _require_weights_only(kernel, "npy")
+    save_npy(stream, kernel.weights)
+
+
+def write_csv(kernel: Kernel, stream: BinaryIO) -> None:
+    """Write a 2-D kernel as CSV, one line per row. The numbers read back exactly.
+
+    Raises OptionError for a bank, and for a kernel with a bias or groups.
+    """
+    _require_weights_only(kernel, "csv")
+    if kernel.weights.ndim != 2:
+        raise OptionError(
+            f"csv holds a 2-D kernel, given shape {kernel.weights.shape}: use json or npy", option="format"
+        )
+    write_text(stream, (f"{','.join(numerals(row))}\n" for row in kernel.weights))
+
+
+def _require_weights_only(kernel: Kernel, format: str) -> None:
+    extra = "a bias" if kernel.bias is not None else f"{kernel.groups} groups" if kernel.groups > 1 else None
+    if extra:
+        raise OptionError(f"{format} holds weights only, and this kernel has {extra}: use json", option="format")
