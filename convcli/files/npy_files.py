@@ -16,6 +16,8 @@ from convcli.files.file_bytes import open_file
 from convcli.files.large_arrays import reserve
 from convcli.files.thread_warnings import catch_thread_warnings
 
+_LONGEST_REASON = 200
+
 
 def save_npy(stream: BinaryIO, array: Array) -> None:
     """Write an array as ``.npy``, through the stream's own ``write``.
@@ -73,7 +75,8 @@ def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dt
             return tuple(map(int, shape)), "F" if in_columns else "C", dtype
     # The header is a Python literal: parsing it can raise any error of Python's parser.
     except Exception as error:
-        reason = str(error).partition("\n")[0]
+        # Numpy quotes the whole header, of any length.
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON]
         raise ValueError(f"expected a .npy as numpy.save writes it, given one that cannot be read: {reason}") from None
 
 

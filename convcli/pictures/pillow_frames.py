@@ -1,6 +1,7 @@
 """A frame of a picture that Pillow opens."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from convcli.files.kinds import HEAD, foreign_kind, is_text
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import channels_of, split_alpha
 from convcli.pictures.colour_modes import convert_to_mode, working_mode
-from convcli.pictures.formats import Format, format_read
+from convcli.pictures.formats import Format, format_read, jpeg
 from convcli.pictures.formats.format import Decoding
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
 from convcli.pictures.image import Header, Image, Metadata
@@ -25,10 +26,9 @@ _DAMAGED = ", but damaged or of a kind that is not read"
 
 def open_picture(file: Path | BytesIO) -> ImageFile:
     """Open a picture and read its header; raise ValueError if it is not a picture or its format is refused."""
-    try:
-        picture = _open(file)
-    except PIL.UnidentifiedImageError:
-        raise ValueError(_what_it_is(file)) from None
+    picture = _open(file) or jpeg.open_deep(file)
+    if picture is None:
+        raise ValueError(_what_it_is(file))
     try:
         _prepare(picture, file)
     except Exception:
@@ -57,12 +57,13 @@ def _what_it_is(file: Path | BytesIO) -> str:
     return f"expected a picture that Pillow can read, an .npy array or a JSON tensor{given}"
 
 
-def _open(file: Path | BytesIO) -> ImageFile:
-    try:
-        return PIL.Image.open(file)
-    except PIL.UnidentifiedImageError:
-        # Pillow loads its formats on demand, and skips one that another thread is loading. By now all are loaded.
-        return PIL.Image.open(file)
+def _open(file: Path | BytesIO) -> ImageFile | None:
+    """Open a picture, or return None if Pillow does not know it."""
+    # Pillow loads its formats on demand, and skips one that another thread is loading. At last all are loaded.
+    for _ in range(2):
+        with suppress(PIL.UnidentifiedImageError):
+            return PIL.Image.open(file)
+    return None
 
 
 class PillowFrame:
@@ -114,6 +115,10 @@ class PillowFrame:
     def _decode_past_pillow(self, decoding: Decoding) -> Image:
         described, losses = self.describe(), tuple(self._format.losses(self._picture))
         levels = decoding.decode(contents(self._file))
+        if levels.shape[1::-1] != self._picture.size:
+            raise ValueError(
+                f"its headers contradict each other: {self._picture.size} and {levels.shape[1::-1]} pixels"
+            )
         pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), described.orientation))
         return Image(pixels, alpha, described.metadata, decoding.notes, (*losses, *described.warnings))
 

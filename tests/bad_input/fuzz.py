@@ -105,7 +105,7 @@ class Fuzzer:
             self.faults += 1
             name = self._folder / f"fault-{hashlib.sha1(data).hexdigest()[:10]}"
             name.write_bytes(data)
-            print(f"{name}:\n{traceback.format_exc()}", flush=True)
+            print(f"{name}:\n{traceback.format_exc()[-2000:]}", flush=True)
         signal.alarm(0)
         if self.tried == self.count:
             seconds = time.monotonic() - self.begun

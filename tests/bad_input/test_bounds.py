@@ -160,3 +160,27 @@ def test_the_digits_of_a_picture_are_bounded_before_they_become_numbers(free_mem
     free_memory(60 * MB)
     with at_most(25 * MB), pytest.raises(FileError, match=r"as numbers it takes up to 90\.0 MB, over half"):
         read_image(data)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_jpeg_2000_whose_headers_disagree_is_refused(bits):
+    """Pillow believes the last box with a size, the decoder the codestream."""
+    levels = np.zeros((300, 300), np.uint8 if bits == 8 else np.uint16)
+    data = bytearray(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2"))
+    place = data.index(b"ihdr") + 4
+    data[place : place + 8] = struct.pack(">II", 8, 9)
+    for read in (read_image, read_header, read_tensor):
+        with at_most(2 * MB), pytest.raises(FileError, match=r"contradict each other: 9 x 8 and 300 x 300 pixels$"):
+            read(bytes(data))
+
+
+def test_a_jpeg_2000_of_many_channels_is_refused():
+    data = bytearray(imagecodecs.jpeg2k_encode(np.zeros((8, 9, 3), np.uint16), level=0, codecformat="jp2"))
+    place = data.index(b"\xff\x4f\xff\x51") + 40
+    channels = bytes(data[place + 2 : place + 5])
+    data[place : place + 11] = struct.pack(">H", 5000) + channels * 5000
+    box = data.index(b"jp2c")
+    # Pillow does not look for the channels behind another box.
+    data[box - 4 : box] = struct.pack(">I4sI", 8, b"free", len(data) - (box - 4))
+    with pytest.raises(FileError, match=r"JPEG 2000 is not read if it has 5000 channels: convert it first"):
+        read_image(bytes(data))

@@ -45,6 +45,7 @@ LIES = {
     npy_that_says(of("(1, 1)", "'V600000000'")): "expected a .npy of real numbers, given dtype |V600000000",
     npy_that_says(of("(3,)", "'|O'")): "expected a .npy of real numbers, given dtype object",
     npy_that_says(of("(3, 4)"), version=(9, 0)): UNREADABLE + "its version is 9.0",
+    npy_that_says("x+" * 500): UNREADABLE + ("Cannot parse header: '" + "x+" * 100)[:200],
     npy_that_says(of("(3, 4)") + " " * (1 << 20), 96, (2, 0)): (
         UNREADABLE + "Header info length (1048636) is large and may not be safe to load securely."
     ),

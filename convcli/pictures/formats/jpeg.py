@@ -1,12 +1,40 @@
-"""JPEG."""
+"""JPEG. Pillow knows 8 bits per channel; the extra ``deep`` reads the other depths."""
 
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-from convcli.pictures.formats.format import Format
+import PIL.Image
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+
+from convcli.arrays import Array
+from convcli.files.file_bytes import contents, first_bytes
+from convcli.pictures import deep_extra
+from convcli.pictures.formats.format import Decoding, Format
+from convcli.pictures.formats.levels import decoding_by_extra
+
+_MAGIC = b"\xff\xd8\xff"
+# The markers of frame headers: those from SOF0 to SOF15 that are not of tables or of arithmetic coding.
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 class Jpeg(Format):
     """The format JPEG."""
+
+    def refusal_of(self, picture: ImageFile) -> str:
+        """Return the reason why a picture is not read, or "" if it is read."""
+        bits = _bits(picture)
+        if bits != 8 and picture.mode == "CMYK":
+            return f"it is a JPEG of {bits}-bit CMYK: convert it to RGB first"
+        if bits != 8 and not deep_extra.is_installed():
+            return f"it is a {bits}-bit JPEG: to read it, pip install 'convcli[deep]'"
+        return ""
+
+    def decoding(self, picture: ImageFile) -> Decoding | None:
+        """Return the decoding by the extra ``deep`` of depths that Pillow does not know."""
+        bits = _bits(picture)
+        return None if bits == 8 else decoding_by_extra(_levels, bits)
 
     def options(self, compression: int | None) -> dict[str, Any]:
         """Return ImageMagick's defaults: quality 92, and chroma at full resolution."""
@@ -21,3 +49,46 @@ JPEG = Jpeg(
     metadata=("icc", "exif", "dpi"),
     most_exif=65533,
 )
+
+
+def open_deep(file: Path | BytesIO) -> ImageFile | None:
+    """Open a JPEG that Pillow refuses for its depth, which is then in ``picture.bits``; return None for other files.
+
+    Pillow reads a header that says 8 bits, so that sizes, EXIF and the profile are read as usual; not the pixels.
+    """
+    if first_bytes(file, len(_MAGIC)) != _MAGIC:
+        return None
+    data = bytearray(contents(file))
+    place = _place_of_depth(data)
+    if place is None:
+        return None
+    bits, data[place] = data[place], 8
+    try:
+        picture = PIL.Image.open(BytesIO(data), formats=["JPEG"])
+    except PIL.UnidentifiedImageError:
+        return None
+    assert isinstance(picture, JpegImageFile)
+    picture.bits = bits
+    return picture
+
+
+def _place_of_depth(data: bytearray) -> int | None:
+    """Return the offset of the depth in the header of the frame, or None if there is no header."""
+    at = 2
+    while at + 4 < len(data) and data[at] == 0xFF:
+        if data[at + 1] in _FRAMES:
+            return at + 4
+        # A marker may follow any number of bytes of 255.
+        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
+    return None
+
+
+def _bits(picture: ImageFile) -> int:
+    return int(getattr(picture, "bits", 8))
+
+
+def _levels(data: bytes) -> Array:
+    import imagecodecs
+
+    levels: Array = imagecodecs.jpeg8_decode(data)
+    return levels

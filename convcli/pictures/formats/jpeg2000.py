@@ -19,6 +19,9 @@ from convcli.pictures.image import Metadata
 # The start of a codestream; after it, the offset of the number of channels, which have 3 bytes each.
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _CHANNELS = 40
+# The offset of the end and the start of both axes.
+_SIZE = 8
+_MOST_CHANNELS = 4
 
 # The most bytes of the description of channels, which is at the start of a codestream.
 _MOST = 1 << 16
@@ -39,12 +42,14 @@ _READ_MEANINGS = ((), (0,), (0, 0, 0), (0, 1), (0, 0, 0, 1))
 class _Header(NamedTuple):
     """The header of a file.
 
+    size: the width and height of the pixels that are stored, which another part of the header may contradict.
     bits: the depth of each channel.  signed: whether any channel is.  sampled: whether all have a sample per pixel.
     space: the number of the colour space, or None.  profile: the colour profile, or b"".
     palette_bits: the largest depth in the palette, or 0 without one.
     meanings: the meaning of each channel, or () if the file does not say it.
     """
 
+    size: tuple[int, int]
     bits: tuple[int, ...]
     signed: bool
     sampled: bool
@@ -68,6 +73,9 @@ class Jpeg2000(Format):
     def refusal_of(self, picture: ImageFile) -> str:
         """Return the reason why a picture is not read, or "" if it is read."""
         header = _header(picture)
+        if header.size != picture.size:
+            sizes = " and ".join(f"{width} x {height}" for width, height in (picture.size, header.size))
+            return f"the headers of this JPEG 2000 file contradict each other: {sizes} pixels"
         if reason := _obstacle(header):
             return f"JPEG 2000 is not read if {reason}: convert it first, for example with opj_decompress"
         if not header.is_read_by_pillow and not deep_extra.is_installed():
@@ -137,6 +145,8 @@ def _signed_type(bits: int) -> np.dtype[Any]:
 def _obstacle(header: _Header) -> str:
     """Return the feature of a picture that no library here reads correctly, or "" if it has none."""
     bits = header.bits[0]
+    if len(header.bits) > _MOST_CHANNELS:
+        return f"it has {len(header.bits)} channels"
     if len(set(header.bits)) > 1:
         return f"its channels have different depths ({', '.join(map(str, header.bits))} bits)"
     if bits > 16:
@@ -188,12 +198,14 @@ def _parts(stream: IO[bytes]) -> tuple[bytes, bytes]:
 
 
 def _parsed(codestream: bytes, header: Mapping[bytes, bytes]) -> _Header:
+    right, bottom, left, top = struct.unpack_from(">4I", codestream, _SIZE)
     (count,) = struct.unpack_from(">H", codestream, _CHANNELS)
     channels = struct.unpack_from(f"{3 * count}B", codestream, _CHANNELS + 2)
     # The highest bit of a depth is the sign, and the others are the depth minus one.
     depths, steps = channels[::3], {*channels[1::3], *channels[2::3]}
     palette = header.get(b"pclr", b"")
     return _Header(
+        size=(right - left, bottom - top),
         bits=tuple((depth & 0x7F) + 1 for depth in depths),
         signed=any(depth & 0x80 for depth in depths),
         sampled=steps == {1},
