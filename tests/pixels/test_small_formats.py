@@ -1,6 +1,7 @@
 """Compare the pixels that are read from files of rarer formats with those that were stored."""
 
 import struct
+from itertools import groupby
 from typing import Any
 
 import imagecodecs
@@ -104,11 +105,36 @@ def test_sun_raster_of_8_and_1_bits() -> None:
         read_image(sun(1, 1, packed, bytes(6), width=11))
 
 
-def test_compressed_sun_raster() -> None:
-    gray = np.minimum(BYTES[:, :6, 0], 127)
+def in_runs(data: bytes) -> bytes:
+    """Return bytes, each twice as a run, and 128 as itself."""
+    return b"".join(
+        b"\x80\0" * count if byte == 128 else b"\x80" + bytes((count - 1, byte)) if count > 1 else bytes((byte,))
+        for byte, count in ((key, len(list(group))) for key, group in groupby(data))
+    )
+
+
+@pytest.mark.parametrize("width", [6, 7])
+def test_rows_of_a_sun_raster_in_runs_are_padded(width: int) -> None:
+    gray, colours = BYTES[:, :width, 0].copy(), BYTES[:, :width, :3]
     gray[:, 2:5] = gray[:, 2:3]
-    rows = b"".join(bytes((a, b, 0x80, 2, c, d)) for a, b, c, _, _, d in gray.tolist())
-    assert np.array_equal(read_image(sun(8, 2, rows, width=6)).pixels[0], gray)
+    gray[1, :2] = 128
+    assert np.array_equal(read_image(sun(8, 2, in_runs(padded(gray)), width=width)).pixels[0], gray)
+    palette = RNG.integers(0, 256, (3, 256), np.uint8)
+    image = read_image(sun(8, 2, in_runs(padded(gray)), palette.tobytes(), width=width))
+    assert np.array_equal(image.pixels, palette[:, gray])
+    stored = colours[..., ::-1].reshape(5, -1)
+    data = sun(24, 2, in_runs(padded(stored)), width=width)
+    assert np.array_equal(read_image(data).pixels, channels(colours))
+    assert read_header(data) == read_image(data).header
+    unused_first = np.concatenate([BYTES[:, :width, 3:], colours[..., ::-1]], axis=2)
+    assert np.array_equal(
+        read_image(sun(32, 2, in_runs(unused_first.tobytes()), width=width)).pixels, channels(colours)
+    )
+    bits = BITS[:, : width + 3]
+    packed = in_runs(padded(np.packbits(bits, axis=1)))
+    assert np.array_equal(read_image(sun(1, 2, packed, width=width + 3)).pixels[0], 255 * (1 - bits))
+    with pytest.raises(FileError, match=r"it is truncated: it has [0-9]+ of [0-9]+ bytes"):
+        read_image(sun(24, 2, in_runs(padded(stored))[:-3], width=width))
 
 
 def xbm(size: str, numbers: list[int]) -> bytes:
