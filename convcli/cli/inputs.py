@@ -110,8 +110,9 @@ class Inputs:
             kernel = kernel._replace(bias=self._bias(options.bias).astype(np.float64))
         if options.groups is not None:
             kernel = kernel._replace(groups=options.groups)
-        # The kernel has the bias and the groups already.
-        others = {name: value for name, value in vars(options).items() if name not in ("bias", "groups")}
+        # The kernel has its bias and groups, and is divided, already.
+        done = ("bias", "groups", "divisor", "normalize")
+        others = {name: value for name, value in vars(options).items() if name not in done}
         convolution = Convolution.of(kernel, **others)
         memory = None if execution.memory is None else _bytes(execution.memory)
         return Request(kernel.name, convolution, Execution(execution.algorithm, execution.threads, memory))
