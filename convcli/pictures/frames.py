@@ -1,19 +1,19 @@
-"""Open the frames of a picture: pages of a TIFF, pictures of FITS, or what Pillow reads."""
+"""Open the frames of a picture: pages of a TIFF, pictures of FITS, or what Pillow reads.
 
+Each function below imports what reads its format, so that a picture does not wait for the readers of other formats.
+"""
+
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from convcli.files.file_bytes import open_file, require_fitting, size_of
-from convcli.pictures.apng_frames import ApngFrames
+from convcli.files.file_bytes import first_bytes, open_file, require_fitting, size_of
+from convcli.files.kinds import HEAD
 from convcli.pictures.formats import format_read
-from convcli.pictures.formats.fits import fits_frames, is_fits
-from convcli.pictures.formats.pam import PamFrame, is_pam
 from convcli.pictures.formats.png import PNG
-from convcli.pictures.formats.psd_deep import DeepPsdFrame, is_deep_psd
-from convcli.pictures.formats.tiff_pages import is_tiff, tiff_pages
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
 
@@ -41,28 +41,64 @@ class Frames(NamedTuple):
     frame: Callable[[int], Frame]
 
 
+def picture_frames(file: Path | BytesIO) -> AbstractContextManager[Frames]:
+    """Return a context that yields the frames of a picture file, which stays open meanwhile."""
+    head = first_bytes(file, HEAD)
+    read = next((own for begins, own in _OWN.items() if re.match(begins, head, re.DOTALL)), _by_pillow)
+    return read(file)
+
+
 @contextmanager
-def picture_frames(file: Path | BytesIO) -> Iterator[Frames]:
-    """Yield the frames of a picture file, which stays open meanwhile."""
-    if is_fits(file):
-        units = fits_frames(file)
-        yield Frames(len(units), units.__getitem__)
-        return
-    if is_tiff(file):
-        with tiff_pages(file) as pages:
-            yield Frames(len(pages), pages.__getitem__)
-        return
-    if is_pam(file):
-        yield Frames(1, lambda _: PamFrame(file))
-        return
-    if is_deep_psd(file):
-        yield Frames(1, lambda _: DeepPsdFrame(file))
-        return
+def _fits(file: Path | BytesIO) -> Iterator[Frames]:
+    from convcli.pictures.formats.fits import fits_frames
+
+    units = fits_frames(file)
+    yield Frames(len(units), units.__getitem__)
+
+
+@contextmanager
+def _tiff(file: Path | BytesIO) -> Iterator[Frames]:
+    from convcli.pictures.formats.tiff_pages import tiff_pages
+
+    with tiff_pages(file) as pages:
+        yield Frames(len(pages), pages.__getitem__)
+
+
+@contextmanager
+def _pam(file: Path | BytesIO) -> Iterator[Frames]:
+    from convcli.pictures.formats.pam import PamFrame
+
+    yield Frames(1, lambda _: PamFrame(file))
+
+
+@contextmanager
+def _deep_psd(file: Path | BytesIO) -> Iterator[Frames]:
+    from convcli.pictures.formats.psd_deep import DeepPsdFrame
+
+    yield Frames(1, lambda _: DeepPsdFrame(file))
+
+
+# What reads formats that Pillow reads not at all, or not completely, by a pattern of their first bytes.
+_OWN: dict[bytes, Callable[[Path | BytesIO], AbstractContextManager[Frames]]] = {
+    rb"SIMPLE  =": _fits,
+    # A number of 42, or of 43 for BigTIFF, in the order of bytes that the letters name, or in the other.
+    rb"II[*+]\0|MM\0[*+]|II\0\*|MM\*\0": _tiff,
+    # Thumbnails of xv begin with "P7 332".
+    rb"P7\n|PF\s": _pam,
+    # The depth is 16 or 32 bits.
+    rb"8BPS\0\x01.{16}\0[\x10\x20]": _deep_psd,
+}
+
+
+@contextmanager
+def _by_pillow(file: Path | BytesIO) -> Iterator[Frames]:
     require_fitting(file)
     with open_picture(file) as picture:
         format = format_read(picture.format)
         total = _require_bytes(format.frame_count(picture), size_of(file))
         if format is PNG and total > 1:
+            from convcli.pictures.apng_frames import ApngFrames
+
             with open_file(file) as stream:
                 yield Frames(total, ApngFrames(picture, format, stream).frame)
         else:

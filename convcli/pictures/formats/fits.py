@@ -13,12 +13,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.files.file_bytes import first_bytes, open_file
+from convcli.files.file_bytes import open_file
 from convcli.files.large_arrays import by_rows
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
-_MAGIC = b"SIMPLE  ="
 # Headers and arrays are multiples of a block of 36 cards.
 _BLOCK, _CARD = 2880, 80
 # Longer headers are taken for damaged.
@@ -26,11 +25,6 @@ _MOST_BLOCKS = 10_000
 
 _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _VALUE = re.compile(r"= +(?:'((?:[^']|'')*)'|([^/]*))")
-
-
-def is_fits(file: Path | BytesIO) -> bool:
-    """Return whether the first bytes are those of a FITS file."""
-    return first_bytes(file, len(_MAGIC)) == _MAGIC
 
 
 def fits_frames(file: Path | BytesIO) -> "list[FitsFrame]":

@@ -51,11 +51,6 @@ class _Layout(NamedTuple):
         return prod(self.shape) * self.type.itemsize
 
 
-def is_pam(file: Path | BytesIO) -> bool:
-    """Return whether the first bytes are those of PAM, or of PFM in colour."""
-    return _MORE.match(first_bytes(file, 3)) is not None
-
-
 class PamFrame:
     """The first picture of a file of PAM, or of PFM in colour; raises ValueError if its header is damaged."""
 

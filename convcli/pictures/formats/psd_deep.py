@@ -10,23 +10,16 @@ import numpy as np
 import PIL.Image
 
 from convcli.arrays import Array
-from convcli.files.file_bytes import first_bytes, open_file
+from convcli.files.file_bytes import open_file
 from convcli.pictures.formats.psd_sections import sections
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
-_SIGNATURE = b"8BPS\0\1"
 _TYPES: dict[int, np.dtype[Any]] = {16: np.dtype(">u2"), 32: np.dtype(">f4")}
 # The colours of the modes that are read: gray, RGB and duotone.
 _COLOURS = {1: 1, 3: 3, 8: 1}
 _DUOTONE = 8
 _UNCOMPRESSED, _RUNS = 0, 1
-
-
-def is_deep_psd(file: Path | BytesIO) -> bool:
-    """Return whether the first bytes are those of a PSD of 16 or 32 bits."""
-    head = first_bytes(file, 24)
-    return head.startswith(_SIGNATURE) and int.from_bytes(head[22:]) in _TYPES
 
 
 class DeepPsdFrame:

@@ -32,16 +32,10 @@ LARGE = 64 << 20
 _PIECE = 16 << 20
 
 # The last two have the byte order of the one and the number of the other.
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")
 _CANON_RAW = b"CR\x02"
 # NewSubfileType.
 _REDUCED, _MASK = 1, 4
 _ORIENTATION, _PALETTE, _PROFILE, _GDAL_METADATA, _NODATA = 274, 320, 34675, 42112, 42113
-
-
-def is_tiff(file: Path | BytesIO) -> bool:
-    """Return whether the first bytes are those of a TIFF."""
-    return first_bytes(file, 4) in _MAGIC
 
 
 @contextmanager
