@@ -18,6 +18,8 @@ ComplexArray = NDArray[Any]
 
 BYTES_PER_FLOAT = 8
 COMPUTED_IN = (np.dtype(np.float32), np.dtype(np.float64))
+# From here on, float32 does not hold every whole number.
+FIRST_GAP = 2**24
 ROUNDED_TO = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
@@ -59,9 +61,10 @@ def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dty
     return _one_of(COMPUTED_IN, requested)
 
 
-def stored_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dtype[Any]:
-    """Return the type of the output: a requested type of ROUNDED_TO, or else the type to compute in."""
-    return computing_type(stored, None) if requested is None else _one_of(COMPUTED_IN + ROUNDED_TO, requested)
+def rounded_type(requested: DTypeLike | None) -> np.dtype[Any] | None:
+    """Return the requested type of the output if it is one of ROUNDED_TO, and None if it is a float type or None."""
+    found = None if requested is None else _one_of(COMPUTED_IN + ROUNDED_TO, requested)
+    return found if found in ROUNDED_TO else None
 
 
 def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtype[Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arrays import ROUNDED_TO, Array, computing_type, real_array, stored_type
+from convcli.arrays import Array, computing_type, real_array, rounded_type
 from convcli.convolution.names import WRT, parse_tensor
 from convcli.convolution.prepared import Convolution, Gradients
 from convcli.engine import Execution
@@ -75,8 +75,9 @@ def conv2d(
     flip
         Rotate the kernel by 180 degrees first (true convolution).
     dtype
-        float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64. uint8 or uint16 computes
-        in the default type, then rounds half to even and clips.
+        float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64, and float64 for 16-bit V
+        if K is whole and float32 may not hold the sums. uint8 or uint16 computes in the default type, then rounds half
+        to even and clips.
     algorithm
         ``auto`` or a name in ``convcli.engine.CONVOLUTIONS``.
     threads
@@ -108,9 +109,9 @@ def conv2d(
     convolution = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )
-    stored = stored_type(V.dtype, dtype)
-    prepared = convolution.at(V.shape, computing_type(V.dtype, None) if stored in ROUNDED_TO else stored)
-    return prepared.convolve(V, prepared.plan(Execution(algorithm, threads, memory)), stored=stored)
+    rounded = rounded_type(dtype)
+    prepared = convolution.at(V.shape, convolution.computing_type(V.dtype, None if rounded else dtype))
+    return prepared.convolve(V, prepared.plan(Execution(algorithm, threads, memory)), stored=rounded)
 
 
 def conv2d_grad(
@@ -474,6 +475,7 @@ def filter_image(
     range: str | None = None,
     format: str = "png",
     max_pixels: int | None = None,
+    dtype: DTypeLike | None = None,
     algorithm: str = "auto",
     threads: int | None = None,
     memory: int | None = None,
@@ -502,6 +504,8 @@ def filter_image(
     format
         The file format of ``save``, such as ``png``, ``tiff`` or ``npy``. It determines the depth of the pixels, and
         whether they have alpha.
+    dtype
+        The type to compute in: float32 or float64; by default as in ``conv2d``.
     max_pixels
         The most pixels that a picture's file may have; 0 is no limit, None is Pillow's limit.
 
@@ -539,7 +543,7 @@ def filter_image(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )
     name = K.name if isinstance(K, Kernel) else "kernel"
-    request = Request(name, convolution, Execution(algorithm, threads, memory))
+    request = Request(name, convolution, Execution(algorithm, threads, memory), dtype)
     prepared = prepare_image(_image_of(image, max_pixels), appearance)
     filtered = apply_filter(plan_filter(request, prepared.header, appearance, format_of(format)), prepared)
     warnings, notes = (*prepared.warnings, *filtered.warnings), (*prepared.notes, *filtered.notes)

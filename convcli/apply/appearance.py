@@ -66,6 +66,12 @@ def network_input(image: Image, appearance: Appearance) -> Array:
     return V
 
 
+def input_type(pixels: np.dtype[Any], appearance: Appearance) -> np.dtype[Any]:
+    """Return the type of V: that of the pixels, or a float type if they are scaled or converted to light."""
+    is_converted = appearance.linear or appearance.unit
+    return computing_type(pixels, None) if is_converted else pixels
+
+
 def brightest_level(pixels: np.dtype[Any], appearance: Appearance) -> int:
     """Return the number in V that stands for white."""
     return 1 if appearance.unit else LEVELS[depth_of(pixels)]

@@ -85,6 +85,10 @@ class Combination:
         rule.finished(joined, len(self.requests))
         return float(joined[0])
 
+    def computing_type(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the float type that suits every kernel, for an input of type ``stored``."""
+        return np.result_type(*(request.computing_type(stored) for request in self.requests))
+
     def each(self, change: Callable[[Request], Request]) -> "Combination":
         """Return the combination of changed requests."""
         return replace(self, requests=[change(request) for request in self.requests])

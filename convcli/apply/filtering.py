@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from convcli.apply.appearance import Appearance, brightest_level, depth_of, network_input
+from convcli.apply.appearance import Appearance, brightest_level, depth_of, input_type, network_input
 from convcli.apply.combining import Filter, PlannedFilter
 from convcli.apply.pixels import MapStatistics, Produce, clipping_warning, to_floats, to_pixels
 from convcli.apply.transparency import filter_with_alpha, require_fit
-from convcli.arrays import Array, computing_type
+from convcli.arrays import Array
 from convcli.engine import Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
@@ -65,13 +65,16 @@ def plan_filter(request: Filter, header: Header, appearance: Appearance, format:
     Raises GeometryError if the kernel does not fit the image, OptionError if the format or the rule for alpha does not
     fit the kernel.
     """
-    planned = request.at(header.shape, computing_type(header.dtype, None))
+    computed = request.computing_type(input_type(header.dtype, appearance))
+    planned = request.at(header.shape, computed)
     require_fit(appearance.alpha, request, alpha=header.alpha)
-    output = _output_spec(header, planned.geometry, appearance, format)
+    output = _output_spec(header, planned.geometry, appearance, format, computed)
     return FilterPlan(request, planned, appearance, format, output)
 
 
-def _output_spec(header: Header, geometry: Geometry, appearance: Appearance, format: Format) -> OutputSpec:
+def _output_spec(
+    header: Header, geometry: Geometry, appearance: Appearance, format: Format, computed: np.dtype[Any]
+) -> OutputSpec:
     count = prod(geometry.output_shape[:-2])
     rows, columns = geometry.output_shape[-2:]
     format.require_size(rows, columns)
@@ -83,7 +86,7 @@ def _output_spec(header: Header, geometry: Geometry, appearance: Appearance, for
         most = depth if format.is_array else format.max_depth(format.maps_per_file(count), alpha=alpha)
         return OutputSpec(shape, np.dtype(np.uint16 if min(depth, most) == 16 else np.uint8), mode, alpha)
     if format.is_array:
-        return OutputSpec(shape, computing_type(header.dtype, None), mode, False)
+        return OutputSpec(shape, computed, mode, False)
     if format.floats:
         return OutputSpec(shape, np.dtype(np.float32), mode, False)
     raise OptionError(

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from convcli.apply.appearance import Appearance, network_input, prepare_header, prepare_image
-from convcli.arrays import Array
+from convcli.arrays import Array, computing_type
 from convcli.cli.messages import Messages
 from convcli.cli.options import DEFAULT_EXECUTION, ConvolutionOptions, ExecutionOptions
 from convcli.cli.stopping import explain_lost_pages
@@ -102,9 +102,16 @@ class Inputs:
         return upstream_gradient(text, convolution, V, Readers(self.read_tensor, read_target), execution)
 
     def read_request(
-        self, source: str, options: ConvolutionOptions, execution: ExecutionOptions = DEFAULT_EXECUTION
+        self,
+        source: str,
+        options: ConvolutionOptions,
+        execution: ExecutionOptions = DEFAULT_EXECUTION,
+        dtype: str | None = None,
     ) -> Request:
-        """Return the convolution that the options and the kernel from this source define, and how to execute it."""
+        """Return the convolution that the options and the kernel from this source define, and how to execute it.
+
+        dtype: the requested float type, or None for the default of each input.
+        """
         kernel = _rescaled(read_kernel(source), options)
         if options.bias is not None:
             kernel = kernel._replace(bias=self._bias(options.bias).astype(np.float64))
@@ -115,7 +122,9 @@ class Inputs:
         others = {name: value for name, value in vars(options).items() if name not in done}
         convolution = Convolution.of(kernel, **others)
         memory = None if execution.memory is None else _bytes(execution.memory)
-        return Request(kernel.name, convolution, Execution(execution.algorithm, execution.threads, memory))
+        how = Execution(execution.algorithm, execution.threads, memory)
+        requested = None if dtype is None else computing_type(np.dtype(np.float32), dtype)
+        return Request(kernel.name, convolution, how, requested)
 
     def _bias(self, text: str) -> Array:
         if text == STREAM:

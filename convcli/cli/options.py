@@ -230,6 +230,20 @@ class ExecutionOptions:
     ] = None
 
 
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="TYPE",
+        show_default="by the image's type",
+        help="float32 or float64: the type to compute in.",
+    ),
+]
+
+GradientDtype = Annotated[
+    str, typer.Option("--dtype", metavar="TYPE", help="float32 or float64: the type to compute in.")
+]
+
 # For commands without these options, because they compute little.
 DEFAULT_EXECUTION = ExecutionOptions()
 

@@ -94,7 +94,7 @@ def _choice_to_json(choice: Choice, passes: int) -> dict[str, Any]:
     return {
         "algorithm": choice.algorithm,
         "chosen_by": choice.chosen_by,
-        "dtype": str(choice.work.dtype),
+        "dtype": str(choice.computed.dtype),
         "passes": passes,
         "tile": {"images": tile.images, "rows": tile.rows, "columns": tile.columns},
         "tiles": tile.number(choice.work.geometry),
@@ -115,4 +115,5 @@ def _answer_to_json(answer: Estimate | Refusal) -> dict[str, Any]:
         "workspace": answer.workspace,
         "blocks": dict(answer.blocks),
         "exact": answer.exact,
+        "rounded": answer.rounded,
     }

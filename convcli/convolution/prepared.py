@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
-from convcli.arrays import Array, FloatArray, ends_of, fill_rounded, real_array, refuse_masks
+from convcli.arrays import FIRST_GAP, Array, FloatArray, computing_type, ends_of, fill_rounded, real_array, refuse_masks
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.names import WRT, parse_wrt
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
@@ -84,6 +84,26 @@ class Convolution:
         """The sum of a 2-D kernel's weights, which is Z for a constant input of 1; 0 if the sum is only rounding."""
         total = float(self.weights.sum())
         return total if abs(total) > ROUNDING * np.abs(self.weights).sum() else 0.0
+
+    def computing_type(self, stored: np.dtype[Any], requested: DTypeLike | None = None) -> np.dtype[Any]:
+        """Return the float type for an input of type ``stored``: the requested one, or the default.
+
+        The default is float32 for types that float32 holds exactly, otherwise float64; and float64 for 16-bit integers
+        too, if the weights are whole and float32 may not hold the sums.
+        """
+        if requested is None and stored.kind in "iu" and stored.itemsize == 2 and self._may_exceed_float32(stored):
+            return np.dtype(np.float64)
+        return computing_type(stored, requested)
+
+    def _may_exceed_float32(self, stored: np.dtype[Any]) -> bool:
+        """Return whether the weights are whole, and sums of such integers may be above those that float32 all holds."""
+        if not np.array_equal(self.weights, np.rint(self.weights)):
+            return False
+        taps = tuple(range(-2 if self.weights.ndim == 2 else -3, 0))
+        largest = np.abs(self.weights.astype(np.float64)).sum(axis=taps).max()
+        added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max()
+        range_ = np.iinfo(stored)
+        return bool(max(-int(range_.min), int(range_.max)) * largest + added >= FIRST_GAP)
 
     def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
         """Return the geometry for an input ``(..., C_in, H, W)``.

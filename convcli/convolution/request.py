@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.prepared import Convolution, Prepared
@@ -15,11 +16,15 @@ from convcli.kernels.kernel import Kernel
 
 
 class Request(NamedTuple):
-    """A named convolution, and its execution: algorithm, threads, memory, cluster."""
+    """A named convolution, and its execution: algorithm, threads, memory, cluster.
+
+    dtype: the float type that was requested, or None.
+    """
 
     name: str
     convolution: Convolution
     execution: Execution = AUTOMATIC
+    dtype: DTypeLike | None = None
 
     @property
     def requests(self) -> tuple["Request", ...]:
@@ -35,6 +40,10 @@ class Request(NamedTuple):
     def gain(self) -> float:
         """Z for a constant input of 1, without the bias."""
         return self.convolution.gain
+
+    def computing_type(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the float type to compute in, for an input of type ``stored``."""
+        return self.convolution.computing_type(stored, self.dtype)
 
     def each(self, change: Callable[["Request"], "Request"]) -> "Request":
         """Return the changed request; a combination changes every one of its requests."""

@@ -133,7 +133,7 @@ def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
     K = np.ascontiguousarray(kernel.K[..., part.rows, part.columns])
     if not CONVOLUTIONS[choice.algorithm].factored:
         return tile_weights(K, part.geometry)
-    factors = kernel.at(part.rows, part.columns).factors_of(choice.work.traits, choice.work.dtype)
+    factors = kernel.at(part.rows, part.columns).factors_of(choice.work.traits, choice.computed.dtype)
     return tile_weights(K, part.geometry, factors)
 
 

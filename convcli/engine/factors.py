@@ -27,6 +27,7 @@ SINGULAR = 100
 # Of larger kernels, so many singular values are computed at most: of a higher rank, two passes would not pay.
 MOST_SINGULAR = 256
 SKETCH = 72
+FEW = 16
 
 # Pairs of a column (kh,) and a row (kw,).
 Pairs = tuple[tuple[FloatArray, FloatArray], ...]
@@ -155,6 +156,11 @@ class KernelBlocks(NamedTuple):
     K: Array
     factorisation: Factorisation
     cuts: tuple[tuple[slice, slice], ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all weights are whole numbers. For most kernels this ends at the first few."""
+        return _is_whole(self.K.flat[:FEW]) and _is_whole(self.K)
 
     def at(self, rows: slice, columns: slice) -> "KernelBlocks":
         """Return these rows and columns of the kernel."""

@@ -10,6 +10,7 @@ depend on how the output is cut into tiles.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -116,6 +117,26 @@ def within_windows(fill: Fill, last_resort: Callable[[], Fill], geometry: Geomet
             fill(np.where(unknown, 0, tile) * tile.dtype.type(HEADROOM), out, scratch)
         np.divide(out, HEADROOM, out=out)
         np.copyto(out, np.nan, where=touched(np.asarray(unknown.any(axis=2)), geometry, out)[:, :, None])
+
+    return run
+
+
+def rounded(fill: Fill, geometry: Geometry, stored: np.dtype[Any]) -> Fill:
+    """Return the function that rounds to whole numbers the outputs whose windows hold nothing else.
+
+    fill: computes in float64, whose rounding is far below 1.  stored: the type of V.
+    """
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        made = scratch.array(out.shape, tile.dtype)
+        fill(tile, made, scratch)
+        fractions = np.asarray(tile != np.rint(tile)) if stored.kind == "f" else None
+        if fractions is None or not fractions.any():
+            # Two steps are faster than one that also converts.
+            out[...] = np.rint(made, out=made)
+            return
+        out[...] = made
+        np.rint(out, out=out, where=~touched(np.asarray(fractions.any(axis=2)), geometry, out)[:, :, None])
 
     return run
 

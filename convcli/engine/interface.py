@@ -13,12 +13,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.costs import CACHE
+from convcli.engine.costs import CACHE, elementwise_seconds
 from convcli.engine.factors import Factors, Traits
 from convcli.engine.limits import LIMITS, Limits
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize
+from convcli.engine.tiles import TileSize, output_floats
 from convcli.geometry.axes import Geometry
+
+# How often a float64 is read or written to round it and store it as float32.
+PASSES_TO_ROUND = 4
 
 
 class Workload(NamedTuple):
@@ -27,6 +30,7 @@ class Workload(NamedTuple):
     dtype: the float type to compute in.  memory: bytes of workspace per thread.
     traits: what the planner knows about the kernel's factors.
     limits: the sizes from which transforms, threads and bands are used.
+    whole: whether outputs must be whole numbers where V is, because the weights are.
     """
 
     geometry: Geometry
@@ -34,11 +38,17 @@ class Workload(NamedTuple):
     memory: int
     traits: Traits = Traits()
     limits: Limits = LIMITS
+    whole: bool = False
 
     @property
     def itemsize(self) -> int:
         """Bytes per float."""
         return self.dtype.itemsize
+
+    @property
+    def in_double(self) -> "Workload":
+        """The workload in double precision."""
+        return self._replace(dtype=np.dtype(np.float64))
 
     @property
     def output_pixels(self) -> int:
@@ -60,6 +70,7 @@ class Estimate(NamedTuple):
     moved: bytes that copies and elementwise operations read or write; matrix products are not counted.
     workspace: bytes that one thread takes, besides input and output.
     exact: whether integer inputs give integer outputs without rounding, as long as the float type can represent them.
+    rounded: whether that is so because it computes in float64, and rounds outputs of whole numbers to whole numbers.
     spreads: whether an infinity or a NaN reaches outputs whose windows do not contain it. That happens in blocks and
     transforms, which multiply it by 0.
     mixes: whether a large pixel rounds outputs whose windows do not contain it, because transforms add and subtract it.
@@ -72,6 +83,7 @@ class Estimate(NamedTuple):
     workspace: int
     blocks: Mapping[str, int] = {}
     exact: bool = True
+    rounded: bool = False
     spreads: bool = False
     mixes: bool = False
 
@@ -123,6 +135,22 @@ class Algorithm(NamedTuple, Generic[Runner]):
         if self.shares_weights != work.geometry.shares_weights:
             return Refusal(f"it is for weights that outputs {'share' if self.shares_weights else 'do not share'}")
         answer = self.estimate(work)
+        if work.whole and isinstance(answer, Estimate) and not answer.exact:
+            answer = self._rounded(work.in_double)
         if isinstance(answer, Estimate) and answer.workspace > work.memory and not self.last_resort:
             return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
         return answer
+
+    def _rounded(self, work: Workload) -> Estimate | Refusal:
+        """Return the estimate for computing in float64 and rounding to whole numbers."""
+        answer = self.estimate(work)
+        if isinstance(answer, Refusal):
+            return answer
+        moved = PASSES_TO_ROUND * work.output_pixels * work.geometry.out_channels * work.itemsize
+        return answer._replace(
+            seconds=answer.seconds + elementwise_seconds(moved),
+            moved=answer.moved + moved,
+            workspace=answer.workspace + output_floats(work.geometry, answer.tile) * work.itemsize,
+            exact=True,
+            rounded=True,
+        )

@@ -44,6 +44,11 @@ class Choice(NamedTuple):
     others: Mapping[str, Estimate | Refusal]
 
     @property
+    def computed(self) -> Workload:
+        """The workload in the type that the algorithm computes in."""
+        return self.work.in_double if self.estimate.rounded else self.work
+
+    @property
     def fallbacks(self) -> dict[str, str]:
         """The fallbacks of the algorithm by name, each with the condition under which a tile takes it."""
         mixing = {LAYERS: f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"}
@@ -98,14 +103,16 @@ class Plan(NamedTuple):
 
 
 def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan how to compute Z in ``dtype``. The kernel's numbers affect the plan only through their factors.
+    """Plan how to compute Z in ``dtype``.
 
+    The kernel's numbers affect the plan only through their factors, and by whether they are whole.
     Raises OptionError if the requested algorithm refuses.
     """
+    whole = execution.algorithm == AUTO and kernel.is_whole
 
     def choose(part: SubKernel, memory: int) -> Choice:
         traits = BEST if geometry.maps_one_to_one else Traits()
-        work = Workload(part.geometry, dtype, memory, traits, execution.limits)
+        work = Workload(part.geometry, dtype, memory, traits, execution.limits, whole)
         choice = choose_convolution(work, execution.algorithm)
         if not CONVOLUTIONS[choice.algorithm].factored:
             return choice
@@ -129,7 +136,7 @@ def _choose_by_factors(work: Workload, algorithm: str, kernel: KernelBlocks) -> 
     choice = choose(BEST._replace(exact=False))
     if not CONVOLUTIONS[choice.algorithm].factored:
         return choice
-    rounded = kernel.factors(work.dtype)
+    rounded = kernel.factors(choice.computed.dtype)
     return choose(rounded.traits if rounded else Traits())
 
 

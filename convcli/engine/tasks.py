@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
-from convcli.engine.guards import Note, in_layers, unless_even, within_windows
+from convcli.engine.guards import Note, in_layers, rounded, unless_even, within_windows
 from convcli.engine.interface import Fill, Weights
 from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
@@ -71,7 +71,7 @@ class OutputTask(NamedTuple):
 
     def filler(self, note: Note) -> Callable[[Tile, FloatArray, Scratch], None]:
         """Return the function that fills a tile of Z, and calls ``note`` for each fallback that it takes."""
-        work = self.choice.work
+        work = self.choice.computed
         prepared = self.K.prepared(lambda weights: self._guarded(weights, note))
 
         def fill(tile: Tile, out: FloatArray, scratch: Scratch) -> None:
@@ -87,7 +87,9 @@ class OutputTask(NamedTuple):
         # Integers are finite.
         if estimate.spreads and self.V.pixels.dtype.kind == "f":
             guarded = within_windows(guarded, lambda: self._last_resort(weights, note), geometry, note)
-        return unless_even(fill, guarded, geometry) if estimate.mixes else guarded
+        if estimate.mixes:
+            guarded = unless_even(fill, guarded, geometry)
+        return rounded(guarded, geometry, self.V.pixels.dtype) if estimate.rounded else guarded
 
     def _last_resort(self, weights: Weights, note: Note) -> Fill:
         name = last_resort(self.choice.work.geometry)
@@ -95,7 +97,7 @@ class OutputTask(NamedTuple):
         return self._prepare(name, weights)
 
     def _prepare(self, algorithm: str, weights: Weights) -> Fill:
-        return CONVOLUTIONS[algorithm].runner(weights, self.choice.work, self.choice.estimate)
+        return CONVOLUTIONS[algorithm].runner(weights, self.choice.computed, self.choice.estimate)
 
 
 class KernelGradientTask(NamedTuple):

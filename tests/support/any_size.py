@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convcli.arrays import ROUNDED_TO, computing_type, real_array, stored_type
+from convcli.arrays import computing_type, real_array, rounded_type
 from convcli.convolution.names import WRT
 from convcli.convolution.prepared import Convolution
 from convcli.engine import Execution, Limits
@@ -13,11 +13,9 @@ ANY_SIZE = Limits(transform_taps=1, transform_channels=1)
 def conv2d(V, K, bias=None, *, dtype=None, algorithm="auto", threads=None, memory=None, limits=ANY_SIZE, **options):
     """Return Z as ``convcli.conv2d`` does."""
     V = real_array("input V", V)
-    stored = stored_type(V.dtype, dtype)
-    prepared = Convolution.of(K, bias, **options).at(
-        V.shape, computing_type(V.dtype, None) if stored in ROUNDED_TO else stored
-    )
-    return prepared.convolve(V, prepared.plan(Execution(algorithm, threads, memory, limits=limits)), stored=stored)
+    rounded, convolution = rounded_type(dtype), Convolution.of(K, bias, **options)
+    prepared = convolution.at(V.shape, convolution.computing_type(V.dtype, None if rounded else dtype))
+    return prepared.convolve(V, prepared.plan(Execution(algorithm, threads, memory, limits=limits)), stored=rounded)
 
 
 def conv2d_grad(

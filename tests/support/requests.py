@@ -3,7 +3,6 @@
 import numpy as np
 
 from convcli.apply.filtering import apply_filter, plan_filter
-from convcli.arrays import computing_type
 from convcli.convolution.names import WRT
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
@@ -20,7 +19,7 @@ def request_of(K, bias=None, *, name=None, execution=AUTOMATIC, **options):
 
 def planned(request, V):
     """Return the plan of a request, or of a combination, for V."""
-    return request.at(V.shape, computing_type(V.dtype, None))
+    return request.at(V.shape, request.computing_type(V.dtype))
 
 
 def convolved(request, V):

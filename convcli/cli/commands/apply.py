@@ -20,6 +20,7 @@ def apply(
     kernels: options.KernelSources,
     convolution: options.ConvolutionOptions,
     execution: options.ExecutionOptions,
+    dtype: options.Dtype = None,
     cluster: options.Cluster = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
@@ -117,7 +118,7 @@ def apply(
     if output == STREAM:
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)
-    requests = [inputs.read_request(source, convolution, execution) for source in kernels]
+    requests = [inputs.read_request(source, convolution, execution, dtype) for source in kernels]
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
     show = None
     if preview:

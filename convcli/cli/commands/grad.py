@@ -29,6 +29,7 @@ def grad(
     *,
     convolution: options.ConvolutionOptions,
     execution: options.ExecutionOptions,
+    dtype: options.GradientDtype = "float64",
     cluster: options.Cluster = None,
     upstream: options.Upstream = "ones",
     wrt: Annotated[
@@ -90,7 +91,10 @@ def grad(
     refuse_second_stdin([*images, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
-    request, wanted = inputs.read_request(kernel, convolution, execution), options.requested_format(format, json=json)
+    request, wanted = (
+        inputs.read_request(kernel, convolution, execution, dtype),
+        options.requested_format(format, json=json),
+    )
     destination = destination_of(output, messages, overwrite=overwrite)
     if step is None:
         save = _saving_gradients(request.name, names, destination, wanted, found[0].path, full)
@@ -100,7 +104,7 @@ def grad(
         raise OptionError("`full` is for gradients as text, and `step` gives a kernel: give one")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V = stack([read_input(each, appearance, messages) for each in found], [each.name for each in found])
-    prepared = request.convolution.at(V.shape, "float64")
+    prepared = request.convolution.at(V.shape, request.computing_type(V.dtype))
     messages.note(geometry_text(prepared.geometry))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     clustered = request.executed(cluster=open_cluster(context, cluster))

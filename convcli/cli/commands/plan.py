@@ -1,9 +1,5 @@
 """``convcli plan``: show what a convolution would do and cost, without computing it."""
 
-from typing import Annotated
-
-import typer
-
 from convcli.cli import options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
@@ -15,15 +11,7 @@ def plan(
     *,
     kernel: options.KernelSource,
     input_shape: options.InputShape = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            "--dtype",
-            metavar="TYPE",
-            show_default="follows the image's type; float32 for --input-shape",
-            help="The type to compute the output in: float32 or float64.",
-        ),
-    ] = None,
+    dtype: options.Dtype = None,
     convolution: options.ConvolutionOptions,
     execution: options.ExecutionOptions,
     gray: options.Gray = False,
@@ -41,7 +29,6 @@ def plan(
 
     convcli plan --input-shape 1,480,640 -k gaussian:3 --algorithm im2col
     """
-    from convcli.arrays import computing_type
     from convcli.cli import output
     from convcli.cli.inputs import begin_reading
     from convcli.convolution.forecast import forecast, forecast_to_json
@@ -49,9 +36,9 @@ def plan(
 
     refuse_second_stdin([image or "", kernel])
     inputs = begin_reading(max_pixels)
-    request = inputs.read_request(kernel, convolution, execution)
+    request = inputs.read_request(kernel, convolution, execution, dtype)
     V = inputs.read_shape(image, input_shape, gray=gray)
-    found = forecast(request.convolution, V.shape, computing_type(V.dtype, dtype), request.execution)
+    found = forecast(request.convolution, V.shape, request.computing_type(V.dtype), request.execution)
     if json:
         output.print_json(forecast_to_json(found))
     else:

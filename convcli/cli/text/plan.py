@@ -58,7 +58,7 @@ def _chosen(choice: Choice, passes: int) -> str:
     blocks = "".join(f", {name} {number}" for name, number in choice.estimate.blocks.items())
     tiles = f"{count:,} tile{'s' * (count > 1)} of {tile.images} x {tile.rows} x {tile.columns}"
     often = f", {passes} times" if passes > 1 else ""
-    return f"{choice.algorithm} ({choice.chosen_by}) in {choice.work.dtype}: {tiles}{blocks}{often}"
+    return f"{choice.algorithm} ({choice.chosen_by}) in {choice.computed.dtype}: {tiles}{blocks}{often}"
 
 
 def _algorithms(choice: Choice) -> Table:
@@ -76,7 +76,13 @@ def _algorithm(name: str, answer: Estimate | Refusal) -> tuple[str, ...]:
     if isinstance(answer, Refusal):
         return name, "-", "-", "-", "-", f"refused: {answer.reason}"
     numbers = (f"{answer.multiplications:,}", _megabytes(answer.moved), _megabytes(answer.workspace))
-    return name, f"{answer.seconds * 1e3:.3g}", *numbers, "" if answer.exact else "rounds"
+    return name, f"{answer.seconds * 1e3:.3g}", *numbers, _rounding(answer)
+
+
+def _rounding(answer: Estimate) -> str:
+    if answer.rounded:
+        return "in float64, rounded to whole numbers where V is whole"
+    return "" if answer.exact else "rounds"
 
 
 def _megabytes(count: int) -> str:

@@ -1,0 +1,152 @@
+"""Whole numbers stay whole under ``auto``, whatever algorithm is the fastest."""
+
+import numpy as np
+import pytest
+from support.any_size import ANY_SIZE
+from support.command_line import convcli, succeed
+from support.geometries import geometry_of
+
+from convcli import conv2d, conv2d_plan, filter_image
+from convcli.convolution.prepared import Convolution
+from convcli.engine import Execution, Plan, Traits, Workload, choose_convolution
+from convcli.engine.execution import MEMORY
+from convcli.engine.plan import Pass
+from convcli.engine.sub_kernels import sub_kernels
+
+RANK_2 = np.outer([1, 2, 3, 4, 5, 4, 3, 2, 1], [1, 0, 2, 0, 3, 0, 2, 0, 1]) + np.outer(
+    [1, -1] * 4 + [1], [2, 1] * 4 + [5]
+)
+PHOTO = (3, 3000, 4000)
+
+
+def sums(V, K):
+    """Return Z by sums of integers, without padding."""
+    rows, columns = V.shape[-2] - K.shape[0] + 1, V.shape[-1] - K.shape[1] + 1
+    V = V.astype(np.int64)
+    return sum(int(weight) * V[..., m : m + rows, n : n + columns] for (m, n), weight in np.ndenumerate(K))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(31, 31), (25, 33)], ids=str)
+def test_a_large_kernel_of_full_rank(dtype, shape):
+    rng = np.random.default_rng(1)
+    V, K = rng.integers(0, 128, (1, 230, 240)).astype(dtype), rng.integers(-9, 10, shape)
+    assert np.array_equal(conv2d(V, K), sums(V, K))
+
+
+def rounded_plan(prepared, algorithm, memory=MEMORY):
+    """Return the plan of an algorithm that computes in float64 and rounds, as ``auto`` would choose it."""
+    (part,) = sub_kernels(prepared.geometry, MEMORY)
+    factors = prepared.kernel.factors(np.dtype(np.float64)) if algorithm == "separable" else None
+    work = Workload(prepared.geometry, prepared.dtype, memory, factors.traits if factors else Traits(), ANY_SIZE, True)
+    choice = choose_convolution(work, algorithm)
+    assert choice.estimate.rounded
+    return Plan((Pass(part, choice),), Execution())
+
+
+@pytest.mark.parametrize("stored", [np.uint8, np.float32])
+@pytest.mark.parametrize("algorithm", ["fft", "separable"])
+def test_planes_are_rounded(algorithm, stored):
+    V = np.random.default_rng(2).integers(0, 256, (3, 60, 70)).astype(stored)
+    prepared = Convolution.of(RANK_2).at(V.shape, np.float32)
+    assert np.array_equal(prepared.convolve(V, rounded_plan(prepared, algorithm)), sums(V, RANK_2))
+
+
+@pytest.mark.parametrize("stored", [np.uint8, np.float32])
+@pytest.mark.parametrize("algorithm", ["fft", "winograd"])
+def test_banks_are_rounded(algorithm, stored):
+    rng = np.random.default_rng(2)
+    V, K = rng.integers(0, 256, (3, 40, 50)).astype(stored), rng.integers(-9, 10, (2, 3, 3, 3))
+    prepared = Convolution.of(K).at(V.shape, np.float32)
+    expected = [sum(map(sums, V, kernels)) for kernels in K]
+    assert np.array_equal(prepared.convolve(V, rounded_plan(prepared, algorithm)), expected)
+
+
+@pytest.mark.parametrize("memory", [1 << 20, MEMORY])
+def test_only_windows_of_whole_numbers_are_rounded(memory):
+    V = np.random.default_rng(3).integers(0, 256, (1, 50, 60)).astype(np.float32)
+    V[0, 20, 30] += 0.25
+    exact = conv2d(V, RANK_2, dtype=np.float64, algorithm="direct")
+    prepared = Convolution.of(RANK_2).at(V.shape, np.float32)
+    Z = prepared.convolve(V, rounded_plan(prepared, "fft", memory))
+    assert np.array_equal(np.rint(Z) == Z, exact == np.rint(exact))
+    assert np.abs(Z - exact).max() < 1e-3
+
+
+def test_a_plan_says_that_it_rounds():
+    choice = conv2d_plan(PHOTO, np.random.default_rng(0).integers(-9, 10, (31, 31)), padding="same").output.first
+    assert (choice.algorithm, choice.estimate.exact, choice.estimate.rounded) == ("fft", True, True)
+    assert (choice.work.dtype, choice.computed.dtype) == (np.float32, np.float64)
+
+
+def test_weights_with_fractions_are_computed_as_fast_as_they_can_be():
+    choice = conv2d_plan(PHOTO, np.random.default_rng(0).random((31, 31)), padding="same").output.first
+    assert (choice.algorithm, choice.estimate.exact, choice.estimate.rounded) == ("fft", False, False)
+    assert choice.computed.dtype == np.float32
+
+
+def test_a_requested_algorithm_rounds():
+    K = np.random.default_rng(0).integers(-9, 10, (31, 31))
+    choice = conv2d_plan(PHOTO, K, padding="same", algorithm="fft").output.first
+    assert (choice.estimate.exact, choice.estimate.rounded) == (False, False)
+
+
+def test_exact_algorithms_need_no_rounding():
+    work = Workload(geometry_of(PHOTO, (5, 5), padding="same"), np.dtype(np.float32), MEMORY, Traits(5), whole=True)
+    choice = choose_convolution(work)
+    assert (choice.algorithm, choice.estimate.rounded, choice.computed) == ("toeplitz", False, work)
+
+
+class TestTypes:
+    """16-bit integers are computed in float64 where float32 may not hold the sums of whole weights."""
+
+    @pytest.mark.parametrize(
+        ("stored", "K", "bias", "computed"),
+        [
+            (np.uint16, np.ones((16, 16)), None, np.float32),
+            (np.uint16, np.ones((16, 16)), 255, np.float32),
+            (np.uint16, np.ones((16, 16)), 256, np.float64),
+            (np.uint16, np.ones((31, 31)), None, np.float64),
+            (np.uint16, np.ones((31, 31)) / 961, None, np.float32),
+            (np.uint16, [[256, -1]], None, np.float64),
+            (np.int16, np.ones((22, 23)), None, np.float32),
+            (np.int16, -np.ones((22, 24)), None, np.float64),
+            (np.uint8, np.full((31, 31), 99), None, np.float32),
+            (np.uint16, np.ones((2, 4, 8, 7)), None, np.float32),
+            (np.uint16, np.ones((2, 4, 8, 9)), None, np.float64),
+        ],
+    )
+    def test_default(self, stored, K, bias, computed):
+        assert Convolution.of(K, bias).computing_type(np.dtype(stored)) == computed
+        channels = np.shape(K)[1] if np.ndim(K) == 4 else 1
+        assert conv2d(np.ones((channels, 40, 40), stored), K, bias).dtype == computed
+
+    def test_requested(self):
+        V, K = np.ones((40, 40), np.uint16), np.ones((31, 31))
+        assert conv2d(V, K, dtype=np.float32).dtype == np.float32
+        assert conv2d(V.astype(np.uint8), K, dtype=np.float64).dtype == np.float64
+
+    def test_sums_of_16_bits_are_exact(self):
+        V = np.random.default_rng(0).integers(0, 65536, (1, 60, 50), np.uint16)
+        for K in (np.ones((31, 31)), np.random.default_rng(1).integers(-99, 100, (25, 29))):
+            assert np.array_equal(conv2d(V, K), sums(V, K))
+
+    def test_of_a_filtered_image(self):
+        V = np.full((1, 40, 40), 65535, np.uint16)
+        assert filter_image(V, np.ones((31, 31)), format="npy").maps.values.dtype == np.float64
+        assert filter_image(V, np.ones((31, 31)), format="npy", unit=True).maps.values.dtype == np.float32
+        assert filter_image(V, np.ones((31, 31)), format="npy", dtype="float32").maps.values.dtype == np.float32
+
+    def test_from_the_command_line(self, tmp_path):
+        np.save(tmp_path / "V.npy", np.full((1, 9, 9), 0.1, np.float32))
+        succeed("apply", "V.npy", "-k", "box", "--dtype", "float64", "-o", "Z.npy", cwd=tmp_path)
+        assert np.load(tmp_path / "Z.npy").dtype == np.float64
+        succeed("grad", "V.npy", "-k", "box", "--dtype", "float32", "--wrt", "dK", "-o", "dK.npy", cwd=tmp_path)
+        assert np.load(tmp_path / "dK.npy").dtype == np.float32
+
+    @pytest.mark.parametrize("command", ["apply", "grad", "plan"])
+    def test_other_types_are_refused(self, command, tmp_path):
+        np.save(tmp_path / "V.npy", np.ones((1, 9, 9)))
+        result = convcli(command, "V.npy", "-k", "box", "--dtype", "float16", cwd=tmp_path)
+        assert result.code == 2
+        assert "--dtype: expected float32 or float64, given 'float16'" in result.err
