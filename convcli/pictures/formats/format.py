@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -37,8 +36,7 @@ class Decoding(NamedTuple):
 _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A picture format, read and written by Pillow; a subclass overrides the parts that Pillow cannot do.
 
     name: Pillow's name in lower case, or ``npy``.
