@@ -150,6 +150,15 @@ def test_a_strip_of_zstandard_that_claims_more_than_the_page_is_not_expanded():
         read_image(tiff_of(bomb, 50000))
 
 
+def test_a_tile_of_more_pixels_than_may_be_decoded_is_refused():
+    """A tile may be larger than its page, and would be allocated whole."""
+    strip = bytes(imagecodecs.zstd_encode(bytes(63)))
+    # The tags of tiles, in place of those of strips.
+    tile = {"t322": 1 << 15, "t323": 1 << 15, "t324": 8 + 2 + 12 * 13 + 4, "t325": len(strip)}
+    with at_most(2 * MB), pytest.raises(FileError, match=r"it has 1,073,741,824 pixels, more than the limit of "):
+        read_image(tiff_of(strip, 50000, **tile))
+
+
 def test_a_page_of_alpha_alone_is_refused():
     with pytest.raises(FileError, match=r"it is a TIFF of 8-bit gray, uncompressed, but has alpha alone$"):
         read_image(tiff_of(bytes(63), 1, t338=2))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.tiff_layout import JPEG2000, JPEG_XL, LERC, PNG, WEBP
+from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -31,12 +32,14 @@ class Extent(NamedTuple):
 
 
 def require_sizes(page: "TiffPage") -> None:
-    """Raise ValueError if a strip or a tile would be decoded to more than the page says.
+    """Raise ValueError if a strip or a tile has too many pixels, or would be decoded to more than the page says.
 
     Decompressors of the extra ``deep`` are told how much to expect, but that of Zstandard trusts the size inside; those
     of Python are not told.
     """
     most = _extent_of(page)
+    # A tile may be larger than its page. Each four samples count as a pixel.
+    refuse_beyond_limit(most.rows * most.columns * -(-most.samples // 4))
     size = most.rows * most.columns * most.samples * -(-page.bitspersample // 8)
     if size_of := _READERS.get(page.compression):
         for data in _segments(page):
