@@ -98,7 +98,7 @@ _FOREIGN = (
     (rb"BM.{4}\0{4}", "a BMP picture", _READ),
     (rb"P[1-7FfyY]\s", "a Netpbm picture", _READ),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture", _READ),
-    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture", "convert it first: djxl FILE a.png"),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture", _READ),
     (rb".{4}ftypavi[fs]", "an AVIF picture", _READ),
     (rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", "a HEIC picture", "convert it first: heif-dec FILE a.png"),
     (rb".{4}ftypcrx |II\x1a\0\0\0HEAPCCDR", "a raw photograph (CR3 or CRW)", _DEVELOP),

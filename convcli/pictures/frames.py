@@ -78,6 +78,13 @@ def _deep_psd(file: Path | BytesIO) -> Iterator[Frames]:
     yield Frames(1, lambda _: DeepPsdFrame(file))
 
 
+@contextmanager
+def _jpeg_xl(file: Path | BytesIO) -> Iterator[Frames]:
+    from convcli.pictures.formats.jpegxl import JpegXlFrame
+
+    yield Frames(1, lambda _: JpegXlFrame(file))
+
+
 # What reads formats that Pillow reads not at all, or not completely, by a pattern of their first bytes.
 _OWN: dict[bytes, Callable[[Path | BytesIO], AbstractContextManager[Frames]]] = {
     rb"SIMPLE  =": _fits,
@@ -85,6 +92,8 @@ _OWN: dict[bytes, Callable[[Path | BytesIO], AbstractContextManager[Frames]]] = 
     rb"II[*+]\0|MM\0[*+]|II\0\*|MM\*\0": _tiff,
     # Thumbnails of xv begin with "P7 332".
     rb"P7\n|PF\s": _pam,
+    # A codestream, or a container.
+    rb"\xff\x0a|\0\0\0\x0cJXL ": _jpeg_xl,
     # The depth is 16 or 32 bits.
     rb"8BPS\0\x01.{16}\0[\x10\x20]": _deep_psd,
 }

@@ -4,6 +4,7 @@ import re
 import struct
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
@@ -56,6 +57,7 @@ FILES = {
     "ico": test_icons.icons(test_icons.ICON, test_icons.FULL),
     "jpeg": encoded(COLOURS, "JPEG"),
     "jpeg2000": test_jpeg2000.jp2(GRAY),
+    "jpegxl": bytes(imagecodecs.jpegxl_encode(GRAY, lossless=True)),
     "mpo": encoded(COLOURS, "MPO", save_all=True, append_images=[COLOURS]),
     "msp": encoded(COLOURS.convert("1"), "MSP"),
     "pam": b"P7\nWIDTH 12\nHEIGHT 8\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n" + GRAY.tobytes(),
@@ -81,8 +83,8 @@ def test_every_row_has_a_file() -> None:
 
 @pytest.mark.parametrize("row", FILES)
 def test_the_file_of_a_row_has_its_format_and_is_read_without_a_warning(row: str) -> None:
-    # Pillow has another name for FITS, and none for PAM.
-    assert row in ("fits", "pam") or row == (PIL.Image.open(BytesIO(FILES[row])).format or "").lower()
+    # Pillow has another name for FITS, and does not know PAM and JPEG XL.
+    assert row in ("fits", "jpegxl", "pam") or row == (PIL.Image.open(BytesIO(FILES[row])).format or "").lower()
     image = read_image(FILES[row])
     assert image.warnings == ()
     assert read_header(FILES[row]) == image.header

@@ -56,6 +56,7 @@ READ_ONLY = (
     Format("gbr"),
     ICNS,
     ICO,
+    Format("jpegxl", ("jxl",)),
     # Many phones write it as .jpg, with previews and depth maps.
     Format("mpo", parts_of_one=True),
     Format("msp"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
+from convcli.pictures.formats.jpegxl import code_header
 from convcli.pictures.formats.tiff_layout import JPEG2000, JPEG_XL, LERC, PNG, WEBP
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
@@ -139,13 +140,13 @@ def _jpeg2000(data: bytes) -> Extent:
     return Extent(bottom - top, right - left, samples)
 
 
-def _box(data: bytes, *names: bytes) -> bytes:
-    """Return the content of the first box with one of these names."""
+def _box(data: bytes, name: bytes) -> bytes:
+    """Return the content of the first box with this name."""
     stream = BytesIO(data)
-    for name, length in boxes(stream):
-        if name in names:
+    for kind, length in boxes(stream):
+        if kind == name:
             return stream.read(length)
-    raise ValueError(f"a tile or strip has no box {names[0].decode()}")
+    raise ValueError(f"a tile or strip has no box {name.decode()}")
 
 
 def _jpeg(data: bytes) -> Extent:
@@ -160,50 +161,11 @@ def _jpeg(data: bytes) -> Extent:
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
-class _Bits:
-    """Reads numbers from bits, the lowest bit of each byte first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._number, self._at = int.from_bytes(data[:64], "little"), 0
-
-    def take(self, count: int) -> int:
-        number = self._number >> self._at & (1 << count) - 1
-        self._at += count
-        return number
-
-
-_JPEG_XL_CODE = b"\xff\x0a"
-
-
 def _jpeg_xl(data: bytes) -> Extent:
-    """Return the size in the header of a codestream (ISO/IEC 18181-1, A.3 and D.2)."""
-    code = data
-    if not data.startswith(_JPEG_XL_CODE):
-        content = _box(data, b"jxlc", b"jxlp")
-        code = content if content.startswith(_JPEG_XL_CODE) else content[4:]
-    bits = _Bits(code[2:])
-    rows, columns = _jpeg_xl_size(bits)
-    if not bits.take(1) and bits.take(1):
-        bits.take(3)
-        if bits.take(1):
-            _jpeg_xl_size(bits)
-        if bits.take(2):
-            raise ValueError("JPEG XL with a preview or several frames")
-    return Extent(rows, columns, 1)
-
-
-def _jpeg_xl_size(bits: _Bits) -> tuple[int, int]:
-    small = bits.take(1)
-
-    def side() -> int:
-        return 8 * (bits.take(5) + 1) if small else bits.take((9, 13, 18, 30)[bits.take(2)]) + 1
-
-    rows = side()
-    ratio = bits.take(3)
-    if not ratio:
-        return rows, side()
-    over, under = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
-    return rows, rows * over // under
+    header = code_header(BytesIO(data))
+    if header.obstacle:
+        raise ValueError(f"JPEG XL of {header.obstacle}")
+    return Extent(header.height, header.width, 1)
 
 
 _READERS: dict[int, Callable[[bytes], Extent]] = {
