@@ -61,7 +61,7 @@ def _tiff(file: Path | BytesIO) -> Iterator[Frames]:
     from convcli.pictures.formats.tiff_pages import tiff_pages
 
     with tiff_pages(file) as pages:
-        yield Frames(len(pages), pages.__getitem__)
+        yield Frames(pages.total, pages.page)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Read the pages of a TIFF. tifffile reads the tags; `tiff_layout` says who decodes the samples."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +15,7 @@ from convcli.errors import ConvcliError, reason_of
 from convcli.files.file_bytes import first_bytes, open_file
 from convcli.files.large_arrays import large_empty
 from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
-from convcli.pictures.formats.tiff_directories import require_apart
+from convcli.pictures.formats.tiff_directories import Directory, pictures_of
 from convcli.pictures.formats.tiff_layout import Decoder, Layout, as_pillow_returns, decoder_of, layout_of
 from convcli.pictures.formats.tiff_segments import require_sizes
 from convcli.pictures.image import Header, Image, Metadata
@@ -31,31 +31,36 @@ LARGE = 64 << 20
 # The bytes of the file that are read at a time.
 _PIECE = 16 << 20
 
-# The last two have the byte order of the one and the number of the other.
 _CANON_RAW = b"CR\x02"
-# NewSubfileType.
-_REDUCED, _MASK = 1, 4
 _ORIENTATION, _PALETTE, _PROFILE, _GDAL_METADATA, _NODATA = 274, 320, 34675, 42112, 42113
 
 
+class TiffPages(NamedTuple):
+    """The pages of an opened TIFF that are read, and a function that returns one by its number from 0."""
+
+    total: int
+    page: Callable[[int], "TiffPageFrame"]
+
+
 @contextmanager
-def tiff_pages(file: Path | BytesIO) -> Iterator[list["TiffPageFrame"]]:
+def tiff_pages(file: Path | BytesIO) -> Iterator[TiffPages]:
     """Yield the pages of a TIFF, without copies of reduced size and masks. They must be decoded in order.
 
     Raises ValueError if the file is no TIFF inside, or holds a raw photograph.
     """
-    require_apart(file)
     if first_bytes(file, 11)[8:] == _CANON_RAW:
         raise ValueError("it is a raw photograph (CR2), which must be developed first, for example with darktable-cli")
+    pictures = pictures_of(file)
     with ExitStack() as opened:
         tiff = opened.enter_context(_opened(file))
         by_pillow = _PillowPages(file, opened)
-        chain = list(_without_repeats(tiff.pages))
-        chosen = _chosen(chain)
-        if not chosen:
-            raise ValueError("it is a TIFF without pages")
-        lost = tuple(_losses(tiff, chain, chosen))
-        yield [TiffPageFrame(page, by_pillow, lost if number == 0 else ()) for number, page in enumerate(chosen)]
+        losses = (*pictures.losses, *_losses_of_imagej(tiff, pictures.pages))
+
+        def page(number: int) -> TiffPageFrame:
+            directory = pictures.chosen[number]
+            return TiffPageFrame(_page_at(tiff, directory), directory.number, by_pillow, () if number else losses)
+
+        yield TiffPages(len(pictures.chosen), page)
 
 
 def _opened(file: Path | BytesIO) -> Any:
@@ -63,59 +68,31 @@ def _opened(file: Path | BytesIO) -> Any:
 
     if isinstance(file, BytesIO):
         file.seek(0)
-    try:
+    with _damage():
         return TiffFile(file)
-    # Damaged tags can raise any kind of error.
+
+
+def _page_at(tiff: Any, directory: Directory) -> "TiffPage":
+    from tifffile import TiffPage
+
+    with _damage():
+        tiff.filehandle.seek(directory.offset)
+        return TiffPage(tiff, directory.number or 0)
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn every error within, which damaged tags can raise, into a ValueError."""
+    try:
+        yield
     except Exception as error:
         raise ValueError(f"it is a damaged TIFF: {reason_of(error)}") from error
 
 
-class _NumberedPage(NamedTuple):
-    """A page, and its number in the chain of pages, or None if it is a picture within a page."""
-
-    page: "TiffPage"
-    number: int | None
-
-
-def _without_repeats(pages: Iterable[Any]) -> Iterator[_NumberedPage]:
-    """Yield the pages until the chain of pages returns to an earlier one."""
-    seen: set[int] = set()
-    for number, page in enumerate(pages):
-        if page.offset in seen:
-            return
-        seen.add(page.offset)
-        yield _NumberedPage(page, number)
-
-
-def _chosen(chain: Sequence[_NumberedPage]) -> Sequence[_NumberedPage]:
-    """Return the pictures at full size: pages, and what lies within a page that is only a reduced copy of it."""
-    chosen: list[_NumberedPage] = []
-    for numbered in chain:
-        if _is_full(numbered.page):
-            chosen.append(numbered)
-        elif numbered.page.subifds:
-            within: Iterable[Any] = numbered.page.pages or ()
-            chosen += [_NumberedPage(page, None) for page in within if _is_full(page)]
-    return chosen or chain
-
-
-def _is_full(page: Any) -> bool:
-    kind = page.subfiletype
-    return not (isinstance(kind, int) and kind & (_REDUCED | _MASK))
-
-
-def _losses(tiff: Any, chain: Sequence[_NumberedPage], chosen: Sequence[_NumberedPage]) -> Iterator[str]:
-    if chosen is chain and chain and not _is_full(chain[0].page):
-        yield "the file says that it holds only copies of reduced size, or masks"
-    if any(_is_mask(page) for page, _ in chain if not _is_full(page)) and chosen is not chain:
-        yield "the transparency mask is dropped"
+def _losses_of_imagej(tiff: Any, pages: int) -> Iterator[str]:
     images = (tiff.imagej_metadata or {}).get("images", 1) if tiff.is_imagej else 1
-    if isinstance(images, int) and images > len(chain):
-        yield f"an ImageJ stack: only {len(chain)} of its {images} images can be read"
-
-
-def _is_mask(page: Any) -> bool:
-    return isinstance(page.subfiletype, int) and bool(page.subfiletype & _MASK)
+    if isinstance(images, int) and images > pages:
+        yield f"an ImageJ stack: only {pages} of its {images} images can be read"
 
 
 class _PillowPages:
@@ -148,9 +125,10 @@ class _PillowPages:
 class TiffPageFrame:
     """A page of a TIFF, whose pixels may be larger than memory."""
 
-    def __init__(self, numbered: _NumberedPage, by_pillow: _PillowPages, warnings: tuple[str, ...]) -> None:
-        self._page, self._number = numbered
-        self._by_pillow, self._warnings = by_pillow, warnings
+    def __init__(
+        self, page: "TiffPage", number: int | None, by_pillow: _PillowPages, warnings: tuple[str, ...]
+    ) -> None:
+        self._page, self._number, self._by_pillow, self._warnings = page, number, by_pillow, warnings
 
     def header(self) -> Header:
         """Return the header of the page that ``decode`` would return, from the tags."""
