@@ -39,9 +39,12 @@ def raise_on_signals() -> None:
     def leave_or_report(unraisable: "sys.UnraisableHookArgs") -> None:
         if isinstance(unraisable.exc_value, Stopped):
             os._exit(128 + unraisable.exc_value.number)
+        if "in thread started by" in (unraisable.err_msg or ""):
+            _leave("cannot start a thread: not enough memory: use smaller `jobs` and `threads`")
         report(unraisable)
 
     # While Python deletes an object, or joins threads at exit, it cannot raise Stopped: it would report it, and go on.
+    # For a thread that had no memory to begin it would wait for ever.
     sys.unraisablehook = leave_or_report
 
 
@@ -79,13 +82,8 @@ def explain_lost_pages() -> None:
         return
     import ctypes
 
-    from convcli.cli.messages import say
-
     def leave(number: int) -> None:
-        try:
-            say("error", "a mapped input (.npy or TIFF) became shorter while it was read: run again on a copy")
-        finally:
-            os._exit(1)
+        _leave("a mapped input (.npy or TIFF) became shorter while it was read: run again on a copy")
 
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(leave)
     _KEPT.append(handler)
@@ -107,3 +105,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _stop_at_once(number: int, frame: FrameType | None) -> None:
     raise Stopped(number, at_once=True)
+
+
+def _leave(message: str) -> None:
+    """Print an error, and end the process without waiting for anything."""
+    try:
+        from convcli.cli.messages import say
+
+        say("error", message)
+    finally:
+        os._exit(1)
