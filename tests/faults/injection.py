@@ -59,11 +59,17 @@ class Run(NamedTuple):
 
 
 class Injection:
-    """A process that forks runs of the program."""
+    """A process that forks runs of the program.
+
+    loaded: whether it loads all modules before; otherwise each run loads them, which is thousands of calls.
+    """
+
+    def __init__(self, *, loaded: bool = True) -> None:
+        self._loaded = loaded
 
     def __enter__(self) -> "Injection":
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, *["loaded"] * self._loaded],
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": ""},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -91,18 +97,19 @@ def is_available() -> bool:
     """Return whether this kernel can hand over system calls, and their numbers are known."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False
-    with Injection() as injection, tempfile.TemporaryDirectory() as folder:
+    with Injection(loaded=False) as injection, tempfile.TemporaryDirectory() as folder:
         return injection.run(["--version"], Path(folder)).code == 0
 
 
 def _serve() -> None:
-    _load_everything()
+    if "loaded" in sys.argv:
+        _load_everything()
     for line in sys.stdin:
         print(json.dumps(_run(**json.loads(line))), flush=True)
 
 
 def _load_everything() -> None:
-    """Load what a run would otherwise load first, because that is thousands of calls."""
+    """Load what a run would otherwise load."""
     import numpy.random
     import PIL.Image
     import rich.table
@@ -134,6 +141,7 @@ def _run(arguments: list[str], folder: str, kind: str, number: int) -> dict[str,
 
 def _program(arguments: list[str], folder: str, descriptors: list[int], supervisor: socket.socket) -> int:
     """Run the program as the interpreter would; return its exit code."""
+    # What fails before this line is the interpreter's to report.
     from convcli.cli import main
 
     for number, descriptor in enumerate(descriptors):

@@ -41,8 +41,10 @@ COMMANDS = [
     "kernels",
 ]
 OUTPUTS = ("out", "new")
-# Without --soak, one in so many calls.
+UNAVAILABLE = "needs Linux on x86-64 whose kernel hands over system calls to a seccomp supervisor"
+# Without --soak, one in so many calls of a run whose modules are loaded, and so many of another.
 SHARE = 10
+LOADING = 10
 STDERR = 2
 LINE = re.compile(r"convcli: (error|warning): [^\n]+\n")
 
@@ -50,7 +52,7 @@ LINE = re.compile(r"convcli: (error|warning): [^\n]+\n")
 @pytest.fixture(scope="module")
 def injection():
     if not is_available():
-        pytest.skip("needs Linux on x86-64 whose kernel hands over system calls to a seccomp supervisor")
+        pytest.skip(UNAVAILABLE)
     with Injection() as found:
         yield found
 
@@ -74,18 +76,41 @@ def template(tmp_path_factory):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_call_that_fails(command, injection, template, tmp_path, seed, soak, tried):
     arguments = command.split()
-    before = files_in(template)
     whole, done = run(injection, arguments, template, tmp_path)
     assert (whole.code, whole.err) == (0, "")
-    points = [(kind, number) for kind in CALLS for number in range(1, whole.calls.get(kind, 0) + 1)]
+    points = points_of(whole)
     share = random.Random(f"{seed} {command}").sample(points, min(len(points), max(1, len(points) * soak // SHARE)))
-    found = []
-    for kind, number in share:
-        broken, left = run(injection, arguments, template, tmp_path, kind, number)
-        if faults := [*complaints(broken, left, (whole, done), before)]:
-            found.append(f"{kind} {number}: {', '.join(faults)}: {broken.code} {broken.err!r}")
-    assert found == []
+    assert faults(injection, arguments, template, tmp_path, (whole, done), share) == []
     tried(len(share))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [COMMANDS[0], COMMANDS[2]])
+def test_a_call_that_fails_while_modules_load(command, template, tmp_path, seed, soak, tried):
+    """Also a run that loads its modules, as every process does; that is 1,600 calls more."""
+    if not is_available():
+        pytest.skip(UNAVAILABLE)
+    arguments = command.split()
+    with Injection(loaded=False) as injection:
+        whole, done = run(injection, arguments, template, tmp_path)
+        share = random.Random(f"{seed} {command}").sample(points_of(whole), LOADING * soak)
+        assert faults(injection, arguments, template, tmp_path, (whole, done), share) == []
+    tried(len(share))
+
+
+def points_of(whole: Run) -> list[tuple[str, int]]:
+    """Return each kind of call with each number that the run made."""
+    return [(kind, number) for kind in CALLS for number in range(1, whole.calls.get(kind, 0) + 1)]
+
+
+def faults(injection, arguments, template, folder, undisturbed, points) -> list[str]:
+    """Return what is wrong after each of these calls has failed."""
+    before, found = files_in(template), []
+    for kind, number in points:
+        broken, left = run(injection, arguments, template, folder, kind, number)
+        if wrong := [*complaints(broken, left, undisturbed, before)]:
+            found.append(f"{kind} {number}: {', '.join(wrong)}: {broken.code} {broken.err!r}")
+    return found
 
 
 def run(injection, arguments, template, folder, kind="", number=0) -> tuple[Run, dict[str, bytes]]:
