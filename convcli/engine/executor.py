@@ -15,6 +15,7 @@ from convcli.engine.bands import bands
 from convcli.engine.execution import Execution
 from convcli.engine.factors import KernelBlocks
 from convcli.engine.plan import Choice, Pass, Plan
+from convcli.engine.reference import references, shift_of
 from convcli.engine.scratch import Scratch
 from convcli.engine.tasks import InputGradientTask, KernelGradientTask, OutputTask, Task, compute
 from convcli.engine.threads import BLAS_ON_ONE_THREAD, OrderedQueue, each
@@ -36,11 +37,11 @@ Tally = Counter[str]
 
 def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> Tally:
     """Fill ``out`` with Z: the correlation of V and the kernel, plus the bias, which broadcasts against Z."""
-    tally = Tally()
+    tally, reference = Tally(), _reference(V, plan)
     for number, each_pass in enumerate(plan.passes):
         # Later passes add the sum of the earlier ones, as if it were a bias.
-        added = bias if number == 0 else out
-        tally += _convolve(V, kernel, each_pass, _WholeZ(out, added), plan.execution)
+        added = _shifted(bias, kernel.K, reference) if number == 0 else out
+        tally += _convolve(V, kernel, each_pass, reference, _WholeZ(out, added), plan.execution)
     return tally
 
 
@@ -51,11 +52,25 @@ def convolve_and_store(
     work = plan.first.work
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
-        return _convolve(V, kernel, plan.passes[0], _SeparateTiles(shape, work.dtype, store, bias), plan.execution)
+        reference = _reference(V, plan)
+        output = _SeparateTiles(shape, work.dtype, store, _shifted(bias, kernel.K, reference))
+        return _convolve(V, kernel, plan.passes[0], reference, output, plan.execution)
     Z = np.empty(shape, work.dtype)
     tally = convolve(V, kernel, plan, Z, bias)
     store((slice(None),) * Z.ndim, Z)
     return tally
+
+
+def _reference(V: Array, plan: Plan) -> FloatArray | None:
+    return references(V) if plan.first.work.cancels else None
+
+
+def _shifted(bias: FloatArray | None, K: Array, reference: FloatArray | None) -> FloatArray | None:
+    """Return the bias plus what the subtracted reference adds to Z."""
+    if reference is None:
+        return bias
+    shift = shift_of(K, reference)
+    return shift if bias is None else bias + shift
 
 
 class _WholeZ:
@@ -105,10 +120,15 @@ class _SeparateTiles:
 
 
 def _convolve(
-    V: Array, kernel: KernelBlocks, each_pass: Pass, output: _WholeZ | _SeparateTiles, execution: Execution
+    V: Array,
+    kernel: KernelBlocks,
+    each_pass: Pass,
+    reference: FloatArray | None,
+    output: _WholeZ | _SeparateTiles,
+    execution: Execution,
 ) -> Tally:
     choice, fallbacks = each_pass.choice, list[str]()
-    task = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass))
+    task = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass), reference)
     if execution.cluster:
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             output.take(tile.place, made)

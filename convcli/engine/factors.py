@@ -28,6 +28,10 @@ SINGULAR = 100
 MOST_SINGULAR = 256
 SKETCH = 72
 FEW = 16
+# Weights cancel if their sum is below this part of the sum of their magnitudes.
+CANCELLING = 1 / 64
+# Pairs of channels per group of filters; with more of them, a kernel is a layer of a network.
+MOST_PAIRS = 64
 
 # Pairs of a column (kh,) and a row (kw,).
 Pairs = tuple[tuple[FloatArray, FloatArray], ...]
@@ -161,6 +165,14 @@ class KernelBlocks(NamedTuple):
     def is_whole(self) -> bool:
         """Whether all weights are whole numbers. For most kernels this ends at the first few."""
         return _is_whole(self.K.flat[:FEW]) and _is_whole(self.K)
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the weights of some pair of channels nearly add up to 0. Layers of many pairs are not looked at."""
+        if self.K.ndim > 5 or self.K.shape[1] * self.K.shape[2] > MOST_PAIRS:
+            return False
+        sums = np.abs(self.K.sum(axis=(-2, -1), dtype=np.float64))
+        return bool((sums < CANCELLING * np.abs(self.K).sum(axis=(-2, -1), dtype=np.float64)).any())
 
     def at(self, rows: slice, columns: slice) -> "KernelBlocks":
         """Return these rows and columns of the kernel."""

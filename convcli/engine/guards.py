@@ -16,6 +16,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.interface import Fill
+from convcli.engine.reference import shift_of
 from convcli.engine.scratch import Scratch
 from convcli.geometry.axes import Axis, Geometry
 
@@ -32,7 +33,7 @@ OVERFLOWING = 2.0**60
 
 # Called with the name of a fallback when a tile takes it.
 Note = Callable[[str], None]
-LAYERS, MASK = "layers", "mask"
+LAYERS, MASK, REFERENCE = "layers", "mask", "reference"
 
 
 def unless_even(fill: Fill, guarded: Fill, geometry: Geometry) -> Fill:
@@ -137,6 +138,27 @@ def rounded(fill: Fill, geometry: Geometry, stored: np.dtype[Any]) -> Fill:
             return
         out[...] = made
         np.rint(out, out=out, where=~touched(np.asarray(fractions.any(axis=2)), geometry, out)[:, :, None])
+
+    return run
+
+
+def minus_reference(fill: Fill, K: Array, geometry: Geometry, c: FloatArray, note: Note) -> Fill:
+    """Return the function that convolves V - c (``convcli.engine.reference``).
+
+    Where a window holds a pixel much smaller than c, V - c would round it, and V is convolved as it is.
+    c: ``(images, groups, channels)`` of the tile.
+    """
+    centre, shift = c[..., None, None], shift_of(K, c)
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        note(REFERENCE)
+        fill(np.subtract(tile, centre, out=scratch.array(tile.shape, tile.dtype), casting="same_kind"), out, scratch)
+        small = np.asarray((np.abs(tile) < np.abs(centre) / 2).any(axis=2))
+        if small.any():
+            with scratch.borrowed():
+                part = scratch.array(out.shape, out.dtype)
+                fill(tile, part, scratch)
+                np.copyto(out, part - shift, where=touched(small, geometry, out)[:, :, None], casting="same_kind")
 
     return run
 

@@ -31,6 +31,7 @@ class Workload(NamedTuple):
     traits: what the planner knows about the kernel's factors.
     limits: the sizes from which transforms, threads and bands are used.
     whole: whether outputs must be whole numbers where V is, because the weights are.
+    cancels: whether weights nearly cancel, so that a reference value is subtracted from V first.
     """
 
     geometry: Geometry
@@ -39,6 +40,7 @@ class Workload(NamedTuple):
     traits: Traits = Traits()
     limits: Limits = LIMITS
     whole: bool = False
+    cancels: bool = False
 
     @property
     def itemsize(self) -> int:

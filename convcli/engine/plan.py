@@ -12,7 +12,7 @@ import numpy as np
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
 from convcli.engine.execution import AUTO, Execution
 from convcli.engine.factors import KernelBlocks, Traits
-from convcli.engine.guards import LAYER, LAYERS, MASK
+from convcli.engine.guards import LAYER, LAYERS, MASK, REFERENCE
 from convcli.engine.interface import Algorithm, Estimate, Refusal, Workload
 from convcli.engine.limits import Limits
 from convcli.engine.sub_kernels import SubKernel, gradient_sub_kernels, kernel_in_parts, sub_kernels
@@ -51,12 +51,15 @@ class Choice(NamedTuple):
     @property
     def fallbacks(self) -> dict[str, str]:
         """The fallbacks of the algorithm by name, each with the condition under which a tile takes it."""
-        mixing = {LAYERS: f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"}
-        spreading = {
-            MASK: "the tile holds NaN, or its results overflow",
-            last_resort(self.work.geometry): "the tile holds infinities",
-        }
-        return (mixing if self.estimate.mixes else {}) | (spreading if self.estimate.spreads else {})
+        found = {}
+        if self.work.cancels:
+            found[REFERENCE] = "V has little contrast; weights nearly cancel, so its median is subtracted first"
+        if self.estimate.mixes:
+            found[LAYERS] = f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"
+        if self.estimate.spreads:
+            found[MASK] = "the tile holds NaN, or its results overflow"
+            found[last_resort(self.work.geometry)] = "the tile holds infinities"
+        return found
 
     def at(self, geometry: Geometry) -> "Choice":
         """Return the choice for a geometry of the same extents."""
@@ -105,14 +108,15 @@ class Plan(NamedTuple):
 def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
     """Plan how to compute Z in ``dtype``.
 
-    The kernel's numbers affect the plan only through their factors, and by whether they are whole.
+    The kernel's numbers affect the plan only through their factors, and by whether they are whole or nearly cancel.
     Raises OptionError if the requested algorithm refuses.
     """
     whole = execution.algorithm == AUTO and kernel.is_whole
+    cancels = dtype == np.float32 and kernel.cancels
 
     def choose(part: SubKernel, memory: int) -> Choice:
         traits = BEST if geometry.maps_one_to_one else Traits()
-        work = Workload(part.geometry, dtype, memory, traits, execution.limits, whole)
+        work = Workload(part.geometry, dtype, memory, traits, execution.limits, whole, cancels)
         choice = choose_convolution(work, execution.algorithm)
         if not CONVOLUTIONS[choice.algorithm].factored:
             return choice

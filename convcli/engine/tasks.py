@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
-from convcli.engine.guards import Note, in_layers, rounded, unless_even, within_windows
+from convcli.engine.guards import Note, in_layers, minus_reference, rounded, unless_even, within_windows
 from convcli.engine.interface import Fill, Weights
 from convcli.engine.plan import Choice
 from convcli.engine.scratch import Scratch
@@ -48,11 +48,15 @@ def compute(task: Task, tiles: Sequence[Tile]) -> tuple[list[FloatArray], list[s
 
 
 class OutputTask(NamedTuple):
-    """The computation of Z, without the bias."""
+    """The computation of Z, without the bias.
+
+    reference: what is subtracted from each plane of V first, ``(images, groups, channels)``; or None.
+    """
 
     choice: Choice
     V: TileSource
     K: TileWeights
+    reference: FloatArray | None = None
 
     def only(self, tile: Tile) -> "OutputTask":
         """Return the task with the part of V and K that the tile reads."""
@@ -75,7 +79,11 @@ class OutputTask(NamedTuple):
         prepared = self.K.prepared(lambda weights: self._guarded(weights, note))
 
         def fill(tile: Tile, out: FloatArray, scratch: Scratch) -> None:
-            prepared(tile)(self.V.load(tile, work.geometry, work.dtype, scratch), out, scratch)
+            run = prepared(tile)
+            if self.reference is not None:
+                c = self.reference[tile.images.start : tile.images.stop]
+                run = minus_reference(run, self.K.at(tile).K, work.geometry, c, note)
+            run(self.V.load(tile, work.geometry, work.dtype, scratch), out, scratch)
 
         return fill
 

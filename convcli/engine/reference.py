@@ -1,0 +1,50 @@
+"""A reference value of each plane, which is subtracted before weights that nearly cancel are applied.
+
+With S the sum of a kernel's weights,
+
+    Z = K * V = K * (V - c) + c S
+
+If S is near 0 and V is nearly c everywhere, K * V is the small difference of large numbers, and its rounding can exceed
+it. On the right-hand side V - c is small and exact, and c S is computed in float64.
+
+The reference c is the median of a sample of the plane. A few hot pixels do not move it, whole numbers stay whole, and
+it does not depend on tiles.
+"""
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray
+
+# The median is a reference if it exceeds the distance of the quartiles by this factor.
+LOW_CONTRAST = 4
+# Rows and columns of a sample, of a few planes and of many.
+SAMPLED, SAMPLED_OF_MANY = 32, 8
+MANY = 16
+
+
+def references(V: Array) -> FloatArray | None:
+    """Return c for every plane of V ``(images, groups, channels, H, W)``, or None if all are 0.
+
+    A plane of high contrast, whose rounding is in proportion to what it shows, gets 0.
+    """
+    side = SAMPLED if np.prod(V.shape[:3]) <= MANY else SAMPLED_OF_MANY
+    rows, columns = (np.linspace(0, size - 1, min(size, side)).astype(int) for size in V.shape[-2:])
+    numbers = V[..., rows[:, None], columns].reshape(*V.shape[:3], -1).astype(np.float64)
+    finite = np.isfinite(numbers)
+    # NaN sorts last.
+    ordered = np.sort(np.where(finite, numbers, np.nan), axis=-1)
+    lower, middle, upper = (_at(ordered, finite.sum(axis=-1) * quarter // 4) for quarter in (1, 2, 3))
+    found = np.where(np.abs(middle) > LOW_CONTRAST * (upper - lower), middle, 0.0)
+    return found if found.any() else None
+
+
+def shift_of(K: Array, c: FloatArray) -> FloatArray:
+    """Return c S for weights ``(groups, C_out, C_in, kh, kw)``, as an array that broadcasts against Z."""
+    sums = K.sum(axis=(-2, -1), dtype=np.float64)
+    shift: FloatArray = np.einsum("goi,ngi->ngo", sums, c)[..., None, None]
+    return shift
+
+
+def _at(ordered: FloatArray, place: Array) -> FloatArray:
+    found: FloatArray = np.take_along_axis(ordered, place[..., None], axis=-1)[..., 0]
+    return found
