@@ -8,6 +8,9 @@ from support.pages import ROOT, codes, page, table
 from test_layers import FLOORS
 
 from convcli import __version__
+from convcli.engine import CONVOLUTIONS
+from convcli.geometry.fills import COPYING_RULES
+from convcli.geometry.options import Options
 
 PROJECT = tomllib.loads(page("pyproject.toml"))["project"]
 CHANGELOG = page("CHANGELOG.md")
@@ -83,3 +86,17 @@ def test_named_paths_exist(name):
     paths = set(re.findall(r"`((?:[\w.]+/)+(?:[\w.]+)?)`", page(name)))
     missing = {path for path in paths if not (ROOT / path).exists() and not (ROOT / "convcli" / path).exists()}
     assert missing == set()
+
+
+RECIPES = {"An algorithm": CONVOLUTIONS, "An edge fill": COPYING_RULES, "A convolution option": Options._fields}
+
+
+@pytest.mark.parametrize("title", RECIPES)
+def test_names_are_listed_only_where_the_recipe_says(title):
+    """A further list of all names would be one more file that an addition changes."""
+    recipe = ARCHITECTURE.partition(f"**{title}.**")[2].partition("\n**")[0]
+    files = {path.relative_to(ROOT / "convcli").as_posix(): path for path in (ROOT / "convcli").rglob("*.py")}
+    texts = {name: path.read_text() for name, path in (files | {"README.md": ROOT / "README.md"}).items()}
+    listing = {name for name, text in texts.items() if all(re.search(rf"\b{word}\b", text) for word in RECIPES[title])}
+    assert "README.md" in listing
+    assert listing <= set(codes(recipe))
