@@ -466,13 +466,14 @@ def filter_image(
     padding: Numbers = "same",
     dilation: Numbers = 1,
     groups: SupportsIndex = 1,
-    edge: str = "zero",
+    edge: str = "replicate",
     flip: bool = False,
     gray: bool = False,
     unit: bool = False,
     linear: bool = False,
-    alpha: str = "keep",
-    range: str | None = None,
+    alpha: str = "auto",
+    range: str = "auto",
+    white: float | None = None,
     format: str = "png",
     max_pixels: int | None = None,
     dtype: DTypeLike | None = None,
@@ -489,7 +490,7 @@ def filter_image(
     kernel
         A preset ``name:params``, a kernel's file or JSON, a ``Kernel``, or an array of weights.
     bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
-        As in ``conv2d``, except that ``padding`` is ``same`` by default.
+        As in ``conv2d``, except that by default ``padding`` is ``same`` and ``edge`` is ``replicate``.
     gray
         Convert colours to gray first.
     unit
@@ -497,10 +498,15 @@ def filter_image(
     linear
         Filter in linear light: undo sRGB's curve first, and apply it to the maps.
     alpha
-        The treatment of transparency: ``keep``, ``premultiply``, ``filter`` or ``drop``.
+        The treatment of transparency: ``keep``, ``premultiply``, ``filter`` or ``drop``. ``auto`` is ``premultiply``
+        for kernels without negative weights, and ``keep`` for others.
     range
-        How maps become pixels: ``clip``, ``abs``, ``offset``, ``minmax``, or ``raw`` for floats; by default ``raw``
-        for ``npy`` and ``clip`` for pictures.
+        How maps become pixels: ``clip``, ``abs``, ``offset``, ``minmax``, or ``raw`` for floats. ``auto`` is ``raw``
+        for ``npy`` and for floats in TIFF; ``abs``, at the gain of a Sobel kernel, for kernels whose weights sum to 0;
+        and otherwise ``clip``.
+    white
+        The pixel value that stands for white; by default the largest level of integers. Floats are judged by their
+        largest magnitude: up to 1.5, white is 1; from 16 on, it is 255.
     format
         The file format of ``save``, such as ``png``, ``tiff`` or ``npy``. It determines the depth of the pixels, and
         whether they have alpha.
@@ -524,29 +530,29 @@ def filter_image(
     GeometryError
         Shapes or options do not fit together.
     OptionError
-        An option has no such value, or does not fit the kernel or the format.
+        An option has no such value, or does not fit the kernel or the format; or ``white`` is needed.
 
     Examples
     --------
-    >>> filter_image(np.full((1, 4, 4), 100, np.uint8), "box", edge="replicate").maps.values[0, 0]
+    >>> filter_image(np.full((1, 4, 4), 100, np.uint8), "box").maps.values[0, 0]
     array([100, 100, 100, 100], dtype=uint8)
     """
-    from convcli.apply.appearance import Appearance, prepare_image
+    from convcli.apply.appearance import Appearance
     from convcli.apply.filtering import apply_filter, plan_filter
     from convcli.convolution.request import Request
     from convcli.kernels.loading import load_kernel
     from convcli.pictures.formats import format_of
 
-    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear)
+    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white)
     K = load_kernel(kernel) if isinstance(kernel, str | os.PathLike) else kernel
     convolution = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )
     name = K.name if isinstance(K, Kernel) else "kernel"
     request = Request(name, convolution, Execution(algorithm, threads, memory), dtype)
-    prepared = prepare_image(_image_of(image, max_pixels), appearance)
-    filtered = apply_filter(plan_filter(request, prepared.header, appearance, format_of(format)), prepared)
-    warnings, notes = (*prepared.warnings, *filtered.warnings), (*prepared.notes, *filtered.notes)
+    given = _image_of(image, max_pixels)
+    filtered = apply_filter(plan_filter(request, given.header, appearance, format_of(format)), given)
+    warnings, notes = (*given.warnings, *filtered.warnings), (*given.notes, *filtered.notes)
     return filtered._replace(warnings=warnings, notes=notes)
 
 

@@ -51,14 +51,16 @@ def run(*arguments):
         (["apply", "picture.png", "-k", "sobel-x", "-o", "out.npy"], 1, 1),
         (["apply", "picture.png", "-k", "sobel-x", "-k", "sobel-y", "-o", "{kernel}.png"], 2, 2),
         (["apply", "picture.png", "-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude", "-o", "out.png"], 2, 2),
-        (["grad", "picture.png", "-k", "sobel-x"], 1, 2),
+        # A fill that copies pixels has plans of its own for dV beside each border.
+        (["grad", "picture.png", "-k", "sobel-x", "-e", "zero"], 1, 2),
+        (["grad", "picture.png", "-k", "sobel-x"], 1, 6),
         (["grad", "picture.png", "-k", "sobel-x", "--wrt", "bias"], 1, 0),
         (["explain", "picture.png", "-k", "sobel-x", "--at", "0,1,1"], 1, 0),
         (["matrix", "--input-shape", "1,5,6", "-k", "sobel-x"], 1, 0),
-        (["plan", "picture.png", "-k", "sobel-x"], 1, 3),
+        (["plan", "picture.png", "-k", "sobel-x", "-e", "zero"], 1, 3),
         # Z, Z of any kernel, and dK and dV of the kernel itself, of ones (dV alone), and of two random ones.
-        (["check", "picture.png", "-k", "sobel-x"], 1, 9),
-        (["check", "picture.png", "-k", "sobel-x", "--all"], 1, 9),
+        (["check", "picture.png", "-k", "sobel-x", "-e", "zero"], 1, 9),
+        (["check", "picture.png", "-k", "sobel-x", "-e", "zero", "--all"], 1, 9),
     ],
 )
 def test_counts(counts, arguments, geometries, plans):

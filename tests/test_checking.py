@@ -8,6 +8,7 @@ from convcli import conv2d
 from convcli.check.gradcheck import LIMIT, SAMPLE, check_gradients, checks_to_json
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.errors import OptionError
+from convcli.geometry.fills import EdgeFill
 
 CASE = Case("check", (1, 4, 7, 8), (6, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge="reflect")
 CASES = [
@@ -139,6 +140,7 @@ def test_a_wrong_output_is_found():
 
 def test_json_says_whether_all_checks_hold():
     checks = checked(*prepared(CASE, bias=np.array(1.0)), every=False)
-    document = checks_to_json(checks)
+    document = checks_to_json(checks, EdgeFill("wrap"))
     assert (document["holds"], document["limit"], len(document["checks"])) == (True, LIMIT, 6)
+    assert document["edge"] == "wrap"
     assert document["checks"][3]["indices"] == ((),)

@@ -44,6 +44,11 @@ def each_channel(V, K, mode="same"):
     return np.stack([correlate2d(channel, K, mode) for channel in V.astype(float)])
 
 
+def replicated(V, pads):
+    """Return V ``(C, H, W)`` with its outermost pixels repeated on each side."""
+    return np.pad(V, [(0, 0), (pads, pads), (pads, pads)], "edge")
+
+
 def clipped(Z):
     return np.clip(Z, 0, 255).astype(np.uint8)
 
@@ -56,11 +61,11 @@ def assert_rounded(levels, Z):
 
 def test_edges_of_a_colour_picture(samples):
     result = shell("convcli apply sample_images/astronaut.png -k sobel-x -o edges.png", samples)
-    Z = each_channel(pixels(SAMPLES / "astronaut.png"), SOBEL_X)
-    assert np.array_equal(pixels(samples / "edges.png"), clipped(Z))
-    lost = np.count_nonzero((Z < 0) | (Z > 255))
+    Z = each_channel(replicated(pixels(SAMPLES / "astronaut.png"), 1), SOBEL_X, "valid")
+    assert np.array_equal(pixels(samples / "edges.png"), clipped(np.abs(Z)))
+    lost = np.count_nonzero(np.abs(Z) > 255)
     warning = (
-        f"{lost:,} of {Z.size:,} values ({100 * lost / Z.size:.1f} %) lay outside 0..255 and were clipped; "
+        f"{lost:,} of {Z.size:,} magnitudes ({100 * lost / Z.size:.1f} %) lay outside 0..255 and were clipped; "
         f"the maps span {Z.min():g}..{Z.max():g}, which --range minmax would keep"
     )
     assert (result.code, result.out, result.err) == (0, b"", f"convcli: warning: edges.png: {warning}\n")
@@ -73,19 +78,19 @@ def test_a_kernel_from_stdin_and_a_picture_to_stdout(samples):
     )
     assert (result.code, result.out, result.err) == (0, b"", "")
     V = pixels(SAMPLES / "coffee.png").astype(float)
-    Z = np.stack([ndimage.gaussian_filter(channel, 2, mode="constant") for channel in V])
+    Z = np.stack([ndimage.gaussian_filter(channel, 2, mode="nearest") for channel in V])
     assert_rounded(pixels(samples / "blurred.png"), Z)
 
 
 def test_floats_pass_from_one_command_to_the_next(samples):
     result = shell(
         "cat sample_images/camera.png | convcli apply - -k gaussian:1.5 -o - -f npy"
-        " | convcli apply - -k laplacian --range offset -o log.png",
+        " | convcli apply - -k laplacian -e replicate --range offset -o log.png",
         samples,
     )
     assert (result.code, result.out, result.err) == (0, b"", "")
-    blurred = ndimage.gaussian_filter(pixels(SAMPLES / "camera.png").astype(float), 1.5, mode="constant")
-    assert_rounded(pixels(samples / "log.png"), ndimage.laplace(blurred, mode="constant") + 128)
+    blurred = ndimage.gaussian_filter(pixels(SAMPLES / "camera.png").astype(float), 1.5, mode="nearest")
+    assert_rounded(pixels(samples / "log.png"), ndimage.laplace(blurred, mode="nearest") + 128)
 
 
 def test_an_inline_kernel_with_every_option(samples):
@@ -217,14 +222,15 @@ def test_every_image_through_every_kernel(tmp_path):
     kernels = {"box": np.full((3, 3), 1 / 9), "binomial-3": np.outer([1, 2, 1], [1, 2, 1]) / 16}
     for stem, V in images.items():
         for name, K in kernels.items():
-            assert_rounded(pixels(tmp_path / f"{stem}.{name}.png"), each_channel(V, K)[0])
+            assert_rounded(pixels(tmp_path / f"{stem}.{name}.png"), each_channel(replicated(V, 1), K, "valid")[0])
 
 
 def test_kernels_are_combined(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(3, HEIGHT, WIDTH))
     arguments = ["-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude", "-q"]
     succeed("apply", "in.png", *arguments, cwd=tmp_path)
-    Z = np.hypot(each_channel(V, SOBEL_X), each_channel(V, SOBEL_X.T))
+    padded = replicated(V, 1)
+    Z = np.hypot(each_channel(padded, SOBEL_X, "valid"), each_channel(padded, SOBEL_X.T, "valid"))
     assert_rounded(pixels(tmp_path / "in.sobel-x+sobel-y.png"), Z)
 
 
@@ -298,10 +304,10 @@ def test_alpha_is_sampled_where_windows_are_centred(tmp_path):
     assert np.array_equal(out, V[:, 1::2, ::2])
 
 
-def test_alpha_is_not_filtered_by_default(tmp_path):
+def test_keep_does_not_filter_alpha(tmp_path):
     V = save_picture(tmp_path / "in.png", random_pixels(4, HEIGHT, WIDTH))
-    out = pixels(succeed("apply", "in.png", "-k", "box", "-o", "-", cwd=tmp_path))
-    assert_rounded(out[:3], each_channel(V[:3], np.full((3, 3), 1 / 9)))
+    out = pixels(succeed("apply", "in.png", "-k", "box", "--alpha", "keep", "-o", "-", cwd=tmp_path))
+    assert_rounded(out[:3], each_channel(replicated(V[:3], 1), np.full((3, 3), 1 / 9), "valid"))
     assert np.array_equal(out[3], V[3])
 
 
@@ -310,7 +316,7 @@ def test_premultiply_hides_the_colours_of_transparent_pixels(tmp_path):
     rows, columns = np.mgrid[:40, :50]
     disc = (np.hypot(rows - 20, columns - 25) < 12).astype(np.uint8)
     save_picture(tmp_path / "in.png", 255 * np.stack([disc, 1 - disc, 0 * disc, disc]))
-    arguments = ["apply", "in.png", "-k", "gaussian:4", "-o", "-", "--alpha"]
+    arguments = ["apply", "in.png", "-k", "gaussian:4", "-e", "zero", "-o", "-", "--alpha"]
     fringed, clean = (pixels(succeed(*arguments, rule, cwd=tmp_path)) for rule in ("filter", "premultiply"))
     assert fringed[1].max() > 200
     assert np.array_equal(clean[:3], np.stack([255 * (clean[3] > 0), 0 * disc, 0 * disc]))
@@ -395,8 +401,8 @@ def test_verbose_reports_pads_and_conversions(tmp_path):
         image.crop((0, 0, 9, 6)).convert("P").save(tmp_path / "in.png")
     result = convcli("apply", "in.png", "-k", "box:4", "-o", "out.png", "-v", cwd=tmp_path)
     assert result.err == (
-        "convcli: note: in.png: palette converted to RGB\nconvcli: note: out.png: 3x6x9 uint8, pads (1, 2, 1, 2), "
-        "by im2col\n"
+        "convcli: note: in.png: palette converted to RGB\nconvcli: note: out.png: 3x6x9 uint8, pads (1, 2, 1, 2) "
+        "filled with replicate, by im2col\nconvcli: note: out.png: --range auto is clip\n"
     )
 
 
@@ -413,8 +419,11 @@ def test_json_has_a_line_per_file(tmp_path):
         "output": "in.inline.png",
         "kernel": "inline",
         "pads": [2, 0, 1, 0],
+        "edge": "zero",
         "shape": [1, 5, 4],
         "dtype": "uint8",
+        "range": "clip",
+        "gain": 1.0,
         "minimum": -200.0,
         "maximum": 400.0,
         "clipped": 4,

@@ -71,12 +71,13 @@ def test_sums_of_shifted_windows(samples):
         "convcli grad sample_images/camera.png -k sobel-x -G ones --wrt kernel,bias -f json | python3 -m json.tool",
         samples,
     )
-    padded = np.pad(pixels(SAMPLES / "camera.png").astype(float), 1)
+    padded = np.pad(pixels(SAMPLES / "camera.png").astype(float), 1, "edge")
     dK = [[padded[m : m + 512, n : n + 512].sum() for n in range(3)] for m in range(3)]
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out) == {
         "convcli": 1,
         "shape": {"input": [1, 512, 512], "kernel": [3, 3], "output": [1, 512, 512]},
+        "edge": "replicate",
         "gradients": {
             "kernel": {"shape": [3, 3], "dtype": "float64", "values": dK},
             "bias": {"shape": [], "dtype": "float64", "values": 512 * 512},
@@ -86,7 +87,8 @@ def test_sums_of_shifted_windows(samples):
 
 def test_a_bank_with_every_option(samples):
     result = shell(
-        "convcli grad sample_images/camera.png -k bank.json -s 3,2 -p 1,0,2,1 -d 2 -G normal:7 -o grads.npz", samples
+        "convcli grad sample_images/camera.png -k bank.json -s 3,2 -p 1,0,2,1 -d 2 -e zero -G normal:7 -o grads.npz",
+        samples,
     )
     assert (result.code, result.out, result.err) == (0, b"", "")
     K = np.array(json.loads((SAMPLES / "bank.json").read_text())["weights"], float)
@@ -421,16 +423,17 @@ def test_groups(tmp_path):
 def test_gray_and_unit_change_the_input(tmp_path):
     save_picture(tmp_path / "in.png", UPSTREAM)
     out = succeed("grad", "in.png", "-k", "binomial", "--gray", "--unit", cwd=tmp_path)
-    with PIL.Image.open(tmp_path / "in.png") as image:
-        gray = np.asarray(image.convert("L"))[np.newaxis] / np.float32(255)
-    # Sums of some float32 are exact in float64.
-    assert_gradients(values_of(out), conv2d_grad(gray, BINOMIAL, np.ones(gray.shape), padding="same"))
+    gray = np.einsum("cyx,c->yx", UPSTREAM.astype(float), (0.299, 0.587, 0.114))[np.newaxis] / 255
+    expected = conv2d_grad(gray, BINOMIAL, np.ones(gray.shape), padding="same", edge="replicate")
+    # Gray is computed in float32.
+    for name, values in values_of(out).items():
+        np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-6)
 
 
 def test_alpha_is_not_an_input_channel(tmp_path):
     save_picture(tmp_path / "in.png", [*UPSTREAM, UPSTREAM[0]])
     out = succeed("grad", "in.png", "-k", "binomial", cwd=tmp_path)
-    expected = conv2d_grad(UPSTREAM, BINOMIAL, np.ones(UPSTREAM.shape), padding="same")
+    expected = conv2d_grad(UPSTREAM, BINOMIAL, np.ones(UPSTREAM.shape), padding="same", edge="replicate")
     assert_gradients(values_of(out), expected)
 
 
@@ -451,7 +454,7 @@ def test_verbose_reports_what_each_file_holds(tmp_path):
 
 def test_verbose_reports_the_pads(tmp_path):
     result = convcli(*REQUEST, "-v", cwd=tmp_path, stdin=IMAGE)
-    assert result.err == "convcli: note: pads: top 1, bottom 0, left 2, right 1; output 3x3x6\n"
+    assert result.err == "convcli: note: pads: top 1, bottom 0, left 2, right 1, filled with reflect; output 3x3x6\n"
 
 
 def test_json_refuses_nan_before_it_prints_anything(tmp_path):

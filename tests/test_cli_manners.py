@@ -117,9 +117,9 @@ WRONG_REQUESTS = [
     ("apply in.npy -k box -p 1,2,3", "--padding: expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), ..."),
     ("apply in.npy -k box -e mirror", "--edge: 'mirror' means different things in different tools: use 'reflect' ..."),
     ("apply in.npy -k box -e refect", "--edge: expected zero, ..., given 'refect'; did you mean reflect?"),
-    ("apply in.npy -k box --range full", "--range: expected clip, abs, offset, minmax or raw, given 'full'"),
+    ("apply in.npy -k box --range full", "--range: expected auto, clip, abs, offset, minmax or raw, given 'full'"),
     ("apply in.npy -k box --range raw", "--range: raw writes floats, which png cannot hold...: use .npy"),
-    ("apply in.npy -k box --alpha no", "--alpha: expected keep, premultiply, filter or drop, given 'no'"),
+    ("apply in.npy -k box --alpha no", "--alpha: expected auto, keep, premultiply, filter or drop, given 'no'"),
     ("apply in.npy -k box -f pgn", "--format: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
     ("apply in.npy -k box -o a.pgn", "--output: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
     ("apply in.npy -k box --bias x", "...bias..."),
@@ -230,7 +230,7 @@ def messy(folder):
 
 
 def with_inputs(folder):
-    np.save(folder / "in.npy", np.arange(12.0).reshape(3, 4))
+    np.save(folder / "in.npy", np.arange(12).reshape(3, 4))
     np.save(folder / "rgb.npy", np.arange(90.0).reshape(3, 5, 6))
     return folder
 

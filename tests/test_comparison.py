@@ -8,6 +8,7 @@ from convcli import conv2d, conv2d_grad
 from convcli.check.comparison import compare, comparisons_to_json
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError
+from convcli.geometry.fills import EdgeFill
 
 # Integers, so that a tensor computed twice is the same.
 V = integers((3, 9, 10), seed=1)
@@ -130,8 +131,8 @@ def test_the_worst_entry_is_named():
     assert (worst.at, worst.ours, worst.theirs) == ((1, 2, 0, 1), OURS.kernel[1, 2, 0, 1], theirs[1, 2, 0, 1])
     assert np.isclose(worst.absolute, 0.5)
     assert np.isclose(worst.relative, 0.5 / np.abs(OURS.kernel).max())
-    document = comparisons_to_json([found], 1e-5)
-    assert (document["holds"], document["tolerance"]) == (False, 1e-5)
+    document = comparisons_to_json([found], 1e-5, EdgeFill("wrap"))
+    assert (document["holds"], document["tolerance"], document["edge"]) == (False, 1e-5, "wrap")
     assert document["comparisons"][0]["worst"] == worst._asdict()
 
 

@@ -124,6 +124,7 @@ def test_json_holds_every_number_of_a_term():
         "convcli": 1,
         "of": "kernel",
         "at": [0, 0, 0, 1],
+        "edge": "replicate",
         "formula": "dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]",
         "equation": "dK[0,0,0,1] = sum over j,k of G[0,j,k] * V'[0, j*1 + 0*1, k*1 + 1*1]",
         "terms": [

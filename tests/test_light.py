@@ -9,11 +9,9 @@ from support.reference import assert_same
 from support.requests import filtered as filtered_image
 from support.requests import request_of
 
-from convcli.apply.appearance import Appearance, network_input, prepare_image
+from convcli.apply.appearance import Appearance, network_input
 from convcli.apply.combining import Combination
-from convcli.errors import OptionError
 from convcli.pictures.formats import format_of
-from convcli.pictures.gray import to_gray
 from convcli.pictures.image import Image
 from convcli.pictures.light import luminance, to_codes, to_light
 
@@ -41,8 +39,7 @@ def request(weights, **options):
 
 
 def filtered(pixels, weights, appearance=LINEAR, alpha=None, format="png"):
-    image = prepare_image(Image(pixels, alpha), appearance)
-    return filtered_image(image, request(weights), appearance, format_of(format))
+    return filtered_image(Image(pixels, alpha), request(weights), appearance, format_of(format))
 
 
 def random_pixels(dtype, *shape):
@@ -181,26 +178,17 @@ def test_white_of_floats(unit, white):
 def test_gray_is_luminance(dtype):
     pixels, full = random_pixels(dtype, 3, 6, 7), np.iinfo(dtype).max
     Y = np.einsum("c,cyx->yx", (0.2126, 0.7152, 0.0722), light_of(pixels / full))
-    gray = prepare_image(Image(pixels), Appearance(gray=True, linear=True))
-    assert gray.pixels.dtype == dtype
-    assert_rounded(gray.pixels, full * code_of(Y)[np.newaxis])
+    V = network_input(Image(pixels), Appearance(gray=True, linear=True))
+    np.testing.assert_allclose(V[0], full * Y, rtol=1e-6)
+    gray = filtered(pixels, [[1]], Appearance(gray=True, linear=True)).maps.values
+    assert_rounded(gray, full * code_of(Y)[np.newaxis])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
 def test_luminance_of_gray_is_gray(dtype):
     levels = every_level(np.uint8).astype(dtype)
-    gray = luminance(np.broadcast_to(levels, (3, *levels.shape[1:])), 255)
-    np.testing.assert_allclose(gray, levels, atol=0 if dtype != np.float64 else 1e-4)
-
-
-def test_gray_of_other_channels():
-    gray = Image(random_pixels(np.uint8, 1, 3, 4))
-    appearance = Appearance(gray=True, linear=True)
-    assert prepare_image(gray, appearance) == to_gray(gray)
-    with pytest.raises(
-        OptionError, match=r"^expected 1 channel, or 3 \(red, green, blue\), to convert to gray, given 2$"
-    ):
-        prepare_image(Image(random_pixels(np.uint8, 2, 3, 4)), appearance)
+    gray = luminance(np.broadcast_to(levels, (3, *levels.shape[1:])), 255, 255)
+    np.testing.assert_allclose(gray, to_light(levels, 255, 255), rtol=1e-6)
 
 
 @pytest.mark.parametrize("rule", ["premultiply", "filter", "keep"])

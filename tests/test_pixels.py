@@ -207,6 +207,17 @@ def test_warning(result: Pixels, mode: str, warning: str | None) -> None:
     assert clipping_warning(result.each, result.values, mode) == warning
 
 
+def test_a_gain_is_named_and_no_other_mode_has_it() -> None:
+    result = to_pixels(maps(-300, -20, 20), "abs", 255, scale=1.5)
+    warning = clipping_warning(result.each, result.values, "abs", 1.0, gain=1.5)
+    assert warning == (
+        "1 of 3 magnitudes times 1.5 (33.3 %) lay outside 0..255 and were clipped; the maps span -300..20, "
+        "which `range` minmax would keep"
+    )
+    result = to_pixels(maps(-200, 20), "abs", 255, scale=1.5)
+    assert "`range` minmax or abs would" in (clipping_warning(result.each, result.values, "abs", 1.0, 1.5) or "")
+
+
 def test_no_mode_is_advised_if_none_would_keep_the_maps() -> None:
     result = to_pixels(np.array([[[-1e308, 1e308]]]), "clip", 255, scale=255.0)
     warning = clipping_warning(result.each, result.values, "clip", scale=255.0)

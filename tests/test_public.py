@@ -30,8 +30,8 @@ from convcli.errors import FileError, GeometryError, OptionError
 from convcli.kernels.kernel import Kernel
 
 CALLS = [conv2d, conv2d_grad, conv2d_matrix, conv2d_plan, conv2d_explain, conv2d_check, conv2d_compare, filter_image]
-# Pictures keep their size, and gradients are computed in float64, unless asked otherwise.
-OTHER_DEFAULTS = {("filter_image", "padding"), ("conv2d_grad", "dtype")}
+# Pictures keep their size and a bright border, and gradients are computed in float64, unless asked otherwise.
+OTHER_DEFAULTS = {("filter_image", "padding"), ("filter_image", "edge"), ("conv2d_grad", "dtype")}
 GEOMETRY = [name for name in inspect.signature(Convolution.of).parameters if name != "K"]
 EXECUTION = ["dtype", "algorithm", "threads", "memory"]
 V = np.arange(48.0).reshape(3, 4, 4)
@@ -154,7 +154,7 @@ def test_pictures_are_filtered_and_saved_as_apply_does(tmp_path):
 def test_arrays_are_filtered_too():
     pixels = np.arange(32, dtype=np.uint16).reshape(2, 4, 4)
     found = filter_image(pixels, K, format="npy")
-    assert_same(found.maps.values, conv2d(pixels, K, padding="same"))
+    assert_same(found.maps.values, conv2d(pixels, K, padding="same", edge="replicate"))
     with pytest.raises(OptionError, match="a picture holds 1 or 3 maps, given 2 maps: use `format` npy"):
         filter_image(pixels, K).save("never.png")
     with pytest.raises(GeometryError, match=r"^image: expected an array \(H, W\) or \(C, H, W\) that is not empty"):

@@ -1,21 +1,28 @@
 """The conversion of pixels to numbers, and of numbers back to pixels."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from convcli.apply import transparency
 from convcli.apply.pixels import MODES
-from convcli.arrays import Array, computing_type
-from convcli.files.large_arrays import large_empty
-from convcli.pictures.gray import to_gray
+from convcli.arrays import Array, computing_type, cut, ends_of, finite_span
+from convcli.errors import OptionError
+from convcli.files.large_arrays import ROWS, large_empty
+from convcli.pictures.gray import luma, require_gray_or_rgb
 from convcli.pictures.image import Header, Image
 from convcli.pictures.light import luminance, to_light
 from convcli.text import choice
 
-ALPHA = (*transparency.ALPHA_RULES, "drop")
+ALPHA = ("auto", *transparency.ALPHA_RULES, "drop")
+RANGES = ("auto", *MODES, "raw")
 LEVELS = {8: 255, 16: 65535}
+# Floats of at most the first magnitude are taken to be in 0..1, and from the second on in 0..255.
+MOST_OF_UNIT = 1.5
+LEAST_OF_LEVELS = 16
 
 
 @dataclass(frozen=True)
@@ -24,71 +31,114 @@ class Appearance:
 
     gray: convert colours to gray first.  unit: scale pixel values to 0..1 first.
     linear: undo sRGB's curve first, and apply it to the maps before they become pixels; gray is luminance, not luma.
-    alpha: a rule of ``convcli.apply.transparency``, or ``drop`` to ignore alpha.
-    range: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats. None is the format's
-    default: ``raw`` for ``.npy``, ``clip`` for pictures.
+    white: the pixel value that stands for white; None is the largest level of integers, and floats are judged by their
+    largest magnitude.
+    alpha: a rule of ``convcli.apply.transparency``, ``drop`` to ignore alpha, or ``auto`` to follow the kernels
+    (``convcli.apply.defaults``).
+    range: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats, and ``auto`` follows the kernels and
+    the format (``convcli.apply.defaults``).
     """
 
     gray: bool = False
     unit: bool = False
-    alpha: str = "keep"
-    range: str | None = None
+    alpha: str = "auto"
+    range: str = "auto"
     linear: bool = False
+    white: float | None = None
 
     def __post_init__(self) -> None:
         choice("alpha", self.alpha, ALPHA)
-        if self.range is not None:
-            choice("range", self.range, (*MODES, "raw"))
+        choice("range", self.range, RANGES)
+        if self.white is not None and not 0 < self.white < inf:
+            raise OptionError(f"expected a finite number above 0, given {self.white:g}", option="white")
 
 
 def prepare_image(image: Image, appearance: Appearance) -> Image:
-    """Return the image that kernels filter: gray if ``gray`` is set, and without alpha if ``alpha`` is ``drop``."""
-    image = image._replace(alpha=None) if appearance.alpha == "drop" else image
-    return _to_gray(image, appearance) if appearance.gray else image
+    """Return the image without alpha if ``alpha`` is ``drop``."""
+    return image._replace(alpha=None) if appearance.alpha == "drop" else image
 
 
 def prepare_header(header: Header, appearance: Appearance) -> Header:
-    """Return the header of the image that ``prepare_image`` returns."""
-    shape = (1, *header.shape[1:]) if appearance.gray else header.shape
-    return header._replace(shape=shape, alpha=header.alpha and appearance.alpha != "drop")
+    """Return the header of what kernels filter: with one channel if ``gray`` is set, and without dropped alpha.
+
+    Raises OptionError if the image has no gray.
+    """
+    alpha = header.alpha and appearance.alpha != "drop"
+    if not appearance.gray:
+        return header._replace(alpha=alpha)
+    require_gray_or_rgb(header.shape[0])
+    return header._replace(shape=(1, *header.shape[1:]), alpha=alpha)
+
+
+def network_input(image: Image, appearance: Appearance) -> Array:
+    """Return V ``(C_in, H, W)``: pixel values in their own units or in 0..1, or the light that they stand for.
+
+    Gray is computed in floats, and not rounded. Raises OptionError if the image has no gray, or no known white.
+    """
+    if appearance.gray:
+        require_gray_or_rgb(len(image.pixels))
+    is_colour = appearance.gray and len(image.pixels) == 3
+    if appearance.linear:
+        white = white_of(image.pixels, appearance)
+        brightest = brightest_level(white, appearance)
+        return (luminance if is_colour else to_light)(image.pixels, white, brightest)
+    pixels = luma(image.pixels) if is_colour else image.pixels
+    return _in_unit(pixels, white_of(image.pixels, appearance)) if appearance.unit else pixels
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def network_input(image: Image, appearance: Appearance) -> Array:
-    """Return V ``(C_in, H, W)``: pixel values in their own units or in 0..1, or the light that they stand for."""
-    white, brightest = _white(image, appearance), brightest_level(image.pixels.dtype, appearance)
-    if appearance.linear:
-        return to_light(image.pixels, white, brightest)
-    if white == brightest:
-        return image.pixels
-    V = large_empty(image.pixels.shape, computing_type(image.pixels.dtype, None))
-    np.divide(image.pixels, V.dtype.type(white), out=V)
+def _in_unit(pixels: Array, white: float) -> Array:
+    if white == 1:
+        return pixels
+    V = large_empty(pixels.shape, computing_type(pixels.dtype, None))
+    np.divide(pixels, V.dtype.type(white), out=V)
     return V
 
 
-def input_type(pixels: np.dtype[Any], appearance: Appearance) -> np.dtype[Any]:
-    """Return the type of V: that of the pixels, or a float type if they are scaled or converted to light."""
-    is_converted = appearance.linear or appearance.unit
-    return computing_type(pixels, None) if is_converted else pixels
+def input_type(header: Header, appearance: Appearance) -> np.dtype[Any]:
+    """Return the type of V: that of the pixels, or a float type if they are scaled, or become gray or light."""
+    is_colour = header.shape[0] == 3
+    is_converted = appearance.linear or appearance.unit or (appearance.gray and is_colour)
+    return computing_type(header.dtype, None) if is_converted else header.dtype
 
 
-def brightest_level(pixels: np.dtype[Any], appearance: Appearance) -> int:
-    """Return the number in V that stands for white."""
-    return 1 if appearance.unit else LEVELS[depth_of(pixels)]
+def brightest_level(white: float, appearance: Appearance) -> float:
+    """Return the number in V that stands for white. white: the pixel value that does."""
+    return 1 if appearance.unit else white
+
+
+def white_of(pixels: Array, appearance: Appearance) -> float:
+    """Return the pixel value that stands for white: the given one, or the largest level of integers.
+
+    With ``unit``, floats are in 0..1 already. Other floats are judged by their largest finite magnitude.
+    Raises OptionError if it fits neither 0..1 nor 0..255.
+    """
+    if appearance.white is not None:
+        return appearance.white
+    if pixels.dtype.kind != "f":
+        return LEVELS[depth_of(pixels.dtype)]
+    return 1 if appearance.unit else _judged_white(pixels)
+
+
+def _judged_white(pixels: Array) -> float:
+    largest = max(_largest_magnitude(pixels[..., rows.start : rows.stop, :]) for rows in _bands(pixels))
+    if MOST_OF_UNIT < largest < LEAST_OF_LEVELS:
+        raise OptionError(
+            f"cannot tell which value is white in floats of up to {largest:.4g} (up to {MOST_OF_UNIT:g} it is 1, from "
+            f"{LEAST_OF_LEVELS} on it is 255): add `white` {largest:.4g}, or another value"
+        )
+    return 1 if largest <= MOST_OF_UNIT else LEVELS[8]
+
+
+def _bands(pixels: Array) -> Iterator[range]:
+    return cut(range(pixels.shape[-2]), ROWS)
+
+
+def _largest_magnitude(pixels: Array) -> float:
+    low, high = finite_span(pixels, ends_of(pixels))
+    return max(-low, high, 0)
 
 
 def depth_of(pixels: np.dtype[Any]) -> int:
     """Return the number of bits, 8 or 16, whose largest level stands for white."""
     return 16 if pixels == np.uint16 else 8
-
-
-def _to_gray(image: Image, appearance: Appearance) -> Image:
-    if appearance.linear and len(image.pixels) == 3:
-        return image._replace(pixels=luminance(image.pixels, _white(image, appearance)))
-    return to_gray(image)
-
-
-def _white(image: Image, appearance: Appearance) -> int:
-    """Return the pixel value that stands for white: with ``unit``, floats are in 0..1 already."""
-    is_unit = appearance.unit and image.pixels.dtype.kind not in "iu"
-    return 1 if is_unit else LEVELS[depth_of(image.pixels.dtype)]

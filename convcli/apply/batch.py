@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from convcli.apply.appearance import Appearance, prepare_header, prepare_image
+from convcli.apply.appearance import Appearance, prepare_header
 from convcli.apply.combining import Filter
 from convcli.apply.filtering import FilteredImage, FilterPlan, apply_filter, plan_filter
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
@@ -63,7 +63,6 @@ class Batch(NamedTuple):
 
         Raises GeometryError or OptionError if a kernel does not fit the image or an output cannot be named.
         """
-        header = prepare_header(header, self.appearance)
         frames = self._frames(source, header.frames)
         return [self._output(frame, request, header) for frame in frames for request in self.requests]
 
@@ -79,7 +78,7 @@ class Batch(NamedTuple):
                 return builder.outcome(skipped=True)
             for frame, image in self._images(source):
                 builder.add_frame(image)
-                self._filter(frame, prepare_image(image, self.appearance), builder)
+                self._filter(frame, image, builder)
         except ClusterError:
             raise
         # Libraries and files hand over values of any type, so that an error of any type may be that of this image.

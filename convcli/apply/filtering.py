@@ -6,6 +6,7 @@ geometry and algorithm, and the shape, type and range of the output.
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -13,8 +14,18 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from convcli.apply.appearance import Appearance, brightest_level, depth_of, input_type, network_input
+from convcli.apply.appearance import (
+    Appearance,
+    brightest_level,
+    depth_of,
+    input_type,
+    network_input,
+    prepare_header,
+    prepare_image,
+    white_of,
+)
 from convcli.apply.combining import Filter, PlannedFilter
+from convcli.apply.defaults import alpha_rule, range_and_gain
 from convcli.apply.pixels import MapStatistics, Produce, clipping_warning, to_floats, to_pixels
 from convcli.apply.transparency import filter_with_alpha, require_fit
 from convcli.arrays import Array
@@ -36,20 +47,26 @@ class OutputSpec(NamedTuple):
     """An output that will be written: maps ``(C_out, OH, OW)`` of a type, with or without alpha.
 
     mode: how numbers become levels (``convcli.apply.pixels``), or ``raw`` for floats.
+    gain: the factor that numbers are multiplied by before they become levels.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     mode: str
     alpha: bool
+    gain: float = 1.0
 
 
 class FilterPlan(NamedTuple):
-    """The plan of filtering an image of known shape and type with a kernel, or with several combined."""
+    """The plan of filtering an image of known shape and type with a kernel, or with several combined.
+
+    alpha: the rule for alpha, if the image has it.
+    """
 
     request: Filter
     planned: PlannedFilter
     appearance: Appearance
+    alpha: str
     format: Format
     output: OutputSpec
 
@@ -60,31 +77,34 @@ class FilterPlan(NamedTuple):
 
 
 def plan_filter(request: Filter, header: Header, appearance: Appearance, format: Format) -> FilterPlan:
-    """Plan the filtering of a prepared image with this header, for a file of this format.
+    """Plan the filtering of an image with this header, for a file of this format.
 
     Raises GeometryError if the kernel does not fit the image, OptionError if the format or the rule for alpha does not
-    fit the kernel.
+    fit the kernel, or if the image has no gray.
     """
-    computed = request.computing_type(input_type(header.dtype, appearance))
+    computed = request.computing_type(input_type(header, appearance))
+    header = prepare_header(header, appearance)
+    request = request.each(lambda one: one.suited_to(picture=header.is_picture))
     planned = request.at(header.shape, computed)
-    require_fit(appearance.alpha, request, alpha=header.alpha)
-    output = _output_spec(header, planned.geometry, appearance, format, computed)
-    return FilterPlan(request, planned, appearance, format, output)
+    alpha = alpha_rule(appearance.alpha, request)
+    require_fit(alpha, request, alpha=header.alpha)
+    mode, gain = range_and_gain(appearance.range, request, header, format)
+    output = _output_spec(header, planned.geometry, computed, format, mode, gain)
+    return FilterPlan(request, planned, appearance, alpha, format, output)
 
 
 def _output_spec(
-    header: Header, geometry: Geometry, appearance: Appearance, format: Format, computed: np.dtype[Any]
+    header: Header, geometry: Geometry, computed: np.dtype[Any], format: Format, mode: str, gain: float
 ) -> OutputSpec:
     count = prod(geometry.output_shape[:-2])
     rows, columns = geometry.output_shape[-2:]
     format.require_size(rows, columns)
     shape = (count, rows, columns)
-    mode = appearance.range or ("raw" if format.is_array else "clip")
     if mode != "raw":
         alpha = header.alpha and format.holds_alpha
         depth = depth_of(header.dtype)
         most = depth if format.is_array else format.max_depth(format.maps_per_file(count), alpha=alpha)
-        return OutputSpec(shape, np.dtype(np.uint16 if min(depth, most) == 16 else np.uint8), mode, alpha)
+        return OutputSpec(shape, np.dtype(np.uint16 if min(depth, most) == 16 else np.uint8), mode, alpha, gain)
     if format.is_array:
         return OutputSpec(shape, computed, mode, False)
     if format.floats:
@@ -154,13 +174,19 @@ def _require_extension(path: Path, format: Format) -> None:
 
 
 def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> FilteredImage:
-    """Filter a prepared image; ``empty`` makes the array for its maps."""
-    V = network_input(image, plan.appearance)
-    filtering = filter_with_alpha(plan.appearance.alpha, plan.request, plan.planned, V, image.alpha)
+    """Filter an image; ``empty`` makes the array for its maps.
+
+    Raises OptionError if the image holds floats and it is not known which of them is white.
+    """
+    appearance, image = plan.appearance, prepare_image(image, plan.appearance)
+    if plan.output.mode != "raw" or appearance.linear:
+        appearance = replace(appearance, white=white_of(image.pixels, appearance))
+    V = network_input(image, appearance)
+    filtering = filter_with_alpha(plan.alpha, plan.request, plan.planned, V, image.alpha)
     values = empty(plan.output.shape, plan.output.dtype)
     tally = Tally()
     blocks = values.reshape(plan.geometry.output_blocks)
-    statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), image, plan)
+    statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
     lost_metadata = _lost_metadata(image, plan)
     # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
@@ -171,23 +197,33 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         alpha=filtering.alpha if plan.output.alpha else None,
         tally=tally,
         warnings=(*_light_doubts(image, plan.appearance), *_losses(image, plan), *profile, *clipping),
-        notes=tuple(lost_metadata.values()),
+        notes=(*_auto_notes(image, plan, appearance.white), *lost_metadata.values()),
     )
 
 
 def _fill(
-    values: Array, produce: Produce, image: Image, plan: FilterPlan
+    values: Array, produce: Produce, output: OutputSpec, appearance: Appearance
 ) -> tuple[tuple[MapStatistics, ...], list[str]]:
     """Fill the maps ``(..., OH, OW)``; return the statistics of each, and a warning if numbers were clipped."""
-    appearance, mode = plan.appearance, plan.output.mode
-    if mode == "raw":
+    if output.mode == "raw" or appearance.white is None:
         return to_floats(produce, values), []
-    white = int(np.iinfo(values.dtype).max)
-    scale = white / brightest_level(image.pixels.dtype, appearance)
-    encode = partial(to_codes, white=white) if appearance.linear else None
-    statistics = to_pixels(produce, values, mode, scale, encode)
-    clipping = clipping_warning(statistics, values, mode, scale)
+    full = int(np.iinfo(values.dtype).max)
+    scale = full / brightest_level(appearance.white, appearance)
+    encode = partial(to_codes, white=full) if appearance.linear else None
+    statistics = to_pixels(produce, values, output.mode, scale * output.gain, encode)
+    clipping = clipping_warning(statistics, values, output.mode, scale, output.gain)
     return statistics, [clipping] if clipping else []
+
+
+def _auto_notes(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:
+    if white is not None and plan.appearance.white is None and image.pixels.dtype.kind == "f":
+        yield f"white is taken to be {white:g}, by the largest magnitude: `white` sets it"
+    if image.alpha is not None and plan.appearance.alpha == "auto":
+        reason = ", because no weight is negative" if plan.alpha == "premultiply" else ""
+        yield f"`alpha` auto is {plan.alpha}{reason}"
+    if plan.appearance.range == "auto":
+        gain = f", times {plan.output.gain:.3g}, because the weights sum to 0" if plan.output.mode == "abs" else ""
+        yield f"`range` auto is {plan.output.mode}{gain}"
 
 
 def _lost_metadata(image: Image, plan: FilterPlan) -> dict[str, str]:

@@ -18,6 +18,7 @@ from convcli.pictures.image import Image
 class OutputRecord(NamedTuple):
     """An output file that was written.
 
+    range, gain: how numbers became levels, and the factor before that.
     minimum, maximum: of the maps' finite numbers before they became pixels; None if no number was finite.
     milliseconds: the time since the previous output, or since reading began.
     tiles: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
@@ -29,8 +30,11 @@ class OutputRecord(NamedTuple):
     output: str
     kernel: str
     pads: tuple[int, int, int, int]
+    edge: str
     shape: tuple[int, ...]
     dtype: str
+    range: str
+    gain: float
     minimum: float | None
     maximum: float | None
     clipped: int
@@ -104,8 +108,11 @@ class OutcomeBuilder:
             output=str(path),
             kernel=output.plan.request.name,
             pads=output.plan.geometry.pads,
+            edge=str(output.plan.geometry.edge),
             shape=values.shape,
             dtype=str(values.dtype),
+            range=output.plan.output.mode,
+            gain=output.plan.output.gain,
             minimum=finite_or_none(statistics.low),
             maximum=finite_or_none(statistics.high),
             clipped=statistics.clipped,

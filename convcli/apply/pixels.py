@@ -80,10 +80,13 @@ def to_floats(produce: Produce, values: FloatArray) -> tuple[MapStatistics, ...]
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def clipping_warning(statistics: Iterable[MapStatistics], values: Array, mode: str, scale: float = 1.0) -> str | None:
+def clipping_warning(
+    statistics: Iterable[MapStatistics], values: Array, mode: str, scale: float = 1.0, gain: float = 1.0
+) -> str | None:
     """Return a warning with the number of clipped numbers and the modes that would clip none; None if none was clipped.
 
-    statistics: the result of ``to_pixels``.  values, mode, scale: its arguments.
+    statistics: the result of ``to_pixels``.  values, mode: its arguments.  scale: the factor that turns the maps into
+    levels.  gain: a further factor, which other modes do not have.
     """
     total = MapStatistics.of_all(statistics)
     if not total.clipped:
@@ -92,9 +95,9 @@ def clipping_warning(statistics: Iterable[MapStatistics], values: Array, mode: s
     full = int(np.iinfo(values.dtype).max)
     nans = f" ({total.nans:,} of them NaN, which became 0)" if total.nans else ""
     return (
-        f"{total.clipped:,} of {values.size:,} {_subject(mode, full)} ({_share(total.clipped, values.size)}) "
+        f"{total.clipped:,} of {values.size:,} {_subject(mode, full, gain)} ({_share(total.clipped, values.size)}) "
         f"lay outside 0..{full} and were clipped{nans}; the maps span {low:zg}..{high:zg}"
-        f"{_advice(low, high, mode, full)}"
+        f"{_advice(low, high, mode, full, gain)}"
     )
 
 
@@ -195,8 +198,9 @@ def _fitting(levels: FloatArray, full: int) -> Array:
     return fitting
 
 
-def _subject(mode: str, full: int) -> str:
-    return {"abs": "magnitudes", "offset": f"values with {_half(full):g} added"}.get(mode, "values")
+def _subject(mode: str, full: int, gain: float) -> str:
+    subject = {"abs": "magnitudes", "offset": f"values with {_half(full):g} added"}.get(mode, "values")
+    return subject if gain == 1 else f"{subject} times {gain:.3g}"
 
 
 def _share(clipped: int, size: int) -> str:
@@ -204,16 +208,17 @@ def _share(clipped: int, size: int) -> str:
     return f"{percent:.1f} %" if percent >= 0.05 else "under 0.1 %"
 
 
-def _advice(low: float, high: float, mode: str, full: int) -> str:
+@np.errstate(over="ignore", invalid="ignore")
+def _advice(low: float, high: float, mode: str, full: int, gain: float) -> str:
     ends = np.array([low, high])
 
-    def holds(mode: str) -> bool:
-        to_levels = _to_levels(mode, full, low, high)
+    def holds(mode: str, gain: float = 1.0) -> bool:
+        to_levels = _to_levels(mode, full, low, high, gain)
         return bool(_fitting(to_levels(ends) if to_levels else ends, full).all())
 
     # If the finite numbers fit, only infinities and NaN were clipped, and every mode clips these. If the scaled ends
     # of the span are beyond the range of floats, no mode helps either.
-    if holds(mode) or not np.isfinite(ends).all():
+    if holds(mode, gain) or not np.isfinite(ends).all():
         return ""
     holding = [*filter(holds, reversed(MODES))]
     return f", which `range` {any_of(holding)} would keep" if holding else ""

@@ -120,8 +120,7 @@ def _for_alpha(full: float, request: Request) -> Request:
     """Return the request that filters alpha: without the colours' bias, and with opaque pads if they hold a colour."""
     convolution = replace(request.convolution, bias=None)
     if convolution.options.edge.value:
-        opaque = convolution.options._replace(edge=EdgeFill("constant", full))
-        convolution = replace(convolution, options=opaque)
+        convolution = convolution.with_edge(EdgeFill("constant", full))
     return request._replace(convolution=convolution)
 
 

@@ -12,6 +12,7 @@ from convcli.convolution.names import SYMBOLS
 from convcli.convolution.prepared import Prepared
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
+from convcli.geometry.fills import EdgeFill
 
 
 class Difference(NamedTuple):
@@ -103,11 +104,12 @@ def compare(
     )
 
 
-def comparisons_to_json(comparisons: list[Comparison], tolerance: float) -> dict[str, Any]:
-    """Return the members of a JSON document: whether all comparisons hold, the tolerance, and each comparison."""
+def comparisons_to_json(comparisons: list[Comparison], tolerance: float, edge: EdgeFill) -> dict[str, Any]:
+    """Return the members of a JSON document: whether all comparisons hold, the tolerance, the edge fill, and each."""
     return {
         "holds": all(comparison.holds for comparison in comparisons),
         "tolerance": tolerance,
+        "edge": str(edge),
         "comparisons": [_comparison_to_json(comparison) for comparison in comparisons],
     }
 

@@ -119,11 +119,12 @@ class Checker:
         return prepared.gradients(V, G, prepared.plan_gradients(execution=self._execution))
 
 
-def checks_to_json(checks: Collection[Check]) -> dict[str, Any]:
-    """Return the members of a JSON document: whether all checks hold, the limit, and each check."""
+def checks_to_json(checks: Collection[Check], edge: EdgeFill) -> dict[str, Any]:
+    """Return the members of a JSON document: whether all checks hold, the limit, the edge fill, and each check."""
     return {
         "holds": all(check.holds for check in checks),
         "limit": LIMIT,
+        "edge": str(edge),
         "checks": [_check_to_json(check) for check in checks],
     }
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import typer
 
-from convcli.apply.appearance import Appearance, network_input, prepare_header, prepare_image
+from convcli.apply.appearance import Appearance, input_type, network_input, prepare_header
 from convcli.arrays import Array, computing_type
 from convcli.cli.messages import Messages
 from convcli.cli.options import DEFAULT_EXECUTION, ConvolutionOptions, ExecutionOptions
@@ -22,6 +22,7 @@ from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.files.source import STREAM, Source, require_pixel_limit
+from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.geometry.options import parse_shape
 from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel, divided, normalised
@@ -79,10 +80,10 @@ class Inputs:
     def read_shape(self, image: str | None, input_shape: str | None, *, gray: bool) -> Header:
         """Return V's shape and type: from an image's header, or the given shape with type float32."""
         if image is not None and input_shape is None:
-            header = read_header(self.image_source(image))
-            return prepare_header(header, Appearance(gray=gray))
+            header, appearance = read_header(self.image_source(image)), Appearance(gray=gray)
+            return prepare_header(header, appearance)._replace(dtype=input_type(header, appearance))
         if image is None and input_shape is not None:
-            return Header(parse_shape(input_shape), np.dtype(np.float32))
+            return Header(parse_shape(input_shape), np.dtype(np.float32), is_picture=False)
         raise OptionError("expected either an image or `input_shape`")
 
     def read_tensor(self, text: str) -> Array:
@@ -97,7 +98,7 @@ class Inputs:
         from convcli.grad.upstream import Readers, upstream_gradient
 
         def read_target(text: str) -> Array:
-            return network_input(prepare_image(Image(self.read_tensor(text)), appearance), appearance)
+            return network_input(Image(self.read_tensor(text)), appearance)
 
         return upstream_gradient(text, convolution, V, Readers(self.read_tensor, read_target), execution)
 
@@ -119,12 +120,12 @@ class Inputs:
             kernel = kernel._replace(groups=options.groups)
         # The kernel has its bias and groups, and is divided, already.
         done = ("bias", "groups", "divisor", "normalize")
-        others = {name: value for name, value in vars(options).items() if name not in done}
+        others = {name: value for name, value in vars(options).items() if name not in done and value is not None}
         convolution = Convolution.of(kernel, **others)
         memory = None if execution.memory is None else _bytes(execution.memory)
         how = Execution(execution.algorithm, execution.threads, memory)
         requested = None if dtype is None else computing_type(np.dtype(np.float32), dtype)
-        return Request(kernel.name, convolution, how, requested)
+        return Request(kernel.name, convolution, how, requested, edge_by_source=options.edge is None)
 
     def _bias(self, text: str) -> Array:
         if text == STREAM:
@@ -157,13 +158,32 @@ def _rescaled(kernel: Kernel, options: ConvolutionOptions) -> Kernel:
     return normalised(kernel) if options.normalize else kernel
 
 
-def read_input(source: Source, appearance: Appearance, messages: Messages) -> Array:
-    """Return V ``(C_in, H, W)``: an image's channels without alpha. Report what was lost or converted."""
+class NetworkInput(NamedTuple):
+    """V ``(C_in, H, W)``, and whether it comes from a picture."""
+
+    V: Array
+    is_picture: bool
+
+
+def read_input(source: Source, appearance: Appearance, messages: Messages) -> NetworkInput:
+    """Return an image's channels without alpha. Report what was lost or converted."""
     image = read_image(source)
     messages.tell_conversion(source.name, image.warnings, image.notes)
     if image.alpha is not None:
         messages.note(f"{source.name}: alpha is ignored")
-    return network_input(prepare_image(image, appearance), appearance)
+    return NetworkInput(network_input(image, appearance), image.is_picture)
+
+
+def suited_to_all(request: Request, inputs: Sequence[NetworkInput]) -> Request:
+    """Return the request with the default edge fill of its inputs; OptionError if they have different ones."""
+    pictures = sum(each.is_picture for each in inputs)
+    if request.edge_by_source and 0 < pictures < len(inputs):
+        raise OptionError(
+            f"a batch of pictures and arrays has no default fill ({OF_PICTURES} for pictures, {OF_ARRAYS} for arrays): "
+            "give one",
+            option="edge",
+        )
+    return request.suited_to(picture=pictures > 0)
 
 
 def open_cluster(context: typer.Context, address: str | None) -> "Cluster | None":

@@ -143,14 +143,15 @@ class ConvolutionOptions:
         "1"
     )
     edge: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--edge",
             "-e",
             metavar="FILL",
+            show_default="replicate for pictures; zero for arrays, and for matrix",
             help=f"What fills the padding: {any_of(FILLS)}.",
         ),
-    ] = "zero"
+    ] = None
     groups: Annotated[
         int | None,
         typer.Option(

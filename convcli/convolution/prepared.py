@@ -105,6 +105,10 @@ class Convolution:
         range_ = np.iinfo(stored)
         return bool(max(-int(range_.min), int(range_.max)) * largest + added >= FIRST_GAP)
 
+    def with_edge(self, edge: EdgeFill) -> "Convolution":
+        """Return the convolution with another edge fill."""
+        return replace(self, options=self.options._replace(edge=edge))
+
     def geometry(self, input_shape: tuple[int, ...]) -> Geometry:
         """Return the geometry for an input ``(..., C_in, H, W)``.
 
@@ -186,8 +190,7 @@ class Prepared(NamedTuple):
 
     def with_edge(self, edge: EdgeFill) -> "Prepared":
         """Return the convolution with another edge fill, which changes no shape."""
-        options = self.convolution.options._replace(edge=edge)
-        convolution = replace(self.convolution, options=options)
+        convolution = self.convolution.with_edge(edge)
         return self._replace(convolution=convolution, geometry=self.geometry._replace(edge=edge))
 
     def without_bias(self) -> "Prepared":

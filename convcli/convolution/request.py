@@ -12,6 +12,7 @@ from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
+from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.kernels.kernel import Kernel
 
 
@@ -19,12 +20,14 @@ class Request(NamedTuple):
     """A named convolution, and its execution: algorithm, threads, memory, cluster.
 
     dtype: the float type that was requested, or None.
+    edge_by_source: whether the edge fill is the default of the input's source, which ``suited_to`` fills in.
     """
 
     name: str
     convolution: Convolution
     execution: Execution = AUTOMATIC
     dtype: DTypeLike | None = None
+    edge_by_source: bool = False
 
     @property
     def requests(self) -> tuple["Request", ...]:
@@ -48,6 +51,13 @@ class Request(NamedTuple):
     def each(self, change: Callable[["Request"], "Request"]) -> "Request":
         """Return the changed request; a combination changes every one of its requests."""
         return change(self)
+
+    def suited_to(self, *, picture: bool) -> "Request":
+        """Return the request with the default edge fill of a picture or of an array, unless it has one already."""
+        if not self.edge_by_source:
+            return self
+        convolution = self.convolution.with_edge(OF_PICTURES if picture else OF_ARRAYS)
+        return self._replace(convolution=convolution, edge_by_source=False)
 
     def executed(self, **execution: Any) -> "Request":
         """Return the request with some fields of its ``Execution`` replaced."""

@@ -28,6 +28,7 @@ from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
+from convcli.geometry.fills import EdgeFill
 from convcli.text import integer
 
 # The most terms whose factors are in memory at once.
@@ -70,6 +71,11 @@ class Explanation:
     padded: PaddedPlaces | None
     _sum: Sum = field(repr=False)
     _tensors: Tensors = field(repr=False)
+
+    @property
+    def edge(self) -> EdgeFill:
+        """The edge fill of the convolution."""
+        return self._tensors.geometry.edge
 
     @property
     def size(self) -> int:
@@ -132,6 +138,7 @@ def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dic
     return {
         "of": explanation.of,
         "at": explanation.at,
+        "edge": str(explanation.edge),
         "formula": explanation.formula,
         "equation": explanation.equation,
         "terms": _terms_to_json(explanation, shown),

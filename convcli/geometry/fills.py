@@ -42,6 +42,11 @@ class EdgeFill(NamedTuple):
         return f"constant:{self.value!r}" if self.value else "zero"
 
 
+# Zeros beyond the border of a picture darken its border.
+OF_PICTURES = EdgeFill("replicate")
+OF_ARRAYS = EdgeFill("constant")
+
+
 def parse_edge(text: str) -> EdgeFill:
     """Parse a fill of ``FILLS``, or an alias. Raises OptionError for anything else."""
     text = str(text)

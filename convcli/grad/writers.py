@@ -21,7 +21,7 @@ from convcli.pictures.writing import encode_png
 
 
 def report_to_json(report: GradientReport) -> dict[str, Any]:
-    """Return the members of a JSON document: shapes, the loss if it is known, and the gradients as nested lists.
+    """Return the members of a JSON document: shapes, edge fill, the loss if it is known, and the gradients as lists.
 
     Raises OptionError if a gradient is not finite.
     """
@@ -32,7 +32,8 @@ def report_to_json(report: GradientReport) -> dict[str, Any]:
         name: {"shape": tensor.shape, "dtype": str(tensor.dtype), "values": tensor}
         for name, tensor in report.tensors.items()
     }
-    return {"shape": report.shapes, **loss, "gradients": gradients}
+    edge = str(report.prepared.geometry.edge)
+    return {"shape": report.shapes, "edge": edge, **loss, "gradients": gradients}
 
 
 def write_npz(report: GradientReport, stream: BinaryIO) -> None:

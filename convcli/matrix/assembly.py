@@ -51,6 +51,8 @@ class ConvolutionMatrix(NamedTuple):
         ``(rows,)``, float64. ``vec(Z)`` for V = 0: the bias, and what a constant edge fill adds.
     input_shape, kernel_shape, output_shape
         The shapes of V, K and Z.
+    edge
+        The edge fill.
     """
 
     shape: tuple[int, int]
@@ -61,6 +63,7 @@ class ConvolutionMatrix(NamedTuple):
     input_shape: tuple[int, ...]
     kernel_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    edge: str
 
     @property
     def largest(self) -> float:
@@ -88,6 +91,7 @@ def assemble(prepared: Prepared) -> ConvolutionMatrix:
         input_shape=prepared.input_shape,
         kernel_shape=prepared.convolution.weights.shape,
         output_shape=geometry.output_shape,
+        edge=str(geometry.edge),
     )
 
 

@@ -25,12 +25,14 @@ class Header(NamedTuple):
 
     shape: ``(C, H, W)`` of the pixels of the first frame, upright, without alpha.  dtype: the type of the pixels.
     frames: the number of frames.  alpha: whether the image has alpha.
+    is_picture: whether the file is a picture, and no array.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     frames: int = 1
     alpha: bool = False
+    is_picture: bool = True
 
 
 class Image(NamedTuple):
@@ -39,6 +41,7 @@ class Image(NamedTuple):
     pixels: ``(C, H, W)`` in the type of the file.
     alpha: ``(H, W)``, uint8 or uint16 like the pixels, or uint16 if they are neither; 0 is transparent. Or None.
     notes: the conversions.  warnings: the losses.
+    is_picture: whether the file is a picture, and no array.
     """
 
     pixels: Array
@@ -46,8 +49,9 @@ class Image(NamedTuple):
     metadata: Metadata = Metadata()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    is_picture: bool = True
 
     @property
     def header(self) -> Header:
         """The header that a file with these pixels has."""
-        return Header(self.pixels.shape, self.pixels.dtype, alpha=self.alpha is not None)
+        return Header(self.pixels.shape, self.pixels.dtype, alpha=self.alpha is not None, is_picture=self.is_picture)

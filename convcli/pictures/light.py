@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type, ends_of, fill_rounded
+from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type
 from convcli.files.large_arrays import by_rows
 
 # The share of each primary in luminance: the middle row of sRGB's matrix.
@@ -46,14 +46,15 @@ def to_codes(light: FloatArray, white: float) -> FloatArray:
     return np.asarray(codes)
 
 
-def luminance(pixels: Array, white: float) -> Array:
-    """Return the gray ``(1, H, W)`` with the luminance of RGB pixels ``(3, H, W)`` in 0..white, in their type."""
-    return by_rows(partial(_luminance, white), (1, *pixels.shape[1:]), pixels.dtype, pixels)
+def luminance(pixels: Array, white: float, brightest: float) -> FloatArray:
+    """Return V ``(1, H, W)``, the luminance in 0..brightest of RGB pixels ``(3, H, W)`` in 0..white."""
+    shape = (1, *pixels.shape[1:])
+    return by_rows(partial(_luminance, white, brightest), shape, computing_type(pixels.dtype, None), pixels)
 
 
-def _luminance(white: float, pixels: Array) -> Array:
-    Y = sum(_light(white, white * weight, channel) for weight, channel in zip(LUMINANCE, pixels, strict=True))
-    return _in_type(to_codes(np.asarray(Y), white), pixels.dtype)[np.newaxis]
+def _luminance(white: float, brightest: float, pixels: Array) -> FloatArray:
+    Y = sum(_light(white, brightest * weight, channel) for weight, channel in zip(LUMINANCE, pixels, strict=True))
+    return np.asarray(Y)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -70,11 +71,3 @@ def _table(levels: np.dtype[Any], white: float, brightest: float, dtype: np.dtyp
     """Return the light that each level stands for."""
     light: FloatArray = brightest * light_of(np.arange(np.iinfo(levels).max + 1) / white)
     return light.astype(dtype)
-
-
-def _in_type(codes: FloatArray, dtype: np.dtype[np.generic]) -> Array:
-    if dtype.kind == "f":
-        return codes
-    rounded = np.empty(codes.shape, dtype)
-    fill_rounded(codes, ends_of(codes), rounded)
-    return rounded

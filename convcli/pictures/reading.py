@@ -76,14 +76,13 @@ class _ArrayFrame:
         self.array = array
 
     def header(self) -> Header:
-        pixels = self.decode().pixels
-        return Header(pixels.shape, pixels.dtype)
+        return self.decode().header
 
     def decode(self) -> Image:
         if self.array.ndim not in (2, 3) or self.array.size == 0:
             raise ValueError(f"expected an array (H, W) or (C, H, W) that is not empty, given shape {self.array.shape}")
         pixels = in_native_order(self.array)
-        return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis])
+        return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis], is_picture=False)
 
 
 @contextmanager

@@ -39,16 +39,27 @@ def apply(
             "--alpha",
             metavar="RULE",
             help="keep: filter only the colours, then restore alpha; premultiply: multiply the colours by alpha, and "
-            "filter both; filter: filter alpha as one more channel; drop: ignore alpha.",
+            "filter both; filter: filter alpha as one more channel; drop: ignore alpha; auto: premultiply if no "
+            "weight is negative, else keep.",
         ),
-    ] = "keep",
+    ] = "auto",
     range: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--range",
             metavar="MODE",
-            show_default="clip; raw for .npy",
-            help="How output maps become pixels: clip, abs, offset (adds half the range), minmax, or raw (floats).",
+            help="How output maps become pixels: clip, abs, offset (adds half the range), minmax, or raw (floats); "
+            "auto: abs at the gain of Sobel for kernels that sum to 0, raw for .npy and float TIFF, else clip.",
+        ),
+    ] = "auto",
+    white: Annotated[
+        float | None,
+        typer.Option(
+            "--white",
+            metavar="W",
+            parser=options.real_number,
+            show_default="255 or 65535; floats by their largest magnitude: 1 up to 1.5, 255 from 16 on",
+            help="The pixel value that is white when maps become pixels.",
         ),
     ] = None,
     combine: Annotated[
@@ -127,7 +138,7 @@ def apply(
         show = partial(show_filtered, messages)
     work = Batch(
         [Combination(requests, combine)] if combine is not None else requests,
-        Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear),
+        Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white),
         destination,
         encoding_of(destination, format, compression),
         show,

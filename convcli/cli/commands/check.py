@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from convcli.check.comparison import Comparison
     from convcli.check.gradcheck import Check
+    from convcli.geometry.fills import EdgeFill
 
 
 def _own_tensor(flag: str, symbol: str) -> object:
@@ -78,6 +79,7 @@ def check(
     from convcli.check.comparison import compare, require_tolerance
     from convcli.check.gradcheck import check_gradients
     from convcli.cli.inputs import begin_reading, read_input
+    from convcli.cli.text.geometry import geometry_text
 
     tensors = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
     given = {name: source for name, source in tensors.items() if source is not None}
@@ -87,40 +89,42 @@ def check(
     require_tolerance(tolerance)
     request = inputs.read_request(kernel, convolution, execution)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = read_input(inputs.image_source(image), appearance, messages)
-    prepared = request.convolution.at(V.shape, "float64")
+    V, is_picture = read_input(inputs.image_source(image), appearance, messages)
+    prepared = request.suited_to(picture=is_picture).convolution.at(V.shape, "float64")
+    messages.note(geometry_text(prepared.geometry))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution).G
+    edge = prepared.geometry.edge
     if given:
         theirs = {name: inputs.read_tensor(source) for name, source in given.items()}
         compared = [compare(prepared, V, G, name, theirs[name], tolerance, request.execution) for name in theirs]
-        _show_comparisons(compared, tolerance, as_json=json)
+        _show_comparisons(compared, tolerance, edge, as_json=json)
         holds = all(each.holds for each in compared)
     else:
         checks = check_gradients(prepared, V, G, every=every, execution=request.execution)
-        _show_checks(checks, as_json=json)
+        _show_checks(checks, edge, as_json=json)
         holds = all(each.holds for each in checks)
     if not holds:
         raise typer.Exit(1)
 
 
-def _show_checks(checks: "Collection[Check]", *, as_json: bool) -> None:
+def _show_checks(checks: "Collection[Check]", edge: "EdgeFill", *, as_json: bool) -> None:
     from convcli.check.gradcheck import checks_to_json
     from convcli.cli.output import print_json, print_lines
 
     if as_json:
-        print_json(checks_to_json(checks))
+        print_json(checks_to_json(checks, edge))
     else:
         from convcli.cli.text.check import checks_text
 
         print_lines([checks_text(checks)])
 
 
-def _show_comparisons(comparisons: "list[Comparison]", tolerance: float, *, as_json: bool) -> None:
+def _show_comparisons(comparisons: "list[Comparison]", tolerance: float, edge: "EdgeFill", *, as_json: bool) -> None:
     from convcli.check.comparison import comparisons_to_json
     from convcli.cli.output import print_json, print_lines
 
     if as_json:
-        print_json(comparisons_to_json(comparisons, tolerance))
+        print_json(comparisons_to_json(comparisons, tolerance, edge))
     else:
         from convcli.cli.text.check import comparisons_text
 

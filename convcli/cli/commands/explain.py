@@ -61,8 +61,8 @@ def explain(
     request = inputs.read_request(kernel, convolution)
     tensor, place = parse_tensor("of", of), explanation.parse_at(at)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = read_input(inputs.image_source(image), appearance, messages)
-    prepared = request.convolution.at(V.shape, "float64")
+    V, is_picture = read_input(inputs.image_source(image), appearance, messages)
+    prepared = request.suited_to(picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared.geometry))
     G = None if tensor == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
     found = explanation.explain(prepared, V, G, tensor, place)

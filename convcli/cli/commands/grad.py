@@ -83,7 +83,7 @@ def grad(
     convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt dK,db
     """
     from convcli.apply.appearance import Appearance
-    from convcli.cli.inputs import begin_reading, open_cluster, read_input
+    from convcli.cli.inputs import begin_reading, open_cluster, read_input, suited_to_all
     from convcli.cli.output import destination_of
     from convcli.cli.text.geometry import geometry_text
     from convcli.grad.report import gradient_report, stack
@@ -103,8 +103,9 @@ def grad(
     if full and step is not None:
         raise OptionError("`full` is for gradients as text, and `step` gives a kernel: give one")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V = stack([read_input(each, appearance, messages) for each in found], [each.name for each in found])
-    prepared = request.convolution.at(V.shape, request.computing_type(V.dtype))
+    read = [read_input(each, appearance, messages) for each in found]
+    V = stack([each.V for each in read], [each.name for each in found])
+    prepared = suited_to_all(request, read).convolution.at(V.shape, request.computing_type(V.dtype))
     messages.note(geometry_text(prepared.geometry))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     clustered = request.executed(cluster=open_cluster(context, cluster))

@@ -37,7 +37,8 @@ def forecast_line(output: "OutputForecast") -> str:
 
 
 def _record_text(record: OutputRecord) -> str:
-    return f"{_shape_text(record.shape, record.dtype)}, pads {record.pads}, by {record.algorithm}"
+    pads = f"pads {record.pads} filled with {record.edge}"
+    return f"{_shape_text(record.shape, record.dtype)}, {pads}, by {record.algorithm}"
 
 
 def _shape_text(shape: tuple[int, ...], dtype: str) -> str:

@@ -4,7 +4,7 @@ from convcli.geometry.axes import Geometry
 
 
 def geometry_text(geometry: Geometry) -> str:
-    """Return the pads and the output's shape, which follow from options such as "same" and the input's shape."""
+    """Return the pads, their fill and the output's shape, which follow from the options and the input."""
     top, bottom, left, right = geometry.pads
     shape = "x".join(map(str, geometry.output_shape))
-    return f"pads: top {top}, bottom {bottom}, left {left}, right {right}; output {shape}"
+    return f"pads: top {top}, bottom {bottom}, left {left}, right {right}, filled with {geometry.edge}; output {shape}"
