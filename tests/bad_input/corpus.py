@@ -196,6 +196,32 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
     cards = [b"SIMPLE  =                    T", b"BITPIX  =                    8", b"NAXIS   =                    2"]
     cards += [b"NAXIS1  =                    9", b"NAXIS2  =                    7", b"END"]
     yield "FITS", b"".join(card.ljust(80) for card in cards).ljust(2880) + planes[..., 0].tobytes()
+    scaled = [
+        *cards[:1],
+        b"BITPIX  =                   16",
+        *cards[2:5],
+        b"BZERO   = 3",
+        b"BSCALE  = 0.5",
+        b"BLANK   = 7",
+    ]
+    levels = LEVELS[..., 0].astype(">i2").tobytes().ljust(2880)
+    unit = [b"XTENSION= 'IMAGE   '", *scaled[1:], b"PCOUNT  = 0", b"GCOUNT  = 1", b"END"]
+    heads = [b"".join(card.ljust(80) for card in part).ljust(2880) for part in ([*scaled, b"END"], unit)]
+    yield "FITS of two pictures", heads[0] + levels + heads[1] + levels
+    deep = b"8BPS\0\1" + bytes(6) + struct.pack(">H", 4) + size + struct.pack(">HH", 16, 3) + bytes(8)
+    rows = [b"\x11" + row.tobytes() for row in np.moveaxis(LEVELS, -1, 0).astype(">u2").reshape(-1, WIDTH)]
+    layers = struct.pack(">3I4s4sIh", 22, 0, 0, b"8BIM", b"Lr16", 2, -1)
+    yield "PSD of 16 bits", deep + layers + b"\0\1" + struct.pack(f">{len(rows)}H", *map(len, rows)) + b"".join(rows)
+    sgi = struct.pack(">H2B4H4xI", 474, 1, 2, 2, WIDTH, HEIGHT, 1, 65535).ljust(512, b"\0")
+    words = [struct.pack(">12H", 0x80 | WIDTH, *row, 0, 0) for row in LEVELS[..., 0].tolist()]
+    table = struct.pack(f">{2 * HEIGHT}I", *(512 + 8 * HEIGHT + 24 * n for n in range(HEIGHT)), *[24] * HEIGHT)
+    yield "SGI of 16 bits", sgi + table + b"".join(words)
+    runs = b"".join(b"\x80\x03" + row[:1].tobytes() + row[4:].tobytes() + b"\0" for row in planes[..., 0] & 127)
+    yield "SUN in runs", struct.pack(">8I", 0x59A66A95, WIDTH, HEIGHT, 8, 0, 2, 0, 0) + runs
+    masks = struct.pack("<4I", 0x7C00, 0x3E0, 0x1F, 0x8000)
+    head = struct.pack("<IiiHHIIiiII", 56, WIDTH, HEIGHT, 1, 16, 3, 20 * HEIGHT, 0, 0, 0, 0) + masks
+    bmp = b"BM" + struct.pack("<IHHI", 70 + 20 * HEIGHT, 0, 0, 70) + head
+    yield "BMP of 16 bits", bmp + b"".join(row.tobytes() + b"\0\0" for row in LEVELS[..., 0].astype("<u2"))
     yield "PNG of a late profile", png_with(b"iCCP", b"a\0\0" + zlib.compress(PROFILE))
     yield "PNG of text", png_with(b"zTXt", b"a\0\0" + zlib.compress(b"words"))
     for magic in (b"BUFR", b"GRIB\0\0\0\1", b"\x89HDF\r\n\x1a\n", b"\xd7\xcd\xc6\x9a", b"\0\0\1\xb3", b"SIMPLE  ="):

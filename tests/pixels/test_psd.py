@@ -140,7 +140,7 @@ def test_deep_transparency(kind: str, mode: int, colours: int) -> None:
     expected = planes[-1] if kind == "16 bits" else np.rint(planes[-1].clip(0, 1) * 65535)
     assert np.array_equal(image.alpha, expected)
     assert read_header(data) == image.header
-    for layers in (with_layers(2), bytes(4)):
+    for layers in (with_layers(2), with_layers(0), bytes(4)):
         selection = read_image(psd(planes, mode, layers=layers))
         assert selection.alpha is None
         dropped = f"1 of {colours + 1} channels dropped: only colours and transparency are read"
