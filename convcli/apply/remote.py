@@ -69,7 +69,9 @@ def _bytes_to_send(source: Source) -> bytes | None:
 
 
 def _for_worker(batch: Batch) -> Batch:
-    requests = [request.each(lambda one: one.executed(threads=1, cluster=None)) for request in batch.requests]
+    requests = [
+        request.each(lambda one: one.executed(threads=1, cluster=None, watch=None)) for request in batch.requests
+    ]
     return batch._replace(requests=requests, destination=replace(batch.destination, if_exists=IfExists.REPLACE))
 
 

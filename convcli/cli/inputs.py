@@ -18,7 +18,7 @@ from convcli.cli.stopping import explain_lost_pages
 from convcli.cli.streams import read_stdin
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.convolution.request import Request
-from convcli.engine import AUTOMATIC, Execution
+from convcli.engine import AUTOMATIC, Execution, Watch
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
 from convcli.files.source import STREAM, Source, require_pixel_limit
@@ -108,10 +108,11 @@ class Inputs:
         options: ConvolutionOptions,
         execution: ExecutionOptions = DEFAULT_EXECUTION,
         dtype: str | None = None,
+        watch: Watch | None = None,
     ) -> Request:
         """Return the convolution that the options and the kernel from this source define, and how to execute it.
 
-        dtype: the requested float type, or None for the default of each input.
+        dtype: the requested float type, or None for the default of each input.  watch: is told how far the work is.
         """
         kernel = _rescaled(read_kernel(source), options)
         if options.bias is not None:
@@ -123,7 +124,7 @@ class Inputs:
         others = {name: value for name, value in vars(options).items() if name not in done and value is not None}
         convolution = Convolution.of(kernel, **others)
         memory = None if execution.memory is None else _bytes(execution.memory)
-        how = Execution(execution.algorithm, execution.threads, memory)
+        how = Execution(execution.algorithm, execution.threads, memory, watch=watch)
         requested = None if dtype is None else computing_type(np.dtype(np.float32), dtype)
         return Request(kernel.name, convolution, how, requested, edge_by_source=options.edge is None)
 

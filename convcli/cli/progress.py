@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Lock
 from time import monotonic
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from convcli.cli.streams import has_colours
 # Seconds until the first line; the interval doubles with each line, up to the longest.
 FIRST_LINE = 1
 LONGEST_INTERVAL = 60
+# A convolution that is estimated to take so many seconds is announced.
+LONG = 10
 
 
 class Progress(Protocol):
@@ -99,3 +102,40 @@ class _Bar:
 
 def _megapixels_per_second(pixels: int, seconds: float) -> str:
     return f"{pixels / 1e6 / max(seconds, 1e-9):.1f} megapixels per second"
+
+
+class LongWork:
+    """What a command says of a convolution that takes long: how long, before it begins, and how much is left."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages, self._lock = messages, Lock()
+        self._estimated = self._done = 0.0
+        self._began = self._next = 0.0
+        self._interval = float(LONG)
+
+    def begin(self, seconds: float) -> None:
+        """Say how long a convolution will take, if that is long."""
+        if seconds < LONG:
+            return
+        with self._lock:
+            self._began = self._began or monotonic()
+            self._estimated += seconds
+        self._messages.tell("progress", f"this will take about {_rounded(seconds)}, as convcli plan explains")
+
+    def advance(self, seconds: float) -> None:
+        """Say now and then how much is left, at the rate so far."""
+        if not self._estimated:
+            return
+        with self._lock:
+            self._done += seconds
+            passed = monotonic() - self._began
+            if passed < self._next + self._interval:
+                return
+            self._next, self._interval = passed, min(2 * self._interval, LONGEST_INTERVAL)
+            left = passed / self._done * (self._estimated - self._done)
+            share = self._done / self._estimated
+        self._messages.tell("progress", f"{share:.0%}, {_rounded(left)} left")
+
+
+def _rounded(seconds: float) -> timedelta:
+    return timedelta(seconds=max(0, round(seconds)))

@@ -2,7 +2,7 @@
 
 from convcli.engine.algorithms import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.calibration import MACHINE
-from convcli.engine.execution import AUTO, AUTOMATIC, MEMORY, Execution
+from convcli.engine.execution import AUTO, AUTOMATIC, MEMORY, Execution, Watch
 from convcli.engine.executor import Store, Tally, convolve, convolve_and_store, input_gradient, kernel_gradient
 from convcli.engine.factors import Factorisation, KernelBlocks, Traits
 from convcli.engine.interface import Estimate, Refusal, Workload
@@ -36,6 +36,7 @@ __all__ = [
     "Store",
     "Tally",
     "Traits",
+    "Watch",
     "Workload",
     "choose_convolution",
     "choose_kernel_gradient",

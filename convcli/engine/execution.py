@@ -1,7 +1,7 @@
 """How a convolution is executed: the algorithm, the threads, the memory, and a cluster."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from convcli.engine.algorithms import CONVOLUTIONS
 from convcli.engine.interface import Estimate
@@ -20,6 +20,16 @@ MOST_MEMORY = 256 << 20
 MOST_TOGETHER = 1 << 30
 
 
+class Watch(Protocol):
+    """Something that is told how far the work is, in estimated seconds; by several threads."""
+
+    def begin(self, seconds: float) -> None:
+        """Learn of a plan that will take so long."""
+
+    def advance(self, seconds: float) -> None:
+        """Learn that a tile is finished that was to take so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """How a convolution is executed.
@@ -36,6 +46,8 @@ class Execution:
         differently.
     cluster
         The cluster whose workers compute the tiles, each on one thread. The results have the same bits as without one.
+    watch
+        Is told before a plan runs how long it will take, and after each tile how far it is; by default nothing is.
     limits
         The sizes from which transforms, threads and bands are used.
 
@@ -54,6 +66,7 @@ class Execution:
     threads: int | None = None
     memory: int | None = None
     cluster: "Cluster | None" = None
+    watch: Watch | None = None
     limits: Limits = LIMITS
 
     def __post_init__(self) -> None:
@@ -61,6 +74,10 @@ class Execution:
         for name, count in (("threads", self.threads), ("memory", self.memory)):
             if count is not None and (not isinstance(count, int) or count < 1):
                 raise OptionError(f"expected an integer of at least 1, given {count!r}", option=name)
+
+    def seconds_for(self, estimate: Estimate) -> float:
+        """Return the estimated seconds until all threads, or all workers of the cluster, are done."""
+        return estimate.seconds / (self.cluster.tasks_at_once if self.cluster else self.threads_for(estimate))
 
     @property
     def share(self) -> int:

@@ -37,6 +37,7 @@ Tally = Counter[str]
 
 def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> Tally:
     """Fill ``out`` with Z: the correlation of V and the kernel, plus the bias, which broadcasts against Z."""
+    _begin(plan)
     tally, reference = Tally(), _reference(V, plan)
     for number, each_pass in enumerate(plan.passes):
         # Later passes add the sum of the earlier ones, as if it were a bias.
@@ -52,6 +53,7 @@ def convolve_and_store(
     work = plan.first.work
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
+        _begin(plan)
         reference = _reference(V, plan)
         output = _SeparateTiles(shape, work.dtype, store, _shifted(bias, kernel.K, reference))
         return _convolve(V, kernel, plan.passes[0], reference, output, plan.execution)
@@ -59,6 +61,18 @@ def convolve_and_store(
     tally = convolve(V, kernel, plan, Z, bias)
     store((slice(None),) * Z.ndim, Z)
     return tally
+
+
+def _begin(plan: Plan) -> None:
+    if plan.execution.watch:
+        estimates = (each_pass.choice.estimate for each_pass in plan.passes)
+        plan.execution.watch.begin(sum(map(plan.execution.seconds_for, estimates)))
+
+
+def _advance(choice: Choice, execution: Execution) -> None:
+    """Report that one tile of a pass is finished."""
+    if execution.watch:
+        execution.watch.advance(execution.seconds_for(choice.estimate) / len(choice.tiles))
 
 
 def _reference(V: Array, plan: Plan) -> FloatArray | None:
@@ -132,6 +146,7 @@ def _convolve(
     if execution.cluster:
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             output.take(tile.place, made)
+            _advance(choice, execution)
         return Tally({choice.algorithm: len(choice.tiles), **Tally(fallbacks)})
     # One context for preparing and computing: leaving and entering again takes as long as convolving a small image.
     with BLAS_ON_ONE_THREAD:
@@ -142,6 +157,7 @@ def _convolve(
             filled = output.array_for(part, scratch)
             fill(tile, filled, scratch)
             output.finish(part, filled)
+            _advance(choice, execution)
 
         each(tiles, fill_in_place, threads=execution.threads_for(choice.estimate))
     return Tally({choice.algorithm: len(tiles), **Tally(fallbacks)})
@@ -162,6 +178,7 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
 
     Products are computed in the plan's type. ``out`` should be float64, because it adds up many tiles.
     """
+    _begin(plan)
     for each_pass in plan.passes:
         part = each_pass.sub_kernel
         gradient = out[:, part.channels, ..., part.rows, part.columns]
@@ -184,6 +201,7 @@ def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> None:
     This is for weights that outputs do not share. Otherwise dV is a convolution of G
     (``convcli.convolution.backward``).
     """
+    _begin(plan)
     for each_pass in plan.passes:
         part = each_pass.sub_kernel
         _input_gradient(G, K[..., part.rows, part.columns], each_pass.choice, out, plan.execution)
@@ -208,6 +226,7 @@ def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], exec
     if execution.cluster:
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             take(tile, made)
+            _advance(task.choice, execution)
         return
     queue: OrderedQueue[tuple[Tile, FloatArray]] = OrderedQueue(lambda made: take(*made))
     run = task.runner(fallbacks.append)
@@ -215,6 +234,7 @@ def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], exec
     def compute_one(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered
         queue.put(number, (tile, run(tile, scratch)))
+        _advance(task.choice, execution)
 
     each(list(enumerate(task.choice.tiles)), compute_one, threads=execution.threads_for(task.choice.estimate))
 

@@ -122,6 +122,7 @@ def apply(
     from convcli.cli.commands import batches
     from convcli.cli.inputs import begin_reading, existing_files, open_cluster
     from convcli.cli.output import destination_of
+    from convcli.cli.progress import LongWork
 
     names, files_from = images or [], batch.files_from
     refuse_second_stdin([*names, *kernels, files_from or ""])
@@ -129,7 +130,8 @@ def apply(
     if output == STREAM:
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)
-    requests = [inputs.read_request(source, convolution, execution, dtype) for source in kernels]
+    read = partial(inputs.read_request, options=convolution, execution=execution, dtype=dtype, watch=LongWork(messages))
+    requests = [read(source) for source in kernels]
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
     show = None
     if preview:

@@ -79,6 +79,7 @@ def check(
     from convcli.check.comparison import compare, require_tolerance
     from convcli.check.gradcheck import check_gradients
     from convcli.cli.inputs import begin_reading, read_input
+    from convcli.cli.progress import LongWork
     from convcli.cli.text.geometry import geometry_text
 
     tensors = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
@@ -87,7 +88,7 @@ def check(
     refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
     inputs = begin_reading(max_pixels)
     require_tolerance(tolerance)
-    request = inputs.read_request(kernel, convolution, execution)
+    request = inputs.read_request(kernel, convolution, execution, watch=LongWork(messages))
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = request.suited_to(picture=is_picture).convolution.at(V.shape, "float64")

@@ -85,6 +85,7 @@ def grad(
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, open_cluster, read_input, suited_to_all
     from convcli.cli.output import destination_of
+    from convcli.cli.progress import LongWork
     from convcli.cli.text.geometry import geometry_text
     from convcli.grad.report import gradient_report, stack
 
@@ -92,7 +93,7 @@ def grad(
     inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
     request, wanted = (
-        inputs.read_request(kernel, convolution, execution, dtype),
+        inputs.read_request(kernel, convolution, execution, dtype, LongWork(messages)),
         options.requested_format(format, json=json),
     )
     destination = destination_of(output, messages, overwrite=overwrite)

@@ -1,0 +1,83 @@
+"""A convolution that takes long is announced, and says how much is left."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from convcli.cli import progress
+from convcli.cli.app import app
+from convcli.cli.messages import Messages
+from convcli.cli.progress import LongWork
+from convcli.convolution.prepared import Convolution
+from convcli.engine import Execution
+
+
+class Recorded:
+    """A watch that records what it is told."""
+
+    def __init__(self):
+        self.begun, self.advanced = [], []
+
+    def begin(self, seconds):
+        self.begun.append(seconds)
+
+    def advance(self, seconds):
+        self.advanced.append(seconds)
+
+
+@pytest.mark.parametrize("wrt", ["Z", "stored", "K", "V"])
+@pytest.mark.parametrize("tiling", [(), (2, 3)], ids=["shared", "tiled"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_watch_sees_the_whole_estimate(wrt, tiling, threads):
+    V, K = np.ones((2, 3, 60, 50)), np.ones((2, *tiling, 3, 5, 4))
+    watch = Recorded()
+    prepared = Convolution.of(K).at(V.shape, V.dtype)
+    execution = Execution(threads=threads, memory=60_000, watch=watch)
+    if wrt == "Z":
+        prepared.convolve(V, prepared.plan(execution))
+    elif wrt == "stored":
+        prepared.store(V, prepared.plan(execution), lambda place, tile: None)
+    else:
+        prepared.gradients(V, np.ones(prepared.geometry.output_shape), prepared.plan_gradients(wrt, execution))
+    assert len(watch.begun) == 1
+    assert len(watch.advanced) > 1
+    assert sum(watch.advanced) == pytest.approx(watch.begun[0])
+
+
+def test_short_work_says_nothing(capfd):
+    work = LongWork(Messages())
+    work.begin(9.9)
+    work.advance(9.9)
+    assert capfd.readouterr().err == ""
+
+
+def test_long_work_says_how_long_and_how_much_is_left(capfd, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    work = LongWork(Messages())
+    work.begin(100)
+    for _ in range(4):
+        now[0] += 20
+        work.advance(10)
+    assert capfd.readouterr().err.splitlines() == [
+        "convcli: progress: this will take about 0:01:40, as convcli plan explains",
+        "convcli: progress: 10%, 0:03:00 left",
+        "convcli: progress: 20%, 0:02:40 left",
+        "convcli: progress: 40%, 0:02:00 left",
+    ]
+
+
+def test_quiet_work_says_nothing(capfd):
+    LongWork(Messages(quiet=True)).begin(1e6)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("command", ["apply", "grad", "check"])
+def test_from_the_command_line(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "LONG", 0)
+    np.save("V.npy", np.arange(400.0).reshape(1, 20, 20))
+    output = ["-o", "Z.npy"] if command == "apply" else []
+    result = CliRunner().invoke(app, [command, "V.npy", "-k", "box", *output])
+    assert result.exit_code == 0
+    assert "convcli: progress: this will take about 0:00:00" in result.stderr
