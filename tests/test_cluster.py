@@ -259,7 +259,7 @@ CHANGES = """
 import logging, signal, sys
 from dask import config
 from convcli.engine.cluster import open_cluster
-from convcli.engine.dask_workers import LOGGERS, SILENT
+from convcli.engine.dask_connection import LOGGERS, SILENT
 from convcli.engine.patience import Patience
 from convcli.errors import ClusterError
 
@@ -324,7 +324,7 @@ def await_client(log):
 
 def test_pictures_travel_whole_and_outlive_their_worker(folder, tmp_path):
     (tmp_path / "photos").mkdir()
-    for number in range(40):
+    for number in range(15):
         V = np.random.default_rng(number).integers(0, 256, (3, 200, 300), np.uint8)
         save_picture(tmp_path / "photos" / f"{number:02}.png", V)
     (tmp_path / "photos" / "broken.png").write_text("no picture")
@@ -342,7 +342,7 @@ def test_pictures_travel_whole_and_outlive_their_worker(folder, tmp_path):
         _, err = process.communicate(timeout=TIMEOUT)
         doomed.wait()
     assert (process.returncode, err) == (here.code, here.err)
-    assert err.endswith("convcli: error: 1 of 41 files failed\n")
+    assert err.endswith("convcli: error: 1 of 16 files failed\n")
     found, expected = ({path.name: path.read_bytes() for path in (tmp_path / at).iterdir()} for at in ("there", "here"))
-    assert len(expected) == 80
+    assert len(expected) == 30
     assert found == expected

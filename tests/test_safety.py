@@ -25,7 +25,8 @@ SUSPECTS = {
 # What goes to a cluster's workers is ours, and so are the workers; a handler of SIGBUS, and one of what libtiff says,
 # cannot be set otherwise.
 ALLOWED = {
-    *(("dask_workers.py", name) for name in ("asyncio", "pickle")),
+    ("dask_connection.py", "asyncio"),
+    ("dask_workers.py", "pickle"),
     *(("local_workers.py", name) for name in ("pickle", "subprocess")),
     ("worker.py", "pickle"),
     ("stopping.py", "ctypes"),

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from io import SEEK_END
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import IO, Any
@@ -24,6 +25,8 @@ _START = (
 )
 # The most seconds to wait for the end of a process that was killed.
 _END = 5.0
+# How many bytes at most are read of what a process said before it ended.
+_LAST_WORDS = 4096
 
 
 @contextmanager
@@ -169,7 +172,7 @@ class _Process:
         return f"{name} {ended}{self._last_words()}; use fewer processes, or a smaller `memory`"
 
     def _last_words(self) -> str:
-        self._words.seek(0)
+        self._words.seek(max(0, self._words.seek(0, SEEK_END) - _LAST_WORDS))
         lines = self._words.read().decode(errors="replace").split("\n")
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return said and f" ({said})"
