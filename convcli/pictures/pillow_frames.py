@@ -1,5 +1,6 @@
 """A frame of a picture that Pillow opens."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
@@ -21,6 +22,8 @@ from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, orientation_in
 from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
 
+# How Pillow begins to say that it does not read a kind of file, which it has recognised.
+_UNREAD = re.compile("unsupported |unimplemented |unknown |cannot read this ", re.IGNORECASE)
 _DAMAGED = ", but damaged or of a kind that is not read"
 
 
@@ -61,8 +64,13 @@ def _open(file: Path | BytesIO) -> ImageFile | None:
     """Open a picture, or return None if Pillow does not know it."""
     # Pillow loads its formats on demand, and skips one that another thread is loading. At last all are loaded.
     for _ in range(2):
-        with suppress(PIL.UnidentifiedImageError):
-            return PIL.Image.open(file)
+        try:
+            with suppress(PIL.UnidentifiedImageError):
+                return PIL.Image.open(file)
+        except (OSError, ValueError, NotImplementedError) as error:
+            if not _UNREAD.match(str(error)):
+                raise
+            raise ValueError(f"{error}: convert it first, for example with ImageMagick") from None
     return None
 
 

@@ -95,3 +95,11 @@ def test_compressed_blocks_are_those_of_imagecodecs(name: str) -> None:
 def test_other_contents_are_refused(data: bytes, kind: str) -> None:
     with pytest.raises(FileError, match=f"DDS is not read if it holds {kind}: convert it first"):
         read_image(data)
+
+
+def test_codes_that_pillow_does_not_know_are_refused() -> None:
+    data = dds(bytes(1000), CODE, code=struct.pack("<I", 113))
+    with pytest.raises(
+        FileError, match="Unimplemented pixel format 113: convert it first, for example with ImageMagick"
+    ):
+        read_image(data)
