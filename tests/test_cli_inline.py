@@ -57,6 +57,7 @@ def test_a_file_whose_name_starts_with_a_bracket_is_a_file(tmp_path):
             1,
             "cannot read inline array: expected an array (H, W) or (C, H, W) that is not empty, given shape (2,)",
         ),
+        ("[1,\udcff]", 2, "inline array:1:4: expected JSON in UTF-8, given byte 0xff"),
         ("bad.json", 2, "bad.json:1:3: [0]: expected a number, given true"),
     ],
 )

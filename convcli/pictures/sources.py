@@ -5,6 +5,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from glob import escape, glob, has_magic
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def readable_extensions() -> set[str]:
 
 
 def _inline(text: str) -> Source:
-    return Source(text, "inline array", Path("inline"), text.encode)
+    return Source(text, "inline array", Path("inline"), partial(os.fsencode, text))
 
 
 def _is_number(text: str) -> bool:

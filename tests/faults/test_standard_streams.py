@@ -71,6 +71,7 @@ def test_without_modules_there_is_one_line(tmp_path):
     assert result.err.startswith("convcli: error: cannot ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -88,6 +89,7 @@ def test_warnings_of_libraries_are_not_printed(command, tmp_path):
         assert "Warning" not in result.err
 
 
+@pytest.mark.slow
 def test_help_is_the_same_without_docstrings_and_without_a_width(tmp_path):
     asked = ("apply", "--help")
     expected = convcli(*asked, cwd=tmp_path)
