@@ -1,15 +1,16 @@
 """The inputs that arguments name, and the kinds of files, recognised by their first bytes."""
 
 import os
+import re
 import threading
 from glob import glob
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.command_line import npy
+from support.command_line import SAMPLES, npy
 
-from convcli.errors import FileError
+from convcli.errors import FileError, OptionError
 from convcli.files.kinds import Kind, kind_of
 from convcli.files.source import Source
 from convcli.kernels.loading import read_kernel
@@ -163,3 +164,24 @@ def test_a_source_is_made_of_paths_bytes_and_sources(tmp_path):
     assert Source.of("photos/a.png") == Source.of(Path("photos/a.png")) == source
     assert read_tensor(b"[1, 2]").tolist() == [1, 2]
     assert Source.of(b"[1, 2]").label == "<bytes>"
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "portrait", "rocket"])
+def test_a_sample_picture_is_the_file_of_the_clone(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = Source.of_file(f"sample:{name}")
+    (file,) = SAMPLES.glob(f"{name}.*")
+    assert (source.read(), source.name, source.path) == (file.read_bytes(), f"sample:{name}", Path(file.name))
+    assert read_image(f"sample:{name}").pixels.shape == read_image(file).pixels.shape
+
+
+def test_an_unknown_sample_is_refused():
+    expected = "expected a sample picture: astronaut, camera, coffee, portrait or rocket, given 'Camera'"
+    with pytest.raises(OptionError, match=f"^{re.escape(expected)}; did you mean camera\\?$"):
+        Source.of_file("sample:Camera")
+
+
+def test_a_file_wins_over_a_sample_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("sample:camera").write_bytes(b"[[1]]")
+    assert Source.of_file("sample:camera").read is None

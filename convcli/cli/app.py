@@ -130,7 +130,7 @@ def convcli(
 
     Exit codes: 0 success, 1 something failed, 2 the request is wrong.
 
-    convcli apply sample_images/astronaut.png -k sobel-x -o edges.png
+    convcli apply sample:astronaut -k sobel-x -o edges.png
     """
     if context.invoked_subcommand is None:
         context.get_help()

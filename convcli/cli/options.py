@@ -64,7 +64,7 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 IMAGES_HELP = (
     "Pictures, .npy or JSON arrays (H,W) or (C,H,W), folders of them, quoted patterns 'photos/**/*.jpg', inline JSON "
-    "[[1,2],[3,4]], or - for stdin."
+    "[[1,2],[3,4]], sample:astronaut, or - for stdin."
 )
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
 OptionalImages = Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
@@ -73,7 +73,7 @@ Image = Annotated[
     typer.Argument(
         metavar="IMAGE",
         show_default=False,
-        help="A picture, an .npy or JSON array, inline JSON [[1,2],[3,4]], or - for stdin.",
+        help="A picture, an .npy or JSON array, inline JSON [[1,2],[3,4]], sample:NAME, or - for stdin.",
     ),
 ]
 HeaderOnly = Annotated[

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from convcli.errors import OptionError
 from convcli.files.file_bytes import read_file
+from convcli.files.samples import PREFIX, sample_path
 
 # The name that stands for stdin as an input, and for stdout as an output.
 STREAM = "-"
@@ -47,7 +48,13 @@ class Source:
 
     @classmethod
     def of_file(cls, name: str) -> "Source":
-        """Return the file of that name as an input. A FIFO or a device is read only once; its bytes are kept."""
+        """Return the file or the sample picture ``sample:NAME`` of that name as an input.
+
+        A FIFO or a device is read only once; its bytes are kept. Raises OptionError for an unknown sample.
+        """
+        if name.startswith(PREFIX) and not os.path.lexists(name):
+            path = sample_path(name.removeprefix(PREFIX))
+            return cls(name, name, Path(path.name), path.read_bytes)
         is_stream = os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name)
         return cls(name, name, Path(name), cache(partial(read_file, name)) if is_stream else None)
 

@@ -113,7 +113,7 @@ def apply(
 
     A 2-D kernel filters each channel separately; a bank mixes channels. Pixel values stay 0..255.
 
-    convcli apply sample_images/astronaut.png -k sobel-x --range abs -o edges.png
+    convcli apply sample:astronaut -k sobel-x --range abs -o edges.png
     """
     from convcli.apply.appearance import Appearance
     from convcli.apply.batch import Batch

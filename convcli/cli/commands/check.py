@@ -71,7 +71,7 @@ def check(
     Given a tensor of yours, compare it with convcli's instead, and name the common mistake that explains a difference.
     The exit code is 1 if a check fails or a tensor differs.
 
-    convcli check sample_images/camera.png -k sobel-x -s 2 -e reflect
+    convcli check sample:camera -k sobel-x -s 2 -e reflect
 
     convcli check '[[1,2],[3,4]]' -k '[[2]]' --kernel-grad '[[10]]'
     """

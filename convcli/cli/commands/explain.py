@@ -47,7 +47,7 @@ def explain(
 
     convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --at 0,0,0
 
-    convcli explain sample_images/camera.png -k sobel-x --of dK --at 0,2
+    convcli explain sample:camera -k sobel-x --of dK --at 0,2
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, read_input

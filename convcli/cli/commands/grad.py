@@ -80,7 +80,7 @@ def grad(
 
     Several images of one shape are a batch: dK and db are summed over the images.
 
-    convcli grad sample_images/camera.png -k sobel-x -G normal:1 --wrt dK,db
+    convcli grad sample:camera -k sobel-x -G normal:1 --wrt dK,db
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, open_cluster, read_input, suited_to_all

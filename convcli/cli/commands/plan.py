@@ -25,7 +25,7 @@ def plan(
 
     Times are estimates for one thread: numbers of operations times measured rates. Nothing is computed.
 
-    convcli plan sample_images/camera.png -k gaussian:3 -s 2
+    convcli plan sample:camera -k gaussian:3 -s 2
 
     convcli plan --input-shape 1,480,640 -k gaussian:3 --algorithm im2col
     """

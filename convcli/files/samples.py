@@ -1,0 +1,25 @@
+"""The sample pictures that are installed with convcli, named ``sample:astronaut``."""
+
+from pathlib import Path
+
+from convcli.errors import OptionError
+from convcli.text import any_of, did_you_mean
+
+PREFIX = "sample:"
+_PACKAGE = Path(__file__).parents[1]
+# A package that is installed has the pictures in it; a clone has them beside it.
+_FOLDERS = (_PACKAGE / "samples", _PACKAGE.parent / "sample_images")
+
+
+def sample_path(name: str) -> Path:
+    """Return the file of a sample picture; raise OptionError for another name."""
+    paths = {path.stem: path for path in _paths()}
+    if name not in paths:
+        raise OptionError(
+            f"expected a sample picture: {any_of(sorted(paths))}, given {name!r}{did_you_mean(name, paths)}"
+        )
+    return paths[name]
+
+
+def _paths() -> list[Path]:
+    return [path for folder in _FOLDERS for path in folder.glob("*.[pj][np]g")]
