@@ -332,17 +332,26 @@ def test_uncompressed_ycbcr_becomes_rgb() -> None:
         read_image(tiff_file((subsampled, levels.tobytes())))
 
 
+def test_the_subsampling_of_colours_that_are_not_ycbcr_is_ignored() -> None:
+    levels = random_levels("u1", 3)
+    assert_reads(tiff_file((page_tags(WIDTH, HEIGHT, 3, t530=(SHORT, [2, 2])), levels.tobytes())), levels)
+
+
 @row("Lab of 8 bits, of white point D50")
-@pytest.mark.parametrize(("photometric", "neutral"), [(8, 0), (9, 128)])
-@pytest.mark.parametrize("compression", [1, 5])
-def test_lab_becomes_rgb(photometric: int, neutral: int, compression: int) -> None:
+@pytest.mark.parametrize(
+    ("photometric", "neutral", "decoder"), [(8, 0, "tifffile"), (8, 0, "Pillow"), (9, 128, "tifffile")]
+)
+def test_lab_becomes_rgb(photometric: int, neutral: int, decoder: str, request: pytest.FixtureRequest) -> None:
     """CIELab stores a and b as signed numbers, ICCLab with an offset. Red and gray are known colours."""
     # sRGB's red is L 54.29, a 80.81, b 69.89 relative to D50.
     samples = np.array([[0, 0, 0], [137, 0, 0], [255, 0, 0], [138, 81, 70]])
     samples[:, 1:] += neutral
     data = samples.astype("u1").tobytes()
-    tags = page_tags(4, 1, 3, t262=(SHORT, [photometric]), t259=(SHORT, [compression]))
-    found = read(tiff_file((tags, data if compression == 1 else lzw(data))))
+    tags = page_tags(4, 1, 3, t262=(SHORT, [photometric]))
+    if decoder == "Pillow":
+        request.getfixturevalue("without_extra")
+        tags, data = tags | {259: (SHORT, [5])}, lzw(data)
+    found = read(tiff_file((tags, data)))
     expected = [[0, 128, 255, 255], [0, 128, 255, 0], [0, 128, 255, 0]]
     assert abs(found.pixels[:, 0].astype(int) - expected).max() <= 5
     assert found.notes == ("Lab converted to RGB",)
@@ -784,7 +793,7 @@ def test_files_of_libtiff_are_read(how: list[str], dtype: str, tmp_path: Path) -
 def test_files_of_gdal_are_read(options: dict[str, Any], dtype: str, tmp_path: Path) -> None:
     rasterio = pytest.importorskip("rasterio")
     levels = np.moveaxis(random_levels(dtype, 5), -1, 0)
-    size = {"count": 5, "height": HEIGHT, "width": WIDTH, "dtype": dtype}
+    size = {"count": 5, "height": HEIGHT, "width": WIDTH, "dtype": dtype, "transform": rasterio.Affine.scale(2)}
     with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", photometric="MINISBLACK", **size, **options) as file:
         file.write(levels)
     assert np.array_equal(read_image(tmp_path / "a.tif").pixels, levels)

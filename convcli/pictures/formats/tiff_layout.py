@@ -304,7 +304,9 @@ def _is_plain(layout: Layout) -> bool:
         return plain or (colours, depth, extra) == (BLACK_IS_ZERO, "u8", (ALPHA,))
     if colours == PALETTE:
         return layout.bits <= 8 and extra == ()
-    return depth == "u8" and (extra == () or (colours == RGB and extra in ((ALPHA,), (MULTIPLIED,))))
+    return (
+        depth == "u8" and colours != ICCLAB and (extra == () or (colours == RGB and extra in ((ALPHA,), (MULTIPLIED,))))
+    )
 
 
 # The depths of gray that Pillow reads in both byte orders, and those that it misreads if the file is big-endian.
@@ -322,8 +324,6 @@ def as_pillow_returns(layout: Layout) -> Layout:
         return layout._replace(photometric=BLACK_IS_ZERO, bits=8, notes=(*layout.notes, *scaling, *inversion))
     if layout.photometric == YCBCR:
         return layout._replace(photometric=RGB, notes=(*layout.notes, "YCbCr converted to RGB"))
-    if layout.photometric == CIELAB:
-        return layout._replace(photometric=ICCLAB)
     if layout.is_multiplied:
         return layout._replace(extra=(ALPHA,), notes=(*layout.notes, DIVIDED))
     return layout

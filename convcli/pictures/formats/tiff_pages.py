@@ -16,7 +16,7 @@ from convcli.files.file_bytes import first_bytes, open_file
 from convcli.files.large_arrays import large_empty
 from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
 from convcli.pictures.formats.tiff_directories import Directory, pictures_of
-from convcli.pictures.formats.tiff_layout import Decoder, Layout, as_pillow_returns, decoder_of, layout_of
+from convcli.pictures.formats.tiff_layout import YCBCR, Decoder, Layout, as_pillow_returns, decoder_of, layout_of
 from convcli.pictures.formats.tiff_segments import require_sizes
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
@@ -77,7 +77,11 @@ def _page_at(tiff: Any, directory: Directory) -> "TiffPage":
 
     with _damage():
         tiff.filehandle.seek(directory.offset)
-        return TiffPage(tiff, directory.number or 0)
+        page = TiffPage(tiff, directory.number or 0)
+    if page.photometric != YCBCR:
+        # Left by a program that has converted YCbCr to RGB. tifffile refuses such a page, libtiff ignores the tag.
+        page.subsampling = None
+    return page
 
 
 @contextmanager
