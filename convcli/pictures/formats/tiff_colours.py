@@ -36,13 +36,13 @@ class Colours(NamedTuple):
     keeps_profile: bool = True
 
 
-def colours_of(bands: Array, layout: Layout, palette: Array | None, icc: bytes | None) -> Colours:
-    """Return the colours of samples ``(samples, H, W)``.
+def colours_of(channels: Array, layout: Layout, palette: Array | None, icc: bytes | None) -> Colours:
+    """Return the colours in the stored channels ``(C, H, W)``, which may also hold alpha and others.
 
     palette: colours ``(C, entries)`` for indices.  icc: the colour profile, by which CMYK is converted.
     """
-    levels = bands[: layout.channels]
-    alpha = None if layout.alpha is None else bands[layout.alpha]
+    levels = channels[: layout.channels]
+    alpha = None if layout.alpha is None else channels[layout.alpha]
     if palette is not None:
         return Colours(_looked_up(levels[0], palette), _as_alpha(alpha, layout, palette.dtype), (_note_of(palette),))
     if layout.photometric in (CMYK, CIELAB, ICCLAB, YCBCR):
@@ -114,8 +114,8 @@ def _converted(levels: Array, layout: Layout, icc: bytes | None) -> Colours:
 def _in_rgb(levels: Array, layout: Layout, icc: bytes | None) -> Conversion:
     # Pillow stores a* and b* as ICC profiles do, with an offset, and CIELab stores them as signed integers.
     signed = layout.photometric == CIELAB
-    bands = [PIL.Image.fromarray(band ^ 128 if signed and place else band) for place, band in enumerate(levels)]
-    picture = PIL.Image.merge({CMYK: "CMYK", YCBCR: "YCbCr"}.get(layout.photometric, "LAB"), bands)
+    channels = [PIL.Image.fromarray(each ^ 128 if signed and place else each) for place, each in enumerate(levels)]
+    picture = PIL.Image.merge({CMYK: "CMYK", YCBCR: "YCbCr"}.get(layout.photometric, "LAB"), channels)
     if icc:
         picture.info["icc_profile"] = icc
     return convert_to_mode(picture, "RGB")

@@ -150,10 +150,10 @@ class TiffPageFrame:
         with _damage_of(layout):
             if decoder is Decoder.PILLOW:
                 layout = as_pillow_returns(layout)
-                bands = self._by_pillow.decode(self._require_number(layout), layout)
+                channels = self._by_pillow.decode(self._require_number(layout), layout)
             else:
-                bands = upright_array(_bands(self._page), described.orientation)
-        colours = colours_of(bands, layout, palette, described.metadata.icc)
+                channels = upright_array(_channels(self._page), described.orientation)
+        colours = colours_of(channels, layout, palette, described.metadata.icc)
         return self._image(colours, layout, described)
 
     def _readable(self) -> tuple[Layout, Decoder]:
@@ -240,8 +240,8 @@ def _ratio(value: Any) -> float:
     return value[0] / value[1] if value and value[1] else 0.0
 
 
-def _bands(page: "TiffPage") -> Array:
-    """Return the samples ``(samples, H, W)`` as they are stored."""
+def _channels(page: "TiffPage") -> Array:
+    """Return the channels ``(C, H, W)`` as they are stored."""
     if _is_mapped(page):
         pixels = page.asarray(out="memmap")
     else:
