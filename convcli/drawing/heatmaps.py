@@ -21,8 +21,8 @@ _MARGIN = 16
 _SIZES = (16, 14, 12, 11, 10)
 
 
-def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) -> Array:
-    """Return a picture ``(H, W, 3)``, uint8, of a tensor of any rank, with its title, extremes and scale.
+def draw_heatmap(name: str, tensor: FloatArray, letters: Sequence[str] = ()) -> Array:
+    """Return a picture ``(H, W, 3)``, uint8, of a tensor of any rank, with its name, shape, extremes and scale.
 
     The last two axes are a panel's rows and columns; a vector or a number is one row. ``letters`` names the axes.
     A tensor too large for a picture is averaged over blocks of pixels, and the picture says so.
@@ -32,6 +32,7 @@ def draw_heatmap(title: str, tensor: FloatArray, letters: Sequence[str] = ()) ->
     panels = draw_panels(layout.shrink(planes_of(tensor)), layout, summary.limit)
     lines = [f"min {summary.low:.6g}   max {summary.high:.6g}", *_remarks(summary, layout, letters)]
     bar = draw_scale(summary.limit)
+    title = f"{name}  ({', '.join(map(str, tensor.shape))})"
     captions = [_caption(title, 20), *(_caption(line, 13, FAINT) for line in lines)]
     return np.asarray(_stack([*captions, panels, bar], 8, _MARGIN))
 

@@ -80,8 +80,7 @@ def write_png(report: GradientReport, stream: BinaryIO) -> None:
 
 
 def _heatmap(name: str, tensor: FloatArray) -> Array:
-    title = f"{SYMBOLS[name]}  ({', '.join(map(str, tensor.shape))})"
-    return draw_heatmap(title, tensor, index_letters(name, tensor.ndim))
+    return draw_heatmap(SYMBOLS[name], tensor, index_letters(name, tensor.ndim))
 
 
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {

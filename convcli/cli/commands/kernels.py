@@ -110,6 +110,5 @@ def _write_heatmap(kernel: "Kernel", stream: BinaryIO) -> None:
     from convcli.pictures.writing import encode_png
     from convcli.text import in_one_line
 
-    title = f"{in_one_line(kernel.name)}  ({', '.join(map(str, kernel.weights.shape))})"
     letters = index_letters("kernel", kernel.weights.ndim)
-    stream.write(encode_png(draw_heatmap(title, kernel.weights, letters)))
+    stream.write(encode_png(draw_heatmap(in_one_line(kernel.name), kernel.weights, letters)))
