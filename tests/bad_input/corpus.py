@@ -21,7 +21,6 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 # The modes that each format of Pillow saves.
 MODES = {
     "AVIF": ("RGB", "RGBA"),
-    "BLP": ("P",),
     "BMP": ("1", "L", "P", "RGB", "RGBA"),
     "DDS": ("L", "LA", "RGB", "RGBA"),
     "DIB": ("1", "L", "P", "RGB"),
@@ -88,7 +87,7 @@ def _npy(array: Any) -> bytes:
 
 
 def _picture(mode: str, number: int = 0) -> PIL.Image.Image:
-    size = (16, 16) if mode == "BLP" else (WIDTH, HEIGHT)
+    size = (WIDTH, HEIGHT)
     if mode == "I;16":
         return PIL.Image.fromarray(LEVELS[..., number])
     if mode in ("I", "F"):

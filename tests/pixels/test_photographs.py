@@ -53,3 +53,20 @@ def test_every_orientation(orientation: int, format: str) -> None:
     image = read_image(data)
     assert np.array_equal(image.pixels, upright_array(plain.pixels, orientation))
     assert read_header(data) == image.header
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_every_depth_and_number_of_channels_of_avif(bits: int, channels: int) -> None:
+    white = (1 << bits) - 1
+    # Levels that change slowly, because AVIF is not exact.
+    ramp = np.linspace(0, white, 64).reshape(64, 1, 1).repeat(64, 1).repeat(channels, 2)
+    levels = ramp.squeeze().astype(np.uint8 if bits == 8 else np.uint16)
+    data = bytes(imagecodecs.avif_encode(np.ascontiguousarray(levels), level=100, bitspersample=bits))
+    image = read_image(data)
+    most = np.iinfo(image.pixels.dtype).max
+    assert most == (255 if bits == 8 else 65535)
+    assert abs(image.pixels / most - ramp[..., 0] / white).max() < 0.02
+    assert (image.alpha is not None) == (channels in (2, 4))
+    assert image.alpha is None or abs(image.alpha / most - ramp[..., -1] / white).max() < 0.02
+    assert read_header(data) == image.header

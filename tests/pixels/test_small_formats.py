@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
-from support.pictures import encoded, picture, planes
+from support.pictures import encoded, picture
 
 from convcli.arrays import Array
 from convcli.errors import FileError
@@ -208,6 +208,18 @@ def test_pcx_of_16_colours_needs_a_palette(version: int) -> None:
         assert np.array_equal(read_image(data).pixels, channels(palette[bits @ [1, 2, 4, 8]]))
 
 
+def test_pcx_with_longer_rows_than_pillow_reads_is_refused() -> None:
+    rows = np.pad(BYTES[:, np.newaxis, :6, 0], ((0, 0), (0, 0), (0, 2)))
+    data = pcx(rows, 8, 1)
+    # The last column is the sixth.
+    shorter = data[:8] + struct.pack("<H", 5) + data[10:]
+    with pytest.raises(FileError, match="PCX with longer rows than its pixels take is not read: convert it first"):
+        read_image(shorter)
+    pages = struct.pack("<4I", 0x3ADE68B1, 16, 16 + len(data), 0) + data + shorter
+    with pytest.raises(FileError, match=r"frame 2 of .*: PCX with longer rows than its pixels take is not read"):
+        list(iter_frames(pages))
+
+
 def test_dcx_is_pages_of_pcx() -> None:
     pages = [pcx(BYTES[:, np.newaxis, :6, channel], 8, 1) for channel in range(2)]
     starts = struct.pack("<4I", 0x3ADE68B1, 16, 16 + len(pages[0]), 0)
@@ -279,12 +291,6 @@ def test_gbr(count: int) -> None:
     assert np.array_equal(image.pixels if image.alpha is None else [*image.pixels, image.alpha], channels(levels))
 
 
-def test_blp() -> None:
-    colours = PIL.Image.fromarray(np.tile(BYTES[:4, :4, :3], (4, 4, 1))).quantize(16)
-    data = encoded(colours, "BLP")
-    assert np.array_equal(read_image(data).pixels, planes(colours.convert("RGB")))
-
-
 def test_mpo_is_its_first_picture() -> None:
     first, second = picture("RGB"), picture("RGB").transpose(PIL.Image.Transpose.ROTATE_180)
     data = encoded(first, "MPO", save_all=True, append_images=[second], quality=100)
@@ -299,6 +305,8 @@ FTEX = b"FTEX" + struct.pack("<i2i2i2ii", 0, 1, 1, 1, 1, 1, 32, 3) + b"abc"
 IM = b"Image type: Greyscale image\r\nImage size (x*y): 2*1\r\n".ljust(511, b"\0") + b"\x1aab"
 PIXAR = b"\x80\xe8\0\0".ljust(416, b"\0") + struct.pack("<2H4x2H", 1, 2, 14, 2).ljust(608, b"\0")
 REFUSED: dict[str, tuple[bytes, str]] = {
+    # Pillow reads the alpha of a palette from a wrong place.
+    "blp": (encoded(picture("RGB").quantize(9), "BLP"), "pictures of the format blp are not read"),
     "im": (IM, "pictures of the format im are not read: convert it first"),
     "fli": (FLI, "FLI is a film, not a picture: extract its frames first"),
     "ftex": (FTEX, "pictures of the format ftex are not read"),

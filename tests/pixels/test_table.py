@@ -44,7 +44,6 @@ ROW = GRAY[:, np.newaxis]
 COLOURS = PIL.Image.fromarray(GRAY.repeat(16).reshape(8 * 4, 12 * 4)).convert("RGB")
 FILES = {
     "avif": encoded(COLOURS, "AVIF"),
-    "blp": encoded(COLOURS.quantize(9), "BLP"),
     "bmp": test_bmp.bmp(GRAY, 4, 24),
     "cur": test_icons.icons(test_icons.CURSOR, test_icons.FULL),
     "dcx": struct.pack("<3I", 0x3ADE68B1, 12, 0) + test_small_formats.pcx(ROW, 8, 1),

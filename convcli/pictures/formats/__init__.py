@@ -14,7 +14,7 @@ from convcli.pictures.formats.gif import GIF
 from convcli.pictures.formats.icons import CUR, ICNS, ICO
 from convcli.pictures.formats.jpeg import JPEG
 from convcli.pictures.formats.jpeg2000 import JPEG2000
-from convcli.pictures.formats.pcx import PCX
+from convcli.pictures.formats.pcx import DCX, PCX
 from convcli.pictures.formats.png import PNG
 from convcli.pictures.formats.ppm import PPM
 from convcli.pictures.formats.psd import PSD
@@ -47,9 +47,8 @@ PICTURE_FORMATS = (
 )
 # Formats that are only read.
 READ_ONLY = (
-    Format("blp"),
     CUR,
-    Format("dcx"),
+    DCX,
     DDS,
     Bmp("dib"),
     Format("fits", ("fits", "fit", "fts"), many_channels=True),

@@ -45,4 +45,5 @@ def _levels(data: bytes) -> Array:
     import imagecodecs
 
     levels: Array = imagecodecs.avif_decode(data)
-    return levels
+    # Pillow takes gray with alpha for colours with alpha.
+    return levels[..., [0, 0, 0, 1]] if levels.shape[2:] == (2,) else levels

@@ -1,10 +1,15 @@
-"""PCX and DCX."""
+"""PCX, and DCX, whose pages are PCX."""
+
+import struct
+from typing import Any
 
 from PIL.ImageFile import ImageFile
 
 from convcli.pictures.formats.format import Format
-from convcli.pictures.formats.raw_modes import head_of
+from convcli.pictures.formats.raw_modes import from_start, layout
 
+# The offset in the header of the number of planes and of the bytes of their rows.
+_PLANES = 65
 # The versions whose colours are those of the screen.
 _WITHOUT_PALETTE = (0, 3)
 
@@ -14,9 +19,40 @@ class Pcx(Format):
 
     def refusal_of(self, picture: ImageFile) -> str:
         """Return the reason why a picture is not read, or "" if it is read."""
-        if picture.mode == "P" and head_of(picture, 2)[1] in _WITHOUT_PALETTE:
-            return "PCX of 4 or 16 colours without a palette is not read: convert it first, as with ImageMagick"
-        return ""
+        return _refusal(picture, 0)
 
 
-PCX = Pcx("pcx")
+class Dcx(Format):
+    """The format DCX."""
+
+    def refusal_of(self, picture: ImageFile) -> str:
+        """Return the reason why the first page is not read, or "" if it is read."""
+        return _refusal(picture, _page(picture))
+
+    def seek(self, picture: ImageFile, number: int) -> None:
+        """Go to a page; raise ValueError if it is not read."""
+        super().seek(picture, number)
+        if refusal := _refusal(picture, _page(picture)):
+            raise ValueError(refusal)
+
+
+PCX, DCX = Pcx("pcx"), Dcx("dcx")
+
+
+def _page(picture: ImageFile) -> int:
+    """Return the offset of the current page."""
+    pages: Any = picture
+    return int(pages._offset[pages.frame])
+
+
+def _refusal(picture: ImageFile, start: int) -> str:
+    """Return the reason why the picture that starts at an offset is not read, or ""."""
+    with from_start(picture) as stream:
+        stream.seek(start)
+        head = stream.read(_PLANES + 3)
+    planes, row = struct.unpack("<BH", head[_PLANES:])
+    if planes * row != layout(picture)[1]:
+        return "PCX with longer rows than its pixels take is not read: convert it first, as with ImageMagick"
+    if picture.mode == "P" and head[1] in _WITHOUT_PALETTE and head[3] == 1:
+        return "PCX of 4 or 16 colours without a palette is not read: convert it first, as with ImageMagick"
+    return ""
