@@ -100,6 +100,10 @@ def _first_cause(error: BaseException) -> Exception:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason of another library's error in one line: the system's reason, else the text, else the type."""
-    reason = getattr(error, "strerror", None) or str(error)
-    return " ".join(reason.split()) or type(error).__name__
+    """Return the reason of another library's error in one line: the system's reason, else the text, else the type.
+
+    A long text is cut, because some libraries quote all that they could not read.
+    """
+    reason = " ".join((getattr(error, "strerror", None) or str(error)).split())
+    most = 300
+    return (reason if len(reason) <= most else f"{reason[:most]}...") or type(error).__name__

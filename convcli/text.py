@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from convcli.errors import OptionError
 
-_SHOWN = 1000
+_SHOWN, _QUOTED = 1000, 40
 
 
 def integer(text: str) -> int:
@@ -45,6 +45,11 @@ def did_you_mean(given: str, words: Iterable[str]) -> str:
     lower = {word.lower(): word for word in words}
     near = get_close_matches(str(given).lower(), lower, n=1, cutoff=0.7)
     return f"; did you mean {lower[near[0]]}?" if near else ""
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text, to be quoted in a message."""
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
 
 
 def in_one_line(text: str) -> str:

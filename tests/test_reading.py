@@ -16,7 +16,7 @@ from PIL.ExifTags import IFD, Base
 from support.pictures import HEIGHT, SRGB, WIDTH, encoded, exif_of, parsed, picture, planes, random_pixels
 
 from convcli.arrays import Array
-from convcli.errors import FileError
+from convcli.errors import FileError, reason_of
 from convcli.pictures.formats import format_of
 from convcli.pictures.image import Image, Metadata
 from convcli.pictures.orientation import upright_array, upright_picture
@@ -301,6 +301,11 @@ def test_other_files_are_errors(data: bytes, reason: str) -> None:
     with pytest.raises(FileError, match="cannot read") as caught:
         read_image(data)
     assert str(caught.value) == f"cannot read <bytes>: {reason}"
+
+
+def test_what_libraries_quote_from_a_file_is_cut() -> None:
+    assert reason_of(ValueError("x" * 1000)) == "x" * 300 + "..."
+    assert reason_of(ValueError("x" * 300)) == "x" * 300
 
 
 def test_what_pillow_logs_about_a_damaged_picture_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,12 +17,12 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError
 from convcli.files.file_bytes import read_errors
 from convcli.files.memory import require_memory
+from convcli.text import shortened
 
 JsonPath = tuple[str | int, ...]
 Interpreted = TypeVar("Interpreted")
 
 _BYTE_ORDER_MARK = "\ufeff"
-_LONGEST_QUOTE = 40
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 # Objects become tuples of pairs, so that duplicate keys can be found. Integers are read as floats: int() refuses very
@@ -165,11 +165,7 @@ def _path_text(path: JsonPath) -> str:
 
 
 def _key_text(key: str) -> str:
-    return key if _IDENTIFIER.fullmatch(key) else _quoted(json.dumps(key))
-
-
-def _quoted(text: str) -> str:
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+    return key if _IDENTIFIER.fullmatch(key) else shortened(json.dumps(key))
 
 
 def _position(text: str, path: JsonPath, at_key: bool) -> int:
@@ -211,4 +207,4 @@ def _given(text: str, position: int) -> str:
         return f"a list of length {len(value)}"
     if isinstance(value, tuple):
         return "an object"
-    return _quoted(json.dumps(value) if isinstance(value, str) else text[position:end])
+    return shortened(json.dumps(value) if isinstance(value, str) else text[position:end])

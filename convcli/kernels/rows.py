@@ -17,16 +17,21 @@ import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError
+from convcli.files.file_bytes import read_errors
+from convcli.files.memory import require_memory
 from convcli.kernels.kernel import Kernel
-from convcli.text import in_one_line, real
+from convcli.text import real, shortened
 
-_COMMENTS = re.compile(r"^\s*#.*$", re.MULTILINE)
+_COMMENTS = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _BRACKETS = re.compile(r"array\(|[][(){}]|,\s*dtype=.*$")
 _HEADER = re.compile(r"\s*(\d{1,9})x(\d{1,9})([+-]\d+[+-]\d+)?:")
 # The beginning of rows of numbers, and a text of nothing else.
 _BEGINNING = re.compile(r"\s*(array\(|\(|#|[-+]?\.?\d)")
-_NUMERIC = re.compile(r"(array)?[-+.\deExX/,:;\s\])}[({]*\d[-+.\deE/,;\s\])}[({]*(dtype=\w+\)\s*)?")
+# Each ++ and *+ takes all that it can, so that the time does not grow with the square of the text.
+_NUMERIC = re.compile(r"(array)?(?:[-+.eExX/,:;\s\])}[({]*+\d)++[-+.eE/,;\s\])}[({]*+(dtype=\w+\)\s*)?")
 _ROW_BREAKS = re.compile(r"[;\n]")
+# The bytes of Python's objects, at most: a number of one digit and a space are a text, a float, and places in lists.
+_PER_LETTER = 90
 _SEPARATORS = re.compile(r"\s*,\s*|\s+")
 
 
@@ -46,6 +51,8 @@ def parse_rows(text: str, source: str, name: str) -> Kernel:
     source: the name of the text in errors.  name: the name of the kernel.
     Raises KernelError for other text, for rows of different lengths, and for text with two meanings.
     """
+    with read_errors(source):
+        require_memory(_PER_LETTER * len(text), "as rows of numbers it takes up to", ": use .npy")
     try:
         return _parse(_COMMENTS.sub("", text), name)
     except KernelError as error:
@@ -90,7 +97,7 @@ def _number(text: str, where: str) -> float:
     try:
         return real(numerator) / real(denominator) if slash else real(numerator)
     except (ValueError, ZeroDivisionError):
-        raise KernelError(f"{where}: expected a number, given {in_one_line(text)!r}") from None
+        raise KernelError(f"{where}: expected a number, given {shortened(text)!r}") from None
 
 
 def _rectangle(rows: Sequence[Sequence[float]]) -> FloatArray:

@@ -46,8 +46,9 @@ class ApngFrames:
         """Return the header of every frame."""
         with self._opened(self._first) as first:
             header = first.header()
-        channels, *size = header.shape
-        return header._replace(shape=(channels, *(size[::-1] if is_sideways(self._described.orientation) else size)))
+        # A part may be smaller than the canvas.
+        size = self._size[::-1] if is_sideways(self._described.orientation) else self._size
+        return header._replace(shape=(header.shape[0], *size))
 
     def next(self) -> Image:
         """Return the next frame, upright."""

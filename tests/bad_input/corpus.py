@@ -138,6 +138,19 @@ def _deep() -> Iterator[tuple[str, bytes]]:
         yield f"16-bit JP2 of {channels}", bytes(imagecodecs.jpeg2k_encode(levels, level=0, codecformat="jp2"))
     yield "16-bit J2K", bytes(imagecodecs.jpeg2k_encode(LEVELS[..., :3], level=0, codecformat="j2k"))
     yield "10-bit AVIF", bytes(imagecodecs.avif_encode(LEVELS[..., :3] >> 6, bitspersample=10))
+    for channels in (1, 2, 3, 4):
+        levels = np.ascontiguousarray(LEVELS[..., :channels].squeeze())
+        yield f"16-bit JPEG XL of {channels}", bytes(imagecodecs.jpegxl_encode(levels, lossless=True))
+    yield "JPEG XL", bytes(imagecodecs.jpegxl_encode((LEVELS[..., :3] >> 8).astype(np.uint8)))
+    yield "JPEG XL of floats", bytes(imagecodecs.jpegxl_encode((LEVELS[..., :3] / 65536).astype(np.float32)))
+    yield "12-bit JPEG", bytes(imagecodecs.jpeg8_encode(LEVELS[..., :3] >> 4, bitspersample=12))
+    yield "lossless JPEG", bytes(imagecodecs.ljpeg_encode(LEVELS[..., 0] >> 2, bitspersample=14))
+    yield (
+        "PAM",
+        b"P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 65535\nTUPLTYPE RGB_ALPHA\nENDHDR\n" % (WIDTH, HEIGHT)
+        + (LEVELS.astype(">u2").tobytes()),
+    )
+    yield "PFM in colour", b"PF\n%d %d\n-1.0\n" % (WIDTH, HEIGHT) + LEVELS[..., :3].astype("<f4").tobytes()
     yield "16-bit PPM", b"P6 %d %d 65535\n" % (WIDTH, HEIGHT) + LEVELS[..., :3].astype(">u2").tobytes()
     yield "text PGM", b"P2 3 2 9\n1 2 3\n4 5 6\n"
 

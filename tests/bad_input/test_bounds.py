@@ -16,7 +16,9 @@ from PIL import Image
 from convcli.errors import ConvcliError, FileError
 from convcli.files import file_bytes, json_reading, memory
 from convcli.files.memory import Memory
+from convcli.kernels import rows
 from convcli.kernels.loading import load_kernel
+from convcli.kernels.rows import is_rows, parse_rows
 from convcli.pictures.reading import iter_frames, read_header, read_image, read_tensor
 
 MB = 1 << 20
@@ -193,3 +195,26 @@ def test_a_jpeg_2000_of_many_channels_is_refused():
     data[box - 4 : box] = struct.pack(">I4sI", 8, b"free", len(data) - (box - 4))
     with pytest.raises(FileError, match=r"JPEG 2000 is not read if it has 5000 channels: convert it first"):
         read_image(bytes(data))
+
+
+@pytest.mark.parametrize("text", ["1" * 100_000 + "!", "1 " * 100_000 + "!", "1\n" + " \n" * 100_000, "# " * 100_000])
+def test_rows_of_numbers_are_recognised_in_one_pass(text):
+    """A pattern that tries every split of the text would take hours."""
+    assert not is_rows(text)
+    if text[-1] != "!":
+        with suppress(ConvcliError):
+            parse_rows(text, "k", "k")
+
+
+@pytest.mark.parametrize("text", ["1 ", "1;", "1,1;", "1 2\n", "10 "])
+def test_the_memory_of_rows_is_bounded_before_they_are_parsed(text, free_memory, tmp_path):
+    data = text * 10_000
+    with at_most(rows._PER_LETTER * len(data)), suppress(ConvcliError):
+        parse_rows(data, "k", "k")
+    path = tmp_path / "k.txt"
+    path.write_text("1 2\n" * MB)
+    free_memory(20 * MB)
+    with pytest.raises(
+        FileError, match=r"as rows of numbers it takes up to 360\.0 MB, over half of the free memory, 10\.0"
+    ):
+        load_kernel(path)

@@ -159,6 +159,13 @@ def test_the_orientation_of_an_apng_is_that_of_its_canvas() -> None:
         assert frame.header == read_header(turned)._replace(frames=1)
 
 
+def test_a_first_part_may_be_smaller_than_the_canvas() -> None:
+    parts = random_parts(KEEP)[1:3]
+    data = apng(parts, is_over=False)
+    assert_frames(data, shown(parts, lambda drawn, below: drawn))
+    assert read_header(data)._replace(frames=1) == next(iter_frames(data)).header
+
+
 def test_an_apng_that_contradicts_itself_is_an_error() -> None:
     parts = random_parts(KEEP)
     data = apng(parts, is_over=False)
