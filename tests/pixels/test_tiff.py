@@ -596,6 +596,12 @@ def test_jpeg_is_read_at_its_depth(bits: int) -> None:
     assert abs(read(data).pixels.astype(int) - expected).max() <= (1 if bits == 8 else 20)
 
 
+def test_jpeg_of_two_channels_needs_the_extra() -> None:
+    levels = np.full((32, 32, 2), (50, 200), np.uint8)
+    data = tiff(levels, photometric="minisblack", planarconfig="contig", compression="jpeg")
+    assert abs(np.moveaxis(read(data).pixels, 0, -1).astype(int) - levels).max() <= 1
+
+
 LOSSLESS = {
     "jpeg2000": {"level": 0, "reversible": True}, "jpegxl": {"lossless": True}, "lerc": {}, "png": {},
     "webp": {"lossless": True},

@@ -253,11 +253,13 @@ def decoder_of(layout: Layout) -> Decoder:
     """Return the library that decodes a page; raise ValueError, with what to do, if none does."""
     _require_meaning(layout)
     extra = deep_extra.is_installed()
+    by_pillow = layout.compression in (_UNCOMPRESSED, *_BY_PILLOW) and _is_plain(layout)
     if layout.compression == _UNCOMPRESSED and _is_read_alone(layout):
         return Decoder.TIFFFILE
-    if extra and _is_read_with_extra(layout):
+    # Pillow's libtiff knows what the tags say about the colours of JPEG.
+    if extra and _is_read_with_extra(layout) and not (by_pillow and layout.compression == _JPEG):
         return Decoder.TIFFFILE
-    if layout.compression in (_UNCOMPRESSED, *_BY_PILLOW) and _is_plain(layout):
+    if by_pillow:
         return Decoder.PILLOW
     if layout.compression in _ALONE and _is_read_alone(layout):
         return Decoder.TIFFFILE
@@ -290,9 +292,7 @@ def _is_read_alone(layout: Layout) -> bool:
 
 def _is_read_with_extra(layout: Layout) -> bool:
     """Return whether tifffile reads a page with the extra, and Pillow is not needed for its colours."""
-    # Pillow's libtiff knows what the tags of JPEG and YCbCr say about colours.
-    from_jpeg = layout.compression == _JPEG and layout.bits == 8
-    return layout.compression in _WITH_EXTRA and layout.photometric != YCBCR and not from_jpeg
+    return layout.compression in _WITH_EXTRA and layout.photometric != YCBCR
 
 
 def _is_plain(layout: Layout) -> bool:
