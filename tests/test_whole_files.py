@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from convcli.errors import FileError
+from convcli.files import whole_files
 from convcli.files.whole_files import IfExists, write_atomically
 
 FAIL, REPLACE, SKIP = IfExists
@@ -321,6 +322,17 @@ def test_a_reader_that_goes_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(FileError, match=r"^cannot write .*fifo: Broken pipe$"):
         abandoned(fifo)
+
+
+def test_a_file_that_takes_the_place_of_a_fifo_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"theirs")
+    monkeypatch.setattr(whole_files, "is_special", lambda path: True)
+    with pytest.raises(FileError, match=r"a.bin exists: use `overwrite`"), write_atomically(path, FAIL) as stream:
+        stream.write(b"ours")
+    assert path.read_bytes() == b"theirs"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has this device")

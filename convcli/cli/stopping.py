@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
+from convcli.cli.tracebacks import wants_tracebacks
+from convcli.errors import as_convcli_error
+
 # Windows has no SIGHUP.
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -41,7 +44,12 @@ def raise_on_signals() -> None:
             os._exit(128 + unraisable.exc_value.number)
         if "in thread started by" in (unraisable.err_msg or ""):
             _leave("cannot start a thread: not enough memory: use smaller `jobs` and `threads`")
-        report(unraisable)
+        if wants_tracebacks() or not isinstance(unraisable.exc_value, Exception):
+            report(unraisable)
+        else:
+            from convcli.cli.messages import message_of, say
+
+            say("warning", message_of(as_convcli_error(unraisable.exc_value)))
 
     # While Python deletes an object, or joins threads at exit, it cannot raise Stopped: it would report it, and go on.
     # For a thread that had no memory to begin it would wait for ever.

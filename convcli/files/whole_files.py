@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_ISREG
 from typing import BinaryIO
 
 from convcli.errors import ConvcliError, FileError
@@ -67,7 +67,11 @@ def already_exists(path: Path) -> FileError:
 
 def _special(path: Path) -> BinaryIO:
     # Without O_TRUNC and O_CREAT, because a regular file may stand there by now.
-    return open(os.open(path, os.O_WRONLY), "wb")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    if S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise already_exists(path)
+    return open(descriptor, "wb")
 
 
 @contextmanager

@@ -81,6 +81,28 @@ def test_a_signal_where_python_cannot_raise(script):
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, b"", b"")
 
 
+CLUMSY = """
+import sys
+
+class Clumsy:
+    def __del__(self):
+        raise ValueError("too late")
+
+clumsy = Clumsy()
+del clumsy
+"""
+
+
+@pytest.mark.parametrize("wanted", ["", "1"])
+def test_an_error_while_an_object_is_deleted_is_one_line(wanted):
+    script = f"from convcli.cli import stopping\nstopping.raise_on_signals()\n{CLUMSY}"
+    environment = ENVIRONMENT | {"CONVCLI_TRACEBACK": wanted}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, timeout=TIMEOUT)
+    line = b"convcli: warning: unexpected ValueError: too late; please report it, with what CONVCLI_TRACEBACK=1 shows\n"
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"Traceback" in done.stderr if wanted else done.stderr == line
+
+
 def test_an_ignored_signal_stays_ignored(handlers):
     IGNORED()
     raise_on_signals()
