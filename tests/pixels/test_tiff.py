@@ -412,6 +412,25 @@ def test_pages_are_frames() -> None:
     assert np.array_equal(third.pixels[0], pages[2][..., 0])
 
 
+def test_pages_are_read_when_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file may have a hundred thousand of them."""
+    read: list[int] = []
+    genuine = tifffile.TiffPage.__init__
+
+    def counted(self: Any, *arguments: Any, **named: Any) -> None:
+        genuine(self, *arguments, **named)
+        read.append(self.offset)
+
+    data = tiff_file(*[(page_tags(4, 4), bytes(16))] * 9)
+    monkeypatch.setattr(tifffile.TiffPage, "__init__", counted)
+    assert read_header(data).frames == 9
+    assert len(set(read)) == 1
+    frames = iter_frames(data)
+    next(frames)
+    next(frames)
+    assert len(set(read)) == 2
+
+
 def with_thumbnail(kind: int, within: bool) -> bytes:
     """Return a file whose first page is of a kind (NewSubfileType), and whose photograph is within it or follows."""
     small, large = np.full((8, 12), 7, np.uint8), np.full((64, 96), 9, np.uint16)
