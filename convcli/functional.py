@@ -566,4 +566,4 @@ def _image_of(image: "SourceLike | ArrayLike", max_pixels: int | None) -> "Image
     pixels = real_array("image", image)
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise GeometryError(f"image: expected an array (H, W) or (C, H, W) that is not empty, given {pixels.shape}")
-    return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis])
+    return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis], is_picture=False)

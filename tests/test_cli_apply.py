@@ -195,10 +195,11 @@ def test_bias(tmp_path, kernel, bias, added):
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        ([], ["stdin.box-1.png"]),
+        ([], ["stdin.box-1.npy"]),
+        (["-f", "png"], ["stdin.box-1.png"]),
         (["-f", "tiff"], ["stdin.box-1.tiff"]),
-        (["-o", "folder/", "-f", "webp"], ["folder/stdin.box-1.webp"]),
-        (["-o", "folder/{kernel}-{stem}.{ext}"], ["folder/box-1-stdin.png"]),
+        (["-o", "folder/", "-f", "webp"], ["folder/stdin.webp"]),
+        (["-o", "folder/{kernel}-{stem}.{ext}"], ["folder/box-1-stdin.npy"]),
     ],
     ids=lambda value: " ".join(value) or "nothing said",
 )
@@ -409,7 +410,7 @@ def test_verbose_reports_pads_and_conversions(tmp_path):
 def test_json_has_a_line_per_file(tmp_path):
     (tmp_path / "sub").mkdir()
     np.save(tmp_path / "sub" / "in.npy", SIGNED)
-    arguments = ["apply", "sub/in.npy", "-k", "[[1]]", "-k", "box", "-p", "2,0,1,0", "--json", "-q"]
+    arguments = ["apply", "sub/in.npy", "-k", "[[1]]", "-k", "box", "-p", "2,0,1,0", "-f", "png", "--json", "-q"]
     inline, box = json_lines(succeed(*arguments, cwd=tmp_path))
     assert inline.pop("milliseconds") > 0
     assert inline == {

@@ -61,7 +61,7 @@ def test_files_and_lines_do_not_depend_on_the_jobs(photos):
 
 def test_folders_of_a_template_are_created(photos):
     succeed("apply", "photos", "photos/sub", "-k", "[[1]]", "-o", "new/{dir}/", cwd=photos)
-    assert list(files_in(photos / "new" / "photos" / "sub")) == [f"p{n:02}.inline.png" for n in range(1, 12, 2)]
+    assert list(files_in(photos / "new" / "photos" / "sub")) == [f"p{n:02}.png" for n in range(1, 12, 2)]
     assert len(files_in(photos / "new" / "photos")) == 12
 
 
@@ -70,10 +70,10 @@ def test_names_from_a_pipe(photos):
     result = shell("find photos -name '*.png' -print0 | convcli apply --files-from - -0 -k '[[1]]' -o out/", photos)
     assert (result.code, result.out, result.err) == (0, b"", "")
     assert len(files_in(photos / "out")) == 13
-    assert "two words\nand lines.inline.png" in files_in(photos / "out")
+    assert "two words\nand lines.png" in files_in(photos / "out")
     (photos / "list.txt").write_text("photos/p02.png\nphotos/p04.png\n")
     succeed("apply", "photos/p00.png", "--files-from", "list.txt", "-k", "[[1]]", "-o", "three/", cwd=photos)
-    assert list(files_in(photos / "three")) == ["p00.inline.png", "p02.inline.png", "p04.inline.png"]
+    assert list(files_in(photos / "three")) == ["p00.png", "p02.png", "p04.png"]
 
 
 def test_an_empty_list_does_nothing(tmp_path):
@@ -87,12 +87,12 @@ def test_one_unreadable_image_does_not_stop_the_others(tmp_path):
     result = convcli("apply", "a.png", "b.png", "c.png", "-k", "[[1]]", "-o", "out/", "--json", cwd=tmp_path)
     assert result.code == 1
     assert result.err == f"convcli: error: cannot read b.png: {BROKEN}\nconvcli: error: 1 of 3 files failed\n"
-    assert np.array_equal(pixels(tmp_path / "out" / "c.inline.png"), V[0])
+    assert np.array_equal(pixels(tmp_path / "out" / "c.png"), V[0])
     lines = json_lines(result.out)
     assert [(line["output"], line["error"]) for line in lines] == [
-        ("out/a.inline.png", None),
+        ("out/a.png", None),
         (None, f"cannot read b.png: {BROKEN}"),
-        ("out/c.inline.png", None),
+        ("out/c.png", None),
     ]
     assert len({tuple(line) for line in lines}) == 1
 
@@ -103,7 +103,7 @@ def test_one_image_that_does_not_fit_is_named_and_does_not_stop_the_others(tmp_p
     result = convcli("apply", "a.png", "b.png", "c.png", "-k", MIXING, "-o", "out/", cwd=tmp_path)
     assert (result.code, result.err.count("\n")) == (1, 2)
     assert result.err.startswith("convcli: error: b.png: ")
-    assert list(files_in(tmp_path / "out")) == ["a.inline.png", "c.inline.png"]
+    assert list(files_in(tmp_path / "out")) == ["a.png", "c.png"]
 
 
 def test_fail_fast_starts_no_further_file(photos):
@@ -134,7 +134,7 @@ def test_skip_existing_processes_only_the_rest(photos):
 def test_a_warning_names_its_output(photos):
     result = convcli("apply", "photos/*.png", "-k", "[[2]]", "-o", "out/", "-j", "3", cwd=photos)
     assert [line.split(": ")[:3] for line in result.err.splitlines()] == [
-        ["convcli", "warning", f"out/p{number:02}.inline.png"] for number in range(0, 12, 2)
+        ["convcli", "warning", f"out/p{number:02}.png"] for number in range(0, 12, 2)
     ]
 
 
@@ -206,9 +206,12 @@ def film(tmp_path):
 def test_every_frame_has_its_own_file(film):
     folder, frames = film
     out = succeed("apply", "pages.tif", "film.gif", "-k", "[[1]]", "-o", "out/", "--all-frames", "--json", cwd=folder)
-    assert list(files_in(folder / "out")) == [f"{stem}.{n}.inline.png" for stem in ("film", "pages") for n in range(3)]
+    assert list(files_in(folder / "out")) == [
+        *(f"film.{n}.gif" for n in range(3)),
+        *(f"pages.{n}.tif" for n in range(3)),
+    ]
     for number, frame in enumerate(frames):
-        assert np.array_equal(pixels(folder / "out" / f"pages.{number}.inline.png"), frame)
+        assert np.array_equal(pixels(folder / "out" / f"pages.{number}.tif"), frame)
     assert [line["frame"] for line in json_lines(out)] == [0, 1, 2] * 2
 
 
@@ -256,8 +259,8 @@ def test_a_dry_run_as_text(photos):
     arguments = ["apply", "photos/*.png", "-k", "box", "-o", "out/", "--skip-existing", "--dry-run"]
     result = convcli(*arguments, cwd=photos)
     assert result.out.decode().splitlines()[:2] == [
-        "photos/p00.png -> out/p00.box.png: 1x20x30 uint8, 600 bytes",
-        "photos/p02.png -> out/p02.box.png: 1x22x30 uint8, 660 bytes, skipped",
+        "photos/p00.png -> out/p00.png: 1x20x30 uint8, 600 bytes",
+        "photos/p02.png -> out/p02.png: 1x22x30 uint8, 660 bytes, skipped",
     ]
     assert result.err == "convcli: dry run: 5 outputs, 3.0 KB before compression; nothing was written\n"
 
@@ -270,7 +273,7 @@ def test_a_dry_run_as_text(photos):
             "{stem}{frame}.tif",
             "the output pages1.tif is also an input: use --output",
         ),
-        (["pages.tif", "pages.1.png"], "out/", "two outputs would be named out/pages.1.inline.png: tell them apart"),
+        (["pages.tif", "pages.1.tif"], "out/", "two outputs would be named out/pages.1.tif: tell them apart"),
     ],
 )
 def test_frames_that_clash_with_others_are_refused_before_any_work(film, names, output, complaint):

@@ -1,26 +1,36 @@
 """How apply encodes its outputs, and the names of the files of an image's maps."""
 
 import re
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 
-from convcli.apply.outputs import Frame, encoding_of, map_paths
+from convcli.apply.outputs import Encoding, Frame, encodings_of, map_paths
 from convcli.errors import OptionError
 from convcli.files.output_names import STREAM, destination_of
+from convcli.files.source import Source
 
 IMAGE = Path("a.png")
 
 
-def paths(output: str | None, kernel: str, maps: int, frame: Frame, format: str | None = None) -> list[str]:
-    destination = destination_of(output)
-    return [str(path) for path in map_paths(destination, encoding_of(destination, format), frame, kernel, maps)]
+def encoding(output: str | None, image: Path, format: str | None = None) -> Encoding:
+    return encodings_of(destination_of(output), format).of(Source.of(image))
+
+
+def paths(
+    output: str | None, kernel: str, maps: int, frame: Frame, format: str | None = None, kernels: int = 1
+) -> list[str]:
+    found = map_paths(destination_of(output), encoding(output, frame.path, format), frame, kernel, maps, kernels)
+    return [str(path) for path in found]
 
 
 @pytest.mark.parametrize(
     ("output", "kernel", "maps", "frame", "format", "expected"),
     [
-        (None, "box", 1, Frame(Path("camera.jpg")), None, ["camera.box.png"]),
+        (None, "box", 1, Frame(Path("camera.jpg")), None, ["camera.box.jpg"]),
         (None, "gaussian:2", 3, Frame(Path("coffee.png")), "tiff", ["coffee.gaussian-2.tiff"]),
         (None, "bank", 2, Frame(IMAGE), None, ["a.bank.0.png", "a.bank.1.png"]),
         (None, "bank", 5, Frame(IMAGE), "npy", ["a.bank.npy"]),
@@ -28,8 +38,13 @@ def paths(output: str | None, kernel: str, maps: int, frame: Frame, format: str 
         ("{frame}/{map}.png", "box", 2, Frame(IMAGE, 2, 3), None, ["2/0.png", "2/1.png"]),
         ("z.NPY", "bank", 5, Frame(IMAGE), None, ["z.NPY"]),
         ("out.jpg", "box", 3, Frame(IMAGE), None, ["out.jpg"]),
-        ("new/", "box", 1, Frame(IMAGE), None, ["new/a.box.png"]),
-        ("{kernel}/", "box", 2, Frame(IMAGE), None, ["box/a.box.0.png", "box/a.box.1.png"]),
+        ("new/", "box", 1, Frame(IMAGE), None, ["new/a.png"]),
+        ("new/", "box", 1, Frame(Path("in/IMG.JPG")), None, ["new/IMG.JPG"]),
+        ("new/", "box", 1, Frame(Path("a.jpeg")), "tiff", ["new/a.tiff"]),
+        ("new/", "box", 1, Frame(Path("scan.psd")), None, ["new/scan.png"]),
+        ("new/", "box", 3, Frame(IMAGE, 2, 11), None, ["new/a.02.png"]),
+        ("new/", "box", 2, Frame(Path("a.npy")), None, ["new/a.npy"]),
+        ("{kernel}/", "box", 2, Frame(IMAGE), None, ["box/a.0.png", "box/a.1.png"]),
         ("{dir}/{stem}.{ext}", "box", 1, Frame(Path("photos/july/a.png")), None, ["photos/july/a.png"]),
         ("m{map}.png", "box", 2, Frame(IMAGE), None, ["m0.png", "m1.png"]),
         ("m{map}.png", "box", 1, Frame(IMAGE), None, ["m0.png"]),
@@ -40,6 +55,20 @@ def test_names(
     output: str | None, kernel: str, maps: int, frame: Frame, format: str | None, expected: list[str]
 ) -> None:
     assert paths(output, kernel, maps, frame, format) == expected
+
+
+def test_several_kernels_add_their_names() -> None:
+    assert paths("new/", "gaussian:2", 3, Frame(Path("a.jpg")), kernels=2) == ["new/a.gaussian-2.jpg"]
+
+
+def test_many_files_need_map_in_the_name() -> None:
+    message = "17 maps need one file each: add {map} to `output` to write so many files, or use `format` npy, which"
+    for output in (None, "new/"):
+        assert len(paths(output, "bank", 16, Frame(IMAGE))) == 16
+        with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
+            paths(output, "bank", 17, Frame(IMAGE))
+    assert len(paths("new/{map}.png", "bank", 17, Frame(IMAGE))) == 17
+    assert len(paths("new/", "bank", 17, Frame(IMAGE), "npy")) == 1
 
 
 def test_map_numbers_have_one_width() -> None:
@@ -82,23 +111,44 @@ def test_a_kernel_name_is_made_safe(kernel: str, safe: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "format", "encoding"),
+    ("output", "format", "image", "expected"),
     [
-        (None, None, ("png", "png")),
-        (STREAM, None, ("png", "png")),
-        ("out/", None, ("png", "png")),
-        ("out.tif", None, ("tiff", "tif")),
-        ("{stem}.{ext}", "JPEG", ("jpeg", "jpg")),
-        ("out.png", "tif", ("tiff", "tif")),
+        (None, None, "a.png", ("png", "png")),
+        (None, None, "a.jpeg", ("jpeg", "jpeg")),
+        (STREAM, None, "a.tif", ("tiff", "tif")),
+        ("out/", None, "a.WebP", ("webp", "WebP")),
+        ("out/", None, "a.fits", ("png", "png")),
+        ("out/", None, "a", ("png", "png")),
+        ("out.tif", None, "a.png", ("tiff", "tif")),
+        ("{stem}.{ext}", "JPEG", "a.png", ("jpeg", "jpg")),
+        ("out.png", "tif", "a.jpg", ("tiff", "tif")),
     ],
 )
-def test_encoding(output: str | None, format: str | None, encoding: tuple[str, str]) -> None:
-    found = encoding_of(destination_of(output), format)
-    assert (found.format.name, found.extension) == encoding
+def test_encoding(output: str | None, format: str | None, image: str, expected: tuple[str, str]) -> None:
+    found = encoding(output, Path(image), format)
+    assert (found.format.name, found.extension) == expected
+
+
+@pytest.mark.parametrize(
+    ("format", "expected"),
+    [("JPEG", ("jpeg", "jpg")), ("MPO", ("jpeg", "jpg")), ("GIF", ("gif", "gif")), ("ICO", ("png", "png"))],
+)
+def test_without_an_extension_the_content_decides(format: str, expected: tuple[str, str]) -> None:
+    stream = BytesIO()
+    PIL.Image.new("RGB", (16, 16)).save(stream, format)
+    found = encodings_of(destination_of(STREAM)).of(Source.of(stream.getvalue()))
+    assert (found.format.name, found.extension) == expected
+
+
+def test_an_array_keeps_its_format_and_json_does_not() -> None:
+    encodings, stream = encodings_of(destination_of(STREAM)), BytesIO()
+    np.save(stream, np.zeros((2, 2)))
+    assert encodings.of(Source.of(stream.getvalue())).extension == "npy"
+    assert encodings.of(Source.of(b"[[1, 2]]")).extension == "png"
 
 
 @pytest.mark.parametrize("output", ["plain", "{stem}.{kernel}"])
 def test_a_name_without_extension_is_refused(output: str) -> None:
     message = f"output: expected a name that ends in .png, or in / for a folder, given {output!r}: add an extension"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}"):
-        encoding_of(destination_of(output))
+        encodings_of(destination_of(output))

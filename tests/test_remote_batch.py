@@ -12,7 +12,7 @@ from support.requests import request_of
 
 from convcli.apply.appearance import Appearance
 from convcli.apply.batch import Batch
-from convcli.apply.outputs import encoding_of
+from convcli.apply.outputs import encodings_of
 from convcli.apply.remote import process_remotely
 from convcli.errors import ClusterError
 from convcli.files.output_names import destination_of
@@ -51,7 +51,7 @@ def folder(tmp_path, monkeypatch):
 def batch(output, kernels=("box",), if_exists=IfExists.FAIL, **options):
     requests = [request_of(load_kernel(kernel), padding="same") for kernel in kernels]
     destination = destination_of(output, if_exists)
-    return Batch(requests, Appearance(**options), destination, encoding_of(destination))
+    return Batch(requests, Appearance(**options), destination, encodings_of(destination))
 
 
 def without_times(outcome):

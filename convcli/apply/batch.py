@@ -10,7 +10,7 @@ from convcli.apply.appearance import Appearance, prepare_header
 from convcli.apply.combining import Filter
 from convcli.apply.filtering import FilteredImage, FilterPlan, apply_filter, plan_filter
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
-from convcli.apply.outputs import Encoding, Frame, Output, map_paths
+from convcli.apply.outputs import Encoding, Encodings, Frame, Output, map_paths
 from convcli.errors import ClusterError, OptionError, as_convcli_error
 from convcli.files.large_arrays import large_empty
 from convcli.files.npy_files import is_mappable, map_npy, save_npy
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     requests: Sequence[Filter]
     appearance: Appearance
     destination: Destination
-    encoding: Encoding
+    encodings: Encodings
     show: Callable[[FilteredImage], None] | None = None
     all_frames: bool = False
 
@@ -45,6 +45,7 @@ class Batch(NamedTuple):
         cannot be read raises its error later, when it is processed.
         shared: the files that every output is made from, such as kernels.
         """
+        self.encodings.require_use(sources)
         paths = {source.path: self._likely_paths(source) for source in sources}
         every = [path for source in sources for path in paths[source.path]]
         if self.destination.is_stream:
@@ -55,8 +56,8 @@ class Batch(NamedTuple):
                 )
             return
         refuse_collisions(every)
+        refuse_inputs(paths, shared, into_folder=self.destination.is_folder)
         self.destination.require_writable(every)
-        refuse_inputs(paths, shared)
 
     def outputs(self, source: Source, header: Header) -> list[Output]:
         """Return the outputs of an image with this header, which is assumed to be that of all frames.
@@ -64,7 +65,8 @@ class Batch(NamedTuple):
         Raises GeometryError or OptionError if a kernel does not fit the image or an output cannot be named.
         """
         frames = self._frames(source, header.frames)
-        return [self._output(frame, request, header) for frame in frames for request in self.requests]
+        encoding = self.encodings.of(source)
+        return [self._output(frame, request, header, encoding) for frame in frames for request in self.requests]
 
     def process(self, source: Source) -> Outcome:
         """Filter one image and save each kernel's maps; an error is part of the outcome.
@@ -76,9 +78,10 @@ class Batch(NamedTuple):
         try:
             if self.is_done(source):
                 return builder.outcome(skipped=True)
+            encoding = self.encodings.of(source)
             for frame, image in self._images(source):
                 builder.add_frame(image)
-                self._filter(frame, image, builder)
+                self._filter(frame, image, encoding, builder)
         except ClusterError:
             raise
         # Libraries and files hand over values of any type, so that an error of any type may be that of this image.
@@ -96,19 +99,23 @@ class Batch(NamedTuple):
         if self.all_frames or source.path.suffix[1:].lower() in MANY_CHANNELS:
             with suppress(Exception):
                 return self._paths(source)
-        return self._paths_of([Frame(source.path)], channels=1)
+        return self._paths_of(source, [Frame(source.path)], channels=1)
 
     def _paths(self, source: Source) -> list[Path]:
         header = prepare_header(read_header(source), self.appearance)
-        return self._paths_of(self._frames(source, header.frames), channels=header.shape[0])
+        return self._paths_of(source, self._frames(source, header.frames), channels=header.shape[0])
 
-    def _paths_of(self, frames: Iterable[Frame], *, channels: int) -> list[Path]:
+    def _paths_of(self, source: Source, frames: Iterable[Frame], *, channels: int) -> list[Path]:
+        encoding = self.encodings.of(source)
         return [
             path
             for frame in frames
             for request in self.requests
-            for path in map_paths(self.destination, self.encoding, frame, request.name, _maps(request, channels))
+            for path in self._map_paths(encoding, frame, request, _maps(request, channels))
         ]
+
+    def _map_paths(self, encoding: Encoding, frame: Frame, request: Filter, maps: int) -> list[Path]:
+        return map_paths(self.destination, encoding, frame, request.name, maps, len(self.requests))
 
     def _frames(self, source: Source, total: int) -> Iterator[Frame]:
         """Yield the frames to filter."""
@@ -122,13 +129,13 @@ class Batch(NamedTuple):
         else:
             yield Frame(source.path), read_image(source)
 
-    def _output(self, frame: Frame, request: Filter, header: Header) -> Output:
-        plan = plan_filter(request, header, self.appearance, self.encoding.format)
-        paths = map_paths(self.destination, self.encoding, frame, request.name, plan.output.shape[0])
+    def _output(self, frame: Frame, request: Filter, header: Header, encoding: Encoding) -> Output:
+        plan = plan_filter(request, header, self.appearance, encoding.format)
+        paths = self._map_paths(encoding, frame, request, plan.output.shape[0])
         return Output(frame, plan, paths)
 
-    def _filter(self, frame: Frame, image: Image, builder: OutcomeBuilder) -> None:
-        outputs = [self._output(frame, request, image.header) for request in self.requests]
+    def _filter(self, frame: Frame, image: Image, encoding: Encoding, builder: OutcomeBuilder) -> None:
+        outputs = [self._output(frame, request, image.header, encoding) for request in self.requests]
         for output in outputs:
             self.destination.refuse_existing(output.paths)
         for output in outputs:
@@ -140,14 +147,14 @@ class Batch(NamedTuple):
 
     def _save(self, output: Output, image: Image) -> FilteredImage:
         """Filter an image and save its maps; the maps of an array format are computed in the file itself."""
-        if self.encoding.format.is_array:
+        if output.plan.format.is_array:
             (path,) = output.paths
             with self.destination.open(path) as stream:
                 return _save_array(stream, output.plan, image)
         filtered = apply_filter(output.plan, image)
         for path, maps in output.files.items():
             with self.destination.open(path) as stream:
-                filtered.write_picture(stream, maps, self.encoding.compression)
+                filtered.write_picture(stream, maps, self.encodings.coding)
         return filtered
 
 

@@ -35,11 +35,11 @@ from convcli.files.large_arrays import Empty, large_empty
 from convcli.files.npy_files import save_npy
 from convcli.files.whole_files import IfExists, write_atomically
 from convcli.geometry.axes import Geometry
-from convcli.pictures.formats import Format
+from convcli.pictures.formats import Coding, Format
 from convcli.pictures.image import Header, Image
 from convcli.pictures.light import to_codes
 from convcli.pictures.profiles import is_like_srgb
-from convcli.pictures.writing import write_image
+from convcli.pictures.writing import DEFAULT_CODING, write_image
 from convcli.text import any_of
 
 
@@ -84,7 +84,7 @@ def plan_filter(request: Filter, header: Header, appearance: Appearance, format:
     """
     computed = request.computing_type(input_type(header, appearance))
     header = prepare_header(header, appearance)
-    request = request.each(lambda one: one.suited_to(picture=header.is_picture))
+    request = request.each(lambda one: one.suited_to(header.shape, picture=header.is_picture))
     planned = request.at(header.shape, computed)
     alpha = alpha_rule(appearance.alpha, request)
     require_fit(alpha, request, alpha=header.alpha)
@@ -158,10 +158,11 @@ class FilteredImage(NamedTuple):
             else:
                 self.write_picture(stream)
 
-    def write_picture(self, stream: BinaryIO, maps: slice = slice(None), compression: int | None = None) -> None:
-        """Write some of the maps as a picture."""
+    def write_picture(self, stream: BinaryIO, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:
+        """Write some of the maps as a picture; a JPEG from a JPEG has its tables."""
         pixels, metadata = self.maps.values[maps], self.image.metadata
-        write_image(stream, pixels, self.alpha, self.plan.format, metadata, compression)
+        coding = coding._replace(tables=self.image.tables)
+        write_image(stream, pixels, self.alpha, self.plan.format, metadata, coding)
 
 
 def _require_extension(path: Path, format: Format) -> None:

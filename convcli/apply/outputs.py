@@ -1,13 +1,22 @@
 """The outputs of apply: how they are encoded, and the files that hold the maps of a frame."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from convcli.apply.filtering import FilterPlan
 from convcli.errors import OptionError
 from convcli.files.output_names import Destination, unclear_format
+from convcli.files.source import Source
 from convcli.files.templates import fields, safe_name
-from convcli.pictures.formats import Format, format_of
+from convcli.pictures.formats import Coding, Format, format_of, is_written
+from convcli.pictures.formats.png import PNG
+from convcli.pictures.reading import format_name
+from convcli.pictures.writing import DEFAULT_CODING
+from convcli.text import any_of
+
+# The most files of one output that are written without ``{map}`` in the template.
+MOST_FILES = 16
 
 
 class Frame(NamedTuple):
@@ -19,14 +28,51 @@ class Frame(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """The encoding of maps.
-
-    extension: the extension of the files, without the dot.  compression: zlib's level for PNG, or None for the default.
-    """
+    """The encoding of maps: the format, and the extension of the files, without the dot."""
 
     format: Format
     extension: str
-    compression: int | None = None
+
+
+class Encodings(NamedTuple):
+    """The encoding of each image's outputs.
+
+    fixed: the encoding of all outputs, or None if each image keeps its own.  coding: the options of the encoders.
+    """
+
+    fixed: Encoding | None
+    coding: Coding = DEFAULT_CODING
+
+    def of(self, source: Source) -> Encoding:
+        """Return the encoding of a source's outputs: its own if it can be written, otherwise PNG.
+
+        The extension says what the source's own is; without a known one, the content does.
+        """
+        if self.fixed:
+            return self.fixed
+        extension = source.path.suffix[1:]
+        if is_written(extension):
+            return Encoding(format_of(extension), extension)
+        name = format_name(source)
+        format = format_of(name) if name and is_written(name) else PNG
+        return Encoding(format, format.extensions[0])
+
+    def require_use(self, sources: Iterable[Source]) -> None:
+        """Raise OptionError if an option of the encoders applies to none of the outputs."""
+        if self.coding == DEFAULT_CODING:
+            return
+        formats = {encoding.format for encoding in map(self.of, sources)}
+        compression, quality = self.coding.compression, self.coding.quality
+        names = any_of(sorted(format.name for format in formats))
+        if compression is not None and not any(compression in format.compression_levels for format in formats):
+            raise OptionError(
+                f"expected 0 to 9, for output as png, given {compression} for output as {names}", option="compression"
+            )
+        if quality is not None and not (1 <= quality <= 100 and any(format.has_quality for format in formats)):
+            raise OptionError(
+                f"expected 1 to 100, for output as jpeg, webp or avif, given {quality} for output as {names}",
+                option="quality",
+            )
 
 
 class Output(NamedTuple):
@@ -44,39 +90,46 @@ class Output(NamedTuple):
         return {path: slice(number, number + 1) for number, path in enumerate(self.paths)}
 
 
-def encoding_of(destination: Destination, format: str | None = None, compression: int | None = None) -> Encoding:
-    """Return the encoding for the name of a format, or, without a name, for the extension of the output.
+def encodings_of(destination: Destination, format: str | None = None, coding: Coding = DEFAULT_CODING) -> Encodings:
+    """Return the encodings for the name of a format, or, without a name, for the extension of the output.
 
-    Raises OptionError for an output without an extension, an unknown format, or a level that the format does not have.
+    Without an extension each image keeps its own format.  Raises OptionError for an output whose name has no extension,
+    or an unknown format.
     """
     wanted = format or _named_extension(destination)
+    if wanted is None:
+        return Encodings(None, coding)
     file_format = format_of(wanted, "format" if format else "output")
-    if compression is not None and compression not in file_format.compression_levels:
-        raise OptionError(
-            f"expected 0 to 9, for output as png, given {compression} for output as {file_format.name}",
-            option="compression",
-        )
-    return Encoding(file_format, wanted if wanted in file_format.extensions else file_format.extensions[0], compression)
+    extension = wanted if wanted in file_format.extensions else file_format.extensions[0]
+    return Encodings(Encoding(file_format, extension), coding)
 
 
-def _named_extension(destination: Destination) -> str:
+def _named_extension(destination: Destination) -> str | None:
     extension = destination.extension
-    if extension is None:
-        return "png"
-    if not extension or "{" in extension:
+    if extension is not None and (not extension or "{" in extension):
         raise unclear_format(destination, ".png")
     return extension
 
 
-def map_paths(destination: Destination, encoding: Encoding, frame: Frame, kernel: str, maps: int) -> list[Path]:
+def map_paths(
+    destination: Destination, encoding: Encoding, frame: Frame, kernel: str, maps: int, kernels: int = 1
+) -> list[Path]:
     """Return the paths of the files that hold a kernel's maps of a frame, in the order of the maps.
 
-    In a folder, files are called ``{stem}.{kernel}.{ext}``, with ``.{frame}`` after the stem if every frame
-    has its own file, and ``.{map}`` after the kernel if every map has its own; both count from 0, with leading zeros.
-    Raises OptionError for an invalid template, or for one that gives several files the same name.
+    In a folder that was named, files keep the image's name, with ``.{kernel}`` added if there are several kernels; in
+    the current folder it is always added. So is ``.{frame}`` if every frame has its own file, and ``.{map}`` if every
+    map has; both count from 0, with leading zeros.
+    Raises OptionError for an invalid template, for one that gives several files the same name, and for more than
+    MOST_FILES maps in files of their own unless the template has ``{map}``.
     """
     files = maps // encoding.format.maps_per_file(maps)
-    default = f"{{stem}}{'.{frame}' * (frame.total > 1)}.{{kernel}}{'.{map}' * (files > 1)}.{{ext}}"
+    named = kernels > 1 or destination.is_default
+    default = f"{{stem}}{'.{frame}' * (frame.total > 1)}{'.{kernel}' * named}{'.{map}' * (files > 1)}.{{ext}}"
+    if files > MOST_FILES and "map" not in fields(destination.template):
+        raise OptionError(
+            f"{files} maps need one file each: add {{map}} to `output` to write so many files, or use `format` npy, "
+            "which holds any number"
+        )
     _require_placeholders(destination, default, files, frame.total)
 
     def values(number: int) -> dict[str, str]:

@@ -184,7 +184,7 @@ def suited_to_all(request: Request, inputs: Sequence[NetworkInput]) -> Request:
             "give one",
             option="edge",
         )
-    return request.suited_to(picture=pictures > 0)
+    return request.suited_to(inputs[0].V.shape, picture=pictures > 0)
 
 
 def open_cluster(context: typer.Context, address: str | None) -> "Cluster | None":

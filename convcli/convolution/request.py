@@ -10,10 +10,14 @@ from numpy.typing import DTypeLike
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally
+from convcli.errors import GeometryError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry
 from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.kernels.kernel import Kernel
+
+# An array (C, H, W) of more channels whose rows have 3 or 4 numbers is taken to be (H, W, C).
+MOST_CHANNELS = 16
 
 
 class Request(NamedTuple):
@@ -52,12 +56,25 @@ class Request(NamedTuple):
         """Return the changed request; a combination changes every one of its requests."""
         return change(self)
 
-    def suited_to(self, *, picture: bool) -> "Request":
-        """Return the request with the default edge fill of a picture or of an array, unless it has one already."""
+    def suited_to(self, shape: tuple[int, ...], *, picture: bool) -> "Request":
+        """Return the request with the default edge fill of a picture or of an array, unless it has one already.
+
+        Raises GeometryError if a kernel for every channel gets an array that looks like ``(H, W, C)``.
+        """
+        if not picture:
+            self._require_channels_first(shape)
         if not self.edge_by_source:
             return self
         convolution = self.convolution.with_edge(OF_PICTURES if picture else OF_ARRAYS)
         return self._replace(convolution=convolution, edge_by_source=False)
+
+    def _require_channels_first(self, shape: tuple[int, ...]) -> None:
+        looks_last = len(shape) == 3 and shape[0] > MOST_CHANNELS and shape[2] in (3, 4)
+        if looks_last and self.convolution.weights.ndim == 2:
+            raise GeometryError(
+                f"expected an array (C, H, W), given {shape}, which looks like (H, W, C): move its last axis to the "
+                "front, as in numpy.moveaxis(array, -1, 0)"
+            )
 
     def executed(self, **execution: Any) -> "Request":
         """Return the request with some fields of its ``Execution`` replaced."""

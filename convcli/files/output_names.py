@@ -27,11 +27,13 @@ class Destination:
     ``-``.
     if_exists: what to do if an output's file exists already.
     opener: opens an output for writing. A caller that writes to a stream passes its own.
+    is_default: whether the user named no output.
     """
 
     template: str
     if_exists: IfExists = IfExists.FAIL
     opener: Opener = write_atomically
+    is_default: bool = False
     # The real path of each output that was checked: a link that appears afterwards is not followed.
     _checked: dict[Path, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -102,7 +104,7 @@ def destination_of(
     A name is a folder if it exists as one, or if it ends in a slash.
     """
     if output is None:
-        return Destination(os.path.join(os.curdir, ""), if_exists, opener)
+        return Destination(os.path.join(os.curdir, ""), if_exists, opener, is_default=True)
     if output != STREAM and os.path.isdir(output):
         return Destination(os.path.join(escaped(output), ""), if_exists, opener)
     return Destination(output, if_exists, opener)

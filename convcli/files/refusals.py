@@ -43,10 +43,13 @@ def refuse_missing_folders(paths: Iterable[Path]) -> None:
             raise FileError(f"there is no folder {path.parent} to write {path.name} into: create it first")
 
 
-def refuse_inputs(outputs: Mapping[Path, Sequence[Path]], shared: Iterable[Path] = ()) -> None:
+def refuse_inputs(
+    outputs: Mapping[Path, Sequence[Path]], shared: Iterable[Path] = (), *, into_folder: bool = False
+) -> None:
     """Raise OptionError if an output would replace another output's input, or its own input through a link.
 
     outputs: the paths of the outputs of each input.  shared: inputs of all outputs, such as kernels.
+    into_folder: whether outputs go into a folder under default names, which may not replace their own inputs either.
     """
     real = RealPaths()
     read_for_all = {real.of(path) for path in shared}
@@ -55,7 +58,7 @@ def refuse_inputs(outputs: Mapping[Path, Sequence[Path]], shared: Iterable[Path]
         for path in paths:
             name = real.of(path)
             replaced = inputs.get(name)
-            by_mistake = replaced and (replaced != image or (path != image and os.path.islink(path)))
+            by_mistake = replaced and (into_folder or replaced != image or (path != image and os.path.islink(path)))
             if by_mistake or name in read_for_all:
                 raise OptionError(f"the output {path} is also an input: use `output` to write elsewhere")
 

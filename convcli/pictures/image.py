@@ -20,6 +20,16 @@ class Metadata(NamedTuple):
     dpi: tuple[float, float] | None = None
 
 
+class JpegTables(NamedTuple):
+    """What a JPEG loses: the tables by which its levels were quantised, and the subsampling of its chroma.
+
+    subsampling: Pillow's number for it, or None if there is no chroma or it has another one.
+    """
+
+    quantisation: tuple[tuple[int, ...], ...]
+    subsampling: int | None
+
+
 class Header(NamedTuple):
     """The shape and type that an image will have once it is decoded.
 
@@ -41,7 +51,7 @@ class Image(NamedTuple):
     pixels: ``(C, H, W)`` in the type of the file.
     alpha: ``(H, W)``, uint8 or uint16 like the pixels, or uint16 if they are neither; 0 is transparent. Or None.
     notes: the conversions.  warnings: the losses.
-    is_picture: whether the file is a picture, and no array.
+    is_picture: whether the file is a picture, and no array.  tables: those of a JPEG, or None.
     """
 
     pixels: Array
@@ -50,6 +60,7 @@ class Image(NamedTuple):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     is_picture: bool = True
+    tables: JpegTables | None = None
 
     @property
     def header(self) -> Header:

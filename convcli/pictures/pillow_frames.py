@@ -134,7 +134,7 @@ class PillowFrame:
         picture = self._picture
         # Determined before loading, because Pillow then forgets the mode in the file.
         losses = (*self._depth_losses(), *self._format.losses(picture))
-        notes = tuple(self._format.notes(picture))
+        notes, tables = tuple(self._format.notes(picture)), self._format.tables(picture)
         gray_and_alpha = stores_gray_and_alpha(picture)
         described = self._load()
         converted = convert_to_mode(picture, self._mode())
@@ -144,7 +144,7 @@ class PillowFrame:
         )
         metadata = described.metadata if converted.keeps_profile else described.metadata._replace(icc=None)
         losses = (*losses, *converted.warnings, *described.warnings)
-        image = Image(pixels, alpha, metadata, (*notes, *converted.notes), losses)
+        image = Image(pixels, alpha, metadata, (*notes, *converted.notes), losses, tables=tables)
         return self._convert_deep_channel(image) if _has_deep_channel(picture) else image
 
     def _convert_deep_channel(self, image: Image) -> Image:

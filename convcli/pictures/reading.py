@@ -1,7 +1,7 @@
 """Read an image, its frames, its header or a tensor from any source. Its content, not its name, decides its kind."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures.frames import Frames, picture_frames
 from convcli.pictures.image import Header, Image
 from convcli.pictures.libtiff_words import SILENT_LIBTIFF
+from convcli.pictures.pillow_frames import open_picture
 from convcli.pictures.pixel_limit import limit_pixels
 
 
@@ -56,6 +57,20 @@ def read_header(given: SourceLike) -> Header:
     source = Source.of(given)
     with _reading(source), _frames(source) as frames:
         return frames.frame(0).header()._replace(frames=frames.total)
+
+
+def format_name(given: SourceLike) -> str | None:
+    """Return the name of a source's format, by its content; None for JSON and for what is not recognised."""
+    source = Source.of(given)
+    with suppress(Exception), _reading(source):
+        file = source.file()
+        kind = kind_of(first_bytes(file, HEAD))
+        if kind in (Kind.NPY, Kind.JSON):
+            return "npy" if kind is Kind.NPY else None
+        with open_picture(file) as picture:
+            # Many phones write a JPEG with previews.
+            return {"mpo": "jpeg"}.get(name := (picture.format or "").lower(), name)
+    return None
 
 
 def read_tensor(given: SourceLike) -> Array:

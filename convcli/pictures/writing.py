@@ -8,9 +8,11 @@ import numpy as np
 
 from convcli.arrays import Array
 from convcli.errors import FileError, OptionError, reason_of
-from convcli.pictures.formats import Format
+from convcli.pictures.formats import Coding, Format
 from convcli.pictures.formats.png import PNG
 from convcli.pictures.image import Metadata
+
+DEFAULT_CODING = Coding()
 
 
 def write_image(
@@ -19,7 +21,7 @@ def write_image(
     alpha: Array | None,
     format: Format,
     metadata: Metadata,
-    compression: int | None = None,
+    coding: Coding = DEFAULT_CODING,
 ) -> None:
     """Write a picture to a stream, which need not be seekable; a TIFF is written strip by strip.
 
@@ -37,8 +39,9 @@ def write_image(
         The format of the file.
     metadata
         The metadata; what the format cannot hold is dropped, and so is a colour profile for another number of channels.
-    compression
-        The level of zlib for PNG, 0 to 9; by default its fastest strategy for photographs.
+    coding
+        The wishes for encoding: the level of zlib for PNG, by default its fastest strategy for photographs; the quality
+        of JPEG, WebP and AVIF; the tables of JPEG.
 
     Raises
     ------
@@ -47,16 +50,16 @@ def write_image(
     FileError
         If the operating system reports an error.
     """
-    for part in _parts(pixels, alpha, format, metadata, compression):
+    for part in _parts(pixels, alpha, format, metadata, coding):
         stream.write(part)
 
 
 def encode_image(
-    pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, compression: int | None = None
+    pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, coding: Coding = DEFAULT_CODING
 ) -> bytes:
     """Return the bytes of the file that ``write_image`` writes."""
     stream = BytesIO()
-    write_image(stream, pixels, alpha, format, metadata, compression)
+    write_image(stream, pixels, alpha, format, metadata, coding)
     return stream.getvalue()
 
 
@@ -66,11 +69,11 @@ def encode_png(picture: Array) -> bytes:
 
 
 def _parts(
-    pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, compression: int | None
+    pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, coding: Coding
 ) -> Iterator[bytes | memoryview]:
     pixels, alpha = _held(pixels, alpha, format)
     try:
-        yield from format.parts(pixels, alpha, format.storable_metadata(metadata, len(pixels)), compression)
+        yield from format.parts(pixels, alpha, format.storable_metadata(metadata, len(pixels)), coding)
     except MemoryError:
         raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.

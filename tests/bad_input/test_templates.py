@@ -153,8 +153,8 @@ def test_outputs_of_other_commands(commands, folder):
     assert (result.code, "would be outside of out" in result.err) == (2, True)
     assert files(folder) == before
     assert commands.run("kernels", "evil.json", "-o", "out/", cwd=work).code == 0
-    assert commands.run("apply", "a.npy", "-k", "evil.json", "-o", "out/", cwd=work).code == 0
-    assert files(folder) - before == {"deep/work/out/-..-evil.txt", "deep/work/out/a.-..-evil.png"}
+    assert commands.run("apply", "a.npy", "-k", "evil.json", "-o", "out/{stem}.{kernel}.{ext}", cwd=work).code == 0
+    assert files(folder) - before == {"deep/work/out/-..-evil.txt", "deep/work/out/a.-..-evil.npy"}
 
 
 def test_links(commands, folder):

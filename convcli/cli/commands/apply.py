@@ -77,8 +77,9 @@ def apply(
             "--output",
             "-o",
             metavar="OUT",
-            show_default="{stem}.{kernel}.png",
-            help="A file, a folder, a template of {stem} {kernel} {map} {frame} {ext} {dir}, or - for stdout.",
+            show_default="{stem}.{kernel}.{ext}",
+            help="A file, a folder (images keep their names), a template of "
+            "{stem} {kernel} {map} {frame} {ext} {dir}, or - for stdout.",
         ),
     ] = None,
     format: Annotated[
@@ -87,7 +88,7 @@ def apply(
             "--format",
             "-f",
             metavar="NAME",
-            show_default="the extension of OUT, or png",
+            show_default="the extension of OUT, the image's own, or png",
             help="The output format: png, jpeg, tiff, npy ...",
         ),
     ] = None,
@@ -99,6 +100,16 @@ def apply(
             parser=options.whole_number,
             show_default="run-length coding: fast, and small for photographs",
             help="The zlib level for PNG; 9 makes the smallest files.",
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            "--quality",
+            metavar="1..100",
+            parser=options.whole_number,
+            show_default="that of the JPEG it comes from",
+            help="The quality of JPEG, WebP and AVIF.",
         ),
     ] = None,
     batch: options.BatchOptions,
@@ -118,11 +129,12 @@ def apply(
     from convcli.apply.appearance import Appearance
     from convcli.apply.batch import Batch
     from convcli.apply.combining import Combination
-    from convcli.apply.outputs import encoding_of
+    from convcli.apply.outputs import encodings_of
     from convcli.cli.commands import batches
     from convcli.cli.inputs import begin_reading, existing_files, open_cluster
     from convcli.cli.output import destination_of
     from convcli.cli.progress import LongWork
+    from convcli.pictures.formats import Coding
 
     names, files_from = images or [], batch.files_from
     refuse_second_stdin([*names, *kernels, files_from or ""])
@@ -142,7 +154,7 @@ def apply(
         [Combination(requests, combine)] if combine is not None else requests,
         Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white),
         destination,
-        encoding_of(destination, format, compression),
+        encodings_of(destination, format, Coding(compression, quality)),
         show,
         batch.all_frames,
     )

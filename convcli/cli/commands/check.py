@@ -91,7 +91,7 @@ def check(
     request = inputs.read_request(kernel, convolution, execution, watch=LongWork(messages))
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
-    prepared = request.suited_to(picture=is_picture).convolution.at(V.shape, "float64")
+    prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared.geometry))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution).G
     edge = prepared.geometry.edge

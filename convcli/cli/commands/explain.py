@@ -62,7 +62,7 @@ def explain(
     tensor, place = parse_tensor("of", of), explanation.parse_at(at)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
-    prepared = request.suited_to(picture=is_picture).convolution.at(V.shape, "float64")
+    prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared.geometry))
     G = None if tensor == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
     found = explanation.explain(prepared, V, G, tensor, place)

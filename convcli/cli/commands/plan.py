@@ -38,7 +38,7 @@ def plan(
     inputs = begin_reading(max_pixels)
     request = inputs.read_request(kernel, convolution, execution, dtype)
     V = inputs.read_shape(image, input_shape, gray=gray)
-    suited = request.suited_to(picture=V.is_picture)
+    suited = request.suited_to(V.shape, picture=V.is_picture)
     found = forecast(suited.convolution, V.shape, request.computing_type(V.dtype), request.execution)
     if json:
         output.print_json(forecast_to_json(found))

@@ -9,10 +9,10 @@ import sys
 from convcli.pictures.formats.avif import AVIF
 from convcli.pictures.formats.bmp import Bmp
 from convcli.pictures.formats.dds import DDS
-from convcli.pictures.formats.format import Format
+from convcli.pictures.formats.format import Coding, Format
 from convcli.pictures.formats.gif import GIF
 from convcli.pictures.formats.icons import CUR, ICNS, ICO
-from convcli.pictures.formats.jpeg import JPEG
+from convcli.pictures.formats.jpeg import JPEG, Jpeg
 from convcli.pictures.formats.jpeg2000 import JPEG2000
 from convcli.pictures.formats.pcx import DCX, PCX
 from convcli.pictures.formats.png import PNG
@@ -28,14 +28,14 @@ from convcli.pictures.formats.xbm import XBM
 from convcli.pictures.formats.xpm import XPM
 from convcli.text import choice
 
-__all__ = ["MANY_CHANNELS", "PICTURE_FORMATS", "Format", "format_of", "format_read"]
+__all__ = ["MANY_CHANNELS", "PICTURE_FORMATS", "Coding", "Format", "format_of", "format_read", "is_written"]
 
 # The formats of output.
 PICTURE_FORMATS = (
     PNG,
     JPEG,
     TIFF,
-    Format("webp", ("webp",), holds_alpha=True, most_side=16383, metadata=("icc", "exif")),
+    Format("webp", ("webp",), holds_alpha=True, has_quality=True, most_side=16383, metadata=("icc", "exif")),
     AVIF,
     GIF,
     # A file has at most 4 GB, of which colours take 3 bytes per pixel.
@@ -57,7 +57,7 @@ READ_ONLY = (
     ICO,
     Format("jpegxl", ("jxl",)),
     # Many phones write it as .jpg, with previews and depth maps.
-    Format("mpo", parts_of_one=True),
+    Jpeg("mpo", parts_of_one=True),
     Format("msp"),
     Format("pam", ("pam",)),
     PCX,
@@ -92,6 +92,11 @@ def format_of(name: str, option: str = "format") -> Format:
     Raises OptionError, about the option that the name comes from, for a format that cannot be written.
     """
     return _BY_NAME[choice(option, name.lower().removeprefix("."), _BY_NAME)]
+
+
+def is_written(name: str) -> bool:
+    """Return whether a name or an extension stands for a format that can be written."""
+    return name.lower() in _BY_NAME
 
 
 def format_read(name: str | None) -> Format:

@@ -34,6 +34,7 @@ AVIF = Avif(
     "avif",
     ("avif",),
     holds_alpha=True,
+    has_quality=True,
     decoded_by_extra=True,
     most_side=32768,
     most_pixels=16384 * 16384,

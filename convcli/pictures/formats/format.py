@@ -14,7 +14,7 @@ from convcli.errors import OptionError
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import picture_of
 from convcli.pictures.formats.raw_modes import raw_mode
-from convcli.pictures.image import Metadata
+from convcli.pictures.image import JpegTables, Metadata
 from convcli.pictures.metadata import LABELS, metadata_options, sensible_dpi
 
 # The bytes of a file, in the order in which they are written.
@@ -33,6 +33,18 @@ class Decoding(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Coding(NamedTuple):
+    """The wishes for encoding a picture; each applies only to formats that know it.
+
+    compression: zlib's level, or None for the default.  quality: from 1 to 100, or None for the default.
+    tables: those of the JPEG that the picture comes from, or None.
+    """
+
+    compression: int | None = None
+    quality: int | None = None
+    tables: JpegTables | None = None
+
+
 _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
 
 
@@ -46,7 +58,7 @@ class Format(NamedTuple):
     deep_gray: whether one channel may be uint16.
     deep_colour: whether several channels, or one with alpha, may be uint16; ``extra``: only with the extra ``deep``.
     floats: whether channels may be float32.
-    compression_levels: the levels that its compression may have.
+    compression_levels: the levels that its compression may have.  has_quality: whether it is lossy, by a quality.
     most_side: the largest width or height.  most_pixels: the largest product of both.
     metadata: the fields of ``Metadata`` that it holds.  most_exif: the most bytes of EXIF, or None for any number.
     decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
@@ -63,6 +75,7 @@ class Format(NamedTuple):
     deep_colour: Literal["no", "extra", "yes"] = "no"
     floats: bool = False
     compression_levels: range = range(0)
+    has_quality: bool = False
     most_side: int = (1 << 31) - 1
     most_pixels: int | None = None
     metadata: tuple[str, ...] = ()
@@ -161,6 +174,10 @@ class Format(NamedTuple):
         """Return whether gray frames are read as RGB, because other frames of the file are in RGB."""
         return False
 
+    def tables(self, picture: ImageFile) -> JpegTables | None:
+        """Return the tables of a JPEG, or None for other formats."""
+        return None
+
     def exif(self, picture: ImageFile) -> PIL.Image.Exif:
         """Return the EXIF in the part of the file that has been read."""
         return picture.getexif()
@@ -171,22 +188,22 @@ class Format(NamedTuple):
 
     # Writing.
 
-    def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, compression: int | None) -> Parts:
+    def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file of pixels, alpha and metadata that the format can hold."""
         if pixels.dtype == np.uint16 and len(pixels) + (alpha is not None) > 1:
             channels = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
-            yield from self.deep_parts(np.ascontiguousarray(np.moveaxis(channels, 0, -1)), metadata, compression)
+            yield from self.deep_parts(np.ascontiguousarray(np.moveaxis(channels, 0, -1)), metadata, coding)
         else:
-            options = self.options(compression) | metadata_options(metadata)
+            options = self.options(coding) | metadata_options(metadata)
             yield _saved(self.picture(pixels, alpha), self.name, options)
 
-    def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
+    def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file of levels ``(H, W, C)``, uint16; only for formats that hold deep colour."""
         raise NotImplementedError
 
-    def options(self, compression: int | None) -> dict[str, Any]:
+    def options(self, coding: Coding) -> dict[str, Any]:
         """Return Pillow's options for encoding."""
-        return {}
+        return {} if coding.quality is None else {"quality": coding.quality}
 
     def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:
         """Return the picture that Pillow saves."""

@@ -6,13 +6,14 @@ from typing import Any
 
 import PIL.Image
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from convcli.arrays import Array
 from convcli.files.file_bytes import contents, first_bytes
 from convcli.pictures import deep_extra
-from convcli.pictures.formats.format import Decoding, Format
+from convcli.pictures.formats.format import Coding, Decoding, Format
 from convcli.pictures.formats.levels import decoding_by_extra
+from convcli.pictures.image import JpegTables
 
 _MAGIC = b"\xff\xd8\xff"
 # The markers of frame headers: those from SOF0 to SOF15 that are not of tables or of arithmetic coding.
@@ -36,15 +37,32 @@ class Jpeg(Format):
         bits = _bits(picture)
         return None if bits == 8 else decoding_by_extra(_levels, bits)
 
-    def options(self, compression: int | None) -> dict[str, Any]:
-        """Return ImageMagick's defaults: quality 92, and chroma at full resolution."""
-        return {"quality": 92, "subsampling": 0}
+    def options(self, coding: Coding) -> dict[str, Any]:
+        """Return the tables of the JPEG that the picture comes from, or ImageMagick's defaults.
+
+        These are quality 92, and chroma at full resolution. A quality replaces the quantisation, not the subsampling.
+        """
+        quality, tables = coding.quality, coding.tables
+        subsampling = 0 if tables is None or tables.subsampling is None else tables.subsampling
+        if quality is None and tables is not None:
+            return {"qtables": [list(table) for table in tables.quantisation], "subsampling": subsampling}
+        return {"quality": 92 if quality is None else quality, "subsampling": subsampling}
+
+    def tables(self, picture: ImageFile) -> JpegTables | None:
+        """Return the tables of gray or of luma and chroma; None for other colours, which need other tables."""
+        assert isinstance(picture, JpegImageFile)
+        if picture.mode not in ("L", "RGB") or picture.info.get("adobe_transform") == 0:
+            return None
+        quantisation = tuple(tuple(table) for _, table in sorted(picture.quantization.items()))
+        subsampling = get_sampling(picture)
+        return JpegTables(quantisation, subsampling if subsampling >= 0 else None) if quantisation else None
 
 
 # The header has 16 bits for a side, of which libjpeg takes a little less. EXIF is one segment of at most 65,533 bytes.
 JPEG = Jpeg(
     "jpeg",
     ("jpg", "jpeg", "jpe", "jfif"),
+    has_quality=True,
     most_side=65500,
     metadata=("icc", "exif", "dpi"),
     most_exif=65533,

@@ -11,7 +11,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
-from convcli.pictures.formats.format import Decoding, Format, Parts
+from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
 from convcli.pictures.image import Metadata
@@ -104,7 +104,7 @@ class Jpeg2000(Format):
             return Decoding(lambda data: np.atleast_3d(_levels(data)), _signed_type(header.bits[0]))
         return decoding_by_extra(_levels, header.bits[0])
 
-    def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
+    def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a lossless file."""
         import imagecodecs
 

@@ -13,7 +13,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures import deep_extra
-from convcli.pictures.formats.format import Decoding, Format, Parts
+from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import Metadata
@@ -62,20 +62,20 @@ class Png(Format):
             return PIL.Image.Image.getexif(picture)
         return picture.getexif()
 
-    def options(self, compression: int | None) -> dict[str, Any]:
+    def options(self, coding: Coding) -> dict[str, Any]:
         """Return the level of compression, or by default the strategy that encodes only runs, after PNG's own filters.
 
         For photographs it takes a third of the time of Pillow's default level, 6, and the files are as large.
         """
-        if compression is None:
+        if coding.compression is None:
             return {"compress_type": zlib.Z_RLE}
-        return {"compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": compression}
+        return {"compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": coding.compression}
 
-    def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
+    def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file that the extra ``deep`` encodes, with metadata in chunks that Pillow encodes."""
         import imagecodecs
 
-        how = {"strategy": zlib.Z_RLE} if compression is None else {"level": compression}
+        how = {"strategy": zlib.Z_RLE} if coding.compression is None else {"level": coding.compression}
         data = memoryview(imagecodecs.png_encode(levels, **how))
         one_pixel = BytesIO()
         PIL.Image.new("L" if levels.shape[2] < 3 else "RGB", (1, 1)).save(

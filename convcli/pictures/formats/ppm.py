@@ -9,7 +9,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.files.memory import require_memory
-from convcli.pictures.formats.format import Decoding, Format, Parts
+from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import scale_levels, white_of
 from convcli.pictures.formats.raw_modes import from_start, layout, raw_mode
 from convcli.pictures.image import Metadata
@@ -45,7 +45,7 @@ class Ppm(Format):
 
         return Decoding(decode, np.min_scalar_type(white), notes)
 
-    def deep_parts(self, levels: Array, metadata: Metadata, compression: int | None) -> Parts:
+    def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file of binary levels."""
         height, width, _ = levels.shape
         yield b"P6\n%d %d\n65535\n" % (width, height)

@@ -1,7 +1,7 @@
 """TIFF, which holds every depth. It is written without Pillow; `tiff_pages` reads it."""
 
 from convcli.arrays import Array
-from convcli.pictures.formats.format import Format, Parts
+from convcli.pictures.formats.format import Coding, Format, Parts
 from convcli.pictures.formats.tiff_writing import tiff_parts
 from convcli.pictures.image import Metadata
 
@@ -9,7 +9,7 @@ from convcli.pictures.image import Metadata
 class Tiff(Format):
     """The format TIFF."""
 
-    def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, compression: int | None) -> Parts:
+    def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding) -> Parts:
         """Yield an uncompressed file, strip by strip."""
         return tiff_parts(pixels, alpha, metadata)
 
