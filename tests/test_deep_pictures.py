@@ -106,7 +106,7 @@ def test_colours_are_read_at_16_bits(kind: str) -> None:
     assert np.array_equal(np.moveaxis(bands, 0, -1), levels)
     assert (image.pixels.dtype, image.notes, image.warnings) == (np.uint16, (), ())
     header = read_header(data)
-    assert header == (image.pixels.shape, image.pixels.dtype, 1, image.alpha is not None)
+    assert header == image.header
     assert image.alpha is None or image.alpha.dtype == np.uint16
 
 
@@ -203,7 +203,8 @@ def test_tiffs_of_every_type_and_layout(dtype: Any, options: dict[str, Any]) -> 
     assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels)
     assert image.pixels.dtype == dtype
     assert (image.alpha, image.notes, image.warnings) == (None, (), ())
-    assert read_header(data) == (image.pixels.shape, image.pixels.dtype, 1, False)
+    assert read_header(data) == image.header
+    assert image.alpha is None
 
 
 @pytest.mark.parametrize("dtype", [np.uint32, np.float64])

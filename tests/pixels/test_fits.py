@@ -124,6 +124,7 @@ def test_other_files_are_errors(data: bytes, message: str) -> None:
         read_image(data)
 
 
+@pytest.mark.conformance
 def test_astropy_means_the_same_numbers() -> None:
     fits = pytest.importorskip("astropy.io.fits")
     for dtype in ("u1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"):

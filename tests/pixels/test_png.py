@@ -28,6 +28,17 @@ def png(levels: Array, bits: int, colour: int, *chunks: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def interlaced(levels: Array, bits: int, colour: int) -> bytes:
+    """Return a file of levels of 8 or 16 bits in the seven passes of Adam7."""
+    height, width, _ = levels.shape
+    steps = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+    passes = [levels[top::down, left::right] for top, left, down, right in steps]
+    rows = [b"\0" + row.astype(f">u{bits // 8}").tobytes() for part in passes for row in part if row.size]
+    header = struct.pack(">2I5B", width, height, bits, colour, 0, 0, 1)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"".join(rows))), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
 def random_levels(bits: int, channels: int) -> Array:
     levels = np.random.default_rng(bits).integers(0, 1 << bits, (6, 11, channels))
     levels[0, 0], levels[0, 1] = 0, (1 << bits) - 1
@@ -133,3 +144,13 @@ def test_colours_other_than_those_of_srgb_are_a_warning(
     image = read_image(png(levels, bits, RGB, *(chunk(*parts) for parts in chunks)))
     assert image.warnings == warnings
     assert np.array_equal(np.moveaxis(image.pixels, 0, -1), levels)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("colour", KINDS)
+def test_interlaced_pictures_are_exact_without_a_warning(colour: int, bits: int) -> None:
+    levels = random_levels(bits, KINDS[colour][0])
+    image = read_image(interlaced(levels, bits, colour))
+    bands = image.pixels if image.alpha is None else [*image.pixels, image.alpha]
+    assert np.array_equal(np.moveaxis(np.array(bands), 0, -1), levels)
+    assert image.warnings == ()

@@ -1,5 +1,6 @@
 """PNG. Pillow has no colours of more than 8 bits; the extra ``deep`` reads and writes them."""
 
+import logging
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
+from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
@@ -101,7 +103,13 @@ PNG = Png(
 def _levels(data: bytes) -> Array:
     import imagecodecs
 
-    return np.asarray(imagecodecs.png_decode(data))
+    with catch_thread_warnings() as messages:
+        levels = np.asarray(imagecodecs.png_decode(data))
+    for message in messages:
+        # libpng says this of every interlaced picture, and decodes it correctly.
+        if "Interlace handling" not in message:
+            logging.getLogger("imagecodecs").warning(message)
+    return levels
 
 
 def _is_like_srgb(info: Mapping[Any, Any]) -> bool:
