@@ -83,6 +83,15 @@ def test_a_palette() -> None:
     assert np.array_equal(read_image(psd(PLANES[:1], INDEXED, palette=palette.tobytes())).pixels, palette[:, PLANES[0]])
 
 
+def test_a_set_bit_is_black() -> None:
+    bits = np.random.default_rng(2).integers(0, 2, (6, 11), np.uint8)
+    head = struct.pack(">4sH6xH2I2H", b"8BPS", 1, 1, 6, 11, 1, BITMAP) + bytes(12)
+    rows = np.packbits(bits, axis=1)
+    runs = b"\0\1" + struct.pack(">6H", *[3] * 6) + b"".join(b"\1" + row.tobytes() for row in rows)
+    for content in (b"\0\0" + rows.tobytes(), runs):
+        assert np.array_equal(read_image(head + content).pixels[0], 255 * (1 - bits))
+
+
 def test_duotone_is_gray_with_a_note() -> None:
     image = read_image(psd(PLANES[:1], DUOTONE))
     assert np.array_equal(image.pixels, PLANES[:1])

@@ -283,6 +283,17 @@ def test_msp() -> None:
     assert np.array_equal(image.pixels[0], 255 * bits)
 
 
+def test_msp_in_runs() -> None:
+    rows = [b"", bytes((0, 2, 0xA5)), bytes((2, 0x12, 0x34)), bytes((1, 0xF0, 0, 1, 0x0F))]
+    numbers = [0x694C, 0x536E, 16, 4, 1, 1, 1, 1, 16, 4, 0, 0]
+    check = 0
+    for number in numbers:
+        check ^= number
+    data = struct.pack("<16H4H", *numbers, check, 0, 0, 0, *map(len, rows)) + b"".join(rows)
+    expected = np.unpackbits(np.array([[0xFF, 0xFF], [0xA5, 0xA5], [0x12, 0x34], [0xF0, 0x0F]], np.uint8), axis=1)
+    assert np.array_equal(read_image(data).pixels[0], 255 * expected)
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_gbr(count: int) -> None:
     levels = BYTES[..., :count]

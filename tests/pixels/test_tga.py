@@ -82,6 +82,18 @@ def test_a_palette(depth: int) -> None:
     assert image.alpha is None or np.array_equal(image.alpha, colours[indices[..., 0], 3])
 
 
+@pytest.mark.parametrize("runs", [0, RUNS])
+def test_gray_of_16_bits_is_gray_and_alpha_or_refused(runs: int) -> None:
+    pixels = random_bytes(2)
+    data = tga(pixels, GRAY | runs, flags=TOP | 8)
+    image = read_image(data)
+    assert image.alpha is not None
+    assert np.array_equal([image.pixels[0], image.alpha], np.moveaxis(pixels, -1, 0))
+    assert read_header(data) == image.header
+    with pytest.raises(FileError, match="TGA with gray of 16 bits is not read: convert it first"):
+        read_image(tga(pixels, GRAY | runs, flags=TOP))
+
+
 def test_a_palette_of_16_bits_is_refused() -> None:
     with pytest.raises(FileError, match="TGA with a palette of 16 bits is not read: convert it first"):
         read_image(tga(random_bytes(1) % 4, PALETTE, colours=bytes(8), depth=16))

@@ -7,7 +7,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.pictures.formats.format import Format
 from convcli.pictures.formats.psd_sections import Sections, sections
-from convcli.pictures.formats.raw_modes import from_start
+from convcli.pictures.formats.raw_modes import from_start, read_as
 
 _MULTICHANNEL, _DUOTONE, _LAB = 7, 8, 9
 _UNREAD = {_MULTICHANNEL: "channels without colours", _LAB: "Lab colours"}
@@ -22,7 +22,9 @@ class Psd(Format):
         return f"PSD with {kind} is not read: save it as TIFF or PNG first" if kind else ""
 
     def mend(self, picture: ImageFile) -> None:
-        """Drop the fourth channel unless it is the transparency of the picture."""
+        """Drop the fourth channel unless it is the transparency of the picture; a set bit is black."""
+        if picture.mode == "1":
+            read_as(picture, "1", "1;I")
         if picture.mode == "RGBA" and not _sections(picture).is_transparent:
             picture._mode = "RGB"
             picture.tile = picture.tile[:3]

@@ -19,6 +19,8 @@ class Tga(Format):
         """Return the reason why a picture is not read, or "" if it is read."""
         if picture.mode == "P" and _header(picture)[_PALETTE_BITS] == 16:
             return "TGA with a palette of 16 bits is not read: convert it first, for example with ImageMagick"
+        if raw_mode(picture) == "LA" and not _has_alpha(picture):
+            return "TGA with gray of 16 bits is not read: convert it first, for example with ImageMagick"
         return ""
 
     def mend(self, picture: ImageFile) -> None:
