@@ -185,6 +185,15 @@ def test_a_jpeg_2000_whose_headers_disagree_is_refused(bits):
             read(bytes(data))
 
 
+def test_a_jpeg_2000_whose_headers_disagree_about_channels_is_refused():
+    data = bytearray(imagecodecs.jpeg2k_encode(np.zeros((8, 9, 3), np.uint16), level=0, codecformat="jp2"))
+    place = data.index(b"ihdr") + 12
+    data[place : place + 2] = struct.pack(">H", 1)
+    for read in (read_image, read_header):
+        with pytest.raises(FileError, match=r"contradict each other: 1 and 3 channels$"):
+            read(bytes(data))
+
+
 def test_a_jpeg_2000_of_many_channels_is_refused():
     data = bytearray(imagecodecs.jpeg2k_encode(np.zeros((8, 9, 3), np.uint16), level=0, codecformat="jp2"))
     place = data.index(b"\xff\x4f\xff\x51") + 40
@@ -193,7 +202,7 @@ def test_a_jpeg_2000_of_many_channels_is_refused():
     box = data.index(b"jp2c")
     # Pillow does not look for the channels behind another box.
     data[box - 4 : box] = struct.pack(">I4sI", 8, b"free", len(data) - (box - 4))
-    with pytest.raises(FileError, match=r"JPEG 2000 is not read if it has 5000 channels: convert it first"):
+    with pytest.raises(FileError, match=r"contradict each other: 3 and 5000 channels$"):
         read_image(bytes(data))
 
 

@@ -21,7 +21,6 @@ _CODESTREAM = b"\xff\x4f\xff\x51"
 _CHANNELS = 40
 # The offset of the end and the start of both axes.
 _SIZE = 8
-_MOST_CHANNELS = 4
 
 # The most bytes of the description of channels, which is at the start of a codestream.
 _MOST = 1 << 16
@@ -73,9 +72,8 @@ class Jpeg2000(Format):
     def refusal_of(self, picture: ImageFile) -> str:
         """Return the reason why a picture is not read, or "" if it is read."""
         header = _header(picture)
-        if header.size != picture.size:
-            sizes = " and ".join(f"{width} x {height}" for width, height in (picture.size, header.size))
-            return f"the headers of this JPEG 2000 file contradict each other: {sizes} pixels"
+        if contradiction := _contradiction(header, picture):
+            return f"the headers of this JPEG 2000 file contradict each other: {contradiction}"
         if reason := _obstacle(header):
             return f"JPEG 2000 is not read if {reason}: convert it first, for example with opj_decompress"
         if not header.is_read_by_pillow and not deep_extra.is_installed():
@@ -142,11 +140,17 @@ def _signed_type(bits: int) -> np.dtype[Any]:
     return np.dtype(np.int8 if bits <= 8 else np.int16)
 
 
+def _contradiction(header: _Header, picture: ImageFile) -> str:
+    """Return in what the header that Pillow reads differs from that of the codestream, or "" if in nothing."""
+    if header.size != picture.size:
+        return " and ".join(f"{width} x {height}" for width, height in (picture.size, header.size)) + " pixels"
+    given, stored = len(picture.getbands()), len(header.bits)
+    return "" if header.palette_bits or given == stored else f"{given} and {stored} channels"
+
+
 def _obstacle(header: _Header) -> str:
     """Return the feature of a picture that no library here reads correctly, or "" if it has none."""
     bits = header.bits[0]
-    if len(header.bits) > _MOST_CHANNELS:
-        return f"it has {len(header.bits)} channels"
     if len(set(header.bits)) > 1:
         return f"its channels have different depths ({', '.join(map(str, header.bits))} bits)"
     if bits > 16:
