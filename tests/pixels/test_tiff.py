@@ -457,11 +457,14 @@ def test_a_file_of_thumbnails_alone_is_read_with_a_warning() -> None:
     assert read(data).warnings == ("the file says that it holds only copies of reduced size, or masks",)
 
 
-@row("an ImageJ stack with one page")
+@row("a stack of ImageJ or MetaMorph with one page")
 def test_images_without_pages_are_a_warning() -> None:
     text = "ImageJ=1.54\nimages=500\nslices=500\n"
     data = tiff(random_levels("u2")[..., 0], photometric="minisblack", description=text)
-    assert read(data).warnings == ("an ImageJ stack: only 1 of its 500 images can be read",)
+    assert read(data).warnings == ("a stack of 500 images, of which only 1 can be read",)
+    # MetaMorph describes each image by three fractions.
+    tags = page_tags(5, 4, t33628=(LONG, [0, 0]), t33629=(RATIONAL, struct.pack("<18I", *range(18))))
+    assert read(tiff_file((tags, bytes(500)))).warnings == ("a stack of 9 images, of which only 1 can be read",)
 
 
 @row("GDAL's nodata, scale and offset")
@@ -535,7 +538,7 @@ REFUSED = {
     ),
     "a mask": (
         {"bits": 1, "t262": (SHORT, [4])},
-        "a TIFF of 1-bit a transparency mask, uncompressed, which convcli",
+        "a TIFF of 1-bit transparency mask, uncompressed, which convcli",
     ),
     "LERC in Deflate": (
         {"t259": (SHORT, [34887]), "t50674": (LONG, [4, 1])},

@@ -32,7 +32,7 @@ _COLOURS = {
     BLACK_IS_ZERO: "gray",
     RGB: "RGB",
     PALETTE: "palette colours",
-    MASK: "a transparency mask",
+    MASK: "transparency mask",
     CMYK: "CMYK",
     YCBCR: "YCbCr",
     CIELAB: "CIELab",

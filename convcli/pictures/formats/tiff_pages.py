@@ -32,7 +32,7 @@ LARGE = 64 << 20
 _PIECE = 16 << 20
 
 _CANON_RAW = b"CR\x02"
-_ORIENTATION, _PALETTE, _PROFILE, _GDAL_METADATA, _NODATA = 274, 320, 34675, 42112, 42113
+_ORIENTATION, _PALETTE, _PROFILE, _METAMORPH, _GDAL_METADATA, _NODATA = 274, 320, 34675, 33629, 42112, 42113
 
 
 class TiffPages(NamedTuple):
@@ -54,7 +54,8 @@ def tiff_pages(file: Path | BytesIO) -> Iterator[TiffPages]:
     with ExitStack() as opened:
         tiff = opened.enter_context(_opened(file))
         by_pillow = _PillowPages(file, opened)
-        losses = (*pictures.losses, *_losses_of_imagej(tiff, pictures.pages))
+        with _damage():
+            losses = (*pictures.losses, *_losses_of_stacks(tiff, pictures.pages))
 
         def page(number: int) -> TiffPageFrame:
             directory = pictures.chosen[number]
@@ -93,10 +94,13 @@ def _damage() -> Iterator[None]:
         raise ValueError(f"it is a damaged TIFF: {reason_of(error)}") from error
 
 
-def _losses_of_imagej(tiff: Any, pages: int) -> Iterator[str]:
-    images = (tiff.imagej_metadata or {}).get("images", 1) if tiff.is_imagej else 1
+def _losses_of_stacks(tiff: Any, pages: int) -> Iterator[str]:
+    """Yield a sentence if the file has images without a page, as ImageJ and MetaMorph write them."""
+    planes = tiff.pages[0].tags.get(_METAMORPH)
+    metadata = tiff.imagej_metadata if tiff.is_imagej else None
+    images = planes.count if planes else (metadata or {}).get("images", 1)
     if isinstance(images, int) and images > pages:
-        yield f"an ImageJ stack: only {pages} of its {images} images can be read"
+        yield f"a stack of {images} images, of which only {pages} can be read"
 
 
 class _PillowPages:
