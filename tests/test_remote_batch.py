@@ -80,7 +80,7 @@ def test_existing_files_are_kept(folder):
     some = batch("out/", ("box",))
     assert not process_remotely(worker, some, Source.of_file("0.png")).error
     refused = process_remotely(worker, some, Source.of_file("0.png"))
-    assert str(refused.error).startswith("out/0.box.png exists: use `overwrite`")
+    assert str(refused.error).startswith("out/0.png exists: use `overwrite`")
     assert refused.outputs == ()
     both = batch("out/", ("box", "[[1]]"), IfExists.SKIP)
     (folder / "out" / "0.box.png").write_bytes(b"somebody's own")
@@ -108,7 +108,7 @@ def test_a_folder_need_not_exist_where_the_worker_runs(folder, tmp_path_factory)
     (folder / "out").mkdir()
     outcome = process_remotely(DistantWorker(tmp_path_factory.mktemp("there")), batch("out"), Source.of_file("0.png"))
     assert outcome.error is None
-    assert list(files_in(folder / "out")) == ["0.box.png"]
+    assert list(files_in(folder / "out")) == ["0.png"]
 
 
 def test_arrays_are_returned_exactly(folder):
