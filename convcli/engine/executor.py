@@ -147,7 +147,7 @@ def _convolve(
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             output.take(tile.place, made)
             _advance(choice, execution)
-        return Tally({choice.algorithm: len(choice.tiles), **Tally(fallbacks)})
+        return Tally([choice.algorithm] * len(choice.tiles) + fallbacks)
     # One context for preparing and computing: leaving and entering again takes as long as convolving a small image.
     with BLAS_ON_ONE_THREAD:
         fill, tiles = task.filler(fallbacks.append), choice.tiles
@@ -160,7 +160,7 @@ def _convolve(
             _advance(choice, execution)
 
         each(tiles, fill_in_place, threads=execution.threads_for(choice.estimate))
-    return Tally({choice.algorithm: len(tiles), **Tally(fallbacks)})
+    return Tally([choice.algorithm] * len(tiles) + fallbacks)
 
 
 def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:

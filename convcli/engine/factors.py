@@ -27,7 +27,6 @@ SINGULAR = 100
 # Of larger kernels, so many singular values are computed at most: of a higher rank, two passes would not pay.
 MOST_SINGULAR = 256
 SKETCH = 72
-FEW = 16
 # Weights cancel if their sum is below this part of the sum of their magnitudes.
 CANCELLING = 1 / 64
 # Pairs of channels per group of filters; with more of them, a kernel is a layer of a network.
@@ -163,13 +162,16 @@ class KernelBlocks(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all weights are whole numbers. For most kernels this ends at the first few."""
-        return _is_whole(self.K.flat[:FEW]) and _is_whole(self.K)
+        """Whether all weights are whole numbers. For most kernels this ends at the first."""
+        return float(self.K.item(0)).is_integer() and _is_whole(self.K)
 
     @property
     def cancels(self) -> bool:
         """Whether the weights of some pair of channels nearly add up to 0. Layers of many pairs are not looked at."""
         if self.K.ndim > 5 or self.K.shape[1] * self.K.shape[2] > MOST_PAIRS:
+            return False
+        # Most kernels end here: a sum takes longer.
+        if self.K.min() >= 0 or self.K.max() <= 0:
             return False
         sums = np.abs(self.K.sum(axis=(-2, -1), dtype=np.float64))
         return bool((sums < CANCELLING * np.abs(self.K).sum(axis=(-2, -1), dtype=np.float64)).any())

@@ -24,7 +24,7 @@ from convcli.geometry.axes import Axis, Geometry
 # photographs into layers; with a larger one, float32 would have fewer than 4 correct digits for the smallest pixels.
 LAYER = 256.0
 
-# The fewest pixels that are sampled per row and per column of a window.
+# The fewest pixels that are sampled per row and per column of a window, and the fewest channels, if there are so many.
 SAMPLES = 4
 # Multiplied by this power of 2, the largest floats can be transformed without overflow.
 HEADROOM = 2.0**-24
@@ -43,15 +43,16 @@ def unless_even(fill: Fill, guarded: Fill, geometry: Geometry) -> Fill:
     that sums overflow. Taking the sample needs a quarter of the time that the guards need.
     """
     axes = (geometry.rows, geometry.columns)
-    if any(axis.dilation > 1 or axis.taps < 2 * SAMPLES for axis in axes):
+    if any(axis.dilation > 1 for axis in axes):
         return guarded
-    y, x = (axis.taps // SAMPLES for axis in axes)
+    y, x = (max(1, axis.taps // SAMPLES) for axis in axes)
+    channel = max(1, geometry.in_channels // SAMPLES)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         largest = max(tile.max(), -tile.min())
-        marked = np.abs(tile[..., ::y, ::x]).max(axis=2) >= largest / LAYER
-        # Each window contains at least SAMPLES consecutive samples per row and per column.
-        rows, columns = (Axis(size, SAMPLES) for size in marked.shape[-2:])
+        marked = np.abs(tile[:, :, ::channel, ::y, ::x]).max(axis=2) >= largest / LAYER
+        # Each window contains so many consecutive samples per row and per column.
+        rows, columns = Axis(marked.shape[-2], axes[0].taps // y), Axis(marked.shape[-1], axes[1].taps // x)
         along = _any_tap(marked.swapaxes(-1, -2), rows, rows.output)
         is_even = largest < OVERFLOWING and _any_tap(along.swapaxes(-1, -2), columns, columns.output).all()
         (fill if is_even else guarded)(tile, out, scratch)

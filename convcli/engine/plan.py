@@ -187,9 +187,11 @@ def _passes(choose: Callable[[SubKernel, int], Choice], parts: Iterable[SubKerne
     choices: dict[tuple[int, int], Choice] = {}
     for part in parts:
         size = (part.geometry.rows.taps, part.geometry.columns.taps)
-        if size not in choices:
+        if size in choices:
+            yield Pass(part, choices[size].at(part.geometry))
+        else:
             choices[size] = choose(part, memory)
-        yield Pass(part, choices[size].at(part.geometry))
+            yield Pass(part, choices[size])
 
 
 def _divisions(geometry: Geometry, limits: Limits) -> Iterator[Iterable[SubKernel]]:
