@@ -139,7 +139,8 @@ def _add(stream: BinaryIO, temporary: str, path: Path, target: str, if_exists: I
     except OSError:
         # A file system without hard links, such as a memory card's, has no way that is both safe and portable.
         if not _has_name(stream):
-            _copied(stream, temporary).close()
+            with _copied(stream, temporary):
+                pass
         if not os.path.lexists(target):
             os.rename(temporary, target)
         elif if_exists is IfExists.FAIL:
@@ -212,13 +213,14 @@ def _link(stream: BinaryIO, temporary: str, name: str) -> None:
         os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=stream.fileno(), follow_symlinks=True)
 
 
-def _copied(stream: BinaryIO, name: str) -> BinaryIO:
-    """Copy a nameless file to a file with a name, because the file system cannot give it one; return the copy."""
+@contextmanager
+def _copied(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """Yield a copy that has a name, of a nameless file that the file system cannot name."""
     stream.seek(0)
-    copy = _named(name, S_IMODE(os.fstat(stream.fileno()).st_mode))
-    shutil.copyfileobj(stream, copy)
-    copy.flush()
-    return copy
+    with _named(name, S_IMODE(os.fstat(stream.fileno()).st_mode)) as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.flush()
+        yield copy
 
 
 def _remove(temporary: str, tell: Tell) -> None:
