@@ -215,16 +215,31 @@ def test_pcx_with_longer_rows_than_pillow_reads_is_refused() -> None:
     shorter = data[:8] + struct.pack("<H", 5) + data[10:]
     with pytest.raises(FileError, match="PCX with longer rows than its pixels take is not read: convert it first"):
         read_image(shorter)
-    pages = struct.pack("<4I", 0x3ADE68B1, 16, 16 + len(data), 0) + data + shorter
-    with pytest.raises(FileError, match=r"frame 2 of .*: PCX with longer rows than its pixels take is not read"):
-        list(iter_frames(pages))
+
+
+def dcx(*pages: bytes) -> bytes:
+    starts = np.cumsum([4 * (len(pages) + 2), *map(len, pages[:-1])])
+    return struct.pack(f"<{len(pages) + 2}I", 0x3ADE68B1, *starts, 0) + b"".join(pages)
+
+
+def colour_page(pixels: Array) -> bytes:
+    return pcx(np.moveaxis(pixels, -1, 1), 8, 3)
 
 
 def test_dcx_is_pages_of_pcx() -> None:
-    pages = [pcx(BYTES[:, np.newaxis, :6, channel], 8, 1) for channel in range(2)]
-    starts = struct.pack("<4I", 0x3ADE68B1, 16, 16 + len(pages[0]), 0)
-    frames = list(iter_frames(starts + b"".join(pages)))
-    assert [frame.pixels.tolist() for frame in frames] == [[BYTES[:, :6, channel].tolist()] for channel in range(2)]
+    pixels = [BYTES[:, :6, order] for order in ([0, 1, 2], [3, 0, 1])]
+    frames = list(iter_frames(dcx(*map(colour_page, pixels))))
+    assert [frame.pixels.tolist() for frame in frames] == [channels(page).tolist() for page in pixels]
+
+
+def test_pages_of_dcx_that_pillow_misreads_are_refused() -> None:
+    colours = colour_page(BYTES[:, :6, :3])
+    padded_page = colours[:8] + struct.pack("<H", 3) + colours[10:]
+    with pytest.raises(FileError, match=r"frame 2 of .*: PCX with longer rows than its pixels take is not read"):
+        list(iter_frames(dcx(colours, padded_page)))
+    palette = pcx(BYTES[:, np.newaxis, :6, 0], 8, 1, tail=b"\x0c" + bytes(range(256)) * 3)
+    with pytest.raises(FileError, match="DCX with a palette of 256 colours is not read: convert it first"):
+        read_image(dcx(palette, colours))
 
 
 @pytest.mark.parametrize("count", [3, 4])

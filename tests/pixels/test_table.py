@@ -3,6 +3,7 @@
 import re
 import struct
 from io import BytesIO
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -46,7 +47,7 @@ FILES = {
     "avif": encoded(COLOURS, "AVIF"),
     "bmp": test_bmp.bmp(GRAY, 4, 24),
     "cur": test_icons.icons(test_icons.CURSOR, test_icons.FULL),
-    "dcx": struct.pack("<3I", 0x3ADE68B1, 12, 0) + test_small_formats.pcx(ROW, 8, 1),
+    "dcx": test_small_formats.dcx(test_small_formats.colour_page(np.stack([GRAY] * 3, axis=2))),
     "dds": test_dds.dds(GRAY.tobytes(), test_dds.LUMINANCE, bits=8),
     "dib": test_bmp.bmp(GRAY, 4, 24)[14:],
     "fits": test_fits.unit(GRAY),
@@ -60,7 +61,7 @@ FILES = {
     "mpo": encoded(COLOURS, "MPO", save_all=True, append_images=[COLOURS]),
     "msp": encoded(COLOURS.convert("1"), "MSP"),
     "pam": b"P7\nWIDTH 12\nHEIGHT 8\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n" + GRAY.tobytes(),
-    "pcx": test_small_formats.pcx(ROW, 8, 1),
+    "pcx": test_small_formats.pcx(ROW, 8, 1, tail=b"\x0c" + bytes(range(256)) * 3),
     "png": test_png.png(GRAY[..., np.newaxis], 8, test_png.GRAY),
     "ppm": b"P5 12 8 255 " + GRAY.tobytes(),
     "psd": test_psd.psd(GRAY[np.newaxis], test_psd.GRAY),
@@ -81,9 +82,14 @@ def test_every_row_has_a_file() -> None:
 
 
 @pytest.mark.parametrize("row", FILES)
-def test_the_file_of_a_row_has_its_format_and_is_read_without_a_warning(row: str) -> None:
+def test_the_file_of_a_row_has_its_format_and_is_read_without_a_warning(row: str, tmp_path: Path) -> None:
     # Pillow has another name for FITS, and does not know PAM and JPEG XL.
     assert row in ("fits", "jpegxl", "pam") or row == (PIL.Image.open(BytesIO(FILES[row])).format or "").lower()
     image = read_image(FILES[row])
     assert image.warnings == ()
     assert read_header(FILES[row]) == image.header
+    # Pillow reads a file on the disk in other ways than one in memory.
+    path = tmp_path / "a"
+    path.write_bytes(FILES[row])
+    assert np.array_equal(read_image(path).pixels, image.pixels)
+    assert read_header(path) == image.header

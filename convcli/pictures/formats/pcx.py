@@ -26,13 +26,16 @@ class Dcx(Format):
     """The format DCX."""
 
     def refusal_of(self, picture: ImageFile) -> str:
-        """Return the reason why the first page is not read, or "" if it is read."""
+        """Return the reason why the current page is not read, or "" if it is read."""
+        # Pillow looks for the palette of every page at the end of the file.
+        if picture.mode in ("L", "P") and layout(picture)[0] in ("L", "P"):
+            return "DCX with a palette of 256 colours is not read: convert it first, as with ImageMagick"
         return _refusal(picture, _page(picture))
 
     def seek(self, picture: ImageFile, number: int) -> None:
         """Go to a page; raise ValueError if it is not read."""
         super().seek(picture, number)
-        if refusal := _refusal(picture, _page(picture)):
+        if refusal := self.refusal_of(picture):
             raise ValueError(refusal)
 
 
