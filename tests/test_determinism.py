@@ -14,7 +14,7 @@ from support.algorithms import EXACT, able
 from support.any_size import ANY_SIZE
 from support.command_line import npy, succeed
 from support.requests import convolved, differentiated, request_of
-from test_bands import Elsewhere, as_bytes, numbers
+from test_bands import PicklingCluster, as_bytes, numbers
 
 from convcli.convolution.prepared import Prepared
 from convcli.engine import AUTOMATIC, CONVOLUTIONS, KERNEL_GRADIENTS, Execution, Limits
@@ -73,7 +73,7 @@ def test_checksums(layer, threads, memory):
 @each_layer
 @pytest.mark.parametrize("band", [1, 3_000, 1 << 30])
 def test_checksums_of_bands(layer, band):
-    execution = Execution("auto", 1, 300_000, cluster=Elsewhere(), limits=Limits(band=band))
+    execution = Execution("auto", 1, 300_000, cluster=PicklingCluster(), limits=Limits(band=band))
     assert checksum(request(layer, execution), layer) == CHECKSUMS[layer]
 
 

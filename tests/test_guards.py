@@ -6,8 +6,9 @@ from support import any_size, reference
 from support.algorithms import each_able, plan_of
 from support.any_size import ANY_SIZE
 from support.geometries import CASES
+from test_bands import PicklingCluster
 
-from convcli import conv2d
+from convcli import conv2d, preset
 from convcli.convolution.forecast import forecast, forecast_to_json
 from convcli.convolution.prepared import Convolution
 from convcli.engine import Execution
@@ -141,3 +142,21 @@ def test_what_ran_is_counted_and_planned():
     V[0, 0, 0] = np.inf
     assert tally() == {"fft": tiles, "direct": 1}
     assert set(planned["fallbacks"]) == {"layers", "mask", "direct"}
+
+
+@pytest.mark.parametrize("algorithm", ["fft", "separable", "auto"])
+def test_a_cluster_takes_the_same_fallbacks(algorithm):
+    """LoG of a bright picture with a hot pixel and NaN: reference, layers and mask."""
+    V = photo() / 100 + 1000
+    V[0, 20, 30], V[1, 90, 90] = 1e20, np.nan
+    prepared = Convolution.of(preset("log:1.5"), 0.5, padding="same").at(V.shape, V.dtype)
+
+    def stored(cluster):
+        Z = np.empty(prepared.geometry.output_blocks, np.float32)
+        plan = prepared.plan(Execution(algorithm, 1, 1 << 19, cluster, limits=ANY_SIZE))
+        return Z, prepared.store(V, plan, Z.__setitem__)
+
+    (here, ran_here), (there, ran_there) = stored(None), stored(PicklingCluster())
+    assert np.array_equal(here, there, equal_nan=True)
+    assert ran_here == ran_there
+    assert {"reference", "mask"} <= set(ran_here)
