@@ -131,15 +131,15 @@ class _Part(NamedTuple):
 def _parts(stream: BinaryIO) -> Iterator[_Part]:
     """Yield the parts of a file."""
     shared: list[bytes] = []
-    control, pixels = b"", b""
+    control, pixels = b"", list[bytes]()
     for kind, content in _chunks(stream):
         if kind in (b"fcTL", b"IEND"):
             if pixels:
-                yield _part(shared, control, pixels)
-            control, pixels = content, b""
+                yield _part(shared, control, b"".join(pixels))
+            control, pixels = content, []
         elif kind in (b"IDAT", b"fdAT"):
             # The data of further frames have a number before them.
-            pixels += content if kind == b"IDAT" else content[4:]
+            pixels.append(content if kind == b"IDAT" else content[4:])
         elif not pixels and kind not in _LEFT_OUT:
             shared.append(_chunk(kind, content))
 

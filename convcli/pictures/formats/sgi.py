@@ -53,7 +53,7 @@ def _from_runs(data: bytes, shape: tuple[int, int, int]) -> Array:
 def _row(words: Array, width: int) -> Array:
     """Return the levels of a row. A run is a word with its kind and length, and then one level or as many as that."""
     parts, at, length = [words[:0]], 0, 0
-    while at < len(words) and (count := int(words[at]) & 0x7F):
+    while at < len(words) and length <= width and (count := int(words[at]) & 0x7F):
         is_literal = bool(words[at] & 0x80)
         levels = words[at + 1 : at + 1 + (count if is_literal else 1)]
         parts.append(levels if is_literal else np.repeat(levels, count))
