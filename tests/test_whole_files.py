@@ -212,8 +212,10 @@ def test_what_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "listxattr", lambda file: ["security.x"] if file == str(path) else [])
     with write_atomically(path, REPLACE, tell=told.append) as stream:
         stream.write(b"new")
-    lost = ["the owner", "the group", "the attribute security.x", "the 1 other hard link"]
-    assert told == [f"{path}: the new file does not have {each} of the file that it replaced" for each in lost]
+    lost = [f"the new file does not have the {each} of the file that it replaced" for each in ("owner", "group")]
+    lost.append("the new file does not have the attribute security.x of the file that it replaced")
+    lost.append("the file that it replaced keeps its other names (hard links: 1) and its content")
+    assert told == [f"{path}: {each}" for each in lost]
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o755)
     assert (tmp_path / "b.bin").read_bytes() == b"old"
 
@@ -222,7 +224,7 @@ def test_from_python_what_cannot_be_kept_is_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.touch()
     LINK(path, tmp_path / "b.bin")
-    with pytest.warns(UserWarning, match="does not have the 1 other hard link"):
+    with pytest.warns(UserWarning, match="keeps its other names"):
         write(path, REPLACE, lambda: None)
 
 

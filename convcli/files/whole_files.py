@@ -87,8 +87,8 @@ def _unpublished(path: Path, target: str, if_exists: IfExists, tell: Tell) -> It
             yield stream
             stream.flush()
             if if_exists is IfExists.REPLACE:
-                for lost in _replace(stream, temporary, target):
-                    tell(f"{path}: the new file does not have {lost} of the file that it replaced")
+                for loss in _replace(stream, temporary, target):
+                    tell(f"{path}: {loss}")
             else:
                 _add(stream, temporary, path, target, if_exists)
     finally:
@@ -157,8 +157,8 @@ def _take_over(descriptor: int, target: str) -> list[str]:
     except FileNotFoundError:
         return []
     lost = [
-        what
-        for what, user, group in (("the owner", old.st_uid, -1), ("the group", -1, old.st_gid))
+        f"the new file does not have the {what} of the file that it replaced"
+        for what, user, group in (("owner", old.st_uid, -1), ("group", -1, old.st_gid))
         if not _works(partial(os.fchown, descriptor, user, group))
     ]
     mode = S_IMODE(old.st_mode)
@@ -166,8 +166,9 @@ def _take_over(descriptor: int, target: str) -> list[str]:
     # Programs run with the rights of their owner or group only if these are the old ones.
     os.fchmod(descriptor, mode & _ALL_RIGHTS if lost else mode)
     os.fsync(descriptor)
-    others = old.st_nlink - 1
-    return [*lost, f"the {others} other hard link{'s' * (others > 1)}"] if others else lost
+    if old.st_nlink > 1:
+        lost.append(f"the file that it replaced keeps its other names (hard links: {old.st_nlink - 1}) and its content")
+    return lost
 
 
 def _take_over_attributes(descriptor: int, target: str) -> list[str]:
@@ -176,7 +177,11 @@ def _take_over_attributes(descriptor: int, target: str) -> list[str]:
     # A folder may give its new files an ACL.
     if _ACL in _attributes(descriptor) and _ACL not in names:
         os.removexattr(descriptor, _ACL)
-    return [f"the attribute {name}" for name in names if not _works(partial(_copy_attribute, name, target, descriptor))]
+    return [
+        f"the new file does not have the attribute {name} of the file that it replaced"
+        for name in names
+        if not _works(partial(_copy_attribute, name, target, descriptor))
+    ]
 
 
 def _copy_attribute(name: str, source: str, descriptor: int) -> None:
