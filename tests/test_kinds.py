@@ -61,7 +61,7 @@ SVG = b'<?xml version="1.0"?>\n<!-- by a program -->\n<svg xmlns="http://www.w3.
 FILES = {
     LFS: "a Git LFS pointer: fetch the file itself with git lfs pull",
     b"../.git/annex/objects/aa/bb/MD5E-s9--00.png": "a git-annex pointer: fetch",
-    SVG: "an SVG drawing: draw it first: rsvg-convert FILE -o a.png",
+    SVG: "an SVG drawing: draw it first, as in rsvg-convert FILE -o a.png",
     b"\n<svg width='9'/>": "an SVG drawing",
     b"<!DOCTYPE html><html><body>404</body></html>": "an HTML page: a server may send one instead of the file",
     b"\xef\xbb\xbf\r\n<!-- comment -->\n<HTML>": "an HTML page",
@@ -80,7 +80,7 @@ FILES = {
     b"\xff\x0a\xfa\x1f": "a JPEG XL picture",
     b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL picture",
     boxes(b"avif"): "an AVIF picture",
-    boxes(b"heic"): "a HEIC picture: convert it first: heif-dec FILE a.png",
+    boxes(b"heic"): "a HEIC picture: convert it first, as in heif-dec FILE a.png",
     boxes(b"mif1"): "a HEIC picture",
     boxes(b"crx "): "a raw photograph (CR3 or CRW): develop it first",
     b"II\x1a\0\0\0HEAPCCDR": "a raw photograph (CR3 or CRW)",

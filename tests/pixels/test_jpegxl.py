@@ -96,7 +96,7 @@ REFUSED = {
 @pytest.mark.parametrize(("name", "fields"), REFUSED.items())
 def test_other_pictures_are_refused(name: str, fields: Any) -> None:
     with pytest.raises(
-        ValueError, match=rf"^it is a JPEG XL picture of {name}, which is not read: convert it first: djxl"
+        ValueError, match=rf"^it is a JPEG XL picture of {name}, which is not read: convert it first, as in djxl"
     ):
         CodeHeader(9, 7, **fields).require_readable()
 

@@ -24,7 +24,7 @@ _LONGEST = 1 << 12
 
 _RGB, _GRAY = 0, 1
 _ALPHA = 0
-_REMEDY = "convert it first: djxl FILE a.png"
+_REMEDY = "convert it first, as in djxl FILE a.png"
 
 
 class CodeHeader(NamedTuple):
