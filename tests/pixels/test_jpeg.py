@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import imagecodecs
@@ -108,3 +109,26 @@ def test_the_pixel_limit_holds() -> None:
     data = bytes(imagecodecs.jpeg8_encode(levels_of(12)[..., 0], lossless=True, bitspersample=12))
     with pytest.raises(FileError, match=r"it has 96 pixels, more than the limit of 95"):
         read_image(replace(Source.of_bytes(data), max_pixels=95))
+
+
+def progressive(scans: int) -> bytes:
+    """Return a progressive picture whose last scan is repeated, so that it has so many more."""
+    stream = BytesIO()
+    PIL.Image.fromarray(levels_of(8, 3).astype(np.uint8)).save(stream, "JPEG", progressive=True)
+    data = stream.getvalue()
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * scans + data[-2:]
+
+
+def test_a_progressive_picture_is_read_with_what_follows_it() -> None:
+    """A film behind a photograph may hold the bytes of markers."""
+    data = progressive(0)
+    assert np.array_equal(read_image(data + b"\xff\xda\0\2" * 200).pixels, read_image(data).pixels)
+    assert read_image(progressive(80)).pixels.shape == (3, HEIGHT, WIDTH)
+
+
+def test_a_picture_of_thousands_of_scans_is_refused() -> None:
+    """Each scan takes as long as a picture: a hundred kilobytes would take minutes."""
+    for read in (read_image, read_header):
+        with pytest.raises(FileError, match=r"it has more than 100 scans, each of which would draw the whole picture$"):
+            read(progressive(200))

@@ -1,5 +1,6 @@
 """JPEG. Pillow knows 8 bits per channel; the extra ``deep`` reads the other depths."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,16 @@ from convcli.files.file_bytes import contents, first_bytes
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Coding, Decoding, Format
 from convcli.pictures.formats.levels import decoding_by_extra
+from convcli.pictures.formats.raw_modes import from_start
 from convcli.pictures.image import JpegTables
 
+# Encoders write about ten scans; a scan of a few bytes takes as long to decode as any other.
+MOST_SCANS = 100
+
 _MAGIC = b"\xff\xd8\xff"
+_SCAN, _END = 0xDA, 0xD9
+# Within a scan, the byte 255 is followed by 0, or by a mark to restart at; what else follows it is a marker.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # The markers of frame headers: those from SOF0 to SOF15 that are not of tables or of arithmetic coding.
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
@@ -30,6 +38,8 @@ class Jpeg(Format):
             return f"it is a JPEG of {bits}-bit CMYK: convert it to RGB first"
         if bits != 8 and not deep_extra.is_installed():
             return f"it is a {bits}-bit JPEG: to read it, pip install 'convcli[deep]'"
+        if _scans(picture) > MOST_SCANS:
+            return f"it has more than {MOST_SCANS} scans, each of which would draw the whole picture"
         return ""
 
     def decoding(self, picture: ImageFile) -> Decoding | None:
@@ -99,6 +109,19 @@ def _place_of_depth(data: bytearray) -> int | None:
         # A marker may follow any number of bytes of 255.
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
     return None
+
+
+def _scans(picture: ImageFile) -> int:
+    """Return the number of scans of a progressive picture, up to one more than MOST_SCANS; 0 for other pictures."""
+    if not picture.info.get("progressive"):
+        return 0
+    with from_start(picture) as stream:
+        data = stream.read()
+    at, scans = 2, 0
+    while scans <= MOST_SCANS and (found := _MARKER.search(data, at)) and found[0][1] != _END:
+        scans += found[0][1] == _SCAN
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+    return scans
 
 
 def _bits(picture: ImageFile) -> int:
