@@ -200,4 +200,4 @@ def test_with_no_streams_no_home_and_no_locale(tmp_path):
     python = "PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 LC_ALL=C PATH=$PATH"
     result = shell(f"env -i {python} convcli apply 'grün 漢.jpg' -k box <&- >&- 2>&-", tmp_path)
     assert (result.code, result.out, result.err) == (0, b"", "")
-    assert (tmp_path / "grün 漢.box.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "grün 漢.box.jpg").read_bytes().startswith(b"\xff\xd8")

@@ -164,7 +164,7 @@ def test_a_stopped_batch_finishes_the_files_in_progress(number, jobs, tmp_path):
     done = len(outputs(tmp_path))
     line = f"convcli: interrupted: {done} of 120 files are done: use --skip-existing to resume"
     assert (process.returncode, err.splitlines()[-1]) == (128 + number, line)
-    assert all(name.endswith(".inline.png") for name in outputs(tmp_path))
+    assert set(outputs(tmp_path)) <= {path.name for path in (tmp_path / "photos").rglob("*.*")}
 
 
 def test_without_a_terminal_nohup_keeps_it_running(tmp_path):
@@ -231,7 +231,7 @@ def test_a_terminal_gets_its_cursor_back_and_may_close(number, tmp_path):
         code = process.wait(TIMEOUT)
     assert code == 128 + (number or signal.SIGHUP)
     assert number is None or shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h") == 1
-    assert all(name.endswith(".inline.png") for name in outputs(tmp_path))
+    assert set(outputs(tmp_path)) <= {path.name for path in (tmp_path / "photos").rglob("*.*")}
 
 
 def read_now(terminal):
