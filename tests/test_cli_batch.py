@@ -131,9 +131,24 @@ def test_skip_existing_processes_only_the_rest(photos):
     assert len(lines) == 6
 
 
-def test_a_warning_names_its_output(photos):
+def test_a_batch_warns_once_and_says_what_was_written(photos):
     result = convcli("apply", "photos/*.png", "-k", "[[2]]", "-o", "out/", "-j", "3", cwd=photos)
-    assert [line.split(": ")[:3] for line in result.err.splitlines()] == [
+    share = {path: np.mean(2 * pixels(path).astype(int) > 255) for path in (photos / "photos").glob("*.png")}
+    worst = max(share, key=share.get)
+    line = f"clipped in 6 of 6 files, worst {100 * share[worst]:.1f} % in out/{worst.name}"
+    assert (result.code, result.err) == (0, f"convcli: warning: {line}\n")
+    assert re.fullmatch(r"convcli: 6 written in \d+\.\d s\n", result.result)
+    again = convcli("apply", "photos/*.png", "absent.png", "-k", "[[2]]", "-o", "out/", "--skip-existing", cwd=photos)
+    assert again.err.splitlines()[1:] == ["convcli: error: 1 of 7 files failed"]
+    assert re.fullmatch(r"convcli: 0 written, 6 skipped, 1 failed in \d+\.\d s\n", again.result)
+    quiet = convcli("apply", "photos/*.png", "-k", "[[2]]", "-o", "out/", "--overwrite", "-q", cwd=photos)
+    assert (quiet.code, quiet.err, quiet.result) == (0, "", "")
+
+
+def test_verbose_warns_of_each_output(photos):
+    result = convcli("apply", "photos/*.png", "-k", "[[2]]", "-o", "out/", "-j", "3", "-v", cwd=photos)
+    warnings = [line for line in result.err.splitlines() if line.startswith("convcli: warning")]
+    assert [line.split(": ")[:3] for line in warnings] == [
         ["convcli", "warning", f"out/p{number:02}.png"] for number in range(0, 12, 2)
     ]
 

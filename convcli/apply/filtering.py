@@ -129,7 +129,8 @@ class FilteredImage(NamedTuple):
     """The maps of an image, and their alpha ``(OH, OW)`` or None.
 
     tally: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
-    warnings: the losses.  notes: metadata that the format cannot hold.
+    warnings: the losses.  clipping: the one among them that counts clipped numbers, or None.
+    notes: metadata that the format cannot hold.
     """
 
     plan: FilterPlan
@@ -139,6 +140,7 @@ class FilteredImage(NamedTuple):
     tally: Tally
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    clipping: str | None = None
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the maps as one file, in the format of the plan.
@@ -190,6 +192,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
     lost_metadata = _lost_metadata(image, plan)
     # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
+    clipped = (clipping,) if clipping else ()
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
     return FilteredImage(
         plan=plan,
@@ -197,23 +200,28 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         maps=Maps(values, statistics),
         alpha=filtering.alpha if plan.output.alpha else None,
         tally=tally,
-        warnings=(*_light_doubts(image, plan.appearance), *_losses(image, plan), *profile, *clipping),
+        warnings=(
+            *_light_doubts(image, plan.appearance),
+            *_losses(image, plan),
+            *profile,
+            *clipped,
+        ),
+        clipping=clipping,
         notes=(*_auto_notes(image, plan, appearance.white), *lost_metadata.values()),
     )
 
 
 def _fill(
     values: Array, produce: Produce, output: OutputSpec, appearance: Appearance
-) -> tuple[tuple[MapStatistics, ...], list[str]]:
+) -> tuple[tuple[MapStatistics, ...], str | None]:
     """Fill the maps ``(..., OH, OW)``; return the statistics of each, and a warning if numbers were clipped."""
     if output.mode == "raw" or appearance.white is None:
-        return to_floats(produce, values), []
+        return to_floats(produce, values), None
     full = int(np.iinfo(values.dtype).max)
     scale = full / brightest_level(appearance.white, appearance)
     encode = partial(to_codes, white=full) if appearance.linear else None
     statistics = to_pixels(produce, values, output.mode, scale * output.gain, encode)
-    clipping = clipping_warning(statistics, values, output.mode, scale, output.gain)
-    return statistics, [clipping] if clipping else []
+    return statistics, clipping_warning(statistics, values, output.mode, scale, output.gain)
 
 
 def _auto_notes(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:

@@ -22,7 +22,9 @@ class OutputRecord(NamedTuple):
     minimum, maximum: of the maps' finite numbers before they became pixels; None if no number was finite.
     milliseconds: the time since the previous output, or since reading began.
     tiles: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
-    warnings: the losses.  notes: the conversions.
+    alpha: whether it has alpha.
+    warnings: the losses, without the warning about clipped numbers.  clipping: that warning, or None.
+    notes: the conversions.
     """
 
     input: str
@@ -32,6 +34,7 @@ class OutputRecord(NamedTuple):
     pads: tuple[int, int, int, int]
     edge: str
     shape: tuple[int, ...]
+    alpha: bool
     dtype: str
     range: str
     gain: float
@@ -42,7 +45,13 @@ class OutputRecord(NamedTuple):
     algorithm: str
     tiles: dict[str, int]
     warnings: tuple[str, ...] = ()
+    clipping: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def clipped_share(self) -> float:
+        """The share of clipped numbers, from 0 to 1."""
+        return self.clipped / prod(self.shape)
 
 
 class Outcome(NamedTuple):
@@ -61,12 +70,16 @@ class Outcome(NamedTuple):
     skipped: bool = False
 
 
+# The fields of a record that are lines on stderr.
+_MESSAGES = ("warnings", "clipping", "notes")
+
+
 def outcome_to_json(outcome: Outcome, text_of: Callable[[ConvcliError], str] = str) -> list[dict[str, Any]]:
     """Return an object for each output, and one without an output for an image that failed or was skipped.
 
     All objects have the same keys.  text_of: returns the text of an error.
     """
-    form: dict[str, Any] = {name: None for name in OutputRecord._fields if name not in ("warnings", "notes")}
+    form: dict[str, Any] = {name: None for name in OutputRecord._fields if name not in _MESSAGES}
     form |= {"skipped": False, "error": None}
     entries = [{name: value for name, value in record._asdict().items() if name in form} for record in outcome.outputs]
     if outcome.error or outcome.skipped:
@@ -93,7 +106,8 @@ class OutcomeBuilder:
     def add_output(self, output: Output, filtered: FilteredImage) -> None:
         """Add the files of an output that was written; warnings and notes go to the first of them."""
         first, *others = [self._record(output, filtered, path, maps) for path, maps in output.files.items()]
-        first = first._replace(warnings=filtered.warnings, notes=filtered.notes)
+        warnings = tuple(warning for warning in filtered.warnings if warning != filtered.clipping)
+        first = first._replace(warnings=warnings, clipping=filtered.clipping, notes=filtered.notes)
         self._so_far = self._so_far._replace(outputs=(*self._so_far.outputs, first, *others))
 
     def outcome(self, error: ConvcliError | None = None, *, skipped: bool = False) -> Outcome:
@@ -110,6 +124,7 @@ class OutcomeBuilder:
             pads=output.plan.geometry.pads,
             edge=str(output.plan.geometry.edge),
             shape=values.shape,
+            alpha=filtered.alpha is not None,
             dtype=str(values.dtype),
             range=output.plan.output.mode,
             gain=output.plan.output.gain,

@@ -23,13 +23,13 @@ FLAGS: dict[str, str] = {}
 _QUOTED = re.compile(r"`(\w+)`")
 
 
-def say(kind: str, message: str) -> None:
+def say(kind: str | None, message: str) -> None:
     """Write one line to stderr, with flags in place of the message's parameters. Do nothing if stderr is closed."""
     # print would write to stdout instead of a stderr that is None.
     if sys.stderr is None:
         return
     try:
-        print(f"convcli: {kind}: {in_one_line(with_flags(message))}", file=sys.stderr)
+        print(f"convcli: {f'{kind}: ' if kind else ''}{in_one_line(with_flags(message))}", file=sys.stderr)
     except OSError:
         discard(sys.stderr)
 
@@ -77,7 +77,7 @@ class Messages:
         for note in notes:
             self.note(f"{name}: {note}")
 
-    def tell(self, kind: str, message: str) -> None:
-        """Write a line of this kind to stderr, unless ``--quiet`` is given."""
+    def tell(self, kind: str | None, message: str) -> None:
+        """Write a line of this kind to stderr, or a plain line for None, unless ``--quiet`` is given."""
         if not self.quiet:
             say(kind, message)

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import shutil
 import struct
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,15 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 
 @dataclass(frozen=True)
 class Result:
-    """The exit code and the output of a process."""
+    """The exit code and the output of a process.
+
+    err: the lines on stderr, without those that say what was written.  result: these lines.
+    """
 
     code: int
     out: bytes
     err: str
+    result: str = field(default="", compare=False)
 
 
 def convcli(
@@ -75,7 +80,16 @@ def shell(script: str, cwd: Path) -> Result:
 def run_command(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str, str]) -> Result:
     given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT | env, capture_output=True, timeout=TIMEOUT, **given)
-    return Result(done.returncode, done.stdout, done.stderr.decode())
+    return Result(done.returncode, done.stdout, *without_results(done.stderr.decode()))
+
+
+# What is said about the outputs of apply, once they are written.
+RESULTS = re.compile(r"^convcli: (?:wrote .*|[\d,]+ written(?:, .*)? in [\d.]+ s)\n", re.MULTILINE)
+
+
+def without_results(err: str) -> tuple[str, str]:
+    """Return stderr without the lines that say what was written, and these lines."""
+    return RESULTS.sub("", err), "".join(RESULTS.findall(err))
 
 
 def terminal(
@@ -105,7 +119,7 @@ def terminal(
         shown = b"".join(_sent(ours, answer))
         err = process.stderr.read().decode() if process.stderr else ""
     os.close(ours)
-    return process.returncode, shown.decode(), err
+    return process.returncode, shown.decode(), without_results(err)[0]
 
 
 def terminal_at_stderr(*arguments: str | Path, cwd: Path) -> tuple[int, str]:

@@ -166,7 +166,7 @@ def apply(
     wanted = 1 if preview else batch.jobs
     process, jobs = batches.process_and_jobs(work, open_cluster(context, cluster), wanted, len(found))
     if len(found) == 1:
-        batches.run_one(process, found[0], messages, as_json=json)
+        batches.run_one(process, found[0], messages, as_json=json, to_stdout=destination.is_stream)
     else:
         batches.run_all(process, found, jobs, messages, as_json=json, fail_fast=batch.fail_fast)
 

@@ -12,7 +12,7 @@ from convcli.cli.messages import Messages, message_of, say, tell_error, with_fla
 from convcli.cli.output import print_json, print_lines
 from convcli.cli.stopping import Stopped, finishing_work
 from convcli.cli.streams import is_terminal
-from convcli.cli.text.apply import failure_text, forecast_line, tell_outcome
+from convcli.cli.text.apply import BatchSummary, failure_text, forecast_line, tell_outcome, written_text
 from convcli.convolution.request import Request
 from convcli.engine.threads import available_threads
 from convcli.errors import OptionError, as_convcli_error
@@ -54,22 +54,24 @@ def _jobs(wanted: int, files: int, cluster: "Cluster | None") -> int:
     return max(1, min(wanted or processors, files))
 
 
-def run_one(process: Process, source: Source, messages: Messages, *, as_json: bool) -> None:
+def run_one(process: Process, source: Source, messages: Messages, *, as_json: bool, to_stdout: bool) -> None:
     """Process a single image, and raise its error, which gives the command's exit code."""
     outcome = process(source)
     _report(outcome, messages, as_json=as_json)
     if outcome.error:
         raise outcome.error
+    if outcome.outputs and not to_stdout:
+        messages.tell(None, written_text(outcome.outputs))
 
 
 def run_all(
     process: Process, sources: Sequence[Source], jobs: int, messages: Messages, *, as_json: bool, fail_fast: bool
 ) -> None:
-    """Process many images. Report each that fails, and continue with the others."""
+    """Process many images. Report each that fails, continue with the others, and end with a summary of the losses."""
     from convcli.apply.concurrency import map_in_order
     from convcli.cli.progress import progress
 
-    done = failed = 0
+    summary = BatchSummary()
     shared_terminal = as_json and is_terminal()
     with finishing_work() as stop, progress(len(sources), messages, shared_terminal=shared_terminal) as shown:
 
@@ -80,18 +82,28 @@ def run_all(
             return outcome
 
         for outcome in map_in_order(process_or_stop, sources, jobs, stop):
-            _report(outcome, messages, as_json=as_json)
+            _report(outcome, messages, as_json=as_json, warn=messages.verbose)
             if outcome.error:
                 tell_error(outcome.error, failure_text(outcome.source, outcome.error))
-            failed += outcome.error is not None
-            done += outcome.error is None
+            summary.add(outcome)
             if shown:
                 shown.advance(outcome.pixels)
-    not_started = len(sources) - done - failed
+    done = summary.written + summary.skipped
+    not_started = len(sources) - done - summary.failed
+    _tell_losses(summary, messages)
     if stop.number and not_started:
         messages.tell("interrupted", f"{done} of {len(sources)} files are done: use `skip_existing` to resume")
         raise Stopped(stop.number)
-    _conclude(failed, len(sources), not_started)
+    if sources:
+        messages.tell(None, summary.result())
+    _conclude(summary.failed, len(sources), not_started)
+
+
+def _tell_losses(summary: BatchSummary, messages: Messages) -> None:
+    """Print a line per kind of loss, unless ``--verbose`` has printed the losses of each file."""
+    if not messages.verbose:
+        for warning in summary.warnings():
+            messages.warn(warning)
 
 
 def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_json: bool) -> None:
@@ -114,8 +126,8 @@ def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_j
     _conclude(failed, len(sources))
 
 
-def _report(outcome: Outcome, messages: Messages, *, as_json: bool) -> None:
-    tell_outcome(outcome, messages)
+def _report(outcome: Outcome, messages: Messages, *, as_json: bool, warn: bool = True) -> None:
+    tell_outcome(outcome, messages, warn=warn)
     if as_json:
         # The JSON names flags, as the messages on stderr do.
         for members in outcome_to_json(outcome, lambda error: with_flags(message_of(error))):

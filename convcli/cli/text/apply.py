@@ -1,6 +1,8 @@
-"""The texts of ``convcli apply``: the outcome of an image, and the outputs that a dry run lists."""
+"""The texts of ``convcli apply``: the outcome of an image or a batch, and the outputs that a dry run lists."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from convcli.apply.outcomes import Outcome, OutputRecord
 from convcli.cli.messages import Messages, message_of
@@ -13,14 +15,76 @@ if TYPE_CHECKING:
     from convcli.apply.dry_run import OutputForecast
 
 
-def tell_outcome(outcome: Outcome, messages: Messages) -> None:
-    """Print what was lost or converted between an image and its outputs."""
-    messages.tell_conversion(outcome.source.name, outcome.warnings, outcome.notes)
+def tell_outcome(outcome: Outcome, messages: Messages, *, warn: bool = True) -> None:
+    """Print what was converted between an image and its outputs, and with ``warn`` also what was lost."""
+    messages.tell_conversion(outcome.source.name, outcome.warnings if warn else (), outcome.notes)
     for record in outcome.outputs:
         messages.note(f"{record.output}: {_record_text(record)}")
-        messages.tell_conversion(record.output, record.warnings, record.notes)
+        losses = (*record.warnings, *([record.clipping] if record.clipping else []))
+        messages.tell_conversion(record.output, losses if warn else (), record.notes)
     if outcome.skipped:
         messages.note(f"{outcome.source.name}: skipped: outputs already exist")
+
+
+def written_text(outputs: Sequence[OutputRecord]) -> str:
+    """Return what was written for one image, as in "wrote edges.png, 512x512 RGB"."""
+    first = f"{outputs[0].output}, {_picture_text(outputs[0])}"
+    return f"wrote {first}" if len(outputs) == 1 else f"wrote {len(outputs)} files, the first of them {first}"
+
+
+class BatchSummary:
+    """What a batch did, and what it lost: one line per kind of loss, however many files had it."""
+
+    def __init__(self) -> None:
+        self.written = self.skipped = self.failed = 0
+        self._outputs = self._clipped = 0
+        self._worst: OutputRecord | None = None
+        self._losses: dict[str, _Loss] = {}
+        self._began = perf_counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an image and its losses."""
+        self.failed += outcome.error is not None
+        self.skipped += outcome.skipped
+        self.written += outcome.error is None and not outcome.skipped
+        self._outputs += len(outcome.outputs)
+        for warning in outcome.warnings:
+            self._count(warning, outcome.source.name)
+        for record in outcome.outputs:
+            self._add_record(record)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield a line per kind of loss."""
+        for warning, loss in self._losses.items():
+            where = f"in {loss.files} files, the first of them {loss.first}" if loss.files > 1 else f"in {loss.first}"
+            yield f"{warning} ({where})"
+        if self._worst:
+            share = f"worst {_percent(self._worst.clipped_share)} in {self._worst.output}"
+            yield f"clipped in {self._clipped} of {self._outputs} files, {share}"
+
+    def result(self) -> str:
+        """Return the numbers of images, as in "28 written, 2 skipped, 1 failed in 3.1 s"."""
+        counts = {"written": self.written, "skipped": self.skipped, "failed": self.failed}
+        parts = [f"{count:,} {name}" for name, count in counts.items() if count or name == "written"]
+        return f"{', '.join(parts)} in {perf_counter() - self._began:.1f} s"
+
+    def _add_record(self, record: OutputRecord) -> None:
+        for warning in record.warnings:
+            self._count(warning, record.output)
+        if record.clipped:
+            self._clipped += 1
+            self._worst = max(self._worst or record, record, key=lambda each: each.clipped_share)
+
+    def _count(self, warning: str, name: str) -> None:
+        files, first = self._losses.get(warning, _Loss(0, name))
+        self._losses[warning] = _Loss(files + 1, first)
+
+
+class _Loss(NamedTuple):
+    """The number of files with a loss, and the name of the first."""
+
+    files: int
+    first: str
 
 
 def failure_text(source: Source, error: ConvcliError) -> str:
@@ -39,6 +103,19 @@ def forecast_line(output: "OutputForecast") -> str:
 def _record_text(record: OutputRecord) -> str:
     pads = f"pads {record.pads} filled with {record.edge}"
     return f"{_shape_text(record.shape, record.dtype)}, {pads}, by {record.algorithm}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.0005 else "under 0.1 %"
+
+
+def _picture_text(record: OutputRecord) -> str:
+    channels, rows, columns = record.shape
+    if record.dtype == "float64" or channels not in (1, 3):
+        return _shape_text(record.shape, record.dtype)
+    depth = {"uint8": "", "uint16": "16-bit "}.get(record.dtype, f"{record.dtype} ")
+    colours = "gray" if channels == 1 else "RGB"
+    return f"{columns}x{rows} {depth}{colours}{' and alpha' * record.alpha}"
 
 
 def _shape_text(shape: tuple[int, ...], dtype: str) -> str:

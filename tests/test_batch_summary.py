@@ -1,0 +1,105 @@
+"""What is said about the outputs of apply, once they are written."""
+
+import re
+from pathlib import Path
+
+import pytest
+from support.command_line import convcli, save_picture
+from support.pictures import random_pixels
+
+from convcli.apply.outcomes import Outcome, OutputRecord
+from convcli.cli.text.apply import BatchSummary, written_text
+from convcli.errors import FileError
+from convcli.files.source import Source
+
+
+def record(name: str, clipped: int = 0, *warnings: str, **fields: object) -> OutputRecord:
+    return OutputRecord(
+        **{
+            "input": "a.jpg",
+            "frame": 0,
+            "output": name,
+            "kernel": "box",
+            "pads": (1, 1, 1, 1),
+            "edge": "replicate",
+            "shape": (3, 10, 20),
+            "alpha": False,
+            "dtype": "uint8",
+            "range": "clip",
+            "gain": 1.0,
+            "minimum": 0.0,
+            "maximum": 255.0,
+            "clipped": clipped,
+            "milliseconds": 1.0,
+            "algorithm": "direct",
+            "tiles": {"direct": 1},
+            "warnings": warnings,
+        }  # type: ignore[arg-type]
+        | fields
+    )
+
+
+def summary(*outcomes: Outcome) -> BatchSummary:
+    found = BatchSummary()
+    for outcome in outcomes:
+        found.add(outcome)
+    return found
+
+
+def outcome(name: str, *records: OutputRecord, warnings: tuple[str, ...] = (), **fields: object) -> Outcome:
+    return Outcome(Source.of(name), records, warnings=warnings, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "20x10 RGB"),
+        ({"shape": (1, 10, 20), "dtype": "uint16"}, "20x10 16-bit gray"),
+        ({"alpha": True}, "20x10 RGB and alpha"),
+        ({"dtype": "float32"}, "20x10 float32 RGB"),
+        ({"shape": (5, 10, 20), "dtype": "float64"}, "5x10x20 float64"),
+    ],
+)
+def test_an_output_is_described(fields: dict[str, object], text: str) -> None:
+    assert written_text([record("edges.png", **fields)]) == f"wrote edges.png, {text}"
+
+
+def test_of_several_outputs_the_first_is_described() -> None:
+    assert written_text([record("a.png"), record("b.png")]) == "wrote 2 files, the first of them a.png, 20x10 RGB"
+
+
+def test_clipping_is_one_line_with_the_worst_file() -> None:
+    found = summary(
+        outcome("a.jpg", record("out/a.jpg", 6)),
+        outcome("b.jpg", record("out/b.jpg", 24)),
+        outcome("c.jpg", record("c")),
+    )
+    assert list(found.warnings()) == ["clipped in 2 of 3 files, worst 4.0 % in out/b.jpg"]
+
+
+def test_other_losses_are_a_line_per_kind() -> None:
+    lost = "alpha is dropped: jpeg cannot store it"
+    found = summary(
+        outcome("a.png", record("out/a.jpg", 0, lost), warnings=("3 frames",)),
+        outcome("b.png", record("out/b.jpg", 0, lost)),
+    )
+    assert list(found.warnings()) == ["3 frames (in a.png)", f"{lost} (in 2 files, the first of them out/a.jpg)"]
+
+
+def test_the_result_counts_images() -> None:
+    found = summary(
+        *(outcome(f"{number}.png", record("out.png")) for number in range(1200)),
+        outcome("b.png", skipped=True),
+        outcome("c.png", error=FileError("broken")),
+    )
+    assert re.fullmatch(r"1,200 written, 1 skipped, 1 failed in 0\.\d s", found.result())
+    assert re.fullmatch(r"0 written in 0\.\d s", summary().result())
+
+
+def test_one_picture_is_named_and_stdout_is_not(tmp_path: Path) -> None:
+    save_picture(tmp_path / "in.png", random_pixels(4))
+    rows, columns = random_pixels(4).shape[1:]
+    result = convcli("apply", "in.png", "-k", "box", "-o", "out.png", cwd=tmp_path)
+    assert (result.code, result.result) == (0, f"convcli: wrote out.png, {columns}x{rows} RGB and alpha\n")
+    assert convcli("apply", "in.png", "-k", "box", "-o", "-", cwd=tmp_path).result == ""
+    assert convcli("apply", "in.png", "-k", "box", "-o", "quiet.png", "-q", cwd=tmp_path).result == ""
