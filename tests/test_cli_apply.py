@@ -422,6 +422,7 @@ def test_json_has_a_line_per_file(tmp_path):
         "pads": [2, 0, 1, 0],
         "edge": "zero",
         "shape": [1, 5, 4],
+        "alpha": False,
         "dtype": "uint8",
         "range": "clip",
         "gain": 1.0,

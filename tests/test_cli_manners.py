@@ -503,7 +503,7 @@ def test_a_closed_stream_that_is_needed_is_an_error(inputs, arguments):
 
 def test_warnings_never_reach_stdout(inputs):
     """With stderr closed, warnings are lost, and stdout still carries only data."""
-    command = "convcli apply in.npy -k sobel-x -o -"
+    command = "convcli apply in.npy -k sobel-x -o - -f png"
     quiet = shell(f"{command} -q", inputs)
     assert quiet.out.startswith(b"\x89PNG")
     assert shell(f"{command} 2>&-", inputs) == quiet

@@ -131,7 +131,7 @@ def test_a_pipe_gets_no_pictures(folder, arguments):
 def test_a_pipe_gets_only_its_data(folder):
     plain = convcli("grad", "in.npy", "-k", "box", cwd=folder)
     assert convcli("grad", "in.npy", "-k", "box", "--preview", cwd=folder) == plain
-    result = convcli("apply", "in.npy", "-k", "box", "-o", "-", "--preview", cwd=folder)
+    result = convcli("apply", "in.npy", "-k", "box", "-o", "-", "-f", "png", "--preview", cwd=folder)
     assert result.out.startswith(b"\x89PNG")
 
 

@@ -48,7 +48,9 @@ def test_opencv_blurs_alike(name):
 
 # By default libvips rounds the weights to whole numbers, and leaves out those below a fifth of the largest.
 @PHOTOGRAPHS
-@pytest.mark.parametrize("command", ["convert {} -blur 0x2 {}", "vips gaussblur {} {} 2 --min-ampl 0.01 --precision float"])
+@pytest.mark.parametrize(
+    "command", ["convert {} -blur 0x2 {}", "vips gaussblur {} {} 2 --min-ampl 0.01 --precision float"]
+)
 def test_programs_blur_alike(name, command, tmp_path):
     program, *arguments = command.split()
     if not shutil.which(program):
