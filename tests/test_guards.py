@@ -103,6 +103,17 @@ def test_nan_in_many_places(algorithm):
     assert np.allclose(Z, exact, rtol=0, atol=1e-5 * np.nanmax(np.abs(exact)), equal_nan=True)
 
 
+@each_convolution
+def test_infinities_under_positive_weights(algorithm):
+    """Blurring an infinity gives infinities, and NaN where both signs meet."""
+    V, K = photo(), np.abs(kernel())
+    V[:, ::37, ::41] = np.inf
+    V[0, 20:60, 70], V[1, 9, 9] = -np.inf, np.nan
+    Z, exact = (any_size.conv2d(V, K, algorithm=name) for name in (algorithm, "direct"))
+    assert all(np.any(test(exact)) for test in (np.isnan, np.isposinf, np.isneginf, np.isfinite))
+    assert np.allclose(Z, exact, rtol=1e-5, equal_nan=True)
+
+
 def test_sums_that_overflow_between_two_passes():
     """The mean of the largest floats is one of them, although their sum is none."""
     V = photo()

@@ -97,12 +97,13 @@ def _top_layer(sizes: FloatArray, geometry: Geometry, out: FloatArray) -> tuple[
     return (sizes > 0, reached) if reached.all() else (layer, reached)
 
 
-def within_windows(fill: Fill, last_resort: Callable[[], Fill], geometry: Geometry, note: Note) -> Fill:
+def within_windows(fill: Fill, last_resort: Callable[[], Fill], K: Array, geometry: Geometry, note: Note) -> Fill:
     """Return the function that keeps infinities and NaN within the windows that contain them.
 
-    A tile with NaN is computed with 0 in place of NaN; then the outputs whose windows contain a NaN become NaN. This
-    tile, and a tile whose intermediate results overflow, is scaled down before, and its outputs are scaled up again.
-    A tile with infinities is computed by the algorithm that ``last_resort`` prepares.
+    A tile with NaN is computed with 0 in place of NaN; then the outputs whose windows contain a NaN become NaN. So is a
+    tile with infinities if all weights are positive, because then the sum is infinite too. This tile, and a tile whose
+    intermediate results overflow, is scaled down before, and its outputs are scaled up again. Under other weights, a
+    tile with infinities is computed by the algorithm that ``last_resort`` prepares.
     """
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -110,15 +111,20 @@ def within_windows(fill: Fill, last_resort: Callable[[], Fill], geometry: Geomet
         # The sum alone may overflow.
         if np.isfinite(out.sum()) or np.isfinite(out).all():
             return
-        if np.isinf(tile).any():
+        if np.isinf(tile).any() and not (K > 0).all():
             last_resort()(tile, out, scratch)
             return
         note(MASK)
-        unknown: Array = np.isnan(tile)
         with scratch.borrowed():
-            fill(np.where(unknown, 0, tile) * tile.dtype.type(HEADROOM), out, scratch)
+            fill(np.where(np.isfinite(tile), tile, 0) * tile.dtype.type(HEADROOM), out, scratch)
         np.divide(out, HEADROOM, out=out)
-        np.copyto(out, np.nan, where=touched(np.asarray(unknown.any(axis=2)), geometry, out)[:, :, None])
+        above, below, unknown = (
+            touched(np.asarray(marked.any(axis=2)), geometry, out)[:, :, None]
+            for marked in (tile == np.inf, tile == -np.inf, np.isnan(tile))
+        )
+        np.copyto(out, np.inf, where=above)
+        np.copyto(out, -np.inf, where=below)
+        np.copyto(out, np.nan, where=unknown | above & below)
 
     return run
 

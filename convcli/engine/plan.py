@@ -57,8 +57,8 @@ class Choice(NamedTuple):
         if self.estimate.mixes:
             found[LAYERS] = f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"
         if self.estimate.spreads:
-            found[MASK] = "the tile holds NaN, or its results overflow"
-            found[last_resort(self.work.geometry)] = "the tile holds infinities"
+            found[MASK] = "the tile holds NaN, or infinities and all weights are positive, or its results overflow"
+            found[last_resort(self.work.geometry)] = "the tile holds infinities, and not all weights are positive"
         return found
 
     def at(self, geometry: Geometry) -> "Choice":

@@ -94,7 +94,7 @@ class OutputTask(NamedTuple):
             guarded = in_layers(guarded, geometry, note)
         # Integers are finite.
         if estimate.spreads and self.V.pixels.dtype.kind == "f":
-            guarded = within_windows(guarded, lambda: self._last_resort(weights, note), geometry, note)
+            guarded = within_windows(guarded, lambda: self._last_resort(weights, note), weights.K, geometry, note)
         if estimate.mixes:
             guarded = unless_even(fill, guarded, geometry)
         return rounded(guarded, geometry, self.V.pixels.dtype) if estimate.rounded else guarded
