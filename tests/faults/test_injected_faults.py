@@ -64,7 +64,7 @@ def template(tmp_path_factory):
     V = draw.integers(0, 256, (3, 30, 40), np.uint8)
     save_picture(folder / "a.png", V)
     save_picture(folder / "b.tif", V, compression="tiff_lzw")
-    np.save(folder / "c.npy", draw.integers(0, 9, (1, 7, 8)).astype(np.float64))
+    np.save(folder / "c.npy", draw.integers(0, 200, (1, 7, 8)).astype(np.float64))
     (folder / "k.json").write_text("[[0,1],[2,-4]]")
     (folder / "out").mkdir()
     for name in ("old.png", "old.npy", "old.json"):
