@@ -117,3 +117,12 @@ def test_a_colour_profile_is_not_read_with_a_warning() -> None:
     profiled = bmp(pixels, 4, 24, size=124, after=bytes(16) + b"DEBM" + bytes(64))
     assert read_image(profiled).warnings == ("the colour profile is not read from a BMP",)
     assert read_image(bmp(pixels, 4, 24, size=124, after=bytes(84))).warnings == ()
+
+
+@pytest.mark.parametrize("alpha", [0x8001, 0x1FF, 0x5000])
+def test_masks_of_alpha_that_are_no_few_bits_in_a_row_are_refused(alpha: int) -> None:
+    masks = struct.pack("<4I", 0x7C00, 0x3E0, 0x1F, alpha)
+    data = bmp(np.zeros((6, 18), np.uint8), 9, 16, masks=masks, compression=MASKED, size=56)
+    for read in (read_image, read_header):
+        with pytest.raises(FileError, match=r"the masks of this BMP are damaged: expected up to 8 bits in a row"):
+            read(data)

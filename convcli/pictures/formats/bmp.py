@@ -37,6 +37,8 @@ class Bmp(Format):
         """Return the reason why a picture is not read, or "" if it is read."""
         if picture.tile[0].codec_name != "raw" and picture.mode == "1":
             return "a compressed BMP of two colours is not read: save it without compression"
+        if not all(map(_is_run, _header(picture).masks)):
+            return "the masks of this BMP are damaged: expected up to 8 bits in a row for each channel"
         return ""
 
     def mend(self, picture: ImageFile) -> None:
@@ -80,6 +82,12 @@ def _header(picture: ImageFile) -> _Header:
     masks = struct.unpack_from("<3I", head, 40) if compression == _MASKED else _FIVE_BITS
     alpha = struct.unpack_from("<I", head, 52) if compression == _MASKED and size >= 56 else (0,)
     return _Header(bits, masks + alpha * bool(alpha[0]) if bits == 16 else (), head[56:60] in _PROFILES and size >= 124)
+
+
+def _is_run(mask: int) -> bool:
+    """Return whether a mask is 1 to 8 bits in a row."""
+    most = mask // (mask & -mask) if mask else 256
+    return most < 256 and most & (most + 1) == 0
 
 
 def _masked(rows: Array, width: int, masks: tuple[int, ...]) -> Array:
