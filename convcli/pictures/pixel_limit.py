@@ -34,7 +34,9 @@ def limit_pixels(most: int | None) -> Iterator[None]:
 
 
 def refuse_beyond_limit(pixels: int) -> None:
-    """Raise ValueError for more pixels than this thread's limit."""
+    """Raise ValueError for more pixels than this thread's limit, and for none."""
+    if pixels < 1:
+        raise ValueError("it has no pixels")
     most = _own_limit()
     if most and pixels > most:
         raise ValueError(_refusal(pixels, most))

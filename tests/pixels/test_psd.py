@@ -168,3 +168,8 @@ def test_deep_transparency(kind: str, mode: int, colours: int) -> None:
 def test_other_deep_files_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(FileError, match=message):
         read_image(data)
+
+
+def test_a_deep_file_without_rows_is_refused() -> None:
+    with pytest.raises(FileError, match=r"^cannot read <bytes>: it has no pixels$"):
+        read_image(psd(np.zeros((1, 0, 9), np.uint16), 1))
