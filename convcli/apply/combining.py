@@ -59,11 +59,13 @@ COMBINE_RULES = {
 class Combination:
     """Two or more requests, whose maps a rule of ``COMBINE_RULES`` combines; it has the methods of a ``Request``.
 
+    label: its name, or "" for the names of its kernels.
     Raises OptionError for fewer kernels or an unknown rule.
     """
 
     requests: Sequence[Request]
     rule: str
+    label: str = ""
 
     def __post_init__(self) -> None:
         choice("combine", self.rule, COMBINE_RULES)
@@ -74,8 +76,8 @@ class Combination:
 
     @property
     def name(self) -> str:
-        """The kernels' names, joined by ``+``."""
-        return "+".join(request.name for request in self.requests)
+        """The label, or the kernels' names, joined by ``+``."""
+        return self.label or "+".join(request.name for request in self.requests)
 
     @property
     def gain(self) -> float:

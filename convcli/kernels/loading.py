@@ -15,6 +15,7 @@ from convcli.files.npy_files import load_npy
 from convcli.files.source import Source
 from convcli.kernels.json_format import parse_kernel_json
 from convcli.kernels.kernel import Kernel, require_kernel_shape
+from convcli.kernels.magnitudes import magnitude_of
 from convcli.kernels.presets import PRESETS, preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
 
@@ -88,7 +89,7 @@ def read_kernel(source: Source) -> Kernel:
 
 
 def _is_a_file(text: str) -> bool:
-    if text.partition(":")[0] in PRESETS:
+    if text.partition(":")[0] in PRESETS or magnitude_of(text):
         return False
     separated = os.path.basename(text) != text
     return separated or text.lower().endswith(_SUFFIXES) or os.path.exists(text)

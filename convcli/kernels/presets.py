@@ -16,6 +16,7 @@ from convcli.arrays import first_non_finite
 from convcli.errors import KernelError
 from convcli.kernels import structures
 from convcli.kernels.kernel import Kernel
+from convcli.kernels.magnitudes import refuse_magnitudes
 from convcli.kernels.parameters import (
     ABOVE_1,
     AT_LEAST_1,
@@ -75,7 +76,7 @@ def preset(text: str) -> Kernel:
     Raises
     ------
     KernelError
-        There is no such preset, or it does not accept these parameters.
+        There is no such preset, it does not accept these parameters, or it is no single kernel.
 
     Examples
     --------
@@ -89,6 +90,7 @@ def preset(text: str) -> Kernel:
     (1, 17)
     """
     name, colon, parameters = text.partition(":")
+    refuse_magnitudes(name)
     family = _find(name)
     try:
         arguments = arguments_of(family.signature, parameters.split(",") if colon else [])

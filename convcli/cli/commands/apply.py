@@ -1,7 +1,8 @@
 """``convcli apply``: convolve images with kernels, and save the output maps."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,10 @@ from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
 from convcli.files.source import STREAM
+
+if TYPE_CHECKING:
+    from convcli.apply.combining import Filter
+    from convcli.convolution.request import Request
 
 
 @options.with_option_groups
@@ -128,7 +133,6 @@ def apply(
     """
     from convcli.apply.appearance import Appearance
     from convcli.apply.batch import Batch
-    from convcli.apply.combining import Combination
     from convcli.apply.outputs import encodings_of
     from convcli.cli.commands import batches
     from convcli.cli.inputs import begin_reading, existing_files, open_cluster
@@ -143,7 +147,7 @@ def apply(
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)
     read = partial(inputs.read_request, options=convolution, execution=execution, dtype=dtype, watch=LongWork(messages))
-    requests = [read(source) for source in kernels]
+    requests = _filters(read, kernels, combine, gray=gray)
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
     show = None
     if preview:
@@ -151,8 +155,8 @@ def apply(
 
         show = partial(show_filtered, messages)
     work = Batch(
-        [Combination(requests, combine)] if combine is not None else requests,
-        Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white),
+        requests,
+        Appearance(gray=gray or _are_edges(kernels), unit=unit, alpha=alpha, range=range, linear=linear, white=white),
         destination,
         encodings_of(destination, format, Coding(compression, quality)),
         show,
@@ -169,6 +173,35 @@ def apply(
         batches.run_one(process, found[0], messages, as_json=json, to_stdout=destination.is_stream)
     else:
         batches.run_all(process, found, jobs, messages, as_json=json, fail_fast=batch.fail_fast)
+
+
+def _filters(
+    read: "Callable[[str], Request]", kernels: list[str], combine: str | None, *, gray: bool
+) -> "Sequence[Filter]":
+    """Return the kernels, or their combination; a preset of two kernels is the magnitude of both."""
+    from convcli.apply.combining import Combination
+    from convcli.kernels.magnitudes import magnitude_of
+
+    pairs = {source: pair for source in kernels if (pair := magnitude_of(source))}
+    if combine is not None and pairs:
+        raise OptionError(f"{next(iter(pairs))} is a combination already, of two kernels: expected no `combine`")
+    if not gray and not _are_edges(kernels) and any(pair.gray for pair in pairs.values()):
+        raise OptionError("edges is of the gray picture, and other kernels are not: add `gray`, or apply it alone")
+    if combine is not None:
+        return [Combination([read(source) for source in kernels], combine)]
+    return [
+        Combination([read(kernel) for kernel in pairs[source].kernels], "magnitude", source)
+        if source in pairs
+        else read(source)
+        for source in kernels
+    ]
+
+
+def _are_edges(kernels: list[str]) -> bool:
+    """Return whether every kernel is a preset of the gray picture."""
+    from convcli.kernels.magnitudes import magnitude_of
+
+    return all((pair := magnitude_of(source)) is not None and pair.gray for source in kernels)
 
 
 def _refuse_stdout(json: bool) -> None:

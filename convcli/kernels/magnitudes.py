@@ -1,0 +1,36 @@
+"""Presets that are no single kernel, but the magnitude of a gradient from its two components.
+
+Z[i,j,k] = sqrt(Zx[i,j,k]^2 + Zy[i,j,k]^2)
+"""
+
+from typing import NamedTuple
+
+from convcli.errors import KernelError
+
+
+class Magnitude(NamedTuple):
+    """Two presets, the magnitude of whose maps is the output. gray: whether colours are converted to gray first."""
+
+    kernels: tuple[str, str]
+    gray: bool = False
+
+
+MAGNITUDES = {name: Magnitude((f"{name}-x", f"{name}-y")) for name in ("sobel", "prewitt", "scharr", "roberts")} | {
+    "edges": Magnitude(("sobel-x", "sobel-y"), gray=True)
+}
+
+
+def magnitude_of(text: str) -> Magnitude | None:
+    """Return the magnitude that a text names, in upper or lower case, or None."""
+    return MAGNITUDES.get(text.lower())
+
+
+def refuse_magnitudes(name: str) -> None:
+    """Raise KernelError for a preset that is no single kernel, with what it stands for."""
+    if found := magnitude_of(name):
+        first, second = found.kernels
+        gray = " `gray`" if found.gray else ""
+        raise KernelError(
+            f"{name} is no single kernel: in apply it stands for `kernel` {first} `kernel` {second} `combine` "
+            f"magnitude{gray}"
+        )
