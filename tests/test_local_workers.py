@@ -214,7 +214,7 @@ def test_without_dask_and_what_only_some_systems_have(tmp_path):
         "del os.sched_getaffinity, os.fork, os.register_at_fork, signal.SIGHUP, signal.pthread_sigmask\n"
         "from convcli.cli import main; main()"
     )
-    command = ("-c", script, "apply", "[[1,2],[3,4]]", "-k", "box:3", "-o", "Z.npy", "--cluster", "local:2")
+    command = ("-c", script, "apply", "[[1,2],[3,4]]", "-k", "box:3", "-o", "Z.npy", "-q", "--cluster", "local:2")
     result = subprocess.run(
         [sys.executable, *command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT
     )

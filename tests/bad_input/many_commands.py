@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.command_line import ENVIRONMENT, Result
+from support.command_line import ENVIRONMENT, Result, without_results
 
 SERVER = Path(__file__).parent / "command_process.py"
 MEMORY = 4 << 30
@@ -48,7 +48,7 @@ class Commands:
         assert answer, f"ended by signal {-process.wait()}: {arguments}"
         found = json.loads(answer)
         out, err = (found[name].encode("latin-1") for name in ("out", "err"))
-        return Result(found["code"], out, err.decode())
+        return Result(found["code"], out, *without_results(err.decode()))
 
     def _started(self):
         if self._process is None or self._process.poll() is not None:

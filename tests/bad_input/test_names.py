@@ -121,12 +121,12 @@ def test_every_name(commands, folder):
         assert all(line["output"].startswith("o/") for line in lines)
     told = commands.run("apply", "-k", "box", "--dry-run", "-o", "o/", ".", cwd=folder)
     assert told.out.decode().replace("\n", "").isprintable()
-    assert rb"./new\nline.npy -> o/new\nline.box.png: 1x4x5 uint8, 20 bytes" in told.out
+    assert rb"./new\nline.npy -> o/new\nline.npy: 1x4x5 float32, 80 bytes" in told.out
 
 
 def test_files_of_every_name_are_written(commands, folder):
     """All are written except one whose output name is too long, which is reported."""
-    result = commands.run("apply", "-k", "box", "-f", "npy", "-o", "o/", ".", "--json", "-v", cwd=folder)
+    result = commands.run("apply", "-k", "box", "-o", "o/{stem}.{kernel}.npy", ".", "--json", "-v", cwd=folder)
     assert result.code == 1
     failed = [line for line in result.err.splitlines() if line.startswith("convcli: error: ")]
     assert failed[0].endswith(".box.npy: File name too long")

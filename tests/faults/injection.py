@@ -90,7 +90,10 @@ class Injection:
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         out, err = (answer.pop(name).encode("latin-1") for name in ("out", "err"))
-        return Run(out=out, err=err.decode(), **answer)
+        # Imported here, because the process that runs the commands does not find it.
+        from support.command_line import without_results
+
+        return Run(out=out, err=without_results(err.decode())[0], **answer)
 
 
 def is_available() -> bool:
