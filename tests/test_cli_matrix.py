@@ -282,7 +282,7 @@ class TestPicture:
 def test_verbose_reports_pads_and_size(tmp_path):
     result = convcli(*request("reflect"), "-v", "-o", "M.npz", cwd=tmp_path)
     pads, saved = result.err.splitlines()
-    assert pads == "convcli: note: pads: top 1, bottom 0, left 2, right 1; output 3x3x6"
+    assert pads == "convcli: note: pads: top 1, bottom 0, left 2, right 1, filled with reflect; output 3x3x6"
     assert saved == f"convcli: note: M.npz: 54 x 70 with {len(expected('reflect').data):,} nonzeros"
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, cut
 from convcli.engine.calibration import PRODUCT
 from convcli.engine.costs import calls_seconds
 from convcli.engine.threads import BLAS_ON_ONE_THREAD
@@ -31,6 +31,9 @@ SKETCH = 72
 CANCELLING = 1 / 64
 # Pairs of channels per group of filters; with more of them, a kernel is a layer of a network.
 MOST_PAIRS = 64
+
+# Numbers that are looked at together.
+NUMBERS_AT_ONCE = 1 << 16
 
 # Pairs of a column (kh,) and a row (kw,).
 Pairs = tuple[tuple[FloatArray, FloatArray], ...]
@@ -263,7 +266,9 @@ def _has_another_row(kernel: FloatArray) -> bool:
 
 
 def _is_whole(numbers: FloatArray) -> bool:
-    return np.array_equal(numbers, np.rint(numbers))
+    # In parts, because unshared weights may fill the memory.
+    parts = (numbers.flat[part.start : part.stop] for part in cut(range(numbers.size), NUMBERS_AT_ONCE))
+    return all(np.array_equal(part, np.rint(part)) for part in parts)
 
 
 def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:

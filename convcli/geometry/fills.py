@@ -1,7 +1,7 @@
 """Edge fills: what the pixels outside the image hold. ``convcli.geometry.edges`` applies them to rows and columns.
 
 To add a fill: write its rule, list it in ``COPYING_RULES``, and add its row to the tests and the documentation. This
-module does not import NumPy, so that ``--help`` lists the fills without waiting for it.
+module does not import NumPy, so that help lists the fills without waiting for it.
 """
 
 from collections.abc import Callable

@@ -187,7 +187,7 @@ def test_a_removed_current_folder(tmp_path):
     photographs(tmp_path, 1)
     gone = "mkdir gone; cd gone; rmdir $PWD; convcli apply ../a/000.jpg -k box"
     result = shell(gone, tmp_path)
-    expected = "convcli: error: cannot find the folder of 000.box.png: the current folder has been removed\n"
+    expected = "convcli: error: cannot find the folder of 000.box.jpg: the current folder has been removed\n"
     assert (result.code, result.err) == (1, expected)
     command = gone.replace("..", str(tmp_path))
     assert shell(f"{command} -o {tmp_path}/a.png", tmp_path).code == 0
