@@ -41,7 +41,9 @@ def real_array(name: str, value: ArrayLike) -> Array:
 def refuse_masks(name: str, value: object) -> None:
     """Raise GeometryError if the value is a masked array, or a list that holds one: NumPy would drop the mask."""
     # Importing numpy.ma takes 27 ms; without it there are no masked arrays.
-    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
+    if "numpy.ma" not in sys.modules:
+        return
+    if isinstance(value, np.ma.MaskedArray):
         raise GeometryError(
             f"{name}: expected an array without a mask, given a masked array: choose a value for the masked numbers, "
             "as in array.filled(0) or array.filled(np.nan)"

@@ -13,6 +13,7 @@ from convcli.drawing.palette import signed_colours
 from convcli.files.source import Source
 from convcli.kernels.kernel import Kernel, divided, normalised
 from convcli.kernels.loading import read_kernel
+from convcli.kernels.magnitudes import MAGNITUDES
 from convcli.kernels.presets import PRESETS, preset
 
 PARAMETERS = {
@@ -42,9 +43,11 @@ def test_presets_are_json_that_reads_back(printed, name):
 
 def test_the_table_has_a_line_for_each_preset(tmp_path):
     _, *lines = succeed("kernels", cwd=tmp_path).decode().splitlines()
-    for line, each in zip(lines, PRESETS.values(), strict=True):
-        assert line.startswith(f"{each.usage} ")
-        assert line.rstrip().endswith(f" {each.summary}")
+    rows = [(each.usage, each.summary) for each in PRESETS.values()]
+    rows += [(name, each.summary) for name, each in MAGNITUDES.items()]
+    for line, (usage, summary) in zip(lines, rows, strict=True):
+        assert line.startswith(f"{usage} ")
+        assert line.rstrip().endswith(f" {summary}")
 
 
 def test_the_table_as_json(tmp_path):
@@ -228,7 +231,7 @@ def test_verbose_reports_what_was_saved(tmp_path, arguments, note):
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("sobelx", "sobel-x"), ("guassian:2", "gaussian"), ("Laplacien", "laplacian")],
+    [("sobelx", "sobel-x"), ("guassian:2", "gaussian"), ("Laplacien", "laplacian"), ("edge", "edges")],
 )
 def test_a_misspelt_name_gets_a_suggestion(tmp_path, name, nearest):
     result = convcli("kernels", name, cwd=tmp_path)

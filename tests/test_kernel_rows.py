@@ -20,6 +20,7 @@ DIALECTS = {
     "NumPy": ("array([[ 0.,  1.,  0.],\n       [ 1., -4.,  1.],\n       [ 0.,  1.,  0.]])", LAPLACIAN),
     "NumPy with a type": ("array([[1, 2], [3, 4]], dtype=float32)", [[1, 2], [3, 4]]),
     "one row": ("1, 2, 1", [[1, 2, 1]]),
+    "one row of MATLAB": ("[1 -2 1]", [[1, -2, 1]]),
     "one row of nine numbers": ("0 -1 0 -1 5 -1 0 -1 0", [[0, -1, 0, -1, 5, -1, 0, -1, 0]]),
     "one column": ("1;2;1", [[1], [2], [1]]),
     "fractions and short numbers": ("+.5 1/4\n-1. 2e-1", [[0.5, 0.25], [-1, 0.2]]),
@@ -57,6 +58,11 @@ def test_text_that_numpy_saves_reads_back_exactly(tmp_path, delimiter):
     weights = np.random.default_rng(7).normal(size=(5, 3))
     np.savetxt(tmp_path / "k.csv", weights, delimiter=delimiter, header="a ridge; from the left")
     np.testing.assert_array_equal(load_kernel(tmp_path / "k.csv").weights, weights)
+
+
+def test_csv_of_a_spreadsheet_has_a_byte_order_mark(tmp_path):
+    (tmp_path / "k.csv").write_bytes(b"\xef\xbb\xbf1,2\r\n3,4\r\n")
+    np.testing.assert_array_equal(load_kernel(tmp_path / "k.csv").weights, [[1, 2], [3, 4]])
 
 
 def test_a_file_wins_over_numbers_of_the_same_name(tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: 
     for number, each_pass in enumerate(plan.passes):
         # Later passes add the sum of the earlier ones, as if it were a bias.
         added = _shifted(bias, kernel.K, reference) if number == 0 else out
-        tally += _convolve(V, kernel, each_pass, reference, _WholeZ(out, added), plan.execution)
+        tally.update(_convolve(V, kernel, each_pass, reference, _WholeZ(out, added), plan.execution))
     return tally
 
 

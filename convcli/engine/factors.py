@@ -268,7 +268,7 @@ def _has_another_row(kernel: FloatArray) -> bool:
 def _is_whole(numbers: FloatArray) -> bool:
     # In parts, because unshared weights may fill the memory.
     parts = (numbers.flat[part.start : part.stop] for part in cut(range(numbers.size), NUMBERS_AT_ONCE))
-    return all(np.array_equal(part, np.rint(part)) for part in parts)
+    return all((part == np.rint(part)).all() for part in parts)
 
 
 def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:

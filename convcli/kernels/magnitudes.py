@@ -14,6 +14,11 @@ class Magnitude(NamedTuple):
     kernels: tuple[str, str]
     gray: bool = False
 
+    @property
+    def summary(self) -> str:
+        """What it does, in the list of presets."""
+        return f"the magnitude of {' and '.join(self.kernels)}{' of the gray picture' * self.gray}; only in apply"
+
 
 MAGNITUDES = {name: Magnitude((f"{name}-x", f"{name}-y")) for name in ("sobel", "prewitt", "scharr", "roberts")} | {
     "edges": Magnitude(("sobel-x", "sobel-y"), gray=True)

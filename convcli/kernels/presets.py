@@ -16,7 +16,7 @@ from convcli.arrays import first_non_finite
 from convcli.errors import KernelError
 from convcli.kernels import structures
 from convcli.kernels.kernel import Kernel
-from convcli.kernels.magnitudes import refuse_magnitudes
+from convcli.kernels.magnitudes import MAGNITUDES, refuse_magnitudes
 from convcli.kernels.parameters import (
     ABOVE_1,
     AT_LEAST_1,
@@ -109,7 +109,7 @@ def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
 def _find(name: str) -> Preset:
     if name.lower() in PRESETS:
         return PRESETS[name.lower()]
-    hint = did_you_mean(name, PRESETS)
+    hint = did_you_mean(name, [*PRESETS, *MAGNITUDES])
     raise KernelError(f"expected the name of a preset, given {name!r} (`convcli kernels` lists all){hint}")
 
 

@@ -22,11 +22,15 @@ from convcli.files.memory import require_memory
 from convcli.kernels.kernel import Kernel
 from convcli.text import real, shortened
 
+# Spreadsheets write it before CSV.
+BYTE_ORDER_MARK = "\ufeff"
 _COMMENTS = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _BRACKETS = re.compile(r"array\(|[][(){}]|,\s*dtype=.*$")
 _HEADER = re.compile(r"\s*(\d{1,9})x(\d{1,9})([+-]\d+[+-]\d+)?:")
 # The beginning of rows of numbers, and a text of nothing else.
-_BEGINNING = re.compile(r"\s*(array\(|\(|#|[-+]?\.?\d)")
+_BEGINNING = re.compile(r"\ufeff?\s*(array\(|\(|#|[-+]?\.?\d)")
+# One row of MATLAB: JSON has commas.
+_ONE_ROW = re.compile(r"\s*\[[-+.\deE/]+(\s+[-+.\deE/]+)+\s*\]\s*")
 # Each ++ and *+ takes all that it can, so that the time does not grow with the square of the text.
 _NUMERIC = re.compile(r"(array)?(?:[-+.eExX/,:;\s\])}[({]*+\d)++[-+.eE/,;\s\])}[({]*+(dtype=\w+\)\s*)?")
 _ROW_BREAKS = re.compile(r"[;\n]")
@@ -37,7 +41,9 @@ _SEPARATORS = re.compile(r"\s*,\s*|\s+")
 
 def begins_as_rows(text: str) -> bool:
     """Return whether a text is meant as rows of numbers, even if it has mistakes further on."""
-    return bool(_BEGINNING.match(text)) or (text.lstrip().startswith("[") and ";" in text)
+    return bool(_BEGINNING.match(text)) or (
+        text.lstrip().startswith("[") and (";" in text or bool(_ONE_ROW.fullmatch(text)))
+    )
 
 
 def is_rows(text: str) -> bool:
@@ -54,7 +60,7 @@ def parse_rows(text: str, source: str, name: str) -> Kernel:
     with read_errors(source):
         require_memory(_PER_LETTER * len(text), "as rows of numbers it takes up to", ": use .npy")
     try:
-        return _parse(_COMMENTS.sub("", text), name)
+        return _parse(_COMMENTS.sub("", text.removeprefix(BYTE_ORDER_MARK)), name)
     except KernelError as error:
         raise KernelError(f"{source}: {error}") from None
 

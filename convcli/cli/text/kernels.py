@@ -9,6 +9,7 @@ from rich.text import Text
 from convcli.cli.text.grids import Extent, grids, shape_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels.kernel import Kernel
+from convcli.kernels.magnitudes import MAGNITUDES
 from convcli.kernels.presets import Preset
 from convcli.text import in_one_line
 
@@ -19,12 +20,14 @@ WIDEST_RANKED = 1023
 
 
 def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
-    """Return the presets, one per line."""
+    """Return the presets, and those that are no single kernel, one per line."""
     table = Table(box=None, pad_edge=False)
     table.add_column("preset", overflow="fold")
     table.add_column("what it does", ratio=1)
     for preset in presets:
         table.add_row(Text(preset.usage), Text(preset.summary))
+    for name, magnitude in MAGNITUDES.items():
+        table.add_row(Text(name), Text(magnitude.summary))
     return captured(console_for(UNBOUNDED_WIDTH, plain=plain), [table], wrap=True)
 
 
