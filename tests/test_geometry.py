@@ -196,6 +196,8 @@ BEYOND += "the input is 5x7, {} with its padding; use more padding or a smaller 
         (V, K, {"padding": "same,1"}, f"{WORDS} 'same,1'; did you mean same?"),
         (V, K, {"padding": ""}, f"{WORDS} ''"),
         (V, K, {"padding": 0.5}, f"{WORDS} 0.5"),
+        (V, K, {"stride": True}, "stride: expected S or SY,SX, given True"),
+        (V, K, {"groups": True}, "groups: expected an integer, given True"),
         (V, K, {"groups": 0}, "groups: expected a divisor of the kernel's 3 output channels, given 0"),
         (V, K, {"groups": -3}, "groups: expected a divisor of the kernel's 3 output channels, given -3"),
         (V, K, {"groups": 2}, "groups: expected a divisor of the kernel's 3 output channels, given 2"),

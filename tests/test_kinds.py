@@ -119,7 +119,7 @@ FILES = {
     lzma.compress(b"picture"): "a compressed file",
     tar(): "an archive (7z, rar or tar): unpack it first",
     database(): "an SQLite database",
-    bytes(1000): "a file of zeros: its content is lost, so copy or download it again",
+    bytes(1000): "a file that begins with zeros: if its content is lost, copy or download it again",
 }  # fmt: skip
 
 

@@ -38,6 +38,11 @@ V = np.arange(48.0).reshape(3, 4, 4)
 K = np.array([[1.0, 2.0], [-3.0, 5.0]])
 
 
+def test_flip_is_true_or_false():
+    with pytest.raises(OptionError, match=r"^flip: expected True or False, given 'no'$"):
+        conv2d([[1.0]], [[1.0]], flip="no")
+
+
 def test_every_public_name_can_be_imported():
     for name in convcli.__all__:
         assert getattr(convcli, name) is not None

@@ -60,6 +60,15 @@ def test_a_hot_or_dead_pixel_spoils_only_its_windows(hot, padding):
     assert np.abs(Z - expected)[inner][unspoilt].max() <= 1e-5 * np.abs(whole[inner]).max()
 
 
+@pytest.mark.parametrize("border", [20, 45, 90, 120])
+def test_a_black_border_of_any_width_leaves_the_response(border):
+    V, K = low_contrast(1e6, 1), preset("log:1.5").weights
+    V[..., :border] = 0
+    Z, expected = conv2d(V, K), exact(V, K)
+    assert np.abs(Z - expected)[..., border:].max() <= 1e-5 * np.abs(expected[..., border:]).max()
+    assert not Z[..., : border - 12].any()
+
+
 def test_dark_areas_keep_their_digits():
     V, K = low_contrast(1000, 0.01), preset("log:1.5").weights
     V[:, 100:] /= 1e6

@@ -139,5 +139,5 @@ _FOREIGN = (
     (rb"\x1f\x8b|BZh[1-9]|\xfd7zXZ\0|\x28\xb5\x2f\xfd", "a compressed file (gzip, bzip2, xz or zstd)", _UNPACK),
     (rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|.{257}ustar", "an archive (7z, rar or tar)", _UNPACK),
     (rb"SQLite format 3\0", "an SQLite database", "expected a picture, an .npy array or JSON"),
-    (rb"\0+\Z", "a file of zeros", "its content is lost, so copy or download it again"),
+    (rb"\0+\Z", "a file that begins with zeros", "if its content is lost, copy or download it again"),
 )

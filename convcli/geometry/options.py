@@ -11,7 +11,7 @@ from operator import index
 from typing import NamedTuple, SupportsIndex
 
 from convcli.arrays import BYTES_PER_FLOAT
-from convcli.errors import GeometryError
+from convcli.errors import GeometryError, OptionError
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.fills import EdgeFill, parse_edge
 from convcli.text import did_you_mean, integer
@@ -92,7 +92,7 @@ def parse_options(
         dilation=_pair("dilation", dilation),
         groups=_group_count(groups),
         edge=parse_edge(edge),
-        flip=bool(flip),
+        flip=_true_or_false("flip", flip),
     )
 
 
@@ -159,6 +159,12 @@ def _bank(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: i
     return Channels(prod(input_shape[:-3]), group_channels, out_channels // groups, leading)
 
 
+def _true_or_false(name: str, value: object) -> bool:
+    if value not in (True, False):
+        raise OptionError(f"expected True or False, given {value!r}", option=name)
+    return bool(value)
+
+
 def _group_count(groups: SupportsIndex) -> int:
     (count,) = _integers("groups", groups, "an integer")
     return count
@@ -175,7 +181,7 @@ def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) 
     """Parse an option that takes integers. forms, words: what an error says is expected, and what it may suggest."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
-        numbers = [integer(part) if isinstance(part, str) else index(part) for part in parts]
+        numbers = [_whole(part) for part in parts]
     except (TypeError, ValueError):
         raise GeometryError(
             f"expected {forms}, given {_show(value)}{did_you_mean(str(value), words)}", option=name
@@ -183,6 +189,12 @@ def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) 
     if max(numbers, default=0) > LARGEST_EXTENT:
         raise GeometryError(f"expected numbers of at most {LARGEST_EXTENT:,}, given {_show(value)}", option=name)
     return numbers
+
+
+def _whole(part: SupportsIndex | str) -> int:
+    if isinstance(part, bool):
+        raise TypeError
+    return integer(part) if isinstance(part, str) else index(part)
 
 
 def _show(value: Numbers) -> str:

@@ -37,8 +37,8 @@ MISTAKES = [
     (b"[[1\0]]", "k:1:4: invalid JSON at '\\x00': Expecting ',' delimiter"),
     (
         b"\0" * 10,
-        "k: expected kernel JSON, rows of numbers or .npy, given a file of zeros: its content is lost, so copy or "
-        "download it again",
+        "k: expected kernel JSON, rows of numbers or .npy, given a file that begins with zeros: if its content is "
+        "lost, copy or download it again",
     ),
     (b"[" * DEEP, "k:1:1: lists nested too deeply to read"),
     (b"[" * DEEP + b"]" * DEEP, "k:1:1: lists nested too deeply to read"),
