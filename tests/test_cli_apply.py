@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 from PIL import ImageCms, ImageOps
 from PIL.ExifTags import Base
 from scipy import ndimage
@@ -291,6 +292,16 @@ def test_16_bits_become_8_where_the_format_holds_8(tmp_path):
     result = convcli("apply", "in.png", "-k", "identity", "-o", "out.bmp", cwd=tmp_path)
     assert result.err == "convcli: warning: out.bmp: 16 bits reduced to 8: bmp stores no more for 1 map\n"
     assert_rounded(pixels(tmp_path / "out.bmp"), V / 257)
+
+
+@pytest.mark.parametrize(("stored", "lost"), [("f4", False), ("i2", False), ("f8", True), ("i4", True), ("u4", True)])
+def test_a_float_picture_warns_about_numbers_that_it_rounds(tmp_path, stored, lost):
+    tifffile.imwrite(tmp_path / "in.tif", np.full((3, 4), 7, stored))
+    for output, warns in (("out.tif", lost), ("out.npy", False)):
+        result = convcli("apply", "in.tif", "-k", "identity", "--range", "raw", "-o", output, cwd=tmp_path)
+        name = np.dtype(stored).name
+        warning = f"{name} is rounded to float32, because tiff stores no more: use .npy to keep it"
+        assert result.err == f"convcli: warning: {output}: {warning}\n" * warns
 
 
 def test_a_transparent_picture_stays_transparent(tmp_path):

@@ -254,3 +254,5 @@ def _losses(image: Image, plan: FilterPlan) -> Iterator[str]:
     if stored < depth:
         content = _count(output.shape[0]) + " and alpha" * output.alpha
         yield f"{depth} bits reduced to {stored}: {format.name} stores no more for {content}"
+    if output.dtype == np.float32 and not np.can_cast(image.pixels.dtype, np.float32):
+        yield f"{image.pixels.dtype} is rounded to float32, because {format.name} stores no more: use .npy to keep it"
