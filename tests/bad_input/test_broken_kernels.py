@@ -243,7 +243,7 @@ def test_a_hundred_megabytes(tmp_path):
     row = "[" + ",".join(["0.123456789"] * 3000) + "]"
     (tmp_path / "k.json").write_text("[" + ",".join([row] * 2800) + ",[1]]")
     assert (tmp_path / "k.json").stat().st_size > 100e6
-    with Commands(tmp_path, memory=3 << 29) as commands:
+    with Commands(tmp_path, memory=2 << 30) as commands:
         result = commands.run("kernels", "k.json")
     assert_well_mannered(result)
     assert "[2800]: expected a list of length 3000, like [0], given a list of length 1" in result.err

@@ -147,7 +147,7 @@ class TestFrozen:
         assert (run.returncode, err.count("\n")) == (1, 1)
         assert err.startswith(f"convcli: error: the {which} ")
         assert " has not answered for 20 seconds: " in err
-        assert all(name.endswith(".png") for name in files_in(tmp_path / "there"))
+        assert all(name.endswith((".jpg", ".png")) for name in files_in(tmp_path / "there"))
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_processes_of_this_machine_end_with_the_run(number, tmp_path):
     while processes_with(mark):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert all(name.endswith(".png") for name in files_in(tmp_path / "out"))
+    assert all(name.endswith((".jpg", ".png")) for name in files_in(tmp_path / "out"))
 
 
 def processes_with(mark):
