@@ -9,6 +9,7 @@ import sqlite3
 import struct
 import tarfile
 import zipfile
+from contextlib import closing
 from io import BytesIO
 
 import numpy as np
@@ -44,9 +45,9 @@ def tar() -> bytes:
 
 
 def database() -> bytes:
-    connection = sqlite3.connect(":memory:")
-    connection.execute("create table a (b)")
-    return connection.serialize()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table a (b)")
+        return connection.serialize()
 
 
 def boxes(brand: bytes) -> bytes:
