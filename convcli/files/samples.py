@@ -13,13 +13,9 @@ _FOLDERS = (_PACKAGE / "samples", _PACKAGE.parent / "sample_images")
 
 def sample_path(name: str) -> Path:
     """Return the file of a sample picture; raise OptionError for another name."""
-    paths = {path.stem: path for path in _paths()}
+    paths = {path.stem: path for folder in _FOLDERS for ext in ("png", "jpg") for path in folder.glob(f"*.{ext}")}
     if name not in paths:
         raise OptionError(
             f"expected a sample picture: {any_of(sorted(paths))}, given {name!r}{did_you_mean(name, paths)}"
         )
     return paths[name]
-
-
-def _paths() -> list[Path]:
-    return [path for folder in _FOLDERS for path in folder.glob("*.[pj][np]g")]
