@@ -54,12 +54,6 @@ def print_json(members: Mapping[str, Any]) -> None:
         write_json(stream, members)
 
 
-def save_lines(lines: Iterable[str], destination: Destination, path: Path) -> None:
-    """Write lines to one output of a destination."""
-    with destination.open(path) as stream:
-        write_text(stream, lines)
-
-
 def note_saved(what: str, destination: Destination, path: Path, messages: Messages) -> None:
     """Print a note about what was saved in a file; print none for stdout."""
     if not destination.is_stream:

@@ -162,13 +162,12 @@ def _lines(report: "GradientReport", *, plain: bool, full: bool) -> Iterator[str
 
 def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", format: str) -> "Save":
     """Return the function that saves the kernel after a step. Raise ConvcliError now if it could not write the file."""
-    from convcli.cli.output import data_format, note_saved, save_lines
+    from convcli.cli.output import data_format, note_saved
     from convcli.convolution.prepared import Gradients
-    from convcli.files.json_writing import json_document
     from convcli.files.output_names import kernel_path
     from convcli.grad.descent import descend
     from convcli.grad.writers import FORMATS
-    from convcli.kernels.json_format import kernel_to_json
+    from convcli.kernels.writers import WRITERS
 
     if format not in ("auto", "json"):
         raise OptionError(f"`step` gives kernel JSON: expected no `format`, or json, given {format}")
@@ -177,7 +176,8 @@ def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", form
     def save(report: "GradientReport", messages: Messages) -> None:
         _tell_loss(report, messages)
         moved = descend(kernel, Gradients(**report.tensors), rate)
-        save_lines(json_document(kernel_to_json(moved)), destination, path)
+        with destination.open(path) as stream:
+            WRITERS["json"](moved, stream)
         note_saved(kernel.name, destination, path, messages)
 
     return save

@@ -91,15 +91,11 @@ def _preset_writers(presets: "Collection[Preset]", *, plain: bool) -> Writers:
 def _kernel_writers(kernel: "Kernel", *, plain: bool) -> Writers:
     from convcli.cli.text.kernels import kernel_text
     from convcli.files.file_bytes import write_text
-    from convcli.files.json_writing import write_json
-    from convcli.kernels.json_format import kernel_to_json
-    from convcli.kernels.weights_files import write_csv, write_npy
+    from convcli.kernels.writers import WRITERS
 
     return {
         "text": lambda stream: write_text(stream, [kernel_text(kernel, plain=plain)]),
-        "json": lambda stream: write_json(stream, kernel_to_json(kernel)),
-        "npy": partial(write_npy, kernel),
-        "csv": partial(write_csv, kernel),
+        **{format: partial(write, kernel) for format, write in WRITERS.items()},
         "png": partial(_write_heatmap, kernel),
     }
 

@@ -1,11 +1,14 @@
-"""Write a kernel's weights to files that hold nothing else: ``.npy`` and CSV."""
+"""Write a kernel to files: JSON, and ``.npy`` and CSV, which hold only weights. The numbers read back exactly."""
 
+from collections.abc import Callable
 from typing import BinaryIO
 
 from convcli.arrays import numerals
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
+from convcli.files.json_writing import write_json
 from convcli.files.npy_files import save_npy
+from convcli.kernels.json_format import kernel_to_json
 from convcli.kernels.kernel import Kernel
 
 
@@ -16,7 +19,7 @@ def write_npy(kernel: Kernel, stream: BinaryIO) -> None:
 
 
 def write_csv(kernel: Kernel, stream: BinaryIO) -> None:
-    """Write a 2-D kernel as CSV, one line per row. The numbers read back exactly.
+    """Write a 2-D kernel as CSV, one line per row.
 
     Raises OptionError for a bank, and for a kernel with a bias or groups.
     """
@@ -32,3 +35,10 @@ def _require_weights_only(kernel: Kernel, format: str) -> None:
     extra = "a bias" if kernel.bias is not None else f"{kernel.groups} groups" if kernel.groups > 1 else None
     if extra:
         raise OptionError(f"{format} holds weights only, and this kernel has {extra}: use json", option="format")
+
+
+WRITERS: dict[str, Callable[[Kernel, BinaryIO], None]] = {
+    "json": lambda kernel, stream: write_json(stream, kernel_to_json(kernel)),
+    "npy": write_npy,
+    "csv": write_csv,
+}
