@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from convcli.errors import OptionError
 
+# Some programs write it at the beginning of UTF-8.
+BYTE_ORDER_MARK = "\ufeff"
 _SHOWN, _QUOTED = 1000, 40
 
 

@@ -17,12 +17,11 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError
 from convcli.files.file_bytes import read_errors
 from convcli.files.memory import require_memory
-from convcli.text import shortened
+from convcli.text import BYTE_ORDER_MARK, shortened
 
 JsonPath = tuple[str | int, ...]
 Interpreted = TypeVar("Interpreted")
 
-_BYTE_ORDER_MARK = "\ufeff"
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 # Objects become tuples of pairs, so that duplicate keys can be found. Integers are read as floats: int() refuses very
@@ -102,7 +101,7 @@ def place(source: str, text: str, offset: int) -> str:
 
 
 def _interpreted(text: str, source: str, interpret: Callable[[object], Interpreted]) -> Interpreted:
-    if text.startswith(_BYTE_ORDER_MARK):
+    if text.startswith(BYTE_ORDER_MARK):
         raise JsonError(f"{place(source, text, 0)}: expected UTF-8 without a byte order mark, given one")
     try:
         return interpret(_DECODER.decode(text))

@@ -20,15 +20,13 @@ from convcli.errors import KernelError
 from convcli.files.file_bytes import read_errors
 from convcli.files.memory import require_memory
 from convcli.kernels.kernel import Kernel
-from convcli.text import real, shortened
+from convcli.text import BYTE_ORDER_MARK, real, shortened
 
-# Spreadsheets write it before CSV.
-BYTE_ORDER_MARK = "\ufeff"
 _COMMENTS = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _BRACKETS = re.compile(r"array\(|[][(){}]|,\s*dtype=.*$")
 _HEADER = re.compile(r"\s*(\d{1,9})x(\d{1,9})([+-]\d+[+-]\d+)?:")
 # The beginning of rows of numbers, and a text of nothing else.
-_BEGINNING = re.compile(r"\ufeff?\s*(array\(|\(|#|[-+]?\.?\d)")
+_BEGINNING = re.compile(rf"{BYTE_ORDER_MARK}?\s*(array\(|\(|#|[-+]?\.?\d)")
 # One row of MATLAB: JSON has commas.
 _ONE_ROW = re.compile(r"\s*\[[-+.\deE/]+(\s+[-+.\deE/]+)+\s*\]\s*")
 # Each ++ and *+ takes all that it can, so that the time does not grow with the square of the text.
