@@ -16,7 +16,7 @@ class Magnitude(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """What it does, in the list of presets."""
+        """The sentence about it in the list of presets."""
         return f"the magnitude of {' and '.join(self.kernels)}{' of the gray picture' * self.gray}; only in apply"
 
 
