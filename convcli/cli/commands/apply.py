@@ -147,6 +147,7 @@ def apply(
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)
     read = partial(inputs.read_request, options=convolution, execution=execution, dtype=dtype, watch=LongWork(messages))
+    gray = gray or _are_edges(kernels)
     requests = _filters(read, kernels, combine, gray=gray)
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
     show = None
@@ -156,7 +157,7 @@ def apply(
         show = partial(show_filtered, messages)
     work = Batch(
         requests,
-        Appearance(gray=gray or _are_edges(kernels), unit=unit, alpha=alpha, range=range, linear=linear, white=white),
+        Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white),
         destination,
         encodings_of(destination, format, Coding(compression, quality)),
         show,
@@ -185,7 +186,7 @@ def _filters(
     pairs = {source: pair for source in kernels if (pair := magnitude_of(source))}
     if combine is not None and pairs:
         raise OptionError(f"{next(iter(pairs))} is a combination already, of two kernels: expected no `combine`")
-    if not gray and not _are_edges(kernels) and any(pair.gray for pair in pairs.values()):
+    if not gray and any(pair.gray for pair in pairs.values()):
         raise OptionError("edges is of the gray picture, and other kernels are not: add `gray`, or apply it alone")
     if combine is not None:
         return [Combination([read(source) for source in kernels], combine)]
