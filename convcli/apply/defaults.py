@@ -3,6 +3,7 @@
 import numpy as np
 
 from convcli.apply.combining import Filter
+from convcli.apply.transparency import combines_biases
 from convcli.arrays import ROUNDED_TO
 from convcli.convolution.prepared import Convolution
 from convcli.pictures.formats import Format
@@ -36,9 +37,8 @@ def alpha_rule(alpha: str, request: Filter) -> str:
     """
     if alpha != "auto":
         return alpha
-    convolutions = [one.convolution for one in request.requests]
-    combines_bias = len(convolutions) > 1 and any(each.bias is not None for each in convolutions)
-    return "premultiply" if all(map(_blurs, convolutions)) and not combines_bias else "keep"
+    blurs = all(_blurs(one.convolution) for one in request.requests)
+    return "premultiply" if blurs and not combines_biases(request) else "keep"
 
 
 def _blurs(convolution: Convolution) -> bool:

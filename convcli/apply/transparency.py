@@ -65,15 +65,16 @@ def require_fit(rule: str, request: Filter, *, alpha: bool) -> None:
                 f"`alpha` {rule} needs 2-D kernels, which can filter alpha like a channel: {one.name} has "
                 f"shape {shape}; use `alpha` keep or drop"
             )
-    if rule == "premultiply" and request.gain and len(request.requests) > 1 and _has_bias(request):
+    if rule == "premultiply" and request.gain and combines_biases(request):
         raise OptionError(
             "`alpha` premultiply adds a bias after dividing by alpha, and `combine` needs it before: omit the bias, "
             "or use `alpha` keep or drop"
         )
 
 
-def _has_bias(request: Filter) -> bool:
-    return any(one.convolution.bias is not None for one in request.requests)
+def combines_biases(request: Filter) -> bool:
+    """Return whether biases are added before maps are combined, so that none can be added after a division by alpha."""
+    return len(request.requests) > 1 and any(one.convolution.bias is not None for one in request.requests)
 
 
 def filter_with_alpha(rule: str, request: Filter, planned: PlannedFilter, V: Array, alpha: Array | None) -> AlphaFilter:
