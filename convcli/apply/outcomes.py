@@ -23,7 +23,7 @@ class OutputRecord(NamedTuple):
     milliseconds: the time since the previous output, or since reading began.
     tiles: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
     alpha: whether it has alpha.
-    warnings: the losses, without the warning about clipped numbers.  clipping: that warning, or None.
+    warnings: the losses.  clipping: the one among them that counts clipped numbers, or None.
     notes: the conversions.
     """
 
@@ -106,8 +106,7 @@ class OutcomeBuilder:
     def add_output(self, output: Output, filtered: FilteredImage) -> None:
         """Add the files of an output that was written; warnings and notes go to the first of them."""
         first, *others = [self._record(output, filtered, path, maps) for path, maps in output.files.items()]
-        warnings = tuple(warning for warning in filtered.warnings if warning != filtered.clipping)
-        first = first._replace(warnings=warnings, clipping=filtered.clipping, notes=filtered.notes)
+        first = first._replace(warnings=filtered.warnings, clipping=filtered.clipping, notes=filtered.notes)
         self._so_far = self._so_far._replace(outputs=(*self._so_far.outputs, first, *others))
 
     def outcome(self, error: ConvcliError | None = None, *, skipped: bool = False) -> Outcome:

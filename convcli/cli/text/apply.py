@@ -20,8 +20,7 @@ def tell_outcome(outcome: Outcome, messages: Messages, *, warn: bool = True) -> 
     messages.tell_conversion(outcome.source.name, outcome.warnings if warn else (), outcome.notes)
     for record in outcome.outputs:
         messages.note(f"{record.output}: {_record_text(record)}")
-        losses = (*record.warnings, *([record.clipping] if record.clipping else []))
-        messages.tell_conversion(record.output, losses if warn else (), record.notes)
+        messages.tell_conversion(record.output, record.warnings if warn else (), record.notes)
     if outcome.skipped:
         messages.note(f"{outcome.source.name}: skipped: outputs already exist")
 
@@ -70,7 +69,9 @@ class BatchSummary:
 
     def _add_record(self, record: OutputRecord) -> None:
         for warning in record.warnings:
-            self._count(warning, record.output)
+            # The counts of clipped numbers differ from file to file: one line for all says which file is the worst.
+            if warning != record.clipping:
+                self._count(warning, record.output)
         if record.clipped:
             self._clipped += 1
             self._worst = max(self._worst or record, record, key=lambda each: each.clipped_share)
