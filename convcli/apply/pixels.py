@@ -93,9 +93,10 @@ def clipping_warning(
         return None
     low, high = (scale * end for end in total.span)
     full = int(np.iinfo(values.dtype).max)
+    share = percent_text(100 * total.clipped / values.size)
     nans = f" ({total.nans:,} of them NaN, which became 0)" if total.nans else ""
     return (
-        f"{total.clipped:,} of {values.size:,} {_subject(mode, full, gain)} ({_share(total.clipped, values.size)}) "
+        f"{total.clipped:,} of {values.size:,} {_subject(mode, full, gain)} ({share}) "
         f"lay outside 0..{full} and were clipped{nans}; the maps span {low:zg}..{high:zg}"
         f"{_advice(low, high, mode, full, gain)}"
     )
@@ -203,8 +204,8 @@ def _subject(mode: str, full: int, gain: float) -> str:
     return subject if gain == 1 else f"{subject} times {gain:.3g}"
 
 
-def _share(clipped: int, size: int) -> str:
-    percent = 100 * clipped / size
+def percent_text(percent: float) -> str:
+    """Return a percentage above 0 with one decimal, or that it is too small for one."""
     return f"{percent:.1f} %" if percent >= 0.05 else "under 0.1 %"
 
 

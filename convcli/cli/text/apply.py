@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcli.apply.outcomes import Outcome, OutputRecord
+from convcli.apply.pixels import percent_text
 from convcli.cli.messages import Messages, message_of
 from convcli.errors import ConvcliError, UnexpectedError
 from convcli.files.memory import format_size
@@ -58,7 +59,7 @@ class BatchSummary:
             where = f"in {loss.files} files, the first of them {loss.first}" if loss.files > 1 else f"in {loss.first}"
             yield f"{warning} ({where})"
         if self._worst:
-            share = f"worst {_percent(self._worst.clipped_share)} in {self._worst.output}"
+            share = f"worst {percent_text(100 * self._worst.clipped_share)} in {self._worst.output}"
             yield f"clipped in {self._clipped} of {self._outputs} files, {share}"
 
     def result(self) -> str:
@@ -104,10 +105,6 @@ def forecast_line(output: "OutputForecast") -> str:
 def _record_text(record: OutputRecord) -> str:
     pads = f"pads {record.pads} filled with {record.edge}"
     return f"{_shape_text(record.shape, record.dtype)}, {pads}, by {record.algorithm}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share >= 0.0005 else "under 0.1 %"
 
 
 def _picture_text(record: OutputRecord) -> str:
