@@ -5,6 +5,10 @@ from convcli.geometry.axes import Geometry
 
 def geometry_text(geometry: Geometry) -> str:
     """Return the pads, their fill and the output's shape, which follow from the options and the input."""
+    return f"pads: {pads_text(geometry)}; output {'x'.join(map(str, geometry.output_shape))}"
+
+
+def pads_text(geometry: Geometry) -> str:
+    """Return the pads and their fill."""
     top, bottom, left, right = geometry.pads
-    shape = "x".join(map(str, geometry.output_shape))
-    return f"pads: top {top}, bottom {bottom}, left {left}, right {right}, filled with {geometry.edge}; output {shape}"
+    return f"top {top}, bottom {bottom}, left {left}, right {right}, filled with {geometry.edge}"

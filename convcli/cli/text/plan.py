@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from convcli.cli.text.geometry import pads_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for
 from convcli.convolution.forecast import Forecast
 from convcli.engine import Choice, Estimate, Refusal
@@ -27,13 +28,12 @@ def forecast_text(found: Forecast) -> str:
 
 def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
     prepared, geometry = found.prepared, found.prepared.geometry
-    top, bottom, left, right = geometry.pads
     y, x = geometry.rows, geometry.columns
     K = prepared.convolution.weights.shape
     yield "V", f"{prepared.input_shape}"
     yield "K", f"{K}"
     yield "Z", f"{geometry.output_shape}, computed in {prepared.dtype}"
-    yield "pads", f"top {top}, bottom {bottom}, left {left}, right {right}, filled with {geometry.edge}"
+    yield "pads", pads_text(geometry)
     yield "receptive field", f"{y.reach} x {x.reach} pixels, {y.stride} x {x.stride} apart"
     for name, runs in found.untouched.items():
         yield f"untouched {name}", _runs(runs)
