@@ -55,9 +55,7 @@ def _largest_edge_weights(request: Filter) -> float:
 
 def _edge_weights(convolution: Convolution) -> float:
     """Return the largest sum of magnitudes of one output's weights; 0 unless the weights of each sum to about 0."""
-    weights = convolution.weights
-    # Those of one output: (kh, kw), or (C_in, kh, kw) of a bank.
-    axes = (-2, -1) if weights.ndim == 2 else (-3, -2, -1)
+    weights, axes = convolution.weights, convolution.window_axes
     sums, magnitudes = weights.sum(axes), np.abs(weights).sum(axes)
     biased = convolution.bias is not None and bool(np.any(convolution.bias))
     return 0.0 if biased or not np.all(np.abs(sums) <= BALANCED * magnitudes) else float(magnitudes.max())

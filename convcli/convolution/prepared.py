@@ -99,11 +99,15 @@ class Convolution:
         """Return whether the weights are whole, and sums of such integers may be above those that float32 all holds."""
         if not np.array_equal(self.weights, np.rint(self.weights)):
             return False
-        taps = tuple(range(-2 if self.weights.ndim == 2 else -3, 0))
-        largest = np.abs(self.weights.astype(np.float64)).sum(axis=taps).max()
+        largest = np.abs(self.weights.astype(np.float64)).sum(axis=self.window_axes).max()
         added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max()
         range_ = np.iinfo(stored)
         return bool(max(-int(range_.min), int(range_.max)) * largest + added >= FIRST_GAP)
+
+    @property
+    def window_axes(self) -> tuple[int, ...]:
+        """The axes of the weights that the sum for one output runs over: (kh, kw), and C_in of a bank."""
+        return (-2, -1) if self.weights.ndim == 2 else (-3, -2, -1)
 
     def with_edge(self, edge: EdgeFill) -> "Convolution":
         """Return the convolution with another edge fill."""
