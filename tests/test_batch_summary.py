@@ -77,6 +77,13 @@ def test_clipping_is_one_line_with_the_worst_file() -> None:
     assert list(found.warnings()) == ["clipped in 2 of 3 files, worst 4.0 % in out/b.jpg"]
 
 
+def test_the_warning_about_clipping_of_each_file_is_no_line_of_its_own() -> None:
+    texts = ["6 of 600 values were clipped", "24 of 600 values were clipped"]
+    records = [record(f"{text[0]}.jpg", int(text.split()[0]), text, clipping=text) for text in texts]
+    found = summary(*(outcome("a.jpg", each) for each in records))
+    assert list(found.warnings()) == ["clipped in 2 of 2 files, worst 4.0 % in 2.jpg"]
+
+
 def test_other_losses_are_a_line_per_kind() -> None:
     lost = "alpha is dropped: jpeg cannot store it"
     found = summary(
