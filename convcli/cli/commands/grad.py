@@ -92,10 +92,8 @@ def grad(
     refuse_second_stdin([*images, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
-    request, wanted = (
-        inputs.read_request(kernel, convolution, execution, dtype, LongWork(messages)),
-        options.requested_format(format, json=json),
-    )
+    request = inputs.read_request(kernel, convolution, execution, dtype, LongWork(messages))
+    wanted = options.requested_format(format, json=json)
     destination = destination_of(output, messages, overwrite=overwrite)
     if step is None:
         save = _saving_gradients(request.name, names, destination, wanted, found[0].path, full)
