@@ -1,4 +1,4 @@
-"""What ``auto`` stands for: chosen from the kernels, the image and the format, and then carried as a value."""
+"""Replace ``auto`` by the value that suits the kernels, the image and the format."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ BALANCED = 0.02
 
 
 def range_and_gain(range: str, request: Filter, header: Header, format: Format) -> tuple[str, float]:
-    """Return how numbers become levels (``convcli.apply.pixels``) or ``raw``, and a factor for the numbers.
+    """Return the mode and the gain of the output (``convcli.apply.filtering.OutputSpec``) for a value of ``range``.
 
     ``auto`` is ``raw`` where the format holds the floats of the input or is an array, ``abs`` for kernels that find
     edges, at the gain of a Sobel kernel, so that both sides of an edge show, and otherwise ``clip``.

@@ -200,7 +200,7 @@ class ConvolutionOptions:
 
 @dataclass(frozen=True)
 class ExecutionOptions:
-    """How to compute, as the user typed it."""
+    """The options of the execution, as the user typed them."""
 
     algorithm: Annotated[
         str,
@@ -251,7 +251,7 @@ DEFAULT_EXECUTION = ExecutionOptions()
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How to choose and process a batch of images, as the user typed it."""
+    """The options for choosing and processing a batch of images, as the user typed them."""
 
     jobs: Annotated[
         int,

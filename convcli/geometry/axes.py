@@ -55,7 +55,7 @@ class Axis(NamedTuple):
         return range(outputs.start * self.stride, (outputs.stop - 1) * self.stride + self.reach)
 
     def sources(self, padded: range, edge: EdgeFill) -> IntArray:
-        """Return the input pixel that each of these padded pixels holds (see ``convcli.geometry.fills``)."""
+        """Return the input pixel that each of these padded pixels holds (see ``convcli.geometry.edges``)."""
         return sources(self.size, np.arange(padded.start, padded.stop) - self.before, edge)
 
     def runs(self, padded: range, edge: EdgeFill) -> Runs:

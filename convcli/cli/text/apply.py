@@ -33,7 +33,7 @@ def written_text(outputs: Sequence[OutputRecord]) -> str:
 
 
 class BatchSummary:
-    """What a batch did, and what it lost: one line per kind of loss, however many files had it."""
+    """The summary of a batch: how many images were written, skipped or failed, and one line per kind of loss."""
 
     def __init__(self) -> None:
         self.written = self.skipped = self.failed = 0

@@ -17,7 +17,7 @@ CELL_WIDTH = 12
 
 
 class Extent(NamedTuple):
-    """How much of a tensor is shown: the rows of all its grids together, and the columns of each grid."""
+    """The part of a tensor that is shown: the rows of all its grids together, and the columns of each grid."""
 
     rows: int
     columns: int
