@@ -20,12 +20,14 @@ _MOSAIC, _LINEAR_RAW = 32803, 34892
 # ExtraSamples.
 MULTIPLIED, ALPHA = 1, 2
 
-_UNCOMPRESSED, _JPEG = 1, 7
+# Compression.
+_UNCOMPRESSED, _LZW, _OLD_JPEG, _PACKBITS, LZMA, ZSTANDARD = 1, 5, 6, 32773, 34925, 50000
+_FAX = {2: "CCITT", 3: "CCITT fax 3", 4: "CCITT fax 4"}
+DEFLATE = {8, 32946}
 # Compressions of pictures: the compressed bytes have a width, height and depth of their own.
+JPEG, LERC, PNG, WEBP = 7, 34887, 34933, 50001
 JPEG2000 = {33003, 33004, 33005, 34712}
 JPEG_XL = {50002, 52546}
-LERC, PNG, WEBP = 34887, 34933, 50001
-_DEFLATE = {8, 32946}
 
 _COLOURS = {
     WHITE_IS_ZERO: "gray",
@@ -45,23 +47,21 @@ _COLOURS = {
 }
 _COMPRESSIONS = {
     _UNCOMPRESSED: "uncompressed",
-    2: "CCITT",
-    3: "CCITT fax 3",
-    4: "CCITT fax 4",
-    5: "LZW",
-    6: "old JPEG",
-    _JPEG: "JPEG",
-    **dict.fromkeys(_DEFLATE, "Deflate"),
+    **_FAX,
+    _LZW: "LZW",
+    _OLD_JPEG: "old JPEG",
+    JPEG: "JPEG",
+    **dict.fromkeys(DEFLATE, "Deflate"),
     22610: "JPEG XR",
-    32773: "PackBits",
+    _PACKBITS: "PackBits",
     **dict.fromkeys(JPEG2000, "JPEG 2000"),
     34676: "SGI Log",
     LERC: "LERC",
     34892: "lossy JPEG",
-    34925: "LZMA",
+    LZMA: "LZMA",
     PNG: "PNG",
     34934: "JPEG XR",
-    50000: "Zstandard",
+    ZSTANDARD: "Zstandard",
     WEBP: "WebP",
     **dict.fromkeys(JPEG_XL, "JPEG XL"),
 }
@@ -229,11 +229,11 @@ class Decoder(Enum):
 
 
 # What tifffile decodes by itself, without the extra.
-_ALONE: Set[int] = {_UNCOMPRESSED, *_DEFLATE, 34925}
+_ALONE: Set[int] = {_UNCOMPRESSED, *DEFLATE, LZMA}
 # What tifffile decodes with the extra. Pillow's libtiff also decodes LZW, PackBits and Zstandard.
-_WITH_EXTRA: Set[int] = _ALONE | {5, 32773, LERC, PNG, 50000, WEBP, *JPEG2000, *JPEG_XL, _JPEG}
+_WITH_EXTRA: Set[int] = _ALONE | {_LZW, _PACKBITS, ZSTANDARD, JPEG, LERC, PNG, WEBP, *JPEG2000, *JPEG_XL}
 # What Pillow decodes, in the layouts of `_is_plain`.
-_BY_PILLOW: Set[int] = {2, 3, 4, 5, 6, _JPEG, *_DEFLATE, 32773, 34925, 50000}
+_BY_PILLOW: Set[int] = {*_FAX, _LZW, _OLD_JPEG, JPEG, *DEFLATE, _PACKBITS, LZMA, ZSTANDARD}
 
 _ANY_DEPTH: dict[str, Set[int]] = {"u": {*range(1, 33), 64}, "i": {8, 16, 32, 64}, "f": {16, 24, 32, 64}}
 # The depths that are read of each kind of colour.
@@ -257,7 +257,7 @@ def decoder_of(layout: Layout) -> Decoder:
     if layout.compression == _UNCOMPRESSED and _is_read_alone(layout):
         return Decoder.TIFFFILE
     # Pillow's libtiff knows what the tags say about the colours of JPEG.
-    if extra and _is_read_with_extra(layout) and not (by_pillow and layout.compression == _JPEG):
+    if extra and _is_read_with_extra(layout) and not (by_pillow and layout.compression == JPEG):
         return Decoder.TIFFFILE
     if by_pillow:
         return Decoder.PILLOW

@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.jpegxl import code_header
-from convcli.pictures.formats.tiff_layout import JPEG2000, JPEG_XL, LERC, PNG, WEBP
+from convcli.pictures.formats.tiff_layout import DEFLATE, JPEG, JPEG2000, JPEG_XL, LERC, LZMA, PNG, WEBP, ZSTANDARD
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
-
-_JPEG, _LZMA, _ZSTANDARD = 7, 34925, 50000
-_DEFLATE = (8, 32946)
 
 
 class Extent(NamedTuple):
@@ -48,7 +45,7 @@ def require_sizes(page: "TiffPage") -> None:
     elif page.compression in _DECOMPRESSORS and not deep_extra.is_installed():
         for data in _segments(page):
             _require_size(data, size, _DECOMPRESSORS[page.compression])
-    elif page.compression == _ZSTANDARD:
+    elif page.compression == ZSTANDARD:
         for data in _segments(page):
             _require_expanded(_zstandard(data), size)
 
@@ -93,8 +90,8 @@ def _require_expanded(given: int, size: int) -> None:
 _MOST_RATIO = 8192
 
 _DECOMPRESSORS: dict[int, Callable[[bytes, int], bytes]] = {
-    **dict.fromkeys(_DEFLATE, lambda data, most: zlib.decompressobj().decompress(data, most)),
-    _LZMA: lambda data, most: lzma.LZMADecompressor().decompress(data, most),
+    **dict.fromkeys(DEFLATE, lambda data, most: zlib.decompressobj().decompress(data, most)),
+    LZMA: lambda data, most: lzma.LZMADecompressor().decompress(data, most),
 }
 
 
@@ -169,7 +166,7 @@ def _jpeg_xl(data: bytes) -> Extent:
 
 
 _READERS: dict[int, Callable[[bytes], Extent]] = {
-    _JPEG: _jpeg,
+    JPEG: _jpeg,
     LERC: _lerc,
     PNG: _png,
     WEBP: _webp,
