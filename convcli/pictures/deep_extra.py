@@ -3,6 +3,9 @@
 import importlib.util
 from functools import cache
 
+INSTALL = "pip install 'convcli[deep]'"
+TO_READ = f"to read it, {INSTALL}"
+
 
 @cache
 def is_installed() -> bool:

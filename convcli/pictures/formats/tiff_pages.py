@@ -14,6 +14,7 @@ from convcli.arrays import Array
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.file_bytes import first_bytes, open_file
 from convcli.files.large_arrays import large_empty
+from convcli.pictures import deep_extra
 from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
 from convcli.pictures.formats.tiff_directories import Directory, pictures_of
 from convcli.pictures.formats.tiff_layout import YCBCR, Decoder, Layout, as_pillow_returns, decoder_of, layout_of
@@ -177,7 +178,7 @@ class TiffPageFrame:
 
     def _require_number(self, layout: Layout) -> int:
         if self._number is None:
-            raise ValueError(f"it is {layout.name} within a page: to read it, pip install 'convcli[deep]'")
+            raise ValueError(f"it is {layout.name} within a page: {deep_extra.TO_READ}")
         return self._number
 
     def _image(self, colours: Colours, layout: Layout, described: Description) -> Image:
