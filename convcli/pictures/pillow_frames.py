@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -19,7 +20,7 @@ from convcli.pictures.formats import Format, format_read, jpeg
 from convcli.pictures.formats.format import Decoding
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
 from convcli.pictures.image import Header, Image, Metadata
-from convcli.pictures.metadata import Description, description, kept_exif, orientation_in
+from convcli.pictures.metadata import Description, description, kept_exif, orientation_in, sensible_dpi
 from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
 
 # How Pillow begins to say that it does not read a kind of file, which it has recognised.
@@ -88,7 +89,7 @@ class PillowFrame:
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
         width, height = picture.size[::-1] if is_sideways(self.describe().orientation) else picture.size
-        dtype = decoding.dtype if decoding else self._format.level_type(picture)
+        dtype = decoding.dtype if decoding else _level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)
 
@@ -118,7 +119,7 @@ class PillowFrame:
     def _description(self) -> tuple[int, Metadata]:
         exif = self._format.exif(self._picture)
         icc = self._picture.info.get("icc_profile") or None
-        return orientation_in(exif), Metadata(icc, kept_exif(exif), self._format.dpi(self._picture))
+        return orientation_in(exif), Metadata(icc, kept_exif(exif), _dpi(self._picture))
 
     def _decode_past_pillow(self, decoding: Decoding) -> Image:
         described, losses = self.describe(), tuple(self._format.losses(self._picture))
@@ -139,9 +140,7 @@ class PillowFrame:
         described = self._load()
         converted = convert_to_mode(picture, self._mode())
         upright = upright_picture(converted.picture, described.orientation)
-        pixels, alpha = channels_of(
-            upright.convert("LA") if gray_and_alpha else upright, self._format.level_type(picture)
-        )
+        pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, _level_type(picture))
         metadata = described.metadata if converted.keeps_profile else described.metadata._replace(icc=None)
         losses = (*losses, *converted.warnings, *described.warnings)
         image = Image(pixels, alpha, metadata, (*notes, *converted.notes), losses, tables=tables)
@@ -173,6 +172,13 @@ class PillowFrame:
         return "to keep all bits, use an .npy array"
 
 
+def _level_type(picture: ImageFile) -> np.dtype[Any]:
+    """Return the type of the levels that Pillow decodes."""
+    if picture.mode[0] not in "IF":
+        return np.dtype(np.uint8)
+    return np.dtype({"F": np.float32, "I": np.int32}.get(picture.mode, np.uint16))
+
+
 def _transparent_level(picture: ImageFile) -> int | None:
     """Return the transparent level of 16-bit gray, or None; in other modes Pillow converts it to alpha."""
     return picture.info.get("transparency") if _has_deep_channel(picture) else None
@@ -180,3 +186,8 @@ def _transparent_level(picture: ImageFile) -> int | None:
 
 def _has_deep_channel(picture: ImageFile) -> bool:
     return picture.mode.startswith("I;16")
+
+
+def _dpi(picture: ImageFile) -> tuple[float, float] | None:
+    """Return the resolution, or None if the file has none."""
+    return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))

@@ -15,7 +15,7 @@ from convcli.pictures import deep_extra
 from convcli.pictures.channels import picture_of
 from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import JpegTables, Metadata
-from convcli.pictures.metadata import LABELS, metadata_options, sensible_dpi
+from convcli.pictures.metadata import LABELS, metadata_options
 
 # The bytes of a file, in the order in which they are written.
 Parts = Iterator[bytes | memoryview]
@@ -164,12 +164,6 @@ class Format(NamedTuple):
         """Return the decoding of a picture without Pillow, or None if Pillow decodes it."""
         return None
 
-    def level_type(self, picture: ImageFile) -> np.dtype[Any]:
-        """Return the type of a picture's levels."""
-        if picture.mode[0] not in "IF":
-            return np.dtype(np.uint8)
-        return np.dtype({"F": np.float32, "I": np.int32}.get(picture.mode, np.uint16))
-
     def is_colour_in_every_frame(self, picture: ImageFile) -> bool:
         """Return whether gray frames are read as RGB, because other frames of the file are in RGB."""
         return False
@@ -181,10 +175,6 @@ class Format(NamedTuple):
     def exif(self, picture: ImageFile) -> PIL.Image.Exif:
         """Return the EXIF in the part of the file that has been read."""
         return picture.getexif()
-
-    def dpi(self, picture: ImageFile) -> tuple[float, float] | None:
-        """Return the resolution, or None if the file has none."""
-        return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))
 
     # Writing.
 
