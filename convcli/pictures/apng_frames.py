@@ -17,7 +17,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.pictures.formats import Format
 from convcli.pictures.image import Header, Image
-from convcli.pictures.orientation import is_sideways, upright_array
+from convcli.pictures.orientation import upright_array, upright_sides
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -47,7 +47,7 @@ class ApngFrames:
         with self._opened(self._first) as first:
             header = first.header()
         # A part may be smaller than the canvas.
-        size = self._size[::-1] if is_sideways(self._described.orientation) else self._size
+        size = upright_sides(self._size, self._described.orientation)
         return header._replace(shape=(header.shape[0], *size))
 
     def next(self) -> Image:

@@ -22,6 +22,11 @@ def is_sideways(orientation: int) -> bool:
     return orientation in _TURNS and orientation >= 5
 
 
+def upright_sides(sides: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return the two sides of the upright picture, in the order in which those of the stored one are given."""
+    return sides[::-1] if is_sideways(orientation) else sides
+
+
 def upright_picture(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
     """Return the upright picture; orientation 1, and any that EXIF does not define, is upright already."""
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture

@@ -21,7 +21,7 @@ from convcli.pictures.formats.format import Decoding
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, orientation_in, sensible_dpi
-from convcli.pictures.orientation import is_sideways, upright_array, upright_picture
+from convcli.pictures.orientation import upright_array, upright_picture, upright_sides
 
 # How Pillow begins to say that it does not read a kind of file, which it has recognised.
 _UNREAD = re.compile("unsupported |unimplemented |unknown |cannot read this ", re.IGNORECASE)
@@ -88,7 +88,7 @@ class PillowFrame:
         decoding = self._decoding()
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
-        width, height = picture.size[::-1] if is_sideways(self.describe().orientation) else picture.size
+        width, height = upright_sides(picture.size, self.describe().orientation)
         dtype = decoding.dtype if decoding else _level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)

@@ -15,7 +15,7 @@ from convcli.pictures.channels import split_alpha
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.image import Header, Image
-from convcli.pictures.orientation import is_sideways
+from convcli.pictures.orientation import upright_sides
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 _CODE = b"\xff\x0a"
@@ -90,7 +90,7 @@ class JpegXlFrame:
         """Return the header of the picture that ``decode`` would return."""
         code = self._code
         code.require_readable()
-        sides = (code.width, code.height) if is_sideways(code.orientation) else (code.height, code.width)
+        sides = upright_sides((code.height, code.width), code.orientation)
         return Header((code.channels, *sides), self._decoding()[1], alpha=code.alpha)
 
     def decode(self) -> Image:

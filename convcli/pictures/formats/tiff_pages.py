@@ -21,7 +21,7 @@ from convcli.pictures.formats.tiff_layout import YCBCR, Decoder, Layout, as_pill
 from convcli.pictures.formats.tiff_segments import require_sizes
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
-from convcli.pictures.orientation import is_sideways, upright_array
+from convcli.pictures.orientation import upright_array, upright_sides
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 if TYPE_CHECKING:
@@ -143,9 +143,8 @@ class TiffPageFrame:
         """Return the header of the page that ``decode`` would return, from the tags."""
         layout, _ = self._readable()
         channels, dtype = stored_colours(layout, self._palette(layout))
-        extent = (layout.height, layout.width)
-        upright = extent[::-1] if is_sideways(_orientation(self._page)) else extent
-        return Header((channels, *upright), dtype, alpha=layout.alpha is not None)
+        sides = upright_sides((layout.height, layout.width), _orientation(self._page))
+        return Header((channels, *sides), dtype, alpha=layout.alpha is not None)
 
     def decode(self) -> Image:
         """Return the page upright, in its own type; its pixels are a view of the file if possible, else decoded."""
