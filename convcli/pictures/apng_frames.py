@@ -16,11 +16,11 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats import Format
+from convcli.pictures.formats.png import SIGNATURE, chunks
 from convcli.pictures.image import Header, Image
 from convcli.pictures.orientation import upright_array, upright_sides
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Chunks that no part has: those of the animation, and EXIF, whose orientation is that of the canvas.
 _LEFT_OUT = (b"acTL", b"eXIf")
 _TO_BACKGROUND, _TO_PREVIOUS, _OVER = 1, 2, 1
@@ -132,7 +132,8 @@ def _parts(stream: BinaryIO) -> Iterator[_Part]:
     """Yield the parts of a file."""
     shared: list[bytes] = []
     control, pixels = b"", list[bytes]()
-    for kind, content in _chunks(stream):
+    for kind, length in chunks(stream):
+        content = stream.read(length)
         if kind in (b"fcTL", b"IEND"):
             if pixels:
                 yield _part(shared, control, b"".join(pixels))
@@ -142,19 +143,6 @@ def _parts(stream: BinaryIO) -> Iterator[_Part]:
             pixels.append(content if kind == b"IDAT" else content[4:])
         elif not pixels and kind not in _LEFT_OUT:
             shared.append(_chunk(kind, content))
-
-
-def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name and the content of each chunk. Between two chunks, others may move in the stream."""
-    start = len(_SIGNATURE)
-    while True:
-        stream.seek(start)
-        head = stream.read(8)
-        if len(head) < 8:
-            return
-        length = int.from_bytes(head[:4])
-        yield head[4:], stream.read(length)
-        start += length + 12
 
 
 def _part(shared: list[bytes], control: bytes, pixels: bytes) -> _Part:
@@ -167,7 +155,7 @@ def _part(shared: list[bytes], control: bytes, pixels: bytes) -> _Part:
 
 
 def _png(header: bytes, others: list[bytes], pixels: bytes) -> bytes:
-    return b"".join([_SIGNATURE, header, *others, _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")])
+    return b"".join([SIGNATURE, header, *others, _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")])
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """PNG. Pillow has no colours of more than 8 bits; the extra ``deep`` reads and writes them."""
 
 import logging
-import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -21,8 +20,9 @@ from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import metadata_options
 
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The signature and IHDR.
-_HEADER = 8 + 25
+_HEADER = len(SIGNATURE) + 25
 # The gamma of sRGB, and its white point and primaries.
 _GAMMA, _PRIMARIES = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 # What Pillow multiplies gray of 2 and 4 bits by.
@@ -79,12 +79,8 @@ class Png(Format):
 
         how = {"strategy": zlib.Z_RLE} if coding.compression is None else {"level": coding.compression}
         data = memoryview(imagecodecs.png_encode(levels, **how))
-        one_pixel = BytesIO()
-        PIL.Image.new("L" if levels.shape[2] < 3 else "RGB", (1, 1)).save(
-            one_pixel, "PNG", **metadata_options(metadata)
-        )
         yield data[:_HEADER]
-        yield from (chunk for kind, chunk in _chunks(one_pixel.getvalue()) if kind not in _FRAME)
+        yield from _described("L" if levels.shape[2] < 3 else "RGB", metadata)
         yield data[_HEADER:]
 
 
@@ -120,19 +116,30 @@ def _is_like_srgb(info: Mapping[Any, Any]) -> bool:
 
 def _is_ahead(chunk: bytes, stream: IO[bytes]) -> bool:
     """Return whether the file has this chunk; only the head of each chunk is read."""
-    start = stream.tell()
-    stream.seek(8)
-    while len(head := stream.read(8)) == 8 and head[4:] not in (chunk, b"IEND"):
-        stream.seek(int.from_bytes(head[:4]) + 4, SEEK_CUR)
-    stream.seek(start)
-    return head[4:] == chunk
+    position = stream.tell()
+    found = next((name for name, _ in chunks(stream) if name in (chunk, b"IEND")), b"")
+    stream.seek(position)
+    return found == chunk
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name and the bytes of each chunk."""
-    start = 8
-    while start < len(data):
-        (length,) = struct.unpack_from(">I", data, start)
-        end = start + length + 12
-        yield data[start + 4 : start + 8], data[start:end]
-        start = end
+def _described(mode: str, metadata: Metadata) -> Iterator[bytes]:
+    """Yield the chunks of metadata for a picture in this mode."""
+    one_pixel = BytesIO()
+    PIL.Image.new(mode, (1, 1)).save(one_pixel, "PNG", **metadata_options(metadata))
+    for name, length in chunks(one_pixel):
+        if name not in _FRAME:
+            one_pixel.seek(-8, SEEK_CUR)
+            yield one_pixel.read(length + 12)
+
+
+def chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield the name and the length of each chunk; meanwhile the stream is at the start of the chunk's content."""
+    start = len(SIGNATURE)
+    while True:
+        stream.seek(start)
+        head = stream.read(8)
+        if len(head) < 8:
+            return
+        length = int.from_bytes(head[:4])
+        yield head[4:], length
+        start += length + 12
