@@ -11,7 +11,7 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.files.file_bytes import first_bytes, open_file, size_of
 from convcli.pictures.channels import split_alpha
-from convcli.pictures.formats.levels import scale_levels, white_of
+from convcli.pictures.formats.levels import scale_levels, scaled_type, scaling_notes
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
@@ -68,7 +68,7 @@ class PamFrame:
         """Return the header of the picture that ``decode`` would return."""
         (height, width, channels), most = self._layout.shape, self._layout.most
         refuse_beyond_limit(height * width)
-        dtype = np.dtype(np.float32) if most is None else np.min_scalar_type(white_of(most))
+        dtype = np.dtype(np.float32) if most is None else scaled_type(most)
         return Header((1 if channels < 3 else 3, height, width), dtype, alpha=channels in (2, 4))
 
     def decode(self) -> Image:
@@ -81,9 +81,7 @@ class PamFrame:
         if layout.most is None:
             return Image(np.moveaxis(numbers[::-1].astype(np.float32), -1, 0), warnings=losses)
         pixels, alpha = split_alpha(np.moveaxis(scale_levels(numbers, layout.most), -1, 0))
-        white = white_of(layout.most)
-        notes = () if layout.most == white else (f"levels of 0..{layout.most} scaled to 0..{white}",)
-        return Image(pixels, alpha, notes=notes, warnings=losses)
+        return Image(pixels, alpha, notes=scaling_notes(layout.most), warnings=losses)
 
 
 def _numbers(stream: BinaryIO, layout: _Layout) -> tuple[Array, bool]:

@@ -10,7 +10,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.files.memory import require_memory
 from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
-from convcli.pictures.formats.levels import scale_levels, white_of
+from convcli.pictures.formats.levels import scale_levels, scaled_type, scaling_notes
 from convcli.pictures.formats.raw_modes import from_start, layout, raw_mode
 from convcli.pictures.image import Metadata
 
@@ -37,13 +37,11 @@ class Ppm(Format):
             return None
         tile, shape = picture.tile[0], (picture.height, picture.width, len(picture.getbands()))
         levels_of = _from_digits if tile.codec_name == "ppm_plain" else partial(_from_bytes, most=most)
-        white = white_of(most)
-        notes = () if most == white else (f"levels of 0..{most} scaled to 0..{white}",)
 
         def decode(data: bytes) -> Array:
             return scale_levels(levels_of(memoryview(data)[tile.offset :], shape), most)
 
-        return Decoding(decode, np.min_scalar_type(white), notes)
+        return Decoding(decode, scaled_type(most), scaling_notes(most))
 
     def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file of binary levels."""
