@@ -25,7 +25,7 @@ _SCAN, _END = 0xDA, 0xD9
 # Within a scan, the byte 255 is followed by 0, or by a mark to restart at; what else follows it is a marker.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # The markers of frame headers: those from SOF0 to SOF15 that are not of tables or of arithmetic coding.
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 class Jpeg(Format):
@@ -104,7 +104,7 @@ def _place_of_depth(data: bytearray) -> int | None:
     """Return the offset of the depth in the header of the frame, or None if there is no header."""
     at = 2
     while at + 4 < len(data) and data[at] == 0xFF:
-        if data[at + 1] in _FRAMES:
+        if data[at + 1] in FRAMES:
             return at + 4
         # A marker may follow any number of bytes of 255.
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
+from convcli.pictures.formats.jpeg import FRAMES
 from convcli.pictures.formats.jpegxl import code_header
 from convcli.pictures.formats.tiff_layout import DEFLATE, JPEG, JPEG2000, JPEG_XL, LERC, LZMA, PNG, WEBP, ZSTANDARD
 from convcli.pictures.pixel_limit import refuse_beyond_limit
@@ -148,14 +149,10 @@ def _box(data: bytes, name: bytes) -> bytes:
 
 def _jpeg(data: bytes) -> Extent:
     at = 2
-    while data[at + 1] not in _FRAMES:
+    while data[at + 1] not in FRAMES:
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
     rows, columns, samples = struct.unpack_from(">HHB", data, at + 5)
     return Extent(rows, columns, samples)
-
-
-# The markers of frames: SOF0 to SOF15, without those for tables and arithmetic conditions.
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def _jpeg_xl(data: bytes) -> Extent:
