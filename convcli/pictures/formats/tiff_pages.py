@@ -18,11 +18,10 @@ from convcli.pictures import deep_extra
 from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
 from convcli.pictures.formats.tiff_directories import Directory, pictures_of
 from convcli.pictures.formats.tiff_layout import YCBCR, Decoder, Layout, as_pillow_returns, decoder_of, layout_of
-from convcli.pictures.formats.tiff_segments import require_sizes
+from convcli.pictures.formats.tiff_segments import Extent, require_allowed, require_sizes
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
 from convcli.pictures.orientation import upright_array, upright_sides
-from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -168,8 +167,7 @@ class TiffPageFrame:
         layout = layout_of(self._page)
         decoder = decoder_of(layout)
         if not _is_mapped(self._page):
-            # Each four samples count as a pixel.
-            refuse_beyond_limit(layout.width * layout.height * -(-layout.samples // 4))
+            require_allowed(Extent(layout.height, layout.width, layout.samples))
         return layout, decoder
 
     def _palette(self, layout: Layout) -> Array | None:

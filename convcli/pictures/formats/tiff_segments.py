@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Extent(NamedTuple):
-    """What a strip or a tile holds: rows, columns, and samples per pixel."""
+    """The size of a page, a strip or a tile: rows, columns, and samples per pixel."""
 
     rows: int
     columns: int
@@ -37,8 +37,8 @@ def require_sizes(page: "TiffPage") -> None:
     of Python are not told.
     """
     most = _extent_of(page)
-    # A tile may be larger than its page. Each four samples count as a pixel.
-    refuse_beyond_limit(most.rows * most.columns * -(-most.samples // 4))
+    # A tile may be larger than its page.
+    require_allowed(most)
     size = most.rows * most.columns * most.samples * -(-page.bitspersample // 8)
     if size_of := _READERS.get(page.compression):
         for data in _segments(page):
@@ -49,6 +49,11 @@ def require_sizes(page: "TiffPage") -> None:
     elif page.compression == ZSTANDARD:
         for data in _segments(page):
             _require_expanded(_zstandard(data), size)
+
+
+def require_allowed(extent: Extent) -> None:
+    """Raise ValueError for more pixels than the limit, where each four samples count as a pixel."""
+    refuse_beyond_limit(extent.rows * extent.columns * -(-extent.samples // 4))
 
 
 def _extent_of(page: "TiffPage") -> Extent:
