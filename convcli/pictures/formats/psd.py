@@ -6,11 +6,10 @@ from typing import BinaryIO, cast
 from PIL.ImageFile import ImageFile
 
 from convcli.pictures.formats.format import Format
-from convcli.pictures.formats.psd_sections import Sections, sections
+from convcli.pictures.formats.psd_sections import LAB, MULTICHANNEL, ZIP, Sections, refusal_of_psd, sections
 from convcli.pictures.formats.raw_modes import from_start, read_as
 
-_MULTICHANNEL, _DUOTONE, _LAB = 7, 8, 9
-_UNREAD = {_MULTICHANNEL: "channels without colours", _LAB: "Lab colours"}
+_UNREAD = {MULTICHANNEL: "channels without colours", LAB: "Lab colours"}
 
 
 class Psd(Format):
@@ -18,8 +17,8 @@ class Psd(Format):
 
     def refusal_of(self, picture: ImageFile) -> str:
         """Return the reason why a picture is not read, or "" if it is read."""
-        kind = _UNREAD.get(_sections(picture).mode, "" if picture.tile else "compression by ZIP")
-        return f"PSD with {kind} is not read: save it as TIFF or PNG first" if kind else ""
+        kind = _UNREAD.get(_sections(picture).mode, "" if picture.tile else ZIP)
+        return refusal_of_psd(kind) if kind else ""
 
     def mend(self, picture: ImageFile) -> None:
         """Drop the fourth channel unless it is the transparency of the picture; a set bit is black."""
@@ -31,8 +30,7 @@ class Psd(Format):
 
     def notes(self, picture: ImageFile) -> Iterator[str]:
         """Yield a sentence about colours that are read as gray."""
-        if _sections(picture).mode == _DUOTONE:
-            yield "duotone read as gray"
+        yield from _sections(picture).notes
 
     def losses(self, picture: ImageFile) -> Iterator[str]:
         """Yield a sentence about channels that are not read."""

@@ -11,14 +11,13 @@ import PIL.Image
 
 from convcli.arrays import Array
 from convcli.files.file_bytes import open_file
-from convcli.pictures.formats.psd_sections import sections
+from convcli.pictures.formats.psd_sections import DUOTONE, GRAY, RGB, ZIP, refusal_of_psd, sections
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 _TYPES: dict[int, np.dtype[Any]] = {16: np.dtype(">u2"), 32: np.dtype(">f4")}
-# The colours of the modes that are read: gray, RGB and duotone.
-_COLOURS = {1: 1, 3: 3, 8: 1}
-_DUOTONE = 8
+# The number of colours of each mode that is read.
+_COLOURS = {GRAY: 1, RGB: 3, DUOTONE: 1}
 _UNCOMPRESSED, _RUNS = 0, 1
 
 
@@ -49,8 +48,7 @@ class DeepPsdFrame:
         header, found = self.header(), self._sections
         planes = self._planes(self._colours() + header.alpha)
         pixels, alpha = (planes[:-1], _levels(planes[-1])) if header.alpha else (planes, None)
-        notes = ("duotone read as gray",) if found.mode == _DUOTONE else ()
-        return Image(pixels, alpha, Metadata(found.profile or None), notes, tuple(self._losses(len(planes))))
+        return Image(pixels, alpha, Metadata(found.profile or None), found.notes, tuple(self._losses(len(planes))))
 
     def _colours(self) -> int:
         return _COLOURS[self._sections.mode]
@@ -75,7 +73,7 @@ class DeepPsdFrame:
                 lengths = np.frombuffer(stream.read(2 * found.channels * found.height), ">u2")
                 data = _from_runs(stream.read(int(lengths[: count * found.height].sum())), shape, type)
             else:
-                raise ValueError("PSD with compression by ZIP is not read: save it as TIFF or PNG first")
+                raise ValueError(refusal_of_psd(ZIP))
         if len(data) < prod(shape) * type.itemsize:
             raise ValueError("the PSD is truncated")
         return np.frombuffer(data, type).reshape(shape).astype(type.newbyteorder("="))

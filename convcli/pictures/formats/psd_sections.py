@@ -4,15 +4,19 @@ import struct
 from os import SEEK_CUR
 from typing import BinaryIO, NamedTuple
 
+# The modes.
+GRAY, RGB, MULTICHANNEL, DUOTONE, LAB = 1, 3, 7, 8, 9
+ZIP = "compression by ZIP"
+
 _PROFILE = 1039
 # The blocks that hold the layers of pictures of 16 and 32 bits.
 _DEEP_LAYERS = (b"Lr16", b"Lr32")
 
 
 class Sections(NamedTuple):
-    """What the sections say.
+    """The picture of all layers together, as the sections describe it.
 
-    channels: their number, alpha included.  mode: the number of the kind of colours.
+    channels: their number, with alpha.  bits: per channel.  mode: the number of the kind of colours.
     profile: the colour profile, or b"".
     is_transparent: whether the first channel after the colours is the transparency of the picture.
     start: the offset of the pixels.
@@ -27,6 +31,11 @@ class Sections(NamedTuple):
     is_transparent: bool
     start: int
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note about colours that are read as gray, if they are."""
+        return ("duotone read as gray",) if self.mode == DUOTONE else ()
+
 
 def sections(stream: BinaryIO) -> Sections:
     """Return the sections of a PSD; raise struct.error if they are not complete."""
@@ -39,6 +48,11 @@ def sections(stream: BinaryIO) -> Sections:
     # Photoshop makes the number of layers negative if the picture is transparent.
     is_transparent = length > 0 and _layers(stream, start) < 0
     return Sections(channels, height, width, bits, mode, profile, is_transparent, start)
+
+
+def refusal_of_psd(kind: str) -> str:
+    """Return the reason why a PSD with this kind of colours or of compression is not read."""
+    return f"PSD with {kind} is not read: save it as TIFF or PNG first"
 
 
 def _length(stream: BinaryIO) -> int:
