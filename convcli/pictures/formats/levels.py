@@ -39,6 +39,12 @@ def _white_of(most: int) -> int:
     return 255 if most < 256 else 65535
 
 
+def require_whole(given: int, expected: int, of: str = "bytes") -> None:
+    """Raise ValueError if a file holds fewer bytes or levels than its header says."""
+    if given < expected:
+        raise ValueError(f"it is truncated: it has {given:,} of {expected:,} {of}")
+
+
 def decoding_by_extra(decode: Callable[[bytes], Array], bits: int) -> Decoding | None:
     """Return a decoding by the extra ``deep`` that scales levels of this depth; None if the extra is not installed."""
     if not deep_extra.is_installed():

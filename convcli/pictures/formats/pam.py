@@ -11,7 +11,7 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.files.file_bytes import first_bytes, open_file, size_of
 from convcli.pictures.channels import split_alpha
-from convcli.pictures.formats.levels import scale_levels, scaled_type, scaling_notes
+from convcli.pictures.formats.levels import require_whole, scale_levels, scaled_type, scaling_notes
 from convcli.pictures.image import Header, Image
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
@@ -60,9 +60,7 @@ class PamFrame:
         self._layout = layout = _pam(head) if head.startswith(b"P7") else _pfm(head)
         if min(layout.shape) < 1:
             raise ValueError(f"expected a picture that is not empty, given {layout.shape[1]} x {layout.shape[0]}")
-        if layout.start + layout.size > size_of(file):
-            held = size_of(file) - layout.start
-            raise ValueError(f"it is truncated: it has {held:,} of {layout.size:,} bytes")
+        require_whole(size_of(file) - layout.start, layout.size)
 
     def header(self) -> Header:
         """Return the header of the picture that ``decode`` would return."""

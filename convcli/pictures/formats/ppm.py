@@ -10,7 +10,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.files.memory import require_memory
 from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
-from convcli.pictures.formats.levels import scale_levels, scaled_type, scaling_notes
+from convcli.pictures.formats.levels import require_whole, scale_levels, scaled_type, scaling_notes
 from convcli.pictures.formats.raw_modes import from_start, layout, raw_mode
 from convcli.pictures.image import Metadata
 
@@ -88,6 +88,5 @@ def _from_digits(data: memoryview, shape: tuple[int, int, int]) -> Array:
 
 def _all_of(levels: Array, shape: tuple[int, int, int]) -> Array:
     count = int(np.prod(shape))
-    if len(levels) < count:
-        raise ValueError(f"it is truncated: it has {len(levels):,} of {count:,} levels")
+    require_whole(len(levels), count, "levels")
     return levels[:count].reshape(shape)

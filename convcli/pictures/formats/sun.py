@@ -8,6 +8,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats.format import Decoding, Format
+from convcli.pictures.formats.levels import require_whole
 from convcli.pictures.formats.raw_modes import head_of, raw_mode, read_as
 
 _HEADER = 32
@@ -81,6 +82,5 @@ def _expanded(data: bytes, size: int) -> bytes:
         if length >= size:
             break
     expanded = b"".join([*parts, data[start : start + max(0, size - length)]])[:size]
-    if len(expanded) < size:
-        raise ValueError(f"it is truncated: it has {len(expanded):,} of {size:,} bytes")
+    require_whole(len(expanded), size)
     return expanded

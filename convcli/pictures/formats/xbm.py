@@ -7,6 +7,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats.format import Decoding, Format
+from convcli.pictures.formats.levels import require_whole
 
 
 class Xbm(Format):
@@ -28,7 +29,6 @@ def _levels(data: bytes, height: int, width: int) -> Array:
     values = [int(number, 16) for number in re.findall(rb"0[xX]([0-9a-fA-F]+)", numbers)]
     row = -(-width // (8 * size)) * size
     stored = np.array(values, f"<u{size}").view(np.uint8)
-    if len(stored) < height * row:
-        raise ValueError(f"it is truncated: it has {len(stored):,} of {height * row:,} bytes")
+    require_whole(len(stored), height * row)
     bits = np.unpackbits(stored[: height * row].reshape(height, row), axis=1, bitorder="little")[:, :width]
     return np.where(bits, 0, 255).astype(np.uint8)[..., np.newaxis]
