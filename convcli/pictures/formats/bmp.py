@@ -93,9 +93,8 @@ def _is_run(mask: int) -> bool:
 def _masked(rows: Array, width: int, masks: tuple[int, ...]) -> Array:
     """Return the channels of pixels of 16 bits, scaled to 8 bits."""
     pixels = np.ascontiguousarray(rows[:, : 2 * width]).view("<u2")
-    lowest = [mask & -mask for mask in masks]
-    channels = [(pixels & mask) // low for mask, low in zip(masks, lowest, strict=True)]
-    return np.stack([scale_levels(c, mask // low) for c, mask, low in zip(channels, masks, lowest, strict=True)], -1)
+    steps = [(mask, mask & -mask) for mask in masks]
+    return np.stack([scale_levels((pixels & mask) // step, mask // step) for mask, step in steps], -1)
 
 
 def _indices(rows: Array, width: int, bits: int) -> Array:
