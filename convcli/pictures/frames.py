@@ -85,7 +85,7 @@ def _jpeg_xl(file: Path | BytesIO) -> Iterator[Frames]:
     yield Frames(1, lambda _: JpegXlFrame(file))
 
 
-# What reads formats that Pillow reads not at all, or not completely, by a pattern of their first bytes.
+# The readers of formats that Pillow does not read, or not completely, by a pattern of their first bytes.
 _OWN: dict[bytes, Callable[[Path | BytesIO], AbstractContextManager[Frames]]] = {
     rb"SIMPLE  =": _fits,
     # A number of 42, or of 43 for BigTIFF, in the order of bytes that the letters name, or in the other.

@@ -21,7 +21,7 @@ class Metadata(NamedTuple):
 
 
 class JpegTables(NamedTuple):
-    """What a JPEG loses: the tables by which its levels were quantised, and the subsampling of its chroma.
+    """The tables by which the levels of a JPEG were quantised, and the subsampling of its chroma.
 
     subsampling: Pillow's number for it, or None if there is no chroma or it has another one.
     """

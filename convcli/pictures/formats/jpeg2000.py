@@ -141,7 +141,7 @@ def _signed_type(bits: int) -> np.dtype[Any]:
 
 
 def _contradiction(header: _Header, picture: ImageFile) -> str:
-    """Return in what the header that Pillow reads differs from that of the codestream, or "" if in nothing."""
+    """Return the difference between the header that Pillow reads and that of the codestream, or ""."""
     if header.size != picture.size:
         return " and ".join(f"{width} x {height}" for width, height in (picture.size, header.size)) + " pixels"
     given, stored = len(picture.getbands()), len(header.bits)

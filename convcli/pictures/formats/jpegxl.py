@@ -124,7 +124,7 @@ def _levels(data: bytes) -> Array:
 
 
 class _Bits:
-    """Reads numbers from bits, the lowest bit of each byte first."""
+    """A reader of numbers that are packed in bits, the lowest bit of each byte first."""
 
     def __init__(self, data: bytes) -> None:
         self._number, self._left = int.from_bytes(data, "little"), 8 * len(data)
@@ -189,7 +189,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
 
 
 def _extra_fields(bits: _Bits) -> tuple[int, str]:
-    """Return the orientation, and what is not read."""
+    """Return the orientation, and the part of the file that is not read, or "" if there is none."""
     orientation = bits.take(3) + 1
     if bits.take(1):
         # The size that it should be shown at.

@@ -50,12 +50,12 @@ class Directory(NamedTuple):
 
     @property
     def is_full(self) -> bool:
-        """Whether the picture is neither a reduced copy nor a mask."""
+        """Return whether the picture is neither a reduced copy nor a mask."""
         return not self.kind & (_REDUCED | _MASK)
 
     @property
     def is_mask(self) -> bool:
-        """Whether the picture is a mask."""
+        """Return whether the picture is a mask."""
         return bool(self.kind & _MASK)
 
 

@@ -115,7 +115,7 @@ class Layout(NamedTuple):
 
     @property
     def is_multiplied(self) -> bool:
-        """Whether the colours are multiplied by alpha."""
+        """Return whether the colours are multiplied by alpha."""
         return self.alpha is not None and self.extra[self.alpha - self.samples] == MULTIPLIED
 
     @property
@@ -126,7 +126,7 @@ class Layout(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the page is, in a sentence: 12-bit RGB, uncompressed."""
+        """The description for messages, as in ``a TIFF of 12-bit RGB, uncompressed``."""
         kind = {"u": "", "i": "signed ", "f": "float ", "c": "complex "}[self.kind]
         colours = _COLOURS.get(self.photometric, f"colours of an unknown kind ({self.photometric})")
         compression = _COMPRESSIONS.get(self.compression, f"an unknown compression ({self.compression})")
@@ -138,7 +138,7 @@ _BASES = {RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
 
 
 def layout_of(page: "TiffPage") -> Layout:
-    """Return what the tags of a page say; raise ValueError if they contradict themselves."""
+    """Return the layout that the tags of a page describe; raise ValueError if they contradict each other."""
     samples = _whole(page, "samplesperpixel", 1)
     kind, notes = _kind(page)
     photometric, assumption = _photometric(page, samples)

@@ -187,7 +187,7 @@ class TiffPageFrame:
 
 @contextmanager
 def _damage_of(layout: Layout) -> Iterator[None]:
-    """Say in errors of decoders, which may be of any kind, what the page is."""
+    """Turn an error of a decoder, which may be of any kind, into a ValueError that says what the page is."""
     try:
         yield
     except (ConvcliError, MemoryError):
