@@ -10,8 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from convcli.files.file_bytes import first_bytes, open_file, require_fitting, size_of
-from convcli.files.kinds import HEAD
+from convcli.files.file_bytes import open_file, require_fitting, size_of
 from convcli.pictures.formats import format_read
 from convcli.pictures.formats.png import PNG
 from convcli.pictures.image import Header, Image
@@ -41,9 +40,11 @@ class Frames(NamedTuple):
     frame: Callable[[int], Frame]
 
 
-def picture_frames(file: Path | BytesIO) -> AbstractContextManager[Frames]:
-    """Return a context that yields the frames of a picture file, which stays open meanwhile."""
-    head = first_bytes(file, HEAD)
+def picture_frames(file: Path | BytesIO, head: bytes) -> AbstractContextManager[Frames]:
+    """Return a context that yields the frames of a picture file, which stays open meanwhile.
+
+    head: its first HEAD bytes, or all if it has fewer.
+    """
     read = next((own for begins, own in _OWN.items() if re.match(begins, head, re.DOTALL)), _by_pillow)
     return read(file)
 

@@ -112,7 +112,8 @@ def _reading(source: Source) -> Iterator[list[str]]:
 def _frames(source: Source) -> Iterator[Frames]:
     """Yield the frames of a source, which stays open meanwhile."""
     file = source.file()
-    kind = kind_of(first_bytes(file, HEAD))
+    head = first_bytes(file, HEAD)
+    kind = kind_of(head)
     if kind is Kind.EMPTY:
         raise ValueError("it is empty")
     if kind is Kind.NPY:
@@ -121,7 +122,7 @@ def _frames(source: Source) -> Iterator[Frames]:
         text = decoded(contents(file), source.label, "JSON in UTF-8")
         yield _array(parse_array_json(text, source.label))
     else:
-        with picture_frames(file) as frames:
+        with picture_frames(file, head) as frames:
             yield frames
 
 
