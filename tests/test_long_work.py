@@ -10,6 +10,7 @@ from convcli.cli.messages import Messages
 from convcli.cli.progress import LongWork
 from convcli.convolution.prepared import Convolution
 from convcli.engine import Execution
+from convcli.engine.plan import Choice
 
 
 class Recorded:
@@ -42,6 +43,21 @@ def test_the_watch_sees_the_whole_estimate(wrt, tiling, threads):
     assert len(watch.begun) == 1
     assert len(watch.advanced) > 1
     assert sum(watch.advanced) == pytest.approx(watch.begun[0])
+
+
+@pytest.mark.parametrize("wrt", ["Z", "K"])
+def test_the_tiles_are_listed_once_however_many_report(wrt, monkeypatch):
+    listed, tiles = [], Choice.tiles.fget
+    monkeypatch.setattr(Choice, "tiles", property(lambda choice: listed.append(choice) or tiles(choice)))
+    V, watch = np.ones((1, 60, 50)), Recorded()
+    prepared = Convolution.of(np.ones((1, 1, 5, 4))).at(V.shape, V.dtype)
+    execution = Execution(threads=1, memory=30_000, watch=watch)
+    if wrt == "Z":
+        prepared.convolve(V, prepared.plan(execution))
+    else:
+        prepared.gradients(V, np.ones(prepared.geometry.output_shape), prepared.plan_gradients(wrt, execution))
+    assert len(watch.advanced) > 1
+    assert len(listed) == 1
 
 
 def test_short_work_says_nothing(capfd):

@@ -69,10 +69,14 @@ def _begin(plan: Plan) -> None:
         plan.execution.watch.begin(sum(map(plan.execution.seconds_for, estimates)))
 
 
-def _advance(choice: Choice, execution: Execution) -> None:
-    """Report that one tile of a pass is finished."""
-    if execution.watch:
-        execution.watch.advance(execution.seconds_for(choice.estimate) / len(choice.tiles))
+def _advancer(choice: Choice, execution: Execution, tiles: int) -> Callable[[], None]:
+    """Return the function that reports that one of the tiles of a pass is finished."""
+    watch = execution.watch
+    if watch is None:
+        return lambda: None
+    # Once per pass, because a cluster's scheduler is asked how many workers it has.
+    seconds = execution.seconds_for(choice.estimate) / tiles
+    return lambda: watch.advance(seconds)
 
 
 def _reference(V: Array, plan: Plan) -> FloatArray | None:
@@ -142,22 +146,23 @@ def _convolve(
     execution: Execution,
 ) -> Tally:
     choice, fallbacks = each_pass.choice, list[str]()
-    task = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass), reference)
+    task, tiles = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass), reference), choice.tiles
+    advance = _advancer(choice, execution, len(tiles))
     if execution.cluster:
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             output.take(tile.place, made)
-            _advance(choice, execution)
-        return Tally([choice.algorithm] * len(choice.tiles) + fallbacks)
+            advance()
+        return Tally([choice.algorithm] * len(tiles) + fallbacks)
     # One context for preparing and computing: leaving and entering again takes as long as convolving a small image.
     with BLAS_ON_ONE_THREAD:
-        fill, tiles = task.filler(fallbacks.append), choice.tiles
+        fill = task.filler(fallbacks.append)
 
         def fill_in_place(tile: Tile, scratch: Scratch) -> None:
             part = tile.place
             filled = output.array_for(part, scratch)
             fill(tile, filled, scratch)
             output.finish(part, filled)
-            _advance(choice, execution)
+            advance()
 
         each(tiles, fill_in_place, threads=execution.threads_for(choice.estimate))
     return Tally([choice.algorithm] * len(tiles) + fallbacks)
@@ -223,10 +228,12 @@ def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], exec
     """
     # Gradients have no fallbacks.
     fallbacks: list[str] = []
+    tiles = task.choice.tiles
+    advance = _advancer(task.choice, execution, len(tiles))
     if execution.cluster:
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             take(tile, made)
-            _advance(task.choice, execution)
+            advance()
         return
     queue: OrderedQueue[tuple[Tile, FloatArray]] = OrderedQueue(lambda made: take(*made))
     run = task.runner(fallbacks.append)
@@ -234,9 +241,9 @@ def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], exec
     def compute_one(numbered: tuple[int, Tile], scratch: Scratch) -> None:
         number, tile = numbered
         queue.put(number, (tile, run(tile, scratch)))
-        _advance(task.choice, execution)
+        advance()
 
-    each(list(enumerate(task.choice.tiles)), compute_one, threads=execution.threads_for(task.choice.estimate))
+    each(list(enumerate(tiles)), compute_one, threads=execution.threads_for(task.choice.estimate))
 
 
 def _on_cluster(
