@@ -37,7 +37,7 @@ def references(V: Array) -> FloatArray | None:
     found = _references_of(numbers, finite)
     if not found.all():
         sizes = np.abs(np.where(finite, numbers, 0))
-        bright = _at(np.sort(sizes, axis=-1), np.asarray(int(BRIGHT * (sizes.shape[-1] - 1))))[..., None]
+        bright = np.sort(sizes, axis=-1)[..., int(BRIGHT * (sizes.shape[-1] - 1)), None]
         found = np.where(found == 0, _references_of(numbers, finite & (sizes >= bright / 2)), found)
     return found if found.any() else None
 
@@ -46,7 +46,8 @@ def _references_of(numbers: FloatArray, chosen: Array) -> FloatArray:
     """Return the median of the chosen numbers of each plane, or 0 if their contrast is high."""
     # NaN sorts last.
     ordered = np.sort(np.where(chosen, numbers, np.nan), axis=-1)
-    lower, middle, upper = (_at(ordered, chosen.sum(axis=-1) * quarter // 4) for quarter in (1, 2, 3))
+    places = chosen.sum(axis=-1, keepdims=True) * np.arange(1, 4) // 4
+    lower, middle, upper = np.moveaxis(np.take_along_axis(ordered, places, axis=-1), -1, 0)
     return np.where(np.abs(middle) > LOW_CONTRAST * (upper - lower), middle, 0.0)
 
 
@@ -58,9 +59,3 @@ def shift_of(K: Array, c: FloatArray) -> FloatArray:
     sums = K.sum(axis=(-2, -1), dtype=np.float64)
     shift: FloatArray = np.einsum("goi,ngi->ngo", sums, c).astype(np.float32)[..., None, None]
     return shift
-
-
-def _at(ordered: FloatArray, place: Array) -> FloatArray:
-    last = np.broadcast_to(np.minimum(place, ordered.shape[-1] - 1), ordered.shape[:-1])
-    found: FloatArray = np.take_along_axis(ordered, last[..., None], axis=-1)[..., 0]
-    return found
