@@ -155,7 +155,7 @@ def minus_reference(fill: Fill, K: Array, geometry: Geometry, c: FloatArray, not
     Where a window holds a pixel much smaller than c, V - c would round it, and V is convolved as it is.
     c: ``(images, groups, channels)`` of the tile.
     """
-    centre, shift = c[..., None, None], shift_of(K, c)
+    centre = c[..., None, None]
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         note(REFERENCE)
@@ -165,7 +165,8 @@ def minus_reference(fill: Fill, K: Array, geometry: Geometry, c: FloatArray, not
             with scratch.borrowed():
                 part = scratch.array(out.shape, out.dtype)
                 fill(tile, part, scratch)
-                np.copyto(out, part - shift, where=touched(small, geometry, out)[:, :, None], casting="same_kind")
+                reached = touched(small, geometry, out)[:, :, None]
+                np.copyto(out, part - shift_of(K, c), where=reached, casting="same_kind")
 
     return run
 
