@@ -105,7 +105,7 @@ def _megapixels_per_second(pixels: int, seconds: float) -> str:
 
 
 class LongWork:
-    """What a command says of a convolution that takes long: how long, before it begins, and how much is left."""
+    """The messages about a convolution that takes long: its estimate before it begins, then how much is left."""
 
     def __init__(self, messages: Messages) -> None:
         self._messages, self._lock = messages, Lock()

@@ -80,7 +80,7 @@ _KEPT: list[object] = []
 
 
 def explain_lost_pages() -> None:
-    """From now on, print an error and exit with code 1 when a mapped file becomes shorter while it is read.
+    """Make the program print an error and exit with code 1 when a mapped file becomes shorter while it is read.
 
     The pages beyond its new end do not exist any more, and reading them raises SIGBUS. A handler set by Python's signal
     module would never run, because the failing instruction is repeated before Python runs handlers. The system calls

@@ -24,7 +24,7 @@ SILENT = logging.CRITICAL + 1
 # The most seconds to wait for the end of a client and of its event loop.
 _END = 5.0
 
-# Calls a method of the client in its event loop. Dask's annotations are those of other threads.
+# Calls a method of the client in its event loop. Any, because Dask annotates what methods return in other threads.
 Question = Callable[[Any], Awaitable[Any]]
 
 

@@ -21,13 +21,13 @@ MOST_TOGETHER = 1 << 30
 
 
 class Watch(Protocol):
-    """Something that is told how far the work is, in estimated seconds; by several threads."""
+    """An observer that is told how far the work is, in estimated seconds. Several threads may call it at once."""
 
     def begin(self, seconds: float) -> None:
-        """Learn of a plan that will take so long."""
+        """Learn that a plan begins, which is estimated to take so many seconds."""
 
     def advance(self, seconds: float) -> None:
-        """Learn that a tile is finished that was to take so long."""
+        """Learn that a tile is finished, which was estimated to take so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ Pairs = tuple[tuple[FloatArray, FloatArray], ...]
 
 
 class Traits(NamedTuple):
-    """What the planner knows about a kernel's factors.
+    """The properties of a kernel's factors that affect a plan.
 
     rank: the number of outer products that add up to each group's kernel; 0 if channels mix.
     exact: whether the columns and rows hold the kernel's numbers without rounding, so that integers stay integers.
@@ -165,12 +165,12 @@ class KernelBlocks(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all weights are whole numbers. For most kernels this ends at the first."""
+        """Return whether all weights are whole numbers. For most kernels this ends at the first."""
         return float(self.K.item(0)).is_integer() and _is_whole(self.K)
 
     @property
     def cancels(self) -> bool:
-        """Whether the weights of some pair of channels nearly add up to 0. Layers of many pairs are not looked at."""
+        """Return whether the weights of some pair of channels nearly add up to 0; False for layers of many pairs."""
         if self.K.ndim > 5 or self.K.shape[1] * self.K.shape[2] > MOST_PAIRS:
             return False
         # Most kernels end here: a sum takes longer.

@@ -25,7 +25,7 @@ _START = (
 )
 # The most seconds to wait for the end of a process that was killed.
 _END = 5.0
-# How many bytes at most are read of what a process said before it ended.
+# The most bytes to read of what a process wrote to stderr before it ended.
 _LAST_WORDS = 4096
 
 

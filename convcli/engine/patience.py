@@ -1,10 +1,10 @@
-"""How long to wait for other processes: every wait has an end."""
+"""The most seconds to wait for other processes: every wait has an end."""
 
 from typing import NamedTuple
 
 
 class Patience(NamedTuple):
-    """How many seconds to wait.
+    """The most seconds to wait for other processes.
 
     start: for a scheduler to answer at first, and for a first worker.
     answer: for a sign of life of a scheduler or worker that answered before.

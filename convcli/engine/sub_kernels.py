@@ -1,9 +1,9 @@
 """Sub-kernels: parts of a kernel, computed one after another.
 
 Taps that lie far apart are computed one by one: the tap (m, n) is a 1x1 kernel on an input that starts m*dy rows and
-n*dx columns later, so that no tile holds the pixels between taps. A large kernel can be
-computed in parts, whose transforms take less memory. If the gradient of a kernel would fill the memory, it is computed
-for a few output channels at a time.
+n*dx columns later, so that no tile holds the pixels between taps. A large kernel can be computed in parts, whose
+transforms take less memory. If the gradient of a kernel would fill the memory, it is computed for a few output channels
+at a time.
 """
 
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ Hook = Callable[[], object]
 
 
 def at_fork(*, in_child: Hook, before: Hook = bool, in_parent: Hook = bool) -> None:
-    """From now on, call these functions before each fork, and then in the parent and in the child."""
+    """Call these functions from now on: before each fork, and then in the parent and in the child."""
     # Windows has no fork.
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
