@@ -49,11 +49,14 @@ def read_stream(stream: BinaryIO) -> bytes:
     require_memory(size, "it has")
     content = BytesIO(stream.read(size))
     content.seek(0, SEEK_END)
-    most = available_memory().bytes // 2
-    while piece := stream.read(_PIECE):
+    piece = stream.read(_PIECE)
+    # Nothing follows a file of known size, and finding the limit takes longer than reading a small file.
+    most = available_memory().bytes // 2 if piece else 0
+    while piece:
         if content.tell() + len(piece) > most:
             raise OSError(errno.EFBIG, f"it is endless, or larger than half of the free memory, {format_size(most)}")
         content.write(piece)
+        piece = stream.read(_PIECE)
     return content.getvalue()
 
 
