@@ -21,6 +21,7 @@ COMPUTED_IN = (np.dtype(np.float32), np.dtype(np.float64))
 # From here on, float32 does not hold every whole number.
 FIRST_GAP = 2**24
 ROUNDED_TO = (np.dtype(np.uint8), np.dtype(np.uint16))
+_LOOKED_AT_ONCE = 1 << 16
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
@@ -141,6 +142,13 @@ def cut(span: range, step: int) -> Iterator[range]:
     """Yield consecutive parts of the span, each of length ``step``, except that the last one may be shorter."""
     for start in range(span.start, span.stop, step):
         yield range(start, min(start + step, span.stop))
+
+
+def is_whole(numbers: Array) -> bool:
+    """Return whether all numbers are whole; infinities are, and NaN is not."""
+    # In parts, because the weights of a layer that shares none may fill the memory.
+    parts = (numbers.flat[part.start : part.stop] for part in cut(range(numbers.size), _LOOKED_AT_ONCE))
+    return all((part == np.rint(part)).all() for part in parts)
 
 
 def first_non_finite(values: Array) -> tuple[int, ...] | None:

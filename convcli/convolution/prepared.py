@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import engine
-from convcli.arrays import FIRST_GAP, Array, FloatArray, computing_type, ends_of, fill_rounded, real_array, refuse_masks
+from convcli.arrays import (
+    FIRST_GAP,
+    Array,
+    FloatArray,
+    computing_type,
+    ends_of,
+    fill_rounded,
+    is_whole,
+    real_array,
+    refuse_masks,
+)
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.names import WRT, parse_wrt
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
@@ -97,7 +107,7 @@ class Convolution:
 
     def _may_exceed_float32(self, stored: np.dtype[Any]) -> bool:
         """Return whether the weights are whole, and sums of such integers may be above those that float32 all holds."""
-        if not np.array_equal(self.weights, np.rint(self.weights)):
+        if not is_whole(self.weights):
             return False
         largest = np.abs(self.weights.astype(np.float64)).sum(axis=self.window_axes).max()
         added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max()

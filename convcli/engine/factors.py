@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, cut
+from convcli.arrays import Array, FloatArray, is_whole
 from convcli.engine.calibration import PRODUCT
 from convcli.engine.costs import calls_seconds
 from convcli.engine.threads import BLAS_ON_ONE_THREAD
@@ -32,8 +32,6 @@ CANCELLING = 1 / 64
 # Pairs of channels per group of filters; with more of them, a kernel is a layer of a network.
 MOST_PAIRS = 64
 
-# Numbers that are looked at together.
-NUMBERS_AT_ONCE = 1 << 16
 
 # Pairs of a column (kh,) and a row (kw,).
 Pairs = tuple[tuple[FloatArray, FloatArray], ...]
@@ -98,7 +96,7 @@ class Factorisation:
         They are the known ones if these are whole numbers; or those of a kernel of rank 1 whose rows, or columns, are
         whole multiples of one of them.
         """
-        whole = all(_is_whole(array) for pair in self._given for array in pair)
+        whole = all(is_whole(array) for pair in self._given for array in pair)
         if whole and self._known:
             return _stacked(self._known, exact=True)
         found = [_skeleton(kernel) for kernel in self._kernels]
@@ -166,7 +164,7 @@ class KernelBlocks(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Return whether all weights are whole numbers. For most kernels this ends at the first."""
-        return float(self.K.item(0)).is_integer() and _is_whole(self.K)
+        return float(self.K.item(0)).is_integer() and is_whole(self.K)
 
     @property
     def cancels(self) -> bool:
@@ -263,12 +261,6 @@ def _has_another_row(kernel: FloatArray) -> bool:
     """Return whether the first two numbers of the first two rows show that the rank is above 1."""
     (a, b), (c, d) = kernel[:2, :2].tolist()
     return bool(abs(a * d - b * c) > ROUNDING * max(abs(a * d), abs(b * c)))
-
-
-def _is_whole(numbers: FloatArray) -> bool:
-    # In parts, because unshared weights may fill the memory.
-    parts = (numbers.flat[part.start : part.stop] for part in cut(range(numbers.size), NUMBERS_AT_ONCE))
-    return all((part == np.rint(part)).all() for part in parts)
 
 
 def _negligible(weights: Array, dtype: np.dtype[Any]) -> float:
