@@ -34,6 +34,7 @@ def maps_of(V, weights, bias=0.0):
 
 EXPECTED = {
     "magnitude": lambda maps: np.sqrt((maps**2).sum(0)),
+    "sum-abs": lambda maps: np.abs(maps).sum(0),
     "max": lambda maps: maps.max(0),
     "sum": lambda maps: maps.sum(0),
     "mean": lambda maps: maps.sum(0) / len(maps),
@@ -120,5 +121,5 @@ def test_one_kernel_is_refused():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(OptionError, match=r"^combine: expected magnitude, max, sum or mean, given 'product'$"):
+    with pytest.raises(OptionError, match=r"^combine: expected magnitude, sum-abs, max, sum or mean, given 'product'$"):
         Combination([request(FIRST)] * 2, "product")

@@ -3,6 +3,7 @@
     Z[i,j,k] = rule over q of Zq[i,j,k],        Zq the maps of kernel q, with its bias
 
     magnitude  sqrt(sum Zq^2)      max  the largest Zq, with its sign      sum  sum Zq      mean  sum Zq / count
+    sum-abs    sum |Zq|
 
 Compass operators need ``max`` (Kirsch, Computers and Biomedical Research 4, 1971, p. 315): of all eight directions, the
 largest response also has the largest magnitude.
@@ -49,6 +50,7 @@ def _divide(joined: FloatArray, count: int) -> None:
 
 COMBINE_RULES = {
     "magnitude": Rule(np.square, np.add, _root),
+    "sum-abs": Rule(np.abs, np.add),
     "max": Rule(np.positive, np.maximum),
     "sum": Rule(np.positive, np.add),
     "mean": Rule(np.positive, np.add, _divide),

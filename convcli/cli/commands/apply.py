@@ -73,7 +73,7 @@ def apply(
             "--combine",
             metavar="RULE",
             show_default="one output per kernel",
-            help="Combine the output maps of several kernels into one: their magnitude, max, sum or mean.",
+            help="Combine the output maps of several kernels into one: their magnitude, sum-abs, max, sum or mean.",
         ),
     ] = None,
     output: Annotated[
