@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command_line import convcli, save_picture
 from support.pictures import random_pixels
@@ -91,6 +92,27 @@ def test_other_losses_are_a_line_per_kind() -> None:
         outcome("b.png", record("out/b.jpg", 0, lost)),
     )
     assert list(found.warnings()) == ["3 frames (in a.png)", f"{lost} (in 2 files, the first of them out/a.jpg)"]
+
+
+def test_guesses_are_a_line_per_kind_and_count_once_per_image() -> None:
+    guess = "white is taken to be 1"
+    found = summary(
+        outcome("a.npy", record("a.box.png", guess=guess), record("a.sobel-x.png", guess=guess)),
+        outcome("b.npy", record("b.png", guess=guess)),
+        outcome("c.npy", record("c.png")),
+    )
+    assert list(found.notes()) == [f"{guess} (in 2 files, the first of them a.npy)"]
+
+
+def test_the_white_of_floats_is_told(tmp_path: Path) -> None:
+    """Without --verbose too, because it is a guess: once per image, and once per batch."""
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, np.full((5, 8), 0.5))
+    one = convcli("apply", "a.npy", "-k", "box", "-k", "identity", "-o", "{kernel}.png", cwd=tmp_path)
+    told = "white is taken to be 1, by the largest magnitude: --white sets it"
+    assert one.err == f"convcli: note: a.npy: {told}\n"
+    both = convcli("apply", "a.npy", "b.npy", "-k", "box", "-f", "png", "-o", "out/", cwd=tmp_path)
+    assert both.err == f"convcli: note: {told} (in 2 files, the first of them a.npy)\n"
 
 
 def test_the_result_counts_images() -> None:

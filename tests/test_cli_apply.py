@@ -89,7 +89,8 @@ def test_floats_pass_from_one_command_to_the_next(samples):
         " | convcli apply - -k laplacian -e replicate --range offset -o log.png",
         samples,
     )
-    assert (result.code, result.out, result.err) == (0, b"", "")
+    white = "convcli: note: -: white is taken to be 255, by the largest magnitude: --white sets it\n"
+    assert (result.code, result.out, result.err) == (0, b"", white)
     blurred = ndimage.gaussian_filter(pixels(SAMPLES / "camera.png").astype(float), 1.5, mode="nearest")
     assert_rounded(pixels(samples / "log.png"), ndimage.laplace(blurred, mode="nearest") + 128)
 
@@ -398,10 +399,11 @@ def test_unit_values_make_the_same_picture(tmp_path):
     assert np.array_equal(pixels(succeed("apply", "in.png", "-k", "identity", "--unit", "-o", "-", cwd=tmp_path)), V)
 
 
-def test_quiet_hides_the_warning_about_clipping(tmp_path):
+def test_quiet_hides_warnings_and_notes(tmp_path):
     arguments = ["apply", "-", "-k", "[[1]]", "-o", "-", "-f", "png"]
     loud, quiet = (convcli(*arguments, *more, cwd=tmp_path, stdin=npy(SIGNED)) for more in ([], ["-q"]))
     assert loud.err == (
+        "convcli: note: -: white is taken to be 255, by the largest magnitude: --white sets it\n"
         "convcli: warning: -: 4 of 9 values (44.4 %) lay outside 0..255 and were clipped; "
         "the maps span -200..400, which --range minmax would keep\n"
     )

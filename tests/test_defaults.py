@@ -169,6 +169,33 @@ def test_floats_are_judged_by_their_largest_magnitude(values, white, dtype):
     assert np.abs(levels - expected).max() <= 0.5
 
 
+def test_white_is_a_guess_unless_it_is_given():
+    V = np.array([[[0.0, 1.0]]])
+    guessed = filter_image(V, "identity")
+    assert guessed.guess == guessed.notes[0]
+    for options in ({"white": 1}, {"unit": True}, {"format": "npy"}):
+        assert filter_image(V, "identity", **options).guess is None
+    assert filter_image(V.astype(np.uint8), "identity").guess is None
+
+
+ABOVE = "most values are above 255, which is taken to be white: if white is 65535, add `white` 65535"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+@pytest.mark.parametrize(
+    ("values", "options", "warned"),
+    [
+        ([0, 300, 65535], {}, True),
+        ([0, 255, 65535], {}, False),
+        ([0, 300, 65535], {"white": 65535}, False),
+        ([0, 300, 65535], {"format": "npy"}, False),
+    ],
+)
+def test_levels_of_16_bits_in_other_types_are_doubted(values, options, warned, dtype):
+    found = filter_image(np.array([[values]], dtype), "identity", **options)
+    assert (ABOVE in found.warnings) == warned
+
+
 @pytest.mark.parametrize("largest", [1.6, 4, 15.9])
 def test_floats_between_are_refused(largest):
     message = rf"^cannot tell which value is white in floats of up to {largest} .*: add `white` {largest}, or another"

@@ -130,6 +130,14 @@ def _judged_white(pixels: Array) -> float:
     return 1 if largest <= MOST_OF_UNIT else LEVELS[8]
 
 
+def exceeds_white(pixels: Array, white: float) -> bool:
+    """Return whether most pixels are above white, as levels of 16 bits in floats or 32-bit integers are."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        return False
+    above = sum(int(np.count_nonzero(pixels[..., rows.start : rows.stop, :] > white)) for rows in _bands(pixels))
+    return above > pixels.size / 2
+
+
 def _bands(pixels: Array) -> Iterator[range]:
     return cut(range(pixels.shape[-2]), ROWS)
 

@@ -18,6 +18,7 @@ from convcli.apply.appearance import (
     Appearance,
     brightest_level,
     depth_of,
+    exceeds_white,
     input_type,
     network_input,
     prepare_header,
@@ -130,7 +131,8 @@ class FilteredImage(NamedTuple):
 
     tally: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
     warnings: the losses.  clipping: the one among them that counts clipped numbers, or None.
-    notes: metadata that the format cannot hold.
+    notes: metadata that the format cannot hold, and what ``auto`` stands for.  guess: the one among them that may be
+    wrong, and that users see without asking; or None.
     """
 
     plan: FilterPlan
@@ -141,6 +143,7 @@ class FilteredImage(NamedTuple):
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     clipping: str | None = None
+    guess: str | None = None
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the maps as one file, in the format of the plan.
@@ -193,6 +196,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     lost_metadata = _lost_metadata(image, plan)
     # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
     clipped = (clipping,) if clipping else ()
+    guess = _guess(image, plan, appearance.white)
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
     return FilteredImage(
         plan=plan,
@@ -205,9 +209,11 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *_losses(image, plan),
             *profile,
             *clipped,
+            *_white_doubts(image, plan, appearance.white),
         ),
         clipping=clipping,
-        notes=(*_auto_notes(image, plan, appearance.white), *lost_metadata.values()),
+        notes=(*([guess] if guess else []), *_auto_notes(image, plan), *lost_metadata.values()),
+        guess=guess,
     )
 
 
@@ -224,9 +230,19 @@ def _fill(
     return statistics, clipping_warning(statistics, values, output.mode, scale, output.gain)
 
 
-def _auto_notes(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:
-    if white is not None and plan.appearance.white is None and image.pixels.dtype.kind == "f":
-        yield f"white is taken to be {white:g}, by the largest magnitude: `white` sets it"
+def _guess(image: Image, plan: FilterPlan, white: float | None) -> str | None:
+    given = plan.appearance.white is not None or plan.appearance.unit or image.pixels.dtype.kind != "f"
+    return (
+        None if white is None or given else f"white is taken to be {white:g}, by the largest magnitude: `white` sets it"
+    )
+
+
+def _white_doubts(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:
+    if white is not None and plan.appearance.white is None and exceeds_white(image.pixels, white):
+        yield f"most values are above {white:g}, which is taken to be white: if white is 65535, add `white` 65535"
+
+
+def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:
     if image.alpha is not None and plan.appearance.alpha == "auto":
         reason = ", because no weight is negative" if plan.alpha == "premultiply" else ""
         yield f"`alpha` auto is {plan.alpha}{reason}"

@@ -24,7 +24,7 @@ class OutputRecord(NamedTuple):
     tiles: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
     alpha: whether it has alpha.
     warnings: the losses.  clipping: the one among them that counts clipped numbers, or None.
-    notes: the conversions.
+    notes: the conversions.  guess: the one among them that may be wrong, or None.
     """
 
     input: str
@@ -47,6 +47,7 @@ class OutputRecord(NamedTuple):
     warnings: tuple[str, ...] = ()
     clipping: str | None = None
     notes: tuple[str, ...] = ()
+    guess: str | None = None
 
     @property
     def clipped_share(self) -> float:
@@ -69,9 +70,14 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()
     skipped: bool = False
 
+    @property
+    def guesses(self) -> tuple[str, ...]:
+        """The guesses about the image, each once."""
+        return tuple(dict.fromkeys(record.guess for record in self.outputs if record.guess))
+
 
 # The fields of a record that are lines on stderr.
-_MESSAGES = ("warnings", "clipping", "notes")
+_MESSAGES = ("warnings", "clipping", "notes", "guess")
 
 
 def outcome_to_json(outcome: Outcome, text_of: Callable[[ConvcliError], str] = str) -> list[dict[str, Any]]:
@@ -106,7 +112,8 @@ class OutcomeBuilder:
     def add_output(self, output: Output, filtered: FilteredImage) -> None:
         """Add the files of an output that was written; warnings and notes go to the first of them."""
         first, *others = [self._record(output, filtered, path, maps) for path, maps in output.files.items()]
-        first = first._replace(warnings=filtered.warnings, clipping=filtered.clipping, notes=filtered.notes)
+        first = first._replace(warnings=filtered.warnings, clipping=filtered.clipping)
+        first = first._replace(notes=filtered.notes, guess=filtered.guess)
         self._so_far = self._so_far._replace(outputs=(*self._so_far.outputs, first, *others))
 
     def outcome(self, error: ConvcliError | None = None, *, skipped: bool = False) -> Outcome:

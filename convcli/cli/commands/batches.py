@@ -90,7 +90,7 @@ def run_all(
                 shown.advance(outcome.pixels)
     done = summary.written + summary.skipped
     not_started = len(sources) - done - summary.failed
-    _tell_losses(summary, messages)
+    _tell_kinds(summary, messages)
     if stop.number and not_started:
         messages.tell("interrupted", f"{done} of {len(sources)} files are done: use `skip_existing` to resume")
         raise Stopped(stop.number)
@@ -99,11 +99,14 @@ def run_all(
     _conclude(summary.failed, len(sources), not_started)
 
 
-def _tell_losses(summary: BatchSummary, messages: Messages) -> None:
-    """Print a line per kind of loss, unless ``--verbose`` has printed the losses of each file."""
-    if not messages.verbose:
-        for warning in summary.warnings():
-            messages.warn(warning)
+def _tell_kinds(summary: BatchSummary, messages: Messages) -> None:
+    """Print a line per kind of loss or guess, unless ``--verbose`` has printed those of each file."""
+    if messages.verbose:
+        return
+    for warning in summary.warnings():
+        messages.warn(warning)
+    for note in summary.notes():
+        messages.tell("note", note)
 
 
 def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_json: bool) -> None:

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 
 def tell_outcome(outcome: Outcome, messages: Messages, *, warn: bool = True) -> None:
-    """Print what was converted between an image and its outputs, and with ``warn`` also what was lost."""
+    """Print what was converted between an image and its outputs, and with ``warn`` also what was lost or guessed."""
     messages.tell_conversion(outcome.source.name, outcome.warnings if warn else (), outcome.notes)
+    if warn and not messages.verbose:
+        for guess in outcome.guesses:
+            messages.tell("note", f"{outcome.source.name}: {guess}")
     for record in outcome.outputs:
         messages.note(f"{record.output}: {_record_text(record)}")
         messages.tell_conversion(record.output, record.warnings if warn else (), record.notes)
@@ -39,7 +42,8 @@ class BatchSummary:
         self.written = self.skipped = self.failed = 0
         self._outputs = self._clipped = 0
         self._worst: OutputRecord | None = None
-        self._losses: dict[str, _Loss] = {}
+        self._losses: dict[str, _Kind] = {}
+        self._guesses: dict[str, _Kind] = {}
         self._began = perf_counter()
 
     def add(self, outcome: Outcome) -> None:
@@ -49,18 +53,22 @@ class BatchSummary:
         self.written += outcome.error is None and not outcome.skipped
         self._outputs += len(outcome.outputs)
         for warning in outcome.warnings:
-            self._count(warning, outcome.source.name)
+            _count(self._losses, warning, outcome.source.name)
+        for guess in outcome.guesses:
+            _count(self._guesses, guess, outcome.source.name)
         for record in outcome.outputs:
             self._add_record(record)
 
     def warnings(self) -> Iterator[str]:
         """Yield a line per kind of loss."""
-        for warning, loss in self._losses.items():
-            where = f"in {loss.files} files, the first of them {loss.first}" if loss.files > 1 else f"in {loss.first}"
-            yield f"{warning} ({where})"
+        yield from _lines(self._losses)
         if self._worst:
             share = f"worst {percent_text(100 * self._worst.clipped_share)} in {self._worst.output}"
             yield f"clipped in {self._clipped} of {self._outputs} files, {share}"
+
+    def notes(self) -> Iterator[str]:
+        """Yield a line per kind of guess."""
+        return _lines(self._guesses)
 
     def result(self) -> str:
         """Return the numbers of images, as in "28 written, 2 skipped, 1 failed in 3.1 s"."""
@@ -72,21 +80,29 @@ class BatchSummary:
         for warning in record.warnings:
             # The counts of clipped numbers differ from file to file: one line for all says which file is the worst.
             if warning != record.clipping:
-                self._count(warning, record.output)
+                _count(self._losses, warning, record.output)
         if record.clipped:
             self._clipped += 1
             self._worst = max(self._worst or record, record, key=lambda each: each.clipped_share)
 
-    def _count(self, warning: str, name: str) -> None:
-        files, first = self._losses.get(warning, _Loss(0, name))
-        self._losses[warning] = _Loss(files + 1, first)
 
-
-class _Loss(NamedTuple):
-    """The number of files with a loss, and the name of the first."""
+class _Kind(NamedTuple):
+    """The number of files with one kind of loss or guess, and the name of the first."""
 
     files: int
     first: str
+
+
+def _count(kinds: dict[str, _Kind], text: str, name: str) -> None:
+    """Count a file whose loss or guess has this text."""
+    files, first = kinds.get(text, _Kind(0, name))
+    kinds[text] = _Kind(files + 1, first)
+
+
+def _lines(kinds: dict[str, _Kind]) -> Iterator[str]:
+    for text, kind in kinds.items():
+        where = f"in {kind.files} files, the first of them {kind.first}" if kind.files > 1 else f"in {kind.first}"
+        yield f"{text} ({where})"
 
 
 def failure_text(source: Source, error: ConvcliError) -> str:
