@@ -1,12 +1,16 @@
 """Tone curves of colour profiles: those that Pillow makes, and every type that the standard has."""
 
 import struct
+import zlib
 
 import numpy as np
+import PIL.Image
 import pytest
 from PIL import ImageCms
+from support.pictures import encoded
 
-from convcli.pictures.profiles import is_like_srgb
+from convcli.pictures.profiles import DROPPED, is_like_srgb, is_whole
+from convcli.pictures.reading import read_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GAMMA, LINEAR_PIECE = 2.4, (1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
@@ -89,3 +93,39 @@ def test_pillows_profiles():
 )
 def test_what_cannot_be_read_passes(broken):
     assert is_like_srgb(broken)
+
+
+@pytest.mark.parametrize("broken", [SRGB[:-20], SRGB[:200], SRGB[:131], b"garbage" * 50, bytes(500), b"x"])
+def test_what_is_no_whole_profile(broken):
+    assert not is_whole(broken)
+    assert not is_whole(SRGB[:16] + bytes(4) + SRGB[20:])
+    assert not is_whole(SRGB[:128] + b"\xff" * 4 + SRGB[132:])
+
+
+@pytest.mark.parametrize("space", ["sRGB", "LAB", "XYZ"])
+def test_whole_profiles(space):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()
+    assert is_whole(profile)
+    # Some programs round the size up.
+    assert is_whole(profile + bytes(2))
+
+
+@pytest.mark.parametrize("format", ["AVIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_a_damaged_profile_is_dropped_with_a_warning(format):
+    image = read_image(encoded(PIL.Image.new("RGB", (9, 7)), format, icc_profile=SRGB[:300]))
+    assert (image.metadata.icc, image.warnings) == (None, (DROPPED,))
+
+
+def test_a_profile_that_pillow_cannot_put_together_is_dropped_with_a_warning():
+    parts = encoded(PIL.Image.new("RGB", (9, 7)), "JPEG", icc_profile=SRGB)
+    # The first of two parts, and no second.
+    jpeg = parts.replace(b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0\1\2")
+    png = encoded(PIL.Image.new("RGB", (9, 7)), "PNG", icc_profile=SRGB)
+    start = png.index(b"iCCP")
+    end = start + 4 + int.from_bytes(png[start - 4 : start])
+    # No stream of zlib begins with a zero.
+    chunk = png[start:end].replace(b"Profile\0\0x", b"Profile\0\0\0")
+    png = png[:start] + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[end + 4 :]
+    for data in (jpeg, png):
+        image = read_image(data)
+        assert (image.metadata.icc, image.warnings) == (None, (DROPPED,))

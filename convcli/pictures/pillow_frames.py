@@ -22,6 +22,7 @@ from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, orientation_in, sensible_dpi
 from convcli.pictures.orientation import upright_array, upright_picture, upright_sides
+from convcli.pictures.profiles import DROPPED
 
 # How Pillow begins to say that it does not read a kind of file, which it has recognised.
 _UNREAD = re.compile("unsupported |unimplemented |unknown |cannot read this ", re.IGNORECASE)
@@ -114,7 +115,11 @@ class PillowFrame:
 
     def describe(self) -> Description:
         """Return the orientation and the metadata in the part of the file that has been read."""
-        return description(self._description)
+        described = description(self._description)
+        # Pillow keeps None of a profile that it cannot decompress, or whose parts are incomplete.
+        if self._picture.info.get("icc_profile", b"") is None:
+            described = described._replace(warnings=(*described.warnings, DROPPED))
+        return described
 
     def _description(self) -> tuple[int, Metadata]:
         exif = self._format.exif(self._picture)

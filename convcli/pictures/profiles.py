@@ -1,5 +1,6 @@
-"""The tone curve of an ICC colour profile (ICC.1, types ``curv`` and ``para``)."""
+"""What an ICC colour profile says: whether it is whole, and its tone curve (ICC.1, types ``curv`` and ``para``)."""
 
+import re
 import struct
 
 import numpy as np
@@ -7,10 +8,24 @@ import numpy as np
 from convcli.arrays import FloatArray
 from convcli.pictures.light import light_of
 
+DROPPED = "the colour profile is dropped, because it is damaged"
+
 # The curves of red and of gray. In a colour profile, red stands for all three.
 _CURVE_TAGS = (b"rTRC", b"kTRC")
 # Gamma 2.2, which many profiles have instead of sRGB's curve, differs from it by less than 0.01; gamma 1.8 by 0.1.
 _NEAR = 0.02
+# The name of a colour space, such as "RGB " or "4CLR", and the signature; then comes the number of tags.
+_HEADER = re.compile(rb".{16}[0-9A-Za-z]{2}[0-9A-Za-z ]{2}.{16}acsp.{92}", re.DOTALL)
+# The name, offset and size of a tag.
+_ENTRY = struct.Struct(">4sII")
+
+
+def is_whole(icc: bytes) -> bool:
+    """Return whether a profile has the header of one, and holds all that its table of tags lists."""
+    table = _tag_table(icc)
+    if not _HEADER.match(icc) or len(table) != _ENTRY.size * int.from_bytes(icc[128:132]):
+        return False
+    return all(offset + size <= len(icc) for _, offset, size in _ENTRY.iter_unpack(table))
 
 
 def is_like_srgb(icc: bytes | None) -> bool:
@@ -26,7 +41,7 @@ def is_like_srgb(icc: bytes | None) -> bool:
 
 
 def _curve(icc: bytes, codes: FloatArray) -> FloatArray | None:
-    for tag, offset, size in struct.iter_unpack(">4sII", _tag_table(icc)):
+    for tag, offset, size in _ENTRY.iter_unpack(_tag_table(icc)):
         if tag in _CURVE_TAGS:
             curve = icc[offset : offset + size]
             return _READERS[curve[:4]](curve[8:], codes) if curve[:4] in _READERS else None
@@ -37,7 +52,7 @@ def _tag_table(icc: bytes) -> bytes:
     if len(icc) < 132:
         return b""
     (count,) = struct.unpack(">I", icc[128:132])
-    return icc[132 : 132 + 12 * min(count, 1000)]
+    return icc[132 : 132 + _ENTRY.size * min(count, 1000)]
 
 
 def _sampled_curve(data: bytes, codes: FloatArray) -> FloatArray:

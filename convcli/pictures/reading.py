@@ -18,6 +18,7 @@ from convcli.pictures.image import Header, Image
 from convcli.pictures.libtiff_words import SILENT_LIBTIFF
 from convcli.pictures.pillow_frames import open_picture
 from convcli.pictures.pixel_limit import limit_pixels
+from convcli.pictures.profiles import DROPPED, is_whole
 
 
 def read_image(given: SourceLike) -> Image:
@@ -32,7 +33,7 @@ def read_image(given: SourceLike) -> Image:
         if frames.total > 1:
             loss = f"{frames.total} frames: only the first is read (apply with `all_frames` reads each)"
             image = image._replace(warnings=(loss, *image.warnings))
-    return _with_warnings(image, messages)
+    return _checked(image, messages)
 
 
 def iter_frames(given: SourceLike) -> Iterator[Image]:
@@ -48,7 +49,7 @@ def iter_frames(given: SourceLike) -> Iterator[Image]:
             label = f"frame {number + 1} of {source.label}" if number else source.label
             with _reading(replace(source, label=label)) as more:
                 image = frames.frame(number).decode()
-            yield _with_warnings(image, messages + more)
+            yield _checked(image, messages + more)
             messages = []
 
 
@@ -130,5 +131,10 @@ def _array(array: Array) -> Frames:
     return Frames(1, lambda _: _ArrayFrame(array))
 
 
-def _with_warnings(image: Image, messages: Sequence[str]) -> Image:
-    return image._replace(warnings=(*image.warnings, *dict.fromkeys(messages)))
+def _checked(image: Image, messages: Sequence[str]) -> Image:
+    """Return the image with the warnings of libraries, and without a damaged colour profile."""
+    losses = tuple(dict.fromkeys(messages))
+    if image.metadata.icc and not is_whole(image.metadata.icc):
+        image = image._replace(metadata=image.metadata._replace(icc=None))
+        losses = (DROPPED, *losses)
+    return image._replace(warnings=(*image.warnings, *losses))

@@ -22,6 +22,7 @@ from convcli.pictures.formats.tiff_segments import Extent, require_allowed, requ
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
 from convcli.pictures.orientation import upright_array, upright_sides
+from convcli.pictures.profiles import DROPPED
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -216,7 +217,7 @@ def _describe(page: "TiffPage") -> Description:
     described = description(
         lambda: (_orientation(page), Metadata(icc if is_profile else None, _exif(page), _dpi(page)))
     )
-    losses = () if is_profile else ("the colour profile is dropped, because it is damaged",)
+    losses = () if is_profile else (DROPPED,)
     # The pixels are turned even if the other tags are damaged.
     return Description(_orientation(page), described.metadata, (*losses, *described.warnings))
 
