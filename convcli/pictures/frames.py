@@ -105,6 +105,10 @@ def _by_pillow(file: Path | BytesIO) -> Iterator[Frames]:
     require_fitting(file)
     with open_picture(file) as picture:
         format = format_read(picture.format)
+        if data := format.within(picture):
+            with _by_pillow(BytesIO(data)) as frames:
+                yield Frames(1, lambda number: _InnerFrame(frames.frame(number), tuple(format.losses(picture))))
+            return
         total = _require_bytes(format.frame_count(picture), size_of(file))
         if format is PNG and total > 1:
             from convcli.pictures.apng_frames import ApngFrames
@@ -113,6 +117,22 @@ def _by_pillow(file: Path | BytesIO) -> Iterator[Frames]:
                 yield Frames(total, ApngFrames(picture, format, stream).frame)
         else:
             yield Frames(total, lambda number: PillowFrame(picture, format, file, number))
+
+
+class _InnerFrame(NamedTuple):
+    """The frame of a picture within a file, and sentences about the parts of the file that are not read."""
+
+    frame: Frame
+    losses: tuple[str, ...]
+
+    def header(self) -> Header:
+        """Return the header of the frame."""
+        return self.frame.header()
+
+    def decode(self) -> Image:
+        """Return the frame with the warnings about the file."""
+        image = self.frame.decode()
+        return image._replace(warnings=(*self.losses, *image.warnings))
 
 
 def _require_bytes(frames: int, size: int) -> int:

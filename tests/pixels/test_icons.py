@@ -1,16 +1,22 @@
 """Compare the pixels that are read from icons and cursors with those that were stored."""
 
 import struct
+import zlib
+from collections.abc import Callable
 
+import imagecodecs
 import numpy as np
 import pytest
-from test_png import PALETTE, RGB_ALPHA, chunk, png
+from PIL import ImageCms
+from test_png import GRAY, PALETTE, RGB, RGB_ALPHA, chunk, png
 
 from convcli.arrays import Array
 from convcli.errors import FileError
+from convcli.pictures import deep_extra
 from convcli.pictures.reading import read_header, read_image
 
 ICON, CURSOR = 1, 2
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def bitmap(rows: Array, bits: int, mask: Array, palette: bytes = b"") -> bytes:
@@ -119,11 +125,54 @@ def test_the_largest_picture_of_an_icns_is_read_with_a_warning() -> None:
     assert read_header(data) == image.header
 
 
-def test_an_icns_of_a_palette_is_refused() -> None:
-    pixels = np.tile(PIXELS[..., :1], (4, 2, 1))
-    data = icns((b"icp5", png(pixels, 8, PALETTE, chunk(b"PLTE", bytes(768)))))
-    with pytest.raises(FileError, match="an icon is read only in RGB: convert it first"):
-        read_image(data)
+def in_icns(data: bytes) -> bytes:
+    return icns((b"icp4", data))
+
+
+def in_ico(data: bytes) -> bytes:
+    return icons(ICON, ((16, 16), 32, data))
+
+
+SQUARE = RNG.integers(0, 256, (16, 16, 4), np.uint8)
+DEEP = RNG.integers(0, 65536, (16, 16, 4), np.uint16)
+PICTURES = {
+    "gray": png(SQUARE[..., :1], 8, GRAY),
+    "gray with a transparent level": png(SQUARE[..., :1], 8, GRAY, chunk(b"tRNS", bytes((0, SQUARE[0, 0, 0])))),
+    "a palette": png(SQUARE[..., :1], 8, PALETTE, chunk(b"PLTE", RNG.bytes(768)), chunk(b"tRNS", bytes(range(256)))),
+    "RGB": png(SQUARE[..., :3], 8, RGB),
+    "RGB with a profile": png(SQUARE[..., :3], 8, RGB, chunk(b"iCCP", b"a\0\0" + zlib.compress(SRGB))),
+    "16-bit gray": png(DEEP[..., :1], 16, GRAY),
+    "16-bit RGB": png(DEEP[..., :3], 16, RGB),
+    "16-bit RGB with alpha": png(DEEP, 16, RGB_ALPHA),
+}
+
+
+@pytest.mark.parametrize("within", [in_ico, in_icns])
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_png_within_an_icon_is_read_as_alone(name: str, within: Callable[[bytes], bytes]) -> None:
+    data = within(PICTURES[name])
+    image, alone = read_image(data), read_image(PICTURES[name])
+    assert (image.header, image.metadata, image.notes) == (alone.header, alone.metadata, alone.notes)
+    assert np.array_equal(image.pixels, alone.pixels)
+    assert np.array_equal(image.alpha, alone.alpha)
+    assert read_header(data) == image.header
+
+
+@pytest.mark.parametrize("within", [in_ico, in_icns])
+def test_a_png_of_16_bits_within_an_icon_is_read_at_8_with_a_warning_without_the_extra(
+    within: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deep_extra, "is_installed", lambda: False)
+    (warning,) = read_image(within(PICTURES["16-bit RGB"])).warnings
+    assert warning.startswith("16-bit RGB PNG read at 8 bits: to keep all bits, ")
+
+
+def test_a_jpeg_2000_within_an_icns_is_read_as_alone() -> None:
+    pixels = DEEP[..., :3] >> 4
+    data = bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", bitspersample=12))
+    image = read_image(in_icns(data))
+    assert np.array_equal(image.pixels, read_image(data).pixels)
+    assert image.notes == ("12 bits scaled to 16",)
 
 
 def test_the_old_icns_has_planes_and_a_mask() -> None:

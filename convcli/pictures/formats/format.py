@@ -147,6 +147,10 @@ class Format(NamedTuple):
     def mend(self, picture: ImageFile) -> None:
         """Correct what Pillow has misread in the header."""
 
+    def within(self, picture: ImageFile) -> bytes | None:
+        """Return the file of the picture that is read in place of this one, or None if this one has its own pixels."""
+        return None
+
     def notes(self, picture: ImageFile) -> Iterator[str]:
         """Yield a sentence about each conversion that Pillow makes as it decodes the picture."""
         yield from ()
