@@ -152,6 +152,19 @@ def test_leading_axes_are_kept(leading, K_shape):
 def test_image_without_channels():
     V, K = integers((5, 7), seed=1), integers((3, 2), seed=2)
     assert_same(conv2d(V, K), conv2d(V[None], K[None, None])[0])
+    bank = integers((4, 1, 3, 2), seed=3)
+    assert_same(conv2d(V, bank), conv2d(V[None], bank))
+
+
+@pytest.mark.parametrize("kernel_shape", [(3, 2), (4, 3, 3, 2), (4, 2, 1, 3, 3, 2)], ids=["2-D", "bank", "tiled"])
+def test_a_batch_may_be_empty(kernel_shape):
+    V, K = np.ones((0, 3, 9, 8)), np.ones(kernel_shape)
+    Z = conv2d(V, K, np.ones(()), stride=2)
+    assert Z.shape == (0, 3 if K.ndim == 2 else 4, 4, 4)
+    gradients = conv2d_grad(V, K, Z, stride=2)
+    assert gradients.input.shape == V.shape
+    assert_same(gradients.kernel, np.zeros(kernel_shape))
+    assert not gradients.bias.any()
 
 
 def test_inputs_may_be_views_and_lists():

@@ -49,7 +49,8 @@ class Options(NamedTuple):
     def geometry(self, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
         """Return the geometry for an input ``(..., C_in, H, W)`` and a kernel of a rank in KERNEL_RANKS.
 
-        An input ``(H, W)`` is enough for a 2-D kernel. Raises GeometryError if the shapes do not fit together.
+        An input ``(H, W)`` has one channel. Leading axes may be empty. Raises GeometryError if the shapes do not fit
+        together.
         """
         return _geometry(self, input_shape, kernel_shape)
 
@@ -116,8 +117,8 @@ class Channels(NamedTuple):
 
 
 def _channels(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int) -> Channels:
-    _refuse_empty("input V", input_shape)
-    _refuse_empty("kernel K", kernel_shape)
+    _refuse_empty("input V", input_shape, input_shape[-2:] if len(kernel_shape) == 2 else input_shape[-3:])
+    _refuse_empty("kernel K", kernel_shape, kernel_shape)
     if len(kernel_shape) == 2:
         return _planes(input_shape, groups)
     if len(kernel_shape) in KERNEL_RANKS:
@@ -125,8 +126,9 @@ def _channels(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], group
     raise GeometryError(f"kernel K: expected {RANKS_IN_WORDS}; given rank {len(kernel_shape)}, shape {kernel_shape}")
 
 
-def _refuse_empty(name: str, shape: tuple[int, ...]) -> None:
-    if 0 in shape:
+def _refuse_empty(name: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    """Raise GeometryError if one of these axes is empty. A batch may be empty."""
+    if 0 in axes:
         raise GeometryError(f"{name} is empty: its shape is {shape}")
 
 
@@ -141,19 +143,20 @@ def _planes(input_shape: tuple[int, ...], groups: int) -> Channels:
 
 
 def _bank(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int) -> Channels:
-    if len(input_shape) < 3:
+    if len(input_shape) < 2:
         raise GeometryError(
-            f"input V: a {len(kernel_shape)}-D kernel needs shape (..., C_in, H, W), given {input_shape}"
+            f"input V: a {len(kernel_shape)}-D kernel needs shape (..., C_in, H, W) or (H, W), given {input_shape}"
         )
+    in_channels = input_shape[-3] if len(input_shape) > 2 else 1
     out_channels, group_channels = kernel_shape[0], kernel_shape[-3]
     if groups < 1 or out_channels % groups:
         raise GeometryError(
             f"expected a divisor of the kernel's {out_channels} output channels, given {groups}", option="groups"
         )
-    if input_shape[-3] != group_channels * groups:
+    if in_channels != group_channels * groups:
         raise GeometryError(
             f"kernel {kernel_shape} with groups {groups} takes {group_channels * groups} input channels, "
-            f"but the input has {input_shape[-3]}: its shape is {input_shape}"
+            f"but the input has {in_channels}: its shape is {input_shape}"
         )
     leading = (*input_shape[:-3], out_channels)
     return Channels(prod(input_shape[:-3]), group_channels, out_channels // groups, leading)
