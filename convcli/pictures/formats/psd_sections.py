@@ -4,11 +4,12 @@ import struct
 from os import SEEK_CUR
 from typing import BinaryIO, NamedTuple
 
+from convcli.pictures.photoshop import PROFILE, resource
+
 # The modes.
 GRAY, RGB, MULTICHANNEL, DUOTONE, LAB = 1, 3, 7, 8, 9
 ZIP = "compression by ZIP"
 
-_PROFILE = 1039
 # The blocks that hold the layers of pictures of 16 and 32 bits.
 _DEEP_LAYERS = (b"Lr16", b"Lr32")
 
@@ -42,7 +43,7 @@ def sections(stream: BinaryIO) -> Sections:
     stream.seek(0)
     channels, height, width, bits, mode = struct.unpack(">12xH2I2H", stream.read(26))
     stream.seek(_length(stream), SEEK_CUR)
-    profile = _profile(stream.read(_length(stream)))
+    profile = resource(stream.read(_length(stream)), PROFILE) or b""
     length = _length(stream)
     start = stream.tell() + length
     # Photoshop makes the number of layers negative if the picture is transparent.
@@ -57,19 +58,6 @@ def refusal_of_psd(kind: str) -> str:
 
 def _length(stream: BinaryIO) -> int:
     return int(struct.unpack(">I", stream.read(4))[0])
-
-
-def _profile(resources: bytes) -> bytes:
-    at = 0
-    while at + 7 <= len(resources):
-        number, name = struct.unpack_from(">HB", resources, at + 4)
-        # A name and its length, and the data, take an even number of bytes.
-        at += 6 + (name + 2) // 2 * 2
-        (length,) = struct.unpack_from(">I", resources, at)
-        if number == _PROFILE:
-            return resources[at + 4 : at + 4 + length]
-        at += 4 + (length + 1) // 2 * 2
-    return b""
 
 
 def _layers(stream: BinaryIO, end: int) -> int:
