@@ -16,7 +16,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats import Format
-from convcli.pictures.formats.png import SIGNATURE, chunks
+from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
 from convcli.pictures.image import Header, Image
 from convcli.pictures.orientation import upright_array, upright_sides
 from convcli.pictures.pillow_frames import PillowFrame, open_picture

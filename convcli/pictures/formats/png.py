@@ -16,11 +16,11 @@ from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
+from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
 from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import metadata_options
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The signature and IHDR.
 _HEADER = len(SIGNATURE) + 25
 # The gamma of sRGB, and its white point and primaries.
@@ -130,16 +130,3 @@ def _described(mode: str, metadata: Metadata) -> Iterator[bytes]:
         if name not in _FRAME:
             one_pixel.seek(-8, SEEK_CUR)
             yield one_pixel.read(length + 12)
-
-
-def chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield the name and the length of each chunk; meanwhile the stream is at the start of the chunk's content."""
-    start = len(SIGNATURE)
-    while True:
-        stream.seek(start)
-        head = stream.read(8)
-        if len(head) < 8:
-            return
-        length = int.from_bytes(head[:4])
-        yield head[4:], length
-        start += length + 12

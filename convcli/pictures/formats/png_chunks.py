@@ -1,0 +1,19 @@
+"""Find the chunks that PNG files consist of."""
+
+from collections.abc import Iterator
+from typing import IO
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield the name and the length of each chunk; meanwhile the stream is at the start of the chunk's content."""
+    start = len(SIGNATURE)
+    while True:
+        stream.seek(start)
+        head = stream.read(8)
+        if len(head) < 8:
+            return
+        length = int.from_bytes(head[:4])
+        yield head[4:], length
+        start += length + 12
