@@ -430,3 +430,11 @@ def test_exif_of_a_tiff_is_written_to_another() -> None:
     image = read_image(encode_image(source.pixels[:1], None, format_of("tiff"), source.metadata))
     assert np.array_equal(image.pixels, source.pixels[:1])
     assert parsed(image.metadata.exif).get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
+
+
+@pytest.mark.parametrize(("options", "lossless"), [({"lossless": True}, True), ({"quality": 80}, False)])
+def test_a_webp_says_whether_it_is_lossless(options, lossless):
+    first, *others = [PIL.Image.new("RGB", (9, 7), (80 * number, 9, 9)) for number in range(3)]
+    for more in ([], others):
+        data = encoded(first, "WEBP", save_all=bool(more), append_images=more, **options)
+        assert [image.lossless for image in iter_frames(data)] == [lossless] * (1 + len(more))

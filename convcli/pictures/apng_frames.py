@@ -16,6 +16,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats import Format
+from convcli.pictures.formats.format import FileTraits
 from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
 from convcli.pictures.image import Header, Image
 from convcli.pictures.orientation import upright_array, upright_sides
@@ -30,7 +31,7 @@ class ApngFrames:
     """The frames of an animated PNG, which must be decoded in order."""
 
     def __init__(self, picture: ImageFile, format: Format, stream: BinaryIO) -> None:
-        self._described = PillowFrame(picture, format, BytesIO(), 0).describe()
+        self._described = PillowFrame(picture, format, BytesIO(), 0, FileTraits()).describe()
         self._size = (picture.height, picture.width)
         self._format = format
         parts = _parts(stream)
@@ -60,13 +61,19 @@ class ApngFrames:
         shown = upright_array(self._shown(part, image), self._described.orientation)
         pixels, alpha = (shown, None) if image.alpha is None else (shown[:-1], shown[-1])
         warnings = (*image.warnings, *self._described.warnings)
-        return image._replace(pixels=pixels, alpha=alpha, metadata=self._described.metadata, warnings=warnings)
+        return image._replace(
+            pixels=pixels,
+            alpha=alpha,
+            metadata=self._described.metadata,
+            warnings=warnings,
+            duration=part.duration if part.is_animated else None,
+        )
 
     @contextmanager
     def _opened(self, part: "_Part") -> Iterator[PillowFrame]:
         file = BytesIO(part.png)
         with open_picture(file) as picture:
-            yield PillowFrame(picture, self._format, file, 0)
+            yield PillowFrame(picture, self._format, file, 0, FileTraits())
 
     def _shown(self, part: "_Part", image: Image) -> Array:
         """Draw a part, and return the canvas ``(C, H, W)`` as it is shown, with alpha as its last channel."""
@@ -116,13 +123,15 @@ def _over(drawn: Array, below: Array) -> Array:
 class _Part(NamedTuple):
     """A frame as it is stored: a PNG of its own, for a place on the canvas.
 
-    after: what becomes of its area once it was shown.  is_over: whether it is drawn over the canvas or replaces it.
+    duration: for how many milliseconds it is shown.  after: what becomes of its area then.
+    is_over: whether it is drawn over the canvas or replaces it.
     is_animated: whether it is part of the animation, and not only shown by programs that know no animations.
     """
 
     png: bytes
     top: int
     left: int
+    duration: float
     after: int
     is_over: bool
     is_animated: bool
@@ -148,10 +157,13 @@ def _parts(stream: BinaryIO) -> Iterator[_Part]:
 def _part(shared: list[bytes], control: bytes, pixels: bytes) -> _Part:
     header, *others = shared
     if not control:
-        return _Part(_png(header, others, pixels), 0, 0, 0, is_over=False, is_animated=False)
-    _, width, height, left, top, _, _, after, blend = struct.unpack(">5I2H2B", control)
+        return _Part(_png(header, others, pixels), 0, 0, 0, 0, is_over=False, is_animated=False)
+    _, width, height, left, top, seconds, parts, after, blend = struct.unpack(">5I2H2B", control)
     resized = _chunk(b"IHDR", struct.pack(">2I", width, height) + header[16:-4])
-    return _Part(_png(resized, others, pixels), top, left, after, is_over=blend == _OVER, is_animated=True)
+    # A denominator of 0 stands for hundredths.
+    duration = 1000 * seconds / (parts or 100)
+    png = _png(resized, others, pixels)
+    return _Part(png, top, left, duration, after, is_over=blend == _OVER, is_animated=True)
 
 
 def _png(header: bytes, others: list[bytes], pixels: bytes) -> bytes:

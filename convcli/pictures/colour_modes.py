@@ -31,14 +31,11 @@ class Conversion(NamedTuple):
     keeps_profile: bool = True
 
 
-def working_mode(picture: ImageFile, *, in_colour: bool) -> str:
-    """Return the mode to compute in: L, LA, RGB or RGBA, or the picture's own mode if it is one channel of over 8 bits.
-
-    in_colour: whether gray becomes RGB too.
-    """
+def working_mode(picture: ImageFile) -> str:
+    """Return the mode to compute in: L, LA, RGB or RGBA, or the picture's own if it is one channel of over 8 bits."""
     if picture.mode[0] in "IF":
         return picture.mode
-    colours = "L" if _is_gray(picture) and not in_colour else "RGB"
+    colours = "L" if _is_gray(picture) else "RGB"
     return colours + "A" if picture.has_transparency_data else colours
 
 
@@ -46,6 +43,9 @@ def convert_to_mode(picture: PIL.Image.Image, mode: str) -> Conversion:
     """Return the picture converted to this mode; CMYK is converted by its colour profile, unless that is damaged."""
     if mode == picture.mode:
         return Conversion(picture)
+    # Every pixel of an animation's frame is opaque then.
+    if picture.mode == mode + "A":
+        return Conversion(picture.convert(mode))
     if picture.mode == "CMYK" and picture.info.get("icc_profile"):
         return _by_profile(picture)
     return Conversion(picture.convert(mode), (f"{_name(picture)} converted to {mode}",))

@@ -34,10 +34,12 @@ class Frames(NamedTuple):
     """The frames of an opened file: their number, and a function that returns one by its number from 0.
 
     They must be decoded in order. No list of them is made, because a file may claim billions.
+    plays: how often their animation is played, 0 for ever; None if they are no animation.
     """
 
     total: int
     frame: Callable[[int], Frame]
+    plays: int | None = None
 
 
 def picture_frames(file: Path | BytesIO, head: bytes) -> AbstractContextManager[Frames]:
@@ -110,13 +112,16 @@ def _by_pillow(file: Path | BytesIO) -> Iterator[Frames]:
                 yield Frames(1, lambda number: _InnerFrame(frames.frame(number), tuple(format.losses(picture))))
             return
         total = _require_bytes(format.frame_count(picture), size_of(file))
+        traits = format.traits(picture)
+        if total == 1:
+            traits = traits._replace(plays=None)
         if format is PNG and total > 1:
             from convcli.pictures.apng_frames import ApngFrames
 
             with open_file(file) as stream:
-                yield Frames(total, ApngFrames(picture, format, stream).frame)
+                yield Frames(total, ApngFrames(picture, format, stream).frame, traits.plays)
         else:
-            yield Frames(total, lambda number: PillowFrame(picture, format, file, number))
+            yield Frames(total, lambda number: PillowFrame(picture, format, file, number, traits), traits.plays)
 
 
 class _InnerFrame(NamedTuple):

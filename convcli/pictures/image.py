@@ -35,6 +35,7 @@ class Header(NamedTuple):
 
     shape: ``(C, H, W)`` of the pixels of the first frame, upright, without alpha.  dtype: the type of the pixels.
     frames: the number of frames.  alpha: whether the image has alpha.
+    plays: how often the animation of the frames is played, 0 for ever; None if the frames are no animation.
     is_picture: whether the file is a picture, and no array.
     """
 
@@ -43,6 +44,7 @@ class Header(NamedTuple):
     frames: int = 1
     alpha: bool = False
     is_picture: bool = True
+    plays: int | None = None
 
 
 class Image(NamedTuple):
@@ -52,6 +54,9 @@ class Image(NamedTuple):
     alpha: ``(H, W)``, uint8 or uint16 like the pixels, or uint16 if they are neither; 0 is transparent. Or None.
     notes: the conversions.  warnings: the losses.
     is_picture: whether the file is a picture, and no array.  tables: those of a JPEG, or None.
+    lossless: whether the file is of a format that may be lossy, and is lossless.
+    duration: for how many milliseconds an animation shows this frame; None for a page, and for a frame that an
+    animation does not show.
     """
 
     pixels: Array
@@ -61,6 +66,8 @@ class Image(NamedTuple):
     warnings: tuple[str, ...] = ()
     is_picture: bool = True
     tables: JpegTables | None = None
+    lossless: bool = False
+    duration: float | None = None
 
     @property
     def header(self) -> Header:

@@ -17,7 +17,7 @@ from convcli.pictures import deep_extra
 from convcli.pictures.channels import channels_of, split_alpha
 from convcli.pictures.colour_modes import convert_to_mode, working_mode
 from convcli.pictures.formats import Format, format_read, jpeg
-from convcli.pictures.formats.format import Decoding
+from convcli.pictures.formats.format import Decoding, FileTraits
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.metadata import Description, description, kept_exif, orientation_in, sensible_dpi
@@ -79,8 +79,10 @@ def _open(file: Path | BytesIO) -> ImageFile | None:
 class PillowFrame:
     """One frame of a picture, by its number from 0; frames must be decoded in order."""
 
-    def __init__(self, picture: ImageFile, format: Format, file: Path | BytesIO, number: int) -> None:
-        self._picture, self._format, self._file, self._number = picture, format, file, number
+    def __init__(
+        self, picture: ImageFile, format: Format, file: Path | BytesIO, number: int, traits: FileTraits
+    ) -> None:
+        self._picture, self._format, self._file, self._number, self._traits = picture, format, file, number, traits
 
     def header(self) -> Header:
         """Return the header of the frame that ``decode`` would return, without decoding it."""
@@ -106,7 +108,7 @@ class PillowFrame:
         return self._picture
 
     def _mode(self) -> str:
-        return working_mode(self._picture, in_colour=self._format.is_colour_in_every_frame(self._picture))
+        return self._traits.mode or working_mode(self._picture)
 
     def _decoding(self) -> Decoding | None:
         """Return the decoding of the only frame of a file without Pillow; None if Pillow decodes the frame."""
@@ -148,7 +150,16 @@ class PillowFrame:
         pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, _level_type(picture))
         metadata = described.metadata if converted.keeps_profile else described.metadata._replace(icc=None)
         losses = (*losses, *converted.warnings, *described.warnings)
-        image = Image(pixels, alpha, metadata, (*notes, *converted.notes), losses, tables=tables)
+        image = Image(
+            pixels,
+            alpha,
+            metadata,
+            (*notes, *converted.notes),
+            losses,
+            tables=tables,
+            lossless=self._traits.lossless,
+            duration=None if self._traits.plays is None else picture.info.get("duration", 0),
+        )
         return self._convert_deep_channel(image) if _has_deep_channel(picture) else image
 
     def _convert_deep_channel(self, image: Image) -> Image:

@@ -57,7 +57,7 @@ def read_header(given: SourceLike) -> Header:
     """Return the header of the image that ``read_image`` would return, without decoding it; raise the same errors."""
     source = Source.of(given)
     with _reading(source), _frames(source) as frames:
-        return frames.frame(0).header()._replace(frames=frames.total)
+        return frames.frame(0).header()._replace(frames=frames.total, plays=frames.plays)
 
 
 def format_name(given: SourceLike) -> str | None:

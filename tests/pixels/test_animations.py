@@ -156,14 +156,14 @@ def test_the_orientation_of_an_apng_is_that_of_its_canvas() -> None:
     turned = data.replace(data[33:53], data[33:53] + chunk(b"eXIf", exif_of(6).tobytes().removeprefix(b"Exif\0\0")), 1)
     for frame, upright in zip(iter_frames(turned), iter_frames(data), strict=True):
         assert np.array_equal(frame.pixels, upright_array(upright.pixels, 6))
-        assert frame.header == read_header(turned)._replace(frames=1)
+        assert frame.header == read_header(turned)._replace(frames=1, plays=None)
 
 
 def test_a_first_part_may_be_smaller_than_the_canvas() -> None:
     parts = random_parts(KEEP)[1:3]
     data = apng(parts, is_over=False)
     assert_frames(data, shown(parts, lambda drawn, below: drawn))
-    assert read_header(data)._replace(frames=1) == next(iter_frames(data)).header
+    assert read_header(data)._replace(frames=1, plays=None) == next(iter_frames(data)).header
 
 
 def test_an_apng_that_contradicts_itself_is_an_error() -> None:
@@ -185,3 +185,46 @@ def test_webp() -> None:
     first, *others = [PIL.Image.fromarray(frame) for frame in frames]
     data = encoded(first, "WEBP", save_all=True, append_images=others, lossless=True, exact=True, duration=40)
     assert_frames(data, [frame.astype(int) for frame in frames])
+
+
+# A GIF says how often it is repeated, and the others how often it is played.
+@pytest.mark.parametrize(
+    ("format", "loop", "plays"),
+    [("GIF", None, 1), ("GIF", 0, 0), ("GIF", 2, 3), ("PNG", 0, 0), ("PNG", 2, 2), ("WEBP", 0, 0), ("WEBP", 3, 3)],
+)
+def test_the_timing_of_an_animation(format: str, loop: int | None, plays: int) -> None:
+    first, *others = [PIL.Image.fromarray(np.full((6, 8), level, np.uint8)) for level in (0, 99, 200)]
+    options = {} if loop is None else {"loop": loop}
+    data = encoded(first, format, save_all=True, append_images=others, duration=[40, 0, 1290], **options)
+    assert read_header(data).plays == plays
+    assert [frame.duration for frame in iter_frames(data)] == [40, 0, 1290]
+
+
+def test_a_frame_before_an_animated_png_and_a_picture_have_no_duration() -> None:
+    first = np.full((HEIGHT, WIDTH, 4), 255)
+    data = apng(random_parts(KEEP)[:2], is_over=False, first=first)
+    assert [frame.duration for frame in iter_frames(data)] == [None, 100, 100]
+    still = encoded(PIL.Image.new("L", (6, 8)), "GIF", duration=40)
+    assert (read_header(still).plays, next(iter_frames(still)).duration) == (None, None)
+
+
+def gif_of(frames: list[Array], transparent: int | None, disposal: int) -> bytes:
+    first, *others = [PIL.Image.fromarray(frame) for frame in frames]
+    for picture in (first, *others):
+        picture.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
+    options = {} if transparent is None else {"transparency": transparent}
+    return encoded(first, "GIF", save_all=True, append_images=others, disposal=disposal, optimize=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("first", "transparent", "disposal", "has_alpha"),
+    [(1, None, KEEP, False), (1, 0, KEEP, False), (0, 0, KEEP, True), (1, 0, TO_BACKGROUND, True)],
+)
+def test_every_frame_of_a_gif_has_alpha_if_some_frame_may_show_it(
+    first: int, transparent: int | None, disposal: int, has_alpha: bool
+) -> None:
+    frames = [np.full((HEIGHT, WIDTH), first, np.uint8), np.full((HEIGHT, WIDTH), 2, np.uint8)]
+    frames[1][:, :3] = 0
+    data = gif_of(frames, transparent, disposal)
+    assert read_header(data).alpha == has_alpha
+    assert [(len(frame.pixels), frame.alpha is not None) for frame in iter_frames(data)] == [(3, has_alpha)] * 2

@@ -24,6 +24,7 @@ from convcli.pictures.formats.spider import SPIDER
 from convcli.pictures.formats.sun import SUN
 from convcli.pictures.formats.tga import TGA
 from convcli.pictures.formats.tiff import TIFF
+from convcli.pictures.formats.webp import WEBP
 from convcli.pictures.formats.xbm import XBM
 from convcli.pictures.formats.xpm import XPM
 from convcli.text import choice
@@ -35,7 +36,7 @@ PICTURE_FORMATS = (
     PNG,
     JPEG,
     TIFF,
-    Format("webp", ("webp",), holds_alpha=True, has_quality=True, most_side=16383, metadata=("icc", "exif")),
+    WEBP,
     AVIF,
     GIF,
     # A file has at most 4 GB, of which colours take 3 bytes per pixel.

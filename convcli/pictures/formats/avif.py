@@ -4,7 +4,7 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats.boxes import boxes
-from convcli.pictures.formats.format import Decoding, Format
+from convcli.pictures.formats.format import Decoding, FileTraits, Format
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
 
@@ -22,6 +22,10 @@ class Avif(Format):
         at = head.find(_SETTINGS)
         settings = head[at + 6] if 0 <= at < len(head) - 6 else 0
         return 12 if settings & 0x60 == 0x60 else 10 if settings & 0x40 else 8
+
+    def traits(self, picture: ImageFile) -> FileTraits:
+        """Return that the animation is played for ever, as Pillow does not say how often it is."""
+        return FileTraits(plays=0)
 
     def decoding(self, picture: ImageFile) -> Decoding | None:
         """Return the decoding of more than 8 bits by the extra ``deep``, or None if that is not installed."""

@@ -33,6 +33,19 @@ class Decoding(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class FileTraits(NamedTuple):
+    """What holds for every frame of a file.
+
+    plays: how often their animation is played, 0 for ever; None if they are no animation.
+    mode: the mode in which every frame is read, or None if each frame has its own.
+    lossless: whether the file is of a format that may be lossy, and is lossless.
+    """
+
+    plays: int | None = None
+    mode: str | None = None
+    lossless: bool = False
+
+
 class Coding(NamedTuple):
     """The wishes for encoding a picture; each applies only to formats that know it.
 
@@ -168,9 +181,9 @@ class Format(NamedTuple):
         """Return the decoding of a picture without Pillow, or None if Pillow decodes it."""
         return None
 
-    def is_colour_in_every_frame(self, picture: ImageFile) -> bool:
-        """Return whether gray frames are read as RGB, because other frames of the file are in RGB."""
-        return False
+    def traits(self, picture: ImageFile) -> FileTraits:
+        """Return what holds for every frame of the file, whose frames have not been loaded yet."""
+        return FileTraits()
 
     def tables(self, picture: ImageFile) -> JpegTables | None:
         """Return the tables of a JPEG, or None for other formats."""

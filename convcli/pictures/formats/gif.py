@@ -1,24 +1,52 @@
 """GIF."""
 
+import numpy as np
 import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.channels import picture_of
-from convcli.pictures.formats.format import Format
+from convcli.pictures.formats.format import FileTraits, Format
+from convcli.pictures.formats.gif_blocks import gif_frames
+from convcli.pictures.formats.raw_modes import from_start
+
+_TO_BACKGROUND = 2
 
 
 class Gif(Format):
     """The format GIF."""
 
-    def is_colour_in_every_frame(self, picture: ImageFile) -> bool:
-        """Return whether the file is an animation: Pillow composes all frames except the first in RGB."""
-        return getattr(picture, "n_frames", 1) > 1
+    def traits(self, picture: ImageFile) -> FileTraits:
+        """Return how often the animation is played, and its mode: Pillow composes frames in RGB or RGBA."""
+        if self.frame_count(picture) == 1:
+            return FileTraits()
+        loop = picture.info.get("loop")
+        # The file says how often the animation is repeated after it was played, or nothing.
+        plays = 1 if loop is None else loop and loop + 1
+        return FileTraits(plays, "RGBA" if _is_transparent(picture) else "RGB")
 
     def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:
         """Return the picture in a mode whose alpha Pillow keeps."""
         picture = picture_of(pixels, alpha)
         return picture.convert("RGBA") if picture.mode == "LA" else picture
+
+
+def _is_transparent(picture: ImageFile) -> bool:
+    """Return whether some frame may show a transparent pixel, before any frame is loaded.
+
+    Mostly a transparent index only keeps what earlier frames have drawn.
+    """
+    with from_start(picture) as stream:
+        frames = [frame._replace(codes=b"") for frame in gif_frames(stream)]
+    if all(frame.transparent is None for frame in frames):
+        return False
+    is_cleared = any(frame.disposal == _TO_BACKGROUND for frame in frames)
+    return is_cleared or (frames[0].width, frames[0].height) != picture.size or _uses(frames[0].transparent, picture)
+
+
+def _uses(index: int | None, picture: ImageFile) -> bool:
+    """Return whether a pixel of the first frame, which is loaded, has this index."""
+    return index is not None and bool(np.any(np.asarray(picture) == index))
 
 
 GIF = Gif("gif", ("gif",), most_side=65535, holds_alpha=True)

@@ -14,7 +14,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures import deep_extra
-from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
+from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
 from convcli.pictures.formats.raw_modes import raw_mode
@@ -52,6 +52,10 @@ class Png(Format):
         level, scale = picture.info.get("transparency"), _SCALES.get(raw_mode(picture))
         if scale and isinstance(level, int):
             picture.info["transparency"] = level * scale
+
+    def traits(self, picture: ImageFile) -> FileTraits:
+        """Return how often the animation is played."""
+        return FileTraits(picture.info.get("loop"))
 
     def decoding(self, picture: ImageFile) -> Decoding | None:
         """Return the decoding of colours of 16 bits by the extra ``deep``, or None if that is not installed."""
