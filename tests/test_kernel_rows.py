@@ -24,6 +24,17 @@ DIALECTS = {
     "one row of nine numbers": ("0 -1 0 -1 5 -1 0 -1 0", [[0, -1, 0, -1, 5, -1, 0, -1, 0]]),
     "one column": ("1;2;1", [[1], [2], [1]]),
     "fractions and short numbers": ("+.5 1/4\n-1. 2e-1", [[0.5, 0.25], [-1, 0.2]]),
+    "a divisor after brackets": ("[1 2 1; 2 4 2; 1 2 1]/16", BINOMIAL / 16),
+    "a divisor after JSON": ("[[1,2,1],[2,4,2],[1,2,1]] / 16", BINOMIAL / 16),
+    "a factor before brackets": ("1/16*[1 2 1; 2 4 2; 1 2 1];", BINOMIAL / 16),
+    "a factor in parentheses": ("(1/16) * [[1,2,1],[2,4,2],[1,2,1]]", BINOMIAL / 16),
+    "NumPy's function and a divisor": ("np.array([[1, 2], [3, 4]]) / 4", [[0.25, 0.5], [0.75, 1]]),
+    "Mathematica": ("{{1,2,1},{2,4,2},{1,2,1}}/16", BINOMIAL / 16),
+    "ImageMagick's square": ("3: 0,1,0 1,-4,1 0,1,0", LAPLACIAN),
+    "ImageMagick's origin at the centre": ("3x1+1+0: 1,2,1", [[1, 2, 1]]),
+    "a spreadsheet with semicolons": ("1;2;1\n2;4;2\n1;2;1", BINOMIAL),
+    "a spreadsheet with decimal commas": ("0,25;-1,5\n2;1e-1", [[0.25, -1.5], [2, 0.1]]),
+    "a spreadsheet that starts like a vips matrix": ("3;2;1\n1;2;3\n4;5;6", [[3, 2, 1], [1, 2, 3], [4, 5, 6]]),
     "vips": ("3 2\n1 2 3\n4 5 6", [[1, 2, 3], [4, 5, 6]]),
 }
 
@@ -74,7 +85,20 @@ def test_a_file_wins_over_numbers_of_the_same_name(tmp_path, monkeypatch):
 MISTAKES = [
     ("1,2;3", "row 2: expected 2 numbers as in row 1, given 1"),
     ("1 2\n3 4 5", "row 2: expected 2 numbers as in row 1, given 3"),
-    ("1;2\n3;4", "expected rows separated by line breaks or by ;, given both"),
+    ("1 2;3 4\n5 6;7 8", "expected rows separated by line breaks or by ;, given both"),
+    ("1;2\n3", "row 2: expected 2 numbers as in row 1, given 1"),
+    ("0,1 0,2", "row 1: expected numbers separated by commas or by spaces, given both: write decimals with a point"),
+    (
+        "1 2\n0,1\t0,2",
+        "row 2: expected numbers separated by commas or by spaces, given both: write decimals with a point",
+    ),
+    ("[1 2]/0", "expected a divisor other than 0, given 0"),
+    ("1/0*[1 2]", "the scale: expected a number, given '1/0'"),
+    ("[[[[1, 2]]]]/3", "expected rows of numbers, given brackets three deep: write a bank as JSON or .npy"),
+    ("array([[[1, 2], [3, 4]]])", "expected rows of numbers, given brackets three deep: write a bank as JSON or .npy"),
+    ("1:3", "row 1: expected a number, given '1:3'"),
+    ("3x1: -,1,-", "after the size: expected a number, given '-'"),
+    ("2x1: nan,1", "row 1: expected finite numbers, given nan"),
     ("1 2;3 1/0", "row 2: expected a number, given '1/0'"),
     ("1 2;;3 4", "row 2: expected a number, given ''"),
     ("1e400 2", "row 1: expected finite numbers, given inf"),
@@ -99,6 +123,12 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path):
     (tmp_path / "k.txt").write_text("1 2\n3 four\n")
     with pytest.raises(KernelError, match=r"k\.txt: row 2: expected a number, given 'four'$"):
         load_kernel(tmp_path / "k.txt")
+
+
+def test_csv_is_never_json(tmp_path):
+    (tmp_path / "k.csv").write_text("left,right\n1,2\n")
+    with pytest.raises(KernelError, match=r"k\.csv: row 1: expected a number, given 'left'$"):
+        load_kernel(tmp_path / "k.csv")
 
 
 @pytest.mark.parametrize("text", ["5", "---;1", "1 2 x"])

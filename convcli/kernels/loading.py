@@ -85,7 +85,8 @@ def read_kernel(source: Source) -> Kernel:
         text = decoded(data, source.label, "kernel JSON or rows of numbers in UTF-8, or .npy")
     except JsonError as error:
         raise KernelError(str(error)) from None
-    return (parse_rows if begins_as_rows(text) else parse_kernel_json)(text, source.label, name)
+    is_rows_file = source.path.suffix.lower() == ".csv" or begins_as_rows(text)
+    return (parse_rows if is_rows_file else parse_kernel_json)(text, source.label, name)
 
 
 def _is_a_file(text: str) -> bool:

@@ -1,13 +1,16 @@
 """Read a kernel from rows of numbers, as other programs write them.
 
-    text   = [header] row {(";" | line break) row}
+    text   = rows | [number "*"] "[" rows "]" ["/" number]         (or other brackets)
+    rows   = [header] row {(";" | line break) row}
     row    = number {("," | space) number}
     number = 1 | -.5 | 2e-3 | 1/9
-    header = WIDTHxHEIGHT:                     ImageMagick's; all numbers follow, and rows need not be separated
+    header = WIDTHxHEIGHT: | WIDTH:            ImageMagick's; all numbers follow, and rows need not be separated
            | WIDTH HEIGHT [SCALE [OFFSET]]     the first line of a vips matrix: weights / SCALE, and OFFSET is the bias
 
-This covers CSV, text such as numpy.savetxt's, and matrices of MATLAB, G'MIC and NumPy, whose brackets are ignored. One
-row is a kernel of one row. Lines that start with ``#`` are comments. Every error says the row.
+This covers CSV, text such as numpy.savetxt's, and matrices of MATLAB, Mathematica, G'MIC and NumPy, whose brackets are
+ignored. In lines of single numbers with ``;`` between them, which spreadsheets write where the comma is the decimal
+point, ``;`` separates the numbers of a row. One row is a kernel of one row. Lines that start with ``#`` are comments.
+Every error says the row.
 """
 
 import re
@@ -23,14 +26,27 @@ from convcli.kernels.kernel import Kernel
 from convcli.text import BYTE_ORDER_MARK, real, shortened
 
 _COMMENTS = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
-_BRACKETS = re.compile(r"array\(|[][(){}]|,\s*dtype=.*$")
-_HEADER = re.compile(r"\s*(\d{1,9})x(\d{1,9})([+-]\d+[+-]\d+)?:")
+_ARRAY = r"(?:np\.|numpy\.)?array"
+_BRACKETS = re.compile(rf"{_ARRAY}\(|[][(){{}}]|,\s*dtype=.*$")
+_TOO_DEEP = re.compile(r"(?:[\[({]\s*+){3}")
+# 1: is no size, because MATLAB's 1:3 is a range.
+_HEADER = re.compile(r"\s*(?!1:)(\d{1,9})(?:x(\d{1,9}))?(\+\d+\+\d+)?:")
+_SIZE = re.compile(r"\s*\d{1,9}x\d{1,9}([+-]\d+[+-]\d+)?:")
 # The beginning of rows of numbers, and a text of nothing else.
-_BEGINNING = re.compile(rf"{BYTE_ORDER_MARK}?\s*(array\(|\(|#|[-+]?\.?\d)")
+_BEGINNING = re.compile(rf"{BYTE_ORDER_MARK}?\s*({_ARRAY}\(|\(|#|[-+]?\.?\d|\{{\s*[-+.\d{{])")
 # One row of MATLAB: JSON has commas.
 _ONE_ROW = re.compile(r"\s*\[[-+.\deE/]+(\s+[-+.\deE/]+)+\s*\]\s*")
 # Each ++ and *+ takes all that it can, so that the time does not grow with the square of the text.
-_NUMERIC = re.compile(r"(array)?(?:[-+.eExX/,:;\s\])}[({]*+\d)++[-+.eE/,;\s\])}[({]*+(dtype=\w+\)\s*)?")
+_NUMERIC = re.compile(rf"\s*({_ARRAY})?(?:[-+.eExX*/,:;\s\])}}[({{]*+\d)++[-+.eE*/,;\s\])}}[({{]*+(dtype=\w+\)\s*)?")
+_SCALED = re.compile(
+    r"\s*+(?:\(?(?P<factor>[-+.\deE/]++)\)?\s*+\*\s*+)?"
+    rf"(?P<matrix>(?:{_ARRAY}\s*+)?[\[({{].*[\])}}])\s*+"
+    r"(?:/\s*+(?P<divisor>[-+.\deE]++)\s*+)?;?\s*+",
+    re.DOTALL,
+)
+# A number of a spreadsheet, with a point or a comma before its decimals.
+_CELL = re.compile(r"\s*[^\s,]+(,[^\s,]+)?\s*")
+_COMMA_INSIDE, _SPACE_ALONE = re.compile(r"[^\s,],[^\s,]"), re.compile(r"[^\s,]\s++[^\s,]")
 _ROW_BREAKS = re.compile(r"[;\n]")
 # The bytes of Python's objects, at most: a number of one digit and a space are a text, a float, and places in lists.
 _PER_LETTER = 90
@@ -40,13 +56,17 @@ _SEPARATORS = re.compile(r"\s*,\s*|\s+")
 def begins_as_rows(text: str) -> bool:
     """Return whether a text is meant as rows of numbers, even if it has mistakes further on."""
     return bool(_BEGINNING.match(text)) or (
-        text.lstrip().startswith("[") and (";" in text or bool(_ONE_ROW.fullmatch(text)))
+        text.lstrip().startswith("[") and (";" in text or bool(_ONE_ROW.fullmatch(text)) or _scaled(text) is not None)
     )
 
 
 def is_rows(text: str) -> bool:
-    """Return whether a text is meant as rows of at least two numbers, and has nothing but numbers and separators."""
-    return begins_as_rows(text) and bool(_NUMERIC.fullmatch(text)) and len(re.findall(r"[\d.]+", text)) > 1
+    """Return whether a text is meant as rows of at least two numbers, and has nothing but numbers and separators.
+
+    After ImageMagick's size, other words are mistakes in the rows.
+    """
+    numeric = bool(_NUMERIC.fullmatch(text)) and len(re.findall(r"[\d.]+", text)) > 1
+    return begins_as_rows(text) and (numeric or bool(_SIZE.match(text)))
 
 
 def parse_rows(text: str, source: str, name: str) -> Kernel:
@@ -64,9 +84,16 @@ def parse_rows(text: str, source: str, name: str) -> Kernel:
 
 
 def _parse(text: str, name: str) -> Kernel:
+    if scaled := _scaled(text):
+        factor, divisor = (_number(scaled[part] or "1", "the scale") for part in ("factor", "divisor"))
+        if divisor == 0:
+            raise KernelError("expected a divisor other than 0, given 0")
+        kernel = _parse(scaled["matrix"], name)
+        return kernel._replace(weights=kernel.weights * factor / divisor)
     header = _HEADER.match(text)
     if header:
-        return Kernel(name, _of_size(text[header.end() :], *header.groups()))
+        width, height, origin = header.groups()
+        return Kernel(name, _of_size(text[header.end() :], int(width), int(height or width), origin))
     text = _with_one_row_break(_without_brackets(text))
     rows = _rows(text)
     # vips separates numbers by spaces; CSV has no header of numbers.
@@ -75,21 +102,45 @@ def _parse(text: str, name: str) -> Kernel:
     return Kernel(name, _rectangle(rows))
 
 
+def _scaled(text: str) -> re.Match[str] | None:
+    """Return the match of a matrix in brackets that is multiplied or divided by a number."""
+    found = _SCALED.fullmatch(text)
+    return found if found and (found["factor"] or found["divisor"]) else None
+
+
 def _without_brackets(text: str) -> str:
     """Return the text with a row break after each inner bracket, and without brackets."""
-    return _BRACKETS.sub(" ", re.sub(r"\]\s*,\s*\[", ";", text))
+    if _TOO_DEEP.search(re.sub(rf"{_ARRAY}\(", "", text)):
+        raise KernelError("expected rows of numbers, given brackets three deep: write a bank as JSON or .npy")
+    return _BRACKETS.sub(" ", re.sub(r"[\])}]\s*,\s*[\[({]", ";", text))
 
 
 def _with_one_row_break(text: str) -> str:
     """Return the text with ``;`` between its rows; raise KernelError if line breaks separate other rows than ``;``."""
     lines = [line.strip().removesuffix(";") for line in text.strip().splitlines() if line.strip(" \t;")]
     if len(lines) > 1 and any(";" in line for line in lines):
-        raise KernelError("expected rows separated by line breaks or by ;, given both")
+        lines = [_row_of_cells(line.split(";")) for line in lines]
     return ";".join(lines)
 
 
+def _row_of_cells(cells: list[str]) -> str:
+    """Return a row of a spreadsheet that separates numbers by ``;``, with commas between and points in the numbers."""
+    if not all(map(_CELL.fullmatch, cells)):
+        raise KernelError("expected rows separated by line breaks or by ;, given both")
+    return ",".join(cell.replace(",", ".") for cell in cells)
+
+
 def _rows(text: str) -> list[list[float]]:
-    return [_numbers(row, f"row {number}") for number, row in enumerate(_ROW_BREAKS.split(text), 1)]
+    return [_row(row, f"row {number}") for number, row in enumerate(_ROW_BREAKS.split(text), 1)]
+
+
+def _row(row: str, where: str) -> list[float]:
+    """Return a row's numbers; raise KernelError if its commas may be decimal points, because spaces separate too."""
+    if _COMMA_INSIDE.search(row) and _SPACE_ALONE.search(row):
+        raise KernelError(
+            f"{where}: expected numbers separated by commas or by spaces, given both: write decimals with a point"
+        )
+    return _numbers(row, where)
 
 
 def _numbers(row: str, where: str) -> list[float]:
@@ -111,15 +162,15 @@ def _rectangle(rows: Sequence[Sequence[float]]) -> FloatArray:
     return _finite(np.array(rows, np.float64))
 
 
-def _of_size(text: str, width: str, height: str, origin: str | None) -> FloatArray:
+def _of_size(text: str, width: int, height: int, origin: str | None) -> FloatArray:
     """Return ImageMagick's kernel."""
-    if origin:
+    if origin and origin != f"+{(width - 1) / 2:g}+{(height - 1) / 2:g}":
         raise KernelError(f"expected a kernel whose origin is its centre, given the origin {origin}")
     numbers = _numbers(_ROW_BREAKS.sub(" ", text), "after the size")
-    if len(numbers) != int(width) * int(height):
-        expected = int(width) * int(height)
+    if len(numbers) != width * height:
+        expected = width * height
         raise KernelError(f"expected {expected} numbers, {width} per row in {height} rows, given {len(numbers)}")
-    return _finite(np.array(numbers, np.float64).reshape(int(height), int(width)))
+    return _finite(np.array(numbers, np.float64).reshape(height, width))
 
 
 def _is_vips(rows: Sequence[Sequence[float]]) -> bool:

@@ -204,7 +204,19 @@ def test_a_jpeg_2000_of_many_channels_is_refused():
         read_image(bytes(data))
 
 
-@pytest.mark.parametrize("text", ["1" * 100_000 + "!", "1 " * 100_000 + "!", "1\n" + " \n" * 100_000, "# " * 100_000])
+LONG_TEXTS = [
+    *("1" * 100_000 + "!", "1 " * 100_000 + "!", "1\n" + " \n" * 100_000, "# " * 100_000),
+    *(
+        "[" * 100_000,
+        "[" + "] " * 100_000,
+        "[] " + " " * 100_000 + "/",
+        "1" * 100_000 + "*[",
+        "[]/" + "1" * 100_000 + "x",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", LONG_TEXTS)
 def test_rows_of_numbers_are_recognised_in_one_pass(text):
     """A pattern that tries every split of the text would take hours."""
     assert not is_rows(text)
@@ -213,7 +225,7 @@ def test_rows_of_numbers_are_recognised_in_one_pass(text):
             parse_rows(text, "k", "k")
 
 
-@pytest.mark.parametrize("text", ["1 ", "1;", "1,1;", "1 2\n", "10 "])
+@pytest.mark.parametrize("text", ["1 ", "1;", "1,1;", "1 2\n", "10 ", "1;1\n"])
 def test_the_memory_of_rows_is_bounded_before_they_are_parsed(text, free_memory, tmp_path):
     data = text * 10_000
     with at_most(rows._PER_LETTER * len(data)), suppress(ConvcliError):
