@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,10 +18,8 @@ from support.command_line import (
     TIMEOUT,
     convcli,
     shell,
-    succeed,
     terminal,
     two_at_a_time,
-    with_samples,
 )
 from support.rights import convcli_as_user
 from typer.testing import CliRunner
@@ -279,66 +276,7 @@ def test_exit_codes_of_the_app_in_this_process(arguments, code, tmp_path, monkey
     assert CliRunner().invoke(program.app, arguments.split()).exit_code == code
 
 
-PROBE = """
-import sys
-from convcli.cli import main
-try:
-    main()
-finally:
-    print(*sorted({"numpy", "PIL", "rich.console"} & set(sys.modules)), file=sys.stderr)
-"""
-
-
-GROUP = typer.main.get_command(program.app)
-COMMANDS = GROUP.commands
-EXAMPLES = [
-    line for each in (GROUP, *COMMANDS.values()) for line in each.help.splitlines() if line.startswith("convcli")
-]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "barred"),
-    [
-        ("--version", {"numpy", "PIL", "rich.console"}),
-        # Rich lays out the help.
-        *((f"{name} --help", {"numpy", "PIL"}) for name in ("", *COMMANDS)),
-    ],
-)
-def test_help_and_version_import_neither_numpy_nor_pillow(arguments, barred):
-    command = [sys.executable, "-c", PROBE, *arguments.split()]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT)
-    assert (done.returncode, barred & set(done.stderr.split())) == (0, set())
-    assert done.stdout
-
-
-def test_every_help_has_an_example_that_fits_a_line():
-    assert {example.split()[1] for example in EXAMPLES} == set(COMMANDS)
-    assert [example for example in EXAMPLES if len(example.replace("\\[", "[")) > 78] == []
-
-
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_the_examples_in_the_help_run(example, tmp_path):
-    assert shell(example.replace("\\[", "["), with_samples(tmp_path)).code == 0
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_shows_every_option(name, tmp_path):
-    out = succeed(name, "--help", cwd=tmp_path).decode()
-    flags = {flag for parameter in COMMANDS[name].params for flag in parameter.opts if flag.startswith("-")}
-    assert {"--json", "-q", "-v"} <= flags <= set(re.findall(r"(?<![\w-])--?[a-zA-Z0][a-z-]*", out))
-
-
-@pytest.mark.parametrize(
-    ("name", "formula"),
-    [
-        ("apply", "V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]"),
-        ("grad", "G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]"),
-        ("matrix", "vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G)"),
-        ("plan", "output = floor((n + pads - d*(k-1) - 1) / s) + 1"),
-    ],
-)
-def test_help_shows_the_formula(name, formula, tmp_path):
-    assert formula in " ".join(succeed(name, "--help", cwd=tmp_path).decode().split())
+COMMANDS = typer.main.get_command(program.app).commands
 
 
 def test_a_flag_means_the_same_in_every_command():

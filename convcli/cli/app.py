@@ -22,8 +22,10 @@ from convcli.cli.commands.grad import grad
 from convcli.cli.commands.kernels import kernels
 from convcli.cli.commands.matrix import matrix
 from convcli.cli.commands.plan import plan
+from convcli.cli.help import PlainHelp
 from convcli.cli.messages import FLAGS, message_of, say, tell_error
-from convcli.cli.streams import ReaderGone, has_colours, open_stdout
+from convcli.cli.options import Panel
+from convcli.cli.streams import ReaderGone, open_stdout
 from convcli.errors import ConvcliError, as_convcli_error
 from convcli.version import __version__
 
@@ -37,22 +39,6 @@ class ExitCode(IntEnum):
     SUCCESS = 0
     FAILURE = 1
     WRONG_REQUEST = 2
-
-
-class PlainHelp:
-    """A mixin for Typer's classes: prints help without colours, bold and dim text if NO_COLOR is set."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help, and end the program."""
-        if not has_colours():
-            from typer import rich_utils
-
-            # Typer's setting for all help. Without it, rich obeys NO_COLOR, but still writes escapes for bold and dim.
-            rich_utils.COLOR_SYSTEM = None
-        with open_stdout():
-            super().format_help(ctx, formatter)  # type: ignore[misc]
-        # End here, because Typer would print another, empty line, and fail if the reader of stdout has gone.
-        raise typer.Exit
 
 
 class Command(PlainHelp, typer.core.TyperCommand):
@@ -104,7 +90,7 @@ def _reported(error: ConvcliError) -> ExitCode:
 app = typer.Typer(
     cls=Commands,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -121,7 +107,13 @@ def convcli(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version",
+            rich_help_panel=Panel.MESSAGES,
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
     """Convolve images and inspect the gradients of convolution.
@@ -130,7 +122,14 @@ def convcli(
 
     Exit codes: 0 success, 1 something failed, 2 the request is wrong.
 
-    convcli apply sample:astronaut -k sobel-x -o edges.png
+    sample:astronaut, sample:camera, sample:coffee, sample:portrait and sample:rocket are pictures that come with
+    convcli.
+
+    convcli apply sample:astronaut -k blur:4 -o soft.png
+    convcli apply sample:rocket -k edges -o edges.png
+    convcli kernels
+    convcli grad '[[1,2],[3,4]]' -k '[[1,0],[0,1]]'
+    convcli plan sample:camera -k gaussian:3
     """
     if context.invoked_subcommand is None:
         context.get_help()
@@ -142,8 +141,7 @@ def _help_of(function: Callable[..., None]) -> str:
     if text is None:
         (definition,) = ast.parse(inspect.getsource(function)).body
         text = ast.get_docstring(definition)  # type: ignore[arg-type]
-    # Rich reads square brackets as markup unless they are escaped.
-    return inspect.cleandoc(text or "").replace("[", r"\[")
+    return inspect.cleandoc(text or "")
 
 
 app.callback(invoke_without_command=True, help=_help_of(convcli))(convcli)

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from convcli.cli.options import Panel
 from convcli.cli.streams import discard
 from convcli.cli.tracebacks import TRACEBACK, wants_tracebacks
 from convcli.errors import ConvcliError, UnexpectedError
@@ -56,9 +57,17 @@ def message_of(error: ConvcliError) -> str:
 class Messages:
     """A command's messages, except errors: those that its user wants to see."""
 
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no messages but errors.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=Panel.MESSAGES, help="Print only errors.")] = (
+        False
+    )
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also print what was converted and which values were used.")
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            rich_help_panel=Panel.MESSAGES,
+            help="Also print what was converted, and which values were used.",
+        ),
     ] = False
 
     def warn(self, message: str) -> None:

@@ -8,6 +8,7 @@ take about 60 more lines, and a new convolution option would change six commands
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +19,18 @@ from convcli.geometry.fills import FILLS
 from convcli.text import any_of, integer, real
 
 Number = TypeVar("Number", int, float)
+
+
+class Panel(StrEnum):
+    """The headings under which the help lists a command's options, in their order."""
+
+    TASK = "What to compute"
+    KERNEL = "Kernel and geometry"
+    PICTURES = "Pictures"
+    OUTPUT = "Output"
+    BATCHES = "Batches"
+    MACHINE = "Speed and machine"
+    MESSAGES = "Messages and help"
 
 
 def whole_number(text: str) -> int:
@@ -63,8 +76,8 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 IMAGES_HELP = (
-    "Pictures, .npy or JSON arrays (H,W) or (C,H,W), folders of them, quoted patterns 'photos/**/*.jpg', inline JSON "
-    "[[1,2],[3,4]], sample:astronaut, or - for stdin."
+    "Pictures; arrays (H,W) or (C,H,W) in .npy or JSON; folders of them; quoted patterns such as 'photos/**/*.jpg'; "
+    "inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin."
 )
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
 OptionalImages = Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
@@ -73,80 +86,129 @@ Image = Annotated[
     typer.Argument(
         metavar="IMAGE",
         show_default=False,
-        help="A picture, an .npy or JSON array, inline JSON [[1,2],[3,4]], sample:NAME, or - for stdin.",
+        help="A picture; an array in .npy or JSON; inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin.",
     ),
 ]
 HeaderOnly = Annotated[
     str | None,
-    typer.Argument(metavar="[IMAGE]", show_default=False, help="A picture or .npy; only its header is read."),
+    typer.Argument(
+        metavar="[IMAGE]", show_default=False, help="A picture, .npy or sample:NAME, of which only the header is read."
+    ),
 ]
 InputShape = Annotated[
     str | None,
-    typer.Option("--input-shape", metavar="C,H,W", show_default=False, help="The input's shape, instead of an image."),
+    typer.Option(
+        "--input-shape",
+        rich_help_panel=Panel.KERNEL,
+        metavar="C,H,W",
+        show_default=False,
+        help="The input's shape, instead of an image.",
+    ),
 ]
 KERNEL_HELP = (
-    "A preset name:params, kernel JSON or rows '1 2 1; 2 4 2; 1 2 1' (file or inline), .npy weights, or - for stdin."
+    "A preset, such as gaussian:2 (convcli kernels lists all); JSON, or rows such as '1 2 1; 2 4 2; 1 2 1', in a file "
+    "or inline; weights in .npy; or - for stdin."
 )
-KernelSource = Annotated[str, typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=KERNEL_HELP)]
+KernelSource = Annotated[
+    str,
+    typer.Option(
+        "--kernel", "-k", rich_help_panel=Panel.KERNEL, metavar="KERNEL", show_default=False, help=KERNEL_HELP
+    ),
+]
 KernelSources = Annotated[
     list[str],
-    typer.Option("--kernel", "-k", metavar="KERNEL", show_default=False, help=f"{KERNEL_HELP} Repeatable."),
+    typer.Option(
+        "--kernel",
+        "-k",
+        rich_help_panel=Panel.KERNEL,
+        metavar="KERNEL",
+        show_default=False,
+        help=f"{KERNEL_HELP} May be repeated.",
+    ),
 ]
 UPSTREAM_HELP = (
-    "The upstream gradient dJ/dZ: ones, normal:SEED (random), mse:TARGET (Z - TARGET), a file (.npy, JSON, picture), "
-    "inline JSON, or - for stdin."
+    "The upstream gradient dJ/dZ: ones; normal:SEED (random numbers); mse:TARGET (Z - TARGET); a file (.npy, JSON or "
+    "picture); inline JSON; or - for stdin."
 )
-Upstream = Annotated[str, typer.Option("--upstream", "-G", metavar="G", help=UPSTREAM_HELP)]
-Gray = Annotated[bool, typer.Option("--gray", help="Convert colour to gray first (ITU-R 601 luma).")]
-Unit = Annotated[bool, typer.Option("--unit", help="Scale pixel values to 0..1 first.")]
+Upstream = Annotated[str, typer.Option("--upstream", "-G", rich_help_panel=Panel.TASK, metavar="G", help=UPSTREAM_HELP)]
+Gray = Annotated[
+    bool, typer.Option("--gray", rich_help_panel=Panel.PICTURES, help="Convert colours to gray first (ITU-R 601 luma).")
+]
+Unit = Annotated[bool, typer.Option("--unit", rich_help_panel=Panel.PICTURES, help="Scale pixel values to 0..1 first.")]
 # Pillow's own limit.
 MOST_PIXELS = 178_956_970
 MaxPixels = Annotated[
     int,
     typer.Option(
         "--max-pixels",
+        rich_help_panel=Panel.PICTURES,
         metavar="N",
         parser=whole_number,
-        help="Refuse pictures, or frames, with more pixels (0: no limit).",
+        help="Refuse pictures with more pixels in a frame (0: no limit).",
     ),
 ]
 Cluster = Annotated[
     str | None,
     typer.Option(
         "--cluster",
+        rich_help_panel=Panel.MACHINE,
         metavar="[ADDRESS]",
         show_default=False,
         help="Compute in N processes of this machine (local:N), or on a Dask cluster (tcp://HOST:PORT or "
-        "file:SCHEDULER.json); without an address, on the one in DASK_SCHEDULER_ADDRESS.",
+        "file:SCHEDULER.json); without ADDRESS, on the cluster that DASK_SCHEDULER_ADDRESS names.",
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
-Preview = Annotated[bool, typer.Option("--preview", help="Show the arrays as pictures if stdout is a terminal.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", rich_help_panel=Panel.OUTPUT, help="Replace existing files.")]
+Preview = Annotated[
+    bool,
+    typer.Option(
+        "--preview", rich_help_panel=Panel.OUTPUT, help="Show the arrays as pictures if stdout is a terminal."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", rich_help_panel=Panel.OUTPUT, help="Print JSON, for programs.")]
 
 
 @dataclass(frozen=True)
 class ConvolutionOptions:
     """A convolution's options as the user typed them."""
 
-    stride: Annotated[str, typer.Option("--stride", "-s", metavar="S|SY,SX", help="Step between windows.")] = "1"
+    stride: Annotated[
+        str,
+        typer.Option(
+            "--stride",
+            "-s",
+            rich_help_panel=Panel.KERNEL,
+            metavar="S|SY,SX",
+            help="Pixels from each window to the next.",
+        ),
+    ] = "1"
     padding: Annotated[
         str,
         typer.Option(
             "--padding",
             "-p",
+            rich_help_panel=Panel.KERNEL,
             metavar="PAD",
-            help="Pixels to add around the input: valid (none), same, same-lower, full, N, Y,X or T,B,L,R.",
+            help="Pixels to add around the input: same (the output keeps the size, divided by the stride), same-lower, "
+            "valid (none), full, or numbers N, Y,X or T,B,L,R.",
         ),
     ] = "same"
-    dilation: Annotated[str, typer.Option("--dilation", "-d", metavar="D|DY,DX", help="Step between kernel taps.")] = (
-        "1"
-    )
+    dilation: Annotated[
+        str,
+        typer.Option(
+            "--dilation",
+            "-d",
+            rich_help_panel=Panel.KERNEL,
+            metavar="D|DY,DX",
+            help="Pixels from each tap of the kernel to the next.",
+        ),
+    ] = "1"
     edge: Annotated[
         str | None,
         typer.Option(
             "--edge",
             "-e",
+            rich_help_panel=Panel.KERNEL,
             metavar="FILL",
             show_default="replicate for pictures; zero for arrays, and for matrix",
             help=f"What fills the padding: {any_of(FILLS)}.",
@@ -157,16 +219,18 @@ class ConvolutionOptions:
         typer.Option(
             "--groups",
             "-g",
+            rich_help_panel=Panel.KERNEL,
             metavar="N",
             parser=whole_number,
             show_default="the kernel's, or 1",
-            help="Number of channel groups.",
+            help="Number of groups of channels, each with kernels of its own.",
         ),
     ] = None
     divisor: Annotated[
         float | None,
         typer.Option(
             "--divisor",
+            rich_help_panel=Panel.KERNEL,
             metavar="D",
             parser=real_number,
             show_default=False,
@@ -177,6 +241,7 @@ class ConvolutionOptions:
         bool,
         typer.Option(
             "--normalize",
+            rich_help_panel=Panel.KERNEL,
             help="Divide the kernel's weights by their sum, or by the sum of their magnitudes if that is 0.",
         ),
     ] = False
@@ -184,6 +249,7 @@ class ConvolutionOptions:
         bool,
         typer.Option(
             "--flip",
+            rich_help_panel=Panel.KERNEL,
             help="Rotate the kernel by 180 degrees (true convolution, as MATLAB conv2 and scipy convolve2d).",
         ),
     ] = False
@@ -191,9 +257,11 @@ class ConvolutionOptions:
         str | None,
         typer.Option(
             "--bias",
+            rich_help_panel=Panel.KERNEL,
             metavar="B",
             show_default=False,
-            help="A number, a list 1,2,3, JSON or .npy: one for all channels, one per channel, or one per output unit.",
+            help="Numbers to add to the output: one for all channels, one per channel (1,2,3), or one per output unit "
+            "(JSON or .npy).",
         ),
     ] = None
 
@@ -206,27 +274,30 @@ class ExecutionOptions:
         str,
         typer.Option(
             "--algorithm",
+            rich_help_panel=Panel.MACHINE,
             metavar="NAME",
-            help="auto for the fastest, or a name; convcli plan lists all with their costs.",
+            help="auto (the fastest) or a name; convcli plan lists all with their costs.",
         ),
     ] = "auto"
     threads: Annotated[
         int | None,
         typer.Option(
             "--threads",
+            rich_help_panel=Panel.MACHINE,
             metavar="N",
             parser=whole_number,
             show_default="one per CPU",
-            help="Number of threads that compute.",
+            help="Number of threads.",
         ),
     ] = None
     memory: Annotated[
         str | None,
         typer.Option(
             "--memory",
+            rich_help_panel=Panel.MACHINE,
             metavar="BYTES",
             show_default="16M; up to 256M where that saves more than a second",
-            help="Workspace per thread, besides images: 500K, 64M, 2G.",
+            help="Workspace of each thread, besides the images, as in 500K, 64M or 2G.",
         ),
     ] = None
 
@@ -235,14 +306,18 @@ Dtype = Annotated[
     str | None,
     typer.Option(
         "--dtype",
+        rich_help_panel=Panel.MACHINE,
         metavar="TYPE",
         show_default="by the image's type",
-        help="float32 or float64: the type to compute in.",
+        help="The type to compute in: float32 or float64.",
     ),
 ]
 
 GradientDtype = Annotated[
-    str, typer.Option("--dtype", metavar="TYPE", help="float32 or float64: the type to compute in.")
+    str,
+    typer.Option(
+        "--dtype", rich_help_panel=Panel.MACHINE, metavar="TYPE", help="The type to compute in: float32 or float64."
+    ),
 ]
 
 # For commands without these options, because they compute little.
@@ -258,6 +333,7 @@ class BatchOptions:
         typer.Option(
             "--jobs",
             "-j",
+            rich_help_panel=Panel.BATCHES,
             metavar="N",
             parser=whole_number,
             help="Number of files to process in parallel (0: one per CPU).",
@@ -267,23 +343,45 @@ class BatchOptions:
         str | None,
         typer.Option(
             "--files-from",
+            rich_help_panel=Panel.BATCHES,
             metavar="LIST",
             show_default=False,
             help="Also process the images whose names this file (- for stdin) lists, one per line.",
         ),
     ] = None
     null: Annotated[
-        bool, typer.Option("--null", "-0", help="Names in LIST end in NUL, as find -print0 writes them.")
+        bool,
+        typer.Option(
+            "--null", "-0", rich_help_panel=Panel.BATCHES, help="Names in LIST end in NUL, as find -print0 writes them."
+        ),
     ] = False
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Skip images whose outputs exist, as to resume a stopped batch.")
+        bool,
+        typer.Option(
+            "--skip-existing",
+            rich_help_panel=Panel.BATCHES,
+            help="Skip images whose outputs exist, for instance to resume a stopped batch.",
+        ),
     ] = False
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Do not start more files after a failure.")] = False
+    fail_fast: Annotated[
+        bool,
+        typer.Option("--fail-fast", rich_help_panel=Panel.BATCHES, help="Do not start more files after a failure."),
+    ] = False
     all_frames: Annotated[
-        bool, typer.Option("--all-frames", help="Process every frame or page, each into a file of its own.")
+        bool,
+        typer.Option(
+            "--all-frames",
+            rich_help_panel=Panel.PICTURES,
+            help="Process every frame or page, each into a file of its own.",
+        ),
     ] = False
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read only headers; print the outputs, their shapes and sizes.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            rich_help_panel=Panel.BATCHES,
+            help="Write nothing; read only headers, and print the names, shapes and sizes of the outputs.",
+        ),
     ] = False
 
 

@@ -34,43 +34,49 @@ def apply(
         bool,
         typer.Option(
             "--linear",
-            help="Filter in linear light: undo the sRGB curve before, and apply it to the output maps; maps saved as "
-            "floats stay linear.",
+            rich_help_panel=options.Panel.PICTURES,
+            help="Filter in linear light: undo the sRGB curve first, and apply it again to the output maps; maps saved "
+            "as floats stay linear.",
         ),
     ] = False,
     alpha: Annotated[
         str,
         typer.Option(
             "--alpha",
+            rich_help_panel=options.Panel.PICTURES,
             metavar="RULE",
-            help="keep: filter only the colours, then restore alpha; premultiply: multiply the colours by alpha, and "
-            "filter both; filter: filter alpha as one more channel; drop: ignore alpha; auto: premultiply if no "
-            "weight is negative, else keep.",
+            help="What happens to transparency. keep: filter the colours, and restore alpha; premultiply: multiply the "
+            "colours by alpha, and filter both; filter: filter alpha as one more channel; drop: ignore alpha; auto: "
+            "premultiply if no weight is negative, else keep.",
         ),
     ] = "auto",
     range: Annotated[
         str,
         typer.Option(
             "--range",
+            rich_help_panel=options.Panel.PICTURES,
             metavar="MODE",
-            help="How output maps become pixels: clip, abs, offset (adds half the range), minmax, or raw (floats); "
-            "auto: abs at the gain of Sobel for kernels that sum to 0, raw for .npy and float TIFF, else clip.",
+            help="How numbers become pixels. clip: as they are; abs: their magnitudes; offset: add half the range; "
+            "minmax: the smallest is black, the largest white; raw: stay floats; auto: abs at the gain of Sobel for "
+            "kernels that sum to 0, raw for .npy and float TIFF, else clip.",
         ),
     ] = "auto",
     white: Annotated[
         float | None,
         typer.Option(
             "--white",
+            rich_help_panel=options.Panel.PICTURES,
             metavar="W",
             parser=options.real_number,
-            show_default="255 or 65535; floats by their largest magnitude: 1 up to 1.5, 255 from 16 on",
-            help="The pixel value that is white when maps become pixels.",
+            show_default="255, or 65535 for 16 bits; for floats up to 1.5 it is 1, and from 16 on 255",
+            help="The number that becomes white.",
         ),
     ] = None,
     combine: Annotated[
         str | None,
         typer.Option(
             "--combine",
+            rich_help_panel=options.Panel.KERNEL,
             metavar="RULE",
             show_default="one output per kernel",
             help="Combine the output maps of several kernels into one: their magnitude, sum-abs, max, sum or mean.",
@@ -81,10 +87,11 @@ def apply(
         typer.Option(
             "--output",
             "-o",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="OUT",
             show_default="{stem}.{kernel}.{ext}",
-            help="A file, a folder (images keep their names), a template of "
-            "{stem} {kernel} {map} {frame} {ext} {dir}, or - for stdout.",
+            help="A file; a folder, in which images keep their names; a template of "
+            "{stem} {kernel} {map} {frame} {ext} {dir}; or - for stdout.",
         ),
     ] = None,
     format: Annotated[
@@ -92,6 +99,7 @@ def apply(
         typer.Option(
             "--format",
             "-f",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             show_default="the extension of OUT, the image's own, or png",
             help="The output format: png, jpeg, tiff, npy ...",
@@ -101,6 +109,7 @@ def apply(
         int | None,
         typer.Option(
             "--compression",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="0..9",
             parser=options.whole_number,
             show_default="run-length coding: fast, and small for photographs",
@@ -111,6 +120,7 @@ def apply(
         int | None,
         typer.Option(
             "--quality",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="1..100",
             parser=options.whole_number,
             show_default="that of the JPEG it comes from",
@@ -127,9 +137,15 @@ def apply(
 
     Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
 
-    A 2-D kernel filters each channel separately; a bank mixes channels. Pixel values stay 0..255.
+    A 2-D kernel filters each channel separately; a bank of kernels mixes channels. Pixel values are 0..255, or 0..65535
+    for 16 bits.
 
-    convcli apply sample:astronaut -k sobel-x --range abs -o edges.png
+    convcli apply sample:astronaut -k blur:4 -o soft.png
+    convcli apply sample:portrait -k sharpen -o sharp.png
+    convcli apply sample:rocket -k edges -o edges.png
+    convcli apply sample:coffee sample:rocket -k emboss -o out/
+    convcli apply sample:camera -k sobel-x -k sobel-y --combine max -o both.png
+    convcli apply sample:rocket -k '1 2 1; 2 4 2; 1 2 1' --normalize -o soft.jpg
     """
     from convcli.apply.appearance import Appearance
     from convcli.apply.batch import Batch

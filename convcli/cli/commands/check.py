@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 def _own_tensor(flag: str, symbol: str) -> object:
     return typer.Option(
         flag,
+        rich_help_panel=options.Panel.TASK,
         metavar="TENSOR",
         show_default=False,
-        help=f"Your {symbol}, to compare: .npy, JSON (file or inline), or -.",
+        help=f"Your {symbol}, to compare: .npy, JSON (file or inline), or - for stdin.",
     )
 
 
@@ -35,13 +36,19 @@ def check(
         typer.Option(
             "--upstream",
             "-G",
+            rich_help_panel=options.Panel.TASK,
             metavar="G",
             show_default="normal:0; ones to compare a tensor of yours",
             help=options.UPSTREAM_HELP,
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Check every entry, not a sample. Each entry takes two convolutions.")
+        bool,
+        typer.Option(
+            "--all",
+            rich_help_panel=options.Panel.TASK,
+            help="Check every entry, not a sample; each takes two convolutions.",
+        ),
     ] = False,
     output_map: Annotated[str | None, _own_tensor("--output-map", "Z")] = None,
     kernel_grad: Annotated[str | None, _own_tensor("--kernel-grad", "dK")] = None,
@@ -51,9 +58,11 @@ def check(
         float,
         typer.Option(
             "--tolerance",
+            rich_help_panel=options.Panel.TASK,
             metavar="T",
             parser=options.real_number,
-            help="Largest difference between equal tensors, as a fraction of convcli's largest magnitude.",
+            help="The largest difference that counts as equal, as a fraction of the largest magnitude in convcli's "
+            "tensor.",
         ),
     ] = 1e-5,
     convolution: options.ConvolutionOptions,
@@ -64,15 +73,15 @@ def check(
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Check the gradients against central differences and the adjoint identities, in float64.
+    """Check the gradients, or compare your tensors with convcli's.
 
     dJ/dx = (J(x+1) - J(x-1)) / 2,   <G, conv(V, K)> = <dV, V> = <dK, K>
 
-    Given a tensor of yours, compare it with convcli's instead, and name the common mistake that explains a difference.
+    The gradients are compared with central differences, and checked by the adjoint identities, in float64. If you give
+    a tensor of yours, it is compared with convcli's instead, and the usual mistake that explains a difference is named.
     The exit code is 1 if a check fails or a tensor differs.
 
-    convcli check sample:camera -k sobel-x -s 2 -e reflect
-
+    convcli check sample:portrait -k sobel-x -s 2 -e reflect
     convcli check '[[1,2],[3,4]]' -k '[[2]]' --kernel-grad '[[10]]'
     """
     from convcli.apply.appearance import Appearance

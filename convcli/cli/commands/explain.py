@@ -21,17 +21,26 @@ def explain(
         str,
         typer.Option(
             "--at",
+            rich_help_panel=options.Panel.TASK,
             metavar="I,J,K",
             show_default=False,
-            help="The number's indices, counted from 0: i,j,k of Z, i,l,m,n of dK (m,n for a 2-D kernel), l,a,c of "
-            "dV, or i of db.",
+            help="The number's indices, counted from 0: i,j,k of Z; i,l,m,n of dK (m,n for a 2-D kernel); l,a,c of "
+            "dV; i of db.",
         ),
     ] = "",
     of: Annotated[
-        str, typer.Option("--of", metavar="TENSOR", help="Z, dK, dV or db; or output, kernel, input or bias.")
+        str,
+        typer.Option(
+            "--of",
+            rich_help_panel=options.Panel.TASK,
+            metavar="TENSOR",
+            help="The tensor of the number: Z, dK, dV or db; or output, kernel, input or bias.",
+        ),
     ] = "Z",
     upstream: options.Upstream = "ones",
-    every: Annotated[bool, typer.Option("--all", help="Show every term, however many there are.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", rich_help_panel=options.Panel.TASK, help="Show every term, however many there are.")
+    ] = False,
     convolution: options.ConvolutionOptions,
     gray: options.Gray = False,
     unit: options.Unit = False,
@@ -39,14 +48,14 @@ def explain(
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Show the exact sum behind one number of Z, dK, dV or db, term by term.
+    """Show the exact sum behind one number of Z, dK, dV or db.
 
     Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
 
-    Each term shows where it comes from: a pixel, or the fill of the padding.
+    The sum is shown term by term, each with its origin: a pixel, or the fill of the padding.
 
     convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --at 0,0,0
-
+    convcli explain sample:camera -k sobel-x --at 0,0,511
     convcli explain sample:camera -k sobel-x --of dK --at 0,2
     """
     from convcli.apply.appearance import Appearance

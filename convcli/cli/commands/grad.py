@@ -33,17 +33,24 @@ def grad(
     cluster: options.Cluster = None,
     upstream: options.Upstream = "ones",
     wrt: Annotated[
-        str, typer.Option("--wrt", metavar="NAMES", help="The gradients: dK,dV,db, or K,V,b, or kernel,input,bias.")
+        str,
+        typer.Option(
+            "--wrt",
+            rich_help_panel=options.Panel.TASK,
+            metavar="NAMES",
+            help="The gradients to compute: dK,dV,db, or K,V,b, or kernel,input,bias.",
+        ),
     ] = "dK,dV,db",
     step: Annotated[
         float | None,
         typer.Option(
             "--step",
+            rich_help_panel=options.Panel.TASK,
             metavar="RATE",
             parser=options.real_number,
             show_default=False,
-            help="Print, instead of gradients, the kernel after one step of gradient descent, K - RATE*dK (and b - "
-            "RATE*db), as kernel JSON for -k.",
+            help="Instead of gradients, print the kernel after one step of gradient descent, K - RATE*dK (and b - "
+            "RATE*db), as JSON that -k reads.",
         ),
     ] = None,
     gray: options.Gray = False,
@@ -54,8 +61,9 @@ def grad(
         typer.Option(
             "--output",
             "-o",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="OUT",
-            help="A file, a folder, a template of {wrt} {stem} {kernel} {ext} {dir}, or - for stdout.",
+            help="A file; a folder; a template of {wrt} {stem} {kernel} {ext} {dir}; or - for stdout.",
         ),
     ] = STREAM,
     format: Annotated[
@@ -63,24 +71,34 @@ def grad(
         typer.Option(
             "--format",
             "-f",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
-            help="text, json, npz, npy, csv or png (heatmaps); auto: OUT's extension, npz in a folder, text on a "
-            "terminal, JSON in a pipe.",
+            help="text, json, npz, npy, csv or png (heatmaps); auto: by the extension of OUT, npz in a folder, text on "
+            "a terminal, JSON in a pipe.",
         ),
     ] = "auto",
-    full: Annotated[bool, typer.Option("--full", help="Print every number as text, however many there are.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", rich_help_panel=options.Panel.OUTPUT, help="Print every number as text, however many there are."
+        ),
+    ] = False,
     preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Print or save dJ/dK, dJ/dV and dJ/db for an upstream gradient G = dJ/dZ.
+    """Print or save the gradients dK, dV and db of a convolution.
 
     dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]
 
-    Several images of one shape are a batch: dK and db are summed over the images.
+    G = dJ/dZ is the upstream gradient, dK = dJ/dK, dV = dJ/dV and db = dJ/db, where J is the loss. Several images of
+    one shape are a batch: dK and db are summed over the images.
 
+    convcli grad '[[1,2,3],[4,5,6],[7,8,9]]' -k '[[1,0],[0,-1]]' -p valid
     convcli grad sample:camera -k sobel-x -G normal:1 --wrt dK,db
+    convcli grad sample:camera -k blur:2 -G mse:sample:camera --wrt dV -o dV.png
+    convcli grad sample:camera -k blur -G mse:sample:camera --step 1e-9 -o k.json
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, open_cluster, read_input, suited_to_all

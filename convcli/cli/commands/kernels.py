@@ -24,21 +24,30 @@ def kernels(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", show_default=False, help="A preset name:params, a kernel file, JSON or rows of numbers."
+            metavar="[NAME]",
+            show_default=False,
+            help="A preset, such as gaussian:2; a kernel file; JSON or rows of numbers; or - for stdin.",
         ),
     ] = None,
     *,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, a template of {kernel} {ext}, or -."),
+        typer.Option(
+            "--output",
+            "-o",
+            rich_help_panel=options.Panel.OUTPUT,
+            metavar="OUT",
+            help="A file; a folder; a template of {kernel} {ext}; or - for stdout.",
+        ),
     ] = STREAM,
     format: Annotated[
         str,
         typer.Option(
             "--format",
             "-f",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
-            help="text, json, npy, csv or png (a heatmap); auto: OUT's extension, or else text.",
+            help="text, json, npy, csv or png (a heatmap); auto: by the extension of OUT, or else text.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
@@ -47,9 +56,12 @@ def kernels(
 ) -> None:
     """List the presets, or show or save one kernel.
 
-    -k reads what this writes as json, npy or csv.
+    The option -k of the other commands takes a preset, or a file that this command writes as json, npy or csv.
 
-    convcli kernels gaussian:2 --json
+    convcli kernels
+    convcli kernels gaussian:2
+    convcli kernels motion:9,45 -o motion.png
+    convcli kernels gaussian:sigma_y=1,sigma_x=4 -o wide.json
     """
     from convcli.cli.inputs import read_kernel
     from convcli.cli.output import destination_of, note_saved

@@ -28,8 +28,9 @@ def matrix(
         typer.Option(
             "--output",
             "-o",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="OUT",
-            help="A file, a folder, a template of {kernel} {ext}, or - for stdout.",
+            help="A file; a folder; a template of {kernel} {ext}; or - for stdout.",
         ),
     ] = STREAM,
     format: Annotated[
@@ -37,22 +38,27 @@ def matrix(
         typer.Option(
             "--format",
             "-f",
+            rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket) or png (a picture of the pattern); "
-            "auto: OUT's extension, npz in a folder, text on a terminal, JSON in a pipe.",
+            "auto: by "
+            "the extension of OUT, npz in a folder, text on a terminal, JSON in a pipe.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Print or save the sparse matrix M of a convolution, which repeats each kernel weight in many places.
+    """Print or save the sparse matrix M of a convolution.
 
     vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G), with vec in row-major order
 
-    M includes the edge fill; offset is the bias, plus what a constant edge fill adds.
+    M repeats each weight of the kernel in many places. It includes the edge fill; offset is the bias, plus what a
+    constant edge fill adds.
 
     convcli matrix --input-shape 1,4,5 -k sobel-x -e replicate
+    convcli matrix --input-shape 1,32,32 -k gaussian:2 -o pattern.png
+    convcli matrix --input-shape 1,32,32 -k gaussian:2 -p valid -o M.npz
     """
     from convcli.cli.inputs import begin_reading
     from convcli.cli.output import data_format, destination_of, note_saved, text_writer

@@ -19,14 +19,14 @@ def plan(
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Show shapes, padding, rows that no window reads, receptive field, cost, and which algorithm would run and why.
+    """Show the shapes, padding, cost and algorithm of a convolution.
 
     output = floor((n + pads - d*(k-1) - 1) / s) + 1, for n input pixels, k taps, dilation d and stride s
 
-    Times are estimates for one thread: numbers of operations times measured rates. Nothing is computed.
+    Nothing is computed: times are estimates for one thread, numbers of operations times measured rates. Also shown are
+    the receptive field, the rows and columns that no window reads, and why the other algorithms were not chosen.
 
     convcli plan sample:camera -k gaussian:3 -s 2
-
     convcli plan --input-shape 1,480,640 -k gaussian:3 --algorithm im2col
     """
     from convcli.cli import output
