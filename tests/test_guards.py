@@ -151,8 +151,8 @@ def test_what_ran_is_counted_and_planned():
     V[0, 0, 0] = np.nan
     assert tally() == {"fft": tiles, "mask": 1}
     V[0, 0, 0] = np.inf
-    assert tally() == {"fft": tiles, "direct": 1}
-    assert set(planned["fallbacks"]) == {"layers", "mask", "direct"}
+    assert tally() == {"fft": tiles, "mask": 1}
+    assert set(planned["fallbacks"]) == {"layers", "mask"}
 
 
 @pytest.mark.parametrize("algorithm", ["fft", "separable", "auto"])
@@ -171,3 +171,51 @@ def test_a_cluster_takes_the_same_fallbacks(algorithm):
     assert np.array_equal(here, there, equal_nan=True)
     assert ran_here == ran_there
     assert {"reference", "mask"} <= set(ran_here)
+
+
+def everything_infinite():
+    """Return a photo with infinities of both signs and NaN."""
+    V = photo()
+    V[0, 20, 30], V[0, 25, 33], V[1, 9, 9], V[1, 90, 90] = np.inf, -np.inf, np.nan, np.inf
+    V[0, 100:, :] = -np.inf
+    return V
+
+
+def weights_of_every_sign():
+    K = kernel()
+    K[2, 3] = K[8, 10] = 0
+    return K
+
+
+@each_convolution
+@pytest.mark.parametrize("stride", [1, (2, 3)], ids=str)
+def test_infinities_under_weights_of_every_sign(algorithm, stride):
+    V, K = everything_infinite(), weights_of_every_sign()
+    Z, exact = (any_size.conv2d(V, K, algorithm=name, stride=stride) for name in (algorithm, "direct"))
+    assert all(np.any(test(exact)) for test in (np.isnan, np.isposinf, np.isneginf, np.isfinite))
+    assert np.allclose(Z, exact, rtol=1e-5, atol=1e-2, equal_nan=True)
+
+
+@each_able(plan_of((3, 40, 30), (2, 3, 3, 3)))
+def test_infinities_under_a_bank(algorithm):
+    rng = np.random.default_rng(5)
+    V, K = rng.random((3, 40, 30), np.float32), rng.integers(-1, 2, (2, 3, 3, 3))
+    V[0, 10, 10], V[1, 10, 11], V[2, 30, 20], V[2, 35, 5] = np.inf, -np.inf, np.inf, -np.inf
+    Z, exact = (any_size.conv2d(V, K, algorithm=name) for name in (algorithm, "direct"))
+    assert all(np.any(test(exact)) for test in (np.isnan, np.isposinf, np.isneginf, np.isfinite))
+    assert np.allclose(Z, exact, rtol=1e-5, atol=1e-4, equal_nan=True)
+
+
+def infinite_weights():
+    K = weights_of_every_sign()
+    K[4, 4] = -np.inf
+    return K
+
+
+@each_able(plan_of(SHAPE, infinite_weights()))
+def test_infinite_weights(algorithm):
+    V, K = photo(np.float64) - 110, infinite_weights()
+    V[:, 100:, 60:], V[0, 3, 4] = 0, np.inf
+    Z, exact = (any_size.conv2d(V, K, algorithm=name) for name in (algorithm, "direct"))
+    assert all(np.any(test(exact)) for test in (np.isnan, np.isposinf, np.isneginf))
+    assert np.array_equal(Z, exact, equal_nan=True)

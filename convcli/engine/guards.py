@@ -97,13 +97,14 @@ def _top_layer(sizes: FloatArray, geometry: Geometry, out: FloatArray) -> tuple[
     return (sizes > 0, reached) if reached.all() else (layer, reached)
 
 
-def within_windows(fill: Fill, last_resort: Callable[[], Fill], K: Array, geometry: Geometry, note: Note) -> Fill:
+def within_windows(
+    fill: Fill, convolve_with: Callable[[Array], Fill], K: Array, geometry: Geometry, note: Note
+) -> Fill:
     """Return the function that keeps infinities and NaN within the windows that contain them.
 
-    A tile with NaN is computed with 0 in place of NaN; then the outputs whose windows contain a NaN become NaN. So is a
-    tile with infinities if all weights are positive, because then the sum is infinite too. This tile, and a tile whose
-    intermediate results overflow, is scaled down before, and its outputs are scaled up again. Under other weights, a
-    tile with infinities is computed by the algorithm that ``last_resort`` prepares.
+    A tile that holds some, or whose intermediate results overflow, is computed with 0 in place of them. It is scaled
+    down before, and its outputs are scaled up again. Then the outputs whose sums hold an infinity or a NaN are set.
+    convolve_with: returns the function that fills a tile of Z in float64 for other weights, which are finite.
     """
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -111,22 +112,43 @@ def within_windows(fill: Fill, last_resort: Callable[[], Fill], K: Array, geomet
         # The sum alone may overflow.
         if np.isfinite(out.sum()) or np.isfinite(out).all():
             return
-        if np.isinf(tile).any() and not (K > 0).all():
-            last_resort()(tile, out, scratch)
-            return
         note(MASK)
+        finite = np.isfinite(K)
+        fill_finite = fill if finite.all() else convolve_with(np.where(finite, K, 0))
         with scratch.borrowed():
-            fill(np.where(np.isfinite(tile), tile, 0) * tile.dtype.type(HEADROOM), out, scratch)
+            fill_finite(np.where(np.isfinite(tile), tile, 0) * tile.dtype.type(HEADROOM), out, scratch)
         np.divide(out, HEADROOM, out=out)
-        above, below, unknown = (
-            touched(np.asarray(marked.any(axis=2)), geometry, out)[:, :, None]
-            for marked in (tile == np.inf, tile == -np.inf, np.isnan(tile))
-        )
-        np.copyto(out, np.inf, where=above)
-        np.copyto(out, -np.inf, where=below)
-        np.copyto(out, np.nan, where=unknown | above & below)
+
+        def meet(pixels: Array, weights: Array) -> Array:
+            """Return a mask of the outputs in which one of these pixels is multiplied by one of these weights."""
+            if not (pixels.any() and weights.any()):
+                return np.zeros(out.shape, bool)
+            if weights.all():
+                return np.broadcast_to(touched(np.asarray(pixels.any(axis=2)), geometry, out)[:, :, None], out.shape)
+            with scratch.borrowed():
+                products = scratch.array(out.shape, np.float64)
+                convolve_with(weights)(pixels.astype(np.float64), products, scratch)
+                # Their number is whole, but transforms round it.
+                return np.asarray(products > 1 / 2)
+
+        _set_sums_of_infinities(tile, K, out, meet)
 
     return run
+
+
+def _set_sums_of_infinities(
+    tile: FloatArray, weights: Array, out: FloatArray, meet: Callable[[Array, Array], Array]
+) -> None:
+    """Set the outputs whose sums hold infinite products, or NaN, to the sums of these."""
+    rises, falls, undefined = np.zeros((3, *out.shape), bool)
+    for infinity, same, opposite in ((np.inf, rises, falls), (-np.inf, falls, rises)):
+        same |= meet(tile == infinity, weights > 0) | meet(tile > 0, weights == infinity)
+        opposite |= meet(tile == infinity, weights < 0) | meet(tile < 0, weights == infinity)
+        undefined |= meet(tile == infinity, weights == 0) | meet(tile == 0, weights == infinity)
+    undefined |= meet(np.isnan(tile), np.ones(weights.shape, bool)) | meet(np.ones(tile.shape, bool), np.isnan(weights))
+    np.copyto(out, np.inf, where=rises)
+    np.copyto(out, -np.inf, where=falls)
+    np.copyto(out, np.nan, where=undefined | rises & falls)
 
 
 def rounded(fill: Fill, geometry: Geometry, stored: np.dtype[Any]) -> Fill:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
+from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
 from convcli.engine.execution import AUTO, Execution
 from convcli.engine.factors import KernelBlocks, Traits
 from convcli.engine.guards import LAYER, LAYERS, MASK, REFERENCE
@@ -57,8 +57,7 @@ class Choice(NamedTuple):
         if self.estimate.mixes:
             found[LAYERS] = f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"
         if self.estimate.spreads:
-            found[MASK] = "the tile holds NaN, or infinities and all weights are positive, or its results overflow"
-            found[last_resort(self.work.geometry)] = "the tile holds infinities, and not all weights are positive"
+            found[MASK] = "the tile holds NaN or infinities, or its results overflow"
         return found
 
     def at(self, geometry: Geometry) -> "Choice":

@@ -8,16 +8,16 @@ from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from convcli.arrays import FloatArray
-from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS, last_resort
+from convcli.arrays import Array, FloatArray
+from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
 from convcli.engine.guards import Note, in_layers, minus_reference, rounded, unless_even, within_windows
-from convcli.engine.interface import Fill, Weights
-from convcli.engine.plan import Choice
+from convcli.engine.interface import Fill, Weights, Workload
+from convcli.engine.plan import Choice, choose_convolution
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import BLAS_ON_ONE_THREAD, each
 from convcli.engine.tile_source import TileSource
 from convcli.engine.tile_weights import TileWeights
-from convcli.engine.tiles import Tile
+from convcli.engine.tiles import Tile, without_pads
 
 Compute = Callable[[Tile, Scratch], FloatArray]
 
@@ -89,23 +89,29 @@ class OutputTask(NamedTuple):
 
     def _guarded(self, weights: Weights, note: Note) -> Fill:
         geometry, estimate = self.choice.work.geometry, self.choice.estimate
-        fill = guarded = self._prepare(self.choice.algorithm, weights)
+        fill = guarded = CONVOLUTIONS[self.choice.algorithm].runner(weights, self.choice.computed, estimate)
         if estimate.mixes:
             guarded = in_layers(guarded, geometry, note)
         # Integers are finite.
         if estimate.spreads and self.V.pixels.dtype.kind == "f":
-            guarded = within_windows(guarded, lambda: self._last_resort(weights, note), weights.K, geometry, note)
+            guarded = within_windows(guarded, self._with_other_weights, weights.K, geometry, note)
         if estimate.mixes:
             guarded = unless_even(fill, guarded, geometry)
         return rounded(guarded, geometry, self.V.pixels.dtype) if estimate.rounded else guarded
 
-    def _last_resort(self, weights: Weights, note: Note) -> Fill:
-        name = last_resort(self.choice.work.geometry)
-        note(name)
-        return self._prepare(name, weights)
+    def _with_other_weights(self, K: Array) -> Fill:
+        """Return the function that fills a tile of Z for other weights, in float64, by the fastest algorithm."""
+        work = self.choice.computed.in_double
 
-    def _prepare(self, algorithm: str, weights: Weights) -> Fill:
-        return CONVOLUTIONS[algorithm].runner(weights, self.choice.computed, self.choice.estimate)
+        def fill(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+            geometry, source = without_pads(work.geometry, tile), TileSource.whole(tile)
+            choice = choose_convolution(Workload(geometry, work.dtype, work.memory, limits=work.limits))
+            run = CONVOLUTIONS[choice.algorithm].runner(Weights(K), choice.work, choice.estimate)
+            for part in choice.tiles:
+                with scratch.borrowed():
+                    run(source.load(part, geometry, work.dtype, scratch), out[part.place], scratch)
+
+        return fill
 
 
 class KernelGradientTask(NamedTuple):

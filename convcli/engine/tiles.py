@@ -163,6 +163,15 @@ def inner_apart(size: TileSize, geometry: Geometry) -> TileSize:
     return size._replace(inner_apart=worth)
 
 
+def without_pads(geometry: Geometry, tile: FloatArray) -> Geometry:
+    """Return the geometry of the convolution of a padded tile alone."""
+    rows, columns = (
+        axis._replace(size=size, before=0, after=0)
+        for axis, size in zip((geometry.rows, geometry.columns), tile.shape[-2:], strict=True)
+    )
+    return geometry._replace(images=len(tile), rows=rows, columns=columns)
+
+
 def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:
     """Return a view of the pixels that each tap reads of a padded tile, ``(images, groups, C, kh, kw, rows, columns)``.
 

@@ -6,7 +6,6 @@ tests of the plan.
 
 from convcli.engine.algorithms import direct, fft, im2col, separable, toeplitz, unshared, winograd
 from convcli.engine.interface import Algorithm, FillRunner, KernelGradientRunner
-from convcli.geometry.axes import Geometry
 
 CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
     "toeplitz": Algorithm(toeplitz.estimate, toeplitz.runner),
@@ -31,12 +30,3 @@ INPUT_GRADIENTS: dict[str, Algorithm[FillRunner]] = {
         unshared.input_gradient_estimate, unshared.input_gradient_runner, shares_weights=False, last_resort=True
     ),
 }
-
-
-def last_resort(geometry: Geometry) -> str:
-    """Return the name of the algorithm that computes Z for any geometry, and keeps infinities within their windows."""
-    return next(
-        name
-        for name, each in CONVOLUTIONS.items()
-        if each.last_resort and each.shares_weights == geometry.shares_weights
-    )
