@@ -524,9 +524,9 @@ def filter_image(
     Raises
     ------
     FileError
-        The image cannot be read.
+        The image, or the kernel's file, cannot be read.
     KernelError
-        The kernel cannot be read.
+        The kernel cannot be used.
     GeometryError
         Shapes or options do not fit together.
     OptionError

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from convcli.errors import KernelError
+from convcli.errors import FileError, KernelError
 from convcli.files.source import Source
 from convcli.kernels.loading import load_kernel, read_kernel
 from convcli.kernels.presets import preset
@@ -42,14 +42,17 @@ BAD_BYTES = [
     (b"\xef\xbb\xbf[[1]]", "<stdin>:1:1: expected UTF-8 without a byte order mark, given one"),
 ]
 
-UNREADABLE = [
-    ("missing.json", "expected a kernel file that can be read, given 'missing.json': No such file or directory"),
-    ("missing.NPY", "expected a kernel file that can be read, given 'missing.NPY': No such file or directory"),
-    ("kernels/", "expected a kernel file that can be read, given 'kernels/': Is a directory"),
-    ("kernels/missing", "expected a kernel file that can be read, given 'kernels/missing': No such file or directory"),
-    ("a\0.json", r"expected a kernel file that can be read, given 'a\x00.json': embedded null byte"),
+MISSING = [
+    ("missing.json", "cannot read missing.json: No such file or directory"),
+    ("missing.NPY", "cannot read missing.NPY: No such file or directory"),
+    ("kernels/", "cannot read kernels/: Is a directory"),
+    ("kernels/missing", "cannot read kernels/missing: No such file or directory"),
+    ("a\0.json", "cannot read a\0.json: embedded null byte"),
+    ("missing.txt", "cannot read missing.txt: No such file or directory"),
+]
+
+NOT_KERNELS = [
     ("missing.md", "expected the name of a preset, given 'missing.md' (`convcli kernels` lists all)"),
-    ("missing.txt", "expected a kernel file that can be read, given 'missing.txt': No such file or directory"),
     (
         "sobel_x",
         "expected the name of a preset, given 'sobel_x' (`convcli kernels` lists all); did you mean sobel-x?",
@@ -116,7 +119,14 @@ def test_errors_in_a_file_name_the_file(folder):
         load_kernel("kernels/bank.json")
 
 
-@pytest.mark.parametrize(("source", "message"), UNREADABLE, ids=[repr(source) for source, _ in UNREADABLE])
+@pytest.mark.parametrize(("source", "message"), MISSING, ids=[repr(source) for source, _ in MISSING])
+@pytest.mark.usefixtures("folder")
+def test_a_file_that_cannot_be_read_is_an_os_error(source, message):
+    with pytest.raises(FileError, match=f"^{re.escape(message)}$"):
+        load_kernel(source)
+
+
+@pytest.mark.parametrize(("source", "message"), NOT_KERNELS, ids=[repr(source) for source, _ in NOT_KERNELS])
 @pytest.mark.usefixtures("folder")
 def test_kernels_that_cannot_be_loaded_are_named(source, message):
     with pytest.raises(KernelError, match=f"^{re.escape(message)}$"):

@@ -134,7 +134,7 @@ class Inputs:
         try:
             return self.read_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)
         except ConvcliError as error:
-            raise OptionError(f"{BIAS_FORMS}, given {text!r}: {error}", option="bias") from None
+            raise type(error)(f"{BIAS_FORMS}, given {text!r}: {error}", option="bias") from None
 
     def _limited(self, source: Source) -> Source:
         return replace(source, max_pixels=self.max_pixels)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
-from convcli.errors import ConvcliError, JsonError, KernelError
-from convcli.files.file_bytes import read_bytes
+from convcli.errors import JsonError, KernelError
+from convcli.files.file_bytes import read_file
 from convcli.files.json_reading import decoded, is_inline_array
 from convcli.files.kinds import HEAD, Kind, foreign_kind, kind_of
 from convcli.files.npy_files import load_npy
@@ -48,8 +48,10 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
 
     Raises
     ------
+    FileError
+        If the file is missing or cannot be read; also an ``OSError``.
     KernelError
-        If the kernel cannot be read or used; the message has the place in the JSON.
+        If the kernel cannot be used; the message has the place in the JSON.
 
     Examples
     --------
@@ -73,9 +75,10 @@ def read_kernel(source: Source) -> Kernel:
 
     Its name is the key "name" in JSON, or else the stem of the source's path. A .npy holds real
     weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
-    Raises KernelError for a file that cannot be read or is none of these, and for weights that no kernel can have.
+    Raises FileError for a file that cannot be read; KernelError for one that is none of these, and for weights that no
+    kernel can have.
     """
-    data, name = _contents(source), source.path.stem
+    data, name = source.read() if source.read else read_file(source.name), source.path.stem
     if kind_of(data[:HEAD]) is Kind.NPY:
         return Kernel(name, _npy_weights(data, source.label))
     if kind := foreign_kind(data[:HEAD]):
@@ -94,16 +97,6 @@ def _is_a_file(text: str) -> bool:
         return False
     separated = os.path.basename(text) != text
     return separated or text.lower().endswith(_SUFFIXES) or os.path.exists(text)
-
-
-def _contents(source: Source) -> bytes:
-    try:
-        return source.read() if source.read else read_bytes(source.name)
-    except ConvcliError:
-        raise
-    except OSError as error:
-        failure = f"given {source.label!r}: {error.strerror}"
-        raise KernelError(f"expected a kernel file that can be read, {failure}") from None
 
 
 def _npy_weights(data: bytes, label: str) -> FloatArray:
