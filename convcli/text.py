@@ -1,6 +1,7 @@
 """Text from outside: numbers, choices, and text that is safe to show on a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from convcli.errors import OptionError
 
@@ -39,12 +40,16 @@ def any_of(words: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def did_you_mean(given: str, words: Iterable[str]) -> str:
-    """Return ``; did you mean b?`` for the word nearest to what was given, nothing if none is near."""
+def did_you_mean(given: str, words: Iterable[str], other_names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return ``; did you mean b?`` for the word nearest to what was given, nothing if none is near.
+
+    other_names: words of other programs, each with its word here, which counts only if it is in ``words``.
+    """
     # Imported here because only mistakes need it.
     from difflib import get_close_matches
 
     lower = {word.lower(): word for word in words}
+    lower |= {other: word for other, word in other_names.items() if word in lower.values()}
     near = get_close_matches(str(given).lower(), lower, n=1, cutoff=0.7)
     return f"; did you mean {lower[near[0]]}?" if near else ""
 

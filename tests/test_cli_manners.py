@@ -90,6 +90,7 @@ WRONG_KERNELS = [
         "gausian:2",
         "expected the name of a preset, given 'gausian' (...); did you mean gaussian?",
     ),
+    ("mean", "expected the name of a preset, given 'mean' (...); did you mean box?"),
     ("gaussian:-1", "gaussian: expected sigma to be a number above 0, given '-1'; usage: gaussian:sigma=1,..."),
     ("-", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
 ]
@@ -134,11 +135,22 @@ WRONG_REQUESTS = [
     ("apply - - -k box", "'-' is given more than once: stdin can be only one of the images, the kernel and G"),
     ("apply - -k -", "'-' is given more than once: stdin can be only one of the images, the kernel and G"),
     ("grad - -k box -G -", "'-' is given more than once: stdin can be only one of the images, the kernel and G"),
-    ("apply in.npy", "Missing option '--kernel' / '-k'..."),
+    ("apply in.npy", "expected -k KERNEL: A preset, such as gaussian:2 (convcli kernels lists all); ..."),
+    ("grad -k box", "expected IMAGE...: Pictures; arrays ..."),
     ("apply -k box", "expected images: files, folders or patterns, or --files-from"),
-    ("apply in.npy -k box --padd 1", "No such option: --padd..."),
+    ("apply in.npy -k box --padd 1", "expected an option of convcli apply, given --padd; did you mean --padding?"),
+    ("apply in.npy -k box --force", "expected an option of convcli apply, given --force; did you mean --overwrite?"),
+    ("apply in.npy -k box -Z", "expected an option of convcli apply, given -Z"),
+    ("grad in.npy -k box --range abs", "--range is an option of apply, and not of grad"),
+    ("-k box in.npy", "-k is an option of a command: expected apply, grad, ... before it"),
     ("apply in.npy -k", "Option '-k' requires an argument..."),
-    ("aply in.npy -k box", "No such command 'aply'. Did you mean 'apply'?"),
+    ("aply in.npy -k box", "expected apply, grad, ... or help, given 'aply'; did you mean apply?"),
+    ("filter in.npy -k box", "expected apply, grad, ... or help, given 'filter'; did you mean apply?"),
+    ("in.npy", "expected a command, given 'in.npy'; did you mean convcli apply in.npy -k KERNEL?"),
+    ("absent.jpg", "expected a command, given 'absent.jpg'; did you mean convcli apply absent.jpg -k KERNEL?"),
+    ("blur:2 in.npy", "expected a command, given 'blur:2'; did you mean convcli apply IMAGE -k blur:2?"),
+    ("edges in.npy", "expected a command, given 'edges'; did you mean convcli apply IMAGE -k edges?"),
+    ("help grd", "expected apply, grad, ... or help, given 'grd'; did you mean grad?"),
     ("grad in.npy -k box -G [[1,2]]", "upstream gradient G: expected the output's shape (1, 3, 4), given (1, 2)"),
     ("grad in.npy -k box -G normal", "--upstream: expected normal:SEED with a whole number, given 'normal...'"),
     (
@@ -177,7 +189,7 @@ WRONG_REQUESTS = [
     ),
     ("matrix --input-shape 4,5 -k box --bias 1,2", "--bias: expected a number (2-D kernel), given shape (2,)"),
     ("matrix - -k -", "'-' is given more than once: stdin can be only one of the images, the kernel and G"),
-    ("matrix --input-shape 4,5", "Missing option '--kernel' / '-k'..."),
+    ("matrix --input-shape 4,5", "expected -k KERNEL: A preset, ..."),
     (
         "matrix --input-shape 3,900000,900000 -k sobel-x",
         "the matrix would be 2,430,000,000,000 x 2,430,000,000,000 with up to 14,579,973,000,012 nonzeros, which take "
@@ -245,9 +257,27 @@ def contents(folder):
 
 
 def assert_one_error(err, line):
-    """Assert that stderr is one error; "..." in the expected line stands for anything."""
+    """Assert that stderr is one error, and perhaps where the help is; "..." in the line stands for anything."""
     pattern = ".*".join(map(re.escape, f"convcli: error: {line}\n".split("...")))
-    assert re.fullmatch(pattern, err), err
+    assert re.fullmatch(rf"{pattern}(convcli: help: convcli( \w+)? --help\n)?", err), err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        ("apply in.npy", "convcli apply --help"),
+        ("grad in.npy -k", "convcli grad --help"),
+        ("matrix in.npy -k box --matrix", "convcli matrix --help"),
+        ("aply", "convcli --help"),
+        ("apply in.npy -k box -e no", None),
+    ],
+)
+def test_an_error_in_the_command_line_says_where_the_help_is(arguments, where, inputs, monkeypatch):
+    """An option with a wrong value says itself what it expects."""
+    monkeypatch.chdir(inputs)
+    result = CliRunner().invoke(program.app, arguments.split(), prog_name="convcli")
+    told = [line.removeprefix("convcli: help: ") for line in result.stderr.splitlines() if ": help: " in line]
+    assert (result.exit_code, told) == (2, [where] if where else [])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from convcli.cli.commands.apply import apply
 from convcli.cli.commands.check import check
 from convcli.cli.commands.explain import explain
 from convcli.cli.commands.grad import grad
+from convcli.cli.commands.help import help
 from convcli.cli.commands.kernels import kernels
 from convcli.cli.commands.matrix import matrix
 from convcli.cli.commands.plan import plan
@@ -26,11 +27,9 @@ from convcli.cli.help import PlainHelp
 from convcli.cli.messages import FLAGS, message_of, say, tell_error
 from convcli.cli.options import Panel
 from convcli.cli.streams import ReaderGone, open_stdout
+from convcli.cli.usage import UsageError, help_advice, unknown_command, usage_message
 from convcli.errors import ConvcliError, as_convcli_error
 from convcli.version import __version__
-
-# Typer's base class of errors in a command line. It has no public name.
-UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class ExitCode(IntEnum):
@@ -47,11 +46,17 @@ class Command(PlainHelp, typer.core.TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line."""
         alone = (word == "--cluster" and following.startswith("-") for word, following in pairwise([*args, "-"]))
-        return super().parse_args(ctx, [f"{word}=" if bare else word for word, bare in zip(args, alone, strict=True)])
+        words = [f"{word}=" if bare else word for word, bare in zip(args, alone, strict=True)]
+        try:
+            return super().parse_args(ctx, words)
+        except UsageError as error:
+            # Typer does not say of each error which command it is about.
+            error.ctx = error.ctx or ctx
+            raise
 
 
 class Commands(PlainHelp, typer.core.TyperGroup):
-    """The group of all commands. It turns any error into one line, also for tests that invoke the app."""
+    """The group of all commands. It turns any error into a line, also for tests that invoke the app."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command, and exit with its exit code."""
@@ -63,13 +68,20 @@ class Commands(PlainHelp, typer.core.TyperGroup):
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except UsageError as error:
-            say("error", " ".join(error.format_message().split()))
+            say("error", usage_message(error))
+            say("help", help_advice(error))
             code = ExitCode.WRONG_REQUEST
         except ReaderGone:
             code = ExitCode.SUCCESS
         except Exception as error:
             code = _reported(as_convcli_error(error))
         sys.exit(code or ExitCode.SUCCESS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the user typed."""
+        if args[0] not in self.commands and not ctx.resilient_parsing:
+            raise UsageError(unknown_command(args[0], self.commands), ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the user typed."""
@@ -145,5 +157,5 @@ def _help_of(function: Callable[..., None]) -> str:
 
 
 app.callback(invoke_without_command=True, help=_help_of(convcli))(convcli)
-for command in (apply, grad, explain, check, matrix, plan, kernels):
+for command in (apply, grad, explain, check, matrix, plan, kernels, help):
     app.command(cls=Command, help=_help_of(command))(command)

@@ -37,6 +37,9 @@ from convcli.kernels.parameters import (
 from convcli.kernels.structures import Structure
 from convcli.text import did_you_mean
 
+# The names that other programs have for a preset.
+OTHER_NAMES = {"mean": "box", "average": "box", "smooth": "gaussian", "contour": "outline", "find-edges": "edges"}
+
 
 class Preset(NamedTuple):
     """A named family of kernels. build: takes a value for each parameter of the signature, in order."""
@@ -109,7 +112,7 @@ def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
 def _find(name: str) -> Preset:
     if name.lower() in PRESETS:
         return PRESETS[name.lower()]
-    hint = did_you_mean(name, [*PRESETS, *MAGNITUDES])
+    hint = did_you_mean(name, [*PRESETS, *MAGNITUDES], OTHER_NAMES)
     raise KernelError(f"expected the name of a preset, given {name!r} (`convcli kernels` lists all){hint}")
 
 

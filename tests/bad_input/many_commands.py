@@ -12,7 +12,7 @@ from support.command_line import ENVIRONMENT, Result, without_results
 SERVER = Path(__file__).parent / "command_process.py"
 MEMORY = 4 << 30
 LONGEST_LINE = 4000
-LINE = re.compile(r"convcli: (error|warning|note|loss|dry run|progress|interrupted): .*")
+LINE = re.compile(r"convcli: (error|help|warning|note|loss|dry run|progress|interrupted): .*")
 
 
 class Commands:
