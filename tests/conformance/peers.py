@@ -87,11 +87,11 @@ def _images_of_one(operands):
 
 def matlab(call, operands, folder):
     """Run the call in Octave."""
-    octave = _octave()
-    if ("imfilter" in call or "padarray" in call) and not octave.image:
+    process = octave()
+    if any(name in call for name in ("imfilter", "padarray", "fspecial")) and not process.image:
         pytest.skip("Octave's package image is not installed")
     data = f"V = {_matlab_matrix(operands.V)}; K = {_matlab_matrix(operands.K)};"
-    rows, columns, *values = octave.numbers(f"{data} Z = {call}; numbers = [size(Z) reshape(Z', 1, [])];")
+    rows, columns, *values = process.numbers(f"{data} Z = {call}; numbers = [size(Z) reshape(Z', 1, [])];")
     return np.array(values).reshape(int(rows), int(columns))
 
 
@@ -110,7 +110,8 @@ class _Octave:
 
 
 @cache
-def _octave():
+def octave():
+    """Return the process of Octave; skip the test if it is not installed."""
     if not (path := shutil.which("octave-cli")):
         pytest.skip("Octave is not installed")
     return _Octave(path)
@@ -121,18 +122,18 @@ def _matlab_matrix(array):
 
 
 def imagemagick(call, operands, folder):
-    if not _is_imagemagick_6():
-        pytest.skip("ImageMagick 6 is not installed")
+    require_imagemagick()
     PIL.Image.fromarray(operands.V.astype(np.uint8)).save(folder / "V.pgm")
     subprocess.run(operands.fill(call).split(), cwd=folder, check=True)
     return pixels(folder / "Z.pgm")
 
 
 @cache
-def _is_imagemagick_6():
-    """Return the path of ImageMagick's convert; other programs are also named ``convert``."""
+def require_imagemagick():
+    """Skip the test if ImageMagick 6 is not installed; other programs are also named ``convert``."""
     found = shutil.which("convert")
-    return found and b"ImageMagick 6" in subprocess.run([found, "-version"], capture_output=True).stdout
+    if not found or b"ImageMagick 6" not in subprocess.run([found, "-version"], capture_output=True).stdout:
+        pytest.skip("ImageMagick 6 is not installed")
 
 
 def libvips(call, operands, folder):
