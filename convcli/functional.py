@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arrays import Array, computing_type, real_array, rounded_type
-from convcli.convolution.names import WRT, parse_tensor
 from convcli.convolution.prepared import Convolution, Gradients
 from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
+from convcli.names import WRT, parse_tensor
 
 # Each function imports what it alone needs, so that ``conv2d`` does not wait for Pillow and the checks.
 if TYPE_CHECKING:

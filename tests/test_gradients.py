@@ -13,9 +13,9 @@ from support.geometries import BY_NAME, CASES, FILLS, TILED, WORKSPACES, Case, i
 from support.reference import assert_adjoint, assert_same, block_diagonal, central_differences
 
 from convcli import Gradients, conv2d, conv2d_grad, engine
-from convcli.convolution.names import WRT
 from convcli.engine import KERNEL_GRADIENTS
 from convcli.errors import GeometryError, OptionError
+from convcli.names import WRT
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

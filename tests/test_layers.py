@@ -15,7 +15,7 @@ PACKAGE = Path(convcli.__file__).parent
 FLOORS = [
     {"errors", "version"},
     {"text"},
-    {"arrays"},
+    {"arrays", "names"},
     {"drawing", "files", "geometry"},
     {"engine", "kernels", "pictures"},
     {"convolution"},

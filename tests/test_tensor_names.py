@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from convcli import conv2d_compare, conv2d_explain, conv2d_grad
-from convcli.convolution.names import parse_tensor, parse_wrt
 from convcli.errors import OptionError
+from convcli.names import parse_tensor, parse_wrt
 
 V, K = np.arange(12.0).reshape(1, 3, 4), np.array([[1.0, 2.0], [4.0, 8.0]])
 G = np.arange(6.0).reshape(1, 2, 3)

@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, finite_or_none, real_array
 from convcli.check.confusions import confusion, fit, tensor_of
-from convcli.convolution.names import SYMBOLS
 from convcli.convolution.prepared import Prepared
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.geometry.fills import EdgeFill
+from convcli.names import SYMBOLS
 
 
 class Difference(NamedTuple):

@@ -28,7 +28,6 @@ from convcli.arrays import (
     refuse_masks,
 )
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
-from convcli.convolution.names import WRT, parse_wrt
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
 from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store, Tally
 from convcli.errors import OptionError
@@ -37,6 +36,7 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers, Options, parse_options
 from convcli.kernels.kernel import Kernel
+from convcli.names import WRT, parse_wrt
 
 # A sum of weights below this share of the sum of their magnitudes counts as 0: weights that are typed or in float32 are
 # rounded that much.

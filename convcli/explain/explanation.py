@@ -20,7 +20,6 @@ import numpy as np
 
 from convcli.arrays import Array, IntArray, cut
 from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
-from convcli.convolution.names import SYMBOLS, parse_tensor
 from convcli.convolution.operands import upstream_blocks
 from convcli.convolution.prepared import Prepared
 from convcli.errors import GeometryError
@@ -29,6 +28,7 @@ from convcli.files.json_writing import require_finite
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
+from convcli.names import SYMBOLS, parse_tensor
 from convcli.text import integer
 
 # The most terms whose factors are in memory at once.

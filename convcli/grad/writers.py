@@ -8,7 +8,6 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none
 from convcli.convolution.formulas import index_letters
-from convcli.convolution.names import SYMBOLS
 from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
@@ -17,6 +16,7 @@ from convcli.files.npy_files import save_npy
 from convcli.files.output_names import Destination, format_extension
 from convcli.files.templates import safe_name
 from convcli.grad.report import GradientReport
+from convcli.names import SYMBOLS
 from convcli.pictures.writing import encode_png
 
 

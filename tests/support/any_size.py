@@ -3,9 +3,9 @@
 import numpy as np
 
 from convcli.arrays import computing_type, real_array, rounded_type
-from convcli.convolution.names import WRT
 from convcli.convolution.prepared import Convolution
 from convcli.engine import Execution, Limits
+from convcli.names import WRT
 
 ANY_SIZE = Limits(transform_taps=1, transform_channels=1)
 

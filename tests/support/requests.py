@@ -3,10 +3,10 @@
 import numpy as np
 
 from convcli.apply.filtering import apply_filter, plan_filter
-from convcli.convolution.names import WRT
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
 from convcli.engine import AUTOMATIC
+from convcli.names import WRT
 from support.storing import together
 
 

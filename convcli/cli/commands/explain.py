@@ -62,8 +62,8 @@ def explain(
     from convcli.cli.inputs import begin_reading, read_input
     from convcli.cli.output import print_json, print_lines
     from convcli.cli.text.geometry import geometry_text
-    from convcli.convolution.names import parse_tensor
     from convcli.explain import explanation
+    from convcli.names import parse_tensor
 
     refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)

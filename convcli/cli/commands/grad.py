@@ -136,7 +136,7 @@ def grad(
 
 def _names(wrt: str, step: float | None) -> tuple[str, ...]:
     """Return the gradients to compute: those in ``wrt``, but for a step only those of the kernel and its bias."""
-    from convcli.convolution.names import parse_wrt
+    from convcli.names import parse_wrt
 
     names = parse_wrt(wrt)
     if step is None:

@@ -7,7 +7,7 @@ from rich.text import Text
 from convcli.check.comparison import Comparison
 from convcli.check.gradcheck import Check
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_text
-from convcli.convolution.names import SYMBOLS
+from convcli.names import SYMBOLS
 
 PLACES_SHOWN = 12
 HEADINGS = ("", "", "against", "checked", "worst error", "relative", "at")

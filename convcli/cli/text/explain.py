@@ -7,11 +7,11 @@ from rich.text import Text
 
 from convcli.arrays import cut
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_text, printed_lines, sign_style
-from convcli.convolution.names import SYMBOLS
 from convcli.explain.explanation import Explanation
 from convcli.explain.terms import Factor, Pixels, Terms
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
+from convcli.names import SYMBOLS
 
 PLACES_SHOWN = 6
 LINES_AT_ONCE = 4096

@@ -8,8 +8,8 @@ from rich.text import Text
 from convcli.arrays import FloatArray, planes_of
 from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_text
 from convcli.cli.text.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
-from convcli.convolution.names import SYMBOLS
 from convcli.grad.report import GradientReport
+from convcli.names import SYMBOLS
 
 
 def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:

@@ -19,9 +19,9 @@ from convcli.arrays import Array
 from convcli.cli.messages import Messages
 from convcli.cli.output import print_lines
 from convcli.cli.streams import has_colours, is_terminal
-from convcli.convolution.names import SYMBOLS
 from convcli.drawing.thumbnails import Thumbnail, photograph, pillow_picture, signed, size_in_box
 from convcli.grad.report import GradientReport
+from convcli.names import SYMBOLS
 from convcli.text import in_one_line
 
 
