@@ -121,8 +121,8 @@ def test_the_result_counts_images() -> None:
         outcome("b.png", skipped=True),
         outcome("c.png", error=FileError("broken")),
     )
-    assert re.fullmatch(r"1,200 written, 1 skipped, 1 failed in 0\.\d s", found.result())
-    assert re.fullmatch(r"0 written in 0\.\d s", summary().result())
+    assert re.fullmatch(r"1,200 written, 1 skipped, 1 failed in 0\.\d s", found.result(0))
+    assert re.fullmatch(r"0 written, 2 not started in 0\.\d s", summary().result(2))
 
 
 def test_one_picture_is_named_and_stdout_is_not(tmp_path: Path) -> None:

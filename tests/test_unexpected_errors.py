@@ -61,17 +61,25 @@ def test_an_error_of_a_file_is_one_line(error, message, jobs, images, monkeypatc
     monkeypatch.setattr(batch, "read_image", breaking(batch.read_image, error))
     done = run(f"apply a.npy b.npy c.npy -k box -o {{stem}}.png -j {jobs}")
     err, result = without_results(done.stderr)
-    assert (done.exit_code, err) == (1, f"convcli: error: {message}\nconvcli: error: 1 of 3 files failed\n")
-    assert result.startswith("convcli: 2 written, 1 failed in ")
+    assert (done.exit_code, err) == (1, f"convcli: error: {message}\n")
+    assert result.startswith("convcli: error: 2 written, 1 failed in ")
     assert sorted(os.listdir()) == ["a.npy", "a.png", "b.npy", "c.npy", "c.png"]
 
 
 def test_an_error_of_a_header_is_one_line(images, monkeypatch):
     monkeypatch.setattr(dry_run, "read_header", breaking(dry_run.read_header, TypeError("a float")))
     done = run("apply a.npy b.npy c.npy -k box -o {stem}.png --dry-run")
-    first, *_ = done.stderr.splitlines()
+    first, last = done.stderr.splitlines()
     assert (done.exit_code, first) == (1, f"convcli: error: b.npy: unexpected TypeError: a float{REPORT}")
+    assert last.startswith("convcli: dry run: 2 outputs, ")
     assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["a.npy", "c.npy"]
+
+
+def test_an_error_of_the_only_image_is_the_only_line(images, monkeypatch):
+    monkeypatch.setattr(dry_run, "read_header", breaking(dry_run.read_header, TypeError("a float")))
+    done = run("apply b.npy -k box --dry-run")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"convcli: error: b.npy: unexpected TypeError: a float{REPORT}\n"
 
 
 def test_a_header_that_breaks_the_check_of_names_breaks_its_own_file(images, monkeypatch):

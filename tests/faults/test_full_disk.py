@@ -115,7 +115,7 @@ def test_a_batch_writes_the_files_that_fit(folder):
     assert shell("convcli apply small.npy -k box -o out/{stem}.npy", folder).code == 0
     expected = checksum(folder / "out" / "small.npy")
     err, code, left = run_mounted(SMALL_DISK, "apply V.npy small.npy -k box -o out/{stem}.npy", folder)
-    failed = "cannot write out/V.npy: No space left on device\nconvcli: error: 1 of 2 files failed\n"
+    failed = "cannot write out/V.npy: No space left on device\n"
     assert (err, code, left) == (f"convcli: error: {failed}", 1, {"small.npy": expected})
 
 
@@ -172,11 +172,11 @@ def test_few_open_files(tmp_path):
     for limit in range(9, 20, 2):
         result = shell(f"ulimit -n {limit}; PYTHONWARNINGS= exec {command} -j 8 -o some{limit}/", tmp_path)
         some = files_in(tmp_path / f"some{limit}")
-        *each, last = result.err.splitlines() or [""]
+        each = result.err.splitlines()
         expected = re.compile(r"convcli: error: cannot (read|write|open|load|start) .*Too many open files.*")
         assert [line for line in each if not expected.fullmatch(line)] == []
         if len(some) < 30 and each:
-            assert last == f"convcli: error: {30 - len(some)} of 30 files failed"
+            assert f"{len(some)} written, {30 - len(some)} failed" in result.result
         assert (result.code, some) == (int(len(some) < 30), {name: whole[name] for name in some})
         done.append(len(some))
     assert min(done) < 30, "no limit was too low"

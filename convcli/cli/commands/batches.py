@@ -94,9 +94,11 @@ def run_all(
     if stop.number and not_started:
         messages.tell("interrupted", f"{done} of {len(sources)} files are done: use `skip_existing` to resume")
         raise Stopped(stop.number)
+    if summary.failed:
+        say("error", summary.result(not_started))
+        raise typer.Exit(1)
     if sources:
-        messages.tell(None, summary.result())
-    _conclude(summary.failed, len(sources), not_started)
+        messages.tell(None, summary.result(not_started))
 
 
 def _tell_kinds(summary: BatchSummary, messages: Messages) -> None:
@@ -113,20 +115,24 @@ def run_dry(batch: Batch, sources: Sequence[Source], messages: Messages, *, as_j
     """Print the outputs that each image would have, and their number and total size."""
     from convcli.apply.dry_run import forecast_outputs
 
-    failed = outputs = size = 0
+    failed = False
+    outputs = size = 0
     for source in sources:
         try:
             found = forecast_outputs(batch, source)
         except Exception as error:
             unusable = as_convcli_error(error, source.name)
+            if len(sources) == 1:
+                raise unusable from unusable.__cause__
             tell_error(unusable, failure_text(source, unusable))
-            failed += 1
+            failed = True
             continue
         _print_forecasts(found, as_json=as_json)
         outputs += sum(not each.skipped for each in found)
         size += sum(each.bytes for each in found if not each.skipped)
     messages.tell("dry run", f"{outputs} outputs, {format_size(size)} before compression; nothing was written")
-    _conclude(failed, len(sources))
+    if failed:
+        raise typer.Exit(1)
 
 
 def _report(outcome: Outcome, messages: Messages, *, as_json: bool, warn: bool = True) -> None:
@@ -143,10 +149,3 @@ def _print_forecasts(forecasts: "Sequence[OutputForecast]", *, as_json: bool) ->
             print_json(each._asdict())
     else:
         print_lines(map(forecast_line, forecasts))
-
-
-def _conclude(failed: int, files: int, not_started: int = 0) -> None:
-    if failed:
-        rest = f"; {not_started} not started" if not_started else ""
-        say("error", f"{failed} of {files} files failed{rest}")
-        raise typer.Exit(1)

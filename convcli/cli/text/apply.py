@@ -70,9 +70,14 @@ class BatchSummary:
         """Yield a line per kind of guess."""
         return _lines(self._guesses)
 
-    def result(self) -> str:
+    def result(self, not_started: int) -> str:
         """Return the numbers of images, as in "28 written, 2 skipped, 1 failed in 3.1 s"."""
-        counts = {"written": self.written, "skipped": self.skipped, "failed": self.failed}
+        counts = {
+            "written": self.written,
+            "skipped": self.skipped,
+            "failed": self.failed,
+            "not started": not_started,
+        }
         parts = [f"{count:,} {name}" for name, count in counts.items() if count or name == "written"]
         return f"{', '.join(parts)} in {perf_counter() - self._began:.1f} s"
 
