@@ -113,6 +113,32 @@ def test_a_preset_takes_precedence_over_a_file_of_its_name(folder):
     assert_same(load_kernel("./box"), "box", [[7]])
 
 
+@pytest.mark.parametrize("name", ["BOX", "Box:3", "Gaussian:sigma=2"])
+def test_the_case_of_a_presets_name_does_not_matter_beside_a_file_of_that_name(name, folder):
+    (folder / name).write_text("[[7]]")
+    assert_same(load_kernel(name), name, preset(name.lower()).weights)
+
+
+def test_the_name_of_a_magnitude_takes_precedence_over_a_file(folder):
+    (folder / "Sobel").write_text("[[7]]")
+    with pytest.raises(KernelError, match=r"^Sobel is no single kernel"):
+        load_kernel("Sobel")
+
+
+@pytest.mark.parametrize(
+    ("text", "column"), [("[[1,\udcff]]", 5), ('{"weights": [[1]], "\udcff": 1}', 21), ("[1 \udcff; 2 3]", 4)]
+)
+def test_inline_text_that_is_not_utf8_names_its_first_wrong_byte(text, column):
+    expected = "expected kernel JSON or rows of numbers in UTF-8, or .npy, given byte 0xff"
+    with pytest.raises(KernelError, match=rf"^inline kernel:1:{column}: {expected}$"):
+        load_kernel(text)
+
+
+def test_a_surrogate_that_stands_for_no_byte_is_an_error_too():
+    with pytest.raises(KernelError, match=r"^inline kernel:1:3: expected kernel JSON .*, given byte 0xed$"):
+        load_kernel("[[\ud800]]")
+
+
 def test_errors_in_a_file_name_the_file(folder):
     (folder / "kernels" / "bank.json").write_text("[[1],\n [null]]")
     with pytest.raises(KernelError, match=re.escape("kernels/bank.json:2:3: [1][0]: expected a number, given null")):

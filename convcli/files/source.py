@@ -58,12 +58,25 @@ class Source:
         is_stream = os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name)
         return cls(name, name, Path(name), cache(partial(read_file, name)) if is_stream else None)
 
+    @classmethod
+    def of_text(cls, text: str, label: str) -> "Source":
+        """Return text that the user typed as an input, with its bytes as they were typed; outputs are named inline."""
+        return cls(text, label, Path("inline"), partial(_typed_bytes, text))
+
     def file(self) -> Path | BytesIO:
         """Return a file that can be opened and sought in: the path, or the bytes in memory."""
         return self.path if self.read is None else BytesIO(self.read())
 
 
 SourceLike = Source | str | os.PathLike[str] | bytes
+
+
+def _typed_bytes(text: str) -> bytes:
+    try:
+        return os.fsencode(text)
+    # From Python, text may have surrogates that stand for no byte.
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
 
 
 def require_pixel_limit(most: int) -> None:

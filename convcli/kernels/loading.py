@@ -15,8 +15,7 @@ from convcli.files.npy_files import load_npy
 from convcli.files.source import Source
 from convcli.kernels.json_format import parse_kernel_json
 from convcli.kernels.kernel import Kernel, require_kernel_shape
-from convcli.kernels.magnitudes import magnitude_of
-from convcli.kernels.presets import PRESETS, preset
+from convcli.kernels.presets import names_preset, preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
 
 _SUFFIXES = (".json", ".npy", ".csv", ".txt")
@@ -30,7 +29,7 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     - numbers in rows, such as ``1 2 1; 2 4 2; 1 2 1`` or ``3x3: 1,2,1,2,4,2,1,2,1``, are the weights, unless a file has
       that name;
     - text that starts with ``{``, or with ``[`` unless it looks like a file name such as ``[ab].json``, is JSON;
-    - the name of a preset is that preset, even if a file has the same name;
+    - the name of a preset, in upper or lower case, is that preset, even if a file has the same name;
     - text with a path separator, text that ends in .json, .npy, .csv or .txt, and the name of an existing file is a
       file; its content decides whether it is JSON, .npy, or rows of numbers (CSV, text, a vips matrix).
 
@@ -66,7 +65,7 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     if is_rows(text) and not os.path.lexists(text):
         return parse_rows(text, "inline kernel", "inline")
     if is_inline_array(text) or text.lstrip().startswith("{"):
-        return parse_kernel_json(text, "inline kernel", "inline")
+        return read_kernel(Source.of_text(text, "inline kernel"))
     return read_kernel(Source(text, text, Path(text))) if _is_a_file(text) else preset(text)
 
 
@@ -93,7 +92,7 @@ def read_kernel(source: Source) -> Kernel:
 
 
 def _is_a_file(text: str) -> bool:
-    if text.partition(":")[0] in PRESETS or magnitude_of(text):
+    if names_preset(text):
         return False
     separated = os.path.basename(text) != text
     return separated or text.lower().endswith(_SUFFIXES) or os.path.exists(text)

@@ -5,7 +5,6 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from glob import escape, glob, has_magic
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from convcli.text import real
 # One or several ** in a row, each a whole component of a pattern.
 _ANY_FOLDERS = re.compile(r"(?:^|(?<=/))(?:\*\*(?:/+|$))+")
 
+_INLINE = "inline array"
+
 
 def stdin_source(read_stdin: Callable[[], bytes]) -> Source:
     """Return stdin as an input."""
@@ -31,7 +32,7 @@ def source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
     if text == STREAM:
         return stdin_source(read_stdin)
     if is_inline_array(text) and not os.path.lexists(text):
-        return _inline(text)
+        return Source.of_text(text, _INLINE)
     return Source.of_file(text)
 
 
@@ -39,7 +40,7 @@ def tensor_source_of(text: str, read_stdin: Callable[[], bytes]) -> Source:
     """Return the input that an argument names: an inline number, ``-``, an inline array, or a file."""
     if not text:
         raise OptionError("expected a number, inline JSON or a file, given nothing")
-    return _inline(text) if _is_number(text) else source_of(text, read_stdin)
+    return Source.of_text(text, _INLINE) if _is_number(text) else source_of(text, read_stdin)
 
 
 def sources_of(texts: Iterable[str], read_stdin: Callable[[], bytes]) -> list[Source]:
@@ -71,10 +72,6 @@ def readable_extensions() -> set[str]:
     extensions = PIL.Image.registered_extensions().items()
     by_pillow = {name for name, format in extensions if format in PIL.Image.OPEN and not format_read(format).refusal}
     return by_pillow | {".npy", ".pam", ".jxl"}
-
-
-def _inline(text: str) -> Source:
-    return Source(text, "inline array", Path("inline"), partial(os.fsencode, text))
 
 
 def _is_number(text: str) -> bool:
