@@ -8,7 +8,7 @@ from typing import NamedTuple
 NPY_MAGIC = b"\x93NUMPY"
 
 # The number of first bytes to look at: enough for every kind, with room for whitespace before JSON.
-HEAD = 512
+HEAD = 544
 
 _JSON_STARTS = b"[{-0123456789"
 
@@ -117,7 +117,19 @@ _FOREIGN = (
     (rb"gimp xcf", "a GIMP picture (XCF)", "export it from GIMP first"),
     (rb".{128}DICM", "a DICOM picture", "convert it first, as in dcm2img FILE a.png"),
     (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile", "draw it first, as in inkscape FILE -o a.png"),
+    (rb".{522}(\0\x11\x02\xff|\x11\x01)", "a QuickDraw picture (PICT)", "convert it first, as in magick FILE a.png"),
     (rb"SIMPLE  =", "a FITS picture", _READ),
+    (rb"\0\0\x01\0[^\0]", "an icon (ICO)", _READ),
+    (rb"\0\0\x02\0[^\0]", "a cursor (CUR)", _READ),
+    (rb"icns", "an icon (ICNS)", _READ),
+    (rb"\n[\x00\x02-\x05][\x00\x01][\x01\x02\x04\x08]", "a PCX picture", _READ),
+    (rb"\xb1\x68\xde\x3a", "a DCX picture", _READ),
+    (rb"DDS ", "a DDS picture", _READ),
+    (rb"qoif", "a QOI picture", _READ),
+    (rb"\x01\xda[\x00\x01][\x01\x02]", "an SGI picture", _READ),
+    (rb"\x59\xa6\x6a\x95", "a Sun raster", _READ),
+    (rb"DanM|LinS", "a picture of Microsoft Paint (MSP)", _READ),
+    (rb"/\* XPM \*/", "an XPM picture", _READ),
     # Films and sounds.
     (rb".{4}(ftyp|moov|mdat|wide)", "a film (MP4 or MOV)", _FRAMES),
     (rb"\x1aE\xdf\xa3", "a film (MKV or WebM)", _FRAMES),

@@ -1,5 +1,6 @@
 """A frame of a picture that Pillow opens."""
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -70,6 +71,9 @@ def _open(file: Path | BytesIO) -> ImageFile | None:
             with suppress(PIL.UnidentifiedImageError):
                 return PIL.Image.open(file)
         except (OSError, ValueError, NotImplementedError) as error:
+            # Pillow has sought something before the start of the file, which is shorter than its format allows.
+            if isinstance(error, OSError) and error.errno == errno.EINVAL:
+                return None
             if not _UNREAD.match(str(error)):
                 raise
             raise ValueError(f"{error}: convert it first, for example with ImageMagick") from None

@@ -2,6 +2,7 @@
 
 import struct
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -184,7 +185,8 @@ def pcx(rows: Array, bits: int, count: int, version: int = 5, colours: bytes = b
 
 def test_pcx() -> None:
     even = BYTES[:, :6]
-    assert np.array_equal(read_image(pcx(even[:, np.newaxis, :, 0], 8, 1)).pixels[0], even[..., 0])
+    gray = pcx(even[:, np.newaxis, :, 0], 8, 1, tail=b"\x0c" + bytes(np.arange(256, dtype=np.uint8).repeat(3)))
+    assert np.array_equal(read_image(gray).pixels[0], even[..., 0])
     image = read_image(pcx(np.moveaxis(even[..., :3], -1, 1), 8, 3))
     assert np.array_equal(image.pixels, channels(even[..., :3]))
     palette = RNG.integers(0, 256, (256, 3), np.uint8)
@@ -224,6 +226,19 @@ def dcx(*pages: bytes) -> bytes:
 
 def colour_page(pixels: Array) -> bytes:
     return pcx(np.moveaxis(pixels, -1, 1), 8, 3)
+
+
+def test_pcx_of_256_colours_without_a_palette_is_refused_unless_it_says_gray(tmp_path: Path) -> None:
+    """A file that is cut off after its pixels would be read as gray; a small one makes Pillow seek too far."""
+    even = BYTES[:, :6]
+    for data in (pcx(even[:, np.newaxis, :, 0], 8, 1), pcx(np.tile(even[:, np.newaxis, :, 0], (40, 1, 1)), 8, 1)):
+        with pytest.raises(FileError, match=r"its palette of 256 colours is missing: it may be cut off$"):
+            read_image(data)
+        gray = data[:68] + b"\2" + data[69:]
+        assert np.array_equal(read_image(gray).pixels[0][: len(even)], even[..., 0])
+    (tmp_path / "a.pcx").write_bytes(pcx(even[:, np.newaxis, :, 0], 8, 1))
+    with pytest.raises(FileError, match=r"a\.pcx: it is a PCX picture, but damaged or of a kind that is not read$"):
+        read_image(tmp_path / "a.pcx")
 
 
 def test_dcx_is_pages_of_pcx() -> None:

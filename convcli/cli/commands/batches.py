@@ -94,11 +94,16 @@ def run_all(
     if stop.number and not_started:
         messages.tell("interrupted", f"{done} of {len(sources)} files are done: use `skip_existing` to resume")
         raise Stopped(stop.number)
+    if sources:
+        _conclude(summary, not_started, messages)
+
+
+def _conclude(summary: BatchSummary, not_started: int, messages: Messages) -> None:
+    """Print the numbers of images; if some failed, the line is an error, and so is the exit code."""
     if summary.failed:
         say("error", summary.result(not_started))
         raise typer.Exit(1)
-    if sources:
-        messages.tell(None, summary.result(not_started))
+    messages.tell(None, summary.result(not_started))
 
 
 def _tell_kinds(summary: BatchSummary, messages: Messages) -> None:

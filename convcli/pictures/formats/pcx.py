@@ -1,6 +1,7 @@
 """PCX, and DCX, whose pages are PCX."""
 
 import struct
+from os import SEEK_END
 from typing import Any
 
 from PIL.ImageFile import ImageFile
@@ -8,10 +9,12 @@ from PIL.ImageFile import ImageFile
 from convcli.pictures.formats.format import Format
 from convcli.pictures.formats.raw_modes import from_start, layout
 
-# The offset in the header of the number of planes and of the bytes of their rows.
+# The offset in the header of the number of planes, of the bytes of their rows, and of the kind of colours.
 _PLANES = 65
 # The versions whose colours are those of the screen.
 _WITHOUT_PALETTE = (0, 3)
+# The kind of colours that needs no palette.
+_GRAY = 2
 
 
 class Pcx(Format):
@@ -52,10 +55,20 @@ def _refusal(picture: ImageFile, start: int) -> str:
     """Return the reason why the picture that starts at an offset is not read, or ""."""
     with from_start(picture) as stream:
         stream.seek(start)
-        head = stream.read(_PLANES + 3)
-    planes, row = struct.unpack("<BH", head[_PLANES:])
+        head = stream.read(_PLANES + 5)
+    planes, row, colours = struct.unpack("<BHH", head[_PLANES:])
     if planes * row != layout(picture)[1]:
         return "PCX with longer rows than its pixels take is not read: convert it first, as with ImageMagick"
+    if picture.mode == "L" and colours != _GRAY and not _has_palette(picture):
+        return "its palette of 256 colours is missing: it may be cut off"
     if picture.mode == "P" and head[1] in _WITHOUT_PALETTE and head[3] == 1:
         return "PCX of 4 or 16 colours without a palette is not read: convert it first, as with ImageMagick"
     return ""
+
+
+def _has_palette(picture: ImageFile) -> bool:
+    """Return whether a palette of 256 colours ends the file."""
+    with from_start(picture) as stream:
+        size = stream.seek(0, SEEK_END)
+        stream.seek(max(0, size - 769))
+        return stream.read(1) == b"\x0c"
