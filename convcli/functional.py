@@ -246,11 +246,11 @@ def conv2d_explain(
     Parameters
     ----------
     V
-        Input ``(C_in, H, W)``.
+        Input ``(..., C_in, H, W)`` or ``(H, W)``.
     K, bias, stride, padding, dilation, groups, edge, flip
         As in ``conv2d``.
     at
-        The index of the number in its tensor.
+        The index of the number in its tensor; axes of length 1 may be left out: the first ones, or all.
     of
         The tensor: ``Z``, ``dK``, ``dV`` or ``db``, or ``output``, ``kernel``, ``input`` or ``bias``.
     G

@@ -10,6 +10,7 @@ from convcli import conv2d, conv2d_grad
 
 SMALL = "[[1,2],[3,4]]"
 K = "[[1,-2],[0,1]]"
+EXPECTED = "Z has shape (1, 2, 2): expected l,j,k from 0,0,0 to 0,1,1, or without axes of length 1"
 
 
 def explained(*arguments, cwd, stdin=b""):
@@ -17,55 +18,61 @@ def explained(*arguments, cwd, stdin=b""):
 
 
 def test_a_textbook_sum_on_one_line(tmp_path):
-    assert explained(SMALL, "-k", K, "--at", "0,0,1", "-e", "replicate", "--bias", "0.5", cwd=tmp_path) == (
-        "Z[l,j,k] = b + sum over m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[m,n]\n"
-        "Z[0,0,1] = b + sum over m,n of V'[0, 0*1 + m*1, 1*1 + n*1] * K[m,n]\n"
+    assert explained(SMALL, "-k", K, "--at", "0,1", "-e", "replicate", "--bias", "0.5", cwd=tmp_path) == (
+        "Z[j,k] = b + sum over m,n of V'[j + m, k + n] * K[m,n]\n"
+        "Z[0,1] = b + sum over m,n of V'[0 + m, 1 + n] * K[m,n]\n"
         "\n"
-        "  m=0  n=0  V'[0,0,1] = 2  is V[0,0,1]                     * K[0,0] =  1  = 2\n"
-        "  m=0  n=1  V'[0,0,2] = 2  padding: replicate of V[0,0,1]  * K[0,1] = -2  = -4\n"
-        "  m=1  n=0  V'[0,1,1] = 4  is V[0,1,1]                     * K[1,0] =  0  = 0\n"
-        "  m=1  n=1  V'[0,1,2] = 4  padding: replicate of V[0,1,1]  * K[1,1] =  1  = 4\n"
+        "  m=0  n=0  V'[0,1] = 2  is V[0,1]                     * K[0,0] =  1  = 2\n"
+        "  m=0  n=1  V'[0,2] = 2  padding: replicate of V[0,1]  * K[0,1] = -2  = -4\n"
+        "  m=1  n=0  V'[1,1] = 4  is V[1,1]                     * K[1,0] =  0  = 0\n"
+        "  m=1  n=1  V'[1,2] = 4  padding: replicate of V[1,1]  * K[1,1] =  1  = 4\n"
         "  b = 0.5\n"
         "\n"
-        "Z[0,0,1] = 2.5  the sum of 4 terms and b\n"
+        "Z[0,1] = 2.5  the sum of 4 terms and b\n"
     )
 
 
 def test_the_gradient_of_a_pixel_lists_the_outputs_that_read_it(tmp_path):
     arguments = ["--of", "input", "-G", "[[1,2],[3,4]]", "-e", "constant:7"]
-    assert explained(SMALL, "-k", K, "--at", "0,1,1", *arguments, cwd=tmp_path) == (
-        "dV = (adjoint of the padding)(dV'), dV'[l,a,c] = sum over j,k,m,n with j*sy + m*dy = a, k*sx + n*dx = c, "
-        "of G[l,j,k] * K[m,n]\n"
-        "dV[0,1,1] = sum over j,k,m,n with j*1 + m*1 = 1, k*1 + n*1 = 1, of G[0,j,k] * K[m,n]\n"
-        "V[0,1,1] is at V'[0,1,1]\n"
+    assert explained(SMALL, "-k", K, "--at", "1,1", *arguments, cwd=tmp_path) == (
+        "dV = (adjoint of the padding)(dV'), dV'[a,c] = sum over j,k,m,n with j + m = a, k + n = c, "
+        "of G[j,k] * K[m,n]\n"
+        "dV[1,1] = sum over j,k,m,n with j + m = 1, k + n = 1, of G[j,k] * K[m,n]\n"
+        "V[1,1] is at V'[1,1]\n"
         "\n"
-        "  j=0  m=1  k=0  n=1  G[0,0,0] = 1  * K[1,1] =  1  = 1\n"
-        "  j=0  m=1  k=1  n=0  G[0,0,1] = 2  * K[1,0] =  0  = 0\n"
-        "  j=1  m=0  k=0  n=1  G[0,1,0] = 3  * K[0,1] = -2  = -6\n"
-        "  j=1  m=0  k=1  n=0  G[0,1,1] = 4  * K[0,0] =  1  = 4\n"
+        "  j=0  m=1  k=0  n=1  G[0,0] = 1  * K[1,1] =  1  = 1\n"
+        "  j=0  m=1  k=1  n=0  G[0,1] = 2  * K[1,0] =  0  = 0\n"
+        "  j=1  m=0  k=0  n=1  G[1,0] = 3  * K[0,1] = -2  = -6\n"
+        "  j=1  m=0  k=1  n=0  G[1,1] = 4  * K[0,0] =  1  = 4\n"
         "\n"
-        "dV[0,1,1] = -1  the sum of 4 terms\n"
+        "dV[1,1] = -1  the sum of 4 terms\n"
     )
+
+
+def test_an_upstream_gradient_of_1_in_one_place(tmp_path):
+    arguments = ["--of", "dK", "--at", "0,1", "-p", "valid"]
+    found = json.loads(explained("[[1,2,5],[3,4,6]]", "-k", K, *arguments, "-G", "at:0,1", "--json", cwd=tmp_path))
+    assert [term["G"]["value"] for term in found["terms"]] == [0, 1]
+    assert found["sum"] == 5
 
 
 def test_a_pixel_that_no_window_reads_is_explained(tmp_path):
     image = json.dumps(np.arange(12.0).reshape(3, 4).tolist())
-    out = explained(image, "-k", K, "-p", "valid", "-s", "2", "--of", "input", "--at", "0,2,1", cwd=tmp_path)
-    whereabouts, reading, _, total = out.splitlines()[2:]
-    assert whereabouts == "V[0,2,1] is at V'[0,2,1]"
+    out = explained(image, "-k", K, "-p", "valid", "-s", "2", "--of", "input", "--at", "2,1", cwd=tmp_path)
+    reading, _, total = out.splitlines()[2:]
     assert reading == "no window reads it, because the stride and dilation skip it: its gradient is 0"
-    assert total == "dV[0,2,1] = 0  the sum of 0 terms"
+    assert total == "dV[2,1] = 0  the sum of 0 terms"
 
 
 def test_copies_of_a_pixel_are_counted(tmp_path):
-    out = explained("[[5]]", "-k", "box:3", "-e", "wrap", "--of", "input", "--at", "0,0,0", cwd=tmp_path)
-    places = ", ".join(f"V'[0,{row},{column}]" for row in (0, 1) for column in (0, 1, 2))
-    assert out.splitlines()[2] == f"V[0,0,0] is at {places} and 3 more, copied by wrap"
+    out = explained("[[5]]", "-k", "box:3", "-e", "wrap", "--of", "input", "--at", "0,0", cwd=tmp_path)
+    places = ", ".join(f"V'[{row},{column}]" for row in (0, 1) for column in (0, 1, 2))
+    assert out.splitlines()[2] == f"V[0,0] is at {places} and 3 more, copied by wrap"
 
 
 def test_the_default_padding_is_zero(tmp_path):
-    out = explained(SMALL, "-k", "box:3", "--at", "0,0,0", cwd=tmp_path)
-    assert "  m=0  n=0  V'[0,0,0] = 0  padding: zero  * K[0,0] = 0.1111111111  = 0\n" in out
+    out = explained(SMALL, "-k", "box:3", "--at", "0,0", cwd=tmp_path)
+    assert "  m=0  n=0  V'[0,0] = 0  padding: zero  * K[0,0] = 0.1111111111  = 0\n" in out
 
 
 LONG = ["sample_images/camera.png", "-k", "sobel-x", "--of", "kernel", "--at", "0,2", "-G", "normal:1"]
@@ -75,9 +82,9 @@ def test_a_long_sum_shows_its_first_and_last_terms(tmp_path):
     lines = explained(*LONG, cwd=with_samples(tmp_path)).splitlines()
     count = 512 * 512
     assert len(lines) == 3 + 16 + 1 + 16 + 2
-    assert lines[3].startswith("  l=0  j=0  k=0   G[0,0,0]  =  0.3455841921  * V'[0,0,2]  = ")
+    assert lines[3].startswith("  j=0  k=0   G[0,0]  =  0.3455841921  * V'[0,2]  = ")
     assert lines[19] == f"  ... {count - 32:,} terms not shown; --all shows them"
-    assert lines[35].startswith("  l=0  j=511  k=511  G[0,511,511] = ")
+    assert lines[35].startswith("  j=511  k=511  G[511,511] = ")
     assert lines[37].endswith(f"  the sum of {count:,} terms")
 
 
@@ -85,7 +92,7 @@ def test_all_shows_every_term(tmp_path):
     image = npy(np.random.default_rng(0).normal(size=(70, 80)))
     lines = explained("-", "-k", "box", "--of", "bias", "--all", cwd=tmp_path, stdin=image).splitlines()
     assert len(lines) == 2 + 70 * 80 + 2
-    assert lines[-3].split()[:4] == ["l=0", "j=69", "k=79", "G[0,69,79]"]
+    assert lines[-3].split()[:3] == ["j=69", "k=79", "G[69,79]"]
 
 
 def test_a_reader_can_stop_early(tmp_path):
@@ -115,15 +122,16 @@ def test_a_layer_without_shared_weights(tmp_path):
     np.save(tmp_path / "tiled.npy", K)
     found = json.loads(explained("-", "-k", "tiled.npy", "--at", "1,2,3", "--json", cwd=tmp_path, stdin=npy(V)))
     assert found["sum"] == conv2d(V, K, padding="same")[1, 2, 3]
-    assert found["equation"] == "Z[1,2,3] = sum over l,m,n of V'[l, 2*1 + m*1, 3*1 + n*1] * K[1,2%2,3%3,l,m,n]"
+    assert found["equation"] == "Z[1,2,3] = sum over m,n of V'[2 + m, 3 + n] * K[1,2%2,3%3,m,n]"
     assert found["terms"][0]["K"]["at"] == [1, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--at", "0,2,0"], "--at: Z has shape (1, 2, 2): expected l,j,k from 0,0,0 to 0,1,1, given 0,2,0"),
-        ([], "--at: Z has shape (1, 2, 2): expected l,j,k from 0,0,0 to 0,1,1, given nothing"),
+        (["--at", "0,2,0"], f"--at: {EXPECTED}, given 0,2,0"),
+        ([], f"--at: {EXPECTED}, given nothing"),
+        (["--of", "kernel", "-G", "at:0,2"], f"--upstream: {EXPECTED}, given 0,2"),
         (["--of", "loss"], "--of: expected Z, dK, dV, db, output, kernel, input or bias, given 'loss'"),
         (["--of", "bias", "--at", "0"], "--at: db has shape (): expected nothing, given 0"),
         (["--at", "a"], "--at: expected integers as in I,J,K, given 'a'"),
@@ -135,8 +143,6 @@ def test_wrong_indices(tmp_path, arguments, message):
 
 
 def test_json_cannot_hold_nan(tmp_path):
-    result = convcli(
-        "explain", "-", "-k", K, "--at", "0,0,0", "--json", cwd=tmp_path, stdin=npy(np.full((2, 2), np.nan))
-    )
+    result = convcli("explain", "-", "-k", K, "--at", "0,0", "--json", cwd=tmp_path, stdin=npy(np.full((2, 2), np.nan)))
     message = "the sum holds NaN or infinity, which JSON cannot hold: print it without --json"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

@@ -265,9 +265,9 @@ def formulas(text):
 def test_text_gives_each_tensor_its_letter_and_formula(tmp_path):
     out = succeed(*REQUEST, "-f", "text", cwd=tmp_path, stdin=IMAGE).decode()
     assert formulas(out) == {
-        "dK": "dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]",
+        "dK": "dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m, k + n*dx]",
         "dV": "dV = (adjoint of the padding)(dV'), dV'[l,a,c] = sum over i,j,k,m,n "
-        "with j*sy + m*dy = a, k*sx + n*dx = c, of G[i,j,k] * K[i,l,m,n]",
+        "with j*sy + m = a, k + n*dx = c, of G[i,j,k] * K[i,l,m,n]",
         "db": "db[i] = sum over j,k of G[i,j,k]",
     }
 
@@ -277,7 +277,7 @@ def test_formulas_depend_on_batch_rank_and_flip(tmp_path):
     out = succeed("grad", "a.npy", "a.npy", "-k", "box", "--flip", "-f", "text", cwd=tmp_path).decode()
     found = formulas(out)
     assert found["dK"] == (
-        "dK[m,n] = sum over batch,l,j,k of G[batch,l,j,k] * V'[batch, l, j*sy + (kh-1-m)*dy, k*sx + (kw-1-n)*dx]"
+        "dK[m,n] = sum over batch,l,j,k of G[batch,l,j,k] * V'[batch, l, j + (kh-1-m), k + (kw-1-n)]"
     )
     assert found["db"] == "db = sum over batch,l,j,k of G[batch,l,j,k]"
 
@@ -514,8 +514,8 @@ class TestSquaredError:
         ("words", "code", "message"),
         [
             ("mse:[[1]]", 2, "target of mse: expected the output's shape (1, 1, 2), given (1, 1)"),
-            ("mse:absent.npy", 1, "--upstream: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or "
-             "-, given 'mse:absent.npy': cannot read absent.npy: No such file or directory"),
+            ("mse:absent.npy", 1, "--upstream: expected ones, at:I,J,K, normal:SEED, mse:TARGET, a file, inline JSON "
+             "or -, given 'mse:absent.npy': cannot read absent.npy: No such file or directory"),
         ],
     )  # fmt: skip
     def test_a_target_that_does_not_fit(self, tmp_path, words, code, message):

@@ -9,9 +9,10 @@ from support.geometries import CASES, FILLS, Case, integers
 
 from convcli import conv2d, conv2d_grad
 from convcli.arrays import cut
+from convcli.convolution.places import parse_place
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
-from convcli.explain.explanation import explain, explanation_to_json, first_and_last, parse_at
+from convcli.explain.explanation import explain, explanation_to_json, first_and_last
 from convcli.files.json_writing import json_document
 
 SAMPLE = 25
@@ -22,9 +23,12 @@ TILED = [
 
 
 def prepared(case, *, plane=False, flip=False, bias=None):
-    """Return the convolution of one image of a case, V, G, and the tensors that are explained, by name."""
+    """Return the convolution of a case, V, G, and the tensors that are explained, by name.
+
+    A batch of one image has no batch axis.
+    """
     groups = 1 if plane else case.groups
-    V, K = integers(case.V[1:], seed=1), integers(case.K[-2:] if plane else case.K, seed=2)
+    V, K = integers(case.V if case.V[0] > 1 else case.V[1:], seed=1), integers(case.K[-2:] if plane else case.K, seed=2)
     options = case.options | {"groups": groups, "flip": flip}
     G = integers(conv2d(V, K, **options).shape, seed=3)
     gradients = conv2d_grad(V, K, G, bias=bias, **options)
@@ -53,6 +57,25 @@ def test_every_sum_of_a_bank(case, flip):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_sum_of_a_2d_kernel(case):
     assert_explained(*prepared(case, plane=True, bias=np.array(2.5)))
+
+
+def test_every_sum_of_a_plane():
+    case = Case("plane", (5, 7), (3, 2), (2, 1), (1, 0, 2, 2), edge="wrap")
+    V, K = integers(case.V, seed=1), integers(case.K, seed=2)
+    for kernel in (K, K[None, None]):
+        Z = conv2d(V, kernel, **case.options)
+        G = integers(Z.shape, seed=3)
+        tensors = {"output": Z, **conv2d_grad(V, kernel, G, **case.options)._asdict()}
+        assert_explained(Convolution.of(kernel, **case.options).at(V.shape, np.float64), V, G, tensors)
+
+
+@pytest.mark.parametrize("of", ["output", "kernel", "input"])
+def test_axes_of_length_1_need_no_index(of):
+    convolution, V, G, tensors = prepared(Case("one channel", (1, 1, 5, 7), (1, 1, 3, 2)))
+    found = explain(convolution, V, G, of, (1, 1))
+    assert found.at == (0,) * (tensors[of].ndim - 2) + (1, 1)
+    assert found.total == tensors[of][found.at]
+    assert "l" not in found.formula
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (3, 4, 6)], ids=["number", "one per channel", "untied"])
@@ -94,11 +117,11 @@ def test_equations_replace_letters_by_numbers():
     grouping = " (i and l in one group, l counted within it)"
     equations = {
         ("output", (5, 1, 2)): "Z[5,1,2] = b[5] + sum over l,m,n of "
-        f"V'[l, 1*2 + (2-1-m)*2, 2*1 + (3-1-n)*3] * K[5,l,m,n]{grouping}",
+        f"V'[l, 1*2 + (2-1-m)*2, 2 + (3-1-n)*3] * K[5,l,m,n]{grouping}",
         ("kernel", (0, 1, 0, 2)): "dK[0,1,0,2] = sum over j,k of "
-        f"G[0,j,k] * V'[1, j*2 + (2-1-0)*2, k*1 + (3-1-2)*3]{grouping}",
+        f"G[0,j,k] * V'[1, j*2 + (2-1-0)*2, k + (3-1-2)*3]{grouping}",
         ("input", (3, 1, 1)): "dV[3,1,1] = sum over i,j,k,m,n with "
-        f"j*2 + (2-1-m)*2 = 0 or 2, k*1 + (3-1-n)*3 = 1 or 3, of G[i,j,k] * K[i,1,m,n]{grouping}",
+        f"j*2 + (2-1-m)*2 = 0 or 2, k + (3-1-n)*3 = 1 or 3, of G[i,j,k] * K[i,1,m,n]{grouping}",
         ("bias", (4,)): "db[4] = sum over j,k of G[4,j,k]",
     }
     assert {key: explain(convolution, V, G, *key).equation for key in equations} == equations
@@ -125,8 +148,8 @@ def test_json_holds_every_number_of_a_term():
         "of": "kernel",
         "at": [0, 0, 0, 1],
         "edge": "replicate",
-        "formula": "dK[i,l,m,n] = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]",
-        "equation": "dK[0,0,0,1] = sum over j,k of G[0,j,k] * V'[0, j*1 + 0*1, k*1 + 1*1]",
+        "formula": "dK[m,n] = sum over j,k of G[j,k] * V'[j + m, k + n]",
+        "equation": "dK[0,1] = sum over j,k of G[j,k] * V'[j + 0, k + 1]",
         "terms": [
             {
                 "indices": {"j": 0, "k": k},
@@ -171,12 +194,6 @@ def test_an_upstream_gradient_of_another_shape_is_refused():
         explain(convolution, V, G[1:], "kernel", (0, 0, 0, 0))
 
 
-def test_a_batch_is_refused():
-    convolution, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
-    with pytest.raises(GeometryError, match=r"^input V: expected shape \(C_in, H, W\), given \(1, 2, 5, 7\)$"):
-        explain(convolution, V[None], G, "output", (0, 0, 0))
-
-
 @pytest.mark.parametrize(
     ("values", "total"), [([np.inf, 1], np.inf), ([np.inf, -np.inf], np.nan), ([1e308, 1e308], np.inf)]
 )
@@ -191,7 +208,7 @@ def test_sums_that_are_not_finite_are_shown_but_not_as_json(values, total):
         explanation_to_json(found, first_and_last(found.size, 2))
 
 
-def test_an_index_is_parsed_from_text():
-    assert [parse_at(text) for text in ("", "3", " 1, 2,0")] == [(), (3,), (1, 2, 0)]
+def test_a_place_is_parsed_from_text():
+    assert [parse_place(text, "at") for text in ("", "3", " 1, 2,0")] == [(), (3,), (1, 2, 0)]
     with pytest.raises(GeometryError, match=r"^at: expected integers as in I,J,K, given '1,x'$"):
-        parse_at("1,x")
+        parse_place("1,x", "at")

@@ -8,6 +8,7 @@ import pytest
 
 from convcli import conv2d, conv2d_grad
 from convcli.convolution.formulas import Formulas, index_letters
+from convcli.convolution.prepared import Convolution
 
 RANDOM = np.random.default_rng(11)
 V = RANDOM.integers(-4, 5, (2, 4, 5)).astype(float)
@@ -19,21 +20,24 @@ TILED = RANDOM.integers(-4, 5, (3, 1, 2, 2, 2, 3)).astype(float)
 NUMBERS = {"sy": 2, "sx": 1, "dy": 2, "dx": 1, "kh": 2, "kw": 3, "tr": 1, "tc": 2}
 
 
-def evaluated(formula, shape, tensors):
-    """Return the tensor that ``PLACE = sum over LETTERS with CONDITIONS, of TERM`` describes."""
+def evaluated(formula, like, tensors):
+    """Return the tensor, shaped like ``like``, that ``PLACE = sum over LETTERS with CONDITIONS, of TERM`` describes."""
     _, place, total, condition, term = re.fullmatch(
         r"(?:dV = .*, )?(d\w'?|Z)(?:\[(.*?)\])? = (?:sum over (\S+) (?:with (.*), )?of )?(.*)", formula
     ).groups()
     kept, summed = (letters.split(",") if letters else [] for letters in (place, total))
-    extents = extents_of(tensors) | dict(zip(kept, shape, strict=True))
+    extents = extents_of(tensors)
+    tensors = without_single_axes(tensors)
+    extents |= {"a": tensors["V"].shape[-2], "c": tensors["V"].shape[-1]}
+    extents |= dict(zip("pq", (NUMBERS["tr"], NUMBERS["tc"]), strict=True))
     fits = compile((condition or "True").replace(" = ", " == ").replace(", ", " and "), formula, "eval")
     value = compile(term.replace("V'", "V"), formula, "eval")
-    result = np.zeros(shape)
+    result = np.zeros([extents[letter] for letter in kept])
     for letters in itertools.product(*(range(extents[letter]) for letter in [*kept, *summed])):
         names = dict(zip([*kept, *summed], letters, strict=True)) | NUMBERS | tensors
         if eval(fits, names):
             result[letters[: len(kept)]] += eval(value, names)
-    return result
+    return result.reshape(like.shape)
 
 
 def extents_of(tensors):
@@ -43,6 +47,18 @@ def extents_of(tensors):
     return {"i": outputs, "l": channels, "j": rows, "k": columns, "m": m, "n": n} | dict(
         zip(index_letters("input", tensors["V"].ndim), batch, strict=False)
     )
+
+
+def without_single_axes(tensors):
+    """Return the tensors without the axes of length 1 before rows and columns, and before taps."""
+    return {
+        name: tensor.reshape([n for n in tensor.shape[:-2] if n > 1] + list(tensor.shape[-2:]))
+        for name, tensor in tensors.items()
+    }
+
+
+def formulas_of(V, K, bias=None, **options):
+    return Formulas.of(Convolution.of(K, bias, **options).at(V.shape, np.float64))
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["correlation", "convolution"])
@@ -57,29 +73,62 @@ def extents_of(tensors):
         (BATCH, PLANE, ()),
         (BATCH, BANK, (3,)),
         (BATCH, BANK, (3, 1, 3)),
+        (V[:1], PLANE, ()),
+        (V[:1], BANK[:, :1], (3,)),
+        (V[:1], BANK[:1, :1], ()),
+        (V, BANK[:1], ()),
+        (BATCH[:1], BANK, ()),
+        (BATCH[:1, :1], PLANE, ()),
     ],
-    ids=["2-D", "one bias", "bank", "untied", "tiled", "batch, 2-D", "batch, bank", "batch, untied"],
+    ids=[
+        "2-D",
+        "one bias",
+        "bank",
+        "untied",
+        "tiled",
+        "batch, 2-D",
+        "batch, bank",
+        "batch, untied",
+        "2-D, one channel",
+        "bank, one channel in",
+        "bank, one channel in and out",
+        "bank, one channel out",
+        "batch of one, bank",
+        "batch of one, 2-D, one channel",
+    ],
 )
-def test_evaluated_formulas_equal_the_tensors(V, K, bias, flip):
-    G = RANDOM.integers(-4, 5, (*V.shape[:-3], K.shape[0] if K.ndim > 2 else V.shape[-3], 1, 3)).astype(float)
+@pytest.mark.parametrize("options", [OPTIONS, {}], ids=["stride and dilation", "plain"])
+def test_evaluated_formulas_equal_the_tensors(V, K, bias, flip, options):
+    Z = conv2d(V, K, flip=flip, **options)
+    G = RANDOM.integers(-4, 5, Z.shape).astype(float)
+    if len(bias) == 3 and not options:
+        bias = Z.shape[-3:]
     b = RANDOM.integers(-4, 5, bias).astype(float)
-    gradients = conv2d_grad(V, K, G, bias=b, flip=flip, **OPTIONS)
-    formulas = Formulas(V.ndim, K.ndim, groups=1, flip=flip)
-    Z = conv2d(V, K, flip=flip, **OPTIONS)
-    assert np.array_equal(evaluated(formulas.output(None), Z.shape, {"V": V, "K": K, "G": G}), Z)
-    assert formulas.output(len(bias)).startswith(formulas.output(None).replace("= ", f"= b{letters_of(bias)} + ", 1))
-    for name in ("kernel", "input", "bias"):
+    gradients = conv2d_grad(V, K, G, bias=b, flip=flip, **options)
+    formulas = formulas_of(V, K, b, flip=flip, **options)
+    tensors = {"V": V, "K": K, "G": G}
+    found = evaluated(formulas.output(None), Z, tensors)
+    assert np.array_equal(found, Z)
+    for name in ("kernel", "input"):
         expected = getattr(gradients, name)
-        found = evaluated(formulas.gradient(name, expected.ndim), expected.shape, {"V": V, "K": K, "G": G})
-        assert np.array_equal(found, expected), name
-
-
-def letters_of(bias):
-    return f"[{','.join('ijk'[: len(bias)])}]" if bias else ""
+        assert np.array_equal(evaluated(formulas.gradient(name, expected.ndim), expected, tensors), expected), name
+    assert np.array_equal(evaluated(formulas.gradient("bias", len(bias)), gradients.bias, tensors), gradients.bias)
+    letters = formulas.kept("ijk"[: len(bias)])
+    shown = f"= b[{','.join(letters)}] + " if letters else "= b + "
+    assert formulas.output(len(bias)) == formulas.output(None).replace("= ", shown, 1)
 
 
 def test_formulas_of_groups_explain_how_channels_are_counted():
-    formulas = Formulas(3, 4, groups=2, flip=False)
+    formulas = formulas_of(np.ones((4, 5, 5)), np.ones((2, 2, 3, 3)), groups=2)
     for name in ("kernel", "input"):
         assert formulas.gradient(name, 4).endswith(" (i and l in one group, l counted within it)")
     assert formulas.gradient("bias", 1) == "db[i] = sum over j,k of G[i,j,k]"
+
+
+def test_a_formula_has_only_what_the_convolution_needs():
+    plain = formulas_of(np.ones((1, 5, 5)), np.ones((3, 3)))
+    assert plain.output(None) == "Z[j,k] = sum over m,n of V[j + m, k + n] * K[m,n]"
+    assert plain.gradient("input", 3) == "dV[a,c] = sum over j,k,m,n with j + m = a, k + n = c, of G[j,k] * K[m,n]"
+    padded = formulas_of(np.ones((2, 5, 5)), np.ones((3, 3)), padding=(0, 0, 1, 0), stride=(1, 2))
+    assert padded.output(0) == "Z[l,j,k] = b + sum over m,n of V'[l, j + m, k*sx + n] * K[m,n]"
+    assert padded.gradient("input", 3).startswith("dV = (adjoint of the padding)(dV'), dV'[l,a,c] = sum over")

@@ -127,8 +127,8 @@ KernelSources = Annotated[
     ),
 ]
 UPSTREAM_HELP = (
-    "The upstream gradient dJ/dZ: ones; normal:SEED (random numbers); mse:TARGET (Z - TARGET); a file (.npy, JSON or "
-    "picture); inline JSON; or - for stdin."
+    "The upstream gradient dJ/dZ: ones; at:I,J,K (1 in one place of Z); normal:SEED (random numbers); mse:TARGET "
+    "(Z - TARGET); a file (.npy, JSON or picture); inline JSON; or - for stdin."
 )
 Upstream = Annotated[str, typer.Option("--upstream", "-G", rich_help_panel=Panel.TASK, metavar="G", help=UPSTREAM_HELP)]
 Gray = Annotated[

@@ -1,7 +1,13 @@
-"""Write the formulas of Z and its gradients as text, for a convolution's kernel rank, batch axes, groups and flip."""
+"""Write the formulas of Z and its gradients as text, for one convolution.
 
+A formula has only the letters that the convolution needs: no index of an axis of length 1, no stride or dilation of 1,
+and V instead of V' where there is no padding.
+"""
+
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from convcli.convolution.places import bracketed
 from convcli.convolution.prepared import Prepared
 
 GROUPING = " (i and l in one group, l counted within it)"
@@ -18,27 +24,42 @@ def index_letters(name: str, rank: int) -> list[str]:
     return [*batch, *"lac"[max(0, 3 - rank) :]]
 
 
-def output_letters(kernel_rank: int) -> str:
-    """Return the letters of Z's axes after the batch axes: a 2-D kernel maps channel l to channel l."""
-    return "ljk" if kernel_rank == 2 else "ijk"
+def output_letters(input_rank: int, kernel_rank: int) -> list[str]:
+    """Return the letters of Z's axes: a 2-D kernel maps channel l to channel l."""
+    before = index_letters("input", input_rank)[:-2]
+    return [*before, *"jk"] if kernel_rank == 2 else [*before[:-1], *"ijk"]
 
 
 class Formulas(NamedTuple):
-    """The formulas of a convolution, and the four properties that they depend on."""
+    """The formulas of a convolution, and the properties that they depend on.
+
+    stride, dilation: of rows and columns.  padded: whether there are pads.
+    single: the letters of the axes whose length is 1, which the formulas omit.
+    """
 
     input_rank: int
     kernel_rank: int
     groups: int
     flip: bool
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padded: bool
+    single: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, prepared: Prepared) -> "Formulas":
         """Return the formulas of a convolution."""
+        geometry = prepared.geometry
+        rows, columns = geometry.rows, geometry.columns
         return cls(
             input_rank=len(prepared.input_shape),
             kernel_rank=prepared.convolution.weights.ndim,
-            groups=prepared.geometry.groups,
+            groups=geometry.groups,
             flip=prepared.convolution.options.flip,
+            stride=(rows.stride, columns.stride),
+            dilation=(rows.dilation, columns.dilation),
+            padded=any(geometry.pads),
+            single=_single(prepared),
         )
 
     def gradient(self, name: str, rank: int) -> str:
@@ -50,77 +71,105 @@ class Formulas(NamedTuple):
     def output(self, bias_rank: int | None) -> str:
         """Return the formula of Z, with a bias of this rank or without one."""
         summed = ",".join(letter for letter in self._weights if letter in "lmn" and letter not in self._output)
-        bias = "" if bias_rank is None else f"b{_bracketed(self._bias_letters(bias_rank))} + "
-        return (
-            f"Z[{','.join(self._output)}] = {bias}sum over {summed} of {self._pixel} * {self._weight}{self._grouping}"
-        )
+        bias = "" if bias_rank is None else f"b{bracketed(self._bias_letters(bias_rank))} + "
+        return f"Z{bracketed(self._output)} = {bias}sum over {summed} of {self._pixel} * {self._weight}{self._grouping}"
+
+    @property
+    def pixel_symbol(self) -> str:
+        """The name of the pixels that windows read: V', or V without padding."""
+        return "V'" if self.padded else "V"
 
     @property
     def input_sum(self) -> str:
         """The right-hand side of the formula of dV'[l,a,c], the gradient of a padded pixel."""
         place = index_letters("input", self.input_rank)
         letters = [*self._output, *self._weights]
-        summed = ",".join(dict.fromkeys(letter for letter in letters if letter.isalpha() and letter not in place))
+        summed = ",".join(dict.fromkeys(letter for letter in letters if letter.isalnum() and letter not in place))
         row, column = self._places
         conditions = f"{row} = a, {column} = c"
         return f"sum over {summed} with {conditions}, of {self._upstream} * {self._weight}{self._grouping}"
 
+    def kept(self, letters: Iterable[str]) -> list[str]:
+        """Return the letters without those of axes of length 1."""
+        return [letter for letter in letters if letter not in self.single]
+
+    def kept_indices(self, letters: Iterable[str], indices: Iterable[int]) -> list[int]:
+        """Return the indices of a tensor's axes, which have these letters, without those of axes of length 1."""
+        return [index for letter, index in zip(letters, indices, strict=True) if letter not in self.single]
+
     def _kernel(self) -> str:
         kernel = index_letters("kernel", self.kernel_rank)
         summed = ",".join(letter for letter in self._output if letter not in kernel)
-        phases = "with j%tr = p, k%tc = q, " if self.kernel_rank == 6 else ""
-        return f"dK[{','.join(kernel)}] = sum over {summed} {phases}of {self._upstream} * {self._pixel}{self._grouping}"
+        phases = ", ".join(f"{index} = {letter}" for letter, index in self._phases.items())
+        condition = f"with {phases}, " if phases else ""
+        place = bracketed(self.kept(kernel))
+        return f"dK{place} = sum over {summed} {condition}of {self._upstream} * {self._pixel}{self._grouping}"
 
     def _input(self) -> str:
-        place = ",".join(index_letters("input", self.input_rank))
-        return f"dV = (adjoint of the padding)(dV'), dV'[{place}] = {self.input_sum}"
+        place = bracketed(self.kept(index_letters("input", self.input_rank)))
+        if not self.padded:
+            return f"dV{place} = {self.input_sum}"
+        return f"dV = (adjoint of the padding)(dV'), dV'{place} = {self.input_sum}"
 
     def _bias(self, rank: int) -> str:
         kept = self._bias_letters(rank)
         summed = [letter for letter in self._output if letter not in kept]
         total = f"sum over {','.join(summed)} of " if summed else ""
-        return f"db{_bracketed(kept)} = {total}{self._upstream}"
+        return f"db{bracketed(kept)} = {total}{self._upstream}"
 
     def _bias_letters(self, rank: int) -> list[str]:
-        return self._output[len(self._batch) :][:rank]
-
-    @property
-    def _batch(self) -> list[str]:
-        return index_letters("input", self.input_rank)[:-3]
+        return self.kept(index_letters("bias", rank))
 
     @property
     def _output(self) -> list[str]:
         """The letters of Z's axes."""
-        return [*self._batch, *output_letters(self.kernel_rank)]
+        return self.kept(output_letters(self.input_rank, self.kernel_rank))
+
+    @property
+    def _phases(self) -> dict[str, str]:
+        """The indices of weights that outputs do not share, by the letters of their axes."""
+        letters = KERNEL_LETTERS[self.kernel_rank]
+        return {letter: index for letter, index in (("p", "j%tr"), ("q", "k%tc")) if letter in self.kept(letters)}
 
     @property
     def _weights(self) -> list[str]:
         """The indices of the weight that multiplies, for output (i, j, k), the pixel of channel l at tap (m, n)."""
-        phases = {"p": "j%tr", "q": "k%tc"}
-        return [phases.get(letter, letter) for letter in index_letters("kernel", self.kernel_rank)]
+        return [self._phases.get(letter, letter) for letter in self.kept(KERNEL_LETTERS[self.kernel_rank])]
 
     @property
     def _weight(self) -> str:
-        return f"K[{','.join(self._weights)}]"
+        return f"K{bracketed(self._weights)}"
 
     @property
     def _upstream(self) -> str:
-        return f"G[{','.join(self._output)}]"
+        return f"G{bracketed(self._output)}"
 
     @property
     def _pixel(self) -> str:
-        return f"V'[{', '.join([*self._batch, 'l', *self._places])}]"
+        before = self.kept(index_letters("input", self.input_rank)[:-2])
+        return f"{self.pixel_symbol}[{', '.join([*before, *self._places])}]"
 
     @property
     def _places(self) -> tuple[str, str]:
         """The row and column of V' that tap (m, n) reads for output (j, k)."""
         m, n = ("(kh-1-m)", "(kw-1-n)") if self.flip else ("m", "n")
-        return f"j*sy + {m}*dy", f"k*sx + {n}*dx"
+        (sy, sx), (dy, dx) = self.stride, self.dilation
+        return f"{_times('j', 'sy', sy)} + {_times(m, 'dy', dy)}", f"{_times('k', 'sx', sx)} + {_times(n, 'dx', dx)}"
 
     @property
     def _grouping(self) -> str:
         return GROUPING if self.groups > 1 else ""
 
 
-def _bracketed(letters: list[str]) -> str:
-    return f"[{','.join(letters)}]" if letters else ""
+def _times(index: str, name: str, factor: int) -> str:
+    return index if factor == 1 else f"{index}*{name}"
+
+
+def _single(prepared: Prepared) -> frozenset[str]:
+    """Return the letters of the axes of length 1, except those of rows, columns and taps."""
+    geometry, shape = prepared.geometry, prepared.input_shape
+    extents = dict(zip(index_letters("input", len(shape))[:-2], shape[:-2], strict=True))
+    if prepared.convolution.weights.ndim > 2:
+        extents |= {"i": geometry.groups * geometry.out_channels, "l": geometry.groups * geometry.in_channels}
+    extents |= dict(zip("pq", geometry.tiling, strict=True))
+    return frozenset(letter for letter, extent in extents.items() if extent == 1)

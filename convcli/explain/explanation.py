@@ -8,6 +8,8 @@ runs over the others:
     dK    i, l, m, n          j, k                                                   G * V'
     dV    l                   i, and the (j, m) and (k, n) that read the pixel       G * K
     db    some of i, j, k     the others                                             G
+
+The indices of batch axes are fixed in Z and dV; the sums of dK and db run over them.
 """
 
 import re
@@ -21,15 +23,14 @@ import numpy as np
 from convcli.arrays import Array, IntArray, cut
 from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
 from convcli.convolution.operands import upstream_blocks
+from convcli.convolution.places import bracketed, whole_place
 from convcli.convolution.prepared import Prepared
-from convcli.errors import GeometryError
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
 from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
 from convcli.names import SYMBOLS, parse_tensor
-from convcli.text import integer
 
 # The most terms whose factors are in memory at once.
 TERMS_AT_ONCE = 1 << 16
@@ -52,6 +53,8 @@ class Explanation:
         The tensor: ``output``, or the gradient of ``kernel``, ``input`` or ``bias``.
     at
         The index of the number in its tensor.
+    letters
+        The letters of the tensor's axes.
     formula, equation
         The sum in letters, and the sum with the numbers of this index instead of letters.
     bias
@@ -64,6 +67,7 @@ class Explanation:
 
     of: str
     at: tuple[int, ...]
+    letters: tuple[str, ...]
     formula: str
     equation: str
     bias: float | None
@@ -71,6 +75,11 @@ class Explanation:
     padded: PaddedPlaces | None
     _sum: Sum = field(repr=False)
     _tensors: Tensors = field(repr=False)
+
+    @property
+    def formulas(self) -> Formulas:
+        """The formulas of the convolution."""
+        return self._tensors.formulas
 
     @property
     def edge(self) -> EdgeFill:
@@ -90,20 +99,22 @@ class Explanation:
 def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
     """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``.
 
-    V: ``(C_in, H, W)``.  G: shaped like Z; may be None for Z.  of: the tensor, a name in SYMBOLS or its letters.
+    V: ``(..., C_in, H, W)`` or ``(H, W)``.  G: shaped like Z; may be None for Z.
+    of: the tensor, a name in SYMBOLS or its letters.  at: all indices, or only those of axes longer than 1.
     Raises GeometryError if the tensor has no such index, OptionError for another name.
     """
     of = parse_tensor("of", of)
-    if V.ndim != 3:
-        raise GeometryError(f"input V: expected shape (C_in, H, W), given {V.shape}")
     if G is not None:
         G = upstream_blocks(G, prepared.geometry).reshape(prepared.geometry.output_shape)
-    _require_index(of, at, _shape_of(of, prepared), prepared.convolution.weights.ndim)
+    shape = _shape_of(of, prepared)
+    letters = _letters(of, shape, prepared)
+    at = whole_place(SYMBOLS[of], at, shape, letters, "at")
     tensors = Tensors(prepared, V, G)
     derivation = _DERIVATIONS[of](tensors, at)
     return Explanation(
         of=of,
         at=at,
+        letters=letters,
         formula=derivation.formula,
         equation=derivation.equation,
         bias=derivation.bias,
@@ -112,14 +123,6 @@ def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[in
         _sum=derivation.sum,
         _tensors=tensors,
     )
-
-
-def parse_at(text: str) -> tuple[int, ...]:
-    """Parse an index such as ``I,J,K``; empty text is the index of a single number. Raises GeometryError."""
-    try:
-        return tuple(integer(part) for part in text.split(",")) if text.strip() else ()
-    except ValueError:
-        raise GeometryError(f"expected integers as in I,J,K, given {text!r}", option="at") from None
 
 
 def first_and_last(size: int, most: int) -> tuple[range, ...]:
@@ -159,7 +162,9 @@ def _terms_to_json(explanation: Explanation, shown: Sequence[range]) -> Iterator
 
 def _term_to_json(terms: Terms, position: int, product: float) -> dict[str, Any]:
     indices = {letter: int(values[position]) for letter, values in terms.indices.items()}
-    factors = {factor.symbol: _factor_to_json(factor, position) for factor in terms.factors}
+    # The key of a pixel does not depend on the padding.
+    keys = ["V'" if factor.pixels else factor.symbol for factor in terms.factors]
+    factors = {key: _factor_to_json(factor, position) for key, factor in zip(keys, terms.factors, strict=True)}
     return {"indices": indices, **factors, "product": product}
 
 
@@ -182,16 +187,10 @@ def _shape_of(of: str, prepared: Prepared) -> tuple[int, ...]:
     return shapes[of]
 
 
-def _require_index(of: str, at: tuple[int, ...], shape: tuple[int, ...], kernel_rank: int) -> None:
-    if len(at) != len(shape) or not all(0 <= index < size for index, size in zip(at, shape, strict=True)):
-        ends = [",".join(map(str, index)) for index in ([0] * len(shape), [size - 1 for size in shape])]
-        expected = f"{','.join(_letters(of, shape, kernel_rank))} from {' to '.join(ends)}" if shape else "nothing"
-        index = ",".join(map(str, at)) or "nothing"
-        raise GeometryError(f"{SYMBOLS[of]} has shape {shape}: expected {expected}, given {index}", option="at")
-
-
-def _letters(of: str, shape: tuple[int, ...], kernel_rank: int) -> list[str]:
-    return list(output_letters(kernel_rank)) if of == "output" else index_letters(of, len(shape))
+def _letters(of: str, shape: tuple[int, ...], prepared: Prepared) -> tuple[str, ...]:
+    if of == "output":
+        return tuple(output_letters(len(prepared.input_shape), prepared.convolution.weights.ndim))
+    return tuple(index_letters(of, len(shape)))
 
 
 def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:
@@ -222,12 +221,12 @@ def _output(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
     geometry, bias = tensors.geometry, tensors.prepared.convolution.bias
     index = dict(zip(tensors.output_letters, at, strict=True))
     extents = {"l": geometry.in_channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
-    formula = Formulas.of(tensors.prepared).output(None if bias is None else bias.ndim)
+    formula = tensors.formulas.output(None if bias is None else bias.ndim)
     return _Derivation(
         sum=Sum("VK", index, _axes(extents, index)),
         formula=formula,
         equation=_with_numbers(formula, geometry, index),
-        bias=None if bias is None else float(bias[at[: bias.ndim]]),
+        bias=None if bias is None else float(bias[at[-3:][: bias.ndim]]),
     )
 
 
@@ -236,39 +235,39 @@ def _kernel(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
     index = dict(zip(index_letters("kernel", len(at)), at, strict=True))
     rows = np.arange(index.get("p", 0), geometry.rows.output, geometry.tiling[0])
     columns = np.arange(index.get("q", 0), geometry.columns.output, geometry.tiling[1])
-    channels = _axes({"l": len(tensors.V)}, index)
     fixed = {letter: number for letter, number in index.items() if letter not in "pq"}
-    formula = Formulas.of(tensors.prepared).gradient("kernel", len(at))
-    sum_ = Sum("GV", fixed, (*channels, {"j": rows}, {"k": columns}))
+    formula = tensors.formulas.gradient("kernel", len(at))
+    sum_ = Sum("GV", fixed, (*_axes(tensors.extents, index), {"j": rows}, {"k": columns}))
     return _Derivation(sum_, formula, _with_numbers(formula, geometry, index))
 
 
 def _input(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
-    geometry, (channel, row, column) = tensors.geometry, at
-    group, within = divmod(channel, geometry.in_channels)
-    index = {"l": channel if tensors.is_plane else within}
-    outputs = {"i": group * geometry.out_channels + np.arange(geometry.out_channels)}
+    geometry, formulas, (*before, row, column) = tensors.geometry, tensors.formulas, at
+    index = dict(zip(tensors.extents, before, strict=True))
     reads = dict(zip("jm", tensors.reads(0, row), strict=True)), dict(zip("kn", tensors.reads(1, column), strict=True))
     padded = PaddedPlaces(tensors.copies(0, row), tensors.copies(1, column))
-    formulas = Formulas.of(tensors.prepared)
+    outputs = () if tensors.is_plane else ({"i": tensors.outputs_of(index)},)
+    if not tensors.is_plane:
+        index["l"] = index.get("l", 0) % geometry.in_channels
     known: dict[str, int | str] = {
         **index,
         "a": " or ".join(map(str, padded.rows)),
         "c": " or ".join(map(str, padded.columns)),
     }
+    place = bracketed(formulas.kept_indices(index_letters("input", len(at)), at))
     return _Derivation(
-        sum=Sum("GK", index, reads if tensors.is_plane else (outputs, *reads)),
+        sum=Sum("GK", index, (*outputs, *reads)),
         formula=formulas.gradient("input", len(at)),
-        equation=f"dV[{channel},{row},{column}] = {_with_numbers(formulas.input_sum, geometry, known)}",
+        equation=f"dV{place} = {_with_numbers(formulas.input_sum, geometry, known)}",
         padded=padded,
     )
 
 
 def _bias(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
-    geometry, letters = tensors.geometry, tensors.output_letters
-    index = dict(zip(letters, at, strict=False))
-    extents = dict(zip(letters, geometry.output_shape, strict=True))
-    formula = Formulas.of(tensors.prepared).gradient("bias", len(at))
+    geometry = tensors.geometry
+    index = dict(zip(index_letters("bias", len(at)), at, strict=True))
+    extents = dict(zip(tensors.output_letters, geometry.output_shape, strict=True))
+    formula = tensors.formulas.gradient("bias", len(at))
     return _Derivation(Sum("G", index, _axes(extents, index)), formula, _with_numbers(formula, geometry, index))
 
 
@@ -291,4 +290,4 @@ def _with_numbers(formula: str, geometry: Geometry, index: Mapping[str, int | st
     known: dict[str, int | str] = {"sy": y.stride, "sx": x.stride, "dy": y.dilation, "dx": x.dilation}
     known |= {"kh": y.taps, "kw": x.taps, "tr": geometry.tiling[0], "tc": geometry.tiling[1], **index}
     sum_, grouping, _ = formula.partition(GROUPING)
-    return re.sub(r"\b[a-z]{1,2}\b", lambda match: str(known.get(match[0], match[0])), sum_) + grouping
+    return re.sub(r"\b(?:[a-z]{1,2}|batch\d*)\b", lambda match: str(known.get(match[0], match[0])), sum_) + grouping

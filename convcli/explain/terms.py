@@ -5,14 +5,14 @@
 A 2-D kernel has no index i: it maps channel l to channel l.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
-from convcli.convolution.formulas import index_letters, output_letters
+from convcli.convolution.formulas import Formulas, index_letters, output_letters
 from convcli.convolution.prepared import Prepared
 from convcli.geometry.axes import Axis
 from convcli.geometry.edges import OUTSIDE, sources
@@ -23,7 +23,7 @@ Indices = Mapping[str, IntArray]
 class Pixels(NamedTuple):
     """The origins of padded pixels.
 
-    sources: ``(terms, 3)``, the index in V of the pixel that each padded pixel holds; OUTSIDE for a constant.
+    sources: ``(terms, rank)``, the index in V of the pixel that each padded pixel holds; OUTSIDE for a constant.
     in_pads: ``(terms,)``, whether each padded pixel lies in the pads.
     """
 
@@ -34,11 +34,13 @@ class Pixels(NamedTuple):
 class Factor(NamedTuple):
     """The factor that one tensor contributes to each of several terms.
 
-    symbol: ``V'``, ``K`` or ``G``.  at: ``(terms, rank)``, its indices.  values: ``(terms,)``, float64.
+    symbol: ``V'`` (``V`` without padding), ``K`` or ``G``.  letters: those of the tensor's axes.
+    at: ``(terms, rank)``, its indices.  values: ``(terms,)``, float64.
     pixels: for V', the origins of the pixels; otherwise None.
     """
 
     symbol: str
+    letters: tuple[str, ...]
     at: IntArray
     values: FloatArray
     pixels: Pixels | None = None
@@ -97,12 +99,13 @@ class Sum(NamedTuple):
 class Tensors:
     """The tensors that the factors of terms come from.
 
-    V: ``(C_in, H, W)``.  G: shaped like Z; None if no term has a factor of it.
+    V: ``(..., C_in, H, W)`` or ``(H, W)``.  G: shaped like Z; None if no term has a factor of it.
     """
 
     def __init__(self, prepared: Prepared, V: Array, G: Array | None) -> None:
         self.prepared, self.geometry, self.K = prepared, prepared.geometry, prepared.convolution.weights
         self.V, self.G = V, G
+        self.formulas = Formulas.of(prepared)
 
     @property
     def is_plane(self) -> bool:
@@ -110,9 +113,14 @@ class Tensors:
         return self.K.ndim == 2
 
     @property
-    def output_letters(self) -> str:
+    def output_letters(self) -> list[str]:
         """The indices of Z and G."""
-        return output_letters(self.K.ndim)
+        return output_letters(self.V.ndim, self.K.ndim)
+
+    @property
+    def extents(self) -> dict[str, int]:
+        """The extents of V's axes before its rows and columns."""
+        return dict(zip(self._input_letters[:-2], self.V.shape[:-2], strict=True))
 
     def terms(self, sum_: Sum, numbers: range) -> Terms:
         """Return the terms of a sum with these numbers."""
@@ -133,6 +141,11 @@ class Tensors:
         side = self._axes[axis]
         return tuple(np.flatnonzero(self._source(side, np.arange(side.padded)) == pixel).tolist())
 
+    def outputs_of(self, index: Mapping[str, int]) -> IntArray:
+        """Return the output channels that read the input channel ``l`` of an index, for a bank."""
+        group = index.get("l", 0) // self.geometry.in_channels
+        return group * self.geometry.out_channels + np.arange(self.geometry.out_channels)
+
     @property
     def _axes(self) -> tuple[Axis, Axis]:
         return self.geometry.rows, self.geometry.columns
@@ -141,13 +154,18 @@ class Tensors:
     def _pixels(self, indices: Indices) -> Factor:
         y, x = self._axes
         rows, columns = self._read(y, indices["j"], indices["m"]), self._read(x, indices["k"], indices["n"])
-        channel = self._channel(indices)
-        source = np.stack([channel, self._source(y, rows), self._source(x, columns)], axis=-1)
+        before = [self._before(letter, indices) for letter in self.extents]
+        source = np.stack([*before, self._source(y, rows), self._source(x, columns)], axis=-1)
         outside = (source == OUTSIDE).any(axis=-1)
         values = np.asarray(self.V[tuple(np.maximum(source, 0).T)], np.float64)
         values[outside], source[outside] = self.geometry.edge.value, OUTSIDE
         in_pads = ~(_inside(rows, y) & _inside(columns, x))
-        return Factor("V'", np.stack([channel, rows, columns], axis=-1), values, Pixels(source, in_pads))
+        at = np.stack([*before, rows, columns], axis=-1)
+        return Factor(self.formulas.pixel_symbol, tuple(self._input_letters), at, values, Pixels(source, in_pads))
+
+    @property
+    def _input_letters(self) -> list[str]:
+        return index_letters("input", self.V.ndim)
 
     def _read(self, axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
         """Return the padded pixel of an axis that each output reads with its tap."""
@@ -158,25 +176,26 @@ class Tensors:
         """Return the input pixel of an axis that each padded pixel is a copy of."""
         return sources(axis.size, padded - axis.before, self.geometry.edge)
 
-    def _channel(self, indices: Indices) -> IntArray:
-        """Return the channels of V; index l counts within the group of output channel i."""
-        if self.is_plane:
-            return indices["l"]
+    def _before(self, letter: str, indices: Indices) -> IntArray:
+        """Return the indices of one of V's axes before rows and columns; l counts within the group of channel i."""
+        if letter != "l" or self.is_plane:
+            return indices[letter]
         return indices["i"] // self.geometry.out_channels * self.geometry.in_channels + indices["l"]
 
     def _weights(self, indices: Indices) -> Factor:
         tr, tc = self.geometry.tiling
         known = {**indices, "p": indices["j"] % tr, "q": indices["k"] % tc}
-        return _factor("K", self.K, [known[letter] for letter in index_letters("kernel", self.K.ndim)])
+        return _factor("K", self.K, index_letters("kernel", self.K.ndim), known)
 
     def _upstream(self, indices: Indices) -> Factor:
         if self.G is None:
             raise ValueError("expected G, because these terms hold it")
-        return _factor("G", self.G, [indices[letter] for letter in self.output_letters])
+        return _factor("G", self.G, self.output_letters, indices)
 
 
-def _factor(symbol: str, tensor: Array, at: list[IntArray]) -> Factor:
-    return Factor(symbol, np.stack(at, axis=-1), np.asarray(tensor[tuple(at)], np.float64))
+def _factor(symbol: str, tensor: Array, letters: Sequence[str], indices: Indices) -> Factor:
+    at = [indices[letter] for letter in letters]
+    return Factor(symbol, tuple(letters), np.stack(at, axis=-1), np.asarray(tensor[tuple(at)], np.float64))
 
 
 def _inside(padded: IntArray, axis: Axis) -> Array:

@@ -6,13 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.convolution.formulas import output_letters
+from convcli.convolution.places import parse_place, whole_place
 from convcli.convolution.prepared import Prepared
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, GeometryError, OptionError
-from convcli.files.large_arrays import large_empty
+from convcli.files.large_arrays import large_empty, large_zeros
 from convcli.text import integer
 
-EXPECTED = "expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -"
+EXPECTED = "expected ones, at:I,J,K, normal:SEED, mse:TARGET, a file, inline JSON or -"
 
 
 class Upstream(NamedTuple):
@@ -34,9 +36,9 @@ def upstream_gradient(
 ) -> Upstream:
     """Return G for the Z of V.
 
-    text: ``ones``, ``normal:SEED``, ``mse:TARGET``, or the source of a tensor. ``mse:TARGET`` means the loss
-    J = 1/2 sum (Z - T)^2, whose G is Z - T. The tensor may omit leading axes of Z with length 1, such as the
-    channel axis of a gray picture.
+    text: ``ones``; ``at:I,J,K``, which is 1 in this place of Z and 0 elsewhere; ``normal:SEED``; ``mse:TARGET``; or the
+    source of a tensor. ``mse:TARGET`` means the loss J = 1/2 sum (Z - T)^2, whose G is Z - T. The tensor may omit
+    leading axes of Z with length 1, such as the channel axis of a gray picture.
     Raises OptionError for a seed that is not a whole number, GeometryError for a target of another shape than Z. Other
     tensors are checked later, when gradients are computed from them.
     """
@@ -44,12 +46,22 @@ def upstream_gradient(
     shape = prepared.geometry.output_shape
     if text == "ones":
         return Upstream(np.broadcast_to(1.0, shape))
+    if name == "at" and colon:
+        return Upstream(_one_at(rest, prepared))
     if name == "normal":
         return Upstream(_normal(text, rest, shape))
     if name == "mse" and colon:
         Z = prepared.convolve(V, prepared.plan(execution), empty=large_empty)
         return _squared_error(Z, _read(rest, readers.input, shape, text))
     return Upstream(_read(text, readers.tensor, shape, text))
+
+
+def _one_at(place: str, prepared: Prepared) -> FloatArray:
+    shape = prepared.geometry.output_shape
+    letters = output_letters(len(prepared.input_shape), prepared.convolution.weights.ndim)
+    G = large_zeros(shape, np.float64)
+    G[whole_place("Z", parse_place(place, "upstream"), shape, letters, "upstream")] = 1
+    return G
 
 
 def _normal(text: str, seed: str, shape: tuple[int, ...]) -> FloatArray:

@@ -25,7 +25,7 @@ def explain(
             metavar="I,J,K",
             show_default=False,
             help="The number's indices, counted from 0: i,j,k of Z; i,l,m,n of dK (m,n for a 2-D kernel); l,a,c of "
-            "dV; i of db.",
+            "dV; i of db. Axes of length 1 may be left out.",
         ),
     ] = "",
     of: Annotated[
@@ -54,21 +54,22 @@ def explain(
 
     The sum is shown term by term, each with its origin: a pixel, or the fill of the padding.
 
-    convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --at 0,0,0
-    convcli explain sample:camera -k sobel-x --at 0,0,511
+    convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --at 0,0
+    convcli explain sample:camera -k sobel-x --at 0,511
     convcli explain sample:camera -k sobel-x --of dK --at 0,2
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, read_input
     from convcli.cli.output import print_json, print_lines
     from convcli.cli.text.geometry import geometry_text
+    from convcli.convolution.places import parse_place
     from convcli.explain import explanation
     from convcli.names import parse_tensor
 
     refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     request = inputs.read_request(kernel, convolution)
-    tensor, place = parse_tensor("of", of), explanation.parse_at(at)
+    tensor, place = parse_tensor("of", of), parse_place(at, "at")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")

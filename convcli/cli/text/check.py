@@ -6,7 +6,8 @@ from rich.text import Text
 
 from convcli.check.comparison import Comparison
 from convcli.check.gradcheck import Check
-from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_for, place_text
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_for
+from convcli.convolution.places import bracketed
 from convcli.names import SYMBOLS
 
 PLACES_SHOWN = 12
@@ -31,7 +32,7 @@ def _table(checks: Collection[Check]) -> Iterator[Text]:
 def _cells(check: Check) -> tuple[str, ...]:
     checked = f"{check.samples:,} of {check.size:,}" if check.indices else f"{check.samples} random probes"
     absolute = "" if check.absolute is None else f"{check.absolute:.3g}"
-    at = "" if check.worst is None else place_text(check.worst)
+    at = "" if check.worst is None else bracketed(check.worst)
     verdict = "holds" if check.holds else "DOES NOT HOLD"
     return SYMBOLS[check.tensor], verdict, check.reference, checked, absolute, f"{check.relative:.3g}", at
 
@@ -40,7 +41,7 @@ def _samples(checks: Iterable[Check]) -> Iterator[Text]:
     for check in checks:
         if 0 < len(check.indices) < check.size:
             symbol = SYMBOLS[check.tensor]
-            places = ", ".join(f"{symbol}{place_text(index)}" for index in check.indices[:PLACES_SHOWN])
+            places = ", ".join(f"{symbol}{bracketed(index)}" for index in check.indices[:PLACES_SHOWN])
             more = f" and {len(check.indices) - PLACES_SHOWN:,} more" if len(check.indices) > PLACES_SHOWN else ""
             yield Text(f"checked {places}{more}", style="dim")
 
@@ -68,6 +69,6 @@ def _verdict(found: Comparison, yours: str) -> str:
     share = "convcli's is 0" if worst.relative is None else f"{worst.relative:.3g} of convcli's largest"
     verdict = "equals convcli's: the largest difference is" if found.holds else "differs from convcli's by up to"
     return (
-        f"{yours} {verdict} {worst.absolute:.3g} ({share}), at {SYMBOLS[found.tensor]}{place_text(worst.at)}: "
+        f"{yours} {verdict} {worst.absolute:.3g} ({share}), at {SYMBOLS[found.tensor]}{bracketed(worst.at)}: "
         f"{worst.theirs:.10g} in yours, {worst.ours:.10g} in convcli's"
     )

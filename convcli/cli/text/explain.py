@@ -1,13 +1,15 @@
 """The sum behind a number as text for people: one aligned line per term, on a terminal coloured by its sign."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 
 from rich.text import Text
 
 from convcli.arrays import cut
-from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, place_text, printed_lines, sign_style
-from convcli.explain.explanation import Explanation
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, printed_lines, sign_style
+from convcli.convolution.formulas import Formulas
+from convcli.convolution.places import bracketed
+from convcli.explain.explanation import Explanation, PaddedPlaces
 from convcli.explain.terms import Factor, Pixels, Terms
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
@@ -32,7 +34,7 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
     for span in (part for whole in spans for part in cut(whole, LINES_AT_ONCE)):
         if span.start > following:
             yield Text(f"  ... {span.start - following:,} terms not shown; --all shows them", style="dim")
-        yield from _rows(found.terms(span), edge)
+        yield from _rows(found.terms(span), edge, found.formulas)
         following = span.stop
     if found.bias is not None:
         yield Text("  b = ").append(_number(found.bias), style=sign_style(found.bias, abs(found.bias)))
@@ -40,7 +42,7 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
         yield Text()
     count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{' and b' * (found.bias is not None)}"
     total = Text(_number(found.total), style=sign_style(found.total, abs(found.total)))
-    head = Text(f"{SYMBOLS[found.of]}{place_text(found.at)} = ", style="bold")
+    head = Text(f"{SYMBOLS[found.of]}{_place(found.letters, found.at, found.formulas)} = ", style="bold")
     yield head.append_text(total).append(count, style="dim")
 
 
@@ -48,20 +50,29 @@ def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
     """Yield the places in V' of a pixel and its copies, and a line that says so if no window reads them."""
     if found.padded is None:
         return
-    rows, columns = found.padded
-    places = [f"V'[{found.at[0]},{row},{column}]" for row in rows for column in columns]
-    more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
-    copied = f", copied by {edge}" if len(places) > 1 else ""
-    yield f"V{place_text(found.at)} is at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
+    if found.formulas.padded:
+        yield _copies(found, found.padded, edge)
     if not found.size:
         yield "no window reads it, because the stride and dilation skip it: its gradient is 0"
 
 
-def _rows(terms: Terms, edge: EdgeFill) -> Iterator[Text]:
+def _copies(found: Explanation, padded: PaddedPlaces, edge: EdgeFill) -> str:
+    def place(symbol: str, row: int, column: int) -> str:
+        return f"{symbol}{_place(found.letters, (*found.at[:-2], row, column), found.formulas)}"
+
+    places = [place("V'", row, column) for row in padded.rows for column in padded.columns]
+    more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
+    copied = f", copied by {edge}" if len(places) > 1 else ""
+    return f"{place('V', *found.at[-2:])} is at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
+
+
+def _rows(terms: Terms, edge: EdgeFill, formulas: Formulas) -> Iterator[Text]:
     """Yield a line per term: its indices, then factor * factor = product."""
-    columns = [[f"{letter}={value}" for value in values.tolist()] for letter, values in terms.indices.items()]
+    columns = [
+        [f"{letter}={value}" for value in terms.indices[letter].tolist()] for letter in formulas.kept(terms.indices)
+    ]
     for number, factor in enumerate(terms.factors):
-        columns += _factor_columns(factor, edge, times="* " if number else "")
+        columns += _factor_columns(factor, edge, formulas, times="* " if number else "")
     products = terms.products.tolist()
     scale = max((abs(product) for product in products if isfinite(product)), default=0.0)
     if len(terms.factors) > 1:
@@ -70,26 +81,29 @@ def _rows(terms: Terms, edge: EdgeFill) -> Iterator[Text]:
         yield Text(f"  {line.rstrip()}", style=sign_style(product, scale))
 
 
-def _factor_columns(factor: Factor, edge: EdgeFill, times: str) -> Iterator[list[str]]:
-    places = aligned([f"{times}{factor.symbol}{place_text(place)}" for place in factor.at.tolist()])
+def _factor_columns(factor: Factor, edge: EdgeFill, formulas: Formulas, times: str) -> Iterator[list[str]]:
+    def text(place: list[int]) -> str:
+        return _place(factor.letters, place, formulas)
+
+    places = aligned([f"{times}{factor.symbol}{text(place)}" for place in factor.at.tolist()])
     values = aligned([_number(value) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
-    if factor.pixels is not None:
-        yield _origins(factor.pixels, edge)
+    if factor.pixels is not None and formulas.padded:
+        yield list(_origins(factor.pixels, edge, text))
 
 
-def _origins(pixels: Pixels, edge: EdgeFill) -> list[str]:
-    """Return for each pixel of V' its origin: the same pixel of V, a pixel of V copied as padding, or a constant."""
-    return [
-        _origin(source, in_pads, edge)
-        for source, in_pads in zip(pixels.sources.tolist(), pixels.in_pads.tolist(), strict=True)
-    ]
+def _origins(pixels: Pixels, edge: EdgeFill, text: Callable[[list[int]], str]) -> Iterator[str]:
+    """Yield for each pixel of V' its origin: the same pixel of V, a pixel of V copied as padding, or a constant."""
+    for source, in_pads in zip(pixels.sources.tolist(), pixels.in_pads.tolist(), strict=True):
+        if OUTSIDE in source:
+            yield f"padding: {edge}"
+        else:
+            yield f"padding: {edge} of V{text(source)}" if in_pads else f"is V{text(source)}"
 
 
-def _origin(source: list[int], in_pads: bool, edge: EdgeFill) -> str:
-    if OUTSIDE in source:
-        return f"padding: {edge}"
-    return f"padding: {edge} of V{place_text(source)}" if in_pads else f"is V{place_text(source)}"
+def _place(letters: Sequence[str], place: Sequence[int], formulas: Formulas) -> str:
+    """Return an index in brackets, without the axes that the formula omits."""
+    return bracketed(formulas.kept_indices(letters, place))
 
 
 def _number(value: float) -> str:

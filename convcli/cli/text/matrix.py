@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 
-from convcli.cli.text.screen import WIDTH_OF_FILES, captured, console_for, place_text, short_number, sign_style
+from convcli.cli.text.screen import WIDTH_OF_FILES, captured, console_for, short_number, sign_style
 from convcli.convolution.formulas import index_letters
+from convcli.convolution.places import bracketed
 from convcli.matrix.assembly import ConvolutionMatrix
 
 MATRIX_ROWS_SHOWN = 32
@@ -70,7 +71,7 @@ def _output_lines(M: ConvolutionMatrix, rows: int, columns: int) -> Iterator[_Ma
         for column, value in zip(M.indices[entries].tolist(), M.data[entries].tolist(), strict=True):
             if column < columns:
                 cells[column] = Text(short_number(value), style=sign_style(value, scale))
-        place = place_text(np.unravel_index(row, M.output_shape))
+        place = bracketed(np.unravel_index(row, M.output_shape))
         yield _MatrixLine(f"Z{place}", cells, f"{M.offset[row]:+.6g}" if M.offset.any() else "")
 
 

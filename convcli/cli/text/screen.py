@@ -1,10 +1,9 @@
 """Format text for people: print it on a console, align columns, shorten numbers, and colour signs."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from math import isnan
-from typing import SupportsIndex
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -50,11 +49,6 @@ def aligned(cells: list[str], *, right: bool = False) -> list[str]:
     """Return the cells of a column, all as wide as the widest."""
     width = max(map(len, cells))
     return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
-
-
-def place_text(at: Sequence[SupportsIndex]) -> str:
-    """Return indices as they are written after a tensor's letter, ``[0,2]``; nothing if the tensor has no axes."""
-    return f"[{','.join(map(str, at))}]" if at else ""
 
 
 def short_number(value: float) -> str:
