@@ -6,7 +6,7 @@ from typing import Any
 from PIL.ImageFile import ImageFile
 
 from convcli.pictures.formats.format import Format
-from convcli.pictures.formats.png import SIGNATURE
+from convcli.pictures.formats.png_chunks import SIGNATURE
 from convcli.pictures.formats.raw_modes import from_start, head_of, raw_mode
 
 # The first bytes of JPEG 2000, as a codestream alone and in its boxes.
