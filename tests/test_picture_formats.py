@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 from PIL.ExifTags import IFD, Base
 from support.pages import page
-from support.pictures import SRGB, encoded, exif_of, parsed, picture, random_pixels
+from support.pictures import FULL_METADATA, SRGB, encoded, exif_of, parsed, picture, random_pixels
 
 from convcli.apply.appearance import Appearance
 from convcli.apply.filtering import plan_filter
@@ -45,29 +45,40 @@ def test_only_npy_is_an_array() -> None:
     assert [format.name for format in PICTURE_FORMATS if format.is_array] == ["npy"]
 
 
-WRITING = page("docs/pictures.md").partition("## Writing")[2]
+STORED, _, CARRIED = page("docs/pictures.md").partition("## Writing")[2].partition("## Metadata")
 PICTURES = [format for format in PICTURE_FORMATS if not format.is_array]
 EVERY_PICTURE = pytest.mark.parametrize("format", PICTURES, ids=lambda format: format.name)
 DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, colour"}
-METADATA = {"icc": "profile", "exif": "EXIF", "dpi": "resolution"}
+# The columns of the table of metadata.
+KINDS = {"icc": "profile", "exif": "EXIF", "dpi": "resolution", "xmp": "XMP", "iptc": "IPTC", "comment": "comment",
+         "texts": "text"}  # fmt: skip
 
 
-def row_of(format: Format) -> list[str]:
-    """Return the cells of the page's row of a format: lossless, 16 bits, float32, alpha, metadata."""
-    (cells,) = re.findall(rf"^\| {format.name} \| (.*) \|$", WRITING, re.MULTILINE)
+def row_of(name: str, table: str) -> list[str]:
+    """Return the cells of the row with this name."""
+    (cells,) = re.findall(rf"^\| {name} \| (.*) \|$", table, re.MULTILINE)
     return str(cells).split(" | ")
 
 
 def is_lossless(format: Format) -> bool:
-    return row_of(format)[0] == "yes"
+    return row_of(format.name, STORED)[0] == "yes"
 
 
 @EVERY_PICTURE
-def test_the_page_has_a_row_of_every_format(format: Format) -> None:
+def test_the_page_says_what_every_format_stores(format: Format) -> None:
     depth = DEPTHS[format.deep_colour] if format.deep_gray else "no"
     floats, alpha = ("yes" if holds else "no" for holds in (format.floats, format.holds_alpha))
-    metadata = ", ".join(METADATA[field] for field in format.metadata) or "none"
-    assert row_of(format)[1:] == [depth, floats, alpha, metadata]
+    assert row_of(format.name, STORED)[1:] == [depth, floats, alpha]
+
+
+@EVERY_PICTURE
+def test_the_page_says_which_metadata_every_format_carries(format: Format) -> None:
+    carried = dict(zip(row_of("format", CARRIED), row_of(format.name, CARRIED), strict=True))
+    assert carried == {KINDS[field]: "yes" if field in format.metadata else "no" for field in Metadata._fields}
+
+
+def test_the_page_says_where_every_kind_of_metadata_is_kept() -> None:
+    assert {kind: len(row_of(kind, CARRIED)) for kind in KINDS.values()} == dict.fromkeys(KINDS.values(), 2)
 
 
 @EVERY_PICTURE
@@ -104,17 +115,37 @@ def test_every_format_stores_the_depth_and_floats_that_it_claims(format: Format)
 
 
 @EVERY_PICTURE
-def test_every_format_stores_the_metadata_that_it_claims(format: Format) -> None:
-    metadata = Metadata(SRGB, exif_of().tobytes(), (300.0, 150.0))
-    again = read_image(encode_image(random_pixels(3), None, format, metadata)).metadata
-    assert tuple(field for field, value in again._asdict().items() if value) == format.metadata
-    if again.icc:
-        assert again.icc == SRGB
-    if again.exif:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_format_stores_the_metadata_that_it_claims(format: Format, kind: str) -> None:
+    data = encode_image(random_pixels(3), None, format, Metadata(**{kind: getattr(FULL_METADATA, kind)}))
+    again = read_image(data).metadata
+    if kind in format.metadata:
+        assert_same(kind, again)
+    else:
+        assert getattr(again, kind) is None
+
+
+@EVERY_PICTURE
+@pytest.mark.parametrize("alpha", [False, True])
+def test_every_format_stores_all_metadata_together(format: Format, alpha: bool) -> None:
+    levels = random_pixels(4, np.uint16 if format.max_depth(3) == 16 else np.uint8)
+    has_alpha = alpha and format.holds_alpha
+    data = encode_image(levels[:3], levels[3] if has_alpha else None, format, FULL_METADATA)
+    again = read_image(data).metadata
+    assert {field for field, value in again._asdict().items() if value} == {*format.metadata}
+    for kind in format.metadata:
+        assert_same(kind, again)
+
+
+def assert_same(kind: str, again: Metadata) -> None:
+    """Assert that a field is that of FULL_METADATA."""
+    if kind == "exif":
         assert parsed(again.exif)[Base.Make] == "Maker"
         assert parsed(again.exif).get_ifd(IFD.Exif)[Base.LensModel] == "Lens"
-    if again.dpi:
+    elif kind == "dpi":
         assert again.dpi == pytest.approx((300, 150), abs=0.02)  # PNG and BMP store whole dots per metre
+    else:
+        assert getattr(again, kind) == getattr(FULL_METADATA, kind)
 
 
 @pytest.mark.parametrize("format", [f for f in PICTURES if "exif" in f.metadata], ids=lambda format: format.name)

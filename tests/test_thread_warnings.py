@@ -163,14 +163,14 @@ def test_many_pictures_in_many_threads_keep_their_own_warnings() -> None:
     pictures = [tiff_with_a_tag_of(count) for count in counts]
     images = in_threads(lambda number: read_image(pictures[number]), range(len(counts)))
     found = [image.warnings for image in images]
-    assert found == [(f"Metadata Warning, tag 263 had too many entries: {count}, expected 1",) for count in counts]
+    assert found == [(f"Metadata Warning, tag 315 had too many entries: {count}, expected 1",) for count in counts]
     assert state() == before
 
 
 def tiff_with_a_tag_of(count: int) -> bytes:
     stream = BytesIO()
-    thresholding = (263, "H", count, (2,) * count, True)
-    tifffile.imwrite(stream, np.zeros((4, 5), np.uint8), extratags=[thresholding])
+    artists = (315, "H", count, (2,) * count, True)
+    tifffile.imwrite(stream, np.zeros((4, 5), np.uint8), extratags=[artists])
     return stream.getvalue()
 
 

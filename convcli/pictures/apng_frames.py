@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import chain
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -30,8 +31,8 @@ _TO_BACKGROUND, _TO_PREVIOUS, _OVER = 1, 2, 1
 class ApngFrames:
     """The frames of an animated PNG, which must be decoded in order."""
 
-    def __init__(self, picture: ImageFile, format: Format, stream: BinaryIO) -> None:
-        self._described = PillowFrame(picture, format, BytesIO(), 0, FileTraits()).describe()
+    def __init__(self, picture: ImageFile, format: Format, file: Path | BytesIO, stream: BinaryIO) -> None:
+        self._described = PillowFrame(picture, format, file, 0, FileTraits()).describe()
         self._size = (picture.height, picture.width)
         self._format = format
         parts = _parts(stream)

@@ -119,7 +119,7 @@ def _by_pillow(file: Path | BytesIO) -> Iterator[Frames]:
             from convcli.pictures.apng_frames import ApngFrames
 
             with open_file(file) as stream:
-                yield Frames(total, ApngFrames(picture, format, stream).frame, traits.plays)
+                yield Frames(total, ApngFrames(picture, format, file, stream).frame, traits.plays)
         else:
             yield Frames(total, lambda number: PillowFrame(picture, format, file, number, traits), traits.plays)
 

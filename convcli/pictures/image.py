@@ -7,17 +7,37 @@ import numpy as np
 from convcli.arrays import Array
 
 
+class Text(NamedTuple):
+    """A text about a picture, by a keyword of PNG, such as ``Title``.
+
+    language: as in RFC 3066, or "".  translated: the keyword in that language, or "".
+    """
+
+    keyword: str
+    content: str
+    language: str = ""
+    translated: str = ""
+
+
 class Metadata(NamedTuple):
-    """The metadata of a picture.
+    """The metadata of a picture, without what is about the layout of the old file.
 
     icc: the colour profile.
-    exif: EXIF without orientation, sizes, thumbnail and other tags about the layout of the old file.
+    exif: EXIF without orientation, sizes, thumbnail and the like.
     dpi: dots per inch, ``(x, y)``.
+    xmp: the XMP document, in UTF-8, without orientation, sizes, thumbnails and the like.
+    iptc: the datasets of IPTC.
+    comment: the comment of JPEG and GIF, which is the text ``Comment`` of PNG.
+    texts: all other texts of PNG.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    comment: bytes | None = None
+    texts: tuple[Text, ...] | None = None
 
 
 class JpegTables(NamedTuple):

@@ -1,6 +1,6 @@
-"""Keep the colour profile, EXIF and resolution of a file for the file that is made from it."""
+"""Keep the metadata of a file for the file that is made from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import PIL.Image
@@ -11,34 +11,56 @@ from convcli.pictures.image import Metadata
 from convcli.pictures.orientation import is_sideways
 
 # Other tags, such as sizes, strips and thumbnails, describe the old file, but a TIFF writer would apply them.
-_KEPT_TAGS = {
+_KEPT_TAGS: set[int] = {
     Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist,
     Base.HostComputer, Base.Copyright, Base.Rating, Base.RatingPercent, Base.XPTitle, Base.XPComment,
     Base.XPAuthor, Base.XPKeywords, Base.XPSubject, Base.ExifOffset, Base.GPSInfo,
 }  # fmt: skip
 
-_SIZES = (Base.ExifImageWidth, Base.ExifImageHeight)
+_DIRECTORIES: tuple[int, ...] = (IFD.Exif, IFD.GPSInfo)
+_SIZES: tuple[int, ...] = (Base.ExifImageWidth, Base.ExifImageHeight)
+
+
+LABELS = {
+    "icc": "the colour profile",
+    "exif": "EXIF",
+    "dpi": "the resolution",
+    "xmp": "XMP",
+    "iptc": "IPTC",
+    "comment": "the comment",
+    "texts": "PNG text",
+}
+
+# A function for each field of the metadata that a file may have. It returns the field, or raises an error of any kind.
+Readers = Mapping[str, Callable[[], Any]]
 
 
 class Description(NamedTuple):
-    """The orientation and metadata that a file gives its picture; if they are damaged, a warning instead."""
+    """The orientation and metadata that a file gives its picture.
+
+    warnings: the fields that are damaged.  notes: the parts of the file that are not read.
+    """
 
     orientation: int = 1
     metadata: Metadata = Metadata()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def description(read: Callable[[], tuple[int, Metadata]]) -> Description:
-    """Return the orientation and metadata that ``read`` gives, or a warning if it fails."""
-    try:
-        orientation, metadata = read()
-    # Damaged tags can raise any kind of error, as broken pictures do.
-    except Exception as error:
-        loss = f"EXIF, ICC profile and DPI are dropped, because they are damaged: {reason_of(error)}"
-        return Description(warnings=(loss,))
+def description(orientation: int, readers: Readers, notes: Iterable[str] = ()) -> Description:
+    """Return the fields that the readers return, and a warning for each reader that fails."""
+    fields: dict[str, Any] = {}
+    losses = []
+    for field, read in readers.items():
+        try:
+            fields[field] = read()
+        # Damaged tags can raise any kind of error, as broken pictures do.
+        except Exception as error:
+            losses.append(f"{LABELS[field]} is dropped, because it is damaged: {reason_of(error)}")
+    metadata = Metadata(**fields)
     if metadata.dpi and is_sideways(orientation):
         metadata = metadata._replace(dpi=metadata.dpi[::-1])
-    return Description(orientation, metadata)
+    return Description(orientation, metadata, tuple(losses), tuple(notes))
 
 
 def orientation_in(exif: PIL.Image.Exif) -> int:
@@ -49,36 +71,35 @@ def orientation_in(exif: PIL.Image.Exif) -> int:
 
 def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
     """Return EXIF without the tags about the layout of the old file; None if no tag remains."""
-    others = {tag: exif.pop(tag) for tag in set(exif) if not _is_kept(tag, exif[tag])}
-    details = exif.get_ifd(IFD.Exif) if IFD.Exif in exif else {}
-    sizes: dict[int, Any] = {tag: details.pop(tag) for tag in _SIZES if tag in details}
-    # Other formats have no offsets of 64 bits.
-    exif.bigtiff = False
+    kept = PIL.Image.Exif()
+    # The notes of cameras have numbers in this order too. Other formats than TIFF have no offsets of 64 bits.
+    kept.endian, kept.bigtiff = exif.endian, False
+    # The values of other tags are not looked at: Pillow warns of those that it does not know well.
+    for tag in _KEPT_TAGS & {*exif}:
+        if tag in _DIRECTORIES:
+            kept[tag] = _directory(exif, tag)
+        elif not (tag == Base.ImageDescription and str(exif[tag]).startswith(_LAYOUTS)):
+            kept[tag] = exif[tag]
     # Pillow imports its TIFF writer to write tags.
-    data = exif.tobytes() if exif else None
-    # The next frame may have the same EXIF.
-    exif.update(others)
-    details.update(sizes)
-    return data
+    return kept.tobytes() if kept else None
 
 
-def _is_kept(tag: int, value: Any) -> bool:
-    return tag in _KEPT_TAGS and not (tag == Base.ImageDescription and str(value).startswith(_LAYOUTS))
+def _directory(exif: PIL.Image.Exif, tag: int) -> dict[int, Any]:
+    directory = {inner: value for inner, value in exif.get_ifd(tag).items() if inner not in _SIZES}
+    if IFD.Interop in directory:
+        directory[IFD.Interop] = exif.get_ifd(IFD.Interop)
+    return directory
 
 
 # Descriptions in which ImageJ, OME and tifffile store the number and the meaning of the pages.
 _LAYOUTS = ("ImageJ=", "<?xml", "<OME", '{"shape":')
 
 
+def bytes_in(value: Any) -> bytes | None:
+    """Return a value of Pillow's if it is bytes that are not empty; it is text if a text of the file has its name."""
+    return value if isinstance(value, bytes) and value else None
+
+
 def sensible_dpi(x: float, y: float) -> tuple[float, float] | None:
     """Return the resolution, or None if no format can store it."""
     return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
-
-
-LABELS = {"icc": "the colour profile", "exif": "EXIF", "dpi": "the resolution"}
-
-
-def metadata_options(metadata: Metadata) -> dict[str, Any]:
-    """Return Pillow's options for writing the metadata."""
-    options = {"icc_profile": metadata.icc, "exif": metadata.exif, "dpi": metadata.dpi}
-    return {name: value for name, value in options.items() if value}

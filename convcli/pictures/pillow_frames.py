@@ -20,10 +20,9 @@ from convcli.pictures.colour_modes import convert_to_mode, working_mode
 from convcli.pictures.formats import Format, format_read, jpeg
 from convcli.pictures.formats.format import Decoding, FileTraits
 from convcli.pictures.formats.raw_modes import stores_gray_and_alpha
-from convcli.pictures.image import Header, Image, Metadata
-from convcli.pictures.metadata import Description, description, kept_exif, orientation_in, sensible_dpi
+from convcli.pictures.image import Header, Image
+from convcli.pictures.metadata import Description, description, orientation_in
 from convcli.pictures.orientation import upright_array, upright_picture, upright_sides
-from convcli.pictures.profiles import DROPPED
 
 # How Pillow begins to say that it does not read a kind of file, which it has recognised.
 _UNREAD = re.compile("unsupported |unimplemented |unknown |cannot read this ", re.IGNORECASE)
@@ -95,7 +94,7 @@ class PillowFrame:
         decoding = self._decoding()
         mode = "LA" if stores_gray_and_alpha(picture) else self._mode()
         alpha = mode.endswith("A")
-        width, height = upright_sides(picture.size, self.describe().orientation)
+        width, height = upright_sides(picture.size, self._orientation())
         dtype = decoding.dtype if decoding else _level_type(picture)
         shape = (PIL.Image.getmodebands(mode) - alpha, height, width)
         return Header(shape, dtype, alpha=alpha or _transparent_level(picture) is not None)
@@ -121,16 +120,14 @@ class PillowFrame:
 
     def describe(self) -> Description:
         """Return the orientation and the metadata in the part of the file that has been read."""
-        described = description(self._description)
-        # Pillow keeps None of a profile that it cannot decompress, or whose parts are incomplete.
-        if self._picture.info.get("icc_profile", b"") is None:
-            described = described._replace(warnings=(*described.warnings, DROPPED))
-        return described
+        readers = self._format.metadata_readers(self._picture, self._file)
+        return description(self._orientation(), readers, self._format.dropped_parts(self._picture, self._file))
 
-    def _description(self) -> tuple[int, Metadata]:
-        exif = self._format.exif(self._picture)
-        icc = self._picture.info.get("icc_profile") or None
-        return orientation_in(exif), Metadata(icc, kept_exif(exif), _dpi(self._picture))
+    def _orientation(self) -> int:
+        # If EXIF is damaged in any way, its reader reports it.
+        with suppress(Exception):
+            return orientation_in(self._format.exif(self._picture))
+        return 1
 
     def _decode_past_pillow(self, decoding: Decoding) -> Image:
         described, losses = self.describe(), tuple(self._format.losses(self._picture))
@@ -140,7 +137,8 @@ class PillowFrame:
                 f"its headers contradict each other: {self._picture.size} and {levels.shape[1::-1]} pixels"
             )
         pixels, alpha = split_alpha(upright_array(np.moveaxis(levels, -1, 0), described.orientation))
-        return Image(pixels, alpha, described.metadata, decoding.notes, (*losses, *described.warnings))
+        notes = (*decoding.notes, *described.notes)
+        return Image(pixels, alpha, described.metadata, notes, (*losses, *described.warnings))
 
     def _decode_by_pillow(self) -> Image:
         picture = self._picture
@@ -158,7 +156,7 @@ class PillowFrame:
             pixels,
             alpha,
             metadata,
-            (*notes, *converted.notes),
+            (*notes, *converted.notes, *described.notes),
             losses,
             tables=tables,
             lossless=self._traits.lossless,
@@ -206,8 +204,3 @@ def _transparent_level(picture: ImageFile) -> int | None:
 
 def _has_deep_channel(picture: ImageFile) -> bool:
     return picture.mode.startswith("I;16")
-
-
-def _dpi(picture: ImageFile) -> tuple[float, float] | None:
-    """Return the resolution, or None if the file has none."""
-    return sensible_dpi(*map(float, picture.info.get("dpi", (0, 0))))

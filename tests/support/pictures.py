@@ -9,6 +9,7 @@ from PIL import ImageCms
 from PIL.ExifTags import GPS, IFD, Base
 
 from convcli.arrays import Array
+from convcli.pictures.image import Metadata, Text
 
 HEIGHT, WIDTH = 5, 7
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -48,6 +49,23 @@ def exif_of(orientation: int | None = None) -> PIL.Image.Exif:
     if orientation is not None:
         exif[Base.Orientation] = orientation
     return exif
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="\xc3\xa4"/></rdf:RDF></x:xmpmeta>'
+)
+# The keyword "word".
+IPTC = b"\x1c\x02\x19\0\x04word"
+FULL_METADATA = Metadata(
+    SRGB,
+    exif_of().tobytes(),
+    (300.0, 150.0),
+    XMP,
+    IPTC,
+    "größer".encode(),
+    (Text("Title", "night"), Text("Long", "x" * 3000), Text("Title", "夜", "ja", "題")),
+)
 
 
 def parsed(exif: bytes | None) -> PIL.Image.Exif:

@@ -42,7 +42,7 @@ AVIF = Avif(
     decoded_by_extra=True,
     most_side=32768,
     most_pixels=16384 * 16384,
-    metadata=("icc", "exif"),
+    metadata=("icc", "exif", "xmp"),
 )
 
 

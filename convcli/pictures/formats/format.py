@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from convcli.pictures import deep_extra
 from convcli.pictures.channels import picture_of
 from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import JpegTables, Metadata
-from convcli.pictures.metadata import LABELS, metadata_options
+from convcli.pictures.metadata import LABELS, Readers, bytes_in, kept_exif, sensible_dpi
+from convcli.pictures.xmp import kept_xmp
 
 # The bytes of a file, in the order in which they are written.
 Parts = Iterator[bytes | memoryview]
@@ -58,6 +60,8 @@ class Coding(NamedTuple):
     tables: JpegTables | None = None
 
 
+# Pillow's names for fields of the metadata.
+_OPTIONS = {"icc": "icc_profile", "exif": "exif", "dpi": "dpi", "xmp": "xmp", "comment": "comment"}
 _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
 
 
@@ -73,7 +77,7 @@ class Format(NamedTuple):
     floats: whether channels may be float32.
     compression_levels: the levels that its compression may have.  has_quality: whether it is lossy, by a quality.
     most_side: the largest width or height.  most_pixels: the largest product of both.
-    metadata: the fields of ``Metadata`` that it holds.  most_exif: the most bytes of EXIF, or None for any number.
+    metadata: the fields of ``Metadata`` that it holds.  limits: the most bytes of some of them.
     decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
     refusal: the reason why no file of the format is read, or "".
@@ -92,7 +96,7 @@ class Format(NamedTuple):
     most_side: int = (1 << 31) - 1
     most_pixels: int | None = None
     metadata: tuple[str, ...] = ()
-    most_exif: int | None = None
+    limits: tuple[tuple[str, int], ...] = ()
     decoded_by_extra: bool = False
     parts_of_one: bool = False
     refusal: str = ""
@@ -140,8 +144,10 @@ class Format(NamedTuple):
         if metadata.icc and "icc" in self.metadata and metadata.icc[16:20] != _ICC_SPACES[channels]:
             space = metadata.icc[16:20].decode("latin-1").strip()
             yield "icc", f"it is for {space}, and the output is {'gray' if channels == 1 else 'RGB'}"
-        if metadata.exif and self.most_exif and len(metadata.exif) > self.most_exif:
-            yield "exif", f"{self.name} stores at most {self.most_exif:,} bytes, given {len(metadata.exif):,}"
+        for field, most in self.limits:
+            length = len(getattr(metadata, field) or b"")
+            if length > most:
+                yield field, f"{self.name} stores at most {most:,} bytes, given {length:,}"
 
     # Reading: Pillow has opened the picture and read its header.
 
@@ -193,6 +199,21 @@ class Format(NamedTuple):
         """Return the EXIF in the part of the file that has been read."""
         return picture.getexif()
 
+    def metadata_readers(self, picture: ImageFile, file: Path | BytesIO) -> Readers:
+        """Return the readers of the metadata in the part of the file that has been read, or in all of the file."""
+        info = picture.info
+        return {
+            "icc": lambda: bytes_in(info.get("icc_profile")),
+            "exif": lambda: kept_exif(self.exif(picture)),
+            "dpi": lambda: sensible_dpi(*map(float, info.get("dpi", (0, 0)))),
+            "xmp": lambda: kept_xmp(bytes_in(info.get("xmp"))),
+            "comment": lambda: bytes_in(info.get("comment")),
+        }
+
+    def dropped_parts(self, picture: ImageFile, file: Path | BytesIO) -> Iterator[str]:
+        """Yield a sentence about each part of the file that is neither pixels nor metadata that convcli knows."""
+        yield from ()
+
     # Writing.
 
     def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding) -> Parts:
@@ -201,7 +222,7 @@ class Format(NamedTuple):
             channels = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
             yield from self.deep_parts(np.ascontiguousarray(np.moveaxis(channels, 0, -1)), metadata, coding)
         else:
-            options = self.options(coding) | metadata_options(metadata)
+            options = self.options(coding) | self.metadata_options(metadata)
             yield _saved(self.picture(pixels, alpha), self.name, options)
 
     def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
@@ -211,6 +232,10 @@ class Format(NamedTuple):
     def options(self, coding: Coding) -> dict[str, Any]:
         """Return Pillow's options for encoding."""
         return {} if coding.quality is None else {"quality": coding.quality}
+
+    def metadata_options(self, metadata: Metadata) -> dict[str, Any]:
+        """Return Pillow's options for metadata that the format can hold."""
+        return {_OPTIONS[field]: value for field, value in metadata._asdict().items() if value and field in _OPTIONS}
 
     def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:
         """Return the picture that Pillow saves."""

@@ -49,4 +49,4 @@ def _uses(index: int | None, picture: ImageFile) -> bool:
     return index is not None and bool(np.any(np.asarray(picture) == index))
 
 
-GIF = Gif("gif", ("gif",), most_side=65535, holds_alpha=True)
+GIF = Gif("gif", ("gif",), most_side=65535, holds_alpha=True, metadata=("comment",))

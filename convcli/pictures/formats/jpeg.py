@@ -1,6 +1,7 @@
 """JPEG. Pillow knows 8 bits per channel; the extra ``deep`` reads the other depths."""
 
 import re
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,19 @@ from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Coding, Decoding, Format
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
-from convcli.pictures.image import JpegTables
+from convcli.pictures.image import JpegTables, Metadata
+from convcli.pictures.metadata import Readers
+from convcli.pictures.photoshop import IPTC, require_iptc, resource, resource_of_iptc
+from convcli.text import in_one_line
 
 # Encoders write about ten scans; a scan of a few bytes takes as long to decode as any other.
 MOST_SCANS = 100
+
+# The most bytes of a segment, and how segments of XMP and IPTC begin.
+_SEGMENT = 65533
+_XMP, _PHOTOSHOP = b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
+# How other segments begin that are read, or that are about how the pixels are stored.
+_READ = (_XMP, _PHOTOSHOP, b"JFIF\0", b"JFXX\0", b"Exif\0", b"ICC_PROFILE\0", b"Adobe")
 
 _MAGIC = b"\xff\xd8\xff"
 _SCAN, _END = 0xDA, 0xD9
@@ -47,6 +57,31 @@ class Jpeg(Format):
         bits = _bits(picture)
         return None if bits == 8 else decoding_by_extra(_levels, bits)
 
+    def metadata_readers(self, picture: ImageFile, file: Path | BytesIO) -> Readers:
+        """Return the readers of the metadata, which may be split into several segments."""
+        comment = b"\n".join(_segments(picture, "COM")).strip(b"\0")
+        resources = b"".join(
+            data.removeprefix(_PHOTOSHOP) for data in _segments(picture, "APP13") if data.startswith(_PHOTOSHOP)
+        )
+        readers = super().metadata_readers(picture, file)
+        return {**readers, "comment": lambda: comment or None, "iptc": lambda: require_iptc(resource(resources, IPTC))}
+
+    def dropped_parts(self, picture: ImageFile, file: Path | BytesIO) -> Iterator[str]:
+        """Yield a sentence about segments of other programs, such as further pictures and signatures."""
+        assert isinstance(picture, JpegImageFile)
+        others = [each for each in picture.applist if each[0] != "COM" and not each[1].startswith(_READ)]
+        if others:
+            names = {f"{name} {data[:40].split(bytes(1))[0].decode('latin-1')}".strip() for name, data in others}
+            yield f"segments of other programs are dropped: {in_one_line(', '.join(sorted(names)))}"
+
+    def metadata_options(self, metadata: Metadata) -> dict[str, Any]:
+        """Return Pillow's options for the metadata; IPTC is a segment that Pillow does not know."""
+        options = super().metadata_options(metadata)
+        if not metadata.iptc:
+            return options
+        content = _PHOTOSHOP + resource_of_iptc(metadata.iptc)
+        return {**options, "extra": b"\xff\xed" + (len(content) + 2).to_bytes(2) + content}
+
     def options(self, coding: Coding) -> dict[str, Any]:
         """Return the tables of the JPEG that the picture comes from, or ImageMagick's defaults.
 
@@ -68,14 +103,19 @@ class Jpeg(Format):
         return JpegTables(quantisation, subsampling if subsampling >= 0 else None) if quantisation else None
 
 
-# The header has 16 bits for a side, of which libjpeg takes a little less. EXIF is one segment of at most 65,533 bytes.
+# The header has 16 bits for a side, of which libjpeg takes a little less. Most metadata is one segment.
 JPEG = Jpeg(
     "jpeg",
     ("jpg", "jpeg", "jpe", "jfif"),
     has_quality=True,
     most_side=65500,
-    metadata=("icc", "exif", "dpi"),
-    most_exif=65533,
+    metadata=("icc", "exif", "dpi", "xmp", "iptc", "comment"),
+    limits=(
+        ("exif", _SEGMENT),
+        ("xmp", _SEGMENT - len(_XMP)),
+        ("iptc", _SEGMENT - len(_PHOTOSHOP) - 13),
+        ("comment", _SEGMENT),
+    ),
 )
 
 
@@ -122,6 +162,11 @@ def _scans(picture: ImageFile) -> int:
         scans += found[0][1] == _SCAN
         at = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
     return scans
+
+
+def _segments(picture: ImageFile, name: str) -> list[bytes]:
+    assert isinstance(picture, JpegImageFile)
+    return [data for segment, data in picture.applist if segment == name]
 
 
 def _bits(picture: ImageFile) -> int:

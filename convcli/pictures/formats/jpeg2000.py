@@ -15,6 +15,7 @@ from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
 from convcli.pictures.image import Metadata
+from convcli.pictures.metadata import bytes_in
 
 # The start of a codestream; after it, the offset of the number of channels, which have 3 bytes each.
 _CODESTREAM = b"\xff\x4f\xff\x51"
@@ -36,6 +37,8 @@ _PROFILED = (b"", b"RGB ", b"GRAY")
 # The meanings of a channel, and those of the channels of gray and colours, with and without alpha.
 _COLOUR, _ALPHA = 0, 1
 _READ_MEANINGS = ((), (0,), (0, 0, 0), (0, 1), (0, 0, 0, 1))
+
+_BY_ENCODER = b"Created by OpenJPEG"
 
 
 class _Header(NamedTuple):
@@ -89,9 +92,11 @@ class Jpeg2000(Format):
             yield f"the last of {count} channels is taken for alpha, because the file does not say what it is"
 
     def mend(self, picture: ImageFile) -> None:
-        """Add the colour profile, which Pillow does not read."""
+        """Add the colour profile, which Pillow does not read, and drop the comment that names the encoder."""
         if profile := _header(picture).profile:
             picture.info["icc_profile"] = profile
+        if (bytes_in(picture.info.get("comment")) or b"").startswith(_BY_ENCODER):
+            del picture.info["comment"]
 
     def decoding(self, picture: ImageFile) -> Decoding | None:
         """Return the decoding by the extra ``deep`` of depths that Pillow misreads; signed levels are not scaled."""

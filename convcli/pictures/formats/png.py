@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from os import SEEK_CUR
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
+from convcli.pictures.formats.png_texts import PngTexts, dropped_chunks, png_info
 from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import Metadata
-from convcli.pictures.metadata import metadata_options
+from convcli.pictures.metadata import Readers
 
 # The signature and IHDR.
 _HEADER = len(SIGNATURE) + 25
@@ -68,6 +70,18 @@ class Png(Format):
             return PIL.Image.Image.getexif(picture)
         return picture.getexif()
 
+    def metadata_readers(self, picture: ImageFile, file: Path | BytesIO) -> Readers:
+        """Return the readers of the metadata; Pillow knows the texts after the pixels only once these are decoded."""
+        return {**super().metadata_readers(picture, file), **PngTexts(file).readers()}
+
+    def dropped_parts(self, picture: ImageFile, file: Path | BytesIO) -> Iterator[str]:
+        """Yield a sentence about chunks of other programs."""
+        yield from dropped_chunks(file)
+
+    def metadata_options(self, metadata: Metadata) -> dict[str, Any]:
+        """Return Pillow's options for the metadata, much of which is in texts."""
+        return {**super().metadata_options(metadata), "pnginfo": png_info(metadata)}
+
     def options(self, coding: Coding) -> dict[str, Any]:
         """Return the level of compression, or by default the strategy that encodes only runs, after PNG's own filters.
 
@@ -84,8 +98,17 @@ class Png(Format):
         how = {"strategy": zlib.Z_RLE} if coding.compression is None else {"level": coding.compression}
         data = memoryview(imagecodecs.png_encode(levels, **how))
         yield data[:_HEADER]
-        yield from _described("L" if levels.shape[2] < 3 else "RGB", metadata)
+        yield from self._described("L" if levels.shape[2] < 3 else "RGB", metadata)
         yield data[_HEADER:]
+
+    def _described(self, mode: str, metadata: Metadata) -> Iterator[bytes]:
+        """Yield the chunks of metadata for a picture in this mode."""
+        one_pixel = BytesIO()
+        PIL.Image.new(mode, (1, 1)).save(one_pixel, "PNG", **self.metadata_options(metadata))
+        for name, length in chunks(one_pixel):
+            if name not in _FRAME:
+                one_pixel.seek(-8, SEEK_CUR)
+                yield one_pixel.read(length + 12)
 
 
 PNG = Png(
@@ -96,7 +119,7 @@ PNG = Png(
     deep_colour="extra",
     decoded_by_extra=True,
     compression_levels=range(10),
-    metadata=("icc", "exif", "dpi"),
+    metadata=("icc", "exif", "dpi", "xmp", "iptc", "comment", "texts"),
 )
 
 
@@ -124,13 +147,3 @@ def _is_ahead(chunk: bytes, stream: IO[bytes]) -> bool:
     found = next((name for name, _ in chunks(stream) if name in (chunk, b"IEND")), b"")
     stream.seek(position)
     return found == chunk
-
-
-def _described(mode: str, metadata: Metadata) -> Iterator[bytes]:
-    """Yield the chunks of metadata for a picture in this mode."""
-    one_pixel = BytesIO()
-    PIL.Image.new(mode, (1, 1)).save(one_pixel, "PNG", **metadata_options(metadata))
-    for name, length in chunks(one_pixel):
-        if name not in _FRAME:
-            one_pixel.seek(-8, SEEK_CUR)
-            yield one_pixel.read(length + 12)

@@ -1,13 +1,18 @@
 """PSD. Pillow reads the picture of all layers together; here its channels are counted."""
 
 from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from PIL.ImageFile import ImageFile
 
+from convcli.files.file_bytes import open_file
 from convcli.pictures.formats.format import Format
 from convcli.pictures.formats.psd_sections import LAB, MULTICHANNEL, ZIP, Sections, refusal_of_psd, sections
 from convcli.pictures.formats.raw_modes import from_start, read_as
+from convcli.pictures.metadata import Readers
+from convcli.pictures.photoshop import resource_readers
 
 _UNREAD = {MULTICHANNEL: "channels without colours", LAB: "Lab colours"}
 
@@ -37,6 +42,14 @@ class Psd(Format):
         count, read = _sections(picture).channels, len(picture.getbands())
         if count > read:
             yield f"{count - read} of {count} channels dropped: only colours, and transparency with RGB, are read"
+
+    def metadata_readers(self, picture: ImageFile, file: Path | BytesIO) -> Readers:
+        """Return the readers of the metadata, which lies before the layers."""
+        with open_file(file) as stream:
+            position = stream.tell()
+            found = sections(stream)
+            stream.seek(position)
+        return resource_readers(found.resources)
 
 
 PSD = Psd("psd", parts_of_one=True)

@@ -12,7 +12,9 @@ import PIL.Image
 from convcli.arrays import Array
 from convcli.files.file_bytes import open_file
 from convcli.pictures.formats.psd_sections import DUOTONE, GRAY, RGB, ZIP, refusal_of_psd, sections
-from convcli.pictures.image import Header, Image, Metadata
+from convcli.pictures.image import Header, Image
+from convcli.pictures.metadata import description
+from convcli.pictures.photoshop import resource_readers
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 _TYPES: dict[int, np.dtype[Any]] = {16: np.dtype(">u2"), 32: np.dtype(">f4")}
@@ -48,7 +50,9 @@ class DeepPsdFrame:
         header, found = self.header(), self._sections
         planes = self._planes(self._colours() + header.alpha)
         pixels, alpha = (planes[:-1], _levels(planes[-1])) if header.alpha else (planes, None)
-        return Image(pixels, alpha, Metadata(found.profile or None), found.notes, tuple(self._losses(len(planes))))
+        described = description(1, resource_readers(found.resources))
+        losses = (*self._losses(len(planes)), *described.warnings)
+        return Image(pixels, alpha, described.metadata, found.notes, losses)
 
     def _colours(self) -> int:
         return _COLOURS[self._sections.mode]

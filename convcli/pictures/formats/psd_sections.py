@@ -4,8 +4,6 @@ import struct
 from os import SEEK_CUR
 from typing import BinaryIO, NamedTuple
 
-from convcli.pictures.photoshop import PROFILE, resource
-
 # The modes.
 GRAY, RGB, MULTICHANNEL, DUOTONE, LAB = 1, 3, 7, 8, 9
 ZIP = "compression by ZIP"
@@ -18,7 +16,7 @@ class Sections(NamedTuple):
     """The picture of all layers together, as the sections describe it.
 
     channels: their number, with alpha.  bits: per channel.  mode: the number of the kind of colours.
-    profile: the colour profile, or b"".
+    resources: what Photoshop keeps beside the pixels, such as metadata.
     is_transparent: whether the first channel after the colours is the transparency of the picture.
     start: the offset of the pixels.
     """
@@ -28,7 +26,7 @@ class Sections(NamedTuple):
     width: int
     bits: int
     mode: int
-    profile: bytes
+    resources: bytes
     is_transparent: bool
     start: int
 
@@ -43,12 +41,12 @@ def sections(stream: BinaryIO) -> Sections:
     stream.seek(0)
     channels, height, width, bits, mode = struct.unpack(">12xH2I2H", stream.read(26))
     stream.seek(_length(stream), SEEK_CUR)
-    profile = resource(stream.read(_length(stream)), PROFILE) or b""
+    resources = stream.read(_length(stream))
     length = _length(stream)
     start = stream.tell() + length
     # Photoshop makes the number of layers negative if the picture is transparent.
     is_transparent = length > 0 and _layers(stream, start) < 0
-    return Sections(channels, height, width, bits, mode, profile, is_transparent, start)
+    return Sections(channels, height, width, bits, mode, resources, is_transparent, start)
 
 
 def refusal_of_psd(kind: str) -> str:

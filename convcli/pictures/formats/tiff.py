@@ -22,5 +22,5 @@ TIFF = Tiff(
     deep_gray=True,
     deep_colour="yes",
     floats=True,
-    metadata=("icc", "exif", "dpi"),
+    metadata=("icc", "exif", "dpi", "xmp", "iptc"),
 )

@@ -19,10 +19,11 @@ from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_o
 from convcli.pictures.formats.tiff_directories import Directory, pictures_of
 from convcli.pictures.formats.tiff_layout import YCBCR, Decoder, Layout, as_pillow_returns, decoder_of, layout_of
 from convcli.pictures.formats.tiff_segments import Extent, require_allowed, require_sizes
-from convcli.pictures.image import Header, Image, Metadata
+from convcli.pictures.image import Header, Image
 from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
 from convcli.pictures.orientation import upright_array, upright_sides
-from convcli.pictures.profiles import DROPPED
+from convcli.pictures.photoshop import IPTC, require_iptc, resource
+from convcli.pictures.xmp import kept_xmp
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -34,6 +35,7 @@ _PIECE = 16 << 20
 
 _CANON_RAW = b"CR\x02"
 _ORIENTATION, _PALETTE, _PROFILE, _METAMORPH, _GDAL_METADATA, _NODATA = 274, 320, 34675, 33629, 42112, 42113
+_XMP, _IPTC, _RESOURCES = 700, 33723, 34377
 
 
 class TiffPages(NamedTuple):
@@ -181,7 +183,7 @@ class TiffPageFrame:
 
     def _image(self, colours: Colours, layout: Layout, described: Description) -> Image:
         metadata = described.metadata if colours.keeps_profile else described.metadata._replace(icc=None)
-        notes = (*layout.notes, *colours.notes, *_notes_of(self._page))
+        notes = (*layout.notes, *colours.notes, *_notes_of(self._page), *described.notes)
         losses = (*self._warnings, *colours.warnings, *described.warnings)
         return Image(colours.pixels, colours.alpha, metadata, notes, losses)
 
@@ -212,14 +214,30 @@ def _orientation(page: "TiffPage") -> int:
 
 
 def _describe(page: "TiffPage") -> Description:
-    icc: Any = page.tags.valueof(_PROFILE)
-    is_profile = icc is None or isinstance(icc, bytes)
-    described = description(
-        lambda: (_orientation(page), Metadata(icc if is_profile else None, _exif(page), _dpi(page)))
+    return description(
+        _orientation(page),
+        {
+            "icc": lambda: _bytes(page, _PROFILE),
+            "exif": lambda: _exif(page),
+            "dpi": lambda: _dpi(page),
+            "xmp": lambda: kept_xmp(_bytes(page, _XMP)),
+            "iptc": lambda: _iptc(page),
+        },
     )
-    losses = () if is_profile else (DROPPED,)
-    # The pixels are turned even if the other tags are damaged.
-    return Description(_orientation(page), described.metadata, (*losses, *described.warnings))
+
+
+def _bytes(page: "TiffPage", tag: int) -> bytes | None:
+    """Return the value of a tag, or None without one; raise ValueError if it is not bytes."""
+    value: Any = page.tags.valueof(tag)
+    if not isinstance(value, bytes | None):
+        raise ValueError(f"expected bytes, given {value!r:.40}")
+    return value
+
+
+def _iptc(page: "TiffPage") -> bytes | None:
+    if iptc := _bytes(page, _IPTC):
+        return require_iptc(iptc)
+    return require_iptc(resource(_bytes(page, _RESOURCES) or b"", IPTC))
 
 
 def _exif(page: "TiffPage") -> bytes | None:

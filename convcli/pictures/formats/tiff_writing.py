@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 from PIL.ExifTags import IFD, Base
-from PIL.TiffTags import LONG, LONG8, UNDEFINED
+from PIL.TiffTags import BYTE, LONG, LONG8, UNDEFINED
 
 from convcli.arrays import Array
 from convcli.pictures.image import Metadata
@@ -25,6 +25,7 @@ CLASSIC_LIMIT = (1 << 32) - (1 << 24)
 _PREFIX = {"little": b"II", "big": b"MM"}[sys.byteorder]
 _SAMPLE_FORMATS = {"u": 1, "f": 3}
 _UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _PLAIN_ALPHA, _INCH = 1, 1, 2, 2, 2
+_XMP, _IPTC = 700, 33723
 
 
 def tiff_parts(pixels: Array, alpha: Array | None, metadata: Metadata) -> Iterator[bytes | memoryview]:
@@ -77,6 +78,10 @@ def _metadata_tags(metadata: Metadata) -> dict[int, Any]:
         tags |= {Base.XResolution: x, Base.YResolution: y, Base.ResolutionUnit: _INCH}
     if metadata.icc:
         tags[Base.InterColorProfile] = metadata.icc
+    if metadata.xmp:
+        tags[_XMP] = metadata.xmp
+    if metadata.iptc:
+        tags[_IPTC] = metadata.iptc
     return tags
 
 
@@ -101,6 +106,8 @@ def _directory(tags: dict[int, Any], big: bool) -> bytes:
         Base.StripOffsets: LONG8 if big else LONG,
         Base.StripByteCounts: LONG,
         Base.InterColorProfile: UNDEFINED,
+        _XMP: BYTE,
+        _IPTC: UNDEFINED,
     }
     for tag, value in tags.items():
         directory[tag] = value

@@ -23,7 +23,7 @@ class Webp(Format):
         return FileTraits(picture.info["loop"], lossless=LOSSLESS in kinds and LOSSY not in kinds)
 
 
-WEBP = Webp("webp", ("webp",), holds_alpha=True, has_quality=True, most_side=16383, metadata=("icc", "exif"))
+WEBP = Webp("webp", ("webp",), holds_alpha=True, has_quality=True, most_side=16383, metadata=("icc", "exif", "xmp"))
 
 
 def chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
