@@ -132,3 +132,10 @@ def test_one_picture_is_named_and_stdout_is_not(tmp_path: Path) -> None:
     assert (result.code, result.result) == (0, f"convcli: wrote out.png, {columns}x{rows} RGB and alpha\n")
     assert convcli("apply", "in.png", "-k", "box", "-o", "-", cwd=tmp_path).result == ""
     assert convcli("apply", "in.png", "-k", "box", "-o", "quiet.png", "-q", cwd=tmp_path).result == ""
+
+
+def test_files_are_counted_apart_from_images_if_their_numbers_differ() -> None:
+    found = summary(*(outcome(name, *(record(f"{name}{n}") for n in range(4))) for name in "abc"))
+    assert re.fullmatch(r"12 files written from 3 images in 0\.\d s", found.result(0))
+    one = summary(outcome("a", record("a0"), record("a1")), outcome("b", skipped=True))
+    assert re.fullmatch(r"2 files written from 1 image, 1 skipped in 0\.\d s", one.result(0))

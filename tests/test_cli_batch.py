@@ -287,7 +287,7 @@ def test_a_dry_run_as_text(photos):
             "{stem}{frame}.tif",
             "the output pages1.tif is also an input: use --output",
         ),
-        (["pages.tif", "pages.1.tif"], "out/", "two outputs would be named out/pages.1.tif: tell them apart"),
+        (["pages.tif", "pages.1.tif"], "out/", "two outputs would be named out/pages.1.tif: write them"),
     ],
 )
 def test_frames_that_clash_with_others_are_refused_before_any_work(film, names, output, complaint):

@@ -220,13 +220,13 @@ def test_existing_files_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "note"),
-    [("-v", "convcli: note: g.json: box\n"), ("-v -q", ""), ("", "")],
-    ids=["verbose", "quiet", "neither"],
+    ("arguments", "told"),
+    [("-q", ""), ("", "convcli: wrote g.json, box 3x3\n")],
+    ids=["quiet", "neither"],
 )
-def test_verbose_reports_what_was_saved(tmp_path, arguments, note):
+def test_what_was_saved_is_said(tmp_path, arguments, told):
     result = convcli("kernels", "box", "-o", "g.json", *arguments.split(), cwd=tmp_path)
-    assert (result.code, result.out, result.err) == (0, b"", note)
+    assert (result.code, result.out, result.err, result.result) == (0, b"", "", told)
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,11 @@ WRONG_REQUESTS = [
     ("apply in.npy -k box --bias 1,x", "...bias...'x'..."),
     ("apply in.npy -k box --bias 1,2", "--bias: expected a number (2-D kernel), given shape (2,)"),
     ("apply in.npy -k box --bias -", "--bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is ..."),
-    ("apply in.npy -k box -k box", "two outputs would be named in.box.npy: tell them apart with {stem}, ..."),
-    ("apply in.npy rgb.npy -k box -o a.png", "two outputs would be named a.png: tell them apart with {stem}, ..."),
+    ("apply in.npy -k box -k box", "two outputs would be named in.box.npy: give each image and each kernel once"),
+    (
+        "apply in.npy rgb.npy -k box -o a.png",
+        "two outputs would be named a.png: tell them apart with {stem} in --output",
+    ),
     ("apply in.npy rgb.npy -k box -o -", "2 outputs need one file each, but '-' is one stream: give --output ..."),
     ("apply in.npy -k box -o {name}.png", "unknown placeholder {name} in the output name '{name}.png': use ..."),
     ("apply in.npy -k box -o - --json", "--json and --output - both write to stdout: save the output to a file"),

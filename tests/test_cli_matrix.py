@@ -281,9 +281,8 @@ class TestPicture:
 
 def test_verbose_reports_pads_and_size(tmp_path):
     result = convcli(*request("reflect"), "-v", "-o", "M.npz", cwd=tmp_path)
-    pads, saved = result.err.splitlines()
-    assert pads == "convcli: note: pads: top 1, bottom 0, left 2, right 1, filled with reflect; output 3x3x6"
-    assert saved == f"convcli: note: M.npz: 54 x 70 with {len(expected('reflect').data):,} nonzeros"
+    assert result.err == "convcli: note: pads: top 1, bottom 0, left 2, right 1, filled with reflect; output 3x3x6\n"
+    assert result.result == f"convcli: wrote M.npz, 54 x 70 with {len(expected('reflect').data):,} nonzeros\n"
 
 
 def test_json_refuses_nan(tmp_path):

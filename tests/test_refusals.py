@@ -1,5 +1,6 @@
 """Outputs that are refused before any work."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,31 @@ from convcli.files.whole_files import IfExists
 
 def test_collisions_are_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    refuse_collisions([tmp_path / "a.png", tmp_path / "b.png"])
+    named = [(Path("a.png"), tmp_path / "a.png"), (Path("b.png"), tmp_path / "b.png")]
+    refuse_collisions(named, ())
     with pytest.raises(OptionError, match=r"two outputs would be named .*link/a.png: tell them apart with \{stem\}"):
-        refuse_collisions([tmp_path / "a.png", tmp_path / "b.png", tmp_path / "link" / "a.png"])
+        refuse_collisions([*named, (Path("c.png"), tmp_path / "link" / "a.png")], ())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "used", "advice"),
+    [
+        ("a.png", "b.png", "", "tell them apart with {stem} in `output`"),
+        ("x/a.png", "y/a.png", "stem ext", "tell them apart with {dir} in `output`"),
+        ("a.png", "a.jpg", "stem", "tell them apart with {ext} in `output`"),
+        ("x/a.png", "y/a.jpg", "stem", "tell them apart with {dir} in `output`"),
+        ("a.png", "a.jpg", "stem ext", "write them into different folders"),
+        ("a.png", "a.png", "stem ext", "give each image once, or add {kernel} to `output`"),
+        ("a.png", "a.png", "stem ext kernel", "give each image and each kernel once"),
+    ],
+)
+def test_the_advice_names_what_tells_the_outputs_apart(one: str, other: str, used: str, advice: str) -> None:
+    with pytest.raises(OptionError, match=f"two outputs would be named out.png: {re.escape(advice)}$"):
+        refuse_collisions([(Path(one), Path("out.png")), (Path(other), Path("out.png"))], used.split())
 
 
 def test_a_device_may_be_named_twice() -> None:
-    refuse_collisions([Path("/dev/null"), Path("/dev/null")])
+    refuse_collisions([(Path("a.png"), Path("/dev/null")), (Path("b.png"), Path("/dev/null"))], ())
 
 
 def test_an_existing_file_is_refused(tmp_path: Path) -> None:

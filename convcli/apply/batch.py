@@ -55,7 +55,8 @@ class Batch(NamedTuple):
                     "template"
                 )
             return
-        refuse_collisions(every)
+        named = ((source.path, path) for source in sources for path in paths[source.path])
+        refuse_collisions(named, self.destination.placeholders)
         refuse_inputs(paths, shared, into_folder=self.destination.is_folder)
         self.destination.require_writable(every)
 

@@ -54,7 +54,7 @@ def print_json(members: Mapping[str, Any]) -> None:
         write_json(stream, members)
 
 
-def note_saved(what: str, destination: Destination, path: Path, messages: Messages) -> None:
-    """Print a note about what was saved in a file; print none for stdout."""
+def tell_saved(what: str, destination: Destination, path: Path, messages: Messages) -> None:
+    """Say what was saved in a file; say nothing for stdout."""
     if not destination.is_stream:
-        messages.note(f"{path}: {what}")
+        messages.tell(None, f"wrote {path}, {what}")

@@ -57,6 +57,11 @@ class Destination:
             return None
         return os.path.splitext(self.template)[1][1:]
 
+    @property
+    def placeholders(self) -> set[str]:
+        """The placeholders of the names; in a folder, those that names in a folder have."""
+        return {"stem", "kernel", "ext"} if self.is_folder else fields(self.template)
+
     def full_template(self, default: str) -> str:
         """Return the template of the paths. default: the template of the names in a folder."""
         return self.template + default if self.is_folder else self.template

@@ -1,24 +1,35 @@
 """Refuse outputs before any work: collisions, existing files, missing folders, and paths of inputs."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from convcli.errors import FileError, OptionError
 from convcli.files.whole_files import IfExists, already_exists, is_special
 
 
-def refuse_collisions(paths: Iterable[Path]) -> None:
-    """Raise OptionError if two outputs would be one file; a device or FIFO may be written to repeatedly."""
-    seen = set()
+def refuse_collisions(outputs: Iterable[tuple[Path, Path]], used: Collection[str]) -> None:
+    """Raise OptionError if two outputs would be one file; a device or FIFO may be written to repeatedly.
+
+    outputs: pairs of an input and an output.  used: the placeholders that the names of outputs have already.
+    """
+    seen: dict[str, Path] = {}
     real = RealPaths()
-    for path in paths:
+    for source, path in outputs:
         name = real.of(path)
         if name in seen and not is_special(path):
-            raise OptionError(
-                f"two outputs would be named {path}: tell them apart with {{stem}}, {{kernel}} or {{dir}} in `output`"
-            )
-        seen.add(name)
+            raise OptionError(f"two outputs would be named {path}: {_telling_apart(seen[name], source, used)}")
+        seen[name] = source
+
+
+def _telling_apart(one: Path, other: Path, used: Collection[str]) -> str:
+    """Return how outputs of these inputs, which may be one, get different names."""
+    if one == other:
+        kernel = "" if "kernel" in used else ", or add {kernel} to `output`"
+        return f"give each image{' and each kernel' * (not kernel)} once{kernel}"
+    differing = {"stem": one.stem != other.stem, "dir": one.parent != other.parent, "ext": one.suffix != other.suffix}
+    helpful = [f"{{{name}}}" for name, differs in differing.items() if differs and name not in used]
+    return f"tell them apart with {helpful[0]} in `output`" if helpful else "write them into different folders"
 
 
 def refuse_existing(paths: Iterable[Path], if_exists: IfExists) -> None:

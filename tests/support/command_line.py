@@ -84,7 +84,7 @@ def run_command(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str
 
 
 # What is said about the outputs of apply, once they are written.
-RESULTS = re.compile(r"^convcli: (?:wrote .*|(?:error: )?[\d,]+ written(?:, .*)? in [\d.]+ s)\n", re.MULTILINE)
+RESULTS = re.compile(r"^convcli: (?:wrote .*|(?:error: )?[\d,]+ (?:files )?written.* in [\d.]+ s)\n", re.MULTILINE)
 
 
 def without_results(err: str) -> tuple[str, str]:

@@ -151,8 +151,9 @@ def _saving_gradients(
     kernel: str, names: tuple[str, ...], destination: "Destination", format: str, image: Path, full: bool
 ) -> "Save":
     """Return the function that saves the gradients. Raise ConvcliError now if it could not write the files."""
-    from convcli.cli.output import data_format, note_saved, text_writer
+    from convcli.cli.output import data_format, tell_saved, text_writer
     from convcli.grad.writers import FORMATS, HOLDING_LOSS, WRITERS, gradient_paths
+    from convcli.names import SYMBOLS
 
     chosen = data_format(format, destination, FORMATS)
     lines = partial(_lines, plain=not destination.is_stream, full=full)
@@ -165,7 +166,7 @@ def _saving_gradients(
         for path, held in paths.items():
             with destination.open(path) as stream:
                 write(report.only(held), stream)
-            note_saved(", ".join(held), destination, path, messages)
+            tell_saved(", ".join(SYMBOLS[name] for name in held), destination, path, messages)
 
     return save
 
@@ -178,7 +179,7 @@ def _lines(report: "GradientReport", *, plain: bool, full: bool) -> Iterator[str
 
 def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", format: str) -> "Save":
     """Return the function that saves the kernel after a step. Raise ConvcliError now if it could not write the file."""
-    from convcli.cli.output import data_format, note_saved
+    from convcli.cli.output import data_format, tell_saved
     from convcli.convolution.prepared import Gradients
     from convcli.files.output_names import kernel_path
     from convcli.grad.descent import descend
@@ -194,7 +195,7 @@ def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", form
         moved = descend(kernel, Gradients(**report.tensors), rate)
         with destination.open(path) as stream:
             WRITERS["json"](moved, stream)
-        note_saved(kernel.name, destination, path, messages)
+        tell_saved(kernel.name, destination, path, messages)
 
     return save
 

@@ -64,7 +64,7 @@ def kernels(
     convcli kernels gaussian:sigma_y=1,sigma_x=4 -o wide.json
     """
     from convcli.cli.inputs import read_kernel
-    from convcli.cli.output import destination_of, note_saved
+    from convcli.cli.output import destination_of, tell_saved
     from convcli.files.output_names import format_extension, kernel_path
     from convcli.kernels.presets import PRESETS
 
@@ -76,7 +76,11 @@ def kernels(
     path = kernel_path(destination, "presets" if kernel is None else kernel.name, format_extension(chosen))
     with destination.open(path) as stream:
         writers[chosen](stream)
-    note_saved(f"{len(PRESETS)} presets" if kernel is None else kernel.name, destination, path, messages)
+    tell_saved(f"{len(PRESETS)} presets" if kernel is None else _named(kernel), destination, path, messages)
+
+
+def _named(kernel: "Kernel") -> str:
+    return f"{kernel.name} {'x'.join(map(str, kernel.weights.shape))}"
 
 
 def _format(requested: str, destination: "Destination", formats: Writers) -> str:

@@ -61,7 +61,7 @@ def matrix(
     convcli matrix --input-shape 1,32,32 -k gaussian:2 -p valid -o M.npz
     """
     from convcli.cli.inputs import begin_reading
-    from convcli.cli.output import data_format, destination_of, note_saved, text_writer
+    from convcli.cli.output import data_format, destination_of, tell_saved, text_writer
     from convcli.cli.text.geometry import geometry_text
     from convcli.files.output_names import format_extension, kernel_path
     from convcli.matrix.assembly import assemble
@@ -80,7 +80,7 @@ def matrix(
     writers = {**WRITERS, "text": text_writer(partial(_lines, plain=not destination.is_stream))}
     with destination.open(path) as stream:
         writers[chosen](M, stream)
-    note_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", destination, path, messages)
+    tell_saved(f"{M.shape[0]:,} x {M.shape[1]:,} with {len(M.data):,} nonzeros", destination, path, messages)
 
 
 def _lines(M: "ConvolutionMatrix", *, plain: bool) -> list[str]:

@@ -36,11 +36,11 @@ def written_text(outputs: Sequence[OutputRecord]) -> str:
 
 
 class BatchSummary:
-    """The summary of a batch: how many images were written, skipped or failed, and one line per kind of loss."""
+    """The summary of a batch: what was written, skipped or failed, and one line per kind of loss."""
 
     def __init__(self) -> None:
         self.written = self.skipped = self.failed = 0
-        self._outputs = self._clipped = 0
+        self._images = self._outputs = self._clipped = 0
         self._worst: OutputRecord | None = None
         self._losses: dict[str, _Kind] = {}
         self._guesses: dict[str, _Kind] = {}
@@ -51,6 +51,7 @@ class BatchSummary:
         self.failed += outcome.error is not None
         self.skipped += outcome.skipped
         self.written += outcome.error is None and not outcome.skipped
+        self._images += bool(outcome.outputs)
         self._outputs += len(outcome.outputs)
         for warning in outcome.warnings:
             _count(self._losses, warning, outcome.source.name)
@@ -71,14 +72,14 @@ class BatchSummary:
         return _lines(self._guesses)
 
     def result(self, not_started: int) -> str:
-        """Return the numbers of images, as in "28 written, 2 skipped, 1 failed in 3.1 s"."""
-        counts = {
-            "written": self.written,
-            "skipped": self.skipped,
-            "failed": self.failed,
-            "not started": not_started,
-        }
-        parts = [f"{count:,} {name}" for name, count in counts.items() if count or name == "written"]
+        """Return the numbers of images, as in "28 written, 2 skipped, 1 failed in 3.1 s".
+
+        If images have several files each, both are counted: "36 files written from 9 images".
+        """
+        several = f" files written from {self._images:,} image{'s' * (self._images != 1)}"
+        parts = [f"{self._outputs:,}{several if self._outputs > self._images else ' written'}"]
+        counts = {"skipped": self.skipped, "failed": self.failed, "not started": not_started}
+        parts += [f"{count:,} {name}" for name, count in counts.items() if count]
         return f"{', '.join(parts)} in {perf_counter() - self._began:.1f} s"
 
     def _add_record(self, record: OutputRecord) -> None:
