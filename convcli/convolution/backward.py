@@ -15,7 +15,7 @@ So dV' on phase p is G correlated with those T taps in reverse order, at stride 
 offset + (T-1)*d/g pads before G. No zeros are inserted between the pixels of G, so no product is wasted on them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import gcd
 from typing import Any, NamedTuple, Protocol
 
@@ -24,7 +24,7 @@ import numpy as np
 from convcli import engine
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.operands import REVERSED
-from convcli.engine import Choice, Execution, KernelBlocks, Plan
+from convcli.engine import Choice, Execution, KernelBlocks, Plan, Tally
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import pad_adjoint
 from convcli.geometry.fills import EdgeFill
@@ -53,19 +53,19 @@ class InputPlan(Protocol):
         """The choice for the first pass; None if no window reads the image itself."""
 
     @property
-    def passes(self) -> int:
-        """The number of passes that compute dV over the image itself."""
+    def passes(self) -> Sequence[object]:
+        """The passes that compute dV over the image itself."""
 
-    def run(self, G: Array, dV: FloatArray) -> None:
-        """Add the gradient to ``dV``, which holds zeros."""
+    def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
+        """Add the gradient for this kernel to ``dV``, which holds zeros, and return what ran."""
 
 
 def plan_input_gradient(
-    kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution
+    kernel: KernelBlocks | None, geometry: Geometry, dtype: np.dtype[Any], execution: Execution
 ) -> InputPlan:
-    """Plan dV for a kernel with the engine's axes."""
+    """Plan dV for a kernel with the engine's axes; without one, for every kernel of its shape."""
     if not geometry.shares_weights:
-        return AdjointPlan(kernel.K, engine.plan_input_gradient(geometry, dtype, execution))
+        return AdjointPlan(engine.plan_input_gradient(geometry, dtype, execution))
     y, x = geometry.rows, geometry.columns
     image = _plan_region(kernel, geometry, _inside(y), _inside(x), dtype, execution)
     strips = (
@@ -77,7 +77,6 @@ def plan_input_gradient(
 class AdjointPlan(NamedTuple):
     """dV by the adjoint of each tile's windows, for weights that are not shared."""
 
-    K: Array
     plan: Plan
 
     @property
@@ -86,19 +85,19 @@ class AdjointPlan(NamedTuple):
         return self.plan.first
 
     @property
-    def passes(self) -> int:
-        """The number of passes."""
-        return len(self.plan.passes)
+    def passes(self) -> Sequence[object]:
+        """The passes."""
+        return self.plan.passes
 
-    def run(self, G: Array, dV: FloatArray) -> None:
+    def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient to ``dV``."""
-        engine.input_gradient(G, self.K, self.plan, dV)
+        return engine.input_gradient(G, kernel.K, self.plan, dV)
 
 
 class Phase(NamedTuple):
-    """One of the convolutions of G that make up dV': its kernel, its plan, and the place of its outputs in a region."""
+    """One of the convolutions of G that make up dV': its taps, its plan, and the place of its outputs in a region."""
 
-    kernel: KernelBlocks
+    taps: tuple[slice, slice]
     plan: Plan
     place: tuple[slice, slice]
 
@@ -110,10 +109,13 @@ class Region(NamedTuple):
     columns: range
     phases: tuple[Phase, ...]
 
-    def run(self, G: Array, out: FloatArray) -> None:
-        """Fill ``out``, which holds zeros, with dV' over this region."""
+    def run(self, G: Array, kernel: KernelBlocks, out: FloatArray) -> Tally:
+        """Fill ``out``, which holds zeros, with dV' over this region, and return what ran."""
+        tally = Tally()
         for phase in self.phases:
-            engine.convolve(G, phase.kernel, phase.plan, out[..., *phase.place])
+            weights = _phase_kernel(kernel, phase.taps)
+            tally.update(engine.convolve(G, weights, phase.plan, out[..., *phase.place]))
+        return tally
 
 
 class ConvolutionPlan(NamedTuple):
@@ -129,18 +131,19 @@ class ConvolutionPlan(NamedTuple):
         return self.image.phases[0].plan.first if self.image.phases else None
 
     @property
-    def passes(self) -> int:
-        """The number of phases of the stride that reach the image."""
-        return len(self.image.phases)
+    def passes(self) -> Sequence[object]:
+        """The phases of the stride that reach the image."""
+        return self.image.phases
 
-    def run(self, G: Array, dV: FloatArray) -> None:
+    def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient to ``dV``."""
         y, x, edge = self.geometry.rows, self.geometry.columns, self.geometry.edge
-        self.image.run(G, dV)
+        tally = self.image.run(G, kernel, dV)
         for region in self.strips:
             strip = np.zeros((*dV.shape[:3], len(region.rows), len(region.columns)), dV.dtype)
-            region.run(G, strip)
+            tally.update(region.run(G, kernel, strip))
             pad_adjoint(strip, y.runs(region.rows, edge), x.runs(region.columns, edge), dV)
+        return tally
 
 
 def _inside(axis: Axis) -> range:
@@ -160,13 +163,18 @@ def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
 
 
 def _plan_region(
-    kernel: KernelBlocks, geometry: Geometry, rows: range, columns: range, dtype: np.dtype[Any], execution: Execution
+    kernel: KernelBlocks | None,
+    geometry: Geometry,
+    rows: range,
+    columns: range,
+    dtype: np.dtype[Any],
+    execution: Execution,
 ) -> Region:
-    return Region(rows, columns, tuple(_plan_phases(kernel.transposed(), geometry, rows, columns, dtype, execution)))
+    return Region(rows, columns, tuple(_plan_phases(kernel, geometry, rows, columns, dtype, execution)))
 
 
 def _plan_phases(
-    transposed: KernelBlocks,
+    kernel: KernelBlocks | None,
     geometry: Geometry,
     rows: range,
     columns: range,
@@ -184,8 +192,17 @@ def _plan_phases(
                 columns=x.axis,
                 edge=EdgeFill("constant"),
             )
-            kernel = transposed.at(y.taps, x.taps).at(REVERSED, REVERSED)
-            yield Phase(kernel, engine.plan_output(kernel, phase, dtype, execution), (y.place, x.place))
+            taps = (y.taps, x.taps)
+            if kernel is None:
+                plan = engine.plan_output_of_any_kernel(phase, dtype, execution)
+            else:
+                plan = engine.plan_output(_phase_kernel(kernel, taps), phase, dtype, execution)
+            yield Phase(taps, plan, (y.place, x.place))
+
+
+def _phase_kernel(kernel: KernelBlocks, taps: tuple[slice, slice]) -> KernelBlocks:
+    """Return the kernel that G is correlated with: these taps in reverse order, from output to input channels."""
+    return kernel.transposed().at(*taps).at(REVERSED, REVERSED)
 
 
 class _AxisPhase(NamedTuple):

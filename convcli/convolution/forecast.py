@@ -37,7 +37,7 @@ class Forecast(NamedTuple):
             "output": (self.output.first, len(self.output.passes)),
             "kernel": (kernel.first, len(kernel.passes)),
         }
-        return choices | ({"input": (input_.first, input_.passes)} if input_.first else {})
+        return choices | ({"input": (input_.first, len(input_.passes))} if input_.first else {})
 
     @property
     def multiplications(self) -> int:

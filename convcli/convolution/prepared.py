@@ -272,7 +272,7 @@ class Prepared(NamedTuple):
             kernel = flipped(dK.reshape(self.convolution.weights.shape), flip=self.convolution.options.flip)
         if plan.input is not None:
             dV = zeros(self.geometry.input_blocks, self.dtype)
-            plan.input.run(upstream, dV)
+            plan.input.run(upstream, self.kernel, dV)
             input_ = dV.reshape(self.input_shape)
         if "bias" in plan.wrt:
             bias = bias_gradient(upstream, self._bias_or_zeros(), self.dtype).reshape(self.bias_shape)

@@ -200,16 +200,19 @@ def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execut
     _compute_in_order(KernelGradientTask(choice, TileSource.whole(V), TileSource.whole(G)), add, execution)
 
 
-def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> None:
+def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> Tally:
     """Add dV to ``out``: compute each padded tile's gradient from G, then apply the adjoint of padding.
 
     This is for weights that outputs do not share. Otherwise dV is a convolution of G
     (``convcli.convolution.backward``).
     """
     _begin(plan)
+    tally = Tally()
     for each_pass in plan.passes:
         part = each_pass.sub_kernel
         _input_gradient(G, K[..., part.rows, part.columns], each_pass.choice, out, plan.execution)
+        tally[each_pass.choice.algorithm] += len(each_pass.choice.tiles)
+    return tally
 
 
 def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, execution: Execution) -> None:
