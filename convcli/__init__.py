@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convcli.convolution.prepared import Convolution as Convolution
     from convcli.convolution.prepared import Gradients as Gradients
     from convcli.convolution.prepared import Prepared as Prepared
+    from convcli.convolution.transposed import TransposedConvolution as TransposedConvolution
     from convcli.engine.execution import Execution as Execution
     from convcli.engine.plan import Plan as Plan
     from convcli.errors import ClusterError as ClusterError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from convcli.functional import conv2d_grad as conv2d_grad
     from convcli.functional import conv2d_matrix as conv2d_matrix
     from convcli.functional import conv2d_plan as conv2d_plan
+    from convcli.functional import conv2d_transpose as conv2d_transpose
     from convcli.functional import filter_image as filter_image
     from convcli.kernels.kernel import Kernel as Kernel
     from convcli.kernels.loading import load_kernel as load_kernel
@@ -64,6 +66,7 @@ _HOMES = {
     "OptionError": "convcli.errors",
     "Plan": "convcli.engine.plan",
     "Prepared": "convcli.convolution.prepared",
+    "TransposedConvolution": "convcli.convolution.transposed",
     "conv2d": "convcli.functional",
     "conv2d_check": "convcli.functional",
     "conv2d_compare": "convcli.functional",
@@ -71,6 +74,7 @@ _HOMES = {
     "conv2d_grad": "convcli.functional",
     "conv2d_matrix": "convcli.functional",
     "conv2d_plan": "convcli.functional",
+    "conv2d_transpose": "convcli.functional",
     "filter_image": "convcli.functional",
     "load_kernel": "convcli.kernels.loading",
     "preset": "convcli.kernels.presets",

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.arrays import Array, computing_type, real_array, rounded_type
 from convcli.convolution.prepared import Convolution, Gradients
+from convcli.convolution.transposed import TransposedConvolution
 from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.geometry.options import Numbers, parse_shape
@@ -112,6 +113,87 @@ def conv2d(
     rounded = rounded_type(dtype)
     prepared = convolution.at(V.shape, convolution.computing_type(V.dtype, None if rounded else dtype))
     return prepared.convolve(V, prepared.plan(Execution(algorithm, threads, memory)), stored=rounded)
+
+
+def conv2d_transpose(
+    G: ArrayLike,
+    K: ArrayLike | Kernel,
+    bias: ArrayLike | None = None,
+    *,
+    output_shape: Numbers | None = None,
+    output_padding: Numbers | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+    dtype: DTypeLike | None = None,
+    algorithm: str = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+) -> Array:
+    """Compute the transposed convolution of G with K: the input's gradient dV of the convolution with K, plus a bias.
+
+    The options are those of the convolution, which turns an array of the result's shape into one of G's shape. The
+    result equals torch's ``conv_transpose2d(G, K, bias, stride, padding, output_padding, groups, dilation)``.
+
+    Parameters
+    ----------
+    G
+        Input ``(..., C_out, OH, OW)`` of any real type; ``(OH, OW)`` is enough for a 2-D kernel.
+    K
+        Kernel of the convolution: ``(kh, kw)`` transposes every channel alone, and ``(C_out, C_in/groups, kh, kw)`` is
+        a bank. In torch's words that is ``(in_channels, out_channels/groups, kh, kw)``. A ``Kernel`` brings its bias
+        and groups.
+    bias
+        A number; for a bank also ``(C_in,)``, or ``(C_in, H, W)`` with one per output unit.
+    output_shape
+        The rows and columns of the result: N or (H, W). They must be a size that the convolution turns into G's; by
+        default they are the least such size, and ``stride`` times G's size if ``padding`` is ``same``.
+    output_padding
+        The rows and columns beyond the least size, instead of ``output_shape``: N or (rows, columns), less than the
+        stride, or if that is larger, less than the dilation.
+    stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
+        As in ``conv2d``. A constant ``edge`` is the same as ``zero``.
+    dtype
+        As in ``conv2d``, except that 16-bit G with whole K always gives float64.
+
+    Returns
+    -------
+    Array
+        dV + b ``(..., C_in, H, W)``, in G's units times K's.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together, or the result cannot have the requested size; the error lists the
+        possible sizes.
+    OptionError
+        An option has no such value, or the algorithm refuses.
+
+    Examples
+    --------
+    >>> conv2d_transpose([[1, 2]], [[1, 1], [1, 10]], stride=2)
+    array([[ 1.,  1.,  2.,  2.],
+           [ 1., 10.,  2., 20.]])
+    """
+    G = real_array("input G", G)
+    convolution = TransposedConvolution.of(
+        K,
+        bias,
+        output_shape=output_shape,
+        output_padding=output_padding,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        edge=edge,
+        flip=flip,
+    )
+    rounded = rounded_type(dtype)
+    prepared = convolution.at(G.shape, convolution.computing_type(G.dtype, None if rounded else dtype))
+    return prepared.convolve(G, prepared.plan(Execution(algorithm, threads, memory)), stored=rounded)
 
 
 def conv2d_grad(

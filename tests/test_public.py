@@ -22,6 +22,7 @@ from convcli import (
     conv2d_grad,
     conv2d_matrix,
     conv2d_plan,
+    conv2d_transpose,
     filter_image,
     load_kernel,
     preset,
@@ -29,7 +30,17 @@ from convcli import (
 from convcli.errors import FileError, GeometryError, OptionError
 from convcli.kernels.kernel import Kernel
 
-CALLS = [conv2d, conv2d_grad, conv2d_matrix, conv2d_plan, conv2d_explain, conv2d_check, conv2d_compare, filter_image]
+CALLS = [
+    conv2d,
+    conv2d_transpose,
+    conv2d_grad,
+    conv2d_matrix,
+    conv2d_plan,
+    conv2d_explain,
+    conv2d_check,
+    conv2d_compare,
+    filter_image,
+]
 # Pictures keep their size and a bright border, and gradients are computed in float64, unless asked otherwise.
 OTHER_DEFAULTS = {("filter_image", "padding"), ("filter_image", "edge"), ("conv2d_grad", "dtype")}
 GEOMETRY = [name for name in inspect.signature(Convolution.of).parameters if name != "K"]

@@ -24,35 +24,33 @@ def flipped(K: Array, *, flip: bool) -> Array:
     return K[..., ::-1, ::-1] if flip else K
 
 
-def bias_blocks(bias: ArrayLike, K: Array, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:
-    """Return the bias as an array that broadcasts against the engine's Z.
+def bias_blocks(bias: ArrayLike, K: Array, outputs: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
+    """Return the bias as an array that broadcasts against the engine's output, whose shape is ``outputs``.
 
     bias: a number; for a bank also one per output channel, or one per output unit.
     """
     b = real_array("bias b", bias).astype(dtype)
-    blocks = (geometry.groups, geometry.out_channels)
     if b.ndim == 0:
         return b
-    channels = geometry.groups * geometry.out_channels
-    units = (channels, *geometry.output_shape[-2:])
+    _, groups, group_channels, rows, columns = outputs
+    channels = groups * group_channels
+    units = (channels, rows, columns)
     if K.ndim > 2 and b.shape in ((channels,), units):
-        return b.reshape(*blocks, *(b.shape[1:] or (1, 1)))
+        return b.reshape(groups, group_channels, *(b.shape[1:] or (1, 1)))
     expected = "a number (2-D kernel)" if K.ndim == 2 else f"a number, ({channels},) or {units}"
     raise GeometryError(f"expected {expected}, given shape {b.shape}", option="bias")
 
 
-def bias_shape(bias: ArrayLike | None, kernel_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of db: that of the bias; without one, () for a 2-D kernel and (C_out,) for a bank."""
+def bias_shape(bias: ArrayLike | None, kernel_shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
+    """Return the shape of db: that of the bias; without one, () for a 2-D kernel, and one per channel for a bank."""
     if bias is not None:
         return np.shape(bias)
-    return () if len(kernel_shape) == 2 else kernel_shape[:1]
+    return () if len(kernel_shape) == 2 else (channels,)
 
 
-def upstream_blocks(G: ArrayLike, geometry: Geometry) -> Array:
-    """Return G with the engine's axes. Raises GeometryError unless G has the shape of Z."""
+def upstream_of(G: ArrayLike, output_shape: tuple[int, ...]) -> Array:
+    """Return G as an array of numbers. Raises GeometryError unless it has the shape of the output."""
     upstream = real_array("upstream gradient G", G)
-    if upstream.shape != geometry.output_shape:
-        raise GeometryError(
-            f"upstream gradient G: expected the output's shape {geometry.output_shape}, given {upstream.shape}"
-        )
-    return upstream.reshape(geometry.output_blocks)
+    if upstream.shape != output_shape:
+        raise GeometryError(f"upstream gradient G: expected the output's shape {output_shape}, given {upstream.shape}")
+    return upstream

@@ -28,7 +28,7 @@ from convcli.arrays import (
     refuse_masks,
 )
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
-from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_blocks
+from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_of
 from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store, Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
@@ -119,6 +119,10 @@ class Convolution:
         """The axes of the weights that the sum for one output runs over: (kh, kw), and C_in of a bank."""
         return (-2, -1) if self.weights.ndim == 2 else (-3, -2, -1)
 
+    def output_channels(self, channels: int) -> int:
+        """Return the number of channels of Z for an input with so many channels."""
+        return channels if self.weights.ndim == 2 else len(self.weights)
+
     def with_edge(self, edge: EdgeFill) -> "Convolution":
         """Return the convolution with another edge fill."""
         return replace(self, options=self.options._replace(edge=edge))
@@ -159,7 +163,7 @@ def _prepared(
         geometry=geometry,
         dtype=dtype,
         kernel=kernel_blocks(convolution.factorisation, geometry, flip=convolution.options.flip),
-        bias=None if bias is None else bias_blocks(bias, K, geometry, dtype),
+        bias=None if bias is None else bias_blocks(bias, K, geometry.output_blocks, dtype),
     )
 
 
@@ -196,6 +200,16 @@ class Prepared(NamedTuple):
     dtype: np.dtype[Any]
     kernel: KernelBlocks
     bias: FloatArray | None
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of Z."""
+        return self.geometry.output_shape
+
+    @property
+    def output_blocks(self) -> tuple[int, ...]:
+        """The shape of Z for the engine."""
+        return self.geometry.output_blocks
 
     def with_parameters(self, weights: Array, bias: Array | None) -> "Prepared":
         """Return the convolution with other weights of the same shape, and another bias or none."""
@@ -264,7 +278,7 @@ class Prepared(NamedTuple):
         Raises GeometryError unless G has the shape of Z.
         """
         refuse_masks("input V", V)
-        upstream = upstream_blocks(G, self.geometry)
+        upstream = upstream_of(G, self.output_shape).reshape(self.output_blocks)
         kernel = input_ = bias = None
         if plan.kernel is not None:
             blocks = V.reshape(self.geometry.input_blocks)
@@ -281,9 +295,10 @@ class Prepared(NamedTuple):
     @property
     def bias_shape(self) -> tuple[int, ...]:
         """The shape of db."""
-        return bias_shape(self.convolution.bias, self.convolution.weights.shape)
+        weights = self.convolution.weights.shape
+        return bias_shape(self.convolution.bias, weights, channels=weights[0])
 
     def _bias_or_zeros(self) -> FloatArray:
         if self.bias is not None:
             return self.bias
-        return bias_blocks(np.zeros(self.bias_shape), self.convolution.weights, self.geometry, self.dtype)
+        return bias_blocks(np.zeros(self.bias_shape), self.convolution.weights, self.output_blocks, self.dtype)

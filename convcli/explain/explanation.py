@@ -22,7 +22,7 @@ import numpy as np
 
 from convcli.arrays import Array, IntArray, cut
 from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
-from convcli.convolution.operands import upstream_blocks
+from convcli.convolution.operands import upstream_of
 from convcli.convolution.places import bracketed, whole_place
 from convcli.convolution.prepared import Prepared
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
@@ -105,7 +105,7 @@ def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[in
     """
     of = parse_tensor("of", of)
     if G is not None:
-        G = upstream_blocks(G, prepared.geometry).reshape(prepared.geometry.output_shape)
+        G = upstream_of(G, prepared.output_shape)
     shape = _shape_of(of, prepared)
     letters = _letters(of, shape, prepared)
     at = whole_place(SYMBOLS[of], at, shape, letters, "at")

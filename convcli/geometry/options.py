@@ -60,7 +60,7 @@ class Options(NamedTuple):
 def _geometry(options: Options, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
     channels = _channels(input_shape, kernel_shape, options.groups)
     sides = zip(input_shape[-2:], kernel_shape[-2:], options.stride, options.dilation, strict=True)
-    rows, columns = _padded(options.padding, *(Axis(size, taps, s, d) for size, taps, s, d in sides))
+    rows, columns = padded_axes(options.padding, *(Axis(size, taps, s, d) for size, taps, s, d in sides))
     _refuse_absurd(rows, columns, channels.images * options.groups * max(channels.inputs, channels.outputs))
     _refuse_kernel_beyond_input(rows, columns)
     tiling = (kernel_shape[1], kernel_shape[2]) if len(kernel_shape) == 6 else (1, 1)
@@ -88,9 +88,9 @@ def parse_options(
 ) -> Options:
     """Parse and validate conv2d's options. Raises GeometryError or OptionError if one is invalid."""
     return Options(
-        stride=_pair("stride", stride),
+        stride=parse_pair("stride", stride, "S or SY,SX"),
         padding=_parse_padding(padding),
-        dilation=_pair("dilation", dilation),
+        dilation=parse_pair("dilation", dilation, "S or SY,SX"),
         groups=_group_count(groups),
         edge=parse_edge(edge),
         flip=_true_or_false("flip", flip),
@@ -105,6 +105,24 @@ def parse_shape(shape: Numbers) -> tuple[int, ...]:
             f"expected integers of at least 1 as H,W or C,H,W, given {_show(shape)}", option="input_shape"
         )
     return tuple(sizes)
+
+
+def parse_pair(name: str, value: Numbers, forms: str, *, least: int = 1) -> tuple[int, int]:
+    """Parse an option of one number for both axes, or two. forms: what an error says is expected.
+
+    Raises GeometryError for anything else, and for numbers below ``least``.
+    """
+    numbers = _integers(name, value, forms)
+    if len(numbers) not in (1, 2) or min(numbers) < least:
+        raise GeometryError(f"expected one or two integers of at least {least}, given {_show(value)}", option=name)
+    return numbers[0], numbers[-1]
+
+
+def padded_axes(padding: "PaddingRule | Pads", rows: Axis, columns: Axis) -> tuple[Axis, Axis]:
+    """Return the axes with their pads."""
+    pads = (*padding(rows), *padding(columns)) if callable(padding) else padding
+    top, bottom, left, right = pads
+    return rows._replace(before=top, after=bottom), columns._replace(before=left, after=right)
 
 
 class Channels(NamedTuple):
@@ -173,13 +191,6 @@ def _group_count(groups: SupportsIndex) -> int:
     return count
 
 
-def _pair(name: str, value: Numbers) -> tuple[int, int]:
-    numbers = _integers(name, value, "S or SY,SX")
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
-        raise GeometryError(f"expected one or two integers of at least 1, given {_show(value)}", option=name)
-    return numbers[0], numbers[-1]
-
-
 def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) -> list[int]:
     """Parse an option that takes integers. forms, words: what an error says is expected, and what it may suggest."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
@@ -214,12 +225,6 @@ def _parse_padding(padding: Numbers) -> "PaddingRule | Pads":
         )
     top, bottom, left, right = numbers if len(numbers) == 4 else (numbers[0], numbers[0], numbers[-1], numbers[-1])
     return top, bottom, left, right
-
-
-def _padded(padding: "PaddingRule | Pads", rows: Axis, columns: Axis) -> tuple[Axis, Axis]:
-    pads = (*padding(rows), *padding(columns)) if callable(padding) else padding
-    top, bottom, left, right = pads
-    return rows._replace(before=top, after=bottom), columns._replace(before=left, after=right)
 
 
 def _valid(_: Axis) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 Data are small integers, whose sums are exact in both: ``==`` compares.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from drawing import PADS, STRIDES, convolutions, pairs
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from support.geometries import integers, operands
 from support.reference import assert_same
 
-from convcli import conv2d, conv2d_grad
+from convcli import TransposedConvolution, conv2d, conv2d_grad, conv2d_transpose
 
 pytestmark = pytest.mark.conformance
 
@@ -68,38 +70,56 @@ def padded(V, layer):
     return pad(V, (left, right, top, bottom), mode=MODES[layer.edge].replace("zeros", "constant"))
 
 
-def test_the_input_gradient_agrees_with_transposed_convolution(try_many):
-    """conv_transpose2d is dV. Its output_padding is the number of rows and columns in the remainder of the stride."""
-    drawn = layers(BALANCED, edges=st.just("zero")).filter(leaves_less_over_than_it_steps)
-    try_many(drawn, agrees_with_transposed, 100)
+class TransposedLayer(NamedTuple):
+    """The shapes of a transposed convolution's input and kernel, and its options."""
+
+    V: tuple[int, ...]
+    K: tuple[int, ...]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    output_padding: tuple[int, int]
+    groups: int
+    dilation: tuple[int, int]
+
+    @property
+    def options(self):
+        """The options by their names, which are those of torch too."""
+        return {name: value for name, value in self._asdict().items() if name not in ("V", "K")}
+
+    @property
+    def leaves_something(self):
+        sides = zip(self.V[-2:], self.K[-2:], *(self[2:5]), self.dilation, strict=True)
+        return all((n - 1) * s - 2 * pad + d * (k - 1) + extra >= 0 for n, k, s, pad, extra, d in sides)
 
 
-def leaves_less_over_than_it_steps(layer):
-    """Return whether torch accepts this output_padding; convcli has no such limit."""
-    steps = zip(left_over(layer), layer.stride, layer.dilation, strict=True)
-    return all(rest < max(stride, dilation) for rest, stride, dilation in steps)
+@st.composite
+def transposed_layers(draw):
+    """Draw transposed convolutions, with every output_padding that torch accepts."""
+    stride, dilation, taps = draw(STRIDES), draw(pairs(1, 4)), draw(pairs(1, 4))
+    extra = tuple(draw(st.integers(0, max(each) - 1)) for each in zip(stride, dilation, strict=True))
+    groups, ins, outs = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    V = (*draw(st.sampled_from(((), (1,), (3,)))), groups * ins, *draw(pairs(1, 6)))
+    return TransposedLayer(V, (groups * ins, outs, *taps), stride, draw(pairs(0, 4)), extra, groups, dilation)
 
 
-def left_over(layer):
-    sides = zip(layer.V[-2:], layer.Z[-2:], layer.K[-2:], layer.stride, layer.padding, layer.dilation, strict=True)
-    return [n + 2 * pad - (out - 1) * s - d * (k - 1) - 1 for n, out, k, s, pad, d in sides]
+def test_transposed_convolutions_and_their_gradients_agree(try_many):
+    try_many(transposed_layers().filter(lambda layer: layer.leaves_something), agrees_with_transposed, 1000)
 
 
 def agrees_with_transposed(layer):
     import torch
 
-    V, K, G = operands(layer)
-    dV = torch.nn.functional.conv_transpose2d(
-        torch.from_numpy(G),
-        torch.from_numpy(K),
-        None,
-        layer.stride,
-        layer.padding,
-        left_over(layer),
-        layer.groups,
-        layer.dilation,
-    )
-    assert_same(conv2d_grad(V, K, G, wrt="input", **layer.options).input, dV.numpy())
+    V, K, b = integers(layer.V, seed=1), integers(layer.K, seed=2), integers((layer.K[1] * layer.groups,), seed=3)
+    leaves = [torch.from_numpy(array).requires_grad_() for array in (V, K, b)]
+    Z = torch.nn.functional.conv_transpose2d(*leaves, **layer.options)
+    G = integers(tuple(Z.shape), seed=4)
+    dV, dK, db = torch.autograd.grad(Z, leaves, torch.from_numpy(G))
+    assert_same(conv2d_transpose(V, K, b, **layer.options), Z.detach().numpy())
+    prepared = TransposedConvolution.of(K, b, **layer.options).at(V.shape, np.float64)
+    gradients = prepared.gradients(V, G, prepared.plan_gradients())
+    assert_same(gradients.kernel, dK.numpy())
+    assert_same(gradients.input, dV.numpy())
+    assert_same(gradients.bias, db.numpy())
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
