@@ -634,8 +634,8 @@ def filter_image(
     request = Request(name, convolution, Execution(algorithm, threads, memory), dtype)
     given = _image_of(image, max_pixels)
     filtered = apply_filter(plan_filter(request, given.header, appearance, format_of(format)), given)
-    warnings, notes = (*given.warnings, *filtered.warnings), (*given.notes, *filtered.notes)
-    return filtered._replace(warnings=warnings, notes=notes)
+    losses, notes = (*given.warnings, *filtered.losses), (*given.notes, *filtered.notes)
+    return filtered._replace(losses=losses, notes=notes)
 
 
 def _image_of(image: "SourceLike | ArrayLike", max_pixels: int | None) -> "Image":

@@ -9,16 +9,18 @@ from support.command_line import convcli, save_picture
 from support.pictures import random_pixels
 
 from convcli.apply.outcomes import Outcome, OutputRecord
+from convcli.apply.pixels import Clipping, MapStatistics
 from convcli.cli.text.apply import BatchSummary, written_text
 from convcli.errors import FileError
 from convcli.files.source import Source
 
 
-def record(name: str, clipped: int = 0, *warnings: str, **fields: object) -> OutputRecord:
+def record(name: str, clipped: int = 0, *losses: str, **fields: object) -> OutputRecord:
     return OutputRecord(
         **{
             "input": "a.jpg",
             "frame": 0,
+            "frames": 1,
             "output": name,
             "kernel": "box",
             "pads": (1, 1, 1, 1),
@@ -34,7 +36,7 @@ def record(name: str, clipped: int = 0, *warnings: str, **fields: object) -> Out
             "milliseconds": 1.0,
             "algorithm": "direct",
             "tiles": {"direct": 1},
-            "warnings": warnings,
+            "losses": losses,
         }  # type: ignore[arg-type]
         | fields
     )
@@ -59,6 +61,7 @@ def outcome(name: str, *records: OutputRecord, warnings: tuple[str, ...] = (), *
         ({"alpha": True}, "20x10 RGB and alpha"),
         ({"dtype": "float32"}, "20x10 float32 RGB"),
         ({"shape": (5, 10, 20), "dtype": "float64"}, "5x10x20 float64"),
+        ({"frames": 24}, "20x10 RGB, 24 frames"),
     ],
 )
 def test_an_output_is_described(fields: dict[str, object], text: str) -> None:
@@ -79,10 +82,10 @@ def test_clipping_is_one_line_with_the_worst_file() -> None:
 
 
 def test_the_warning_about_clipping_of_each_file_is_no_line_of_its_own() -> None:
-    texts = ["6 of 600 values were clipped", "24 of 600 values were clipped"]
-    records = [record(f"{text[0]}.jpg", int(text.split()[0]), text, clipping=text) for text in texts]
+    clippings = [Clipping(MapStatistics(count, 0, -1, 300), 600, 255, "clip", 1.0, 1.0) for count in (6, 24)]
+    records = [record(f"{each.statistics.clipped}.jpg", each.statistics.clipped, clipping=each) for each in clippings]
     found = summary(*(outcome("a.jpg", each) for each in records))
-    assert list(found.warnings()) == ["clipped in 2 of 2 files, worst 4.0 % in 2.jpg"]
+    assert list(found.warnings()) == ["clipped in 2 of 2 files, worst 4.0 % in 24.jpg"]
 
 
 def test_other_losses_are_a_line_per_kind() -> None:

@@ -217,9 +217,10 @@ def film(tmp_path):
     return tmp_path, [np.asarray(frame) for frame in frames]
 
 
-def test_every_frame_has_its_own_file(film):
+def test_every_frame_has_its_own_file_if_the_name_says_so(film):
     folder, frames = film
-    out = succeed("apply", "pages.tif", "film.gif", "-k", "[[1]]", "-o", "out/", "--all-frames", "--json", cwd=folder)
+    output = "out/{stem}.{frame}.{ext}"
+    out = succeed("apply", "pages.tif", "film.gif", "-k", "[[1]]", "-o", output, "--all-frames", "--json", cwd=folder)
     assert list(files_in(folder / "out")) == [
         *(f"film.{n}.gif" for n in range(3)),
         *(f"pages.{n}.tif" for n in range(3)),
@@ -231,12 +232,26 @@ def test_every_frame_has_its_own_file(film):
 
 def test_frames_need_names(film):
     folder, _ = film
-    result = convcli("apply", "film.gif", "-k", "[[1]]", "-o", "out.png", "--all-frames", cwd=folder)
-    message = "3 frames need one file each, but 'out.png' names one: add {frame} to the name"
-    assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
+    for name, output, holding in (
+        ("film.gif", "out.jpg", ".png, .tif, .webp, .avif or .gif"),
+        ("pages.tif", "out.png", ".tif"),
+    ):
+        result = convcli("apply", name, "-k", "[[1]]", "-o", output, "--all-frames", cwd=folder)
+        message = (
+            f"3 frames need one file each, but '{output}' names one: add {{frame}} to the name, or write {holding}"
+        )
+        assert (result.code, result.err) == (2, f"convcli: error: {message}, which can hold them all\n")
+
+
+def test_frames_that_are_not_read_are_one_warning_per_batch(film):
+    folder, _ = film
+    message = "of its frames only the first is read (apply with --all-frames reads each)"
     alone = convcli("apply", "film.gif", "-k", "[[1]]", "-o", "out.png", cwd=folder)
-    message = "3 frames: only the first is read (apply with --all-frames reads each)"
     assert (alone.code, alone.err) == (0, f"convcli: warning: film.gif: {message}\n")
+    frames = [PIL.Image.fromarray(picture(seed)[0]) for seed in range(2)]
+    frames[0].save(folder / "short.gif", save_all=True, append_images=frames[1:])
+    all_three = convcli("apply", "film.gif", "short.gif", "pages.tif", "-k", "[[1]]", "-o", "out/", cwd=folder)
+    assert all_three.err == f"convcli: warning: {message} (in 3 files, the first of them film.gif)\n"
 
 
 def test_a_dry_run_writes_nothing_and_lists_what_would_be_written(film):
@@ -256,7 +271,7 @@ def test_a_dry_run_writes_nothing_and_lists_what_would_be_written(film):
         assert (dry.code, files_in(folder)) == (0, before)
         wet = json_lines(succeed(*common, "-q", cwd=folder))
         listed = json_lines(dry.out)
-        keys = ("input", "frame", "output", "kernel", "shape", "dtype", "skipped")
+        keys = ("input", "frame", "frames", "output", "kernel", "shape", "dtype", "skipped")
         assert [{key: line[key] for key in keys} for line in listed] == [
             {key: line[key] for key in keys} for line in wet
         ]
@@ -287,7 +302,11 @@ def test_a_dry_run_as_text(photos):
             "{stem}{frame}.tif",
             "the output pages1.tif is also an input: use --output",
         ),
-        (["pages.tif", "pages.1.tif"], "out/", "two outputs would be named out/pages.1.tif: write them"),
+        (
+            ["pages.tif", "pages.1.tif", "-f", "png"],
+            "out/",
+            "two outputs would be named out/pages.1.png: write them",
+        ),
     ],
 )
 def test_frames_that_clash_with_others_are_refused_before_any_work(film, names, output, complaint):

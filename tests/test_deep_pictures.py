@@ -299,7 +299,7 @@ def test_pages_of_several_depths_keep_their_types() -> None:
         assert np.array_equal(np.moveaxis(image.pixels, 0, -1), page)
         assert image.pixels.dtype == page.dtype
     assert read_header(stream.getvalue()).frames == 3
-    assert read_image(stream.getvalue()).warnings[0].startswith("3 frames: only the first is read")
+    assert read_image(stream.getvalue()).warnings[0].startswith("of its frames only the first is read")
 
 
 DEEP = [format for format in PICTURE_FORMATS if not format.is_array and format.max_depth(3) == 16]

@@ -12,6 +12,7 @@ from support.command_line import SAMPLES, convcli
 from convcli import GeometryError, conv2d_plan, filter_image
 from convcli.apply.appearance import Appearance
 from convcli.apply.batch import Batch
+from convcli.apply.filtering import apply_filter, plan_filter
 from convcli.apply.outputs import encodings_of
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
@@ -19,7 +20,7 @@ from convcli.errors import OptionError
 from convcli.files.output_names import destination_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
-from convcli.pictures.formats import Coding
+from convcli.pictures.formats import Coding, format_of
 from convcli.pictures.reading import read_image
 
 BLUR = Request("blur", Convolution.of([[1 / 4, 1 / 4], [1 / 4, 1 / 4]], padding="same"))
@@ -157,3 +158,17 @@ def test_every_command_refuses_channels_last(tmp_path: Path, command: str) -> No
         "expected an array (C, H, W), given (20, 30, 4), which looks like (H, W, C): move its last axis to the front, "
         "as in numpy.moveaxis(array, -1, 0)\n"
     )
+
+
+@pytest.mark.parametrize(("lossless", "quality", "kept"), [(True, None, True), (True, 90, False), (False, None, False)])
+def test_a_lossless_webp_stays_lossless_unless_a_quality_is_given(
+    tmp_path: Path, lossless: bool, quality: int | None, kept: bool
+) -> None:
+    photograph("RGBA").save(tmp_path / "a.webp", lossless=lossless)
+    run(batch(tmp_path / "out", Coding(quality=quality)), tmp_path / "a.webp")
+    assert read_image(tmp_path / "out" / "a.webp").lossless == kept
+    if kept:
+        request = BLUR._replace(name="blur0")
+        image = read_image(tmp_path / "a.webp")
+        alone = apply_filter(plan_filter(request, image.header, Appearance(), format_of("png")), image)
+        assert np.array_equal(read_image(tmp_path / "out" / "a.webp").pixels, alone.maps.values)

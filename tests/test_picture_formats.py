@@ -68,7 +68,7 @@ def is_lossless(format: Format) -> bool:
 def test_the_page_says_what_every_format_stores(format: Format) -> None:
     depth = DEPTHS[format.deep_colour] if format.deep_gray else "no"
     floats, alpha = ("yes" if holds else "no" for holds in (format.floats, format.holds_alpha))
-    assert row_of(format.name, STORED)[1:] == [depth, floats, alpha]
+    assert row_of(format.name, STORED)[1:] == [depth, floats, alpha, format.frames]
 
 
 @EVERY_PICTURE

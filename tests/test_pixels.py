@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convcli.apply import pixels
-from convcli.apply.pixels import MODES, MapStatistics, clipping_warning, to_floats
+from convcli.apply.pixels import MODES, MapStatistics, clipping_of, to_floats
 from convcli.arrays import Array, FloatArray
 from convcli.engine import Store
 from convcli.errors import OptionError
@@ -142,7 +142,7 @@ def test_a_scale_is_applied_first_and_statistics_keep_the_units_of_the_maps() ->
     result = to_pixels(maps(-0.5, 0.5, 1), "clip", 255, scale=255)
     assert result.values.ravel().tolist() == [0, 128, 255]
     assert result.all == (1, 0, -0.5, 1)
-    assert "the maps span -127.5..255" in (clipping_warning(result.each, result.values, "clip", scale=255) or "")
+    assert "the maps span -127.5..255" in (clipping_of(result.each, result.values, "clip", scale=255).warning or "")
 
 
 def test_an_unknown_mode_is_refused() -> None:
@@ -204,23 +204,23 @@ def lossy(clipped: int, low: float, high: float, nans: int = 0, dtype: type = np
     ],
 )
 def test_warning(result: Pixels, mode: str, warning: str | None) -> None:
-    assert clipping_warning(result.each, result.values, mode) == warning
+    assert clipping_of(result.each, result.values, mode).warning == warning
 
 
 def test_a_gain_is_named_and_no_other_mode_has_it() -> None:
     result = to_pixels(maps(-300, -20, 20), "abs", 255, scale=1.5)
-    warning = clipping_warning(result.each, result.values, "abs", 1.0, gain=1.5)
+    warning = clipping_of(result.each, result.values, "abs", 1.0, gain=1.5).warning
     assert warning == (
         "1 of 3 magnitudes times 1.5 (33.3 %) lay outside 0..255 and were clipped; the maps span -300..20, "
         "which `range` minmax would keep"
     )
     result = to_pixels(maps(-200, 20), "abs", 255, scale=1.5)
-    assert "`range` minmax or abs would" in (clipping_warning(result.each, result.values, "abs", 1.0, 1.5) or "")
+    assert "`range` minmax or abs would" in (clipping_of(result.each, result.values, "abs", 1.0, 1.5).warning or "")
 
 
 def test_no_mode_is_advised_if_none_would_keep_the_maps() -> None:
     result = to_pixels(np.array([[[-1e308, 1e308]]]), "clip", 255, scale=255.0)
-    warning = clipping_warning(result.each, result.values, "clip", scale=255.0)
+    warning = clipping_of(result.each, result.values, "clip", scale=255.0).warning
     assert warning == "2 of 2 values (100.0 %) lay outside 0..255 and were clipped; the maps span -inf..inf"
 
 
@@ -229,7 +229,7 @@ def test_no_mode_is_advised_if_none_would_keep_the_maps() -> None:
 def test_the_warning_advises_modes_that_lose_nothing(mode: str, span: tuple[int, int]) -> None:
     Z = maps(*span)
     result = to_pixels(Z, mode, 255)
-    warning = clipping_warning(result.each, result.values, mode) or ""
+    warning = clipping_of(result.each, result.values, mode).warning or ""
     lossless = {other for other in MODES if to_pixels(Z, other, 255).all.clipped == 0}
     advised = {other for other in MODES if other in re.split(r"[ ,]+", warning.partition("`range`")[2])}
     assert advised == (set() if mode in lossless else lossless)

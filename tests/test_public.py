@@ -189,7 +189,7 @@ def test_what_was_lost_in_reading_is_among_the_warnings(tmp_path):
     frames = [PIL.Image.new("L", (4, 4), level) for level in (0, 255)]
     frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
     (warning,) = filter_image(tmp_path / "two.gif", "box", gray=True).warnings
-    assert warning.startswith("2 frames: only the first is read")
+    assert warning.startswith("of its frames only the first is read")
 
 
 @pytest.mark.parametrize("at", ["0,0,0", (0.0, 0, 0), 0])

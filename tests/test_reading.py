@@ -115,7 +115,7 @@ def test_of_several_frames_the_first_is_read_with_a_warning(format: str) -> None
     data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
     image = read_image(data)
     assert np.array_equal(image.pixels, planes(PIL.Image.open(BytesIO(data)).convert("RGB")))
-    assert image.warnings == ("3 frames: only the first is read (apply with `all_frames` reads each)",)
+    assert image.warnings == ("of its frames only the first is read (apply with `all_frames` reads each)",)
     header = read_header(data)
     assert (header.shape, header.dtype, header.frames) == (image.pixels.shape, image.pixels.dtype, 3)
 

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from convcli.apply.appearance import Appearance, prepare_header
 from convcli.apply.combining import Filter
-from convcli.apply.filtering import FilteredImage, FilterPlan, apply_filter, plan_filter
+from convcli.apply.filtering import FilteredImage, plan_filter
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
 from convcli.apply.outputs import Encoding, Encodings, Frame, Output, map_paths
+from convcli.apply.saving import OutputFiles
 from convcli.errors import ClusterError, OptionError, as_convcli_error
-from convcli.files.large_arrays import large_empty
-from convcli.files.npy_files import is_mappable, map_npy, save_npy
 from convcli.files.output_names import Destination
 from convcli.files.refusals import refuse_collisions, refuse_inputs
 from convcli.files.source import Source
+from convcli.files.templates import fields
 from convcli.files.whole_files import IfExists
 from convcli.pictures.formats import MANY_CHANNELS
 from convcli.pictures.image import Header, Image
@@ -63,9 +63,11 @@ class Batch(NamedTuple):
     def outputs(self, source: Source, header: Header) -> list[Output]:
         """Return the outputs of an image with this header, which is assumed to be that of all frames.
 
+        A file that holds several frames is one output.
+
         Raises GeometryError or OptionError if a kernel does not fit the image or an output cannot be named.
         """
-        frames = self._frames(source, header.frames)
+        frames = self._frames(source, header)
         encoding = self.encodings.of(source)
         return [self._output(frame, request, header, encoding) for frame in frames for request in self.requests]
 
@@ -80,9 +82,16 @@ class Batch(NamedTuple):
             if self.is_done(source):
                 return builder.outcome(skipped=True)
             encoding = self.encodings.of(source)
-            for frame, image in self._images(source):
-                builder.add_frame(image)
-                self._filter(frame, image, encoding, builder)
+            with OutputFiles(self.destination, self.encodings.coding) as files:
+                for frame, image in self._images(source):
+                    builder.add_frame(image)
+                    outputs = [self._output(frame, request, image.header, encoding) for request in self.requests]
+                    for output in files.wanted(outputs):
+                        filtered = files.save(output, image)
+                        builder.add_output(output, filtered)
+                        if self.show:
+                            self.show(filtered)
+                files.require_complete()
         except ClusterError:
             raise
         # Libraries and files hand over values of any type, so that an error of any type may be that of this image.
@@ -104,7 +113,7 @@ class Batch(NamedTuple):
 
     def _paths(self, source: Source) -> list[Path]:
         header = prepare_header(read_header(source), self.appearance)
-        return self._paths_of(source, self._frames(source, header.frames), channels=header.shape[0])
+        return self._paths_of(source, self._frames(source, header), channels=header.shape[0])
 
     def _paths_of(self, source: Source, frames: Iterable[Frame], *, channels: int) -> list[Path]:
         encoding = self.encodings.of(source)
@@ -118,15 +127,20 @@ class Batch(NamedTuple):
     def _map_paths(self, encoding: Encoding, frame: Frame, request: Filter, maps: int) -> list[Path]:
         return map_paths(self.destination, encoding, frame, request.name, maps, len(self.requests))
 
-    def _frames(self, source: Source, total: int) -> Iterator[Frame]:
-        """Yield the frames to filter."""
-        total = total if self.all_frames else 1
-        return (Frame(source.path, number, total) for number in range(total))
+    def _frames(self, source: Source, header: Header) -> Iterator[Frame]:
+        """Yield the frames to filter that have files of their own; one stands for all that a file holds together."""
+        total, plays = (header.frames, header.plays) if self.all_frames else (1, None)
+        has_files_of_their_own = "frame" in fields(self.destination.template)
+        if total > 1 and not has_files_of_their_own and self.encodings.of(source).format.holds_frames(plays):
+            return iter([Frame(source.path, held=total, plays=plays)])
+        return (Frame(source.path, number, total, plays=plays) for number in range(total))
 
     def _images(self, source: Source) -> Iterator[tuple[Frame, Image]]:
-        """Yield the frames to filter, with their images."""
+        """Yield the frames to filter, with their images; one that stands for several with each of theirs."""
         if self.all_frames:
-            yield from zip(self._frames(source, read_header(source).frames), iter_frames(source), strict=False)
+            frames = self._frames(source, read_header(source))
+            repeated = chain.from_iterable(repeat(frame, frame.held) for frame in frames)
+            yield from zip(repeated, iter_frames(source), strict=True)
         else:
             yield Frame(source.path), read_image(source)
 
@@ -134,38 +148,6 @@ class Batch(NamedTuple):
         plan = plan_filter(request, header, self.appearance, encoding.format)
         paths = self._map_paths(encoding, frame, request, plan.output.shape[0])
         return Output(frame, plan, paths)
-
-    def _filter(self, frame: Frame, image: Image, encoding: Encoding, builder: OutcomeBuilder) -> None:
-        outputs = [self._output(frame, request, image.header, encoding) for request in self.requests]
-        for output in outputs:
-            self.destination.refuse_existing(output.paths)
-        for output in outputs:
-            if not self.destination.skips(output.paths):
-                filtered = self._save(output, image)
-                builder.add_output(output, filtered)
-                if self.show:
-                    self.show(filtered)
-
-    def _save(self, output: Output, image: Image) -> FilteredImage:
-        """Filter an image and save its maps; the maps of an array format are computed in the file itself."""
-        if output.plan.format.is_array:
-            (path,) = output.paths
-            with self.destination.open(path) as stream:
-                return _save_array(stream, output.plan, image)
-        filtered = apply_filter(output.plan, image)
-        for path, maps in output.files.items():
-            with self.destination.open(path) as stream:
-                filtered.write_picture(stream, maps, self.encodings.coding)
-        return filtered
-
-
-def _save_array(stream: BinaryIO, plan: FilterPlan, image: Image) -> FilteredImage:
-    into_file = is_mappable(stream)
-    empty = partial(map_npy, stream) if into_file else large_empty
-    filtered = apply_filter(plan, image, empty)
-    if not into_file:
-        save_npy(stream, filtered.maps.values)
-    return filtered
 
 
 def _maps(request: Filter, channels: int) -> int:

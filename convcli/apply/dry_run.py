@@ -12,12 +12,14 @@ from convcli.pictures.reading import read_header
 class OutputForecast(NamedTuple):
     """An output file that a batch would write.
 
-    shape: the shape of its maps.  bytes: the size of its pixels with alpha, before compression.
+    frame: the frame, or the first of those that it holds.  frames: how many it holds.
+    shape: the shape of a frame's maps.  bytes: the size of its pixels with alpha, before compression.
     skipped: whether it exists already and would be skipped.
     """
 
     input: str
     frame: int
+    frames: int
     output: str
     kernel: str
     shape: tuple[int, ...]
@@ -41,10 +43,11 @@ def _forecast(batch: Batch, source: Source, output: Output, path: Path) -> Outpu
     return OutputForecast(
         input=source.name,
         frame=output.frame.number,
+        frames=output.frame.held,
         output=str(path),
         kernel=output.plan.request.name,
         shape=(maps, rows, columns),
         dtype=str(spec.dtype),
-        bytes=rows * columns * (maps + spec.alpha) * spec.dtype.itemsize,
+        bytes=output.frame.held * rows * columns * (maps + spec.alpha) * spec.dtype.itemsize,
         skipped=batch.destination.skips(output.paths),
     )

@@ -27,7 +27,7 @@ from convcli.apply.appearance import (
 )
 from convcli.apply.combining import Filter, PlannedFilter
 from convcli.apply.defaults import alpha_rule, range_and_gain
-from convcli.apply.pixels import MapStatistics, Produce, clipping_warning, to_floats, to_pixels
+from convcli.apply.pixels import Clipping, MapStatistics, Produce, all_warnings, clipping_of, to_floats, to_pixels
 from convcli.apply.transparency import filter_with_alpha, require_fit
 from convcli.arrays import Array
 from convcli.engine import Tally
@@ -40,7 +40,7 @@ from convcli.pictures.formats import Coding, Format
 from convcli.pictures.image import Header, Image
 from convcli.pictures.light import to_codes
 from convcli.pictures.profiles import is_like_srgb
-from convcli.pictures.writing import DEFAULT_CODING, write_image
+from convcli.pictures.writing import DEFAULT_CODING, FrameWriter, write_image
 from convcli.text import any_of
 
 
@@ -130,7 +130,7 @@ class FilteredImage(NamedTuple):
     """The maps of an image, and their alpha ``(OH, OW)`` or None.
 
     tally: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
-    warnings: the losses.  clipping: the one among them that counts clipped numbers, or None.
+    losses: the warnings, but for that of ``clipping``, which counts clipped numbers; None if numbers stay floats.
     notes: metadata that the format cannot hold, and what ``auto`` stands for.  guess: the one among them that may be
     wrong, and that users see without asking; or None.
     """
@@ -140,10 +140,15 @@ class FilteredImage(NamedTuple):
     maps: Maps
     alpha: Array | None
     tally: Tally
-    warnings: tuple[str, ...]
+    losses: tuple[str, ...]
     notes: tuple[str, ...]
-    clipping: str | None = None
+    clipping: Clipping | None = None
     guess: str | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The losses, and how many numbers were clipped."""
+        return all_warnings(self.losses, self.clipping)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the maps as one file, in the format of the plan.
@@ -165,9 +170,16 @@ class FilteredImage(NamedTuple):
 
     def write_picture(self, stream: BinaryIO, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:
         """Write some of the maps as a picture; a JPEG from a JPEG has its tables."""
-        pixels, metadata = self.maps.values[maps], self.image.metadata
-        coding = coding._replace(tables=self.image.tables)
-        write_image(stream, pixels, self.alpha, self.plan.format, metadata, coding)
+        pixels, format = self.maps.values[maps], self.plan.format
+        write_image(stream, pixels, self.alpha, format, self.image.metadata, self._coding(coding))
+
+    def add_frame(self, writer: FrameWriter, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:
+        """Write some of the maps as the next frame of a file."""
+        image, pixels = self.image, self.maps.values[maps]
+        writer.add(pixels, self.alpha, image.metadata, self._coding(coding), image.duration)
+
+    def _coding(self, coding: Coding) -> Coding:
+        return coding._replace(tables=self.image.tables, lossless=self.image.lossless)
 
 
 def _require_extension(path: Path, format: Format) -> None:
@@ -195,7 +207,6 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
     lost_metadata = _lost_metadata(image, plan)
     # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
-    clipped = (clipping,) if clipping else ()
     guess = _guess(image, plan, appearance.white)
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
     return FilteredImage(
@@ -204,11 +215,10 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         maps=Maps(values, statistics),
         alpha=filtering.alpha if plan.output.alpha else None,
         tally=tally,
-        warnings=(
+        losses=(
             *_light_doubts(image, plan.appearance),
             *_losses(image, plan),
             *profile,
-            *clipped,
             *_white_doubts(image, plan, appearance.white),
         ),
         clipping=clipping,
@@ -219,15 +229,15 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
 
 def _fill(
     values: Array, produce: Produce, output: OutputSpec, appearance: Appearance
-) -> tuple[tuple[MapStatistics, ...], str | None]:
-    """Fill the maps ``(..., OH, OW)``; return the statistics of each, and a warning if numbers were clipped."""
+) -> tuple[tuple[MapStatistics, ...], Clipping | None]:
+    """Fill the maps ``(..., OH, OW)``; return the statistics of each, and what was clipped."""
     if output.mode == "raw" or appearance.white is None:
         return to_floats(produce, values), None
     full = int(np.iinfo(values.dtype).max)
     scale = full / brightest_level(appearance.white, appearance)
     encode = partial(to_codes, white=full) if appearance.linear else None
     statistics = to_pixels(produce, values, output.mode, scale * output.gain, encode)
-    return statistics, clipping_warning(statistics, values, output.mode, scale, output.gain)
+    return statistics, clipping_of(statistics, values, output.mode, scale, output.gain)
 
 
 def _guess(image: Image, plan: FilterPlan, white: float | None) -> str | None:

@@ -1,5 +1,6 @@
 """The outcome of each image of a batch: the outputs that were written, or the error."""
 
+from collections import Counter
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 
 from convcli.apply.filtering import FilteredImage
 from convcli.apply.outputs import Output
-from convcli.apply.pixels import MapStatistics
+from convcli.apply.pixels import Clipping, MapStatistics, all_warnings
 from convcli.arrays import finite_or_none
 from convcli.errors import ConvcliError
 from convcli.files.source import Source
@@ -23,12 +24,14 @@ class OutputRecord(NamedTuple):
     milliseconds: the time since the previous output, or since reading began.
     tiles: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
     alpha: whether it has alpha.
-    warnings: the losses.  clipping: the one among them that counts clipped numbers, or None.
+    frame: the frame, or the first of those that it holds.  frames: how many it holds.
+    losses: the warnings, but for that of ``clipping``, which counts clipped numbers; None if numbers stay floats.
     notes: the conversions.  guess: the one among them that may be wrong, or None.
     """
 
     input: str
     frame: int
+    frames: int
     output: str
     kernel: str
     pads: tuple[int, int, int, int]
@@ -44,15 +47,44 @@ class OutputRecord(NamedTuple):
     milliseconds: float
     algorithm: str
     tiles: dict[str, int]
-    warnings: tuple[str, ...] = ()
-    clipping: str | None = None
+    losses: tuple[str, ...] = ()
+    clipping: Clipping | None = None
     notes: tuple[str, ...] = ()
     guess: str | None = None
 
     @property
     def clipped_share(self) -> float:
         """The share of clipped numbers, from 0 to 1."""
-        return self.clipped / prod(self.shape)
+        return self.clipped / (prod(self.shape) * self.frames)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The losses, and how many numbers were clipped."""
+        return all_warnings(self.losses, self.clipping)
+
+    def joined(self, other: "OutputRecord") -> "OutputRecord":
+        """Return the record of a file that holds the frames of this record and those of the other one."""
+        return self._replace(
+            frames=self.frames + other.frames,
+            minimum=_extreme(min, self.minimum, other.minimum),
+            maximum=_extreme(max, self.maximum, other.maximum),
+            clipped=self.clipped + other.clipped,
+            milliseconds=round(self.milliseconds + other.milliseconds, 3),
+            tiles=dict(Counter(self.tiles) + Counter(other.tiles)),
+            losses=_union(self.losses, other.losses),
+            clipping=self.clipping and other.clipping and self.clipping.joined(other.clipping),
+            notes=_union(self.notes, other.notes),
+            guess=self.guess or other.guess,
+        )
+
+
+def _extreme(choose: Callable[..., float], *numbers: float | None) -> float | None:
+    known = [number for number in numbers if number is not None]
+    return choose(known) if known else None
+
+
+def _union(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(some + others))
 
 
 class Outcome(NamedTuple):
@@ -77,7 +109,7 @@ class Outcome(NamedTuple):
 
 
 # The fields of a record that are lines on stderr.
-_MESSAGES = ("warnings", "clipping", "notes", "guess")
+_MESSAGES = ("losses", "clipping", "notes", "guess")
 
 
 def outcome_to_json(outcome: Outcome, text_of: Callable[[ConvcliError], str] = str) -> list[dict[str, Any]]:
@@ -99,6 +131,7 @@ class OutcomeBuilder:
 
     def __init__(self, source: Source) -> None:
         self._so_far = Outcome(source)
+        self._incomplete: dict[str, OutputRecord] = {}
         self._last = perf_counter()
 
     def add_frame(self, image: Image) -> None:
@@ -110,21 +143,34 @@ class OutcomeBuilder:
         )
 
     def add_output(self, output: Output, filtered: FilteredImage) -> None:
-        """Add the files of an output that was written; warnings and notes go to the first of them."""
+        """Add the files of an output that was written; warnings and notes go to the first of them.
+
+        A file that holds several frames is added with the last one.
+        """
         first, *others = [self._record(output, filtered, path, maps) for path, maps in output.files.items()]
-        first = first._replace(warnings=filtered.warnings, clipping=filtered.clipping)
+        first = first._replace(losses=(*output.losses, *filtered.losses), clipping=filtered.clipping)
         first = first._replace(notes=filtered.notes, guess=filtered.guess)
-        self._so_far = self._so_far._replace(outputs=(*self._so_far.outputs, first, *others))
+        for record in (first, *others):
+            self._add_record(record, output.frame.held)
 
     def outcome(self, error: ConvcliError | None = None, *, skipped: bool = False) -> Outcome:
         """Return the outcome so far, with the error that ended it."""
         return self._so_far._replace(error=error, skipped=skipped)
+
+    def _add_record(self, record: OutputRecord, held: int) -> None:
+        before = self._incomplete.pop(record.output, None)
+        record = before.joined(record) if before else record
+        if record.frames < held:
+            self._incomplete[record.output] = record
+        else:
+            self._so_far = self._so_far._replace(outputs=(*self._so_far.outputs, record))
 
     def _record(self, output: Output, filtered: FilteredImage, path: Path, maps: slice) -> OutputRecord:
         values, statistics = filtered.maps.values[maps], MapStatistics.of_all(filtered.maps.statistics[maps])
         return OutputRecord(
             input=self._so_far.source.name,
             frame=output.frame.number,
+            frames=1,
             output=str(path),
             kernel=output.plan.request.name,
             pads=output.plan.geometry.pads,
@@ -146,7 +192,3 @@ class OutcomeBuilder:
         """Return the milliseconds since the previous lap, to a microsecond."""
         last, self._last = self._last, perf_counter()
         return round(1e3 * (self._last - last), 3)
-
-
-def _union(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(some + others))

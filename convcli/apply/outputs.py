@@ -9,7 +9,7 @@ from convcli.errors import OptionError
 from convcli.files.output_names import Destination, unclear_format
 from convcli.files.source import Source
 from convcli.files.templates import fields, safe_name
-from convcli.pictures.formats import Coding, Format, format_of, is_written
+from convcli.pictures.formats import PICTURE_FORMATS, Coding, Format, format_of, is_written
 from convcli.pictures.formats.png import PNG
 from convcli.pictures.reading import format_name
 from convcli.pictures.writing import DEFAULT_CODING
@@ -20,11 +20,17 @@ MOST_FILES = 16
 
 
 class Frame(NamedTuple):
-    """One frame of an image file: its number, from 0, of ``total`` frames."""
+    """A frame of an image file that has files of its own: its number, from 0, of ``total`` that have.
+
+    held: how many frames its files hold: this one and those that follow it.
+    plays: how often the animation of the image's frames is played, 0 for ever; None if they are no animation.
+    """
 
     path: Path
     number: int = 0
     total: int = 1
+    held: int = 1
+    plays: int | None = None
 
 
 class Encoding(NamedTuple):
@@ -83,6 +89,12 @@ class Output(NamedTuple):
     paths: list[Path]
 
     @property
+    def losses(self) -> tuple[str, ...]:
+        """What the file of an animation cannot store about its times."""
+        plays = self.frame.plays
+        return () if plays is None or self.frame.held == 1 else tuple(self.plan.format.timing_losses(plays))
+
+    @property
     def files(self) -> dict[Path, slice]:
         """The maps that each file holds: all of them, or one."""
         if len(self.paths) == 1:
@@ -130,7 +142,7 @@ def map_paths(
             f"{files} maps need one file each: add {{map}} to `output` to write so many files, or use `format` npy, "
             "which holds any number"
         )
-    _require_placeholders(destination, default, files, frame.total)
+    _require_placeholders(destination, default, files, frame)
 
     def values(number: int) -> dict[str, str]:
         return {
@@ -145,7 +157,7 @@ def map_paths(
     return destination.paths(default, map(values, range(files)))
 
 
-def _require_placeholders(destination: Destination, default: str, files: int, frames: int) -> None:
+def _require_placeholders(destination: Destination, default: str, files: int, frame: Frame) -> None:
     """Raise OptionError if maps or frames have a file each and the template has no placeholder for them."""
     template = destination.full_template(default)
     if destination.is_stream:
@@ -156,8 +168,12 @@ def _require_placeholders(destination: Destination, default: str, files: int, fr
         add_frame = "add {frame} to the name"
     if files > 1 and "map" not in fields(template):
         raise OptionError(f"{files} maps need one file each, but {names}: {add_map}")
-    if frames > 1 and "frame" not in fields(template):
-        raise OptionError(f"{frames} frames need one file each, but {names}: {add_frame}")
+    if frame.total > 1 and "frame" not in fields(template):
+        holding = [f".{format.extensions[0]}" for format in PICTURE_FORMATS if format.holds_frames(frame.plays)]
+        raise OptionError(
+            f"{frame.total} frames need one file each, but {names}: {add_frame}, or write {any_of(holding)}, which can "
+            "hold them all"
+        )
 
 
 def _padded(number: int, count: int) -> str:

@@ -79,27 +79,53 @@ def to_floats(produce: Produce, values: FloatArray) -> tuple[MapStatistics, ...]
     return _each_map(produce, values, _fill_floats)
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def clipping_warning(
-    statistics: Iterable[MapStatistics], values: Array, mode: str, scale: float = 1.0, gain: float = 1.0
-) -> str | None:
-    """Return a warning with the number of clipped numbers and the modes that would clip none; None if none was clipped.
+class Clipping(NamedTuple):
+    """The numbers of some maps, and those among them that were clipped when they became levels.
 
-    statistics: the result of ``to_pixels``.  values, mode: its arguments.  scale: the factor that turns the maps into
-    levels.  gain: a further factor, which other modes do not have.
+    statistics: of all maps.  size: the count of all numbers.  full: the greatest level.  mode: that of ``to_pixels``.
+    scale: the factor that turns the maps into levels.  gain: a further factor, which other modes do not have.
     """
-    total = MapStatistics.of_all(statistics)
-    if not total.clipped:
-        return None
-    low, high = (scale * end for end in total.span)
+
+    statistics: MapStatistics
+    size: int
+    full: int
+    mode: str
+    scale: float
+    gain: float
+
+    def joined(self, other: "Clipping") -> "Clipping":
+        """Return the clipping of both, for maps that became levels in the same way."""
+        both = MapStatistics.of_all([self.statistics, other.statistics])
+        return self._replace(statistics=both, size=self.size + other.size)
+
+    @property
+    @np.errstate(over="ignore", invalid="ignore")
+    def warning(self) -> str | None:
+        """The number of clipped numbers, and the modes that would clip none; None if none was clipped."""
+        total, mode, full, gain = self.statistics, self.mode, self.full, self.gain
+        if not total.clipped:
+            return None
+        low, high = (self.scale * end for end in total.span)
+        share = percent_text(100 * total.clipped / self.size)
+        nans = f" ({total.nans:,} of them NaN, which became 0)" if total.nans else ""
+        return (
+            f"{total.clipped:,} of {self.size:,} {_subject(mode, full, gain)} ({share}) "
+            f"lay outside 0..{full} and were clipped{nans}; the maps span {low:zg}..{high:zg}"
+            f"{_advice(low, high, mode, full, gain)}"
+        )
+
+
+def clipping_of(
+    statistics: Iterable[MapStatistics], values: Array, mode: str, scale: float = 1.0, gain: float = 1.0
+) -> Clipping:
+    """Return what ``to_pixels`` has clipped. statistics: its result.  values, mode: its arguments."""
     full = int(np.iinfo(values.dtype).max)
-    share = percent_text(100 * total.clipped / values.size)
-    nans = f" ({total.nans:,} of them NaN, which became 0)" if total.nans else ""
-    return (
-        f"{total.clipped:,} of {values.size:,} {_subject(mode, full, gain)} ({share}) "
-        f"lay outside 0..{full} and were clipped{nans}; the maps span {low:zg}..{high:zg}"
-        f"{_advice(low, high, mode, full, gain)}"
-    )
+    return Clipping(MapStatistics.of_all(statistics), values.size, full, mode, scale, gain)
+
+
+def all_warnings(losses: tuple[str, ...], clipping: Clipping | None) -> tuple[str, ...]:
+    """Return the warnings about losses, and that about clipping."""
+    return (*losses, clipping.warning) if clipping and clipping.warning else losses
 
 
 def _each_map(

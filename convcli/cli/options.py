@@ -372,7 +372,7 @@ class BatchOptions:
         typer.Option(
             "--all-frames",
             rich_help_panel=Panel.PICTURES,
-            help="Process every frame or page, each into a file of its own.",
+            help="Process every frame or page, not only the first; write animations and pages again.",
         ),
     ] = False
     dry_run: Annotated[

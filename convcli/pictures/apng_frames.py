@@ -4,7 +4,6 @@ Pillow composes partial transparency wrongly, restores the wrong frame, and cuts
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,7 +17,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.pictures.formats import Format
 from convcli.pictures.formats.format import FileTraits
-from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
+from convcli.pictures.formats.png_chunks import SIGNATURE, chunk, chunks
 from convcli.pictures.image import Header, Image
 from convcli.pictures.orientation import upright_array, upright_sides
 from convcli.pictures.pillow_frames import PillowFrame, open_picture
@@ -152,7 +151,7 @@ def _parts(stream: BinaryIO) -> Iterator[_Part]:
             # The data of further frames have a number before them.
             pixels.append(content if kind == b"IDAT" else content[4:])
         elif not pixels and kind not in _LEFT_OUT:
-            shared.append(_chunk(kind, content))
+            shared.append(chunk(kind, content))
 
 
 def _part(shared: list[bytes], control: bytes, pixels: bytes) -> _Part:
@@ -160,7 +159,7 @@ def _part(shared: list[bytes], control: bytes, pixels: bytes) -> _Part:
     if not control:
         return _Part(_png(header, others, pixels), 0, 0, 0, 0, is_over=False, is_animated=False)
     _, width, height, left, top, seconds, parts, after, blend = struct.unpack(">5I2H2B", control)
-    resized = _chunk(b"IHDR", struct.pack(">2I", width, height) + header[16:-4])
+    resized = chunk(b"IHDR", struct.pack(">2I", width, height) + header[16:-4])
     # A denominator of 0 stands for hundredths.
     duration = 1000 * seconds / (parts or 100)
     png = _png(resized, others, pixels)
@@ -168,8 +167,4 @@ def _part(shared: list[bytes], control: bytes, pixels: bytes) -> _Part:
 
 
 def _png(header: bytes, others: list[bytes], pixels: bytes) -> bytes:
-    return b"".join([SIGNATURE, header, *others, _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")])
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return b"".join([SIGNATURE, header, *others, chunk(b"IDAT", pixels), chunk(b"IEND", b"")])

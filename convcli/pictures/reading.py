@@ -31,7 +31,8 @@ def read_image(given: SourceLike) -> Image:
     with _reading(source) as messages, _frames(source) as frames:
         image = frames.frame(0).decode()
         if frames.total > 1:
-            loss = f"{frames.total} frames: only the first is read (apply with `all_frames` reads each)"
+            # Without their number, so that a batch warns once about all files.
+            loss = "of its frames only the first is read (apply with `all_frames` reads each)"
             image = image._replace(warnings=(loss, *image.warnings))
     return _checked(image, messages)
 

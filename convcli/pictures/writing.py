@@ -1,6 +1,6 @@
 """Write pictures as files or bytes."""
 
-from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -9,6 +9,7 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.errors import FileError, OptionError, reason_of
 from convcli.pictures.formats import Coding, Format
+from convcli.pictures.formats.format import Parts, StillEncoder
 from convcli.pictures.formats.png import PNG
 from convcli.pictures.image import Metadata
 
@@ -50,8 +51,39 @@ def write_image(
     FileError
         If the operating system reports an error.
     """
-    for part in _parts(pixels, alpha, format, metadata, coding):
+    for part in _parts(format.parts, pixels, alpha, format, metadata, coding):
         stream.write(part)
+
+
+class FrameWriter:
+    """Writes the frames of one file to a stream, which need not be seekable, one by one.
+
+    What it keeps in memory depends on the format: nothing for GIF, PNG and TIFF, encoded frames for WebP, and frames
+    for AVIF.
+
+    format: of the file; it holds frames.  total: how many frames the file will have.
+    plays: how often their animation is played, 0 for ever; None if they are no animation.
+    """
+
+    def __init__(self, stream: BinaryIO, format: Format, total: int, plays: int | None) -> None:
+        self._stream, self._format = stream, format
+        self._sequence = format.sequence(total, plays)
+        # How many frames are still to come.
+        self.missing = total
+
+    def add(
+        self,
+        pixels: Array,
+        alpha: Array | None,
+        metadata: Metadata,
+        coding: Coding = DEFAULT_CODING,
+        duration: float | None = None,
+    ) -> None:
+        """Write the next frame, which is shown for ``duration`` milliseconds, as ``write_image`` writes a picture."""
+        encode = partial(self._sequence.add, duration=duration)
+        for part in _parts(encode, pixels, alpha, self._format, metadata, coding):
+            self._stream.write(part)
+        self.missing -= 1
 
 
 def encode_image(
@@ -69,11 +101,11 @@ def encode_png(picture: Array) -> bytes:
 
 
 def _parts(
-    pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, coding: Coding
-) -> Iterator[bytes | memoryview]:
+    encode: StillEncoder, pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, coding: Coding
+) -> Parts:
     pixels, alpha = _held(pixels, alpha, format)
     try:
-        yield from format.parts(pixels, alpha, format.storable_metadata(metadata, len(pixels)), coding)
+        yield from encode(pixels, alpha, format.storable_metadata(metadata, len(pixels)), coding)
     except MemoryError:
         raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.

@@ -83,10 +83,9 @@ class BatchSummary:
         return f"{', '.join(parts)} in {perf_counter() - self._began:.1f} s"
 
     def _add_record(self, record: OutputRecord) -> None:
-        for warning in record.warnings:
-            # The counts of clipped numbers differ from file to file: one line for all says which file is the worst.
-            if warning != record.clipping:
-                _count(self._losses, warning, record.output)
+        for loss in record.losses:
+            _count(self._losses, loss, record.output)
+        # The counts of clipped numbers differ from file to file: one line for all says which file is the worst.
         if record.clipped:
             self._clipped += 1
             self._worst = max(self._worst or record, record, key=lambda each: each.clipped_share)
@@ -119,7 +118,7 @@ def failure_text(source: Source, error: ConvcliError) -> str:
 
 def forecast_line(output: "OutputForecast") -> str:
     """Return the line of a dry run about one output."""
-    what, size = _shape_text(output.shape, output.dtype), format_size(output.bytes)
+    what, size = _shape_text(output.shape, output.dtype) + _frames_text(output.frames), format_size(output.bytes)
     line = f"{output.input} -> {output.output}: {what}, {size}{', skipped' * output.skipped}"
     return f"{in_one_line(line)}\n"
 
@@ -135,7 +134,11 @@ def _picture_text(record: OutputRecord) -> str:
         return _shape_text(record.shape, record.dtype)
     depth = {"uint8": "", "uint16": "16-bit "}.get(record.dtype, f"{record.dtype} ")
     colours = "gray" if channels == 1 else "RGB"
-    return f"{columns}x{rows} {depth}{colours}{' and alpha' * record.alpha}"
+    return f"{columns}x{rows} {depth}{colours}{' and alpha' * record.alpha}{_frames_text(record.frames)}"
+
+
+def _frames_text(frames: int) -> str:
+    return f", {frames} frames" if frames > 1 else ""
 
 
 def _shape_text(shape: tuple[int, ...], dtype: str) -> str:

@@ -1,12 +1,18 @@
 """AVIF. Pillow has no colours of more than 8 bits; the extra ``deep`` reads them."""
 
+from collections.abc import Iterator
+from io import BytesIO
+
+import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats.boxes import boxes
-from convcli.pictures.formats.format import Decoding, FileTraits, Format
+from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts, Sequence
+from convcli.pictures.formats.frame_times import FrameTimes
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
+from convcli.pictures.image import Metadata
 
 # AV1's settings: one bit of their third byte is set for more than 8 bits, and another one for 12.
 _SETTINGS = b"av1C"
@@ -32,6 +38,15 @@ class Avif(Format):
         bits = self.stored_bits(picture)
         return decoding_by_extra(_levels, bits) if bits > 8 else None
 
+    def timing_losses(self, plays: int) -> Iterator[str]:
+        """Yield a sentence if the animation is not played for ever."""
+        if plays:
+            yield f"the animation is played for ever, not {plays} times: {self.name} is written without a number"
+
+    def sequence(self, total: int, plays: int | None) -> Sequence:
+        """Return an animation that is being written."""
+        return _AvifSequence(self, total)
+
 
 # libavif writes up to 65,536 pixels per side, but by default it refuses to read files beyond these limits.
 AVIF = Avif(
@@ -43,7 +58,31 @@ AVIF = Avif(
     most_side=32768,
     most_pixels=16384 * 16384,
     metadata=("icc", "exif", "xmp"),
+    frames="animation",
 )
+
+
+class _AvifSequence:
+    """The frames of an AVIF, of which all are in memory until Pillow encodes them together."""
+
+    def __init__(self, format: Avif, total: int) -> None:
+        self._format, self._total = format, total
+        self._pictures: list[PIL.Image.Image] = []
+        self._durations: list[int] = []
+        self._times = FrameTimes(1.0)
+
+    def add(
+        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
+    ) -> Parts:
+        """Yield the bytes of the file with the last frame, and nothing before."""
+        self._pictures.append(self._format.picture(pixels, alpha))
+        self._durations.append(self._times.next(duration or 0))
+        if len(self._pictures) == self._total:
+            first, *others = self._pictures
+            options = self._format.options(coding) | self._format.metadata_options(metadata)
+            stream = BytesIO()
+            first.save(stream, "AVIF", save_all=True, append_images=others, duration=self._durations, **options)
+            yield stream.getvalue()
 
 
 def _levels(data: bytes) -> Array:

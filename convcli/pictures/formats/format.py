@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
 import PIL.Image
@@ -53,11 +53,25 @@ class Coding(NamedTuple):
 
     compression: zlib's level, or None for the default.  quality: from 1 to 100, or None for the default.
     tables: those of the JPEG that the picture comes from, or None.
+    lossless: whether it comes from a lossless file of a format that may be lossy.
     """
 
     compression: int | None = None
     quality: int | None = None
     tables: JpegTables | None = None
+    lossless: bool = False
+
+
+StillEncoder = Callable[[Array, Array | None, Metadata, Coding], Parts]
+
+
+class Sequence(Protocol):
+    """A file of several frames that is being written."""
+
+    def add(
+        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
+    ) -> Parts:
+        """Yield the bytes that the file gains by the next frame, which is shown for ``duration`` milliseconds."""
 
 
 # Pillow's names for fields of the metadata.
@@ -79,6 +93,7 @@ class Format(NamedTuple):
     most_side: the largest width or height.  most_pixels: the largest product of both.
     metadata: the fields of ``Metadata`` that it holds.  limits: the most bytes of some of them.
     decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
+    frames: whether one file holds several frames: ``no``; ``pages`` of any size; or those of an ``animation``.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
     refusal: the reason why no file of the format is read, or "".
     """
@@ -98,6 +113,7 @@ class Format(NamedTuple):
     metadata: tuple[str, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     decoded_by_extra: bool = False
+    frames: Literal["no", "pages", "animation"] = "no"
     parts_of_one: bool = False
     refusal: str = ""
 
@@ -224,6 +240,22 @@ class Format(NamedTuple):
         else:
             options = self.options(coding) | self.metadata_options(metadata)
             yield _saved(self.picture(pixels, alpha), self.name, options)
+
+    def holds_frames(self, plays: int | None) -> bool:
+        """Return whether one file holds the frames of an animation; for ``plays`` None, whether it holds pages."""
+        return self.frames == "pages" or (self.frames == "animation" and plays is not None)
+
+    def timing_losses(self, plays: int) -> Iterator[str]:
+        """Yield a sentence about each part of an animation's timing that a file cannot hold."""
+        if self.frames == "pages":
+            yield f"the times of the frames are dropped: {self.name} cannot store them"
+
+    def sequence(self, total: int, plays: int | None) -> Sequence:
+        """Return a file that is being written, of frames that a format holds.
+
+        plays: how often their animation is played, 0 for ever; None if they are no animation.
+        """
+        raise NotImplementedError
 
     def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file of levels ``(H, W, C)``, uint16; only for formats that hold deep colour."""

@@ -6,8 +6,9 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.channels import picture_of
-from convcli.pictures.formats.format import FileTraits, Format
+from convcli.pictures.formats.format import FileTraits, Format, Sequence
 from convcli.pictures.formats.gif_blocks import gif_frames
+from convcli.pictures.formats.gif_writing import GifSequence
 from convcli.pictures.formats.raw_modes import from_start
 
 _TO_BACKGROUND = 2
@@ -24,6 +25,10 @@ class Gif(Format):
         # The file says how often the animation is repeated after it was played, or nothing.
         plays = 1 if loop is None else loop and loop + 1
         return FileTraits(plays, "RGBA" if _is_transparent(picture) else "RGB")
+
+    def sequence(self, total: int, plays: int | None) -> Sequence:
+        """Return an animation that is being written."""
+        return GifSequence(self.parts, total, plays or 0)
 
     def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:
         """Return the picture in a mode whose alpha Pillow keeps."""
@@ -49,4 +54,4 @@ def _uses(index: int | None, picture: ImageFile) -> bool:
     return index is not None and bool(np.any(np.asarray(picture) == index))
 
 
-GIF = Gif("gif", ("gif",), most_side=65535, holds_alpha=True, metadata=("comment",))
+GIF = Gif("gif", ("gif",), most_side=65535, holds_alpha=True, metadata=("comment",), frames="animation")

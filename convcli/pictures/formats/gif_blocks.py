@@ -56,6 +56,12 @@ def gif_frames(stream: IO[bytes]) -> Iterator[GifFrame]:
             return
 
 
+def in_sub_blocks(content: bytes) -> bytes:
+    """Return the content in blocks of at most 255 bytes, with their lengths, and an empty one at the end."""
+    blocks = [content[start : start + 255] for start in range(0, len(content), 255)]
+    return b"".join(bytes([len(block)]) + block for block in (*blocks, b""))
+
+
 def _table(stream: IO[bytes], flags: int) -> bytes:
     return stream.read(3 << (flags & _TABLE_BITS) + 1) if flags & _HAS_TABLE else b""
 

@@ -15,7 +15,8 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures import deep_extra
-from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts
+from convcli.pictures.formats.apng_writing import ApngSequence
+from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts, Sequence
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
 from convcli.pictures.formats.png_texts import PngTexts, dropped_chunks, png_info
@@ -91,6 +92,10 @@ class Png(Format):
             return {"compress_type": zlib.Z_RLE}
         return {"compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": coding.compression}
 
+    def sequence(self, total: int, plays: int | None) -> Sequence:
+        """Return an animation that is being written."""
+        return ApngSequence(self.parts, total, plays or 0)
+
     def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file that the extra ``deep`` encodes, with metadata in chunks that Pillow encodes."""
         import imagecodecs
@@ -120,6 +125,7 @@ PNG = Png(
     decoded_by_extra=True,
     compression_levels=range(10),
     metadata=("icc", "exif", "dpi", "xmp", "iptc", "comment", "texts"),
+    frames="animation",
 )
 
 

@@ -1,5 +1,7 @@
-"""Find the chunks that PNG files consist of."""
+"""Find and make the chunks that PNG files consist of."""
 
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import IO
 
@@ -17,3 +19,8 @@ def chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
         length = int.from_bytes(head[:4])
         yield head[4:], length
         start += length + 12
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk with its length and its checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

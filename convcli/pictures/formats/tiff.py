@@ -1,8 +1,8 @@
 """TIFF, which holds every depth. It is written without Pillow; `tiff_pages` reads it."""
 
 from convcli.arrays import Array
-from convcli.pictures.formats.format import Coding, Format, Parts
-from convcli.pictures.formats.tiff_writing import tiff_parts
+from convcli.pictures.formats.format import Coding, Format, Parts, Sequence
+from convcli.pictures.formats.tiff_writing import TiffPages
 from convcli.pictures.image import Metadata
 
 
@@ -11,7 +11,24 @@ class Tiff(Format):
 
     def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding) -> Parts:
         """Yield an uncompressed file, strip by strip."""
-        return tiff_parts(pixels, alpha, metadata)
+        return TiffPages().add(pixels, alpha, metadata)
+
+    def sequence(self, total: int, plays: int | None) -> Sequence:
+        """Return a file of pages that is being written."""
+        return _Pages(total)
+
+
+class _Pages:
+    """A file of pages, which have no duration."""
+
+    def __init__(self, total: int) -> None:
+        self._pages = TiffPages(total)
+
+    def add(
+        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
+    ) -> Parts:
+        """Yield the bytes that the file gains by the next page."""
+        return self._pages.add(pixels, alpha, metadata)
 
 
 TIFF = Tiff(
@@ -23,4 +40,5 @@ TIFF = Tiff(
     deep_colour="yes",
     floats=True,
     metadata=("icc", "exif", "dpi", "xmp", "iptc"),
+    frames="pages",
 )

@@ -7,7 +7,6 @@ directory of tags is used.
 
 import struct
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL.ExifTags import IFD, Base
 from PIL.TiffTags import BYTE, LONG, LONG8, UNDEFINED
 
 from convcli.arrays import Array
+from convcli.pictures.formats.format import Parts
 from convcli.pictures.image import Metadata
 
 STRIP = 1 << 20
@@ -28,28 +28,49 @@ _UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _PLAIN_ALPHA, _INCH = 1, 1, 2, 2, 2
 _XMP, _IPTC = 700, 33723
 
 
-def tiff_parts(pixels: Array, alpha: Array | None, metadata: Metadata) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of an uncompressed TIFF, in this machine's byte order.
+class TiffPages:
+    """The pages of a file that is being written: of each the directory of tags, and then the strips.
 
-    pixels: ``(1, H, W)`` or ``(3, H, W)``, unsigned or floats.  alpha: ``(H, W)`` of the same type, or None.
+    Pages are uncompressed, in this machine's byte order. The file is a BigTIFF if pages like the first need one.
     """
-    planes = [*pixels] if alpha is None else [*pixels, alpha]
-    height, width = planes[0].shape
-    row = len(planes) * width * pixels.itemsize
-    rows = min(height, max(1, STRIP // row))
-    tops = range(0, height, rows)
-    big = row * height > CLASSIC_LIMIT
-    tags = {
-        **_layout_tags(pixels, alpha),
-        Base.RowsPerStrip: rows,
-        Base.StripOffsets: tuple(row * top for top in tops),
-        Base.StripByteCounts: tuple(row * (min(top + rows, height) - top) for top in tops),
-    }
-    yield _header(big)
-    yield _directory(tags | _metadata_tags(metadata), big)
-    for top in tops:
-        strip = np.stack([plane[top : top + rows] for plane in planes], axis=-1)
-        yield np.ascontiguousarray(strip).data.cast("B")
+
+    def __init__(self, total: int = 1) -> None:
+        self._missing = total
+        self._offset = 0
+        self._big = False
+
+    def add(self, pixels: Array, alpha: Array | None, metadata: Metadata) -> Parts:
+        """Yield the bytes that the file gains by the next page.
+
+        pixels: ``(1, H, W)`` or ``(3, H, W)``, unsigned or floats.  alpha: ``(H, W)`` of the same type, or None.
+        """
+        planes = [*pixels] if alpha is None else [*pixels, alpha]
+        height, width = planes[0].shape
+        row = len(planes) * width * pixels.itemsize
+        rows = min(height, max(1, STRIP // row))
+        tops = range(0, height, rows)
+        if not self._offset:
+            self._big = self._missing * row * height > CLASSIC_LIMIT
+            header = _header(self._big)
+            self._offset = len(header)
+            yield header
+        tags = {
+            **_layout_tags(pixels, alpha),
+            Base.RowsPerStrip: rows,
+            Base.StripOffsets: tuple(row * top for top in tops),
+            Base.StripByteCounts: tuple(row * (min(top + rows, height) - top) for top in tops),
+        }
+        directory = _directory(tags | _metadata_tags(metadata), self._big, self._offset)
+        end = self._offset + len(directory) + row * height
+        self._missing -= 1
+        # A directory starts at an even offset.
+        self._offset = end + end % 2
+        yield _linked(directory, self._big, self._offset) if self._missing else directory
+        for top in tops:
+            strip = np.stack([plane[top : top + rows] for plane in planes], axis=-1)
+            yield np.ascontiguousarray(strip).data.cast("B")
+        if self._missing:
+            yield bytes(self._offset - end)
 
 
 def _layout_tags(pixels: Array, alpha: Array | None) -> dict[int, Any]:
@@ -97,8 +118,8 @@ def _header(big: bool) -> bytes:
     return struct.pack("=2sHHHQ", _PREFIX, 43, 8, 0, 16) if big else struct.pack("=2sHI", _PREFIX, 42, 8)
 
 
-def _directory(tags: dict[int, Any], big: bool) -> bytes:
-    """Return the directory of tags, which comes between the header and the strips."""
+def _directory(tags: dict[int, Any], big: bool, offset: int) -> bytes:
+    """Return the directory of tags, which is at this offset in the file, before its strips."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     directory = ImageFileDirectory_v2(_header(big))
@@ -111,4 +132,12 @@ def _directory(tags: dict[int, Any], big: bool) -> bytes:
     }
     for tag, value in tags.items():
         directory[tag] = value
-    return directory.tobytes(len(_header(big)))
+    return directory.tobytes(offset)
+
+
+def _linked(directory: bytes, big: bool, following: int) -> bytes:
+    """Return the directory with the offset of the next one, which comes after its entries."""
+    number, link, entry = ("=Q", "=Q", 20) if big else ("=H", "=L", 12)
+    (entries,) = struct.unpack_from(number, directory)
+    at = struct.calcsize(number) + entry * entries
+    return directory[:at] + struct.pack(link, following) + directory[at + struct.calcsize(link) :]

@@ -1,16 +1,13 @@
 """WebP, which is lossy or lossless."""
 
-from collections.abc import Iterator
-from typing import IO
+from typing import Any
 
 from PIL.ImageFile import ImageFile
 
-from convcli.pictures.formats.format import FileTraits, Format
+from convcli.pictures.formats.format import Coding, FileTraits, Format, Sequence
 from convcli.pictures.formats.raw_modes import from_start
-
-# The chunk of a frame of an animation, which holds chunks itself, after 16 bytes about its place and time.
-FRAME, _PLACE = b"ANMF", 16
-LOSSLESS, LOSSY = b"VP8L", b"VP8 "
+from convcli.pictures.formats.webp_chunks import LOSSLESS, LOSSY, chunks
+from convcli.pictures.formats.webp_writing import WebpSequence
 
 
 class Webp(Format):
@@ -22,18 +19,23 @@ class Webp(Format):
             kinds = {kind for kind, _ in chunks(stream)}
         return FileTraits(picture.info["loop"], lossless=LOSSLESS in kinds and LOSSY not in kinds)
 
+    def options(self, coding: Coding) -> dict[str, Any]:
+        """Return the quality; without one, a lossless file makes a lossless one, also under transparent pixels."""
+        if coding.lossless and coding.quality is None:
+            return {"lossless": True, "exact": True}
+        return super().options(coding)
 
-WEBP = Webp("webp", ("webp",), holds_alpha=True, has_quality=True, most_side=16383, metadata=("icc", "exif", "xmp"))
+    def sequence(self, total: int, plays: int | None) -> Sequence:
+        """Return an animation that is being written."""
+        return WebpSequence(self.parts, total, plays or 0)
 
 
-def chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield the name and length of each chunk, and of those in frames; meanwhile the stream is at their content."""
-    start = 12
-    while True:
-        stream.seek(start)
-        head = stream.read(8)
-        if len(head) < 8:
-            return
-        kind, length = head[:4], int.from_bytes(head[4:], "little")
-        yield kind, length
-        start += 8 + (_PLACE if kind == FRAME else length + length % 2)
+WEBP = Webp(
+    "webp",
+    ("webp",),
+    holds_alpha=True,
+    has_quality=True,
+    most_side=16383,
+    metadata=("icc", "exif", "xmp"),
+    frames="animation",
+)

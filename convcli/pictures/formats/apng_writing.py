@@ -1,0 +1,75 @@
+"""Write the frames of an animated PNG (https://www.w3.org/TR/png-3/#apng-frame-based-animation)."""
+
+import struct
+from fractions import Fraction
+from io import BytesIO
+from typing import NamedTuple
+
+from convcli.arrays import Array
+from convcli.pictures.formats.format import Coding, Parts, StillEncoder
+from convcli.pictures.formats.png_chunks import SIGNATURE, chunk, chunks
+from convcli.pictures.image import Metadata
+
+_MOST = 65535
+
+
+class ApngSequence:
+    """The frames of an animated PNG, each from the file that it would have alone.
+
+    encode: encodes a frame.  total: the number of frames.  plays: how often they are played, 0 for ever.
+    """
+
+    def __init__(self, encode: StillEncoder, total: int, plays: int) -> None:
+        self._encode, self._total, self._plays = encode, total, plays
+        self._written = self._numbered = 0
+
+    def add(
+        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
+    ) -> Parts:
+        """Yield the bytes that the file gains by the next frame; without a duration, it is only shown elsewhere."""
+        still = _still(b"".join(self._encode(pixels, alpha, metadata, coding)))
+        is_first, is_shown = not self._written, duration is not None
+        if is_first:
+            shown = self._total if is_shown else self._total - 1
+            yield SIGNATURE + chunk(b"IHDR", still.header) + chunk(b"acTL", struct.pack(">2I", shown, self._plays))
+            yield still.others
+        if duration is not None:
+            size = still.header[:8]
+            yield chunk(b"fcTL", self._number() + size + bytes(8) + _seconds(duration) + bytes(2))
+        yield chunk(b"IDAT", still.data) if is_first else chunk(b"fdAT", self._number() + still.data)
+        self._written += 1
+        if self._written == self._total:
+            yield chunk(b"IEND", b"")
+
+    def _number(self) -> bytes:
+        self._numbered += 1
+        return struct.pack(">I", self._numbered - 1)
+
+
+class _Still(NamedTuple):
+    """A PNG of one picture: the contents of its header and of its pixels, and its other chunks."""
+
+    header: bytes
+    data: bytes
+    others: bytes
+
+
+def _still(png: bytes) -> _Still:
+    header, data, others = b"", [], []
+    stream = BytesIO(png)
+    for kind, length in chunks(stream):
+        content = stream.read(length)
+        if kind == b"IHDR":
+            header = content
+        elif kind == b"IDAT":
+            data.append(content)
+        elif kind != b"IEND":
+            others.append(chunk(kind, content))
+    return _Still(header, b"".join(data), b"".join(others))
+
+
+def _seconds(duration: float) -> bytes:
+    """Return milliseconds as a fraction of a second, of 16 bits each."""
+    seconds = Fraction(duration) / 1000
+    nearest = min(seconds, Fraction(_MOST)).limit_denominator(int(_MOST / max(Fraction(1), seconds)))
+    return struct.pack(">2H", nearest.numerator, nearest.denominator)

@@ -1,0 +1,54 @@
+"""Write the frames of an animated GIF. Each has a palette of its own."""
+
+import struct
+from io import BytesIO
+
+from convcli.arrays import Array
+from convcli.pictures.formats.format import Coding, Parts, StillEncoder
+from convcli.pictures.formats.frame_times import FrameTimes
+from convcli.pictures.formats.gif_blocks import GifFrame, gif_frames, in_sub_blocks
+from convcli.pictures.image import Metadata
+
+_KEEP, _TO_BACKGROUND = 1, 2
+_HUNDREDTH = 10.0
+
+
+class GifSequence:
+    """The frames of a GIF, each from the file that it would have alone.
+
+    encode: encodes a frame.  total: the number of frames.  plays: how often they are played, 0 for ever.
+    """
+
+    def __init__(self, encode: StillEncoder, total: int, plays: int) -> None:
+        self._encode, self._total, self._plays = encode, total, plays
+        self._written = 0
+        self._times = FrameTimes(_HUNDREDTH)
+
+    def add(
+        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
+    ) -> Parts:
+        """Yield the bytes that the file gains by the next frame."""
+        still = b"".join(self._encode(pixels, alpha, metadata, coding))
+        (frame,) = gif_frames(BytesIO(still))
+        if not self._written:
+            yield b"GIF89a" + struct.pack("<2H3B", frame.width, frame.height, 0x70, 0, 0)
+            # The number of plays after the first; without this block there are none.
+            if self._plays != 1:
+                yield b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", max(self._plays - 1, 0), 0)
+            if metadata.comment:
+                yield b"!\xfe" + in_sub_blocks(metadata.comment)
+        # What a frame with alpha does not cover shows the background.
+        disposal = _KEEP if alpha is None else _TO_BACKGROUND
+        yield _stored(frame, disposal, self._times.next(duration or 0))
+        self._written += 1
+        if self._written == self._total:
+            yield b";"
+
+
+def _stored(frame: GifFrame, disposal: int, units: int) -> bytes:
+    flags = disposal << 2 | (frame.transparent is not None)
+    control = struct.pack("<3sBH2B", b"!\xf9\x04", flags, units, frame.transparent or 0, 0)
+    bits = (len(frame.table) // 3).bit_length() - 2
+    layout = 0x80 | frame.is_interlaced << 6 | bits
+    place = struct.pack("<s4HB", b",", frame.left, frame.top, frame.width, frame.height, layout)
+    return control + place + frame.table + frame.codes

@@ -1,0 +1,74 @@
+"""Write the frames of an animated WebP (RFC 9649, 2.7)."""
+
+import struct
+from io import BytesIO
+
+from convcli.arrays import Array
+from convcli.pictures.formats.format import Coding, Parts, StillEncoder
+from convcli.pictures.formats.frame_times import FrameTimes
+from convcli.pictures.formats.webp_chunks import FRAME, LOSSLESS, LOSSY, chunk, chunks
+from convcli.pictures.image import Metadata
+
+_MILLISECOND = 1.0
+_PIXELS = (b"ALPH", LOSSY, LOSSLESS)
+# The chunks of metadata, and the flags that say that the file has them.
+_BEFORE, _AFTER = {b"ICCP": 0x20}, {b"EXIF": 0x08, b"XMP ": 0x04}
+_ANIMATION, _ALPHA = 0x02, 0x10
+# A frame replaces the pixels of the frame before it.
+_REPLACE = 0x02
+
+
+class WebpSequence:
+    """The frames of a WebP, each from the file that it would have alone.
+
+    Encoded frames are kept until the last one, because the file begins with its length.
+    encode: encodes a frame.  total: the number of frames.  plays: how often they are played, 0 for ever.
+    """
+
+    def __init__(self, encode: StillEncoder, total: int, plays: int) -> None:
+        self._encode, self._total, self._plays = encode, total, plays
+        self._frames: list[bytes] = []
+        self._metadata: dict[bytes, bytes] = {}
+        self._flags = _ANIMATION
+        self._times = FrameTimes(_MILLISECOND)
+
+    def add(
+        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
+    ) -> Parts:
+        """Yield the bytes of the file with the last frame, and nothing before."""
+        contents = _contents(b"".join(self._encode(pixels, alpha, metadata, coding)))
+        height, width = pixels.shape[1:]
+        size = _of_24_bits(width - 1, height - 1)
+        place = _of_24_bits(0, 0) + size + _of_24_bits(self._times.next(duration or 0)) + bytes([_REPLACE])
+        picture = b"".join(chunk(kind, contents[kind]) for kind in _PIXELS if kind in contents)
+        if not self._frames:
+            self._metadata = {kind: contents[kind] for kind in _BEFORE | _AFTER if kind in contents}
+        if alpha is not None:
+            self._flags |= _ALPHA
+        self._frames.append(chunk(FRAME, place + picture))
+        if len(self._frames) == self._total:
+            yield from self._file(size)
+
+    def _file(self, size: bytes) -> Parts:
+        flags = self._flags | sum(flag for kind, flag in (_BEFORE | _AFTER).items() if kind in self._metadata)
+        parts = [
+            chunk(b"VP8X", struct.pack("<I", flags) + size),
+            *self._chunks(_BEFORE),
+            chunk(b"ANIM", struct.pack("<IH", 0, self._plays)),
+            *self._frames,
+            *self._chunks(_AFTER),
+        ]
+        yield struct.pack("<4sI4s", b"RIFF", 4 + sum(map(len, parts)), b"WEBP")
+        yield from parts
+
+    def _chunks(self, kinds: dict[bytes, int]) -> list[bytes]:
+        return [chunk(kind, self._metadata[kind]) for kind in kinds if kind in self._metadata]
+
+
+def _contents(webp: bytes) -> dict[bytes, bytes]:
+    stream = BytesIO(webp)
+    return {kind: stream.read(length) for kind, length in chunks(stream)}
+
+
+def _of_24_bits(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(3, "little") for number in numbers)
