@@ -11,10 +11,11 @@ from support.command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
 
 from convcli.drawing.palette import signed_colours
 from convcli.files.source import Source
+from convcli.kernels.catalogue import PRESETS
 from convcli.kernels.kernel import Kernel, divided, normalised
 from convcli.kernels.loading import read_kernel
 from convcli.kernels.magnitudes import MAGNITUDES
-from convcli.kernels.presets import PRESETS, preset
+from convcli.kernels.presets import preset
 
 PARAMETERS = {
     "gaussian": "gaussian:2.3,4",

@@ -9,9 +9,10 @@ import pytest
 from convcli.errors import JsonError, KernelError
 from convcli.files import json_reading
 from convcli.files.json_writing import json_document
+from convcli.kernels.catalogue import PRESETS
 from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
 from convcli.kernels.kernel import Kernel
-from convcli.kernels.presets import PRESETS, preset
+from convcli.kernels.presets import preset
 
 RANKS = (
     "expected weights of rank 2: (kh, kw), which filters every channel alone, "

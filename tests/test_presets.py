@@ -11,8 +11,9 @@ from PIL import ImageFilter
 from scipy import ndimage, signal
 
 from convcli.errors import KernelError
+from convcli.kernels.catalogue import PRESETS
 from convcli.kernels.parameters import DIRECTIONS
-from convcli.kernels.presets import PRESETS, preset
+from convcli.kernels.presets import preset
 from convcli.kernels.structures import PILLOW_FILTERS
 
 RIGHT = np.broadcast_to(np.arange(7.0), (6, 7))

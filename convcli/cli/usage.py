@@ -69,9 +69,9 @@ def unknown_command(name: str, commands: Collection[str]) -> str:
 
 
 def _is_preset(name: str) -> bool:
-    # Imported here, because it takes longer than anything else that an error needs.
+    # Imported here, because only mistakes need it.
+    from convcli.kernels.catalogue import PRESETS
     from convcli.kernels.magnitudes import MAGNITUDES
-    from convcli.kernels.presets import PRESETS
 
     return name.partition(":")[0].lower() in (*PRESETS, *MAGNITUDES)
 

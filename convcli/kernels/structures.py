@@ -5,7 +5,7 @@ weights are for cross-correlation, which does not flip them. ``x`` runs to the r
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import FloatArray
 from convcli.errors import KernelError
+from convcli.kernels.pillow_filters import PILLOW_FILTERS
 
 WIDEST_SUPPORT = 4095
 
@@ -299,23 +300,7 @@ def _cosine_and_sine(degrees: float) -> tuple[float, float]:
     return round(math.cos(radians), 15), round(math.sin(radians), 15)
 
 
-# Pillow's ImageFilter, whose rows are upside down when it filters: (rows, divisor, bias).
-_PILLOW: Mapping[str, tuple[tuple[tuple[int, ...], ...], int, int]] = {
-    "blur": (((1, 1, 1, 1, 1), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (1, 1, 1, 1, 1)), 16, 0),
-    "contour": (((-1, -1, -1), (-1, 8, -1), (-1, -1, -1)), 1, 255),
-    "detail": (((0, -1, 0), (-1, 10, -1), (0, -1, 0)), 6, 0),
-    "edge-enhance": (((-1, -1, -1), (-1, 10, -1), (-1, -1, -1)), 2, 0),
-    "edge-enhance-more": (((-1, -1, -1), (-1, 9, -1), (-1, -1, -1)), 1, 0),
-    "emboss": (((0, 0, 0), (0, 1, 0), (-1, 0, 0)), 1, 128),
-    "find-edges": (((-1, -1, -1), (-1, 8, -1), (-1, -1, -1)), 1, 0),
-    "sharpen": (((-2, -2, -2), (-2, 32, -2), (-2, -2, -2)), 16, 0),
-    "smooth": (((1, 1, 1), (1, 5, 1), (1, 1, 1)), 13, 0),
-    "smooth-more": (((1, 1, 1, 1, 1), (1, 5, 5, 5, 1), (1, 5, 44, 5, 1), (1, 5, 5, 5, 1), (1, 1, 1, 1, 1)), 100, 0),
-}
-PILLOW_FILTERS = tuple(_PILLOW)
-
-
 def pillow(name: str) -> Structure:
     """Return a filter of Pillow's ImageFilter."""
-    rows, divisor, bias = _PILLOW[name]
+    rows, divisor, bias = PILLOW_FILTERS[name]
     return full_rank(np.array(rows) / divisor)._replace(bias=bias)

@@ -12,8 +12,8 @@ from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
     from convcli.files.output_names import Destination
+    from convcli.kernels.catalogue import Preset
     from convcli.kernels.kernel import Kernel
-    from convcli.kernels.presets import Preset
 
 # A function for each format, which writes to a stream.
 Writers = Mapping[str, Callable[[BinaryIO], None]]
@@ -66,7 +66,7 @@ def kernels(
     from convcli.cli.inputs import read_kernel
     from convcli.cli.output import destination_of, tell_saved
     from convcli.files.output_names import format_extension, kernel_path
-    from convcli.kernels.presets import PRESETS
+    from convcli.kernels.catalogue import PRESETS
 
     kernel = None if name is None else read_kernel(name)
     destination = destination_of(output, messages, overwrite=overwrite)

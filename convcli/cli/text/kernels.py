@@ -8,9 +8,9 @@ from rich.text import Text
 
 from convcli.cli.text.grids import Extent, grids, shape_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
+from convcli.kernels.catalogue import Preset
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.magnitudes import MAGNITUDES
-from convcli.kernels.presets import Preset
 from convcli.text import in_one_line
 
 # The most rows and columns of a kernel that are shown. Kernel JSON contains all.
