@@ -248,8 +248,28 @@ def test_full_text_has_every_number(tmp_path, output):
 def test_the_longest_numbers_do_not_touch(tmp_path):
     G = npy(np.full((1, 1, 3), -1.23456789e-308))
     (tmp_path / "G.npy").write_bytes(G)
-    out = succeed("grad", "-", "-k", "[[1]]", "-G", "G.npy", "-f", "text", cwd=tmp_path, stdin=npy(np.ones((1, 3))))
-    assert numbers_of(out.decode())[1:4] == [-1.23457e-308] * 3
+    request = ["grad", "-", "-k", "[[1]]", "-G", "G.npy", "-f", "text", "--wrt", "dV"]
+    out = succeed(*request, cwd=tmp_path, stdin=npy(np.ones((1, 3)))).decode()
+    assert numbers_of(out[out.index("dV  (") :]) == [-1.23457e-308] * 3
+
+
+def test_small_operands_are_shown_before_the_gradients(tmp_path):
+    request = ["grad", "[[1,2,3],[4,5,6],[7,8,9]]", "-k", "[[1,0],[0,-1]]", "-p", "valid", "-G", "at:0,1"]
+    out = succeed(*request, "--bias", "0.5", "--wrt", "dK", "-f", "text", cwd=tmp_path).decode()
+    assert out.startswith(
+        "V (1, 3, 3)  K (2, 2)  Z (1, 2, 2)\n\n"
+        "V  (1, 3, 3)\n   1  2  3\n   4  5  6\n   7  8  9\n\n"
+        "K  (2, 2)\n    1   0\n    0  -1\n\n"
+        "b  ()\n   0.5\n\n"
+        "Z  (1, 2, 2)\nZ[j,k] = b + sum over m,n of V[j + m, k + n] * K[m,n]\n   -3.5  -3.5\n   -3.5  -3.5\n\n"
+        "G  (1, 2, 2)\n   0  1\n   0  0\n\n"
+        "dK  (2, 2)  "
+    )
+
+
+def test_operands_that_do_not_fit_are_not_shown(tmp_path):
+    out = succeed("grad", "-", "-k", "box", "-f", "text", "--full", cwd=tmp_path, stdin=npy(WIDE)).decode()
+    assert re.findall(r"^(\w+)  \(", out, re.MULTILINE) == ["dK", "dV", "db"]
 
 
 def test_full_changes_nothing_where_a_format_holds_all_numbers(tmp_path):

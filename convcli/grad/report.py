@@ -35,6 +35,18 @@ class GradientReport(NamedTuple):
             "output": self.prepared.geometry.output_shape,
         }
 
+    def operands(self) -> dict[str, FloatArray]:
+        """Return V, K, b if there is one, Z and G, by their letters. Z is computed."""
+        convolution, Z = self.prepared.convolution, self.prepared.convolve(self.V, self.prepared.plan())
+        tensors = {"V": self.V, "K": convolution.weights, "b": convolution.bias, "Z": Z, "G": self.G}
+        return {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items() if tensor is not None}
+
+    @property
+    def output_formula(self) -> str:
+        """The formula of Z."""
+        bias = self.prepared.convolution.bias
+        return Formulas.of(self.prepared).output(None if bias is None else bias.ndim)
+
     def only(self, names: Iterable[str]) -> "GradientReport":
         """Return the report with only these gradients, in this order."""
         return self._replace(tensors={name: self.tensors[name] for name in names})

@@ -15,21 +15,32 @@ from convcli.names import SYMBOLS
 def gradients_text(report: GradientReport, *, plain: bool, full: bool) -> Iterator[str]:
     """Yield the lines: each tensor's statistics, formula and numbers; all numbers if ``full``, else those that fit."""
     console = console_for(WIDTH_OF_FILES, plain=plain)
-    extent = EVERYTHING if full else Extent.of(console.width)
-    return printed_lines(console, _gradient_lines(report, extent))
+    screen = Extent.of(console.width)
+    return printed_lines(console, _lines(report, screen, EVERYTHING if full else screen))
 
 
-def _gradient_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
+def _lines(report: GradientReport, screen: Extent, extent: Extent) -> Iterator[Text]:
+    """Yield the lines. screen: what V, K, Z and G must fit into to be shown.  extent: what is shown of gradients."""
     shapes = report.shapes
     yield Text(f"V {shapes['input']}  K {shapes['kernel']}  Z {shapes['output']}")
     if report.loss is not None:
         yield Text(f"J {report.loss:.10g}")
+    if all(screen.holds(planes_of(np.empty(shape)).shape) for shape in shapes.values()):
+        yield from _operand_lines(report, screen)
     for name, tensor in report.tensors.items():
         yield Text(f"\n{SYMBOLS[name]}  {_statistics(tensor)}", style="bold")
         yield Text(report.formula(name), style="dim")
         yield from grids(tensor, extent)
     if not all(extent.holds(planes_of(tensor).shape) for tensor in report.tensors.values()):
         yield Text("\n--full shows every number", style="dim")
+
+
+def _operand_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
+    for name, tensor in report.operands().items():
+        yield Text(f"\n{name}  {shape_text(tensor)}", style="bold")
+        if name == "Z":
+            yield Text(report.output_formula, style="dim")
+        yield from grids(tensor, extent)
 
 
 @np.errstate(over="ignore", invalid="ignore")

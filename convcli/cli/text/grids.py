@@ -43,10 +43,15 @@ def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
     """Yield a tensor as aligned grids, one per index of its leading axes, and lines that say what is not shown."""
     planes, leading, scale = planes_of(tensor), tensor.shape[:-2], statistics(tensor).limit
     shown = extent.planes(planes.shape)
-    for number, plane in enumerate(planes[:shown]):
-        if leading:
+    corners = planes[:shown, : extent.rows, : extent.columns]
+    longest = max((len(short_number(value)) for value in corners.ravel().tolist()), default=0)
+    width = longest + (longest < CELL_WIDTH)
+    for number, corner in enumerate(corners):
+        if len(planes) > 1:
             yield Text(_index(number, leading), style="dim")
-        yield from _grid(plane, scale, extent)
+        yield from _grid(corner, scale, width)
+        if corner.size < planes[number].size:
+            yield _hidden(corner.shape, planes[number].shape)
     if shown < len(planes):
         ends = f"{_index(shown, leading)}..{_index(len(planes) - 1, leading)}"
         yield Text(f"... not shown: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
@@ -61,17 +66,18 @@ def _index(number: int, leading: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, np.unravel_index(number, leading)))}]"
 
 
-def _grid(plane: FloatArray, scale: float, extent: Extent) -> Iterator[Text]:
-    corner = plane[: extent.rows, : extent.columns]
+def _grid(corner: FloatArray, scale: float, width: int) -> Iterator[Text]:
     for row in corner.tolist():
         line = Text(" ")
         for value in row:
-            line.append(f" {short_number(value):>{CELL_WIDTH}}", style=sign_style(value, scale))
+            line.append(f" {short_number(value):>{width}}", style=sign_style(value, scale))
         yield line
-    if corner.size < plane.size:
-        hidden = [
-            f"{name} {shown}..{size - 1} of {size:,}"
-            for name, shown, size in zip(("rows", "columns"), corner.shape, plane.shape, strict=True)
-            if shown < size
-        ]
-        yield Text(f"  ... not shown: {' and '.join(hidden)}", style="dim")
+
+
+def _hidden(shown: tuple[int, ...], whole: tuple[int, ...]) -> Text:
+    hidden = [
+        f"{name} {few}..{size - 1} of {size:,}"
+        for name, few, size in zip(("rows", "columns"), shown, whole, strict=True)
+        if few < size
+    ]
+    return Text(f"  ... not shown: {' and '.join(hidden)}", style="dim")
