@@ -6,18 +6,20 @@ from functools import partial
 
 import numpy as np
 import pytest
-from support.algorithms import able, bank_plan, each_kernel_gradient
+from support.algorithms import able, bank_plan, gradients_plan
 from support.any_size import ANY_SIZE
 from support.geometries import CASES, TILED, Case, geometry_of, random_case
 from support.requests import convolved, differentiated, request_of, stored
 from test_unshared import CASES as UNSHARED_CASES
 from test_unshared import LOCAL
 
-from convcli.engine import Execution, Limits
+from convcli.engine import KERNEL_GRADIENTS, Execution
 from convcli.engine.bands import bands
+from convcli.engine.limits import LIMITS
 from convcli.engine.scratch import Scratch
 from convcli.engine.tile_source import TileSource
 from convcli.engine.tiles import TileSize
+from convcli.names import WRT
 
 TYPES = (np.uint8, np.uint16, np.float32, np.float64)
 # None of these numbers divides the numbers of rows and columns below.
@@ -52,9 +54,9 @@ def request_for(case, execution, seed):
     return request_of(K, bias, execution=execution, flip=bool(seed % 3), **case.options)
 
 
-def assert_same_bytes(case, band, *, algorithm="auto", memory=20_000, seed=0):
+def assert_same_bytes(case, band, *, algorithm="auto", memory=20_000, seed=0, limits=LIMITS):
     """Compute Z, Z tile by tile, dK and dV in this process and on a cluster, and compare their bytes."""
-    local = request_for(case, Execution(algorithm, 2, memory, limits=Limits(band=band)), seed)
+    local = request_for(case, Execution(algorithm, 2, memory, limits=limits._replace(band=band)), seed)
     remote = local._replace(execution=replace(local.execution, cluster=PicklingCluster()))
     V = numbers(case.V, TYPES[seed % len(TYPES)], seed)
     G = numbers(case.Z, np.float64, seed + 3)
@@ -97,10 +99,18 @@ def test_every_algorithm(case, algorithm, band):
     assert convolved(remote, V).tobytes() == convolved(local, V).tobytes()
 
 
-@each_kernel_gradient
+@pytest.mark.parametrize(
+    ("case", "algorithm"),
+    [
+        (case, name)
+        for case in (TILED, WIDE)
+        for name in able(gradients_plan(case, WRT), KERNEL_GRADIENTS, memory=1 << 20)
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("band", [1, 30_000])
-def test_every_kernel_gradient(algorithm, band):
-    assert_same_bytes(TILED, band, algorithm=algorithm, seed=2)
+def test_every_kernel_gradient(case, algorithm, band):
+    assert_same_bytes(case, band, algorithm=algorithm, memory=1 << 20, seed=2, limits=ANY_SIZE)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -160,6 +170,8 @@ def test_a_source_of_pads_alone_is_empty():
 def test_infinities_spread_no_further_on_a_cluster():
     V = numbers((40, 50), np.float64, 0)
     V[20, 25] = np.inf
-    local = request_of(numbers((5, 5), np.float64, 1), execution=Execution("toeplitz", 2, 4000, limits=Limits(band=1)))
+    local = request_of(
+        numbers((5, 5), np.float64, 1), execution=Execution("toeplitz", 2, 4000, limits=LIMITS._replace(band=1))
+    )
     remote = local._replace(execution=replace(local.execution, cluster=PicklingCluster()))
     assert convolved(remote, V).tobytes() == convolved(local, V).tobytes()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from support import any_size, reference
-from support.algorithms import each_able, plan_of
+from support.algorithms import each_able, each_kernel_gradient, plan_of
 from support.any_size import ANY_SIZE
 from support.geometries import CASES
 from test_bands import PicklingCluster
@@ -11,8 +11,17 @@ from test_bands import PicklingCluster
 from convcli import conv2d, preset
 from convcli.convolution.forecast import forecast, forecast_to_json
 from convcli.convolution.prepared import Convolution
-from convcli.engine import Execution
+from convcli.engine import (
+    MEMORY,
+    Execution,
+    Plan,
+    Workload,
+    choose_kernel_gradient,
+    kernel_gradient,
+)
 from convcli.engine.guards import touched
+from convcli.engine.plan import Pass
+from convcli.engine.sub_kernels import sub_kernels
 
 SHAPE, KERNEL = (2, 150, 130), (9, 11)
 each_convolution = each_able(plan_of(SHAPE, KERNEL))
@@ -219,3 +228,74 @@ def test_infinite_weights(algorithm):
     Z, exact = (any_size.conv2d(V, K, algorithm=name) for name in (algorithm, "direct"))
     assert all(np.any(test(exact)) for test in (np.isnan, np.isposinf, np.isneginf))
     assert np.array_equal(Z, exact, equal_nan=True)
+
+
+# G is smaller than V, so that a pixel near a corner of V is in the sums of few weights of dK.
+DK_SHAPE, G_SHAPE = (25, 20), (2, 16, 17)
+
+
+def small_photo():
+    return photo(np.float64)[:, :40, :36].copy()
+
+
+def gradient(V, G, algorithm, **options):
+    return any_size.conv2d_grad(V, np.ones(DK_SHAPE), G, wrt="kernel", algorithm=algorithm, **options).kernel
+
+
+class TestKernelGradients:
+    @each_kernel_gradient
+    @pytest.mark.parametrize("hot", [1e20, -1e300], ids=str)
+    def test_a_hot_pixel_spoils_only_the_sums_that_hold_it(self, algorithm, hot):
+        V, G = small_photo(), np.random.default_rng(5).standard_normal(G_SHAPE)
+        V[0, 0, 0] = V[1, 38, 33] = hot
+        dK, exact = gradient(V, G, algorithm), gradient(V, G, "direct")
+        windows = np.lib.stride_tricks.sliding_window_view(np.abs(V), G_SHAPE[1:], axis=(-2, -1))
+        largest = windows.max(axis=(0, -2, -1))
+        assert (largest < 200).sum() > 400
+        assert np.all(np.abs(dK - exact) <= LOCAL[V.dtype] * largest * np.abs(G).sum())
+
+    @each_kernel_gradient
+    def test_infinities_and_nan_of_V(self, algorithm):
+        V, G = small_photo(), np.random.default_rng(5).integers(-2, 3, G_SHAPE)
+        V[0, 0, 1], V[0, 3, 0], V[1, 39, 35], V[1, 0, 35] = np.inf, -np.inf, np.inf, np.nan
+        dK, exact = gradient(V, G, algorithm), gradient(V, G, "direct")
+        assert all(np.any(test(exact)) for test in (np.isnan, np.isposinf, np.isfinite))
+        assert np.allclose(dK, exact, rtol=1e-12, atol=1e-8, equal_nan=True)
+
+    @each_kernel_gradient
+    @pytest.mark.parametrize("infinity", [np.inf, -np.inf, np.nan], ids=str)
+    def test_infinities_and_nan_of_G(self, algorithm, infinity):
+        """They are in every sum of their own output channel."""
+        V, G = small_photo(), np.random.default_rng(5).standard_normal((3, *G_SHAPE[1:]))
+        V[:, :9, :9] = 0
+        G[1, 2, 3] = infinity
+        K = np.ones((3, 2, *DK_SHAPE))
+        dK, exact = (any_size.conv2d_grad(V, K, G, algorithm=name).kernel for name in (algorithm, "direct"))
+        assert np.isfinite(exact[[0, 2]]).all()
+        assert not np.isfinite(exact[1]).any()
+        assert np.allclose(dK, exact, rtol=1e-11, atol=1e-9, equal_nan=True)
+
+    @each_kernel_gradient
+    def test_black_stays_black(self, algorithm):
+        V, G = small_photo(), np.random.default_rng(5).standard_normal(G_SHAPE)
+        V[:, 20:] = 0
+        assert np.all(gradient(V, G, algorithm)[20:] == 0)
+
+    @pytest.mark.parametrize("stored", [np.uint8, np.float32, np.int64])
+    def test_whole_numbers_stay_whole(self, stored):
+        V, G = small_photo().astype(stored), np.random.default_rng(5).integers(-99, 100, G_SHAPE)
+        work = Workload(Convolution.of(np.ones(DK_SHAPE)).geometry(V.shape), np.dtype(np.float64), MEMORY, whole=True)
+        choice = choose_kernel_gradient(work._replace(limits=ANY_SIZE), "fft")
+        assert choice.estimate.rounded
+
+        def computed(V, G):
+            dK = np.zeros(choice.work.geometry.kernel_blocks)
+            (part,) = sub_kernels(choice.work.geometry, MEMORY)
+            kernel_gradient(V[:, None, None], G[:, None, None], Plan((Pass(part, choice),), Execution()), dK)
+            return dK[0, 0, 0]
+
+        exact = gradient(np.rint(V).astype(stored), G, "direct")
+        assert np.array_equal(computed(np.rint(V).astype(stored), G), exact)
+        fractions = computed(V, G + 0.25)
+        assert np.allclose(fractions, gradient(V, G + 0.25, "direct"), rtol=0, atol=1e-8)
+        assert np.any(fractions != np.rint(fractions))

@@ -6,8 +6,8 @@ from support.algorithms import assert_agrees
 from support.any_size import ANY_SIZE
 from support.geometries import geometry_of
 
-from convcli import conv2d
-from convcli.convolution.prepared import Convolution
+from convcli import conv2d, conv2d_grad
+from convcli.convolution.prepared import Convolution, GradientPlan
 from convcli.engine import (
     Execution,
     Factorisation,
@@ -15,15 +15,17 @@ from convcli.engine import (
     Plan,
     Workload,
     choose_convolution,
+    choose_kernel_gradient,
+    plan_kernel_gradient,
     plan_output_of_any_kernel,
 )
 from convcli.engine.execution import MEMORY, MOST_MEMORY, MOST_TOGETHER
 from convcli.engine.plan import Pass
-from convcli.engine.sub_kernels import kernel_in_parts
+from convcli.engine.sub_kernels import few_channels_each, kernel_in_parts
 
 # Parts of two taps, whatever they save.
 IN_PARTS = ANY_SIZE._replace(long=0.0, part=2)
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 PHOTO = (3, 2000, 2000)
 
 
@@ -129,3 +131,36 @@ class TestSketchedFactors:
     def test_a_plan_of_high_rank(self):
         plan = plan_of(PHOTO, np.random.default_rng(0).random((300, 300)), Execution(limits=Limits(long=1e9)))
         assert "of high rank" in plan.first.others["separable"].reason
+
+
+class TestKernelGradients:
+    @pytest.mark.parametrize(("taps", "seconds"), [(101, 1), (255, 1), (1001, 4)])
+    def test_a_large_kernel_takes_seconds(self, taps, seconds):
+        plan = plan_kernel_gradient(geometry_of((2000, 2000), (taps, taps), padding="same"), FLOAT64, Execution())
+        assert plan.first.algorithm == "fft"
+        assert plan.first.estimate.rounded
+        assert plan.seconds < seconds
+        assert plan.workspace <= MOST_MEMORY
+
+    def test_little_memory_takes_parts(self):
+        geometry = geometry_of((2000, 2000), (1001, 1001), padding="same")
+        plan = plan_kernel_gradient(geometry, FLOAT64, Execution(memory=MEMORY))
+        assert {each_pass.choice.algorithm for each_pass in plan.passes} == {"fft"}
+        assert plan.seconds < 60
+        assert plan.workspace <= MEMORY
+
+    @pytest.mark.parametrize("stride", [1, (2, 3)], ids=str)
+    @pytest.mark.parametrize("dilation", [1, (3, 2)], ids=str)
+    @pytest.mark.parametrize("edge", ["zero", "reflect"])
+    @pytest.mark.parametrize("K_shape", [(9, 7), (3, 2, 5, 6)], ids=str)
+    def test_parts_hold_every_weight(self, stride, dilation, edge, K_shape):
+        V, options = integers((2, 40, 31), seed=1), {"stride": stride, "dilation": dilation, "edge": edge, "padding": 4}
+        prepared = Convolution.of(np.ones(K_shape), **options).at(V.shape, V.dtype)
+        G = integers(prepared.geometry.output_shape, seed=3)
+        parts = few_channels_each(kernel_in_parts(prepared.geometry, 2), 180)
+        work = Workload(prepared.geometry, FLOAT64, MEMORY, limits=ANY_SIZE)
+        passes = (Pass(part, choose_kernel_gradient(work._replace(geometry=part.geometry), "fft")) for part in parts)
+        plan = Plan(tuple(passes), Execution())
+        assert len(plan.passes) == 4 * (K_shape[0] if len(K_shape) == 4 else 1)
+        dK = prepared.gradients(V, G, GradientPlan(("kernel",), plan, None)).kernel
+        assert_agrees(dK, conv2d_grad(V, np.ones(K_shape), G, **options, algorithm="direct").kernel, "fft")

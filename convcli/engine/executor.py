@@ -229,7 +229,7 @@ def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], exec
 
     The fixed order gives sums that have the same bits in every run.
     """
-    # Gradients have no fallbacks.
+    # Nobody asks for the fallbacks of gradients.
     fallbacks: list[str] = []
     tiles = task.choice.tiles
     advance = _advancer(task.choice, execution, len(tiles))

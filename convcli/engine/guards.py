@@ -93,8 +93,10 @@ def _top_layer(sizes: FloatArray, geometry: Geometry, out: FloatArray) -> tuple[
     """Return masks of the pixels in the layer of the largest, and of the outputs whose windows contain one of them."""
     layer = (sizes > 0) & (sizes >= sizes.max(axis=(-2, -1), keepdims=True) / LAYER)
     reached = touched(layer, geometry, out)
-    # The smaller pixels need no layer of their own if every window contains a larger pixel.
-    return (sizes > 0, reached) if reached.all() else (layer, reached)
+    # The smaller pixels need no layer of their own if every window that contains one contains a larger one too.
+    everything = sizes > 0
+    alone = not reached.all() and (touched(everything, geometry, out) != reached).any()
+    return (layer, reached) if alone else (everything, reached)
 
 
 def within_windows(

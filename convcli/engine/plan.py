@@ -15,7 +15,7 @@ from convcli.engine.factors import KernelBlocks, Traits
 from convcli.engine.guards import LAYER, LAYERS, MASK, REFERENCE
 from convcli.engine.interface import Algorithm, Estimate, Refusal, Workload
 from convcli.engine.limits import Limits
-from convcli.engine.sub_kernels import SubKernel, gradient_sub_kernels, kernel_in_parts, sub_kernels
+from convcli.engine.sub_kernels import SubKernel, few_channels_each, kernel_in_parts, sub_kernels
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
@@ -55,7 +55,7 @@ class Choice(NamedTuple):
         if self.work.cancels:
             found[REFERENCE] = "V has little contrast; weights nearly cancel, so its median is subtracted first"
         if self.estimate.mixes:
-            found[LAYERS] = f"a window holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"
+            found[LAYERS] = f"a sum holds only pixels that are {LAYER:.0f} times smaller than the tile's largest"
         if self.estimate.spreads:
             found[MASK] = "the tile holds NaN or infinities, or its results overflow"
         return found
@@ -157,16 +157,27 @@ def plan_output_of_any_kernel(geometry: Geometry, dtype: np.dtype[Any], executio
     return _plan_in_some_way(choose, geometry, execution)
 
 
-def _plan_in_some_way(choose: Callable[[SubKernel, int], Choice], geometry: Geometry, execution: Execution) -> Plan:
+def _whole_parts(parts: Iterable[SubKernel], memory: int) -> Iterable[SubKernel]:
+    """Return the parts as they are: all output channels are computed together."""
+    return parts
+
+
+def _plan_in_some_way(
+    choose: Callable[[SubKernel, int], Choice],
+    geometry: Geometry,
+    execution: Execution,
+    narrow: Callable[[Iterable[SubKernel], int], Iterable[SubKernel]] = _whole_parts,
+) -> Plan:
     """Return the usual plan if it does not take long; otherwise the fastest of all ways.
 
     Large kernels can be computed in parts, and with more memory, unless the memory was requested.
+    narrow: cuts parts of a kernel into parts for so much memory.
     Raises OptionError if the requested algorithm refuses every way.
     """
 
     def plan(parts: Iterable[SubKernel], memory: int) -> Plan | OptionError:
         try:
-            return Plan(tuple(_passes(choose, parts, memory)), execution)
+            return Plan(tuple(_passes(choose, narrow(parts, memory), memory)), execution)
         except OptionError as error:
             return error
 
@@ -183,9 +194,9 @@ def _plan_in_some_way(choose: Callable[[SubKernel, int], Choice], geometry: Geom
 
 def _passes(choose: Callable[[SubKernel, int], Choice], parts: Iterable[SubKernel], memory: int) -> Iterator[Pass]:
     """Yield the passes; parts of one size are computed in the same way."""
-    choices: dict[tuple[int, int], Choice] = {}
+    choices: dict[tuple[int, int, int], Choice] = {}
     for part in parts:
-        size = (part.geometry.rows.taps, part.geometry.columns.taps)
+        size = (part.geometry.out_channels, part.geometry.rows.taps, part.geometry.columns.taps)
         if size in choices:
             yield Pass(part, choices[size].at(part.geometry))
         else:
@@ -202,12 +213,17 @@ def _divisions(geometry: Geometry, limits: Limits) -> Iterator[Iterable[SubKerne
 
 
 def plan_kernel_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
-    """Plan dK, with products in ``dtype``.
+    """Plan dK, with products in ``dtype``. If V and G are whole, dK is, unless an algorithm is requested that rounds.
 
     Raises OptionError if the requested algorithm refuses.
     """
-    found = gradient_sub_kernels(geometry, execution.limits.window, execution.share)
-    return _plan_gradient(choose_kernel_gradient, found, dtype, execution)
+
+    def choose(part: SubKernel, memory: int) -> Choice:
+        whole = execution.algorithm == AUTO
+        work = Workload(part.geometry, dtype, memory, limits=execution.limits, whole=whole)
+        return choose_kernel_gradient(work, execution.algorithm)
+
+    return _plan_in_some_way(choose, geometry, execution, few_channels_each)
 
 
 def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:
@@ -216,17 +232,12 @@ def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Exe
     With shared weights, dV is a convolution of G, which ``plan_output`` plans.
     Raises OptionError if the requested algorithm refuses.
     """
-    return _plan_gradient(choose_input_gradient, sub_kernels(geometry, execution.limits.window), dtype, execution)
 
+    def choose(part: SubKernel, memory: int) -> Choice:
+        work = Workload(part.geometry, dtype, memory, limits=execution.limits)
+        return choose_input_gradient(work, execution.algorithm)
 
-def _plan_gradient(
-    choose: Callable[[Workload, str], Choice], found: Iterable[SubKernel], dtype: np.dtype[Any], execution: Execution
-) -> Plan:
-    def planned(part: SubKernel) -> Pass:
-        work = Workload(part.geometry, dtype, execution.share, limits=execution.limits)
-        return Pass(part, choose(work, execution.algorithm))
-
-    return Plan(tuple(map(planned, found)), execution)
+    return _plan_in_some_way(choose, geometry, execution)
 
 
 @lru_cache(maxsize=128)

@@ -6,7 +6,7 @@ transforms take less memory. If the gradient of a kernel would fill the memory, 
 at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import ceil, prod
 from typing import NamedTuple
 
@@ -43,18 +43,18 @@ def kernel_in_parts(geometry: Geometry, parts: int) -> Iterator[SubKernel]:
             yield _sub_kernel(geometry, m, n)
 
 
-def gradient_sub_kernels(geometry: Geometry, window: int, memory: int) -> Iterator[SubKernel]:
-    """Yield sub-kernels of so few output channels that their gradient takes at most half of ``memory`` bytes.
+def few_channels_each(parts: Iterable[SubKernel], memory: int) -> Iterator[SubKernel]:
+    """Yield the parts, each cut into so few output channels that their gradient takes at most half of ``memory`` bytes.
 
-    window: the most bytes of a window whose taps are computed together.
     If outputs do not share weights, only the weights of one output are counted, because a tile computes the gradient of
     its own weights alone.
     """
-    for part in sub_kernels(geometry, window):
-        weights = prod((geometry.groups, geometry.in_channels, part.geometry.rows.taps, part.geometry.columns.taps))
+    for part in parts:
+        geometry = part.geometry
+        weights = prod((geometry.groups, geometry.in_channels, geometry.rows.taps, geometry.columns.taps))
         together = max(1, memory // 2 // (weights * BYTES_PER_FLOAT))
         for channels in cut(range(geometry.out_channels), together):
-            narrower = part.geometry._replace(out_channels=len(channels))
+            narrower = geometry._replace(out_channels=len(channels))
             yield part._replace(channels=slice(channels.start, channels.stop), geometry=narrower)
 
 

@@ -4,20 +4,21 @@ A task holds everything that it reads, and can be pickled. ``only`` reduces it t
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, Self
+from functools import partial
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, is_whole
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
 from convcli.engine.guards import Note, in_layers, minus_reference, rounded, unless_even, within_windows
-from convcli.engine.interface import Fill, Weights, Workload
+from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.plan import Choice, choose_convolution
 from convcli.engine.scratch import Scratch
 from convcli.engine.threads import BLAS_ON_ONE_THREAD, each
 from convcli.engine.tile_source import TileSource
 from convcli.engine.tile_weights import TileWeights
-from convcli.engine.tiles import Tile, without_pads
+from convcli.engine.tiles import Tile, gradient_as_convolution, without_pads
 
 Compute = Callable[[Tile, Scratch], FloatArray]
 
@@ -75,8 +76,13 @@ class OutputTask(NamedTuple):
 
     def filler(self, note: Note) -> Callable[[Tile, FloatArray, Scratch], None]:
         """Return the function that fills a tile of Z, and calls ``note`` for each fallback that it takes."""
-        work = self.choice.computed
-        prepared = self.K.prepared(lambda weights: self._guarded(weights, note))
+        work, estimate = self.choice.computed, self.choice.estimate
+        runner, stored = CONVOLUTIONS[self.choice.algorithm].runner, self.V.pixels.dtype
+
+        def prepare(weights: Weights) -> Fill:
+            return _guarded(runner(weights, work, estimate), weights.K, work, estimate, stored, note)
+
+        prepared = self.K.prepared(prepare)
 
         def fill(tile: Tile, out: FloatArray, scratch: Scratch) -> None:
             run = prepared(tile)
@@ -84,32 +90,6 @@ class OutputTask(NamedTuple):
                 c = self.reference[tile.images.start : tile.images.stop]
                 run = minus_reference(run, self.K.at(tile).K, work.geometry, c, note)
             run(self.V.load(tile, work.geometry, work.dtype, scratch), out, scratch)
-
-        return fill
-
-    def _guarded(self, weights: Weights, note: Note) -> Fill:
-        geometry, estimate = self.choice.work.geometry, self.choice.estimate
-        fill = guarded = CONVOLUTIONS[self.choice.algorithm].runner(weights, self.choice.computed, estimate)
-        if estimate.mixes:
-            guarded = in_layers(guarded, geometry, note)
-        # Integers are finite.
-        if estimate.spreads and self.V.pixels.dtype.kind == "f":
-            guarded = within_windows(guarded, self._with_other_weights, weights.K, geometry, note)
-        if estimate.mixes:
-            guarded = unless_even(fill, guarded, geometry)
-        return rounded(guarded, geometry, self.V.pixels.dtype) if estimate.rounded else guarded
-
-    def _with_other_weights(self, K: Array) -> Fill:
-        """Return the function that fills a tile of Z for other weights, in float64, by the fastest algorithm."""
-        work = self.choice.computed.in_double
-
-        def fill(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-            geometry, source = without_pads(work.geometry, tile), TileSource.whole(tile)
-            choice = choose_convolution(Workload(geometry, work.dtype, work.memory, limits=work.limits))
-            run = CONVOLUTIONS[choice.algorithm].runner(Weights(K), choice.work, choice.estimate)
-            for part in choice.tiles:
-                with scratch.borrowed():
-                    run(source.load(part, geometry, work.dtype, scratch), out[part.place], scratch)
 
         return fill
 
@@ -127,8 +107,11 @@ class KernelGradientTask(NamedTuple):
 
     def runner(self, note: Note) -> Compute:
         """Return the function that computes a tile's part of dK."""
-        work = self.choice.work
-        gradient = KERNEL_GRADIENTS[self.choice.algorithm].runner(work, self.choice.estimate)
+        work, estimate = self.choice.computed, self.choice.estimate
+        gradient = KERNEL_GRADIENTS[self.choice.algorithm].runner(work, estimate)
+        if estimate.spreads:
+            stored = np.result_type(self.V.pixels, self.G.pixels)
+            gradient = _guarded_gradient(gradient, work, estimate, stored, note)
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
             upstream = np.ascontiguousarray(self.G.at(tile), dtype=work.dtype)
@@ -162,3 +145,56 @@ class InputGradientTask(NamedTuple):
             return gradient
 
         return run
+
+
+def _guarded(fill: Fill, K: Array, work: Workload, estimate: Estimate, stored: np.dtype[Any], note: Note) -> Fill:
+    """Return a function that fills a tile as ``fill`` does, with the fallbacks of the plan.
+
+    stored: the type of V.
+    """
+    geometry, guarded = work.geometry, fill
+    if estimate.mixes:
+        guarded = in_layers(guarded, geometry, note)
+    # Integers are finite.
+    if estimate.spreads and stored.kind == "f":
+        guarded = within_windows(guarded, partial(_with_other_weights, work.in_double), K, geometry, note)
+    if estimate.mixes and np.isfinite(K).all():
+        guarded = unless_even(fill, guarded, geometry)
+    return rounded(guarded, geometry, stored) if estimate.rounded else guarded
+
+
+def _with_other_weights(work: Workload, K: Array) -> Fill:
+    """Return the function that fills a tile of Z for other weights, by the fastest algorithm."""
+
+    def fill(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        geometry, source = without_pads(work.geometry, tile), TileSource.whole(tile)
+        choice = choose_convolution(Workload(geometry, work.dtype, work.memory, limits=work.limits))
+        run = CONVOLUTIONS[choice.algorithm].runner(Weights(K), choice.work, choice.estimate)
+        for part in choice.tiles:
+            with scratch.borrowed():
+                run(source.load(part, geometry, work.dtype, scratch), out[part.place], scratch)
+
+    return fill
+
+
+def _guarded_gradient(
+    gradient: TileGradient, work: Workload, estimate: Estimate, stored: np.dtype[Any], note: Note
+) -> TileGradient:
+    """Return a function that computes what ``gradient`` does, with the fallbacks of the plan.
+
+    The guards see a convolution of the tile with its part of G.  stored: the type of V and G together.
+    """
+
+    def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
+        convolution = gradient_as_convolution(work.geometry, tile, upstream)
+        whole = estimate.rounded and (stored.kind != "f" or is_whole(upstream))
+
+        def fill(V: FloatArray, Z: FloatArray, scratch: Scratch) -> None:
+            Z[...] = gradient(V.swapaxes(0, 2), upstream, scratch).transpose(2, 0, 1, 3, 4)
+
+        as_convolution = work._replace(geometry=convolution.geometry)
+        guarded = _guarded(fill, convolution.K, as_convolution, estimate._replace(rounded=whole), stored, note)
+        guarded(convolution.V, convolution.Z, scratch)
+        return convolution.dK
+
+    return run

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from math import ceil
 from typing import NamedTuple
 
+import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import FloatArray, cut
@@ -170,6 +171,41 @@ def without_pads(geometry: Geometry, tile: FloatArray) -> Geometry:
         for axis, size in zip((geometry.rows, geometry.columns), tile.shape[-2:], strict=True)
     )
     return geometry._replace(images=len(tile), rows=rows, columns=columns)
+
+
+class GradientAsConvolution(NamedTuple):
+    """What a tile adds to dK, as the convolution Z of an input V with weights K: views of the tile, of G and of dK."""
+
+    V: FloatArray
+    K: FloatArray
+    Z: FloatArray
+    geometry: Geometry
+
+    @property
+    def dK(self) -> FloatArray:
+        """Z with the axes of dK."""
+        return self.Z.transpose(1, 2, 0, 3, 4)
+
+
+def gradient_as_convolution(geometry: Geometry, tile: FloatArray, upstream: FloatArray) -> GradientAsConvolution:
+    """Return the convolution of a padded tile with its part of G, which gives what the tile adds to dK.
+
+    As weights, G's pixels lie as far apart as the stride; as outputs, dK's weights lie as far apart as the dilation.
+    Each input channel is an image, and each image an input channel, because dK is summed over images.
+    """
+    images, groups, in_channels = tile.shape[:3]
+    rows, columns = (
+        Axis(size, taps, stride=axis.dilation, dilation=axis.stride)
+        for axis, size, taps in zip(
+            (geometry.rows, geometry.columns), tile.shape[-2:], upstream.shape[-2:], strict=True
+        )
+    )
+    return GradientAsConvolution(
+        V=tile.swapaxes(0, 2),
+        K=upstream.transpose(1, 2, 0, 3, 4),
+        Z=np.empty((in_channels, groups, upstream.shape[2], rows.output, columns.output), tile.dtype),
+        geometry=geometry._replace(images=in_channels, in_channels=images, rows=rows, columns=columns),
+    )
 
 
 def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:

@@ -19,6 +19,7 @@ CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
 KERNEL_GRADIENTS: dict[str, Algorithm[KernelGradientRunner]] = {
     "toeplitz": Algorithm(toeplitz.kernel_gradient_estimate, toeplitz.kernel_gradient_runner),
     "im2col": Algorithm(im2col.kernel_gradient_estimate, im2col.kernel_gradient_runner),
+    "fft": Algorithm(fft.kernel_gradient_estimate, fft.kernel_gradient_runner),
     "direct": Algorithm(direct.kernel_gradient_estimate, direct.kernel_gradient_runner, last_resort=True),
     "unshared": Algorithm(
         unshared.kernel_gradient_estimate, unshared.kernel_gradient_runner, shares_weights=False, last_resort=True

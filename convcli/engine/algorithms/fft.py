@@ -1,4 +1,4 @@
-"""Overlap-save: convolve tile by tile as a product of spectra, for large kernels of full rank.
+"""Overlap-save: convolve tile by tile as a product of spectra, for large kernels.
 
 A tile of F x F padded pixels gives (F - reach + 1)^2 outputs at stride 1, those whose windows lie within it.
 
@@ -7,6 +7,9 @@ A tile of F x F padded pixels gives (F - reach + 1)^2 outputs at stride 1, those
 A mean c of the tile is subtracted first, so that rounding errors depend on the variation of the image, not on its
 brightness. What remains is the error of the transforms: about the float's epsilon times log2(F^2) times
 |V'_tile - c| |K|, in the Euclidean norm. It does not become smaller where Z is small.
+
+What a tile adds to dK is the convolution of the tile with its part of G
+(``convcli.engine.tiles.gradient_as_convolution``). So it is computed in the same way, with the same rounding.
 """
 
 from math import log2
@@ -17,9 +20,9 @@ import numpy as np
 from convcli.arrays import Array, ComplexArray, FloatArray
 from convcli.engine.calibration import TRANSFORM
 from convcli.engine.costs import calls_seconds, elementwise_seconds
-from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload
+from convcli.engine.interface import Estimate, Fill, Refusal, TileGradient, Weights, Workload
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize
+from convcli.engine.tiles import TileSize, gradient_as_convolution
 from convcli.geometry.axes import Axis, Geometry
 
 # One of so many rows and columns gives the mean of a tile.
@@ -32,35 +35,45 @@ NORM: Final = "ortho"
 
 def estimate(work: Workload) -> Estimate | Refusal:
     """Estimate the cost with the fastest tile size; refuse small kernels, which other algorithms compute exactly."""
+    return _fastest(work, transforms=work.geometry.in_channels + work.geometry.out_channels)
+
+
+def kernel_gradient_estimate(work: Workload) -> Estimate | Refusal:
+    """Estimate the cost with the fastest tile size: V, G and every pair of their channels are transformed."""
+    inputs, outputs = work.geometry.in_channels, work.geometry.out_channels
+    return _fastest(work, transforms=inputs + outputs + inputs * outputs)
+
+
+def _fastest(work: Workload, transforms: int) -> Estimate | Refusal:
+    """Return the estimate with the fastest tile size, for so many transforms per tile and group."""
     geometry = work.geometry
     taps = geometry.rows.taps * geometry.columns.taps
     least = work.limits.transform_taps
     if taps < least:
         return Refusal(f"{taps} tap{'s' * (taps != 1)}, below {least}: a product of spectra would only add rounding")
     sides = [side for side in SIDES if side >= max(geometry.rows.reach, geometry.columns.reach)]
-    estimates = [_estimate(work, side) for side in sides]
+    estimates = [_estimate(work, side, transforms) for side in sides]
     fitting = [found for found in estimates if found.workspace <= work.memory]
     if not fitting:
         return Refusal(f"no tile of at most {SIDES[-1]} pixels a side holds its kernel within {work.memory:,} bytes")
     return min(fitting, key=lambda found: found.seconds)
 
 
-def _estimate(work: Workload, side: int) -> Estimate:
-    geometry = work.geometry
+def _estimate(work: Workload, side: int, transforms: int) -> Estimate:
+    geometry, transforms = work.geometry, transforms * work.geometry.groups
     rows, columns = _outputs(geometry.rows, side), _outputs(geometry.columns, side)
     size = TileSize(1, min(rows, geometry.rows.output), min(columns, geometry.columns.output))
     tiles = size.number(geometry)
-    channels = geometry.groups * (geometry.in_channels + geometry.out_channels)
     spectra = geometry.groups * geometry.in_channels * geometry.out_channels
     moved = 3 * tiles * spectra * side**2 * work.itemsize
     seconds = (
-        tiles * channels * side**2 * log2(side**2) * TRANSFORM * work.itemsize / 4
+        tiles * transforms * side**2 * log2(side**2) * TRANSFORM * work.itemsize / 4
         + elementwise_seconds(moved)
         + calls_seconds(tiles * (12 + spectra))
     )
     # The tile, the tile without its mean or the result, a spectrum, and a copy of that which the transform makes. All
-    # threads use one copy of the kernels' spectra.
-    workspace = (3 * channels + spectra) * side**2 * work.itemsize
+    # threads use one copy of the spectra of weights.
+    workspace = (3 * transforms + spectra) * side**2 * work.itemsize
     return Estimate(
         size,
         seconds,
@@ -97,6 +110,18 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
         everything = _inverse(_multiply(_transform(centred, side, scratch), spectra, scratch), scratch)
         kept = everything[..., : (out.shape[-2] - 1) * y + 1 : y, : (out.shape[-1] - 1) * x + 1 : x]
         np.add(kept, np.matmul(sums, means[..., 0])[..., None], out=out)
+
+    return run
+
+
+def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
+    """Return the function that computes what a padded tile and its part of G add to dK."""
+
+    def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
+        convolution = gradient_as_convolution(work.geometry, tile, upstream)
+        fill = runner(Weights(convolution.K), work._replace(geometry=convolution.geometry), chosen)
+        fill(convolution.V, convolution.Z, scratch)
+        return convolution.dK
 
     return run
 
