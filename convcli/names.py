@@ -29,3 +29,9 @@ def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
     """
     texts = [text.strip() for text in wrt.split(",")] if isinstance(wrt, str) else wrt
     return tuple(dict.fromkeys(_GRADIENTS[choice("wrt", text, _GRADIENTS)] for text in texts))
+
+
+def symbol_and_name(text: str) -> tuple[str, ...]:
+    """Return the text, and the letters or the name that mean the same tensor: ``dK`` and ``kernel``."""
+    synonym = SYMBOLS.get(text) or _TENSORS.get(text)
+    return (text,) if synonym is None else (text, synonym)

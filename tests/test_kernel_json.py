@@ -8,7 +8,9 @@ import pytest
 
 from convcli.errors import JsonError, KernelError
 from convcli.files import json_reading
+from convcli.files.json_tensors import read_json_tensor
 from convcli.files.json_writing import json_document
+from convcli.files.stored_tensors import Wanted
 from convcli.kernels.catalogue import PRESETS
 from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
 from convcli.kernels.kernel import Kernel
@@ -227,5 +229,5 @@ def test_the_position_of_a_deep_mistake_costs_no_more_than_the_text(mistake, mon
     text = "[" * 60 + ",".join(["1"] * 5000 + [number]) + "]" * 60
     message = r"^deep\.json:1:10061: (\[0\]){59}\[5000\]: expected a (finite )?number, given "
     with pytest.raises(JsonError, match=message):
-        json_reading.parse_array_json(text, "deep.json")
+        read_json_tensor(text, "deep.json", Wanted("deep.json"))
     assert CountingDecoder.characters < 3 * len(text)

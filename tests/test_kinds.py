@@ -24,12 +24,6 @@ from convcli.kernels.loading import read_kernel
 from convcli.pictures.reading import read_header, read_image, read_tensor
 
 
-def npz() -> bytes:
-    stream = BytesIO()
-    np.savez(stream, weights=np.eye(2))
-    return stream.getvalue()
-
-
 def zipped(name: str) -> bytes:
     stream = BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -117,12 +111,14 @@ FILES = {
     b"\x1aE\xdf\xa3\x9fB\x86\x81\x01": "a film (MKV or WebM): extract",
     b"RIFF\0\0\0\0AVI LIST": "a film: extract",
     b"RIFF\0\0\0\0WAVEfmt ": "a sound: expected a picture, an .npy array or JSON",
-    npz(): "an archive of arrays (.npz): save one of its arrays as .npy first, in Python with np.save",
     zipped("model/data.pkl"): "a PyTorch file: save one of its arrays as .npy first, in Python with np",
     b"\x89HDF\r\n\x1a\n": "an HDF5 file (.h5, or .mat 7.3): save one of its arrays",
     b"MATLAB 7.3 MAT-file, Platform: GLNXA64": "a MATLAB file (.mat 7.3): save",
     b"MATLAB 5.0 MAT-file, Platform: GLNXA64": "a MATLAB file (.mat): save",
-    struct.pack("<Q", 57) + b'{"weight":{"dtype":"F32"': "a safetensors file: save",
+    zipped("metadata.json"): "a Keras model (.keras): save one of its arrays as .npy first, in Python with np.save",
+    b"\x1c\0\0\0TFL3\x14\0": "a TensorFlow Lite model (.tflite): save",
+    b"GGUF\3\0\0\0": "a GGUF model: save",
+    b"\x08\x08\x12\x07pytorch\x1a\x052.1.0": "an ONNX model: give one of its convolutions as `kernel`",
     pickle.dumps(np.eye(2)): "a Python pickle (.pkl, .pt): it could run any program, so it is not unpickled",
     bytes(344) + b"n+1\0": "a NIfTI volume: save",
     b"CDF\1\0\0\0\0": "a NetCDF file: save",

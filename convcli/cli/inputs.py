@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +21,7 @@ from convcli.convolution.request import Request
 from convcli.engine import AUTOMATIC, Execution, Watch
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
-from convcli.files.source import STREAM, Source, require_pixel_limit
+from convcli.files.source import STREAM, Source, require_pixel_limit, split_key
 from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.geometry.options import parse_shape
 from convcli.kernels import loading
@@ -86,9 +86,9 @@ class Inputs:
             return Header(parse_shape(input_shape), np.dtype(np.float32), is_picture=False)
         raise OptionError("expected either an image or `input_shape`")
 
-    def read_tensor(self, text: str) -> Array:
-        """Return a tensor from a file, inline JSON, or stdin."""
-        return read_tensor(self._limited(tensor_source_of(text, self.read_stdin)))
+    def read_tensor(self, text: str, letter: str | None = None) -> Array:
+        """Return a tensor from a file, inline JSON, or stdin. letter: what it is, as for ``read_tensor``."""
+        return read_tensor(self._limited(tensor_source_of(text, self.read_stdin)), letter)
 
     def read_upstream(
         self, text: str, convolution: Prepared, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
@@ -98,9 +98,10 @@ class Inputs:
         from convcli.grad.upstream import Readers, upstream_gradient
 
         def read_target(text: str) -> Array:
-            return network_input(Image(self.read_tensor(text)), appearance)
+            return network_input(Image(self.read_tensor(text, "Z")), appearance)
 
-        return upstream_gradient(text, convolution, V, Readers(self.read_tensor, read_target), execution)
+        readers = Readers(partial(self.read_tensor, letter="G"), read_target)
+        return upstream_gradient(text, convolution, V, readers, execution)
 
     def read_request(
         self,
@@ -132,7 +133,7 @@ class Inputs:
         if text == STREAM:
             raise OptionError(f"{BIAS_FORMS}; stdin is for images and kernels", option="bias")
         try:
-            return self.read_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text)
+            return self.read_tensor(f"[{text}]" if "," in text and not text.lstrip().startswith("[") else text, "b")
         except ConvcliError as error:
             raise type(error)(f"{BIAS_FORMS}, given {text!r}: {error}", option="bias") from None
 
@@ -142,12 +143,13 @@ class Inputs:
 
 def existing_files(texts: Sequence[str | None]) -> list[Path]:
     """Return the files among the texts of options that may also be names, numbers or JSON."""
-    return [Path(text) for text in texts if text and os.path.isfile(text)]
+    files = [split_key(text)[0] for text in texts if text]
+    return [Path(file) for file in files if os.path.isfile(file)]
 
 
 def read_kernel(source: str) -> Kernel:
     """Return a kernel from a preset's name, a file, inline JSON, or stdin."""
-    return loading.read_kernel(stdin_source(read_stdin)) if source == STREAM else loading.load_kernel(source)
+    return loading.read_kernel(stdin_source(cache(read_stdin))) if source == STREAM else loading.load_kernel(source)
 
 
 def _rescaled(kernel: Kernel, options: ConvolutionOptions) -> Kernel:

@@ -76,7 +76,8 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 IMAGES_HELP = (
-    "Pictures; arrays (H,W) or (C,H,W) in .npy or JSON; folders of them; quoted patterns such as 'photos/**/*.jpg'; "
+    "Pictures; arrays (H,W) or (C,H,W) in .npy, .npz:NAME, .safetensors:NAME or JSON; folders of them; quoted patterns "
+    "such as 'photos/**/*.jpg'; "
     "inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin."
 )
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
@@ -86,7 +87,8 @@ Image = Annotated[
     typer.Argument(
         metavar="IMAGE",
         show_default=False,
-        help="A picture; an array in .npy or JSON; inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin.",
+        help="A picture; an array in .npy, .npz:NAME, .safetensors:NAME or JSON; inline JSON such as [[1,2],[3,4]]; "
+        "sample:NAME; or - for stdin.",
     ),
 ]
 HeaderOnly = Annotated[
@@ -107,7 +109,7 @@ InputShape = Annotated[
 ]
 KERNEL_HELP = (
     "A preset, such as gaussian:2 (convcli kernels lists all); JSON, or rows such as '1 2 1; 2 4 2; 1 2 1', in a file "
-    "or inline; weights in .npy; or - for stdin."
+    "or inline; weights in .npy, .npz:NAME or .safetensors:NAME; or - for stdin."
 )
 KernelSource = Annotated[
     str,
@@ -128,7 +130,7 @@ KernelSources = Annotated[
 ]
 UPSTREAM_HELP = (
     "The upstream gradient dJ/dZ: ones; at:I,J,K (1 in one place of Z); normal:SEED (random numbers); mse:TARGET "
-    "(Z - TARGET); a file (.npy, JSON or picture); inline JSON; or - for stdin."
+    "(Z - TARGET); a file (.npy, .npz:NAME, JSON or picture); inline JSON; or - for stdin."
 )
 Upstream = Annotated[str, typer.Option("--upstream", "-G", rich_help_panel=Panel.TASK, metavar="G", help=UPSTREAM_HELP)]
 Gray = Annotated[
@@ -261,7 +263,7 @@ class ConvolutionOptions:
             metavar="B",
             show_default=False,
             help="Numbers to add to the output: one for all channels, one per channel (1,2,3), or one per output unit "
-            "(JSON or .npy).",
+            "(JSON, .npy, .npz:NAME or .safetensors:NAME).",
         ),
     ] = None
 

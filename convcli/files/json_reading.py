@@ -83,16 +83,6 @@ def _size_in_memory(data: bytes) -> int:
     return _PER_BYTE * len(data) + _PER_ITEM * data.count(b",") + _PER_LIST * opened
 
 
-def parse_array_json(text: str, source: str) -> FloatArray:
-    """Return a number, or nested lists of numbers, as a float64 array of any rank. Raises JsonError for other text."""
-
-    def array(document: object) -> FloatArray:
-        shape, numbers = rectangle(document, ())
-        return finite(numbers, shape, ())
-
-    return read_json(text, source, array)
-
-
 def place(source: str, text: str, offset: int) -> str:
     """Return ``source:line:column`` of the character at an offset of the text."""
     line = text.count("\n", 0, offset) + 1

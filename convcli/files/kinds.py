@@ -5,8 +5,6 @@ import re
 from enum import Enum
 from typing import NamedTuple
 
-NPY_MAGIC = b"\x93NUMPY"
-
 # The number of first bytes to look at: enough for every kind, with room for whitespace before JSON.
 HEAD = 544
 
@@ -18,16 +16,33 @@ class Kind(Enum):
 
     EMPTY = "nothing"
     NPY = "an array of NumPy's"
+    NPZ = "an archive of NumPy's arrays"
+    SAFETENSORS = "safetensors"
+    CSV = "tensors in a table, as grad writes them"
+    ONNX = "a model"
     JSON = "JSON"
     OTHER = "something else"
+
+
+# First bytes as regular expressions, in which a dot is any byte.
+_BEGINNINGS = (
+    (rb"\x93NUMPY", Kind.NPY),
+    (rb"PK\x03\x04.{26}[ -\xff]{0,200}?\.npy", Kind.NPZ),
+    # The length of the JSON header, in 8 bytes, and its beginning.
+    (rb".{4}\0{4}\{[\s\"}]", Kind.SAFETENSORS),
+    (rb"tensor,([a-z]{1,2},)*value\r?\n", Kind.CSV),
+    # The version of the format, which is at least 3, and the tag of another field of the model.
+    (rb"\x08[\x03-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", Kind.ONNX),
+)
 
 
 def kind_of(head: bytes) -> Kind:
     """Return the kind of a file. head: its first HEAD bytes, or all if it has fewer."""
     if not head:
         return Kind.EMPTY
-    if head.startswith(NPY_MAGIC):
-        return Kind.NPY
+    found = next((kind for begins, kind in _BEGINNINGS if re.match(begins, head, re.DOTALL)), None)
+    if found:
+        return found
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     # A Targa picture may start with any byte, but has zeros further on, which JSON does not. No picture is whitespace.
     return Kind.JSON if not text or (text[0] in _JSON_STARTS and b"\0" not in head) else Kind.OTHER
@@ -69,10 +84,11 @@ _FRAMES = "extract its frames first, as in ffmpeg -i FILE frame%04d.png"
 _UNPACK = "unpack it first"
 _DOWNLOAD = "a server may send one instead of the file, so download it again"
 _SAVE_ARRAY = "save one of its arrays as .npy first, in Python with "
-_NUMPY_ARCHIVE = f"{_SAVE_ARRAY}np.save('a.npy', np.load('FILE')['NAME'])"
 _HDF5 = f"{_SAVE_ARRAY}np.save('a.npy', h5py.File('FILE')['NAME'][()])"
 _MATLAB = f"{_SAVE_ARRAY}np.save('a.npy', scipy.io.loadmat('FILE')['NAME'])"
-_SAFETENSORS = f"{_SAVE_ARRAY}np.save('a.npy', safetensors.numpy.load_file('FILE')['NAME'])"
+_TFLITE = f"{_SAVE_ARRAY}np.save('a.npy', Interpreter('FILE').get_tensor(INDEX)) of ai_edge_litert.interpreter"
+_KERAS = f"{_SAVE_ARRAY}np.save('a.npy', keras.saving.load_model('FILE').get_layer('NAME').get_weights()[0])"
+_GGUF = f"{_SAVE_ARRAY}np.save('a.npy', gguf.GGUFReader('FILE').get_tensor(INDEX).data)"
 _TORCH = f"{_SAVE_ARRAY}np.save('a.npy', torch.load('FILE')['NAME'].numpy())"
 _PICKLE = f"it could run any program, so it is not unpickled; {_SAVE_ARRAY}np.save if you trust it"
 
@@ -136,12 +152,14 @@ _FOREIGN = (
     (rb"RIFF.{4}AVI |FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\0\0\x01[\xb3\xba]", "a film", _FRAMES),
     (rb"RIFF.{4}WAVE|OggS|ID3|fLaC", "a sound", "expected a picture, an .npy array or JSON"),
     # Arrays and models.
-    (rb"PK\x03\x04.{26}[ -\xff]{0,200}?\.npy", "an archive of arrays (.npz)", _NUMPY_ARCHIVE),
     (rb"PK\x03\x04.{26}[ -\xff]{1,200}?/(data\.pkl|\.format_version|byteorder)", "a PyTorch file", _TORCH),
     (rb"\x89HDF\r\n", "an HDF5 file (.h5, or .mat 7.3)", _HDF5),
     (rb"MATLAB 7\.", "a MATLAB file (.mat 7.3)", _HDF5),
     (rb"MATLAB 5\.", "a MATLAB file (.mat)", _MATLAB),
-    (rb".{2}\0{6}\{\"", "a safetensors file", _SAFETENSORS),
+    (rb"PK\x03\x04.{26}(metadata|config)\.json", "a Keras model (.keras)", _KERAS),
+    (rb".{4}TFL3", "a TensorFlow Lite model (.tflite)", _TFLITE),
+    (rb"GGUF", "a GGUF model", _GGUF),
+    (rb"\x08[\x03-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", "an ONNX model", "give one of its convolutions as `kernel`"),
     (rb"\x80[\x02-\x05]", "a Python pickle (.pkl, .pt)", _PICKLE),
     (rb".{344}n[+i]1\0", "a NIfTI volume", f"{_SAVE_ARRAY}np.save('a.npy', nibabel.load('FILE').get_fdata())"),
     (rb"CDF[\x01\x02\x05]", "a NetCDF file", f"{_SAVE_ARRAY}np.save('a.npy', xarray.open_dataset('FILE')['NAME'])"),

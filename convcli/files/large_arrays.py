@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from math import prod
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -32,6 +33,16 @@ def large_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Return an array of zeros, in memory or in an unnamed file, as `large_empty` decides; raise the same error."""
     # The bytes of a new file are zeros.
     return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.zeros(shape, dtype)
+
+
+def numbers_at(
+    stream: BinaryIO, start: int, dtype: "np.dtype[Any]", shape: tuple[int, ...], order: Literal["C", "F"] = "C"
+) -> Array:
+    """Return the array that begins at a byte of an open file, read-only; a file on the disk is memory-mapped."""
+    if isinstance(stream, BytesIO):
+        return np.frombuffer(stream.getvalue(), dtype, prod(shape), start).reshape(shape, order=order)
+    # mmap cannot map zero bytes.
+    return np.memmap(stream, dtype, "r", start, shape, order) if prod(shape) else np.empty(shape, dtype)
 
 
 def by_rows(function: Callable[..., Array], shape: tuple[int, ...], dtype: DTypeLike, *arrays: Array) -> Array:

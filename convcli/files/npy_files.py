@@ -6,14 +6,15 @@ from io import BytesIO
 from math import prod
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO, Literal
+from typing import IO, Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array
 from convcli.files.file_bytes import open_file
-from convcli.files.large_arrays import reserve
+from convcli.files.large_arrays import numbers_at, reserve
+from convcli.files.memory import require_memory
 from convcli.files.thread_warnings import catch_thread_warnings
 
 _LONGEST_REASON = 200
@@ -54,17 +55,48 @@ def load_npy(file: Path | BytesIO) -> Array:
     Nothing is unpickled. Raises ValueError, in one line, if the file is damaged or holds anything but real numbers.
     """
     with open_file(file) as stream:
-        shape, order, dtype = _header(stream)
+        header = read_npy_header(stream)
         start, end = stream.tell(), stream.seek(0, os.SEEK_END)
-        _require_numbers(shape, dtype, end - start)
-        if isinstance(file, BytesIO):
-            return np.frombuffer(file.getvalue(), dtype, prod(shape), start).reshape(shape, order=order)
-        # mmap cannot map zero bytes.
-        return np.memmap(stream, dtype, "r", start, shape, order) if prod(shape) else np.empty(shape, dtype)
+        header.require_numbers(end - start)
+        return numbers_at(stream, start, header.dtype, header.shape, header.order)
 
 
-def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]:
-    """Read the header: return shape, order and type. The stream is then at the first number."""
+def read_npy(stream: IO[bytes], size: int) -> Array:
+    """Return the array of real numbers in an ``.npy`` of ``size`` bytes, which the stream has to read, read-only.
+
+    Nothing is unpickled, and no more is read than the array takes. Raises ValueError, in one line, if it is damaged or
+    holds anything but real numbers; OSError if it exceeds half of the free memory.
+    """
+    header = read_npy_header(stream)
+    header.require_numbers(size - stream.tell())
+    length = prod(header.shape) * header.dtype.itemsize
+    require_memory(length, "the array has")
+    data = stream.read(length)
+    if len(data) < length:
+        raise ValueError(f"expected {length:,} bytes of numbers, given {len(data):,}")
+    return np.frombuffer(data, header.dtype).reshape(header.shape, order=header.order)
+
+
+class NpyHeader(NamedTuple):
+    """What the header of an ``.npy`` says of the numbers that follow it."""
+
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+    dtype: np.dtype[Any]
+
+    def require_numbers(self, held: int) -> None:
+        """Raise ValueError unless the type is a real number's and the file holds all bytes of the array."""
+        if self.dtype.kind not in "iuf":
+            raise ValueError(f"expected a .npy of real numbers, given dtype {self.dtype}")
+        if min(self.shape, default=0) < 0:
+            raise ValueError(f"expected a shape of lengths of at least 0, given {self.shape}")
+        size = prod(self.shape) * self.dtype.itemsize
+        if size > held:
+            raise ValueError(f"expected {size:,} bytes of {self.dtype} for its shape {self.shape}, given {held:,}")
+
+
+def read_npy_header(stream: IO[bytes]) -> NpyHeader:
+    """Read the header of an ``.npy``. The stream is then at the first number. Raises ValueError if it is damaged."""
     try:
         # Python and numpy first warn about a damaged header, and then raise an error with the same reason.
         with catch_thread_warnings():
@@ -72,7 +104,7 @@ def _header(stream: BinaryIO) -> tuple[tuple[int, ...], Literal["C", "F"], np.dt
             if version not in _HEADERS:
                 raise ValueError(f"its version is {version[0]}.{version[1]}")
             shape, in_columns, dtype = _HEADERS[version](stream)
-            return tuple(map(int, shape)), "F" if in_columns else "C", dtype
+            return NpyHeader(tuple(map(int, shape)), "F" if in_columns else "C", dtype)
     # The header is a Python literal: parsing it can raise any error of Python's parser.
     except Exception as error:
         # Numpy quotes the whole header, of any length.
@@ -86,14 +118,3 @@ _HEADERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
     (3, 0): np.lib.format.read_array_header_2_0,
 }
-
-
-def _require_numbers(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
-    """Raise ValueError unless the type is a real number's and the file holds all bytes of the array."""
-    if dtype.kind not in "iuf":
-        raise ValueError(f"expected a .npy of real numbers, given dtype {dtype}")
-    if min(shape, default=0) < 0:
-        raise ValueError(f"expected a shape of lengths of at least 0, given {shape}")
-    size = prod(shape) * dtype.itemsize
-    if size > held:
-        raise ValueError(f"expected {size:,} bytes of {dtype} for its shape {shape}, given {held:,}")

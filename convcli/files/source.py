@@ -17,11 +17,12 @@ STREAM = "-"
 
 @dataclass(frozen=True)
 class Source:
-    """An input: a file, or bytes that have a name.
+    """An input: a file, bytes that have a name, or one of the tensors in a file.
 
     name: the user's name for it.  label: its name in errors.
     path: the path that outputs are named after; without ``read``, also the file itself.  read: returns the bytes.
     max_pixels: the most pixels that a picture, or each of its frames, may have; 0 is no limit, None is Pillow's limit.
+    key: the name of a tensor in the file, or of a node in a model; None if none is named.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Source:
     path: Path
     read: Callable[[], bytes] | None = None
     max_pixels: int | None = None
+    key: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None:
@@ -48,15 +50,21 @@ class Source:
 
     @classmethod
     def of_file(cls, name: str) -> "Source":
-        """Return the file or the sample picture ``sample:NAME`` of that name as an input.
+        """Return a file, the tensor ``FILE:KEY`` in one, or the sample picture ``sample:NAME`` as an input.
 
         A FIFO or a device is read only once; its bytes are kept. Raises OptionError for an unknown sample.
         """
         if name.startswith(PREFIX) and not os.path.lexists(name):
             path = sample_path(name.removeprefix(PREFIX))
             return cls(name, name, Path(path.name), path.read_bytes)
-        is_stream = os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name)
-        return cls(name, name, Path(name), cache(partial(read_file, name)) if is_stream else None)
+        file, key = split_key(name)
+        is_stream = os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file)
+        return cls(name, name, Path(file), cache(partial(read_file, file)) if is_stream else None, key=key)
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file in errors, without a key."""
+        return self.label if self.key is None else self.label.removesuffix(f":{self.key}")
 
     @classmethod
     def of_text(cls, text: str, label: str) -> "Source":
@@ -77,6 +85,18 @@ def _typed_bytes(text: str) -> bytes:
     # From Python, text may have surrogates that stand for no byte.
     except UnicodeEncodeError:
         return text.encode(errors="surrogatepass")
+
+
+def split_key(name: str) -> tuple[str, str | None]:
+    """Return the file and the key of ``FILE:KEY``; the name and None if it has no key.
+
+    A file of that whole name wins. Otherwise the key follows the first colon that ends the name of a file.
+    """
+    if os.path.lexists(name):
+        return name, None
+    colons = (index for index, letter in enumerate(name) if letter == ":")
+    end = next((colon for colon in colons if os.path.exists(name[:colon]) and not os.path.isdir(name[:colon])), None)
+    return (name, None) if end is None else (name[:end], name[end + 1 :])
 
 
 def require_pixel_limit(most: int) -> None:

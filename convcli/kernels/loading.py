@@ -1,24 +1,24 @@
 """Load a kernel from a preset, a file, inline JSON, or bytes."""
 
 import os
-from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
-from convcli.errors import JsonError, KernelError
-from convcli.files.file_bytes import read_file
+from convcli.errors import JsonError, KernelError, OptionError
+from convcli.files.file_bytes import contents, first_bytes, read_errors
 from convcli.files.json_reading import decoded, is_inline_array
 from convcli.files.kinds import HEAD, Kind, foreign_kind, kind_of
-from convcli.files.npy_files import load_npy
-from convcli.files.source import Source
+from convcli.files.memory import require_memory
+from convcli.files.source import Source, split_key
+from convcli.files.tensor_files import holds_tensors, read_stored
 from convcli.kernels.json_format import parse_kernel_json
 from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.kernels.presets import names_preset, preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
 
-_SUFFIXES = (".json", ".npy", ".csv", ".txt")
+_SUFFIXES = (".json", ".npy", ".npz", ".safetensors", ".csv", ".txt")
+_EXPECTED = "expected kernel JSON, rows of numbers or .npy"
 
 
 def load_kernel(source: str | os.PathLike[str]) -> Kernel:
@@ -30,10 +30,12 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
       that name;
     - text that starts with ``{``, or with ``[`` unless it looks like a file name such as ``[ab].json``, is JSON;
     - the name of a preset, in upper or lower case, is that preset, even if a file has the same name;
-    - text with a path separator, text that ends in .json, .npy, .csv or .txt, and the name of an existing file is a
-      file; its content decides whether it is JSON, .npy, or rows of numbers (CSV, text, a vips matrix).
+    - text with a path separator, text that ends in .json, .npy, .npz, .safetensors, .csv or .txt, and the name of an
+      existing file is a file; its content decides whether it is JSON, arrays, or rows of numbers (CSV, text, a vips
+      matrix). ``FILE:NAME`` is one of the tensors in a file, unless a file has that whole name.
 
-    The kernel's name is its "name" key, or else the file's stem, the preset's text, or ``inline``.
+    The kernel's name is its "name" key, or else the name of the tensor, the file's stem, the preset's text, or
+    ``inline``.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
         If the file is missing or cannot be read; also an ``OSError``.
     KernelError
         If the kernel cannot be used; the message has the place in the JSON.
+    OptionError
+        If the file has no tensor of that name, or several tensors and none is named.
 
     Examples
     --------
@@ -66,47 +70,58 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
         return parse_rows(text, "inline kernel", "inline")
     if is_inline_array(text) or text.lstrip().startswith("{"):
         return read_kernel(Source.of_text(text, "inline kernel"))
-    return read_kernel(Source(text, text, Path(text))) if _is_a_file(text) else preset(text)
+    return read_kernel(Source.of_file(text)) if _is_a_file(text) else preset(text)
 
 
 def read_kernel(source: Source) -> Kernel:
-    """Return the kernel in a source of .npy, kernel JSON, or rows of numbers.
+    """Return the kernel in a source of kernel JSON, rows of numbers, or arrays (``.npy``, ``.npz``, ``.safetensors``).
 
-    Its name is the key "name" in JSON, or else the stem of the source's path. A .npy holds real
-    weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
+    Its name is the key "name" in JSON, or else the name of its tensor in the file, or the stem of the source's path.
+    Arrays hold real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
     Raises FileError for a file that cannot be read; KernelError for one that is none of these, and for weights that no
-    kernel can have.
+    kernel can have; OptionError if the file has no tensor of the name in the source.
     """
-    data, name = source.read() if source.read else read_file(source.name), source.path.stem
-    if kind_of(data[:HEAD]) is Kind.NPY:
-        return Kernel(name, _npy_weights(data, source.label))
-    if kind := foreign_kind(data[:HEAD]):
-        remedy = f": {kind.remedy}" if kind.remedy else ""
-        raise KernelError(f"{source.label}: expected kernel JSON, rows of numbers or .npy, given {kind.name}{remedy}")
-    try:
-        text = decoded(data, source.label, "kernel JSON or rows of numbers in UTF-8, or .npy")
-    except JsonError as error:
-        raise KernelError(str(error)) from None
-    is_rows_file = source.path.suffix.lower() == ".csv" or begins_as_rows(text)
-    return (parse_rows if is_rows_file else parse_kernel_json)(text, source.label, name)
+    with read_errors(source.label):
+        head = first_bytes(source.file(), HEAD)
+        kind, name = kind_of(head), source.key or source.path.stem
+        if holds_tensors(kind) and (kind is not Kind.JSON or source.key is not None):
+            return Kernel(name, _weights(source, kind))
+        if found := foreign_kind(head):
+            remedy = f": {found.remedy}" if found.remedy else ""
+            raise KernelError(f"{source.label}: {_EXPECTED}, given {found.name}{remedy}")
+        return _text_kernel(source, name)
 
 
 def _is_a_file(text: str) -> bool:
     if names_preset(text):
         return False
     separated = os.path.basename(text) != text
-    return separated or text.lower().endswith(_SUFFIXES) or os.path.exists(text)
+    named = any(part.lower().endswith(_SUFFIXES) for part in text.split(":"))
+    return separated or named or os.path.exists(split_key(text)[0])
 
 
-def _npy_weights(data: bytes, label: str) -> FloatArray:
+def _weights(source: Source, kind: Kind) -> FloatArray:
     try:
-        array = load_npy(BytesIO(data))
+        array = read_stored(source, kind, "K")
         require_kernel_shape(array.shape)
+    # They name the file already.
+    except (JsonError, OptionError):
+        raise
     except ValueError as error:
-        raise KernelError(f"{label}: {error}") from None
+        raise KernelError(f"{source.label}: {error}") from None
+    require_memory(8 * array.size, "in float64 it takes")
     with np.errstate(over="ignore", invalid="ignore"):
         weights = np.array(array, np.float64, order="C")
     index = first_non_finite(weights)
     if index is not None:
-        raise KernelError(f"{label}: weights{list(index)}: expected a finite number, given {array[index]}")
+        raise KernelError(f"{source.label}: weights{list(index)}: expected a finite number, given {array[index]}")
     return weights
+
+
+def _text_kernel(source: Source, name: str) -> Kernel:
+    try:
+        text = decoded(contents(source.file()), source.label, "kernel JSON or rows of numbers in UTF-8, or .npy")
+    except JsonError as error:
+        raise KernelError(str(error)) from None
+    is_rows_file = source.path.suffix.lower() == ".csv" or begins_as_rows(text)
+    return (parse_rows if is_rows_file else parse_kernel_json)(text, source.label, name)

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from convcli.arrays import Array, in_native_order
-from convcli.files.file_bytes import contents, first_bytes, read_errors
-from convcli.files.json_reading import decoded, parse_array_json
+from convcli.files.file_bytes import first_bytes, read_errors
 from convcli.files.kinds import HEAD, Kind, kind_of
-from convcli.files.npy_files import load_npy
 from convcli.files.source import Source, SourceLike
+from convcli.files.tensor_files import holds_tensors, read_stored
 from convcli.files.thread_warnings import catch_thread_warnings
 from convcli.pictures.frames import Frames, picture_frames
 from convcli.pictures.image import Header, Image
@@ -22,10 +21,11 @@ from convcli.pictures.profiles import DROPPED, is_whole
 
 
 def read_image(given: SourceLike) -> Image:
-    """Return the image that a source holds: a picture, an ``.npy`` array or a JSON tensor.
+    """Return the image that a source holds: a picture, or an array in a file of arrays or JSON.
 
     An ``.npy`` file is memory-mapped. Of several frames the first is read, with a warning.
-    Raises FileError if the source is missing, broken or of another kind; JsonError for JSON that is not a tensor.
+    Raises FileError if the source is missing, broken or of another kind; JsonError for JSON that is not a tensor;
+    OptionError if it has no tensor of the name in the source.
     """
     source = Source.of(given)
     with _reading(source) as messages, _frames(source) as frames:
@@ -67,21 +67,23 @@ def format_name(given: SourceLike) -> str | None:
     with suppress(Exception), _reading(source):
         file = source.file()
         kind = kind_of(first_bytes(file, HEAD))
-        if kind in (Kind.NPY, Kind.JSON):
-            return "npy" if kind is Kind.NPY else None
+        if holds_tensors(kind):
+            return None if kind in (Kind.JSON, Kind.CSV) else "npy"
         with open_picture(file) as picture:
             # Many phones write a JPEG with previews.
             return {"mpo": "jpeg"}.get(name := (picture.format or "").lower(), name)
     return None
 
 
-def read_tensor(given: SourceLike) -> Array:
-    """Return a tensor of any rank from ``.npy`` or JSON, or the pixels ``(C, H, W)`` of a picture.
+def read_tensor(given: SourceLike, letter: str | None = None) -> Array:
+    """Return a tensor of any rank from a file of arrays or JSON, or the pixels ``(C, H, W)`` of a picture.
 
+    letter: what the tensor is: ``V``, ``K``, ``b``, ``G``, ``Z``, ``dK``, ``dV`` or ``db``. In a file that holds
+    several tensors, it chooses the one of that name, unless the source names one.
     An ``.npy`` file is memory-mapped. Raises the errors of ``read_image``.
     """
     source = Source.of(given)
-    with _reading(source), _frames(source) as frames:
+    with _reading(source), _frames(source, letter) as frames:
         first = frames.frame(0)
         return first.array if isinstance(first, _ArrayFrame) else first.decode().pixels
 
@@ -111,25 +113,21 @@ def _reading(source: Source) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _frames(source: Source) -> Iterator[Frames]:
-    """Yield the frames of a source, which stays open meanwhile."""
+def _frames(source: Source, letter: str | None = "V") -> Iterator[Frames]:
+    """Yield the frames of a source, which stays open meanwhile. letter: what a tensor is, as in ``Wanted``."""
     file = source.file()
     head = first_bytes(file, HEAD)
     kind = kind_of(head)
     if kind is Kind.EMPTY:
         raise ValueError("it is empty")
-    if kind is Kind.NPY:
-        yield _array(load_npy(file))
-    elif kind is Kind.JSON:
-        text = decoded(contents(file), source.label, "JSON in UTF-8")
-        yield _array(parse_array_json(text, source.label))
+    if holds_tensors(kind):
+        array = read_stored(source, kind, letter)
+        yield Frames(1, lambda _: _ArrayFrame(array))
+    elif source.key is not None:
+        raise ValueError("a name after a colon is for files of tensors, such as .npz and .safetensors")
     else:
         with picture_frames(file, head) as frames:
             yield frames
-
-
-def _array(array: Array) -> Frames:
-    return Frames(1, lambda _: _ArrayFrame(array))
 
 
 def _checked(image: Image, messages: Sequence[str]) -> Image:

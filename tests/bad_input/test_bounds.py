@@ -61,7 +61,10 @@ def test_a_file_larger_than_half_of_the_free_memory_is_not_read(name, read, free
     path.write_bytes(BEGINNINGS[name])
     os.truncate(path, 100 * MB)
     free_memory(150 * MB)
-    with at_most(MB), pytest.raises(ConvcliError, match=r"it has 100\.0 MB, over half of the free memory, 75\.0 MB$"):
+    expected = r"it has 100\.0 MB, over half of the free memory, 75\.0 MB$"
+    if read is load_kernel and name in ("deep.ppm", "png", "webp"):
+        expected = r"given a \w+ picture$"
+    with at_most(MB), pytest.raises(ConvcliError, match=expected):
         read(path)
 
 

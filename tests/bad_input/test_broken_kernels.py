@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from many_commands import Commands, assert_well_mannered
 
 from convcli.errors import ConvcliError, KernelError
-from convcli.files.json_reading import parse_array_json
+from convcli.files.json_tensors import read_json_tensor
 from convcli.files.json_writing import json_document
 from convcli.files.source import Source
+from convcli.files.stored_tensors import Wanted
 from convcli.kernels.json_format import kernel_to_json, parse_kernel_json
 from convcli.kernels.kernel import require_kernel_shape
 from convcli.kernels.loading import read_kernel
@@ -180,7 +181,7 @@ def test_mutations_of_kernels(seed, soak, tried):
 @pytest.mark.slow
 def test_any_value_as_another_tensor(try_many):
     def hold_tensor(data):
-        tensor, error = read(parse_array_json, data.decode(), "source")
+        tensor, error = read(read_json_tensor, data.decode(), "source", Wanted("source"))
         assert error or np.isfinite(tensor).all()
         if error:
             assert_placed(error)

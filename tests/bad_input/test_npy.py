@@ -1,10 +1,8 @@
-"""``.npy`` with false headers, and archives of them: nothing is allocated, expanded or run because of them."""
+"""``.npy`` with false headers: nothing is allocated, expanded or run because of them."""
 
 import os
 import struct
 import threading
-import tracemalloc
-import zipfile
 from io import BytesIO
 
 import numpy as np
@@ -74,29 +72,6 @@ def test_warnings_of_python_about_a_header_are_silent(header, tmp_path):
     result = convcli("grad", "[[1]]", "-k", "box", "-G", "a.npy", cwd=tmp_path, env={"PYTHONWARNINGS": "default"})
     assert (result.code, result.out, result.err.count("\n")) == (1, b"", 1)
     assert UNREADABLE in result.err
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_archives_are_not_opened(method, tmp_path):
-    """The archive holds 60 MB in 60 KB; nothing is expanded."""
-    path = tmp_path / "a.npz"
-    with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr("a.npy", npy_that_says(of("(1, 60000000)", "'u1'"), 60_000_000 if method else 100))
-    tracemalloc.start()
-    for read in (read_image, read_header):
-        with pytest.raises(
-            FileError,
-            match=r"it is an archive of arrays \(\.npz\): save one of its arrays as \.npy first",
-        ):
-            read(path)
-    with pytest.raises(
-        KernelError,
-        match=r"a\.npz: expected .* or \.npy, given an archive of arrays \(\.npz\): save one",
-    ):
-        load_kernel(str(path))
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert most < 20 << 20
 
 
 @pytest.mark.parametrize("name", ["a.fifo", "-"])

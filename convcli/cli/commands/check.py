@@ -22,7 +22,7 @@ def _own_tensor(flag: str, symbol: str) -> object:
         rich_help_panel=options.Panel.TASK,
         metavar="TENSOR",
         show_default=False,
-        help=f"Your {symbol}, to compare: .npy, JSON (file or inline), or - for stdin.",
+        help=f"Your {symbol}, to compare: .npy, .npz:NAME, .safetensors:NAME, JSON (file or inline), or - for stdin.",
     )
 
 
@@ -105,7 +105,7 @@ def check(
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution).G
     edge = prepared.geometry.edge
     if given:
-        theirs = {name: inputs.read_tensor(source) for name, source in given.items()}
+        theirs = {name: inputs.read_tensor(source, name) for name, source in given.items()}
         compared = [compare(prepared, V, G, name, theirs[name], tolerance, request.execution) for name in theirs]
         _show_comparisons(compared, tolerance, edge, as_json=json)
         holds = all(each.holds for each in compared)

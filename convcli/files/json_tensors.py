@@ -1,0 +1,128 @@
+"""Read one tensor from JSON: nested lists of numbers, JSON of tensors that convcli wrote, or the index of a model.
+
+    document = number | list | tensor | {"convcli": 1, name: tensor, ..., "gradients": {name: tensor, ...}, ...}
+             | {"weight_map": {name: file, ...}, ...}
+    tensor   = {"shape": [count, ...], "dtype": string, "values": number | list, ...}
+
+Members that are no tensors are ignored. An index names the file of each tensor of a model (``.safetensors``).
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array
+from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
+from convcli.files.json_writing import VERSION
+from convcli.files.safetensors_files import sharded_tensors
+from convcli.files.stored_tensors import StoredTensor, Wanted
+
+WEIGHT_MAP = "weight_map"
+_TYPES = [f"{kind}{bits}" for kind, sizes in (("int", "8 16 32 64"), ("float", "16 32 64")) for bits in sizes.split()]
+TYPES = (*_TYPES, *(f"u{name}" for name in _TYPES if name.startswith("int")))
+
+
+class _List(NamedTuple):
+    """Nested lists of numbers at a path of the document."""
+
+    value: object
+    path: JsonPath = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return rectangle(self.value, self.path)[0]
+
+    def read(self) -> Array:
+        shape, numbers = rectangle(self.value, self.path)
+        return finite(numbers, shape, self.path)
+
+
+class _Envelope(NamedTuple):
+    """A tensor with its shape and type at a path of the document."""
+
+    members: Mapping[str, Any]
+    path: JsonPath = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(int(length) for length in self.members["shape"])
+
+    def read(self) -> Array:
+        values = _List(self.members["values"], (*self.path, "values")).read()
+        # Lists cannot say how long the axes are that follow one of length 0.
+        if values.size or 0 not in self.shape:
+            self._require_shape(values.shape)
+        return self._typed(values.reshape(self.shape))
+
+    def _require_shape(self, shape: tuple[int, ...]) -> None:
+        if shape != self.shape:
+            raise Fault((*self.path, "shape"), f"expected {list(shape)}, the shape of its values")
+
+    def _typed(self, values: Array) -> Array:
+        name = self.members.get("dtype", "float64")
+        if name not in TYPES:
+            raise Fault((*self.path, "dtype"), f"expected one of {', '.join(TYPES)}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            typed = values.astype(name)
+        if not (typed == values).all():
+            raise Fault((*self.path, "dtype"), "expected a type that holds every value exactly")
+        return typed
+
+
+def read_json_tensor(text: str, source: str, wanted: Wanted, folder: Path | None = None) -> Array:
+    """Return the tensor that is wanted of JSON: of float64, unless the text gives its type.
+
+    source: the text's name in errors.  folder: that of the file.  Raises JsonError for other text.
+    """
+    return read_json(text, source, lambda document: wanted.of(_tensors(document, folder)).read())
+
+
+def _tensors(document: object, folder: Path | None) -> Mapping[str, StoredTensor]:
+    if not isinstance(document, tuple):
+        return {"": _List(document)}
+    members = _members(document, ())
+    if WEIGHT_MAP in members and "convcli" not in members:
+        return sharded_tensors(_members(members[WEIGHT_MAP], (WEIGHT_MAP,)), folder)
+    if members.get("convcli", VERSION) != VERSION:
+        raise Fault(("convcli",), f"expected {VERSION}, the version of JSON that this convcli reads")
+    tensors = dict(_found(members))
+    if not tensors:
+        raise Fault((), "expected lists of numbers, or JSON of tensors that convcli wrote")
+    return tensors
+
+
+def _found(members: dict[str, object]) -> Iterator[tuple[str, _Envelope]]:
+    """Yield the tensors of a document with their names; one that is the whole document has none."""
+    if _is_tensor(members):
+        yield "", _Envelope(members)
+        return
+    for path, name, value in _named(members):
+        inner = dict(value) if isinstance(value, tuple) else {}
+        if _is_tensor(inner):
+            yield name, _Envelope(inner, (*path, name))
+
+
+def _named(members: dict[str, object]) -> Iterator[tuple[JsonPath, str, object]]:
+    for name, value in members.items():
+        yield (), name, value
+    if "gradients" in members:
+        for name, value in _members(members["gradients"], ("gradients",)).items():
+            yield ("gradients",), name, value
+
+
+def _is_tensor(members: Mapping[str, Any]) -> bool:
+    shape = members.get("shape")
+    lengths = isinstance(shape, list) and all(isinstance(each, float) and each >= 0 for each in shape)
+    return lengths and "values" in members
+
+
+def _members(value: object, path: JsonPath) -> dict[str, object]:
+    if not isinstance(value, tuple):
+        raise Fault(path, "expected an object")
+    members = dict(value)
+    for key, _ in value if len(members) < len(value) else ():
+        if [each for each, _ in value].count(key) > 1:
+            raise Fault((*path, key), "given twice; keep one", says_given=True, at_key=True)
+    return members

@@ -1,0 +1,96 @@
+"""The tensors of a file that may hold several, each under a name, and the choice of one of them.
+
+The reader of a format passes all tensors of a file to ``Wanted.of``, and reads only the one that it returns.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from convcli.arrays import Array
+from convcli.errors import OptionError
+from convcli.files.source import Source
+from convcli.names import symbol_and_name
+from convcli.text import did_you_mean, shortened
+
+# The most tensors that an error lists.
+_LISTED = 8
+
+
+class StoredTensor(Protocol):
+    """A tensor in a file, which is read on request."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape, as the file's header says it."""
+
+    def read(self) -> Array:
+        """Return the tensor; raise ValueError if it is damaged or holds anything but real numbers."""
+
+
+class Wanted(NamedTuple):
+    """The tensor that is wanted of a file.
+
+    file: the file's name in errors.  key: the tensor's name in the file, or None.
+    letter: what the tensor is: ``V``, ``K``, ``b``, ``G``, or ``Z``, ``dK``, ``dV``, ``db``; None for any tensor.
+    """
+
+    file: str
+    key: str | None = None
+    letter: str | None = None
+
+    @classmethod
+    def from_source(cls, source: Source, letter: str | None = None) -> "Wanted":
+        """Return what a source asks for."""
+        return cls(source.file_name, source.key, letter)
+
+    def of(self, tensors: Mapping[str, StoredTensor]) -> StoredTensor:
+        """Return the tensor with the key, or without a key the only one, or the one that is called what is wanted.
+
+        A gradient or Z is found under its name (``kernel``) and under its letters (``dK``).
+        Raises OptionError, which lists tensors, if there is none.
+        """
+        if self.key is None and len(tensors) == 1:
+            return next(iter(tensors.values()))
+        wanted = self.letter if self.key is None else self.key
+        names = () if wanted is None else symbol_and_name(wanted)
+        found = next((name for name in names if name in tensors), None)
+        if found is None:
+            raise OptionError(self._expected(tensors))
+        return tensors[found]
+
+    def _expected(self, tensors: Mapping[str, StoredTensor]) -> str:
+        if not tensors:
+            return f"{self.file} holds no tensors"
+        if list(tensors) == [""]:
+            return f"{self.file} holds one tensor, without a name: expected nothing after a colon, given {self.key!r}"
+        listed = ", ".join(_described(name, tensors[name]) for name in islice(self._in_order(tensors), _LISTED))
+        more = f" and {len(tensors) - _LISTED:,} more" if len(tensors) > _LISTED else ""
+        if self.key is None:
+            example = f"{self.file}:{next(self._in_order(tensors))}"
+            return f"expected the name of a tensor after the file's, as in {example}; {self.file} holds {listed}{more}"
+        guess = did_you_mean(self.key, tensors)
+        return f"{self.file} has no tensor called {shortened(self.key)!r}, but {listed}{more}{guess}"
+
+    def _in_order(self, tensors: Mapping[str, StoredTensor]) -> Iterator[str]:
+        """Yield the names of all tensors once: first those that hold the key, then those of rank 4, then the others."""
+        near = (name for name in tensors if self.key and self.key.lower() in name.lower())
+        banks = (name for name in tensors if len(_shape(tensors[name]) or ()) == 4)
+        return _unique((*near, *banks, *tensors))
+
+
+def _unique(names: Iterable[str]) -> Iterator[str]:
+    return iter(dict.fromkeys(names))
+
+
+def _described(name: str, tensor: StoredTensor) -> str:
+    shape = _shape(tensor)
+    return shortened(name) if shape is None else f"{shortened(name)} {shape}"
+
+
+def _shape(tensor: StoredTensor) -> tuple[int, ...] | None:
+    """Return a tensor's shape, or None if it cannot be read."""
+    with suppress(Exception):
+        return tensor.shape
+    return None
