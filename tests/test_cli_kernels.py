@@ -11,7 +11,7 @@ from support.command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
 
 from convcli.drawing.palette import signed_colours
 from convcli.files.source import Source
-from convcli.kernels.catalogue import PRESETS
+from convcli.kernels.catalogue import GROUPS, PRESETS
 from convcli.kernels.kernel import Kernel, divided, normalised
 from convcli.kernels.loading import read_kernel
 from convcli.kernels.magnitudes import MAGNITUDES
@@ -42,13 +42,17 @@ def test_presets_are_json_that_reads_back(printed, name):
     assert np.array_equal(kernel.weights, expected.weights)
 
 
-def test_the_table_has_a_line_for_each_preset(tmp_path):
-    _, *lines = succeed("kernels", cwd=tmp_path).decode().splitlines()
+def test_the_list_has_the_use_and_the_summary_of_each_preset(tmp_path):
+    """A use that is long has a line of its own; no line is longer than the screen."""
+    text = succeed("kernels", cwd=tmp_path).decode()
+    listed = " ".join(text.split())
     rows = [(each.usage, each.summary) for each in PRESETS.values()]
     rows += [(name, each.summary) for name, each in MAGNITUDES.items()]
-    for line, (usage, summary) in zip(lines, rows, strict=True):
-        assert line.startswith(f"{usage} ")
-        assert line.rstrip().endswith(f" {summary}")
+    assert [usage for usage, summary in rows if f" {usage} {summary} " not in f"{listed} "] == []
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert [line for line in lines if line and line[0] != " "][3:] == ["Edges (only in apply)", *GROUPS]
 
 
 def test_the_table_as_json(tmp_path):

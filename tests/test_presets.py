@@ -75,7 +75,7 @@ SUM_ONE = (
     *("sharpen", "unsharp", "emboss", "pillow"),
 )
 
-GAUSSIAN = "; usage: gaussian:sigma=1,radius=int(4*sigma + 0.5),sigma_y=sigma,sigma_x=sigma,angle=0"
+GAUSSIAN = "; usage: gaussian:sigma=1,radius=int(4*sigma+0.5),sigma_y=sigma,sigma_x=sigma,angle=0"
 BOX = "; usage: box:height=3,width=height"
 GABOR = "; usage: gabor:wavelength=8,angle=0,sigma=wavelength/2,aspect=1,phase=0"
 MISTAKES = [
@@ -105,7 +105,7 @@ MISTAKES = [
     (
         "gaussian-derivative:1,0.5",
         "gaussian-derivative: expected order_y to be a whole number from 0 to 10, given '0.5'; "
-        "usage: gaussian-derivative:sigma=1,order_y=0,order_x=1,radius=int(4*sigma + 0.5)",
+        "usage: gaussian-derivative:sigma=1,order_y=0,order_x=1,radius=int(4*sigma+0.5)",
     ),
     ("gaussian:1,2,3,4,5,6", "gaussian: expected at most 5 parameters, given 6" + GAUSSIAN),
     ("gaussian:wide", "gaussian: expected sigma to be a number above 0, given 'wide'" + GAUSSIAN),
@@ -207,12 +207,12 @@ def test_parameters_and_usage_of_a_preset():
     gaussian = PRESETS["gaussian"]
     assert gaussian.parameters == {
         "sigma": "1",
-        "radius": "int(4*sigma + 0.5)",
+        "radius": "int(4*sigma+0.5)",
         "sigma_y": "sigma",
         "sigma_x": "sigma",
         "angle": "0",
     }
-    assert gaussian.usage == "gaussian:sigma=1,radius=int(4*sigma + 0.5),sigma_y=sigma,sigma_x=sigma,angle=0"
+    assert gaussian.usage == "gaussian:sigma=1,radius=int(4*sigma+0.5),sigma_y=sigma,sigma_x=sigma,angle=0"
     assert (PRESETS["prewitt-x"].parameters, PRESETS["prewitt-x"].usage) == ({}, "prewitt-x")
 
 

@@ -4,23 +4,20 @@ A command's docstring gives its summary, its description and its examples; its p
 wide as the terminal, or as COLUMNS says, and plain; on a terminal that shows colours, headings and names stand out.
 """
 
-import os
 import re
-import shutil
-import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import typer
 
+from convcli.cli.layout import GAP, heading, is_coloured, page_width, two_columns, wrapped
 from convcli.cli.options import Panel
-from convcli.cli.streams import has_colours, is_terminal, open_stdout
+from convcli.cli.streams import open_stdout
 from convcli.files.file_bytes import write_text
 
-# Longer lines are hard to read, and shorter ones have no room for two columns.
-WIDEST, NARROWEST = 120, 50
+# The options of all panels are aligned; the longest is --kernel-grad TENSOR.
 NAME_WIDTH = 24
-GAP = "  "
+_PANELS = list(Panel)
 
 
 class Section(NamedTuple):
@@ -52,10 +49,9 @@ class PlainHelp:
 
 def show_help(ctx: Any) -> None:
     """Print the help of the command of this context."""
-    width = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST))
-    coloured = is_terminal() and has_colours() and os.environ.get("TERM") != "dumb"
+    lines = _lines(help_page(ctx), page_width(), coloured=is_coloured())
     with open_stdout() as stdout:
-        write_text(stdout, (f"{line}\n" for line in _lines(help_page(ctx), width, coloured=coloured)))
+        write_text(stdout, (f"{line}\n" for line in lines))
 
 
 def help_page(ctx: Any) -> HelpPage:
@@ -104,40 +100,15 @@ def _row(parameter: Any, ctx: Any) -> tuple[str, str]:
 
 
 def _lines(page: HelpPage, width: int, *, coloured: bool) -> Iterator[str]:
-    def heading(text: str) -> str:
-        return typer.style(text, bold=True) if coloured else text
-
-    yield f"{heading('Usage:')} {page.usage}"
+    yield f"{heading('Usage:', coloured=coloured)} {page.usage}"
     for paragraph in (page.summary, *page.description):
         yield ""
-        yield from _wrapped(paragraph, width)
+        yield from wrapped(paragraph, width)
     if page.examples:
-        yield from ("", heading("Examples"))
+        yield from ("", heading("Examples", coloured=coloured))
         yield from (f"{GAP}{example}" for example in page.examples)
     for section in page.sections:
-        yield from ("", heading(section.heading))
-        yield from _table(section.rows, width, coloured=coloured)
-
-
-def _table(rows: list[tuple[str, str]], width: int, *, coloured: bool) -> Iterator[str]:
-    names = [f"    {name}" if name.startswith("--") else name for name, _ in rows]
-    column = NAME_WIDTH if any(name.lstrip().startswith("-") for name in names) else max(map(len, names))
-    indent = f"{GAP}{' ' * column}{GAP}"
-    for name, (_, text) in zip(names, rows, strict=True):
-        shown = typer.style(name, fg="cyan") if coloured else name
-        first, *others = _wrapped(text, width - len(indent))
-        if len(name) > column:
-            yield f"{GAP}{shown}"
-            yield f"{indent}{first}"
-        else:
-            yield f"{GAP}{shown}{' ' * (column - len(name))}{GAP}{first}"
-        yield from (f"{indent}{line}" for line in others)
-
-
-def _wrapped(paragraph: str, width: int) -> list[str]:
-    """Return the paragraph's lines: as they are if they are indented, as those of a formula, or else refilled."""
-    if "\n " in paragraph:
-        return paragraph.splitlines()
-    # A line does not end within quotation marks.
-    text = re.sub(r"(?<!\w)'[^']*'(?!\w)", lambda quoted: quoted[0].replace(" ", "\xa0"), paragraph)
-    return [line.replace("\xa0", " ") for line in textwrap.wrap(text, width, break_on_hyphens=False)] or [""]
+        yield from ("", heading(section.heading, coloured=coloured))
+        rows = [(f"    {name}" if name.startswith("--") else name, text) for name, text in section.rows]
+        widest = max(len(name) for name, _ in rows)
+        yield from two_columns(rows, NAME_WIDTH if section.heading in _PANELS else widest, width, coloured=coloured)

@@ -1,4 +1,4 @@
-"""The presets by name, with their parameters, and without their weights, which need NumPy."""
+"""The presets by name and by group, with their parameters, and without their weights, which need NumPy."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -11,6 +11,7 @@ from convcli.kernels.parameters import (
     AT_LEAST_1,
     COUNT,
     DIRECTION,
+    DIRECTIONS,
     FINITE,
     NOT_NEGATIVE,
     ODD,
@@ -23,6 +24,7 @@ from convcli.kernels.parameters import (
     word_among,
 )
 from convcli.kernels.pillow_filters import PILLOW_FILTERS
+from convcli.text import any_of
 
 if TYPE_CHECKING:
     from convcli.kernels import structures
@@ -58,14 +60,14 @@ class Preset(NamedTuple):
 
     @property
     def usage(self) -> str:
-        """The name with all parameters and their defaults: ``gaussian:sigma=1,radius=int(4*sigma + 0.5)``."""
+        """The name with all parameters and their defaults: ``gaussian:sigma=1,radius=int(4*sigma+0.5)``."""
         parameters = ",".join(f"{name}={default}" for name, default in self.parameters.items())
         return f"{self.name}:{parameters}" if parameters else self.name
 
 
 _SIZE = Parameter("size", "3", COUNT)
 _SIGMA = Parameter("sigma", "1", POSITIVE)
-_RADIUS = Parameter(name="radius", default="int(4*sigma + 0.5)", domain=WHOLE, is_derived=True)
+_RADIUS = Parameter(name="radius", default="int(4*sigma+0.5)", domain=WHOLE, is_derived=True)
 _ANGLE = Parameter("angle", "0", FINITE)
 _FACING = Parameter("direction", "n", DIRECTION)
 _GAUSSIAN = (
@@ -101,156 +103,172 @@ def _gradient_pair(
     )
 
 
-_ALL = (
-    Preset(
-        name="identity", summary="the image itself", build=structures.identity, signature=(Parameter("size", "3", ODD),)
-    ),
-    Preset(
-        name="box",
-        summary="the mean of a rectangle",
-        build=structures.box,
-        signature=(
-            Parameter("height", "3", COUNT),
-            Parameter(name="width", default="height", domain=COUNT, is_derived=True),
+GROUPS: Mapping[str, tuple[Preset, ...]] = {
+    "Blur": (
+        Preset(
+            name="gaussian",
+            summary="a Gaussian blur; the angle rotates its axes counterclockwise, in degrees",
+            build=structures.gaussian,
+            signature=_GAUSSIAN,
+        ),
+        Preset(name="blur", summary="another name of gaussian", build=structures.gaussian, signature=_GAUSSIAN),
+        Preset(
+            name="box",
+            summary="the mean of a rectangle",
+            build=structures.box,
+            signature=(
+                Parameter("height", "3", COUNT),
+                Parameter(name="width", default="height", domain=COUNT, is_derived=True),
+            ),
+        ),
+        Preset(
+            name="binomial",
+            summary="a blur by a row of Pascal's triangle",
+            build=structures.binomial,
+            signature=(_SIZE,),
+        ),
+        Preset(
+            name="disk",
+            summary="the mean of a disk",
+            build=structures.disk,
+            signature=(Parameter("radius", "2", NOT_NEGATIVE),),
+        ),
+        Preset(
+            name="pillbox",
+            summary="the mean of a disk, each pixel weighted by its area in the disk",
+            build=structures.pillbox,
+            signature=(Parameter("radius", "2", POSITIVE),),
+        ),
+        Preset(
+            name="motion",
+            summary="a blur along a line, counterclockwise from the x axis in degrees",
+            build=structures.motion,
+            signature=(Parameter("length", "9", AT_LEAST_1), _ANGLE),
+        ),
+        Preset(
+            name="comet",
+            summary="a trail behind a motion, counterclockwise from the x axis in degrees",
+            build=structures.comet,
+            signature=(Parameter("sigma", "2", POSITIVE), _ANGLE),
         ),
     ),
-    Preset(
-        name="gaussian",
-        summary="a Gaussian blur; the angle rotates its axes counterclockwise, in degrees",
-        build=structures.gaussian,
-        signature=_GAUSSIAN,
-    ),
-    Preset(name="blur", summary="another name of gaussian", build=structures.gaussian, signature=_GAUSSIAN),
-    Preset(
-        name="gaussian-derivative",
-        summary="a derivative of a Gaussian, for growing brightness",
-        build=structures.gaussian_derivative,
-        signature=(_SIGMA, Parameter("order_y", "0", ORDER), Parameter("order_x", "1", ORDER), _RADIUS),
-    ),
-    Preset(
-        name="binomial", summary="a blur by a row of Pascal's triangle", build=structures.binomial, signature=(_SIZE,)
-    ),
-    Preset(
-        name="disk",
-        summary="the mean of a disk",
-        build=structures.disk,
-        signature=(Parameter("radius", "2", NOT_NEGATIVE),),
-    ),
-    Preset(
-        name="motion",
-        summary="a blur along a line, counterclockwise from the x axis in degrees",
-        build=structures.motion,
-        signature=(Parameter("length", "9", AT_LEAST_1), _ANGLE),
-    ),
-    Preset(
-        name="pillbox",
-        summary="the mean of a disk, each pixel weighted by its area in the disk",
-        build=structures.pillbox,
-        signature=(Parameter("radius", "2", POSITIVE),),
-    ),
-    Preset(
-        name="comet",
-        summary="a trail behind a motion, counterclockwise from the x axis in degrees",
-        build=structures.comet,
-        signature=(Parameter("sigma", "2", POSITIVE), _ANGLE),
-    ),
-    *_gradient_pair(
-        "sobel",
-        "Sobel and Feldman, 1968",
-        (1, 2, 1),
-        build=structures.sobel,
-        signature=(Parameter("size", "3", ODD_FROM_3),),
-    ),
-    *_gradient_pair("prewitt", "Prewitt, 1970", _ONES),
-    *_gradient_pair("scharr", "Scharr, 2000", (3, 10, 3)),
-    *_gradient_pair("frei-chen", "Frei and Chen, 1977", (1, sqrt(2), 1)),
-    *_gradient_pair("farid", "Farid and Simoncelli, 2004", _FARID, _FARID_DIFFERENCE),
-    Preset(
-        name="roberts-x",
-        summary="brightness falling to the lower right (Roberts, 1963)",
-        build=partial(structures.full_rank, ((1, 0), (0, -1))),
-    ),
-    Preset(
-        name="roberts-y",
-        summary="brightness falling to the lower left (Roberts, 1963)",
-        build=partial(structures.full_rank, ((0, 1), (-1, 0))),
-    ),
-    Preset(
-        name="kirsch",
-        summary="brightness growing in a direction (Kirsch, 1971)",
-        build=partial(structures.compass, (5, 5, 5, -3, -3, -3, -3, -3)),
-        signature=(_FACING,),
-    ),
-    Preset(
-        name="compass",
-        summary="brightness growing in a direction (Robinson, 1977)",
-        build=partial(structures.compass, (1, 2, 1, 0, -1, -2, -1, 0)),
-        signature=(_FACING,),
-    ),
-    Preset(
-        name="laplacian",
-        summary="second differences along x and y, weighted with those along the diagonals by alpha",
-        build=structures.laplacian,
-        signature=(Parameter("alpha", "0", SHARE),),
-    ),
-    Preset(
-        name="laplacian8",
-        summary="second differences along x, y and both diagonals",
-        build=partial(structures.low_rank, (_ONES, _ONES), (_CENTRE, (0, -9, 0))),
-    ),
-    Preset(
-        name="log",
-        summary="the Laplacian of a Gaussian",
-        build=structures.laplacian_of_gaussian,
-        signature=(_SIGMA, _RADIUS),
-    ),
-    Preset(
-        name="dog",
-        summary="a narrow Gaussian minus a wide one",
-        build=structures.difference_of_gaussians,
-        signature=(_SIGMA, Parameter("ratio", "1.6", ABOVE_1)),
-    ),
-    Preset(
-        name="sharpen",
-        summary="the image minus amount times its Laplacian",
-        build=structures.sharpen,
-        signature=(Parameter("amount", "1", FINITE),),
-    ),
-    Preset(
-        name="unsharp",
-        summary="the image plus amount times its difference from a Gaussian blur",
-        build=structures.unsharp,
-        signature=(_SIGMA, Parameter("amount", "1", FINITE)),
-    ),
-    Preset(
-        name="emboss",
-        summary="relief lit from the upper left, strength times, added to the image",
-        build=structures.emboss,
-        signature=(Parameter("strength", "1", FINITE),),
-    ),
-    Preset(
-        name="outline",
-        summary="the difference from the eight neighbours",
-        build=partial(structures.low_rank, (_CENTRE, (0, 9, 0)), ((-1, -1, -1), _ONES)),
-    ),
-    Preset(
-        name="gabor",
-        summary="a wave under a Gaussian, its direction clockwise from the x axis in degrees",
-        build=structures.gabor,
-        signature=(
-            Parameter("wavelength", "8", POSITIVE),
-            _ANGLE,
-            Parameter(name="sigma", default="wavelength/2", domain=POSITIVE, is_derived=True),
-            Parameter("aspect", "1", POSITIVE),
-            Parameter("phase", "0", FINITE),
+    "Sharpen and stylise": (
+        Preset(
+            name="sharpen",
+            summary="the image minus amount times its Laplacian",
+            build=structures.sharpen,
+            signature=(Parameter("amount", "1", FINITE),),
+        ),
+        Preset(
+            name="unsharp",
+            summary="the image plus amount times its difference from a Gaussian blur",
+            build=structures.unsharp,
+            signature=(_SIGMA, Parameter("amount", "1", FINITE)),
+        ),
+        Preset(
+            name="emboss",
+            summary="relief lit from the upper left, strength times, added to the image",
+            build=structures.emboss,
+            signature=(Parameter("strength", "1", FINITE),),
+        ),
+        Preset(
+            name="outline",
+            summary="the difference from the eight neighbours",
+            build=partial(structures.low_rank, (_CENTRE, (0, 9, 0)), ((-1, -1, -1), _ONES)),
         ),
     ),
-    Preset(
-        name="pillow",
-        summary="a filter of Pillow's ImageFilter",
-        build=structures.pillow,
-        signature=(Parameter("filter", "blur", word_among(tuple(PILLOW_FILTERS))),),
+    "Brightness that grows in a direction": (
+        *_gradient_pair(
+            "sobel",
+            "Sobel and Feldman, 1968",
+            (1, 2, 1),
+            build=structures.sobel,
+            signature=(Parameter("size", "3", ODD_FROM_3),),
+        ),
+        *_gradient_pair("prewitt", "Prewitt, 1970", _ONES),
+        *_gradient_pair("scharr", "Scharr, 2000", (3, 10, 3)),
+        *_gradient_pair("frei-chen", "Frei and Chen, 1977", (1, sqrt(2), 1)),
+        *_gradient_pair("farid", "Farid and Simoncelli, 2004", _FARID, _FARID_DIFFERENCE),
+        Preset(
+            name="roberts-x",
+            summary="brightness falling to the lower right (Roberts, 1963)",
+            build=partial(structures.full_rank, ((1, 0), (0, -1))),
+        ),
+        Preset(
+            name="roberts-y",
+            summary="brightness falling to the lower left (Roberts, 1963)",
+            build=partial(structures.full_rank, ((0, 1), (-1, 0))),
+        ),
+        Preset(
+            name="kirsch",
+            summary=f"brightness growing towards {any_of(DIRECTIONS)} (Kirsch, 1971)",
+            build=partial(structures.compass, (5, 5, 5, -3, -3, -3, -3, -3)),
+            signature=(_FACING,),
+        ),
+        Preset(
+            name="compass",
+            summary=f"brightness growing towards {any_of(DIRECTIONS)} (Robinson, 1977)",
+            build=partial(structures.compass, (1, 2, 1, 0, -1, -2, -1, 0)),
+            signature=(_FACING,),
+        ),
+        Preset(
+            name="gaussian-derivative",
+            summary="a derivative of a Gaussian, for growing brightness",
+            build=structures.gaussian_derivative,
+            signature=(_SIGMA, Parameter("order_y", "0", ORDER), Parameter("order_x", "1", ORDER), _RADIUS),
+        ),
     ),
-)
+    "Lines, spots and waves": (
+        Preset(
+            name="laplacian",
+            summary="second differences along x and y, weighted with those along the diagonals by alpha",
+            build=structures.laplacian,
+            signature=(Parameter("alpha", "0", SHARE),),
+        ),
+        Preset(
+            name="laplacian8",
+            summary="second differences along x, y and both diagonals",
+            build=partial(structures.low_rank, (_ONES, _ONES), (_CENTRE, (0, -9, 0))),
+        ),
+        Preset(
+            name="log",
+            summary="the Laplacian of a Gaussian",
+            build=structures.laplacian_of_gaussian,
+            signature=(_SIGMA, _RADIUS),
+        ),
+        Preset(
+            name="dog",
+            summary="a narrow Gaussian minus a wide one",
+            build=structures.difference_of_gaussians,
+            signature=(_SIGMA, Parameter("ratio", "1.6", ABOVE_1)),
+        ),
+        Preset(
+            name="gabor",
+            summary="a wave under a Gaussian, its direction clockwise from the x axis in degrees",
+            build=structures.gabor,
+            signature=(
+                Parameter("wavelength", "8", POSITIVE),
+                _ANGLE,
+                Parameter(name="sigma", default="wavelength/2", domain=POSITIVE, is_derived=True),
+                Parameter("aspect", "1", POSITIVE),
+                Parameter("phase", "0", FINITE),
+            ),
+        ),
+    ),
+    "Others": (
+        Preset(
+            name="identity",
+            summary="the image itself",
+            build=structures.identity,
+            signature=(Parameter("size", "3", ODD),),
+        ),
+        Preset(
+            name="pillow",
+            summary=f"a filter of Pillow's ImageFilter: {any_of(tuple(PILLOW_FILTERS))}",
+            build=structures.pillow,
+            signature=(Parameter("filter", "blur", word_among(tuple(PILLOW_FILTERS))),),
+        ),
+    ),
+}
 
-PRESETS: Mapping[str, Preset] = MappingProxyType({one.name: one for one in _ALL})
+PRESETS: Mapping[str, Preset] = MappingProxyType({one.name: one for group in GROUPS.values() for one in group})

@@ -17,7 +17,7 @@ class Magnitude(NamedTuple):
     @property
     def summary(self) -> str:
         """The sentence about it in the list of presets."""
-        return f"the magnitude of {' and '.join(self.kernels)}{' of the gray picture' * self.gray}; only in apply"
+        return f"the magnitude of {' and '.join(self.kernels)}{' of the gray picture' * self.gray}"
 
 
 MAGNITUDES = {name: Magnitude((f"{name}-x", f"{name}-y")) for name in ("sobel", "prewitt", "scharr", "roberts")} | {

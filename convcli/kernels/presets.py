@@ -1,7 +1,7 @@
 """Kernels by name: ``sobel-x``, ``gaussian:2``, ``motion:9,45``.
 
-To add a preset: write the function that builds it in ``structures.py``, list it in ``catalogue.py``, and add its rows
-to the tests.
+To add a preset: write the function that builds it in ``structures.py``, add it to a group in ``catalogue.py``, and add
+its rows to the tests.
 """
 
 from collections.abc import Iterable

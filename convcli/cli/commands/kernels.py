@@ -1,6 +1,6 @@
 """``convcli kernels``: list the presets, or show or save one kernel."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -12,7 +12,6 @@ from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
     from convcli.files.output_names import Destination
-    from convcli.kernels.catalogue import Preset
     from convcli.kernels.kernel import Kernel
 
 # A function for each format, which writes to a stream.
@@ -71,7 +70,7 @@ def kernels(
     kernel = None if name is None else read_kernel(name)
     destination = destination_of(output, messages, overwrite=overwrite)
     plain = not destination.is_stream
-    writers = _preset_writers(PRESETS.values(), plain=plain) if kernel is None else _kernel_writers(kernel, plain=plain)
+    writers = _preset_writers(plain=plain) if kernel is None else _kernel_writers(kernel, plain=plain)
     chosen = _format(options.requested_format(format, json=json), destination, writers)
     path = kernel_path(destination, "presets" if kernel is None else kernel.name, format_extension(chosen))
     with destination.open(path) as stream:
@@ -92,15 +91,16 @@ def _format(requested: str, destination: "Destination", formats: Writers) -> str
     return data_format(requested, destination, tuple(formats))
 
 
-def _preset_writers(presets: "Collection[Preset]", *, plain: bool) -> Writers:
+def _preset_writers(*, plain: bool) -> Writers:
     from convcli.cli.text.kernels import presets_text
     from convcli.files.file_bytes import write_text
     from convcli.files.json_writing import write_json
+    from convcli.kernels.catalogue import PRESETS
     from convcli.kernels.presets import presets_to_json
 
     return {
-        "text": lambda stream: write_text(stream, [presets_text(presets, plain=plain)]),
-        "json": lambda stream: write_json(stream, presets_to_json(presets)),
+        "text": lambda stream: write_text(stream, (f"{line}\n" for line in presets_text(plain=plain))),
+        "json": lambda stream: write_json(stream, presets_to_json(PRESETS.values())),
     }
 
 

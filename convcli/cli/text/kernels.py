@@ -1,34 +1,41 @@
 """Presets and kernels as text for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
-from rich.table import Table
 from rich.text import Text
 
+from convcli.cli.layout import heading, is_coloured, page_width, two_columns, wrapped
 from convcli.cli.text.grids import Extent, grids, shape_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
-from convcli.kernels.catalogue import Preset
+from convcli.kernels.catalogue import GROUPS
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.magnitudes import MAGNITUDES
 from convcli.text import in_one_line
 
+PRESETS_USE = (
+    "Parameters follow a colon, by position or by name: gaussian:2 is gaussian:sigma=2, and motion:9,45 is "
+    "motion:length=9,angle=45. Those that are missing have the values below."
+)
+USAGE_WIDTH = 27
 # The most rows and columns of a kernel that are shown. Kernel JSON contains all.
 ROWS_SHOWN, COLUMNS_SHOWN = 1023, 127
 # With more rows or columns, computing the rank takes minutes.
 WIDEST_RANKED = 1023
 
 
-def presets_text(presets: Iterable[Preset], *, plain: bool) -> str:
-    """Return the presets, and those that are no single kernel, one per line."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("preset", overflow="fold")
-    table.add_column("what it does", ratio=1)
-    for preset in presets:
-        table.add_row(Text(preset.usage), Text(preset.summary))
-    for name, magnitude in MAGNITUDES.items():
-        table.add_row(Text(name), Text(magnitude.summary))
-    return captured(console_for(UNBOUNDED_WIDTH, plain=plain), [table], wrap=True)
+def presets_text(*, plain: bool) -> Iterator[str]:
+    """Yield the lines of the list of presets, group by group.
+
+    plain: True for text that goes to a file, which has no colours even if stdout is a terminal.
+    """
+    coloured = is_coloured() and not plain
+    groups = {"Edges (only in apply)": [(name, each.summary) for name, each in MAGNITUDES.items()]}
+    groups |= {name: [(each.usage, each.summary) for each in presets] for name, presets in GROUPS.items()}
+    yield from wrapped(PRESETS_USE, page_width())
+    for name, rows in groups.items():
+        yield from ("", heading(name, coloured=coloured))
+        yield from two_columns(rows, USAGE_WIDTH, page_width(), coloured=coloured)
 
 
 def kernel_text(kernel: Kernel, *, plain: bool) -> str:
