@@ -10,6 +10,7 @@ import pytest
 from support.command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
 
 from convcli.drawing.palette import signed_colours
+from convcli.errors import OptionError
 from convcli.files.source import Source
 from convcli.kernels.catalogue import GROUPS, PRESETS
 from convcli.kernels.kernel import Kernel, divided, normalised
@@ -204,14 +205,30 @@ def test_factors_are_divided_with_the_weights():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--divisor 0", "--divisor: expected weights that stay finite, given 0"),
+        ("--divisor 0", "--divisor: expected weights that stay finite and are not all 0, given 0"),
         ("--divisor 2 --normalize", "--divisor and --normalize contradict each other: give one"),
-        ("--normalize", "--normalize: expected weights that stay finite, given an output channel of zeros"),
+        (
+            "--normalize",
+            "--normalize: expected weights that stay finite and are not all 0, given an output channel of zeros",
+        ),
     ],
 )
 def test_weights_that_cannot_be_divided_are_refused(tmp_path, options, message):
     result = convcli("plan", "--input-shape", "1,4,4", "-k", "[[0, 0]]", *options.split(), cwd=tmp_path)
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+
+@pytest.mark.parametrize("divisor", [np.inf, 1e-308, 1e308])
+def test_a_divisor_that_spoils_all_weights_is_refused(divisor):
+    kernel = Kernel("k", np.array([[1e-308 if divisor > 1 else 1e308]]))
+    with pytest.raises(OptionError, match=r"^divisor: expected weights that stay finite and are not all 0, given "):
+        divided(kernel, divisor)
+
+
+@pytest.mark.parametrize("weight", [1.7e308, 1.0, 1e-308, 5e-324])
+def test_weights_of_any_size_are_normalised(weight):
+    np.testing.assert_array_equal(normalised(Kernel("k", np.full((1, 2), weight))).weights, [[0.5, 0.5]])
+    np.testing.assert_array_equal(normalised(Kernel("k", np.array([[weight, -weight]]))).weights, [[0.5, -0.5]])
 
 
 def test_existing_files_are_kept(tmp_path):

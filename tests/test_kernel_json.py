@@ -86,10 +86,17 @@ MISTAKES = [
     ('{"\u2028": 1}', f'1:2: "\\u2028": unknown key; {KEYS}'),
     ('{"weights": [[1]],\n "weights": [[1]]}', "2:2: weights: given twice; keep one"),
     ('{"divisor": 1, "weights": [[1]], "scale": 1}', "1:2: divisor: given besides scale; keep one"),
-    ('{"weights": [[1]], "divisor": 0}', "1:31: divisor: expected a number that leaves the weights finite, given 0"),
+    (
+        '{"weights": [[1]], "divisor": 0}',
+        "1:31: divisor: expected a number that leaves the weights finite, and not all of them 0, given 0",
+    ),
+    (
+        '{"weights": [[1e-300]], "divisor": 1e300}',
+        "1:36: divisor: expected a number that leaves the weights finite, and not all of them 0, given 1e300",
+    ),
     (
         '{"weights": [[9e300]], "scale": 1e9}',
-        "1:33: scale: expected a number that leaves the weights finite, given 1e9",
+        "1:33: scale: expected a number that leaves the weights finite, and not all of them 0, given 1e9",
     ),
     ('{"weights": [[1]], "scale": [2]}', "1:29: scale: expected a number, given a list of length 1"),
     ('{"weights": [[1]], "scale": NaN}', "1:29: scale: expected a finite number, given NaN"),

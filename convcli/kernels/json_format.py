@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from convcli.arrays import FloatArray, first_non_finite
+from convcli.arrays import FloatArray
 from convcli.errors import JsonError, KernelError
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
 from convcli.files.json_writing import VERSION
-from convcli.kernels.kernel import Kernel, require_kernel_shape
+from convcli.kernels.kernel import Kernel, is_spoilt, require_kernel_shape
 from convcli.text import did_you_mean, in_one_line
 
 KEYS = ("name", "weights", "bias", "scale", "divisor", "groups", "convcli")
@@ -110,9 +110,10 @@ def _rescale(weights: FloatArray, members: Mapping[str, object]) -> FloatArray:
         raise Fault(("divisor",), "given besides scale; keep one", says_given=True, at_key=True)
     for key in keys:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            weights = _RESCALINGS[key](weights, _number(members[key], (key,)))
-        if first_non_finite(weights) is not None:
-            raise Fault((key,), "expected a number that leaves the weights finite")
+            rescaled = _RESCALINGS[key](weights, _number(members[key], (key,)))
+        if is_spoilt(rescaled, weights):
+            raise Fault((key,), "expected a number that leaves the weights finite, and not all of them 0")
+        return rescaled
     return weights
 
 

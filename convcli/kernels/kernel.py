@@ -37,7 +37,7 @@ class Kernel(NamedTuple):
 def divided(kernel: Kernel, divisor: float) -> Kernel:
     """Return the kernel with its weights divided by a number; its bias stays.
 
-    Raises OptionError if the weights are then not finite.
+    Raises OptionError if the weights are then not finite, or all 0 although they were not.
     """
     return _divided(kernel, divisor, "divisor", f"given {divisor:g}")
 
@@ -48,6 +48,8 @@ def normalised(kernel: Kernel) -> Kernel:
     In a bank, the weights of each output channel are divided by their own sum. The bias stays.
     Raises OptionError for an output channel of zeros.
     """
+    # A power of two changes no digit; without it the sum of very large weights is infinite.
+    kernel = divided(kernel, 2.0 ** (np.frexp(np.abs(kernel.weights).max())[1] - 1))
     axes = tuple(range(-min(kernel.weights.ndim, 3), 0))
     totals = kernel.weights.sum(axes, keepdims=True)
     magnitudes = np.abs(kernel.weights).sum(axes, keepdims=True)
@@ -60,9 +62,14 @@ def _divided(kernel: Kernel, divisor: FloatArray | float, option: str, given: st
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         weights = kernel.weights / divisor
         factors = tuple((u / np.ravel(divisor), v) for u, v in kernel.factors)
-    if first_non_finite(weights) is not None:
-        raise OptionError(f"expected weights that stay finite, {given}", option=option)
+    if is_spoilt(weights, kernel.weights):
+        raise OptionError(f"expected weights that stay finite and are not all 0, {given}", option=option)
     return kernel._replace(weights=weights, factors=factors)
+
+
+def is_spoilt(rescaled: FloatArray, weights: FloatArray) -> bool:
+    """Return whether weights that were rescaled have become infinite, NaN, or all 0."""
+    return first_non_finite(rescaled) is not None or bool(weights.any() and not rescaled.any())
 
 
 def require_kernel_shape(shape: tuple[int, ...]) -> None:

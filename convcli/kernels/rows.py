@@ -22,7 +22,7 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError
 from convcli.files.file_bytes import read_errors
 from convcli.files.memory import require_memory
-from convcli.kernels.kernel import Kernel
+from convcli.kernels.kernel import Kernel, is_spoilt
 from convcli.text import BYTE_ORDER_MARK, real, shortened
 
 _COMMENTS = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
@@ -89,7 +89,7 @@ def _parse(text: str, name: str) -> Kernel:
         if divisor == 0:
             raise KernelError("expected a divisor other than 0, given 0")
         kernel = _parse(scaled["matrix"], name)
-        return kernel._replace(weights=kernel.weights * factor / divisor)
+        return kernel._replace(weights=_rescaled(kernel.weights, factor, divisor))
     header = _HEADER.match(text)
     if header:
         width, height, origin = header.groups()
@@ -176,7 +176,7 @@ def _of_size(text: str, width: int, height: int, origin: str | None) -> FloatArr
 def _is_vips(rows: Sequence[Sequence[float]]) -> bool:
     """Return whether the first row is the header of a vips matrix; raise KernelError if it may also be weights."""
     width, height = [*rows[0], 0][:2]
-    fits = 2 <= len(rows[0]) <= 4 and len(rows) - 1 == height and all(len(row) == width for row in rows[1:])
+    fits = 2 <= len(rows[0]) <= 4 and len(rows) - 1 == height > 0 and all(len(row) == width for row in rows[1:])
     if fits and width == len(rows[0]):
         raise KernelError(
             f"the first row may be weights, or the header of a vips matrix of height {height:g}: "
@@ -189,7 +189,19 @@ def _vips_kernel(rows: Sequence[Sequence[float]], name: str) -> Kernel:
     scale, offset = [*rows[0], 1.0, 0.0][2:4] if len(rows[0]) < 4 else rows[0][2:4]
     if scale == 0:
         raise KernelError("expected a vips matrix with a scale other than 0, given 0")
-    return Kernel(name, _rectangle(rows[1:]) / scale, np.array(offset) if offset else None)
+    if not np.isfinite(offset):
+        raise KernelError(f"expected a vips matrix with a finite offset, given {offset}")
+    return Kernel(name, _rescaled(_rectangle(rows[1:]), 1, scale), np.array(offset) if offset else None)
+
+
+def _rescaled(weights: FloatArray, factor: float, divisor: float) -> FloatArray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        rescaled = weights * factor / divisor
+    if is_spoilt(rescaled, weights):
+        raise KernelError(
+            f"expected weights that stay finite and are not all 0, given {factor:g} / {divisor:g} as scale"
+        )
+    return rescaled
 
 
 def _finite(weights: FloatArray) -> FloatArray:
