@@ -77,8 +77,8 @@ def conv2d(
         Rotate the kernel by 180 degrees first (true convolution).
     dtype
         float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64, and float64 for 16-bit V
-        if K is whole and float32 may not hold the sums. uint8 or uint16 computes in the default type, then rounds half
-        to even and clips.
+        if K is whole and float32 may not hold the sums, and for K or b out of float32's range. uint8 or uint16 computes
+        in the default type, then rounds half to even and clips.
     algorithm
         ``auto`` or a name in ``convcli.engine.CONVOLUTIONS``.
     threads

@@ -98,7 +98,7 @@ def test_exact_algorithms_need_no_rounding():
 
 
 class TestTypes:
-    """16-bit integers are computed in float64 where float32 may not hold the sums of whole weights."""
+    """Float64 is the default where float32 may not hold the sums of whole weights, or the weights at all."""
 
     @pytest.mark.parametrize(
         ("stored", "K", "bias", "computed"),
@@ -114,6 +114,14 @@ class TestTypes:
             (np.uint8, np.full((31, 31), 99), None, np.float32),
             (np.uint16, np.ones((2, 4, 8, 7)), None, np.float32),
             (np.uint16, np.ones((2, 4, 8, 9)), None, np.float64),
+            (np.float32, [[3e38, 0.5]], None, np.float32),
+            (np.float32, [[4e38, 0.5]], None, np.float64),
+            (np.float32, [[1, 2]], -1e39, np.float64),
+            (np.uint8, [[3e38, 0.5]], None, np.float64),
+            (np.uint8, [[1e-39, -1e-45]], None, np.float64),
+            (np.uint8, [[1e-39, 1e-37]], None, np.float32),
+            (np.uint8, [[0, 0]], None, np.float32),
+            (np.float32, [[np.inf, 1]], None, np.float32),
         ],
     )
     def test_default(self, stored, K, bias, computed):

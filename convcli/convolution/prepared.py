@@ -10,6 +10,7 @@ Each value is immutable and knows strictly more than the one before. The plan th
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -99,15 +100,23 @@ class Convolution:
         """Return the float type for an input of type ``stored``: the requested one, or the default.
 
         The default is float32 for types that float32 holds exactly, otherwise float64; and float64 for 16-bit integers
-        too, if the weights are whole and float32 may not hold the sums.
+        too, if the weights are whole and float32 may not hold the sums, and for weights or a bias out of its range.
         """
-        if requested is None and stored.kind in "iu" and stored.itemsize == 2 and self._may_exceed_float32(stored):
+        if requested is None and (self._is_out_of_float32(stored) or self._may_exceed_float32(stored)):
             return np.dtype(np.float64)
         return computing_type(stored, requested)
 
+    def _is_out_of_float32(self, stored: np.dtype[Any]) -> bool:
+        """Return whether in float32 a weight, the bias or a sum of integers may be infinite, or all weights be 0."""
+        limits, weight = np.finfo(np.float32), _largest(self.weights)
+        # At most as many levels are added as there are weights.
+        level = float(np.iinfo(stored).max) * self.weights.size if stored.kind in "iu" else 1.0
+        sums = weight * level + (0 if self.bias is None else _largest(self.bias))
+        return float(limits.max) < sums < inf or 0 < weight < float(limits.tiny)
+
     def _may_exceed_float32(self, stored: np.dtype[Any]) -> bool:
         """Return whether the weights are whole, and sums of such integers may be above those that float32 all holds."""
-        if not is_whole(self.weights):
+        if stored.kind not in "iu" or stored.itemsize != 2 or not is_whole(self.weights):
             return False
         largest = np.abs(self.weights.astype(np.float64)).sum(axis=self.window_axes).max()
         added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max()
@@ -140,6 +149,11 @@ class Convolution:
         Raises GeometryError if the input, the kernel, the bias and the options do not fit together.
         """
         return _prepared(self, input_shape, self.geometry(input_shape), np.dtype(dtype))
+
+
+def _largest(numbers: Array) -> float:
+    """Return the largest magnitude, or 0 of no numbers."""
+    return max(float(numbers.max(initial=0)), -float(numbers.min(initial=0)))
 
 
 def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -> tuple[Any, Any, SupportsIndex]:
