@@ -41,10 +41,21 @@ def alpha_rule(alpha: str, request: Filter) -> str:
     return "premultiply" if blurs and not combines_biases(request) else "keep"
 
 
+def mixes_pixels(request: Filter) -> bool:
+    """Return whether an output depends on several places of the image."""
+    return any(_taps(one.convolution) > 1 for one in request.requests)
+
+
+def _taps(convolution: Convolution) -> int:
+    """Return the number of places in the window where any weight is not 0."""
+    weights = convolution.weights
+    return int(np.count_nonzero(weights.any(axis=tuple(range(weights.ndim - 2)))))
+
+
 def _blurs(convolution: Convolution) -> bool:
     """Return whether each output is a sum of several pixels of one channel, none of them subtracted."""
     weights = convolution.weights
-    return weights.ndim == 2 and bool(weights.min() >= 0 and np.count_nonzero(weights) > 1)
+    return weights.ndim == 2 and bool(weights.min() >= 0) and _taps(convolution) > 1
 
 
 def _largest_edge_weights(request: Filter) -> float:

@@ -26,7 +26,8 @@ from convcli.apply.appearance import (
     white_of,
 )
 from convcli.apply.combining import Filter, PlannedFilter
-from convcli.apply.defaults import alpha_rule, range_and_gain
+from convcli.apply.defaults import alpha_rule, mixes_pixels, range_and_gain
+from convcli.apply.hidden_colours import spread_visible_colours
 from convcli.apply.pixels import Clipping, MapStatistics, Produce, all_warnings, clipping_of, to_floats, to_pixels
 from convcli.apply.transparency import filter_with_alpha, require_fit
 from convcli.arrays import Array
@@ -75,6 +76,12 @@ class FilterPlan(NamedTuple):
     def geometry(self) -> Geometry:
         """The geometry of the convolution."""
         return self.planned.geometry
+
+    @property
+    def spreads_colours(self) -> bool:
+        """Whether hidden colours are replaced first. A format without alpha shows them."""
+        chosen = self.appearance.alpha == "auto" and self.alpha == "keep"
+        return chosen and self.output.alpha and mixes_pixels(self.request)
 
 
 def plan_filter(request: Filter, header: Header, appearance: Appearance, format: Format) -> FilterPlan:
@@ -197,6 +204,8 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     Raises OptionError if the image holds floats and it is not known which of them is white.
     """
     appearance, image = plan.appearance, prepare_image(image, plan.appearance)
+    if image.alpha is not None and plan.spreads_colours:
+        image = image._replace(pixels=spread_visible_colours(image.pixels, image.alpha))
     if plan.output.mode != "raw" or appearance.linear:
         appearance = replace(appearance, white=white_of(image.pixels, appearance))
     V = network_input(image, appearance)
@@ -206,8 +215,8 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     blocks = values.reshape(plan.geometry.output_blocks)
     statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
     lost_metadata = _lost_metadata(image, plan)
-    # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
     guess = _guess(image, plan, appearance.white)
+    # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
     return FilteredImage(
         plan=plan,
@@ -255,7 +264,8 @@ def _white_doubts(image: Image, plan: FilterPlan, white: float | None) -> Iterat
 def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:
     if image.alpha is not None and plan.appearance.alpha == "auto":
         reason = ", because no weight is negative" if plan.alpha == "premultiply" else ""
-        yield f"`alpha` auto is {plan.alpha}{reason}"
+        spread = ", with colours of visible pixels in place of hidden ones" if plan.spreads_colours else ""
+        yield f"`alpha` auto is {plan.alpha}{reason}{spread}"
     if plan.appearance.range == "auto":
         gain = f", times {plan.output.gain:.3g}, because the weights sum to 0" if plan.output.mode == "abs" else ""
         yield f"`range` auto is {plan.output.mode}{gain}"
