@@ -15,7 +15,7 @@ from convcli.files.kinds import Kind, kind_of
 from convcli.files.source import Source
 from convcli.kernels.loading import read_kernel
 from convcli.pictures.reading import read_header, read_image, read_tensor
-from convcli.pictures.sources import source_of, sources_in_list, sources_of
+from convcli.pictures.sources import source_of, sources_in_list, sources_of, tensor_source_of
 
 
 @pytest.fixture
@@ -185,3 +185,9 @@ def test_a_file_wins_over_a_sample_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("sample:camera").write_bytes(b"[[1]]")
     assert Source.of_file("sample:camera").read is None
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999"])
+def test_an_inline_number_is_finite(text):
+    with pytest.raises(OptionError, match=rf"^expected a finite number, given '{text}'$"):
+        tensor_source_of(text, lambda: b"")

@@ -6,6 +6,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from glob import escape, glob, has_magic
+from math import isfinite
 from pathlib import Path
 
 import PIL.Image
@@ -75,10 +76,13 @@ def readable_extensions() -> set[str]:
 
 
 def _is_number(text: str) -> bool:
+    """Return whether a text is a number; raise OptionError for NaN and infinity, which JSON does not have."""
     try:
-        real(text)
+        number = real(text)
     except ValueError:
         return False
+    if not isfinite(number):
+        raise OptionError(f"expected a finite number, given {text!r}")
     return True
 
 
