@@ -131,3 +131,21 @@ def test_a_pipe_gets_the_plain_text_of_the_terminal(tmp_path):
     assert re.search("\x1b\\[1mPictures\x1b\\[0m\r\n  \x1b\\[36m    --gray\x1b\\[0m", shown)
     assert re.sub("\x1b\\[\\d+m", "", shown).replace("\r\n", "\n") == plain
     assert terminal("apply", "-h", cwd=tmp_path, NO_COLOR="1")[1].replace("\r\n", "\n") == plain
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ("kernels", "  gaussian:sigma=1,radius=int(4*sigma+0.5),sigma_y=sigma,sigma_x=sigma,angle=0"),
+        ("kernels gaussian", "  1.8e-08 5.9e-07 7.2e-06 3.2e-05 5.3e-05 3.2e-05 7.2e-06 5.9e-07 1.8e-08"),
+        (
+            "plan --input-shape 3,40,50 -k gaussian",
+            "winograd  F(2x2,3x3) is for 3x3 kernels at stride 1 and dilation 1",
+        ),
+    ],
+)
+def test_tables_fit_a_terminal_of_80_columns(arguments, shown, tmp_path):
+    code, text, err = terminal(*arguments.split(), cwd=tmp_path, NO_COLOR="1")
+    lines = text.split("\r\n")
+    assert (code, err, max(map(len, lines)) <= 80) == (0, "", True)
+    assert shown in lines

@@ -12,6 +12,7 @@ from convcli.cli.text.screen import short_number, sign_style
 from convcli.drawing.palette import statistics
 
 ROWS_SHOWN = 12
+DIGITS = 6
 # The longest number, such as -1.23457e-308, has 13 characters; most have at most 12.
 CELL_WIDTH = 12
 
@@ -39,22 +40,30 @@ class Extent(NamedTuple):
 EVERYTHING = Extent(sys.maxsize, sys.maxsize)
 
 
-def grids(tensor: FloatArray, extent: Extent) -> Iterator[Text]:
-    """Yield a tensor as aligned grids, one per index of its leading axes, and lines that say what is not shown."""
+def grids(tensor: FloatArray, extent: Extent, digits: int = DIGITS) -> Iterator[Text]:
+    """Yield a tensor as aligned grids, one per index of its leading axes, and lines that say what is not shown.
+
+    digits: the most significant digits of a number; with fewer than DIGITS, columns stand close together.
+    """
     planes, leading, scale = planes_of(tensor), tensor.shape[:-2], statistics(tensor).limit
     shown = extent.planes(planes.shape)
     corners = planes[:shown, : extent.rows, : extent.columns]
-    longest = max((len(short_number(value)) for value in corners.ravel().tolist()), default=0)
-    width = longest + (longest < CELL_WIDTH)
+    longest = longest_number(corners, digits)
+    width = longest + (longest < CELL_WIDTH and digits == DIGITS)
     for number, corner in enumerate(corners):
         if len(planes) > 1:
             yield Text(_index(number, leading), style="dim")
-        yield from _grid(corner, scale, width)
+        yield from _grid(corner, scale, width, digits)
         if corner.size < planes[number].size:
             yield _hidden(corner.shape, planes[number].shape)
     if shown < len(planes):
         ends = f"{_index(shown, leading)}..{_index(len(planes) - 1, leading)}"
         yield Text(f"... not shown: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
+
+
+def longest_number(numbers: FloatArray, digits: int) -> int:
+    """Return the length of the longest number with so many significant digits."""
+    return max((len(short_number(value, digits)) for value in numbers.ravel().tolist()), default=0)
 
 
 def shape_text(tensor: FloatArray) -> str:
@@ -66,11 +75,11 @@ def _index(number: int, leading: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, np.unravel_index(number, leading)))}]"
 
 
-def _grid(corner: FloatArray, scale: float, width: int) -> Iterator[Text]:
+def _grid(corner: FloatArray, scale: float, width: int, digits: int) -> Iterator[Text]:
     for row in corner.tolist():
         line = Text(" ")
         for value in row:
-            line.append(f" {short_number(value):>{width}}", style=sign_style(value, scale))
+            line.append(f" {short_number(value, digits):>{width}}", style=sign_style(value, scale))
         yield line
 
 

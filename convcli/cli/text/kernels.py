@@ -6,7 +6,7 @@ import numpy as np
 from rich.text import Text
 
 from convcli.cli.layout import heading, is_coloured, page_width, two_columns, wrapped
-from convcli.cli.text.grids import Extent, grids, shape_text
+from convcli.cli.text.grids import DIGITS, Extent, grids, longest_number, shape_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels.catalogue import GROUPS
 from convcli.kernels.kernel import Kernel
@@ -20,6 +20,8 @@ PRESETS_USE = (
 USAGE_WIDTH = 27
 # The most rows and columns of a kernel that are shown. Kernel JSON contains all.
 ROWS_SHOWN, COLUMNS_SHOWN = 1023, 127
+# If a kernel is too wide for the screen, its numbers are rounded.
+FEWER_DIGITS = (DIGITS, 4, 3, 2)
 # With more rows or columns, computing the rank takes minutes.
 WIDEST_RANKED = 1023
 
@@ -42,8 +44,24 @@ def kernel_text(kernel: Kernel, *, plain: bool) -> str:
     """Return a kernel's shape, sum, rank and separability, and its weights as a grid."""
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
     head = Text(f"{in_one_line(kernel.name)}  {shape_text(kernel.weights)}  {_facts(kernel)}")
-    fitting = Extent.of(console.width)
-    return captured(console, [head, *grids(kernel.weights, Extent(ROWS_SHOWN, min(fitting.columns, COLUMNS_SHOWN)))])
+    shown = Extent(ROWS_SHOWN, min(Extent.of(console.width).columns, COLUMNS_SHOWN))
+    digits = _fitting_digits(kernel, console.width)
+    if digits is None:
+        return captured(console, [head, *grids(kernel.weights, shown)])
+    rounded = [Text(f"  ... rounded to {digits} digits; --json shows all", style="dim")] * (digits < DIGITS)
+    return captured(console, [head, *grids(kernel.weights, shown._replace(columns=COLUMNS_SHOWN), digits), *rounded])
+
+
+def _fitting_digits(kernel: Kernel, width: int) -> int | None:
+    """Return how many digits of each number have room if all columns are shown; None if not even the fewest have."""
+    columns = kernel.weights.shape[-1]
+    if columns > width // 2:
+        return None
+    for digits in FEWER_DIGITS:
+        gap = 2 if digits == DIGITS else 1
+        if columns * (longest_number(kernel.weights, digits) + gap) < width:
+            return digits
+    return None
 
 
 @np.errstate(over="ignore", invalid="ignore")

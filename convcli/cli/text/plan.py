@@ -22,7 +22,8 @@ def forecast_text(found: Forecast) -> str:
     for name, fact in _forecast_facts(found):
         facts.add_row(name, Text(fact))
     console = console_for(UNBOUNDED_WIDTH, plain=False)
-    text = captured(console, [facts, Text(), _algorithms(found.output.first)], wrap=True)
+    choice = found.output.first
+    text = captured(console, [facts, Text(), _estimates(choice), *_refusals(choice)], wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
@@ -61,28 +62,35 @@ def _chosen(choice: Choice, passes: int) -> str:
     return f"{choice.algorithm} ({choice.chosen_by}) in {choice.computed.dtype}: {tiles}{blocks}{often}"
 
 
-def _algorithms(choice: Choice) -> Table:
-    """Return a table of what Z would cost with each algorithm. The chosen one comes first."""
+def _estimates(choice: Choice) -> Table:
+    """Return a table of what Z would cost with each algorithm that can compute it. The chosen one comes first."""
     table = Table(box=None, pad_edge=False)
     for heading in ("algorithm", "ms", "multiplications", "moved", "workspace"):
         table.add_column(heading, justify="left" if heading == "algorithm" else "right", no_wrap=True)
-    table.add_column("", overflow="fold")
+    table.add_column("rounding")
     for name, answer in [(choice.algorithm, choice.estimate), *choice.others.items()]:
-        table.add_row(*_algorithm(name, answer), style="bold" if name == choice.algorithm else "")
+        if isinstance(answer, Estimate):
+            numbers = (f"{answer.multiplications:,}", _megabytes(answer.moved), _megabytes(answer.workspace))
+            style = "bold" if name == choice.algorithm else ""
+            table.add_row(name, f"{answer.seconds * 1e3:.3g}", *numbers, _rounding(answer), style=style)
     return table
 
 
-def _algorithm(name: str, answer: Estimate | Refusal) -> tuple[str, ...]:
-    if isinstance(answer, Refusal):
-        return name, "-", "-", "-", "-", f"refused: {answer.reason}"
-    numbers = (f"{answer.multiplications:,}", _megabytes(answer.moved), _megabytes(answer.workspace))
-    return name, f"{answer.seconds * 1e3:.3g}", *numbers, _rounding(answer)
+def _refusals(choice: Choice) -> Iterator[Text | Table]:
+    """Yield a table of the algorithms that refuse, with their reasons, if there are some."""
+    reasons = {name: answer.reason for name, answer in choice.others.items() if isinstance(answer, Refusal)}
+    if reasons:
+        table = Table("refused", "because", box=None, pad_edge=False)
+        for name, reason in reasons.items():
+            table.add_row(name, Text(reason))
+        yield Text()
+        yield table
 
 
 def _rounding(answer: Estimate) -> str:
     if answer.rounded:
-        return "in float64, rounded to whole numbers where V is whole"
-    return "" if answer.exact else "rounds"
+        return "none if V is whole"
+    return "least" if answer.exact else "more"
 
 
 def _megabytes(count: int) -> str:

@@ -51,9 +51,9 @@ def aligned(cells: list[str], *, right: bool = False) -> list[str]:
     return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
 
 
-def short_number(value: float) -> str:
-    """Return a number with at most six significant digits."""
-    return f"{value:.6g}"
+def short_number(value: float, digits: int = 6) -> str:
+    """Return a number with at most so many significant digits."""
+    return f"{value:.{digits}g}"
 
 
 # Colours from the palette of 256, because terminals with fewer colours show them well; legible on black and on white.
