@@ -69,13 +69,19 @@ def assert_frames_filtered(path: Path, images: list[Image], request: Request | C
     assert len(written) == len(images)
     for frame, image in zip(written, images, strict=True):
         alone = apply_filter(plan_filter(request, image.header, Appearance(), format), image)
-        assert np.array_equal(frame.alpha, alone.alpha) if image.alpha is not None else frame.alpha is None
+        alpha = alone.alpha
+        if alpha is not None and format.name == "gif":
+            alpha = np.where(alpha < 128, 0, 255)
+        assert frame.alpha is None if alpha is None else np.array_equal(frame.alpha, alpha)
         visible = np.ones((HEIGHT, WIDTH), bool) if image.alpha is None else frame.alpha > 0
         assert np.array_equal(frame.pixels[:, visible], alone.maps.values[:, visible])
 
 
 @pytest.mark.parametrize("alpha", [False, True])
-@pytest.mark.parametrize(("given", "written"), [("png", "png"), ("webp", "webp"), ("png", "tif"), ("webp", "png")])
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [("gif", "gif"), ("png", "png"), ("webp", "webp"), ("png", "tif"), ("webp", "gif"), ("gif", "png")],
+)
 def test_every_frame_is_filtered_as_it_would_be_alone(tmp_path: Path, given: str, written: str, alpha: bool) -> None:
     images = frames_of(alpha)
     source = saved(tmp_path / f"anim.{given}", file_of(images, given, 3))
@@ -295,8 +301,6 @@ def test_a_command_writes_an_animation(tmp_path: Path) -> None:
     assert (result.code, result.err) == (0, "")
     assert [(line["frame"], line["frames"]) for line in json_lines(result.out)] == [(0, 3)]
     dry = ["apply", "anim.gif", "--all-frames", "-k", "identity", "-o", "b.gif", "--dry-run"]
-    (forecast,) = json_lines(succeed(*dry, "--json", "-q", cwd=tmp_path))
-    assert (forecast["frames"], forecast["bytes"]) == (3, 3 * 3 * HEIGHT * WIDTH)
     assert succeed(*dry, "-q", cwd=tmp_path) == b"anim.gif -> b.gif: 3x9x14 uint8, 3 frames, 1.1 KB\n"
 
 

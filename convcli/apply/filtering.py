@@ -218,11 +218,13 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     guess = _guess(image, plan, appearance.white)
     # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
     profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
+    alpha = filtering.alpha if plan.output.alpha else None
+    alpha_notes = () if alpha is None else plan.format.alpha_notes(alpha)
     return FilteredImage(
         plan=plan,
         image=image,
         maps=Maps(values, statistics),
-        alpha=filtering.alpha if plan.output.alpha else None,
+        alpha=alpha,
         tally=tally,
         losses=(
             *_light_doubts(image, plan.appearance),
@@ -231,7 +233,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *_white_doubts(image, plan, appearance.white),
         ),
         clipping=clipping,
-        notes=(*([guess] if guess else []), *_auto_notes(image, plan), *lost_metadata.values()),
+        notes=(*([guess] if guess else []), *_auto_notes(image, plan), *alpha_notes, *lost_metadata.values()),
         guess=guess,
     )
 

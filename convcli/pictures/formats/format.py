@@ -241,6 +241,10 @@ class Format(NamedTuple):
             options = self.options(coding) | self.metadata_options(metadata)
             yield _saved(self.picture(pixels, alpha), self.name, options)
 
+    def alpha_notes(self, alpha: Array) -> Iterator[str]:
+        """Yield a sentence if alpha is not kept as it is, though the format holds alpha."""
+        yield from ()
+
     def holds_frames(self, plays: int | None) -> bool:
         """Return whether one file holds the frames of an animation; for ``plays`` None, whether it holds pages."""
         return self.frames == "pages" or (self.frames == "animation" and plays is not None)

@@ -1,13 +1,15 @@
 """GIF."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.pictures.channels import picture_of
 from convcli.pictures.formats.format import FileTraits, Format, Sequence
 from convcli.pictures.formats.gif_blocks import gif_frames
+from convcli.pictures.formats.gif_colours import indexed
 from convcli.pictures.formats.gif_writing import GifSequence
 from convcli.pictures.formats.raw_modes import from_start
 
@@ -31,9 +33,13 @@ class Gif(Format):
         return GifSequence(self.parts, total, plays or 0)
 
     def picture(self, pixels: Array, alpha: Array | None) -> PIL.Image.Image:
-        """Return the picture in a mode whose alpha Pillow keeps."""
-        picture = picture_of(pixels, alpha)
-        return picture.convert("RGBA") if picture.mode == "LA" else picture
+        """Return the picture with a palette."""
+        return indexed(pixels, alpha)
+
+    def alpha_notes(self, alpha: Array) -> Iterator[str]:
+        """Yield a sentence if some pixel is neither opaque nor transparent."""
+        if np.any((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)):
+            yield "alpha is rounded to transparent or opaque, because gif stores no more"
 
 
 def _is_transparent(picture: ImageFile) -> bool:
