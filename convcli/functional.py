@@ -627,6 +627,9 @@ def filter_image(
 
     appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white)
     K = load_kernel(kernel) if isinstance(kernel, str | os.PathLike) else kernel
+    if isinstance(K, Kernel) and K.options is not None:
+        # The defaults of pictures give way to the layer of a model; only other values have to agree.
+        padding, edge = ("valid" if padding == "same" else padding), ("zero" if edge == "replicate" else edge)
     convolution = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )

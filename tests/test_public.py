@@ -3,6 +3,7 @@
 import ast
 import doctest
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from convcli import (
     preset,
 )
 from convcli.errors import FileError, GeometryError, OptionError
+from convcli.geometry.options import parse_options
 from convcli.kernels.kernel import Kernel
 
 CALLS = [
@@ -124,6 +126,45 @@ def test_what_a_kernel_has_is_not_given_again():
         conv2d(V, kernel, np.zeros(6))
     with pytest.raises(OptionError, match="the kernel has groups 3: expected no other `groups`, given 2"):
         conv2d(V, kernel, groups=2)
+
+
+LAYER = Kernel(
+    "conv1",
+    np.arange(24.0).reshape(6, 1, 2, 2),
+    np.arange(6.0),
+    groups=3,
+    options=parse_options(stride=(2, 1), padding=(1, 0, 2, 0), dilation=2, groups=3),
+)
+
+
+def test_the_kernel_of_a_layer_brings_its_options():
+    expected = conv2d(V, LAYER.weights, LAYER.bias, stride=(2, 1), padding=(1, 0, 2, 0), dilation=2, groups=3)
+    assert_same(conv2d(V, LAYER), expected)
+    assert_same(conv2d(V, LAYER, stride="2,1", groups=3), expected)
+    assert_same(filter_image(V, LAYER, format="npy").maps.values, expected)
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "message"),
+    [
+        ("stride", 2, "stride: expected 2,1, as in the kernel's model, given 2"),
+        ("padding", "same", "padding: expected 1,0,2,0, as in the kernel's model, given same"),
+        ("dilation", 3, "dilation: expected 2,2, as in the kernel's model, given 3"),
+        ("edge", "wrap", "edge: expected zero, as in the kernel's model, given wrap"),
+        ("flip", True, "flip: expected False, as in the kernel's model, given True"),
+        ("groups", 2, "the kernel has groups 3: expected no other `groups`, given 2"),
+        ("bias", np.zeros(6), "the kernel has a bias already: expected no `bias`"),
+    ],
+)
+def test_options_of_a_layer_must_agree(option, given, message):
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        conv2d(V, LAYER, **{option: given})
+
+
+def test_a_rule_of_padding_is_named():
+    layer = LAYER._replace(options=parse_options(padding="same-lower", groups=3))
+    with pytest.raises(OptionError, match=r"^padding: expected same-lower, as in the kernel's model, given 1$"):
+        conv2d(V, layer, padding=1)
 
 
 def test_explanations_add_up():

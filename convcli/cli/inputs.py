@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
     from convcli.grad.upstream import Upstream
 
+DEFAULT_PADDING = "same"
 # With less memory, tiles are a few pixels large, and take hours.
 LEAST_MEMORY = 64 << 10
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -116,18 +117,23 @@ class Inputs:
         dtype: the requested float type, or None for the default of each input.  watch: is told how far the work is.
         """
         kernel = _rescaled(read_kernel(source), options)
+        done = ("bias", "divisor", "normalize")
+        given = {name: value for name, value in vars(options).items() if name not in done and value is not None}
+        if kernel.options is not None:
+            kernel.options.require_agreement(given)
+            given = {}
+        else:
+            kernel = kernel._replace(groups=given.pop("groups", kernel.groups))
+            given = {"padding": DEFAULT_PADDING, **given}
         if options.bias is not None:
-            kernel = kernel._replace(bias=self._bias(options.bias).astype(np.float64))
-        if options.groups is not None:
-            kernel = kernel._replace(groups=options.groups)
-        # The kernel has its bias and groups, and is divided, already.
-        done = ("bias", "groups", "divisor", "normalize")
-        others = {name: value for name, value in vars(options).items() if name not in done and value is not None}
-        convolution = Convolution.of(kernel, **others)
+            kernel = _with_bias(kernel, self._bias(options.bias).astype(np.float64))
+        convolution = Convolution.of(kernel, **given)
         memory = None if execution.memory is None else _bytes(execution.memory)
         how = Execution(execution.algorithm, execution.threads, memory, watch=watch)
         requested = None if dtype is None else computing_type(np.dtype(np.float32), dtype)
-        return Request(kernel.name, convolution, how, requested, edge_by_source=options.edge is None)
+        return Request(
+            kernel.name, convolution, how, requested, edge_by_source=options.edge is None and kernel.options is None
+        )
 
     def _bias(self, text: str) -> Array:
         if text == STREAM:
@@ -150,6 +156,13 @@ def existing_files(texts: Sequence[str | None]) -> list[Path]:
 def read_kernel(source: str) -> Kernel:
     """Return a kernel from a preset's name, a file, inline JSON, or stdin."""
     return loading.read_kernel(stdin_source(cache(read_stdin))) if source == STREAM else loading.load_kernel(source)
+
+
+def _with_bias(kernel: Kernel, bias: Array) -> Kernel:
+    """Return a kernel with another bias. Raises OptionError for the kernel of a model's layer that has one."""
+    if kernel.options is not None and kernel.bias is not None:
+        raise OptionError("the kernel's model has a bias already: expected no other", option="bias")
+    return kernel._replace(bias=bias)
 
 
 def _rescaled(kernel: Kernel, options: ConvolutionOptions) -> Kernel:

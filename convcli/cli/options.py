@@ -172,39 +172,42 @@ Json = Annotated[bool, typer.Option("--json", rich_help_panel=Panel.OUTPUT, help
 
 @dataclass(frozen=True)
 class ConvolutionOptions:
-    """A convolution's options as the user typed them."""
+    """A convolution's options as the user typed them; None for those that the kernel's model or a default decides."""
 
     stride: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--stride",
             "-s",
             rich_help_panel=Panel.KERNEL,
             metavar="S|SY,SX",
+            show_default="1",
             help="Pixels from each window to the next.",
         ),
-    ] = "1"
+    ] = None
     padding: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--padding",
             "-p",
             rich_help_panel=Panel.KERNEL,
             metavar="PAD",
+            show_default="same",
             help="Pixels to add around the input: same (the output keeps the size, divided by the stride), same-lower, "
             "valid (none), full, or numbers N, Y,X or T,B,L,R.",
         ),
-    ] = "same"
+    ] = None
     dilation: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--dilation",
             "-d",
             rich_help_panel=Panel.KERNEL,
             metavar="D|DY,DX",
+            show_default="1",
             help="Pixels from each tap of the kernel to the next.",
         ),
-    ] = "1"
+    ] = None
     edge: Annotated[
         str | None,
         typer.Option(

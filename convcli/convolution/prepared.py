@@ -10,6 +10,7 @@ Each value is immutable and knows strictly more than the one before. The plan th
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from inspect import signature
 from math import inf
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -43,6 +44,7 @@ from convcli.names import WRT, parse_wrt
 # rounded that much.
 ROUNDING = 1e-6
 UNKNOWN = Factorisation(np.empty((0, 0)))
+_DEFAULTS = {name: parameter.default for name, parameter in signature(parse_options).parameters.items()}
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,18 @@ class Convolution:
         edge: str = "zero",
         flip: bool = False,
     ) -> "Convolution":
-        """Parse and validate the arguments of ``conv2d`` except V. A Kernel brings its own bias and groups.
+        """Parse and validate the arguments of ``conv2d`` except V. A Kernel brings its own bias, groups and options.
 
-        Raises GeometryError or OptionError for an invalid option, and for a bias or groups that the Kernel has already.
+        Raises GeometryError or OptionError for an invalid option, for a bias that the Kernel has already, and for an
+        option that is neither the default nor the Kernel's own.
         """
         factors = K.factors if isinstance(K, Kernel) else ()
+        layer = K.options if isinstance(K, Kernel) else None
         weights, bias, groups = _parameters(K, bias, groups) if isinstance(K, Kernel) else (K, bias, groups)
-        options = parse_options(stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip)
+        given: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "edge": edge, "flip": flip}
+        if layer is not None:
+            layer.require_agreement({name: value for name, value in given.items() if value is not _DEFAULTS[name]})
+        options = layer or parse_options(**given, groups=groups)
         weights = real_array("kernel K", weights)
         bias = None if bias is None else real_array("bias b", bias)
         return cls(weights, bias, options, Factorisation(weights, factors))

@@ -4,11 +4,11 @@ Nothing below this module compares strings or knows a default.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import prod
 from operator import index
-from typing import NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 from convcli.arrays import BYTES_PER_FLOAT
 from convcli.errors import GeometryError, OptionError
@@ -53,6 +53,23 @@ class Options(NamedTuple):
         together.
         """
         return _geometry(self, input_shape, kernel_shape)
+
+    def require_agreement(self, given: Mapping[str, Any]) -> None:
+        """Raise OptionError if an option that was given, as for ``parse_options``, differs from that of a model."""
+        parsed = parse_options(**given)
+        for name in given:
+            own = getattr(self, name)
+            if getattr(parsed, name) != own:
+                raise OptionError(
+                    f"expected {_spelled(own)}, as in the kernel's model, given {given[name]}", option=name
+                )
+
+
+def _spelled(value: Any) -> str:
+    """Return a parsed option as a user types it."""
+    if callable(value):
+        return next(name for name, rule in PADDING_RULES.items() if rule == value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) and not isinstance(value, EdgeFill) else str(value)
 
 
 # Cached, because computing a geometry takes a tenth of the time of a small convolution.

@@ -6,7 +6,7 @@ import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError, OptionError
-from convcli.geometry.options import KERNEL_RANKS, RANKS_IN_WORDS
+from convcli.geometry.options import KERNEL_RANKS, RANKS_IN_WORDS, Options
 
 
 class Kernel(NamedTuple):
@@ -25,6 +25,8 @@ class Kernel(NamedTuple):
     factors
         For a preset of low rank, pairs ``(u, v)`` of a column ``(kh,)`` and a row ``(kw,)`` with
         ``weights == sum of outer(u, v)``; empty otherwise.
+    options
+        The stride, padding and other options of the layer of a model that it comes from; None for a kernel alone.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Kernel(NamedTuple):
     bias: FloatArray | None = None
     groups: int = 1
     factors: tuple[tuple[FloatArray, FloatArray], ...] = ()
+    options: Options | None = None
 
 
 def divided(kernel: Kernel, divisor: float) -> Kernel:
