@@ -98,7 +98,7 @@ def test_xmp_becomes_utf8() -> None:
         (b"<a>" + b"x" * MOST + b"</a>", "expected at most 1,048,576 bytes, given 1,048,583"),
         (b'<!DOCTYPE a [<!ENTITY a "haha">' + b"".join(
             b'<!ENTITY %c "%s">' % (c + 1, b"&%c;" % c * 10) for c in b"abcdefgh") + b"]><a>&i;</a>",
-         "a document type"),
+         "expected XML without a document type"),
         (b'<a t="1" xmlns:n="http://ns.adobe.com/xmp/note/" n:a="">' + b"<b>" * 5000 + b"</b>" * 5000 + b"</a>",
          "recursion"),
     ],

@@ -51,7 +51,7 @@ EVERY_PICTURE = pytest.mark.parametrize("format", PICTURES, ids=lambda format: f
 DEPTHS = {"no": "gray", "extra": "gray; colour with the extra", "yes": "gray, colour"}
 # The columns of the table of metadata.
 KINDS = {"icc": "profile", "exif": "EXIF", "dpi": "resolution", "xmp": "XMP", "iptc": "IPTC", "comment": "comment",
-         "texts": "text"}  # fmt: skip
+         "texts": "text", "geo": "georeference", "gdal": "GDAL"}  # fmt: skip
 
 
 def row_of(name: str, table: str) -> list[str]:

@@ -121,6 +121,11 @@ class PlannedCombination(NamedTuple):
         return self.planned[0].geometry
 
     @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """The geometry of each convolution."""
+        return tuple(planned.geometry for planned in self.planned)
+
+    @property
     def algorithm(self) -> str:
         """The names of the algorithms, joined by ``+``."""
         return "+".join(dict.fromkeys(planned.algorithm for planned in self.planned))

@@ -25,6 +25,7 @@ from convcli.apply.appearance import (
     prepare_image,
     white_of,
 )
+from convcli.apply.carrying import Carried, carried_metadata, keeps_units
 from convcli.apply.combining import Filter, PlannedFilter
 from convcli.apply.defaults import alpha_rule, mixes_pixels, range_and_gain
 from convcli.apply.hidden_colours import spread_visible_colours
@@ -38,7 +39,7 @@ from convcli.files.npy_files import save_npy
 from convcli.files.whole_files import IfExists, write_atomically
 from convcli.geometry.axes import Geometry
 from convcli.pictures.formats import Coding, Format
-from convcli.pictures.image import Header, Image
+from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.light import to_codes
 from convcli.pictures.profiles import is_like_srgb
 from convcli.pictures.writing import DEFAULT_CODING, FrameWriter, write_image
@@ -140,6 +141,7 @@ class FilteredImage(NamedTuple):
     losses: the warnings, but for that of ``clipping``, which counts clipped numbers; None if numbers stay floats.
     notes: metadata that the format cannot hold, and what ``auto`` stands for.  guess: the one among them that may be
     wrong, and that users see without asking; or None.
+    metadata: the metadata of the output.
     """
 
     plan: FilterPlan
@@ -151,6 +153,7 @@ class FilteredImage(NamedTuple):
     notes: tuple[str, ...]
     clipping: Clipping | None = None
     guess: str | None = None
+    metadata: Metadata = Metadata()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -178,12 +181,12 @@ class FilteredImage(NamedTuple):
     def write_picture(self, stream: BinaryIO, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:
         """Write some of the maps as a picture; a JPEG from a JPEG has its tables."""
         pixels, format = self.maps.values[maps], self.plan.format
-        write_image(stream, pixels, self.alpha, format, self.image.metadata, self._coding(coding))
+        write_image(stream, pixels, self.alpha, format, self.metadata, self._coding(coding))
 
     def add_frame(self, writer: FrameWriter, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:
         """Write some of the maps as the next frame of a file."""
         image, pixels = self.image, self.maps.values[maps]
-        writer.add(pixels, self.alpha, image.metadata, self._coding(coding), image.duration)
+        writer.add(pixels, self.alpha, self.metadata, self._coding(coding), image.duration)
 
     def _coding(self, coding: Coding) -> Coding:
         return coding._replace(tables=self.image.tables, lossless=self.image.lossless)
@@ -214,10 +217,8 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     tally = Tally()
     blocks = values.reshape(plan.geometry.output_blocks)
     statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
-    lost_metadata = _lost_metadata(image, plan)
+    carried = _carried(image, plan)
     guess = _guess(image, plan, appearance.white)
-    # Without its profile a picture's colours change. It is no loss if the output is gray, which the profile is not for.
-    profile = [lost_metadata.pop("icc")] if "icc" in lost_metadata and "icc" not in plan.format.metadata else []
     alpha = filtering.alpha if plan.output.alpha else None
     alpha_notes = () if alpha is None else plan.format.alpha_notes(alpha)
     return FilteredImage(
@@ -229,11 +230,12 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         losses=(
             *_light_doubts(image, plan.appearance),
             *_losses(image, plan),
-            *profile,
+            *carried.warnings,
             *_white_doubts(image, plan, appearance.white),
         ),
         clipping=clipping,
-        notes=(*([guess] if guess else []), *_auto_notes(image, plan), *alpha_notes, *lost_metadata.values()),
+        notes=(*([guess] if guess else []), *_auto_notes(image, plan), *alpha_notes, *carried.notes),
+        metadata=carried.metadata,
         guess=guess,
     )
 
@@ -273,10 +275,18 @@ def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:
         yield f"`range` auto is {plan.output.mode}{gain}"
 
 
-def _lost_metadata(image: Image, plan: FilterPlan) -> dict[str, str]:
-    if plan.format.is_array:
-        return {}
-    return plan.format.metadata_losses(image.metadata, plan.format.maps_per_file(plan.output.shape[0]))
+def _carried(image: Image, plan: FilterPlan) -> Carried:
+    output, appearance = plan.output, plan.appearance
+    channels = plan.format.maps_per_file(output.shape[0])
+    is_same_scale = output.mode == "raw" or (output.mode == "clip" and output.dtype == image.pixels.dtype)
+    return carried_metadata(
+        image.metadata,
+        plan.planned,
+        plan.format,
+        channels,
+        same_units=is_same_scale and not (appearance.unit or appearance.linear) and keeps_units(plan.request),
+        same_bands=channels == len(image.pixels),
+    )
 
 
 def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:

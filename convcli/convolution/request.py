@@ -98,6 +98,11 @@ class Planned(NamedTuple):
         return self.prepared.geometry
 
     @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """The geometry of the convolution; a combination has several."""
+        return (self.geometry,)
+
+    @property
     def algorithm(self) -> str:
         """The name of the algorithm that computes Z."""
         return self.plan.first.algorithm

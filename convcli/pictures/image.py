@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array
+from convcli.pictures.gdal import GdalTags
+from convcli.pictures.georeference import Georeference
 
 
 class Text(NamedTuple):
@@ -29,6 +31,7 @@ class Metadata(NamedTuple):
     iptc: the datasets of IPTC.
     comment: the comment of JPEG and GIF, which is the text ``Comment`` of PNG.
     texts: all other texts of PNG.
+    geo: where the pixels lie on the ground.  gdal: GDAL's tags of a TIFF.
     """
 
     icc: bytes | None = None
@@ -38,6 +41,8 @@ class Metadata(NamedTuple):
     iptc: bytes | None = None
     comment: bytes | None = None
     texts: tuple[Text, ...] | None = None
+    geo: Georeference | None = None
+    gdal: GdalTags | None = None
 
 
 class JpegTables(NamedTuple):

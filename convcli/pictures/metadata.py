@@ -29,6 +29,8 @@ LABELS = {
     "iptc": "IPTC",
     "comment": "the comment",
     "texts": "PNG text",
+    "geo": "the georeference",
+    "gdal": "GDAL's metadata",
 }
 
 # A function for each field of the metadata that a file may have. It returns the field, or raises an error of any kind.

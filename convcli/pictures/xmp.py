@@ -38,11 +38,7 @@ def kept_xmp(data: bytes | None) -> bytes | None:
         data = data.strip(b"\0 \t\r\n")
     if not data:
         return None
-    if len(data) > MOST:
-        raise ValueError(f"expected at most {MOST:,} bytes, given {len(data):,}")
-    # It may define text that expands without end.
-    if b"<!DOCTYPE" in data.replace(b"\0", b""):
-        raise ValueError("it has a document type, which no XMP has")
+    require_harmless(data)
     # Few pictures have XMP, and parsing it takes a long time to import.
     from xml.dom.minidom import parseString
 
@@ -51,6 +47,14 @@ def kept_xmp(data: bytes | None) -> bytes | None:
     if _drop(document.documentElement) or not _is_utf8(data):
         return "".join(node.toxml() for node in document.childNodes).encode()
     return data
+
+
+def require_harmless(data: bytes) -> None:
+    """Raise ValueError for XML that is too large, or that may define text that expands without end."""
+    if len(data) > MOST:
+        raise ValueError(f"expected at most {MOST:,} bytes, given {len(data):,}")
+    if b"<!DOCTYPE" in data.replace(b"\0", b""):
+        raise ValueError("expected XML without a document type")
 
 
 def _drop(root: "Element") -> int:

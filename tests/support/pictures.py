@@ -9,6 +9,8 @@ from PIL import ImageCms
 from PIL.ExifTags import GPS, IFD, Base
 
 from convcli.arrays import Array
+from convcli.pictures.gdal import GdalTags
+from convcli.pictures.georeference import Georeference
 from convcli.pictures.image import Metadata, Text
 
 HEIGHT, WIDTH = 5, 7
@@ -65,6 +67,16 @@ FULL_METADATA = Metadata(
     IPTC,
     "größer".encode(),
     (Text("Title", "night"), Text("Long", "x" * 3000), Text("Title", "夜", "ja", "題")),
+    Georeference(
+        (
+            (33550, (10.0, 5.0, 0.0)),
+            (33922, (0.0, 0.0, 0.0, 5e5, 5.4e6, 0.0)),
+            (34735, (1, 1, 0, 1, 1025, 0, 1, 1)),
+            (34736, (0.1, 0.2)),
+            (34737, "WGS 84|"),
+        )
+    ),
+    GdalTags('<GDALMetadata><Item name="Größe">1 &amp; 2</Item></GDALMetadata>', "-9999"),
 )
 
 

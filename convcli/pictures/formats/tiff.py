@@ -39,6 +39,6 @@ TIFF = Tiff(
     deep_gray=True,
     deep_colour="yes",
     floats=True,
-    metadata=("icc", "exif", "dpi", "xmp", "iptc"),
+    metadata=("icc", "exif", "dpi", "xmp", "iptc", "geo", "gdal"),
     frames="pages",
 )

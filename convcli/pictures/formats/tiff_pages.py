@@ -19,6 +19,8 @@ from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_o
 from convcli.pictures.formats.tiff_directories import Directory, pictures_of
 from convcli.pictures.formats.tiff_layout import YCBCR, Decoder, Layout, as_pillow_returns, decoder_of, layout_of
 from convcli.pictures.formats.tiff_segments import Extent, require_allowed, require_sizes
+from convcli.pictures.gdal import ITEMS, NODATA, gdal_tags
+from convcli.pictures.georeference import TAGS, Georeference, georeference_of
 from convcli.pictures.image import Header, Image
 from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
 from convcli.pictures.orientation import upright_array, upright_sides
@@ -34,7 +36,7 @@ LARGE = 64 << 20
 _PIECE = 16 << 20
 
 _CANON_RAW = b"CR\x02"
-_ORIENTATION, _PALETTE, _PROFILE, _METAMORPH, _GDAL_METADATA, _NODATA = 274, 320, 34675, 33629, 42112, 42113
+_ORIENTATION, _PALETTE, _PROFILE, _METAMORPH = 274, 320, 34675, 33629
 _XMP, _IPTC, _RESOURCES = 700, 33723, 34377
 
 
@@ -202,9 +204,9 @@ def _damage_of(layout: Layout) -> Iterator[None]:
 def _notes_of(page: "TiffPage") -> Iterator[str]:
     if page.parent.is_bigtiff and page.parent.byteorder == ">":
         yield "EXIF is not read from a big-endian BigTIFF"
-    if (nodata := page.tags.valueof(_NODATA)) is not None:
+    if (nodata := page.tags.valueof(NODATA)) is not None:
         yield f"the nodata value {nodata!s:.40} is computed like any other"
-    if 'role="scale"' in str(page.tags.valueof(_GDAL_METADATA)):
+    if 'role="scale"' in str(page.tags.valueof(ITEMS)):
         yield "GDAL's scale and offset are not applied"
 
 
@@ -214,7 +216,7 @@ def _orientation(page: "TiffPage") -> int:
 
 
 def _describe(page: "TiffPage") -> Description:
-    return description(
+    described = description(
         _orientation(page),
         {
             "icc": lambda: _bytes(page, _PROFILE),
@@ -222,8 +224,16 @@ def _describe(page: "TiffPage") -> Description:
             "dpi": lambda: _dpi(page),
             "xmp": lambda: kept_xmp(_bytes(page, _XMP)),
             "iptc": lambda: _iptc(page),
+            "geo": lambda: _georeference(page),
+            "gdal": lambda: gdal_tags(page.tags.valueof(ITEMS), page.tags.valueof(NODATA)),
         },
     )
+    if not described.metadata.geo or described.orientation == 1:
+        return described
+    loss = (
+        f"the georeference is dropped: it is for the stored pixels, and orientation {described.orientation} turns them"
+    )
+    return described._replace(metadata=described.metadata._replace(geo=None), warnings=(*described.warnings, loss))
 
 
 def _bytes(page: "TiffPage", tag: int) -> bytes | None:
@@ -238,6 +248,10 @@ def _iptc(page: "TiffPage") -> bytes | None:
     if iptc := _bytes(page, _IPTC):
         return require_iptc(iptc)
     return require_iptc(resource(_bytes(page, _RESOURCES) or b"", IPTC))
+
+
+def _georeference(page: "TiffPage") -> Georeference | None:
+    return georeference_of({tag: page.tags.valueof(tag) for tag in TAGS})
 
 
 def _exif(page: "TiffPage") -> bytes | None:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import PIL.Image
 from PIL.ExifTags import IFD, Base
-from PIL.TiffTags import BYTE, LONG, LONG8, UNDEFINED
+from PIL.TiffTags import ASCII, BYTE, DOUBLE, LONG, LONG8, SHORT, UNDEFINED
 
 from convcli.arrays import Array
+from convcli.pictures import gdal, georeference
 from convcli.pictures.formats.format import Parts
 from convcli.pictures.image import Metadata
 
@@ -103,6 +104,11 @@ def _metadata_tags(metadata: Metadata) -> dict[int, Any]:
         tags[_XMP] = metadata.xmp
     if metadata.iptc:
         tags[_IPTC] = metadata.iptc
+    if metadata.geo:
+        tags |= {tag: value.encode() if isinstance(value, str) else value for tag, value in metadata.geo.tags}
+    if metadata.gdal:
+        texts = {gdal.ITEMS: metadata.gdal.items, gdal.NODATA: metadata.gdal.nodata}
+        tags |= {tag: text.encode() for tag, text in texts.items() if text}
     return tags
 
 
@@ -129,6 +135,9 @@ def _directory(tags: dict[int, Any], big: bool, offset: int) -> bytes:
         Base.InterColorProfile: UNDEFINED,
         _XMP: BYTE,
         _IPTC: UNDEFINED,
+        **dict.fromkeys(georeference.TAGS, DOUBLE),
+        **dict.fromkeys(georeference.WHOLE, SHORT),
+        **dict.fromkeys((*georeference.TEXT, gdal.ITEMS, gdal.NODATA), ASCII),
     }
     for tag, value in tags.items():
         directory[tag] = value
