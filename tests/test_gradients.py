@@ -138,6 +138,14 @@ def test_a_long_sum_in_float32_keeps_its_digits(algorithm):
     assert np.abs(rounded - exact).max() <= 1e-6 * np.abs(exact).max()
 
 
+def test_a_bias_gradient_of_many_images_in_float32_keeps_its_digits():
+    G = np.random.default_rng(1).random((300_000, 4, 1, 1), np.float32)
+    V, K = np.zeros((300_000, 1, 1, 1), np.float32), np.zeros((4, 1, 1, 1))
+    db = conv2d_grad(V, K, G, dtype=np.float32, wrt="bias").bias
+    assert db.dtype == np.float32
+    assert np.allclose(db, G.sum(axis=(0, 2, 3), dtype=np.float64), rtol=1e-7, atol=0)
+
+
 class TestIdentities:
     @each_kernel_gradient
     @pytest.mark.parametrize("case", [random_case(seed) for seed in range(25)], ids=str)

@@ -42,7 +42,8 @@ def bias_gradient(G: Array, bias: FloatArray, dtype: np.dtype[Any]) -> FloatArra
     """Return db, shaped like the bias' blocks: G summed over every axis along which the bias was repeated."""
     missing = G.ndim - bias.ndim
     repeated = tuple(axis for axis in range(G.ndim) if axis < missing or bias.shape[axis - missing] == 1)
-    return np.asarray(G.sum(axis=repeated, dtype=dtype))
+    # In float64 for the same reason as dK.
+    return np.asarray(G.sum(axis=repeated, dtype=np.float64)).astype(dtype)
 
 
 class InputPlan(Protocol):
