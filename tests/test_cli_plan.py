@@ -44,6 +44,20 @@ def test_windows_that_lie_in_the_padding(tmp_path):
     assert found["untouched"]["columns"] == [[0, 0]]
 
 
+def test_the_time_of_gradients(tmp_path):
+    """That of dV has two parts: the image, and the strips of pads that copy pixels."""
+    arguments = ("--input-shape", "3,2000,2000", "-k", "disk:100", "-e", "replicate")
+    plans = planned(*arguments, cwd=tmp_path)["plans"]
+    assert {name: plan["algorithm"] for name, plan in plans.items()} == dict.fromkeys(plans, "fft")
+    assert plans["kernel"]["total_seconds"] == plans["kernel"]["seconds"] > plans["output"]["seconds"]
+    assert plans["input"]["total_seconds"] > plans["input"]["seconds"]
+    text = succeed("plan", *arguments, cwd=tmp_path).decode()
+    for name, plan in zip(("Z", "dK", "dV"), plans.values(), strict=True):
+        (line,) = (line for line in text.splitlines() if line.startswith(f"{name} by"))
+        seconds = plan["total_seconds"]
+        assert line.endswith(f"; {seconds:.3g} s" if seconds >= 1 else f"; {seconds * 1e3:.3g} ms")
+
+
 @pytest.mark.parametrize("algorithm", ["toeplitz", "im2col", "winograd", "direct"])
 def test_a_requested_algorithm(tmp_path, algorithm):
     np.save(tmp_path / "bank.npy", np.random.default_rng(0).random((64, 32, 3, 3)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from convcli.check.gradcheck import PROBES, SAMPLE, check_gradients
 from convcli.cli import progress
 from convcli.cli.app import app
 from convcli.cli.messages import Messages
@@ -26,7 +27,7 @@ class Recorded:
         self.advanced.append(seconds)
 
 
-@pytest.mark.parametrize("wrt", ["Z", "stored", "K", "V"])
+@pytest.mark.parametrize("wrt", ["Z", "stored", "K", "V", "K,V,b"])
 @pytest.mark.parametrize("tiling", [(), (2, 3)], ids=["shared", "tiled"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_watch_sees_the_whole_estimate(wrt, tiling, threads):
@@ -43,6 +44,29 @@ def test_the_watch_sees_the_whole_estimate(wrt, tiling, threads):
     assert len(watch.begun) == 1
     assert len(watch.advanced) > 1
     assert sum(watch.advanced) == pytest.approx(watch.begun[0])
+
+
+def test_the_watch_sees_all_phases_and_pads_of_dV():
+    V, watch = np.ones((3, 60, 50)), Recorded()
+    prepared = Convolution.of(np.ones((2, 3, 5, 4)), stride=2, padding=3, edge="reflect").at(V.shape, V.dtype)
+    plan = prepared.plan_gradients("V", Execution(threads=1, watch=watch))
+    prepared.gradients(V, np.ones(prepared.geometry.output_shape), plan)
+    assert watch.begun == [pytest.approx(plan.input.elapsed)]
+    assert sum(watch.advanced) == pytest.approx(watch.begun[0])
+    assert plan.input.elapsed > 2 * plan.input.first.estimate.seconds
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_check_announces_all_its_convolutions_at_once(every):
+    V, K, watch = np.ones((1, 6, 5)), np.eye(3), Recorded()
+    prepared = Convolution.of(K).at(V.shape, np.float64)
+    check_gradients(prepared, V, np.ones((1, 4, 3)), every=every, execution=Execution(threads=1, watch=watch))
+    alone = prepared.plan_any_kernel().elapsed
+    entries = 9 + (30 if every else SAMPLE) + 1
+    assert watch.begun[0] == pytest.approx((2 * entries + 1 + PROBES) * alone)
+    # The definition, and the gradients of the convolution, of ones (dV alone), and of probes.
+    assert len(watch.begun) == 1 + 3 + PROBES
+    assert sum(watch.advanced) == pytest.approx(sum(watch.begun))
 
 
 @pytest.mark.parametrize("wrt", ["Z", "K"])
@@ -65,6 +89,20 @@ def test_short_work_says_nothing(capfd):
     work.begin(9.9)
     work.advance(9.9)
     assert capfd.readouterr().err == ""
+
+
+def test_short_parts_of_long_work_count(capfd, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    work = LongWork(Messages())
+    work.begin(20)
+    work.begin(5)
+    now[0] += 40
+    work.advance(20)
+    assert capfd.readouterr().err.splitlines() == [
+        "convcli: progress: this will take about 0:00:20, as convcli plan explains",
+        "convcli: progress: 80%, 0:00:10 left",
+    ]
 
 
 def test_long_work_says_how_long_and_how_much_is_left(capfd, monkeypatch):

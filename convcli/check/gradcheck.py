@@ -17,11 +17,11 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
 from convcli.convolution.prepared import Gradients, Prepared
-from convcli.engine import AUTOMATIC, Execution, Plan
+from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.explain.explanation import Explanation, explain
-from convcli.geometry.axes import Geometry
 from convcli.geometry.fills import EdgeFill
+from convcli.names import WRT
 
 # The rounding of a float64 sum of millions of terms stays below this, relative to the sum of their magnitudes.
 LIMIT = 1e-10
@@ -90,7 +90,7 @@ def check_gradients(
     for name, tensor in (("input V", V), ("upstream gradient G", G)):
         _refuse_non_finite(name, tensor)
     V, G = V.astype(np.float64), G.astype(np.float64)
-    checker = Checker(execution, differentiate)
+    checker = Checker(prepared, every, execution, differentiate)
     return [
         _definition(prepared, V, every, execution),
         *_all_differences(checker, prepared, V, G, every),
@@ -99,24 +99,41 @@ def check_gradients(
 
 
 class Checker:
-    """Z and gradients of many convolutions that differ only in their numbers; each geometry is planned once."""
+    """Z and gradients of many convolutions that differ only in their numbers; each geometry is planned once.
 
-    def __init__(self, execution: Execution, differentiate: Differentiate | None) -> None:
+    How long all convolutions take together is announced when this is made.
+    """
+
+    def __init__(
+        self, prepared: Prepared, every: bool, execution: Execution, differentiate: Differentiate | None
+    ) -> None:
         self._execution = execution
         self._differentiate = differentiate
-        self._plans: dict[Geometry, Plan] = {}
+        plan = prepared.plan_any_kernel(execution)
+        self._announced = execution.announced(_number_of_convolutions(prepared, every) * plan.elapsed)
+        self._plans = {prepared.geometry: plan._replace(execution=self._announced)}
 
     def convolve(self, prepared: Prepared, V: Array) -> FloatArray:
         """Return Z."""
         if prepared.geometry not in self._plans:
-            self._plans[prepared.geometry] = prepared.plan_any_kernel(self._execution)
+            self._plans[prepared.geometry] = prepared.plan_any_kernel(self._announced)
         return prepared.convolve(V, self._plans[prepared.geometry])
 
     def differentiate(self, prepared: Prepared, V: Array, G: Array) -> Gradients:
         """Return dK, dV and db."""
         if self._differentiate:
             return self._differentiate(prepared, V, G)
-        return prepared.gradients(V, G, prepared.plan_gradients(execution=self._execution))
+        return prepared.gradients(V, G, prepared.plan_gradients(WRT, self._execution))
+
+    def differentiate_input(self, prepared: Prepared, V: Array, G: Array) -> FloatArray | None:
+        """Return dV."""
+        return prepared.gradients(V, G, prepared.plan_gradients("input", self._execution)).input
+
+
+def _number_of_convolutions(prepared: Prepared, every: bool) -> int:
+    """Return how many times Z is computed: twice for each entry, once for the largest output, and for each probe."""
+    sizes = map(prod, (prepared.convolution.weights.shape, prepared.input_shape, prepared.bias_shape))
+    return 2 * sum(size if every else min(size, SAMPLE) for size in sizes) + 1 + PROBES
 
 
 def checks_to_json(checks: Collection[Check], edge: EdgeFill) -> dict[str, Any]:
@@ -179,14 +196,14 @@ def _parameters(checker: Checker, prepared: Prepared, V: Array, G: Array) -> Ite
         return checker.convolve(prepared.with_parameters(K, bias), V)
 
     yield _Parameter("kernel", np.asarray(K, float), with_kernel, upstream)
-    yield _Parameter("input", V, partial(checker.convolve, prepared), _upstream_of_a_pixel(prepared, V, G))
+    yield _Parameter("input", V, partial(checker.convolve, prepared), _upstream_of_a_pixel(checker, prepared, V, G))
     yield _Parameter("bias", bias, with_bias, upstream)
 
 
-def _upstream_of_a_pixel(prepared: Prepared, V: Array, G: Array) -> float:
+def _upstream_of_a_pixel(checker: Checker, prepared: Prepared, V: Array, G: Array) -> float:
     """Return the largest sum of |G| over the outputs that read one pixel."""
     ones = prepared.with_parameters(np.ones(prepared.convolution.weights.shape), None)
-    sums = ones.gradients(V, np.abs(G), ones.plan_gradients("input")).input
+    sums = checker.differentiate_input(ones, V, np.abs(G))
     return 0.0 if sums is None else float(sums.max())
 
 

@@ -105,7 +105,7 @@ def _megapixels_per_second(pixels: int, seconds: float) -> str:
 
 
 class LongWork:
-    """The messages about a convolution that takes long: its estimate before it begins, then how much is left."""
+    """The messages about work that takes long: its estimate before it begins, then how much is left."""
 
     def __init__(self, messages: Messages) -> None:
         self._messages, self._lock = messages, Lock()
@@ -114,12 +114,14 @@ class LongWork:
         self._interval = float(LONG)
 
     def begin(self, seconds: float) -> None:
-        """Say how long a convolution will take, if that is long."""
-        if seconds < LONG:
-            return
+        """Say how long work will take, if that is long. Short work counts from then on, but is not announced."""
         with self._lock:
+            if seconds < LONG and not self._estimated:
+                return
             self._began = self._began or monotonic()
             self._estimated += seconds
+        if seconds < LONG:
+            return
         self._messages.tell("progress", f"this will take about {_rounded(seconds)}, as convcli plan explains")
 
     def advance(self, seconds: float) -> None:

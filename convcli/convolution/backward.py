@@ -24,7 +24,7 @@ import numpy as np
 from convcli import engine
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.operands import REVERSED
-from convcli.engine import Choice, Execution, KernelBlocks, Plan, Tally
+from convcli.engine import Choice, Execution, KernelBlocks, Plan, Tally, Timed
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import pad_adjoint
 from convcli.geometry.fills import EdgeFill
@@ -46,7 +46,7 @@ def bias_gradient(G: Array, bias: FloatArray, dtype: np.dtype[Any]) -> FloatArra
     return np.asarray(G.sum(axis=repeated, dtype=np.float64)).astype(dtype)
 
 
-class InputPlan(Protocol):
+class InputPlan(Timed, Protocol):
     """The plan of dV."""
 
     @property
@@ -56,6 +56,10 @@ class InputPlan(Protocol):
     @property
     def passes(self) -> Sequence[object]:
         """The passes that compute dV over the image itself."""
+
+    @property
+    def seconds(self) -> float:
+        """The estimate of the whole plan for one thread."""
 
     def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient for this kernel to ``dV``, which holds zeros, and return what ran."""
@@ -72,7 +76,7 @@ def plan_input_gradient(
     strips = (
         _plan_region(kernel, geometry, rows, columns, dtype, execution) for rows, columns in _pad_strips(geometry)
     )
-    return ConvolutionPlan(geometry, image, tuple(strips))
+    return ConvolutionPlan(geometry, image, tuple(strips), execution)
 
 
 class AdjointPlan(NamedTuple):
@@ -89,6 +93,21 @@ class AdjointPlan(NamedTuple):
     def passes(self) -> Sequence[object]:
         """The passes."""
         return self.plan.passes
+
+    @property
+    def execution(self) -> Execution:
+        """How it is executed."""
+        return self.plan.execution
+
+    @property
+    def seconds(self) -> float:
+        """The estimate of all passes for one thread."""
+        return self.plan.seconds
+
+    @property
+    def elapsed(self) -> float:
+        """The estimated seconds until all threads are done."""
+        return self.plan.elapsed
 
     def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient to ``dV``."""
@@ -125,6 +144,7 @@ class ConvolutionPlan(NamedTuple):
     geometry: Geometry
     image: Region
     strips: tuple[Region, ...]
+    execution: Execution
 
     @property
     def first(self) -> Choice | None:
@@ -135,6 +155,20 @@ class ConvolutionPlan(NamedTuple):
     def passes(self) -> Sequence[object]:
         """The phases of the stride that reach the image."""
         return self.image.phases
+
+    @property
+    def seconds(self) -> float:
+        """The estimate for the image and the strips of pads, for one thread."""
+        return sum(plan.seconds for plan in self._plans)
+
+    @property
+    def elapsed(self) -> float:
+        """The estimated seconds until all threads are done, for the image and the strips of pads."""
+        return sum(plan.elapsed for plan in self._plans)
+
+    @property
+    def _plans(self) -> list[Plan]:
+        return [phase.plan for region in (self.image, *self.strips) for phase in region.phases]
 
     def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient to ``dV``."""

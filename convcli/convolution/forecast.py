@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from convcli.convolution.backward import InputPlan
 from convcli.convolution.prepared import Convolution, GradientPlan, Prepared
-from convcli.engine import AUTO, Choice, Estimate, Execution, Plan, Refusal
+from convcli.engine import AUTO, Estimate, Execution, Plan, Refusal
 
 # The type that gradients are planned in, as ``convcli grad`` computes them.
 GRADIENTS_IN = np.dtype(np.float64)
@@ -25,19 +26,16 @@ class Forecast(NamedTuple):
     gradients: GradientPlan
 
     @property
-    def choices(self) -> dict[str, tuple[Choice, int]]:
-        """The choice for the first pass and the number of passes, for ``output``, ``kernel`` and ``input``.
+    def plans(self) -> dict[str, Plan | InputPlan]:
+        """The plans of Z, dK and dV, as ``output``, ``kernel`` and ``input``.
 
         ``input`` is missing if no window reads the image itself.
         """
         kernel, input_ = self.gradients.kernel, self.gradients.input
         assert kernel is not None
         assert input_ is not None
-        choices = {
-            "output": (self.output.first, len(self.output.passes)),
-            "kernel": (kernel.first, len(kernel.passes)),
-        }
-        return choices | ({"input": (input_.first, len(input_.passes))} if input_.first else {})
+        plans: dict[str, Plan | InputPlan] = {"output": self.output, "kernel": kernel}
+        return plans | ({"input": input_} if input_.first else {})
 
     @property
     def multiplications(self) -> int:
@@ -85,17 +83,20 @@ def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
         "multiplications": forecast_.multiplications,
         "gradients": {"kernel": K, "input": prepared.input_shape, "bias": prepared.bias_shape},
         "threads": forecast_.output.threads,
-        "plans": {name: _choice_to_json(choice, passes) for name, (choice, passes) in forecast_.choices.items()},
+        "plans": {name: _plan_to_json(plan) for name, plan in forecast_.plans.items()},
     }
 
 
-def _choice_to_json(choice: Choice, passes: int) -> dict[str, Any]:
+def _plan_to_json(plan: Plan | InputPlan) -> dict[str, Any]:
+    choice = plan.first
+    assert choice is not None
     tile = choice.estimate.tile
     return {
         "algorithm": choice.algorithm,
         "chosen_by": choice.chosen_by,
         "dtype": str(choice.computed.dtype),
-        "passes": passes,
+        "passes": len(plan.passes),
+        "total_seconds": plan.seconds,
         "tile": {"images": tile.images, "rows": tile.rows, "columns": tile.columns},
         "tiles": tile.number(choice.work.geometry),
         "rank": None if choice.work.traits.assumed else choice.work.traits.rank,

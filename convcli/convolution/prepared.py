@@ -267,6 +267,7 @@ class Prepared(NamedTuple):
         Z = empty(self.geometry.output_blocks, stored or self.dtype)
         blocks = V.reshape(self.geometry.input_blocks)
         if Z.dtype == self.dtype:
+            engine.announce(plan)
             engine.convolve(blocks, self.kernel, plan, Z, self.bias)
         else:
             self.store(V, plan, lambda part, tile: fill_rounded(tile, ends_of(tile), Z[part]))
@@ -280,6 +281,7 @@ class Prepared(NamedTuple):
         and ``store`` may overwrite them.
         """
         refuse_masks("input V", V)
+        engine.announce(plan)
         return engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
 
     def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
@@ -300,6 +302,7 @@ class Prepared(NamedTuple):
         """
         refuse_masks("input V", V)
         upstream = upstream_of(G, self.output_shape).reshape(self.output_blocks)
+        engine.announce(plan.kernel, plan.input)
         kernel = input_ = bias = None
         if plan.kernel is not None:
             blocks = V.reshape(self.geometry.input_blocks)

@@ -22,7 +22,7 @@ from convcli.arrays import Array, FloatArray, computing_type, cut, ends_of, fill
 from convcli.convolution.backward import InputPlan, bias_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, upstream_of
 from convcli.convolution.prepared import Convolution, GradientPlan, Gradients, Prepared
-from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally
+from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally, announce
 from convcli.files.large_arrays import ROWS, Empty, large_empty
 from convcli.geometry.axes import Geometry
 from convcli.geometry.fills import EdgeFill
@@ -229,6 +229,7 @@ class PreparedTransposed(NamedTuple):
     @np.errstate(over="ignore", invalid="ignore")
     def _fill(self, V: Array, plan: InputPlan, Z: FloatArray) -> Tally:
         refuse_masks("input V", V)
+        announce(plan)
         Z[...] = 0
         tally = plan.run(V.reshape(self.geometry.output_blocks), self.forward.kernel, Z)
         if self.bias is not None:

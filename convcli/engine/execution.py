@@ -1,6 +1,6 @@
 """How a convolution is executed: the algorithm, the threads, the memory, and a cluster."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from convcli.engine.algorithms import CONVOLUTIONS
@@ -24,7 +24,7 @@ class Watch(Protocol):
     """An observer that is told how far the work is, in estimated seconds. Several threads may call it at once."""
 
     def begin(self, seconds: float) -> None:
-        """Learn that a plan begins, which is estimated to take so many seconds."""
+        """Learn that work begins, which is estimated to take so many seconds."""
 
     def advance(self, seconds: float) -> None:
         """Learn that a tile is finished, which was estimated to take so many seconds."""
@@ -95,6 +95,27 @@ class Execution:
             return 1
         threads = self.threads or available_threads()
         return threads if estimate.workspace <= self.share else min(threads, MOST_TOGETHER // estimate.workspace)
+
+    def announced(self, seconds: float) -> "Execution":
+        """Announce work of so many seconds, and return the execution of its parts, which are not announced again."""
+        if self.watch is None:
+            return self
+        self.watch.begin(seconds)
+        return replace(self, watch=_Announced(self.watch))
+
+
+class _Announced:
+    """The watch of a part of work that has been announced as a whole."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def begin(self, seconds: float) -> None:
+        """Say nothing."""
+
+    def advance(self, seconds: float) -> None:
+        """Say that a tile is finished."""
+        self._watch.advance(seconds)
 
 
 AUTOMATIC = Execution()

@@ -37,7 +37,6 @@ Tally = Counter[str]
 
 def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> Tally:
     """Fill ``out`` with Z: the correlation of V and the kernel, plus the bias, which broadcasts against Z."""
-    _begin(plan)
     tally, reference = Tally(), _reference(V, plan)
     for number, each_pass in enumerate(plan.passes):
         # Later passes add the sum of the earlier ones, as if it were a bias.
@@ -53,7 +52,6 @@ def convolve_and_store(
     work = plan.first.work
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
-        _begin(plan)
         reference = _reference(V, plan)
         output = _SeparateTiles(shape, work.dtype, store, _shifted(bias, kernel.K, reference))
         return _convolve(V, kernel, plan.passes[0], reference, output, plan.execution)
@@ -61,12 +59,6 @@ def convolve_and_store(
     tally = convolve(V, kernel, plan, Z, bias)
     store((slice(None),) * Z.ndim, Z)
     return tally
-
-
-def _begin(plan: Plan) -> None:
-    if plan.execution.watch:
-        estimates = (each_pass.choice.estimate for each_pass in plan.passes)
-        plan.execution.watch.begin(sum(map(plan.execution.seconds_for, estimates)))
 
 
 def _advancer(choice: Choice, execution: Execution, tiles: int) -> Callable[[], None]:
@@ -183,7 +175,6 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
 
     Products are computed in the plan's type. ``out`` should be float64, because it adds up many tiles.
     """
-    _begin(plan)
     for each_pass in plan.passes:
         part = each_pass.sub_kernel
         gradient = out[:, part.channels, ..., part.rows, part.columns]
@@ -206,7 +197,6 @@ def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> Tally:
     This is for weights that outputs do not share. Otherwise dV is a convolution of G
     (``convcli.convolution.backward``).
     """
-    _begin(plan)
     tally = Tally()
     for each_pass in plan.passes:
         part = each_pass.sub_kernel

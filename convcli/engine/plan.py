@@ -5,7 +5,7 @@ A plan depends on shapes, types and the traits of a kernel, never on an image. T
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -102,6 +102,30 @@ class Plan(NamedTuple):
     def seconds(self) -> float:
         """The estimate of all passes for one thread."""
         return sum(each_pass.choice.estimate.seconds for each_pass in self.passes)
+
+    @property
+    def elapsed(self) -> float:
+        """The estimated seconds until all threads, or all workers of the cluster, have computed all passes."""
+        return sum(self.execution.seconds_for(each_pass.choice.estimate) for each_pass in self.passes)
+
+
+class Timed(Protocol):
+    """Planned work whose time is estimated."""
+
+    @property
+    def execution(self) -> Execution:
+        """How it is executed."""
+
+    @property
+    def elapsed(self) -> float:
+        """The estimated seconds until it is done."""
+
+
+def announce(*plans: Timed | None) -> None:
+    """Tell the watch, if the first plan has one, how long all of these plans will take together."""
+    found = [plan for plan in plans if plan is not None]
+    if found and (watch := found[0].execution.watch):
+        watch.begin(sum(plan.elapsed for plan in found))
 
 
 def plan_output(kernel: KernelBlocks, geometry: Geometry, dtype: np.dtype[Any], execution: Execution) -> Plan:

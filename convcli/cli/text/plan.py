@@ -1,14 +1,17 @@
 """The forecast of a convolution as text for people."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from rich.table import Table
 from rich.text import Text
 
 from convcli.cli.text.geometry import pads_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for
+from convcli.convolution.backward import InputPlan
 from convcli.convolution.forecast import Forecast
-from convcli.engine import Choice, Estimate, Refusal
+from convcli.engine import Choice, Estimate, Plan, Refusal
+from convcli.names import SYMBOLS
 
 FORECAST_NAMES = {"output": "Z by", "kernel": "dK by", "input": "dV by"}
 RUNS_SHOWN = 4
@@ -40,10 +43,20 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
         yield f"untouched {name}", _runs(runs)
     yield "multiplications", f"{found.multiplications:,} by the definition"
     yield "gradients", f"dK {K}, dV {prepared.input_shape}, db {prepared.bias_shape}"
-    for name, (choice, passes) in found.choices.items():
-        yield FORECAST_NAMES[name], _chosen(choice, passes)
-    for name, condition in found.output.first.fallbacks.items():
-        yield "fallback", f"{name}, if {condition}"
+    for name, plan in found.plans.items():
+        yield FORECAST_NAMES[name], _chosen(plan)
+    for (fallback, condition), symbols in _fallbacks(found).items():
+        yield "fallback", f"{fallback} for {', '.join(symbols)}, if {condition}"
+
+
+def _fallbacks(found: Forecast) -> dict[tuple[str, str], list[str]]:
+    """Return the fallbacks and their conditions, with the letters of the tensors whose plans have them."""
+    fallbacks: dict[tuple[str, str], list[str]] = {}
+    for name, plan in found.plans.items():
+        assert plan.first is not None
+        for fallback in plan.first.fallbacks.items():
+            fallbacks.setdefault(fallback, []).append(SYMBOLS[name])
+    return fallbacks
 
 
 def _runs(runs: tuple[range, ...]) -> str:
@@ -54,12 +67,21 @@ def _runs(runs: tuple[range, ...]) -> str:
     return f"{shown}{more}: {sum(map(len, runs)):,} in all, where dV is 0"
 
 
-def _chosen(choice: Choice, passes: int) -> str:
+def _chosen(plan: Plan | InputPlan) -> str:
+    choice, passes = plan.first, len(plan.passes)
+    assert choice is not None
     tile, count = choice.estimate.tile, choice.estimate.tile.number(choice.work.geometry)
     blocks = "".join(f", {name} {number}" for name, number in choice.estimate.blocks.items())
     tiles = f"{count:,} tile{'s' * (count > 1)} of {tile.images} x {tile.rows} x {tile.columns}"
     often = f", {passes} times" if passes > 1 else ""
-    return f"{choice.algorithm} ({choice.chosen_by}) in {choice.computed.dtype}: {tiles}{blocks}{often}"
+    algorithm = f"{choice.algorithm} ({choice.chosen_by}) in {choice.computed.dtype}"
+    return f"{algorithm}: {tiles}{blocks}{often}; {_duration(plan.seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 100 else str(timedelta(seconds=round(seconds)))
 
 
 def _estimates(choice: Choice) -> Table:
