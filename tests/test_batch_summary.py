@@ -97,14 +97,14 @@ def test_other_losses_are_a_line_per_kind() -> None:
     assert list(found.warnings()) == ["3 frames (in a.png)", f"{lost} (in 2 files, the first of them out/a.jpg)"]
 
 
-def test_guesses_are_a_line_per_kind_and_count_once_per_image() -> None:
-    guess = "white is taken to be 1"
+def test_remarks_are_a_line_per_kind_and_count_once_per_image() -> None:
+    remark = "white is taken to be 1"
     found = summary(
-        outcome("a.npy", record("a.box.png", guess=guess), record("a.sobel-x.png", guess=guess)),
-        outcome("b.npy", record("b.png", guess=guess)),
+        outcome("a.npy", record("a.box.png", remarks=(remark,)), record("a.sobel-x.png", remarks=(remark,))),
+        outcome("b.npy", record("b.png", remarks=(remark,))),
         outcome("c.npy", record("c.png")),
     )
-    assert list(found.notes()) == [f"{guess} (in 2 files, the first of them a.npy)"]
+    assert list(found.notes()) == [f"{remark} (in 2 files, the first of them a.npy)"]
 
 
 def test_the_white_of_floats_is_told(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from support.command_line import SAMPLES
+from support.command_line import SAMPLES, convcli, pixels, save_picture
+from support.pictures import random_pixels
 
 from convcli import OptionError, conv2d, filter_image, load_kernel
 from convcli.apply.appearance import Appearance
@@ -172,10 +173,25 @@ def test_floats_are_judged_by_their_largest_magnitude(values, white, dtype):
 def test_white_is_a_guess_unless_it_is_given():
     V = np.array([[[0.0, 1.0]]])
     guessed = filter_image(V, "identity")
-    assert guessed.guess == guessed.notes[0]
+    assert guessed.remarks == guessed.notes[:1]
     for options in ({"white": 1}, {"unit": True}, {"format": "npy"}):
-        assert filter_image(V, "identity", **options).guess is None
-    assert filter_image(V.astype(np.uint8), "identity").guess is None
+        assert filter_image(V, "identity", **options).remarks == ()
+    assert filter_image(V.astype(np.uint8), "identity").remarks == ()
+
+
+@pytest.mark.parametrize("option", ["divisor", "normalize"])
+def test_the_gain_of_edges_undoes_a_divisor_and_says_so(tmp_path, option):
+    save_picture(tmp_path / "in.png", random_pixels(3))
+    rescaled = ["--divisor", "4"] if option == "divisor" else ["--normalize"]
+    plain = convcli("apply", "in.png", "-k", "sobel-x", "-o", "plain.png", cwd=tmp_path)
+    divided = convcli("apply", "in.png", "-k", "sobel-x", *rescaled, "-o", "divided.png", cwd=tmp_path)
+    told = f"--range auto shows all edges at one gain, which undoes --{option}: use --range abs"
+    assert f"convcli: note: in.png: {told}\n" in divided.err
+    assert "gain" not in plain.err
+    assert np.array_equal(pixels(tmp_path / "divided.png"), pixels(tmp_path / "plain.png"))
+    kept = convcli("apply", "in.png", "-k", "sobel-x", *rescaled, "--range", "abs", "-o", "kept.png", cwd=tmp_path)
+    blurred = convcli("apply", "in.png", "-k", "box", *rescaled, "-o", "blurred.png", cwd=tmp_path)
+    assert "gain" not in kept.err + blurred.err
 
 
 ABOVE = "most values are above 255, which is taken to be white: if white is 65535, add `white` 65535"

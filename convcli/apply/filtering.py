@@ -139,8 +139,8 @@ class FilteredImage(NamedTuple):
 
     tally: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
     losses: the warnings, but for that of ``clipping``, which counts clipped numbers; None if numbers stay floats.
-    notes: metadata that the format cannot hold, and what ``auto`` stands for.  guess: the one among them that may be
-    wrong, and that users see without asking; or None.
+    notes: metadata that the format cannot hold, and what ``auto`` stands for.  remarks: those among them that users see
+    without asking.
     metadata: the metadata of the output.
     """
 
@@ -152,7 +152,7 @@ class FilteredImage(NamedTuple):
     losses: tuple[str, ...]
     notes: tuple[str, ...]
     clipping: Clipping | None = None
-    guess: str | None = None
+    remarks: tuple[str, ...] = ()
     metadata: Metadata = Metadata()
 
     @property
@@ -218,7 +218,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     blocks = values.reshape(plan.geometry.output_blocks)
     statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
     carried = _carried(image, plan)
-    guess = _guess(image, plan, appearance.white)
+    remarks = (*_guesses(image, plan, appearance.white), *_undone_options(plan))
     alpha = filtering.alpha if plan.output.alpha else None
     alpha_notes = () if alpha is None else plan.format.alpha_notes(alpha)
     return FilteredImage(
@@ -234,9 +234,9 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *_white_doubts(image, plan, appearance.white),
         ),
         clipping=clipping,
-        notes=(*([guess] if guess else []), *_auto_notes(image, plan), *alpha_notes, *carried.notes),
+        notes=(*remarks, *_auto_notes(image, plan), *alpha_notes, *carried.notes),
         metadata=carried.metadata,
-        guess=guess,
+        remarks=remarks,
     )
 
 
@@ -253,11 +253,17 @@ def _fill(
     return statistics, clipping_of(statistics, values, output.mode, scale, output.gain)
 
 
-def _guess(image: Image, plan: FilterPlan, white: float | None) -> str | None:
+def _guesses(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:
     given = plan.appearance.white is not None or plan.appearance.unit or image.pixels.dtype.kind != "f"
-    return (
-        None if white is None or given else f"white is taken to be {white:g}, by the largest magnitude: `white` sets it"
-    )
+    if white is not None and not given:
+        yield f"white is taken to be {white:g}, by the largest magnitude: `white` sets it"
+
+
+def _undone_options(plan: FilterPlan) -> Iterator[str]:
+    rescaled = {one.rescaled_by: None for one in plan.request.requests if one.rescaled_by}
+    if plan.appearance.range == "auto" and plan.output.mode == "abs":
+        for option in rescaled:
+            yield f"`range` auto shows all edges at one gain, which undoes `{option}`: use `range` abs"
 
 
 def _white_doubts(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:

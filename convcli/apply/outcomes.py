@@ -26,7 +26,7 @@ class OutputRecord(NamedTuple):
     alpha: whether it has alpha.
     frame: the frame, or the first of those that it holds.  frames: how many it holds.
     losses: the warnings, but for that of ``clipping``, which counts clipped numbers; None if numbers stay floats.
-    notes: the conversions.  guess: the one among them that may be wrong, or None.
+    notes: the conversions.  remarks: those among them that users see without asking.
     """
 
     input: str
@@ -50,7 +50,7 @@ class OutputRecord(NamedTuple):
     losses: tuple[str, ...] = ()
     clipping: Clipping | None = None
     notes: tuple[str, ...] = ()
-    guess: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def clipped_share(self) -> float:
@@ -74,7 +74,7 @@ class OutputRecord(NamedTuple):
             losses=_union(self.losses, other.losses),
             clipping=self.clipping and other.clipping and self.clipping.joined(other.clipping),
             notes=_union(self.notes, other.notes),
-            guess=self.guess or other.guess,
+            remarks=_union(self.remarks, other.remarks),
         )
 
 
@@ -103,13 +103,13 @@ class Outcome(NamedTuple):
     skipped: bool = False
 
     @property
-    def guesses(self) -> tuple[str, ...]:
-        """The guesses about the image, each once."""
-        return tuple(dict.fromkeys(record.guess for record in self.outputs if record.guess))
+    def remarks(self) -> tuple[str, ...]:
+        """The remarks about the image, each once."""
+        return tuple(dict.fromkeys(remark for record in self.outputs for remark in record.remarks))
 
 
 # The fields of a record that are lines on stderr.
-_MESSAGES = ("losses", "clipping", "notes", "guess")
+_MESSAGES = ("losses", "clipping", "notes", "remarks")
 
 
 def outcome_to_json(outcome: Outcome, text_of: Callable[[ConvcliError], str] = str) -> list[dict[str, Any]]:
@@ -149,7 +149,7 @@ class OutcomeBuilder:
         """
         first, *others = [self._record(output, filtered, path, maps) for path, maps in output.files.items()]
         first = first._replace(losses=(*output.losses, *filtered.losses), clipping=filtered.clipping)
-        first = first._replace(notes=filtered.notes, guess=filtered.guess)
+        first = first._replace(notes=filtered.notes, remarks=filtered.remarks)
         for record in (first, *others):
             self._add_record(record, output.frame.held)
 

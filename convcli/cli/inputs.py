@@ -132,7 +132,12 @@ class Inputs:
         how = Execution(execution.algorithm, execution.threads, memory, watch=watch)
         requested = None if dtype is None else computing_type(np.dtype(np.float32), dtype)
         return Request(
-            kernel.name, convolution, how, requested, edge_by_source=options.edge is None and kernel.options is None
+            kernel.name,
+            convolution,
+            how,
+            requested,
+            edge_by_source=options.edge is None and kernel.options is None,
+            rescaled_by=_rescaling_option(options),
         )
 
     def _bias(self, text: str) -> Array:
@@ -172,6 +177,13 @@ def _rescaled(kernel: Kernel, options: ConvolutionOptions) -> Kernel:
     if options.divisor is not None:
         return divided(kernel, options.divisor)
     return normalised(kernel) if options.normalize else kernel
+
+
+def _rescaling_option(options: ConvolutionOptions) -> str | None:
+    """Return the name of the option that divides the kernel's weights, or None."""
+    if options.divisor is not None:
+        return "divisor"
+    return "normalize" if options.normalize else None
 
 
 class NetworkInput(NamedTuple):

@@ -25,6 +25,7 @@ class Request(NamedTuple):
 
     dtype: the float type that was requested, or None.
     edge_by_source: whether the edge fill is the default of the input's source, which ``suited_to`` fills in.
+    rescaled_by: the option that divided the kernel's weights, or None.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Request(NamedTuple):
     execution: Execution = AUTOMATIC
     dtype: DTypeLike | None = None
     edge_by_source: bool = False
+    rescaled_by: str | None = None
 
     @property
     def requests(self) -> tuple["Request", ...]:

@@ -107,7 +107,7 @@ def _conclude(summary: BatchSummary, not_started: int, messages: Messages) -> No
 
 
 def _tell_kinds(summary: BatchSummary, messages: Messages) -> None:
-    """Print a line per kind of loss or guess, unless ``--verbose`` has printed those of each file."""
+    """Print a line per kind of loss or remark, unless ``--verbose`` has printed those of each file."""
     if messages.verbose:
         return
     for warning in summary.warnings():

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def tell_outcome(outcome: Outcome, messages: Messages, *, warn: bool = True) -> None:
-    """Print what was converted between an image and its outputs, and with ``warn`` also what was lost or guessed."""
+    """Print what was converted between an image and its outputs, and with ``warn`` also what was lost or remarked."""
     messages.tell_conversion(outcome.source.name, outcome.warnings if warn else (), outcome.notes)
     if warn and not messages.verbose:
-        for guess in outcome.guesses:
-            messages.tell("note", f"{outcome.source.name}: {guess}")
+        for remark in outcome.remarks:
+            messages.tell("note", f"{outcome.source.name}: {remark}")
     for record in outcome.outputs:
         messages.note(f"{record.output}: {_record_text(record)}")
         messages.tell_conversion(record.output, record.warnings if warn else (), record.notes)
@@ -43,7 +43,7 @@ class BatchSummary:
         self._images = self._outputs = self._clipped = 0
         self._worst: OutputRecord | None = None
         self._losses: dict[str, _Kind] = {}
-        self._guesses: dict[str, _Kind] = {}
+        self._remarks: dict[str, _Kind] = {}
         self._began = perf_counter()
 
     def add(self, outcome: Outcome) -> None:
@@ -55,8 +55,8 @@ class BatchSummary:
         self._outputs += len(outcome.outputs)
         for warning in outcome.warnings:
             _count(self._losses, warning, outcome.source.name)
-        for guess in outcome.guesses:
-            _count(self._guesses, guess, outcome.source.name)
+        for remark in outcome.remarks:
+            _count(self._remarks, remark, outcome.source.name)
         for record in outcome.outputs:
             self._add_record(record)
 
@@ -68,8 +68,8 @@ class BatchSummary:
             yield f"clipped in {self._clipped} of {self._outputs} files, {share}"
 
     def notes(self) -> Iterator[str]:
-        """Yield a line per kind of guess."""
-        return _lines(self._guesses)
+        """Yield a line per kind of remark."""
+        return _lines(self._remarks)
 
     def result(self, not_started: int) -> str:
         """Return the numbers of images, as in "28 written, 2 skipped, 1 failed in 3.1 s".
@@ -92,14 +92,14 @@ class BatchSummary:
 
 
 class _Kind(NamedTuple):
-    """The number of files with one kind of loss or guess, and the name of the first."""
+    """The number of files with one kind of loss or remark, and the name of the first."""
 
     files: int
     first: str
 
 
 def _count(kinds: dict[str, _Kind], text: str, name: str) -> None:
-    """Count a file whose loss or guess has this text."""
+    """Count a file whose loss or remark has this text."""
     files, first = kinds.get(text, _Kind(0, name))
     kinds[text] = _Kind(files + 1, first)
 
