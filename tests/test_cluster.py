@@ -293,7 +293,7 @@ def test_what_is_changed_for_dask_is_changed_back(folder):
 
 def test_without_dask(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    expected = r"^`cluster` needs Dask: pip install 'convcli\[dask\]'$"
+    expected = r"^`cluster` needs Dask: pip install .*\[dask\]'$"
     with pytest.raises(OptionError, match=expected), open_cluster("tcp://127.0.0.1:1"):
         pass
 

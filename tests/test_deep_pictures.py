@@ -21,6 +21,7 @@ from support.pictures import HEIGHT, SRGB, WIDTH, exif_of, parsed
 
 from convcli.arrays import Array
 from convcli.errors import FileError
+from convcli.extras import install_command
 from convcli.pictures import deep_extra
 from convcli.pictures.formats import PICTURE_FORMATS, Format, format_of, tiff_pages, tiff_writing
 from convcli.pictures.image import Metadata
@@ -119,7 +120,7 @@ def test_without_the_extra_colours_are_read_at_8_bits_and_the_warning_names_it(k
     image = read_image(data)
     assert abs(np.moveaxis(image.pixels, 0, -1) - levels[..., : len(image.pixels)] / 257).max() < 1.4
     assert image.warnings == (
-        f"16-bit {kind} read at 8 bits: to keep all bits, pip install 'convcli[deep]', or use an .npy array",
+        f"16-bit {kind} read at 8 bits: to keep all bits, {install_command('deep')}, or use an .npy array",
     )
     assert read_header(data).dtype == image.pixels.dtype == np.uint8
 
@@ -598,7 +599,7 @@ def test_the_error_for_a_tiff_that_needs_the_extra_names_it() -> None:
     with pytest.raises(FileError) as caught:
         read_image(tiff(random_levels(3, np.float32), compression="lzw"))
     assert str(caught.value) == (
-        "cannot read <bytes>: it is a TIFF of 32-bit float RGB, LZW: to read it, pip install 'convcli[deep]'"
+        f"cannot read <bytes>: it is a TIFF of 32-bit float RGB, LZW: to read it, {install_command('deep')}"
     )
 
 
@@ -650,8 +651,8 @@ def test_the_program_without_the_extra_warns(tmp_path: Path) -> None:
     result = convcli("apply", "deep.png", "-k", "identity", "-o", "out.png", cwd=tmp_path, env=paths)
     assert (result.code, result.err) == (
         0,
-        "convcli: warning: deep.png: 16-bit RGB PNG read at 8 bits: to keep all bits, pip install 'convcli[deep]', "
-        "or use an .npy array\n",
+        "convcli: warning: deep.png: 16-bit RGB PNG read at 8 bits: to keep all bits, "
+        f"{install_command('deep')}, or use an .npy array\n",
     )
     deep = npy(np.moveaxis(random_levels(3), -1, 0))
     result = convcli(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.engine.patience import Patience
 from convcli.errors import ClusterError, ConvcliError, OptionError, reason_of
+from convcli.extras import install_command
 from convcli.files.shared_change import SharedChange
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _require_dask() -> None:
     try:
         import distributed  # noqa: F401
     except ImportError:
-        raise OptionError("`cluster` needs Dask: pip install 'convcli[dask]'") from None
+        raise OptionError(f"`cluster` needs Dask: {install_command('dask')}") from None
 
 
 def _require_certificates(address: str) -> None:

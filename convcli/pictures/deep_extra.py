@@ -3,8 +3,12 @@
 import importlib.util
 from functools import cache
 
-INSTALL = "pip install 'convcli[deep]'"
-TO_READ = f"to read it, {INSTALL}"
+from convcli.extras import install_command
+
+
+def advice(aim: str) -> str:
+    """Return how to reach an aim with the extra: the aim, and the command that installs it."""
+    return f"{aim}, {install_command('deep')}"
 
 
 @cache

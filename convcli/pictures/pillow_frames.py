@@ -186,7 +186,7 @@ class PillowFrame:
     def _remedy(self) -> str:
         read_by_extra = self._format.decoded_by_extra and self._format.frame_count(self._picture) == 1
         if read_by_extra and not deep_extra.is_installed():
-            return f"to keep all bits, {deep_extra.INSTALL}, or use an .npy array"
+            return f"{deep_extra.advice('to keep all bits')}, or use an .npy array"
         return "to keep all bits, use an .npy array"
 
 

@@ -78,9 +78,7 @@ def test_a_transparent_colour_becomes_alpha(bits: int) -> None:
 def test_without_the_extra_a_transparent_colour_of_16_bits_is_refused() -> None:
     data = png(random_levels(16, 3), 16, RGB, chunk(b"tRNS", bytes(6)))
     for read in (read_image, read_header):
-        with pytest.raises(
-            FileError, match=r"a transparent colour of 16 bits: to read it, pip install 'convcli\[deep\]'"
-        ):
+        with pytest.raises(FileError, match=r"a transparent colour of 16 bits: to read it, pip install .*\[deep\]'"):
             read(data)
 
 

@@ -47,7 +47,7 @@ class Jpeg(Format):
         if bits != 8 and picture.mode == "CMYK":
             return f"it is a JPEG of {bits}-bit CMYK: convert it to RGB first"
         if bits != 8 and not deep_extra.is_installed():
-            return f"it is a {bits}-bit JPEG: {deep_extra.TO_READ}"
+            return f"it is a {bits}-bit JPEG: {deep_extra.advice('to read it')}"
         if _scans(picture) > MOST_SCANS:
             return f"it has more than {MOST_SCANS} scans, each of which would draw the whole picture"
         return ""

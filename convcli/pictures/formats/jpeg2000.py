@@ -81,7 +81,7 @@ class Jpeg2000(Format):
             return f"JPEG 2000 is not read if {reason}: convert it first, for example with opj_decompress"
         if not header.is_read_by_pillow and not deep_extra.is_installed():
             kind = f"{'signed ' * header.signed}{header.bits[0]}-bit {'gray' if len(header.bits) == 1 else 'colour'}"
-            return f"Pillow cannot read {kind} JPEG 2000: {deep_extra.TO_READ}"
+            return f"Pillow cannot read {kind} JPEG 2000: {deep_extra.advice('to read it')}"
         return ""
 
     def losses(self, picture: ImageFile) -> Iterator[str]:

@@ -60,7 +60,7 @@ class CodeHeader(NamedTuple):
         if self.obstacle or self.bits not in depths or (self.is_float and self.alpha):
             raise ValueError(f"it is a JPEG XL picture of {self.obstacle or self.kind}, which is not read: {_REMEDY}")
         if not deep_extra.is_installed():
-            raise ValueError(f"it is a JPEG XL picture: {deep_extra.TO_READ}")
+            raise ValueError(f"it is a JPEG XL picture: {deep_extra.advice('to read it')}")
 
 
 def code_header(stream: BinaryIO) -> CodeHeader:

@@ -39,7 +39,7 @@ class Png(Format):
     def refusal_of(self, picture: ImageFile) -> str:
         """Return the reason why a picture is not read, or "" if it is read."""
         if self.stored_bits(picture) > 8 and "transparency" in picture.info and not deep_extra.is_installed():
-            return f"Pillow cannot read a transparent colour of 16 bits: {deep_extra.TO_READ}"
+            return f"Pillow cannot read a transparent colour of 16 bits: {deep_extra.advice('to read it')}"
         return ""
 
     def losses(self, picture: ImageFile) -> Iterator[str]:

@@ -264,7 +264,7 @@ def decoder_of(layout: Layout) -> Decoder:
     if layout.compression in _ALONE and _is_read_alone(layout):
         return Decoder.TIFFFILE
     if not extra and _is_read_with_extra(layout):
-        raise ValueError(f"it is {layout.name}: {deep_extra.TO_READ}")
+        raise ValueError(f"it is {layout.name}: {deep_extra.advice('to read it')}")
     raise ValueError(f"it is {layout.name}, which convcli does not read: {_REMEDY}")
 
 

@@ -180,7 +180,7 @@ class TiffPageFrame:
 
     def _require_number(self, layout: Layout) -> int:
         if self._number is None:
-            raise ValueError(f"it is {layout.name} within a page: {deep_extra.TO_READ}")
+            raise ValueError(f"it is {layout.name} within a page: {deep_extra.advice('to read it')}")
         return self._number
 
     def _image(self, colours: Colours, layout: Layout, described: Description) -> Image:
