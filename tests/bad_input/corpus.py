@@ -1,5 +1,7 @@
 """Small files of every readable kind, to be damaged: pictures in every format and mode, and arrays."""
 
+import json
+import re
 import struct
 import warnings
 import zlib
@@ -66,10 +68,34 @@ def arrays() -> dict[str, bytes]:
     found["npy of records"] = _npy(np.zeros((4, 5), [("a", "u1"), ("b", "f4")]))
     found["npy of objects"] = _npy(np.array([[None, "pickled"]], object))
     for save in (np.savez, np.savez_compressed):
-        stream = BytesIO()
-        save(stream, a=numbers)
-        found[save.__name__] = stream.getvalue()
-    return found
+        for count in (1, 2):
+            stream = BytesIO()
+            save(stream, **dict(zip("ab", [numbers] * count, strict=False)))
+            found[f"{save.__name__} of {count}"] = stream.getvalue()
+    for name in ("U8", "I16", "F16", "BF16", "F32", "F64", "BOOL"):
+        found[f"safetensors of {name}"] = _safetensors(name, int(re.sub(r"\D", "", name) or 8) // 8)
+    return found | {name: text.encode() for name, text in _TEXTS.items()}
+
+
+# Tensors and kernels in text.
+_TEXTS = {
+    "JSON": "[[1, 2.5, -3e2], [4, 5, 6]]",
+    "kernel JSON": '{"name": "k", "weights": [[1, 2], [3, 4]], "bias": 5, "divisor": 10}',
+    "JSON of tensors": '{"gradients": {"kernel": {"shape": [1, 2], "dtype": "float64", "values": [[1, 2]]}}}',
+    "rows": "1 2 1\n2 4 2\n1 2 1\n",
+    "rows of MATLAB": "1/16*[1 2 1; 2 4 2; 1 2 1]",
+    "rows of ImageMagick": "3x3: 0,-1,0 -1,5,-1 0,-1,0",
+    "CSV": "# weights\n0.25,0.5,0.25\n1e-3,-2,3\n",
+    "vips matrix": "3 2 16 128\n1 2 1\n2 4 2\n",
+}
+
+
+def _safetensors(name: str, size: int) -> bytes:
+    """Return a file of one tensor (3, 7, 9), with numbers of so many bytes."""
+    data = LEVELS.tobytes()[: 3 * HEIGHT * WIDTH * size].ljust(3 * HEIGHT * WIDTH * size, b"\0")
+    described = {"dtype": name, "shape": [3, HEIGHT, WIDTH], "data_offsets": [0, len(data)]}
+    header = json.dumps({"a": described}).encode()
+    return struct.pack("<Q", len(header)) + header + data
 
 
 def files() -> dict[str, bytes]:
