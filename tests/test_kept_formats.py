@@ -86,6 +86,16 @@ def test_a_jpeg_keeps_its_quantisation_and_subsampling(tmp_path: Path, quality: 
         assert get_sampling(after) == get_sampling(before) == subsampling
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_stays_progressive(tmp_path: Path, mode: str, progressive: bool) -> None:
+    photograph(mode).save(tmp_path / "a.jpg", progressive=progressive)
+    for coding in (Coding(), Coding(quality=60)):
+        run(batch(tmp_path / f"out{coding.quality}", coding), tmp_path / "a.jpg")
+        with PIL.Image.open(tmp_path / f"out{coding.quality}" / "a.jpg") as after:
+            assert bool(after.info.get("progressive")) == progressive
+
+
 def test_gray_of_a_jpeg_keeps_the_table_of_luma(tmp_path: Path) -> None:
     photograph().save(tmp_path / "a.jpg", quality=50)
     filter_image(tmp_path / "a.jpg", "box", gray=True, format="jpeg").save(tmp_path / "gray.jpg")
@@ -96,7 +106,7 @@ def test_gray_of_a_jpeg_keeps_the_table_of_luma(tmp_path: Path) -> None:
 def test_cmyk_has_no_tables_of_rgb() -> None:
     stream = BytesIO()
     photograph("CMYK").save(stream, "JPEG", quality=30)
-    assert read_image(stream.getvalue()).tables is None
+    assert read_image(stream.getvalue()).stored.tables is None
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.avif"])
@@ -166,7 +176,7 @@ def test_a_lossless_webp_stays_lossless_unless_a_quality_is_given(
 ) -> None:
     photograph("RGBA").save(tmp_path / "a.webp", lossless=lossless)
     run(batch(tmp_path / "out", Coding(quality=quality)), tmp_path / "a.webp")
-    assert read_image(tmp_path / "out" / "a.webp").lossless == kept
+    assert read_image(tmp_path / "out" / "a.webp").stored.lossless == kept
     if kept:
         request = BLUR._replace(name="blur0")
         image = read_image(tmp_path / "a.webp")

@@ -179,7 +179,7 @@ class FilteredImage(NamedTuple):
                 self.write_picture(stream)
 
     def write_picture(self, stream: BinaryIO, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:
-        """Write some of the maps as a picture; a JPEG from a JPEG has its tables."""
+        """Write some of the maps as a picture, encoded as the image is if the format is the same."""
         pixels, format = self.maps.values[maps], self.plan.format
         write_image(stream, pixels, self.alpha, format, self.metadata, self._coding(coding))
 
@@ -189,7 +189,7 @@ class FilteredImage(NamedTuple):
         writer.add(pixels, self.alpha, self.metadata, self._coding(coding), image.duration)
 
     def _coding(self, coding: Coding) -> Coding:
-        return coding._replace(tables=self.image.tables, lossless=self.image.lossless)
+        return coding._replace(stored=self.image.stored)
 
 
 def _require_extension(path: Path, format: Format) -> None:

@@ -55,6 +55,18 @@ class JpegTables(NamedTuple):
     subsampling: int | None
 
 
+class Stored(NamedTuple):
+    """How the file encodes a picture; an output of the same format keeps it.
+
+    tables: those of a JPEG, or None.  progressive: whether a JPEG has several scans, each of the whole picture.
+    lossless: whether the file is of a format that may be lossy, and is lossless.
+    """
+
+    tables: JpegTables | None = None
+    progressive: bool = False
+    lossless: bool = False
+
+
 class Header(NamedTuple):
     """The shape and type that an image will have once it is decoded.
 
@@ -78,8 +90,7 @@ class Image(NamedTuple):
     pixels: ``(C, H, W)`` in the type of the file.
     alpha: ``(H, W)``, uint8 or uint16 like the pixels, or uint16 if they are neither; 0 is transparent. Or None.
     notes: the conversions.  warnings: the losses.
-    is_picture: whether the file is a picture, and no array.  tables: those of a JPEG, or None.
-    lossless: whether the file is of a format that may be lossy, and is lossless.
+    is_picture: whether the file is a picture, and no array.  stored: how the file encodes it.
     duration: for how many milliseconds an animation shows this frame; None for a page, and for a frame that an
     animation does not show.
     """
@@ -90,8 +101,7 @@ class Image(NamedTuple):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     is_picture: bool = True
-    tables: JpegTables | None = None
-    lossless: bool = False
+    stored: Stored = Stored()
     duration: float | None = None
 
     @property

@@ -144,7 +144,8 @@ class PillowFrame:
         picture = self._picture
         # Determined before loading, because Pillow then forgets the mode in the file.
         losses = (*self._depth_losses(), *self._format.losses(picture))
-        notes, tables = tuple(self._format.notes(picture)), self._format.tables(picture)
+        notes = tuple(self._format.notes(picture))
+        stored = self._format.stored(picture)._replace(lossless=self._traits.lossless)
         gray_and_alpha = stores_gray_and_alpha(picture)
         described = self._load()
         converted = convert_to_mode(picture, self._mode())
@@ -158,8 +159,7 @@ class PillowFrame:
             metadata,
             (*notes, *converted.notes, *described.notes),
             losses,
-            tables=tables,
-            lossless=self._traits.lossless,
+            stored=stored,
             duration=None if self._traits.plays is None else picture.info.get("duration", 0),
         )
         return self._convert_deep_channel(image) if _has_deep_channel(picture) else image

@@ -15,7 +15,7 @@ from convcli.errors import OptionError
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import picture_of
 from convcli.pictures.formats.raw_modes import raw_mode
-from convcli.pictures.image import JpegTables, Metadata
+from convcli.pictures.image import Metadata, Stored
 from convcli.pictures.metadata import LABELS, Readers, bytes_in, kept_exif, sensible_dpi
 from convcli.pictures.xmp import kept_xmp
 
@@ -52,14 +52,12 @@ class Coding(NamedTuple):
     """The wishes for encoding a picture; each applies only to formats that know it.
 
     compression: zlib's level, or None for the default.  quality: from 1 to 100, or None for the default.
-    tables: those of the JPEG that the picture comes from, or None.
-    lossless: whether it comes from a lossless file of a format that may be lossy.
+    stored: how the file that the picture comes from encodes it.
     """
 
     compression: int | None = None
     quality: int | None = None
-    tables: JpegTables | None = None
-    lossless: bool = False
+    stored: Stored = Stored()
 
 
 StillEncoder = Callable[[Array, Array | None, Metadata, Coding], Parts]
@@ -207,9 +205,9 @@ class Format(NamedTuple):
         """Return what holds for every frame of the file, whose frames have not been loaded yet."""
         return FileTraits()
 
-    def tables(self, picture: ImageFile) -> JpegTables | None:
-        """Return the tables of a JPEG, or None for other formats."""
-        return None
+    def stored(self, picture: ImageFile) -> Stored:
+        """Return how the file encodes the picture, apart from what its traits say."""
+        return Stored()
 
     def exif(self, picture: ImageFile) -> PIL.Image.Exif:
         """Return the EXIF in the part of the file that has been read."""

@@ -16,7 +16,7 @@ from convcli.pictures import deep_extra
 from convcli.pictures.formats.format import Coding, Decoding, Format
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
-from convcli.pictures.image import JpegTables, Metadata
+from convcli.pictures.image import JpegTables, Metadata, Stored
 from convcli.pictures.metadata import Readers
 from convcli.pictures.photoshop import IPTC, require_iptc, resource, resource_of_iptc
 from convcli.text import in_one_line
@@ -83,24 +83,21 @@ class Jpeg(Format):
         return {**options, "extra": b"\xff\xed" + (len(content) + 2).to_bytes(2) + content}
 
     def options(self, coding: Coding) -> dict[str, Any]:
-        """Return the tables of the JPEG that the picture comes from, or ImageMagick's defaults.
+        """Return the encoding of the JPEG that the picture comes from, or ImageMagick's defaults.
 
         These are quality 92, and chroma at full resolution. A quality replaces the quantisation, not the subsampling.
         """
-        quality, tables = coding.quality, coding.tables
+        quality, tables = coding.quality, coding.stored.tables
         subsampling = 0 if tables is None or tables.subsampling is None else tables.subsampling
+        options = {"subsampling": subsampling, "progressive": coding.stored.progressive}
         if quality is None and tables is not None:
-            return {"qtables": [list(table) for table in tables.quantisation], "subsampling": subsampling}
-        return {"quality": 92 if quality is None else quality, "subsampling": subsampling}
+            return {**options, "qtables": [list(table) for table in tables.quantisation]}
+        return {**options, "quality": 92 if quality is None else quality}
 
-    def tables(self, picture: ImageFile) -> JpegTables | None:
-        """Return the tables of gray or of luma and chroma; None for other colours, which need other tables."""
+    def stored(self, picture: ImageFile) -> Stored:
+        """Return the tables, and whether the picture is progressive."""
         assert isinstance(picture, JpegImageFile)
-        if picture.mode not in ("L", "RGB") or picture.info.get("adobe_transform") == 0:
-            return None
-        quantisation = tuple(tuple(table) for _, table in sorted(picture.quantization.items()))
-        subsampling = get_sampling(picture)
-        return JpegTables(quantisation, subsampling if subsampling >= 0 else None) if quantisation else None
+        return Stored(_tables(picture), progressive=bool(picture.info.get("progressive")))
 
 
 # The header has 16 bits for a side, of which libjpeg takes a little less. Most metadata is one segment.
@@ -149,6 +146,15 @@ def _place_of_depth(data: bytearray) -> int | None:
         # A marker may follow any number of bytes of 255.
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
     return None
+
+
+def _tables(picture: JpegImageFile) -> JpegTables | None:
+    """Return the tables of gray or of luma and chroma; None for other colours, which need other tables."""
+    if picture.mode not in ("L", "RGB") or picture.info.get("adobe_transform") == 0:
+        return None
+    quantisation = tuple(tuple(table) for _, table in sorted(picture.quantization.items()))
+    subsampling = get_sampling(picture)
+    return JpegTables(quantisation, subsampling if subsampling >= 0 else None) if quantisation else None
 
 
 def _scans(picture: ImageFile) -> int:

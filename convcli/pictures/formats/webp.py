@@ -21,7 +21,7 @@ class Webp(Format):
 
     def options(self, coding: Coding) -> dict[str, Any]:
         """Return the quality; without one, a lossless file makes a lossless one, also under transparent pixels."""
-        if coding.lossless and coding.quality is None:
+        if coding.stored.lossless and coding.quality is None:
             return {"lossless": True, "exact": True}
         return super().options(coding)
 
