@@ -21,8 +21,8 @@ from convcli.files.output_names import destination_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
 from convcli.pictures.formats import Coding, format_of
-from convcli.pictures.formats.frame_times import FrameTimes
-from convcli.pictures.image import Image, Metadata
+from convcli.pictures.formats.sequences import FrameTimes
+from convcli.pictures.image import Image, Metadata, Stored
 from convcli.pictures.reading import iter_frames, read_header
 from convcli.pictures.writing import FrameWriter
 
@@ -48,7 +48,7 @@ def file_of(images: list[Image], name: str, plays: int | None = 0) -> bytes:
     stream = BytesIO()
     writer = FrameWriter(stream, format_of(name), len(images), plays)
     for image in images:
-        writer.add(image.pixels, image.alpha, image.metadata, Coding(lossless=True), image.duration)
+        writer.add(image.pixels, image.alpha, image.metadata, Coding(stored=Stored(lossless=True)), image.duration)
     return stream.getvalue()
 
 
@@ -109,6 +109,36 @@ def test_times_and_repetitions_are_kept(tmp_path: Path, given: str, written: str
     assert read_header(tmp_path / f"out.{written}")[2:5:2] == (3, True)
     assert read_header(tmp_path / f"out.{written}").plays == plays
     assert [frame.duration for frame in iter_frames(tmp_path / f"out.{written}")] == list(DURATIONS)
+
+
+def changing_frames(alpha: bool) -> list[Image]:
+    """Return frames that change a part, nothing, one pixel, and everything."""
+    first, _, last = frames_of(alpha)
+    part, dot = first.pixels.copy(), first.pixels.copy()
+    part[:, 3:6, 5:11] = last.pixels[:, 3:6, 5:11]
+    dot[1, -1, -1] ^= 255
+    opacity = None if first.alpha is None else np.flipud(first.alpha)
+    return [
+        first,
+        first._replace(pixels=part),
+        first._replace(pixels=part),
+        first._replace(pixels=dot),
+        first._replace(pixels=dot, alpha=opacity),
+        last,
+    ]
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("name", ["gif", "png", "webp"])
+def test_frames_that_change_little_are_exact_and_need_few_bytes(name: str, alpha: bool) -> None:
+    images = changing_frames(alpha)
+    for frame, image in zip(iter_frames(file_of(images, name)), images, strict=True):
+        visible = np.ones((HEIGHT, WIDTH), bool) if image.alpha is None else image.alpha > 0
+        assert np.array_equal(frame.pixels[:, visible], image.pixels[:, visible])
+        assert image.alpha is None or np.array_equal(frame.alpha, image.alpha)
+    if not (name == "gif" and alpha):
+        still = images[:1] * 2
+        assert len(file_of(still, name)) < len(file_of(images[:1] + images[-1:], name)) * 0.75
 
 
 def test_fractions_of_seconds_are_exact_in_png_and_their_sum_in_other_formats() -> None:

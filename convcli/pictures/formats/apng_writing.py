@@ -8,6 +8,7 @@ from typing import NamedTuple
 from convcli.arrays import Array
 from convcli.pictures.formats.format import Coding, Parts, StillEncoder
 from convcli.pictures.formats.png_chunks import SIGNATURE, chunk, chunks
+from convcli.pictures.formats.sequences import Area, Changes
 from convcli.pictures.image import Metadata
 
 _MOST = 65535
@@ -22,20 +23,23 @@ class ApngSequence:
     def __init__(self, encode: StillEncoder, total: int, plays: int) -> None:
         self._encode, self._total, self._plays = encode, total, plays
         self._written = self._numbered = 0
+        self._changes = Changes()
 
     def add(
         self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
     ) -> Parts:
         """Yield the bytes that the file gains by the next frame; without a duration, it is only shown elsewhere."""
-        still = _still(b"".join(self._encode(pixels, alpha, metadata, coding)))
         is_first, is_shown = not self._written, duration is not None
+        area = self._changes.next(pixels, alpha) if is_shown else Area(0, 0, *pixels.shape[1:])
+        opacity = None if alpha is None else area.of(alpha)
+        still = _still(b"".join(self._encode(area.of(pixels), opacity, metadata, coding)))
         if is_first:
             shown = self._total if is_shown else self._total - 1
             yield SIGNATURE + chunk(b"IHDR", still.header) + chunk(b"acTL", struct.pack(">2I", shown, self._plays))
             yield still.others
         if duration is not None:
-            size = still.header[:8]
-            yield chunk(b"fcTL", self._number() + size + bytes(8) + _seconds(duration) + bytes(2))
+            place = struct.pack(">4I", area.width, area.height, area.left, area.top)
+            yield chunk(b"fcTL", self._number() + place + _seconds(duration) + bytes(2))
         yield chunk(b"IDAT", still.data) if is_first else chunk(b"fdAT", self._number() + still.data)
         self._written += 1
         if self._written == self._total:

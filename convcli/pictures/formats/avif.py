@@ -9,9 +9,9 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts, Sequence
-from convcli.pictures.formats.frame_times import FrameTimes
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
+from convcli.pictures.formats.sequences import FrameTimes
 from convcli.pictures.image import Metadata
 
 # AV1's settings: one bit of their third byte is set for more than 8 bits, and another one for 12.

@@ -5,8 +5,8 @@ from io import BytesIO
 
 from convcli.arrays import Array
 from convcli.pictures.formats.format import Coding, Parts, StillEncoder
-from convcli.pictures.formats.frame_times import FrameTimes
 from convcli.pictures.formats.gif_blocks import GifFrame, gif_frames, in_sub_blocks
+from convcli.pictures.formats.sequences import Area, Changes, FrameTimes
 from convcli.pictures.image import Metadata
 
 _KEEP, _TO_BACKGROUND = 1, 2
@@ -23,23 +23,26 @@ class GifSequence:
         self._encode, self._total, self._plays = encode, total, plays
         self._written = 0
         self._times = FrameTimes(_HUNDREDTH)
+        self._changes = Changes()
 
     def add(
         self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
     ) -> Parts:
         """Yield the bytes that the file gains by the next frame."""
-        still = b"".join(self._encode(pixels, alpha, metadata, coding))
+        height, width = pixels.shape[1:]
+        # A transparent pixel cannot replace another one, so that frames with alpha are whole, upon the background.
+        area = self._changes.next(pixels, None) if alpha is None else Area(0, 0, height, width)
+        disposal = _KEEP if alpha is None else _TO_BACKGROUND
+        still = b"".join(self._encode(area.of(pixels), alpha, metadata, coding))
         (frame,) = gif_frames(BytesIO(still))
         if not self._written:
-            yield b"GIF89a" + struct.pack("<2H3B", frame.width, frame.height, 0x70, 0, 0)
+            yield b"GIF89a" + struct.pack("<2H3B", width, height, 0x70, 0, 0)
             # The number of plays after the first; without this block there are none.
             if self._plays != 1:
                 yield b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", max(self._plays - 1, 0), 0)
             if metadata.comment:
                 yield b"!\xfe" + in_sub_blocks(metadata.comment)
-        # What a frame with alpha does not cover shows the background.
-        disposal = _KEEP if alpha is None else _TO_BACKGROUND
-        yield _stored(frame, disposal, self._times.next(duration or 0))
+        yield _stored(frame._replace(left=area.left, top=area.top), disposal, self._times.next(duration or 0))
         self._written += 1
         if self._written == self._total:
             yield b";"

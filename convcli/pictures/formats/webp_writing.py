@@ -5,7 +5,7 @@ from io import BytesIO
 
 from convcli.arrays import Array
 from convcli.pictures.formats.format import Coding, Parts, StillEncoder
-from convcli.pictures.formats.frame_times import FrameTimes
+from convcli.pictures.formats.sequences import Changes, FrameTimes
 from convcli.pictures.formats.webp_chunks import FRAME, LOSSLESS, LOSSY, chunk, chunks
 from convcli.pictures.image import Metadata
 
@@ -31,15 +31,18 @@ class WebpSequence:
         self._metadata: dict[bytes, bytes] = {}
         self._flags = _ANIMATION
         self._times = FrameTimes(_MILLISECOND)
+        # Frames are at even places.
+        self._changes = Changes(step=2)
 
     def add(
         self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
     ) -> Parts:
         """Yield the bytes of the file with the last frame, and nothing before."""
-        contents = _contents(b"".join(self._encode(pixels, alpha, metadata, coding)))
-        height, width = pixels.shape[1:]
-        size = _of_24_bits(width - 1, height - 1)
-        place = _of_24_bits(0, 0) + size + _of_24_bits(self._times.next(duration or 0)) + bytes([_REPLACE])
+        area = self._changes.next(pixels, alpha)
+        opacity = None if alpha is None else area.of(alpha)
+        contents = _contents(b"".join(self._encode(area.of(pixels), opacity, metadata, coding)))
+        place = _of_24_bits(area.left // 2, area.top // 2, area.width - 1, area.height - 1)
+        place += _of_24_bits(self._times.next(duration or 0)) + bytes([_REPLACE])
         picture = b"".join(chunk(kind, contents[kind]) for kind in _PIXELS if kind in contents)
         if not self._frames:
             self._metadata = {kind: contents[kind] for kind in _BEFORE | _AFTER if kind in contents}
@@ -47,7 +50,8 @@ class WebpSequence:
             self._flags |= _ALPHA
         self._frames.append(chunk(FRAME, place + picture))
         if len(self._frames) == self._total:
-            yield from self._file(size)
+            height, width = pixels.shape[1:]
+            yield from self._file(_of_24_bits(width - 1, height - 1))
 
     def _file(self, size: bytes) -> Parts:
         flags = self._flags | sum(flag for kind, flag in (_BEFORE | _AFTER).items() if kind in self._metadata)
