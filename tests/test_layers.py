@@ -32,6 +32,7 @@ OUTSIDE = {
     "cli": {"rich", "textual_image", "typer"},
     "drawing": {"PIL"},
     "engine": {"dask", "distributed", "threadpoolctl"},
+    "kernels": {"onnx"},
     "pictures": {"PIL", "imagecodecs", "tifffile"},
 }
 

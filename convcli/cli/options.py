@@ -109,7 +109,8 @@ InputShape = Annotated[
 ]
 KERNEL_HELP = (
     "A preset, such as gaussian:2 (convcli kernels lists all); JSON, or rows such as '1 2 1; 2 4 2; 1 2 1', in a file "
-    "or inline; weights in .npy, .npz:NAME or .safetensors:NAME; or - for stdin."
+    "or inline; weights in .npy, .npz:NAME or .safetensors:NAME; a convolution of a model, .onnx:NODE, with its "
+    "options; or - for stdin."
 )
 KernelSource = Annotated[
     str,

@@ -6,7 +6,7 @@ The reader of a format passes all tensors of a file to ``Wanted.of``, and reads 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from convcli.arrays import Array
 from convcli.errors import OptionError
@@ -18,12 +18,19 @@ from convcli.text import did_you_mean, shortened
 _LISTED = 8
 
 
-class StoredTensor(Protocol):
-    """A tensor in a file, which is read on request."""
+class Shaped(Protocol):
+    """Something in a file that has a shape."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape, as the file's header says it."""
+
+
+Entry = TypeVar("Entry", bound=Shaped)
+
+
+class StoredTensor(Shaped, Protocol):
+    """A tensor in a file, which is read on request."""
 
     def read(self) -> Array:
         """Return the tensor; raise ValueError if it is damaged or holds anything but real numbers."""
@@ -34,18 +41,20 @@ class Wanted(NamedTuple):
 
     file: the file's name in errors.  key: the tensor's name in the file, or None.
     letter: what the tensor is: ``V``, ``K``, ``b``, ``G``, or ``Z``, ``dK``, ``dV``, ``db``; None for any tensor.
+    noun: what the file holds, in errors.
     """
 
     file: str
     key: str | None = None
     letter: str | None = None
+    noun: str = "tensor"
 
     @classmethod
     def from_source(cls, source: Source, letter: str | None = None) -> "Wanted":
         """Return what a source asks for."""
         return cls(source.file_name, source.key, letter)
 
-    def of(self, tensors: Mapping[str, StoredTensor]) -> StoredTensor:
+    def of(self, tensors: Mapping[str, Entry]) -> Entry:
         """Return the tensor with the key, or without a key the only one, or the one that is called what is wanted.
 
         A gradient or Z is found under its name (``kernel``) and under its letters (``dK``).
@@ -60,20 +69,23 @@ class Wanted(NamedTuple):
             raise OptionError(self._expected(tensors))
         return tensors[found]
 
-    def _expected(self, tensors: Mapping[str, StoredTensor]) -> str:
+    def _expected(self, tensors: Mapping[str, Shaped]) -> str:
         if not tensors:
-            return f"{self.file} holds no tensors"
+            return f"{self.file} holds no {self.noun}s"
         if list(tensors) == [""]:
-            return f"{self.file} holds one tensor, without a name: expected nothing after a colon, given {self.key!r}"
+            return (
+                f"{self.file} holds one {self.noun}, without a name: expected nothing after a colon, given {self.key!r}"
+            )
         listed = ", ".join(_described(name, tensors[name]) for name in islice(self._in_order(tensors), _LISTED))
         more = f" and {len(tensors) - _LISTED:,} more" if len(tensors) > _LISTED else ""
         if self.key is None:
+            expected = f"expected the name of a {self.noun} after the file's"
             example = f"{self.file}:{next(self._in_order(tensors))}"
-            return f"expected the name of a tensor after the file's, as in {example}; {self.file} holds {listed}{more}"
+            return f"{expected}, as in {example}; {self.file} holds {listed}{more}"
         guess = did_you_mean(self.key, tensors)
-        return f"{self.file} has no tensor called {shortened(self.key)!r}, but {listed}{more}{guess}"
+        return f"{self.file} has no {self.noun} called {shortened(self.key)!r}, but {listed}{more}{guess}"
 
-    def _in_order(self, tensors: Mapping[str, StoredTensor]) -> Iterator[str]:
+    def _in_order(self, tensors: Mapping[str, Shaped]) -> Iterator[str]:
         """Yield the names of all tensors once: first those that hold the key, then those of rank 4, then the others."""
         near = (name for name in tensors if self.key and self.key.lower() in name.lower())
         banks = (name for name in tensors if len(_shape(tensors[name]) or ()) == 4)
@@ -84,12 +96,12 @@ def _unique(names: Iterable[str]) -> Iterator[str]:
     return iter(dict.fromkeys(names))
 
 
-def _described(name: str, tensor: StoredTensor) -> str:
+def _described(name: str, tensor: Shaped) -> str:
     shape = _shape(tensor)
     return shortened(name) if shape is None else f"{shortened(name)} {shape}"
 
 
-def _shape(tensor: StoredTensor) -> tuple[int, ...] | None:
+def _shape(tensor: Shaped) -> tuple[int, ...] | None:
     """Return a tensor's shape, or None if it cannot be read."""
     with suppress(Exception):
         return tensor.shape

@@ -1,6 +1,8 @@
 """Load a kernel from a preset, a file, inline JSON, or bytes."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.kernels.presets import names_preset, preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
 
-_SUFFIXES = (".json", ".npy", ".npz", ".safetensors", ".csv", ".txt")
+_SUFFIXES = (".json", ".npy", ".npz", ".safetensors", ".onnx", ".csv", ".txt")
 _EXPECTED = "expected kernel JSON, rows of numbers or .npy"
 
 
@@ -30,9 +32,10 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
       that name;
     - text that starts with ``{``, or with ``[`` unless it looks like a file name such as ``[ab].json``, is JSON;
     - the name of a preset, in upper or lower case, is that preset, even if a file has the same name;
-    - text with a path separator, text that ends in .json, .npy, .npz, .safetensors, .csv or .txt, and the name of an
-      existing file is a file; its content decides whether it is JSON, arrays, or rows of numbers (CSV, text, a vips
-      matrix). ``FILE:NAME`` is one of the tensors in a file, unless a file has that whole name.
+    - text with a path separator, text that ends in .json, .npy, .npz, .safetensors, .onnx, .csv or .txt, and the name
+      of an existing file is a file; its content decides whether it is JSON, arrays, a model, or rows of numbers (CSV,
+      text, a vips matrix). ``FILE:NAME`` is one of the tensors in a file, unless a file has that whole name. A
+      convolution of an ONNX model brings its bias, groups and options.
 
     The kernel's name is its "name" key, or else the name of the tensor, the file's stem, the preset's text, or
     ``inline``.
@@ -74,7 +77,7 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
 
 
 def read_kernel(source: Source) -> Kernel:
-    """Return the kernel in a source of kernel JSON, rows of numbers, or arrays (``.npy``, ``.npz``, ``.safetensors``).
+    """Return the kernel in a source of kernel JSON, rows of numbers, arrays, or an ONNX model.
 
     Its name is the key "name" in JSON, or else the name of its tensor in the file, or the stem of the source's path.
     Arrays hold real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
@@ -84,6 +87,8 @@ def read_kernel(source: Source) -> Kernel:
     with read_errors(source.label):
         head = first_bytes(source.file(), HEAD)
         kind, name = kind_of(head), source.key or source.path.stem
+        if kind is Kind.ONNX:
+            return _layer(source)
         if holds_tensors(kind) and (kind is not Kind.JSON or source.key is not None):
             return Kernel(name, _weights(source, kind))
         if found := foreign_kind(head):
@@ -101,14 +106,9 @@ def _is_a_file(text: str) -> bool:
 
 
 def _weights(source: Source, kind: Kind) -> FloatArray:
-    try:
+    with _kernel_errors(source.label):
         array = read_stored(source, kind, "K")
         require_kernel_shape(array.shape)
-    # They name the file already.
-    except (JsonError, OptionError):
-        raise
-    except ValueError as error:
-        raise KernelError(f"{source.label}: {error}") from None
     require_memory(8 * array.size, "in float64 it takes")
     with np.errstate(over="ignore", invalid="ignore"):
         weights = np.array(array, np.float64, order="C")
@@ -116,6 +116,28 @@ def _weights(source: Source, kind: Kind) -> FloatArray:
     if index is not None:
         raise KernelError(f"{source.label}: weights{list(index)}: expected a finite number, given {array[index]}")
     return weights
+
+
+def _layer(source: Source) -> Kernel:
+    # Imported here, because few kernels come from a model.
+    from convcli.kernels.onnx_models import read_onnx_kernel
+
+    with _kernel_errors(source.label):
+        kernel = read_onnx_kernel(source)
+        require_kernel_shape(kernel.weights.shape)
+        return kernel
+
+
+@contextmanager
+def _kernel_errors(label: str) -> Iterator[None]:
+    """Turn errors about the content of a file into KernelError("LABEL: reason")."""
+    try:
+        yield
+    # They name the file already.
+    except (JsonError, OptionError):
+        raise
+    except ValueError as error:
+        raise KernelError(f"{label}: {error}") from None
 
 
 def _text_kernel(source: Source, name: str) -> Kernel:

@@ -1,0 +1,197 @@
+"""The convolutions of ONNX models, as kernels with weights, bias, groups and options.
+
+A node ``Conv`` is a convolution as ``conv2d`` computes it: without a flip, and with zeros around its input. Its weights
+may be an initializer, in the model or in a file beside it, or the value of a ``Constant`` node. The library ``onnx``
+decodes the model and the tensors; it is the extra ``onnx``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convcli.arrays import FloatArray, first_non_finite
+from convcli.extras import install_command
+from convcli.files.file_bytes import contents
+from convcli.files.memory import require_memory
+from convcli.files.source import Source
+from convcli.files.stored_tensors import Wanted
+from convcli.geometry.options import Options, parse_options
+from convcli.kernels.kernel import Kernel
+
+OPERATORS = ("Conv", "ConvTranspose")
+# ONNX's own operators have this name or none for their domain.
+_DOMAINS = ("", "ai.onnx")
+_AUTO_PADS = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
+_FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+
+
+def read_onnx_kernel(source: Source) -> Kernel:
+    """Return the convolution of a model that a source names, or the only one.
+
+    Raises KernelError for a convolution that cannot be reproduced, with the reason; OptionError for the name of none.
+    """
+    return read_model(source).convolution(source.key).kernel()
+
+
+def read_model(source: Source) -> "Model":
+    """Return the model in a source. Raises ValueError if the library for it is not installed."""
+    try:
+        import onnx
+    except ImportError:
+        raise ValueError(f"it is an ONNX model: to read it, {install_command('onnx')}") from None
+    proto = onnx.load_model_from_string(contents(source.file()))
+    return Model(source.file_name, proto, None if source.read else source.path.parent)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model.
+
+    file: its name in errors.  proto: an ``onnx.ModelProto``.  folder: that of the file, or None for bytes.
+    """
+
+    file: str
+    proto: Any
+    folder: Path | None
+
+    def convolution(self, key: str | None) -> "Node":
+        """Return the convolution of that name, or without a name the only one; OptionError if there is none.
+
+        A convolution can also be named by its output, or by its weights, with or without ``.weight``.
+        """
+        return Wanted(self.file, self._name(key), noun="convolution").of(self.convolutions)
+
+    @cached_property
+    def convolutions(self) -> dict[str, "Node"]:
+        """The convolutions by the names of their nodes, or of the outputs of nodes without a name of their own."""
+        found: dict[str, Node] = {}
+        for proto in self.proto.graph.node:
+            if proto.op_type in OPERATORS and proto.domain in _DOMAINS:
+                own = proto.name and proto.name not in found
+                node = Node(self, proto, proto.name if own else proto.output[0])
+                found[node.name] = node
+        return found
+
+    def _name(self, key: str | None) -> str | None:
+        """Return the name of the only convolution with this name or another one; the key itself if there is none."""
+        for names in zip(*(node.names for node in self.convolutions.values()), strict=True):
+            if names.count(key) == 1:
+                return list(self.convolutions)[names.index(key)]
+        return key
+
+    @cached_property
+    def initializers(self) -> dict[str, Any]:
+        """The constant tensors of the graph, by name."""
+        return {tensor.name: tensor for tensor in self.proto.graph.initializer}
+
+    @cached_property
+    def _producers(self) -> dict[str, Any]:
+        return {name: node for node in self.proto.graph.node for name in node.output}
+
+    def constant(self, name: str) -> Any:
+        """Return the constant of that name, an ``onnx.TensorProto``; ValueError if its value depends on inputs."""
+        if name in self.initializers:
+            return self.initializers[name]
+        node = self._producers.get(name)
+        if node is None:
+            raise ValueError(f"{name} is an input of the model, and no constant")
+        value = next((each.t for each in node.attribute if each.name == "value"), None)
+        if node.op_type != "Constant" or value is None:
+            raise ValueError(f"{name} is computed by a node of type {node.op_type}, and no constant")
+        return value
+
+    def array(self, tensor: Any) -> FloatArray:
+        """Return a constant tensor in float64; ValueError unless it holds finite floats."""
+        from onnx import TensorProto, external_data_helper, numpy_helper
+
+        type_ = TensorProto.DataType.Name(tensor.data_type)
+        if type_ not in _FLOATS:
+            raise ValueError(f"{tensor.name}: expected floats, given {type_}")
+        if external_data_helper.uses_external_data(tensor) and self.folder is None:
+            raise ValueError(f"{tensor.name} is in another file: expected the model as a file")
+        require_memory(8 * prod(tensor.dims), "in float64 it takes")
+        # The library turns them into arrays of a type of its own.
+        numbers = np.array(numpy_helper.to_array(tensor, str(self.folder or "")), np.float64)
+        index = first_non_finite(numbers)
+        if index is not None:
+            raise ValueError(f"{tensor.name}{list(index)}: expected a finite number, given {numbers[index]}")
+        return numbers
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that convolves. proto: an ``onnx.NodeProto``.  name: its name in the model."""
+
+    model: Model
+    proto: Any
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the node can be given by; the first ones win over the last ones."""
+        weights = self._input(1)
+        # PyTorch writes the path of the module and the operator.
+        path = self.name.removeprefix("/").removesuffix(f"/{self.proto.op_type}")
+        return self.name, self.proto.output[0], weights, weights.removesuffix(".weight"), path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the weights; ValueError if they are no constant."""
+        return tuple(self.model.constant(self._input(1)).dims)
+
+    def kernel(self) -> Kernel:
+        """Return weights, bias and options; ValueError, with the reason, if ``conv2d`` cannot reproduce the node."""
+        options = self.options()
+        bias = self._input(2)
+        return Kernel(
+            name=self.name,
+            weights=self.model.array(self.model.constant(self._input(1))),
+            bias=self.model.array(self.model.constant(bias)) if bias else None,
+            groups=options.groups,
+            options=options,
+        )
+
+    def options(self) -> Options:
+        """Return the options; ValueError, with the reason, if ``conv2d`` cannot reproduce the node."""
+        if self.proto.op_type != "Conv":
+            raise ValueError(f"expected a node of type Conv, given {self.proto.op_type}: its weights are not read yet")
+        shape, attributes = self.shape, self._attributes
+        if len(shape) != 4:
+            raise ValueError(f"expected weights (C_out, C_in/groups, kh, kw) for images, given shape {shape}")
+        if attributes.get("kernel_shape", list(shape[2:])) != list(shape[2:]):
+            raise ValueError(f"its kernel_shape {attributes['kernel_shape']} differs from its weights' {shape}")
+        return parse_options(
+            stride=attributes.get("strides", (1, 1)),
+            padding=_padding(attributes),
+            dilation=attributes.get("dilations", (1, 1)),
+            groups=attributes.get("group", 1),
+        )
+
+    @cached_property
+    def _attributes(self) -> Mapping[str, Any]:
+        from onnx import helper
+
+        return {each.name: helper.get_attribute_value(each) for each in self.proto.attribute}
+
+    def _input(self, place: int) -> str:
+        """Return the name of an input; "" if the node has none there."""
+        return str(self.proto.input[place]) if len(self.proto.input) > place else ""
+
+
+def _padding(attributes: Mapping[str, Any]) -> Any:
+    """Return a rule, or the pads as top, bottom, left, right. ONNX lists the beginnings of all axes, then the ends."""
+    rule = attributes.get("auto_pad", b"NOTSET").decode()
+    if rule in _AUTO_PADS:
+        return _AUTO_PADS[rule]
+    if rule not in ("NOTSET", ""):
+        raise ValueError(f"expected auto_pad {', '.join(_AUTO_PADS)} or NOTSET, given {rule}")
+    pads = attributes.get("pads", [0, 0, 0, 0])
+    if len(pads) != 4 or min(pads) < 0:
+        raise ValueError(f"expected four pads of at least 0, given {list(pads)}")
+    top, left, bottom, right = pads
+    return top, bottom, left, right
