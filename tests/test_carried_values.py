@@ -52,6 +52,10 @@ def run(*arguments):
         (["apply", "picture.png", "-k", "sobel-x", "-k", "sobel-y", "-o", "{kernel}.png"], 2, 2),
         (["apply", "picture.png", "-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude", "-o", "out.png"], 2, 2),
         # A fill that copies pixels has plans of its own for dV beside each border.
+        # A stride of 2 has four phases.
+        (["apply", "picture.png", "-k", "box", "--transpose", "-s", "2", "-o", "out.png"], 1, 4),
+        (["grad", "picture.png", "-k", "box", "--transpose", "-s", "2"], 1, 2),
+        (["plan", "picture.png", "-k", "box", "--transpose", "-s", "2"], 1, 6),
         (["grad", "picture.png", "-k", "sobel-x", "-e", "zero"], 1, 2),
         (["grad", "picture.png", "-k", "sobel-x"], 1, 6),
         (["grad", "picture.png", "-k", "sobel-x", "--wrt", "bias"], 1, 0),

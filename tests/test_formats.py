@@ -29,7 +29,10 @@ COMMANDS = {
         ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2],[3,4]]", "--json"],
         ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2,3],[3,4,5]]", "--bias-grad", "12", "--json"],
     ],
-    "plan --json": [["plan", "--input-shape", "2,40,40", "-k", "gaussian:2", "--json"]],
+    "plan --json": [
+        ["plan", "--input-shape", "2,40,40", "-k", "gaussian:2", "--json"],
+        ["plan", "--input-shape", "2,4,4", "-k", "box", "--transpose", "--json"],
+    ],
     "matrix --json": [["matrix", "--input-shape", "1,3,4", "-k", "box", "-e", "constant:2", "--json"]],
     "kernels --json": [["kernels", "--json"]],
     "kernels NAME --json": [["kernels", BANK, "--json"], ["grad", "in.npy", "-k", BANK, "--step", "0.5"]],

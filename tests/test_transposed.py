@@ -286,4 +286,4 @@ def test_masked_arrays_are_refused():
     with pytest.raises(GeometryError, match="input G: expected an array without a mask"):
         conv2d_transpose(masked, np.ones((3, 3)))
     with pytest.raises(GeometryError, match="bias b: expected an array without a mask"):
-        TransposedConvolution(TransposedConvolution.of(np.ones((3, 3))).convolution, masked)
+        TransposedConvolution(TransposedConvolution.of(np.ones((3, 3))).forward, masked)

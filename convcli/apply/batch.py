@@ -151,6 +151,5 @@ class Batch(NamedTuple):
 
 
 def _maps(request: Filter, channels: int) -> int:
-    """Return the number of maps: a bank has its own, and a 2-D kernel makes one per channel."""
-    weights = request.requests[0].convolution.weights
-    return len(weights) if weights.ndim > 2 else channels
+    """Return the number of maps of an image with so many channels."""
+    return request.requests[0].convolution.output_channels(channels)

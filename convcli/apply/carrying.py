@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.apply.combining import Filter, PlannedFilter
-from convcli.convolution.prepared import Convolution
+from convcli.convolution.layers import Layer
 from convcli.convolution.request import Request
-from convcli.geometry.axes import Axis
 from convcli.pictures.formats import Format
 from convcli.pictures.georeference import Grid
 from convcli.pictures.image import Metadata
@@ -52,20 +51,14 @@ def _on_grid(carried: Carried, planned: PlannedFilter) -> Carried:
     if first == Grid():
         return carried
     note = (
-        f"the georeference is adjusted: pixels are {first.down} x {first.across} pixels of the image apart, "
+        f"the georeference is adjusted: pixels are {first.down:g} x {first.across:g} pixels of the image apart, "
         f"the first at row {first.top:g}, column {first.left:g}"
     )
     return Carried(carried.metadata._replace(geo=carried.metadata.geo.on(first)), notes=(note,))
 
 
 def _grids(planned: PlannedFilter) -> set[Grid]:
-    axes = [(_places(each.rows), _places(each.columns)) for each in planned.geometries]
-    return {Grid(top, left, down, across) for (top, down), (left, across) in axes}
-
-
-def _places(axis: Axis) -> tuple[float, int]:
-    """Return the input pixel at the middle of the first window, and the step to the next window."""
-    return (axis.reach - 1) / 2 - axis.before, axis.stride
+    return {Grid(rows.first, columns.first, rows.step, columns.step) for rows, columns in planned.places}
 
 
 def _of_output(carried: Carried, *, same_units: bool, same_bands: bool) -> Carried:
@@ -99,5 +92,5 @@ def keeps_units(request: Filter) -> bool:
     return is_mean and all(_averages(one.convolution) for one in request.requests)
 
 
-def _averages(convolution: Convolution) -> bool:
-    return convolution.bias is None and bool(np.allclose(convolution.weights.sum(convolution.window_axes), 1))
+def _averages(layer: Layer) -> bool:
+    return layer.bias is None and bool(np.allclose(layer.weights.sum(layer.window_axes), layer.spread))

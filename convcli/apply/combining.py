@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, IntArray
 from convcli.convolution.request import Planned, Request
 from convcli.engine import Store, Tally
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import large_empty
-from convcli.geometry.axes import Geometry
+from convcli.geometry.axes import Geometry, Places
 from convcli.text import choice
 
 
@@ -103,9 +103,9 @@ class Combination:
         Raises GeometryError unless every kernel's maps have the same shape.
         """
         planned = tuple(request.at(input_shape, dtype) for request in self.requests)
-        first = planned[0].geometry.output_shape
+        first = planned[0].output_shape
         for request, other in zip(self.requests, planned, strict=True):
-            _refuse_other_shape(self.requests[0].name, first, request.name, other.geometry.output_shape)
+            _refuse_other_shape(self.requests[0].name, first, request.name, other.output_shape)
         return PlannedCombination(planned, COMBINE_RULES[self.rule])
 
 
@@ -121,9 +121,24 @@ class PlannedCombination(NamedTuple):
         return self.planned[0].geometry
 
     @property
-    def geometries(self) -> tuple[Geometry, ...]:
-        """The geometry of each convolution."""
-        return tuple(planned.geometry for planned in self.planned)
+    def places(self) -> tuple[tuple[Places, Places], ...]:
+        """The places in V of the rows and columns of each convolution's maps."""
+        return tuple(planned.prepared.places for planned in self.planned)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of every kernel's maps."""
+        return self.planned[0].output_shape
+
+    @property
+    def output_blocks(self) -> tuple[int, ...]:
+        """The shape of the first kernel's maps for the engine."""
+        return self.planned[0].output_blocks
+
+    @property
+    def centres(self) -> tuple[IntArray, IntArray]:
+        """The row and the column of V at the centre of each row and column of the first kernel's maps."""
+        return self.planned[0].centres
 
     @property
     def algorithm(self) -> str:
@@ -142,7 +157,7 @@ class PlannedCombination(NamedTuple):
     def convolve(self, V: Array) -> FloatArray:
         """Return the combined Z for V."""
         joined, _ = self._joined_others(V)
-        blocks = joined.reshape(self.geometry.output_blocks)
+        blocks = joined.reshape(self.output_blocks)
 
         def write(place: tuple[slice, ...], tile: FloatArray) -> None:
             blocks[place] = tile
@@ -157,7 +172,7 @@ class PlannedCombination(NamedTuple):
 
     def _joined_others(self, V: Array) -> tuple[FloatArray, Tally]:
         """Join the terms of all kernels but the first in one array of Z's shape; return it, and what ran."""
-        joined = large_empty(self.geometry.output_shape, self.planned[0].prepared.dtype)
+        joined = large_empty(self.output_shape, self.planned[0].prepared.dtype)
         tally = self._join(self.planned[1], V, joined, _begin)
         for other in self.planned[2:]:
             tally += self._join(other, V, joined, self.rule.join)
@@ -166,7 +181,7 @@ class PlannedCombination(NamedTuple):
     def _join(self, planned: Planned, V: Array, joined: FloatArray, join: Callable[..., object]) -> Tally:
         """Join one kernel's terms with the terms in ``joined``, in place."""
         # A bank and a 2-D kernel lay out the same maps on different axes.
-        blocks = joined.reshape(planned.geometry.output_blocks)
+        blocks = joined.reshape(planned.output_blocks)
 
         def join_tile(place: tuple[slice, ...], tile: FloatArray) -> None:
             join(blocks[place], self.rule.term(tile, out=tile), out=blocks[place])
@@ -176,9 +191,9 @@ class PlannedCombination(NamedTuple):
     def _join_first(self, V: Array, joined: FloatArray, store: Store) -> Tally:
         """Join each tile of the first kernel's maps with the others' terms, finish it, and pass it to ``store``.
 
-        The first kernel comes last, because ``geometry`` is its geometry, to which the places of tiles refer.
+        The first kernel comes last, because the places of tiles refer to its ``output_blocks``.
         """
-        blocks = joined.reshape(self.geometry.output_blocks)
+        blocks = joined.reshape(self.output_blocks)
 
         def finish_tile(place: tuple[slice, ...], tile: FloatArray) -> None:
             self.rule.join(blocks[place], self.rule.term(tile, out=tile), out=tile)

@@ -5,7 +5,7 @@ import numpy as np
 from convcli.apply.combining import Filter
 from convcli.apply.transparency import combines_biases
 from convcli.arrays import ROUNDED_TO
-from convcli.convolution.prepared import Convolution
+from convcli.convolution.layers import Layer
 from convcli.pictures.formats import Format
 from convcli.pictures.image import Header
 
@@ -46,13 +46,13 @@ def mixes_pixels(request: Filter) -> bool:
     return any(_taps(one.convolution) > 1 for one in request.requests)
 
 
-def _taps(convolution: Convolution) -> int:
+def _taps(convolution: Layer) -> int:
     """Return the number of places in the window where any weight is not 0."""
     weights = convolution.weights
     return int(np.count_nonzero(weights.any(axis=tuple(range(weights.ndim - 2)))))
 
 
-def _blurs(convolution: Convolution) -> bool:
+def _blurs(convolution: Layer) -> bool:
     """Return whether each output is a sum of several pixels of one channel, none of them subtracted."""
     weights = convolution.weights
     return weights.ndim == 2 and bool(weights.min() >= 0) and _taps(convolution) > 1
@@ -64,7 +64,7 @@ def _largest_edge_weights(request: Filter) -> float:
     return max(sums) if all(sums) else 0.0
 
 
-def _edge_weights(convolution: Convolution) -> float:
+def _edge_weights(convolution: Layer) -> float:
     """Return the largest sum of magnitudes of one output's weights; 0 unless the weights of each sum to about 0."""
     weights, axes = convolution.weights, convolution.window_axes
     sums, magnitudes = weights.sum(axes), np.abs(weights).sum(axes)

@@ -98,15 +98,14 @@ def plan_filter(request: Filter, header: Header, appearance: Appearance, format:
     alpha = alpha_rule(appearance.alpha, request)
     require_fit(alpha, request, alpha=header.alpha)
     mode, gain = range_and_gain(appearance.range, request, header, format)
-    output = _output_spec(header, planned.geometry, computed, format, mode, gain)
+    output = _output_spec(header, planned.output_shape, computed, format, mode, gain)
     return FilterPlan(request, planned, appearance, alpha, format, output)
 
 
 def _output_spec(
-    header: Header, geometry: Geometry, computed: np.dtype[Any], format: Format, mode: str, gain: float
+    header: Header, output_shape: tuple[int, ...], computed: np.dtype[Any], format: Format, mode: str, gain: float
 ) -> OutputSpec:
-    count = prod(geometry.output_shape[:-2])
-    rows, columns = geometry.output_shape[-2:]
+    count, (rows, columns) = prod(output_shape[:-2]), output_shape[-2:]
     format.require_size(rows, columns)
     shape = (count, rows, columns)
     if mode != "raw":
@@ -215,7 +214,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     filtering = filter_with_alpha(plan.alpha, plan.request, plan.planned, V, image.alpha)
     values = empty(plan.output.shape, plan.output.dtype)
     tally = Tally()
-    blocks = values.reshape(plan.geometry.output_blocks)
+    blocks = values.reshape(plan.planned.output_blocks)
     statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
     carried = _carried(image, plan)
     remarks = (*_guesses(image, plan, appearance.white), *_undone_options(plan))

@@ -19,12 +19,11 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.apply.combining import Filter, PlannedFilter
-from convcli.arrays import Array, FloatArray, IntArray, computing_type, ends_of, fill_rounded
+from convcli.arrays import Array, FloatArray, computing_type, ends_of, fill_rounded
 from convcli.convolution.request import Request
 from convcli.engine import Store, Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_empty
-from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.fills import EdgeFill
 
 Place = tuple[slice, ...]
@@ -86,7 +85,7 @@ def filter_with_alpha(rule: str, request: Filter, planned: PlannedFilter, V: Arr
 
 
 def _keep(request: Filter, planned: PlannedFilter, V: Array, alpha: Array) -> AlphaFilter:
-    return AlphaFilter(planned, V, _sampled(alpha, planned.geometry))
+    return AlphaFilter(planned, V, _sampled(alpha, planned))
 
 
 def _filter(request: Filter, planned: PlannedFilter, V: Array, alpha: Array) -> AlphaFilter:
@@ -97,7 +96,7 @@ def _premultiply(request: Filter, planned: PlannedFilter, V: Array, alpha: Array
     weighted = large_empty(V.shape, computing_type(V.dtype, None))
     np.multiply(V, alpha / np.float32(_full(alpha)), out=weighted)
     if request.gain == 0:
-        return AlphaFilter(planned, weighted, _sampled(alpha, planned.geometry))
+        return AlphaFilter(planned, weighted, _sampled(alpha, planned))
     levels = _convolved(request, alpha)
     levels /= request.gain
     opacity = (levels / _full(alpha)).astype(np.float32)
@@ -143,11 +142,6 @@ def _as_alpha(levels: FloatArray, alpha: Array) -> Array:
     return rounded
 
 
-def _sampled(alpha: Array, geometry: Geometry) -> Array:
+def _sampled(alpha: Array, planned: PlannedFilter) -> Array:
     """Return alpha at the centre of each output's window; beyond the image, the alpha of the nearest pixel."""
-    return alpha[np.ix_(_centres(geometry.rows), _centres(geometry.columns))]
-
-
-def _centres(axis: Axis) -> IntArray:
-    centres = np.arange(axis.output) * axis.stride + (axis.reach - 1) // 2 - axis.before
-    return np.clip(centres, 0, axis.size - 1)
+    return alpha[np.ix_(*planned.centres)]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, FloatArray, finite_or_none, real_array
 from convcli.check.confusions import confusion, fit, tensor_of
-from convcli.convolution.prepared import Prepared
+from convcli.convolution.layers import PreparedLayer
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.geometry.fills import EdgeFill
@@ -75,7 +75,7 @@ def require_tolerance(tolerance: float) -> None:
 
 
 def compare(
-    prepared: Prepared,
+    prepared: PreparedLayer,
     V: Array,
     G: Array,
     tensor: str,

@@ -5,6 +5,7 @@ tensor into theirs.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Convolution, Prepared
+from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import Execution
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
@@ -38,7 +41,7 @@ KERNEL_LAYOUTS: dict[int, dict[str, tuple[int, ...]]] = {
 }
 
 
-def tensor_of(prepared: Prepared, V: Array, G: Array, name: str, execution: Execution) -> FloatArray:
+def tensor_of(prepared: PreparedLayer, V: Array, G: Array, name: str, execution: Execution) -> FloatArray:
     """Return convcli's tensor: Z for ``output``, otherwise the gradient with that name."""
     if name == "output":
         return prepared.convolve(V, prepared.plan(execution))
@@ -55,9 +58,12 @@ def fit(theirs: Array, shape: tuple[int, ...]) -> Array | None:
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def confusion(
-    prepared: Prepared, V: Array, G: Array, tensor: str, theirs: Array, tolerance: float, execution: Execution
+    prepared: PreparedLayer, V: Array, G: Array, tensor: str, theirs: Array, tolerance: float, execution: Execution
 ) -> str | None:
     """Return the confusion with the fewest parts that turns convcli's tensor into theirs; None if no confusion does."""
+    if isinstance(prepared, PreparedTransposed):
+        prepared, V, G, tensor, theirs = _of_a_convolution(prepared, V, G, tensor, theirs)
+    assert isinstance(prepared, Prepared)
     candidates: list[list[str]] = []
     for parts in _confusions(prepared, V, G, tensor, theirs, tolerance, execution):
         if len(parts) == 1:
@@ -65,6 +71,25 @@ def confusion(
         candidates.append(parts)
     fewest = min(candidates, key=len, default=None)
     return None if fewest is None else ", ".join(fewest)
+
+
+def _of_a_convolution(
+    prepared: PreparedTransposed, V: Array, G: Array, tensor: str, theirs: Array
+) -> tuple[Prepared, Array, Array, str, Array]:
+    """Return the convolution that has a transposed one's tensor among its own, its V and G, and theirs without b."""
+    if tensor == "bias":
+        channels = prepared.bias_shape[0] if prepared.bias_shape else 1
+        each_alone = np.ones((channels, 1, 1, 1)) if prepared.bias_shape else np.ones((1, 1))
+        identity = Convolution.of(each_alone, prepared.convolution.bias, groups=channels)
+        return identity.at(G.shape, np.float64), G, G, tensor, theirs
+    upstream = V.reshape(prepared.forward.output_shape)
+    if tensor != "output":
+        return prepared.forward, G, upstream, {"input": "output", "kernel": "kernel"}[tensor], theirs
+    if prepared.bias is not None:
+        # From a tensor of another shape, the bias cannot be subtracted.
+        with suppress(ValueError):
+            theirs = (theirs.reshape(prepared.output_blocks) - prepared.bias).reshape(prepared.output_shape)
+    return prepared.forward, G, upstream, "input", theirs
 
 
 def _confusions(

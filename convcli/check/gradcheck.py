@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
+from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Gradients, Prepared
+from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
-from convcli.explain.explanation import Explanation, explain
+from convcli.explain.explanation import explain
 from convcli.geometry.fills import EdgeFill
 from convcli.names import WRT
 
@@ -31,7 +33,7 @@ SAMPLE = 12
 PROBES = 2
 
 Index = tuple[int, ...]
-Differentiate = Callable[[Prepared, Array, Array], Gradients]
+Differentiate = Callable[[PreparedLayer, Array, Array], Gradients]
 
 
 class Check(NamedTuple):
@@ -72,7 +74,7 @@ class Check(NamedTuple):
 
 @np.errstate(over="ignore", invalid="ignore")
 def check_gradients(
-    prepared: Prepared,
+    prepared: PreparedLayer,
     V: Array,
     G: Array,
     *,
@@ -105,7 +107,7 @@ class Checker:
     """
 
     def __init__(
-        self, prepared: Prepared, every: bool, execution: Execution, differentiate: Differentiate | None
+        self, prepared: PreparedLayer, every: bool, execution: Execution, differentiate: Differentiate | None
     ) -> None:
         self._execution = execution
         self._differentiate = differentiate
@@ -113,24 +115,24 @@ class Checker:
         self._announced = execution.announced(_number_of_convolutions(prepared, every) * plan.elapsed)
         self._plans = {prepared.geometry: plan._replace(execution=self._announced)}
 
-    def convolve(self, prepared: Prepared, V: Array) -> FloatArray:
+    def convolve(self, prepared: PreparedLayer, V: Array) -> FloatArray:
         """Return Z."""
         if prepared.geometry not in self._plans:
             self._plans[prepared.geometry] = prepared.plan_any_kernel(self._announced)
         return prepared.convolve(V, self._plans[prepared.geometry])
 
-    def differentiate(self, prepared: Prepared, V: Array, G: Array) -> Gradients:
+    def differentiate(self, prepared: PreparedLayer, V: Array, G: Array) -> Gradients:
         """Return dK, dV and db."""
         if self._differentiate:
             return self._differentiate(prepared, V, G)
         return prepared.gradients(V, G, prepared.plan_gradients(WRT, self._execution))
 
-    def differentiate_input(self, prepared: Prepared, V: Array, G: Array) -> FloatArray | None:
+    def differentiate_input(self, prepared: PreparedLayer, V: Array, G: Array) -> FloatArray | None:
         """Return dV."""
         return prepared.gradients(V, G, prepared.plan_gradients("input", self._execution)).input
 
 
-def _number_of_convolutions(prepared: Prepared, every: bool) -> int:
+def _number_of_convolutions(prepared: PreparedLayer, every: bool) -> int:
     """Return how many times Z is computed: twice for each entry, once for the largest output, and for each probe."""
     sizes = map(prod, (prepared.convolution.weights.shape, prepared.input_shape, prepared.bias_shape))
     return 2 * sum(size if every else min(size, SAMPLE) for size in sizes) + 1 + PROBES
@@ -158,19 +160,34 @@ def _refuse_non_finite(name: str, tensor: Array) -> None:
         raise OptionError(f"{name}: expected finite numbers to compute differences, given {tensor[index]} at [{at}]")
 
 
-def _definition(prepared: Prepared, V: Array, every: bool, execution: Execution) -> Check:
+def _definition(prepared: PreparedLayer, V: Array, every: bool, execution: Execution) -> Check:
     """Compare Z with the sum of its terms."""
     Z = prepared.convolve(V, prepared.plan(execution))
     indices = _sample(Z.shape, every)
-    sums = [explain(prepared, V, None, "output", index) for index in indices]
-    errors = np.array([abs(float(Z[sum_.at]) - sum_.total) for sum_ in sums])
-    scale = max(map(_magnitude, sums), default=0.0)
+    sums = [_sum_behind(prepared, V, index) for index in indices]
+    errors = np.array([abs(float(Z[index]) - sum_.total) for index, sum_ in zip(indices, sums, strict=True)])
+    scale = max((sum_.magnitude for sum_ in sums), default=0.0)
     return _check("output", "the definition, term by term", indices, Z.size, errors, scale)
 
 
-def _magnitude(sum_: Explanation) -> float:
-    """Return the sum of the magnitudes of a sum's terms."""
-    return float(np.abs(sum_.terms().products).sum()) + abs(sum_.bias or 0)
+class _SumBehind(NamedTuple):
+    """A number of Z from its definition, and the sum of the magnitudes of the terms."""
+
+    total: float
+    magnitude: float
+
+
+def _sum_behind(prepared: PreparedLayer, V: Array, index: Index) -> _SumBehind:
+    b = prepared.convolution.bias
+    bias = 0.0 if b is None else float(b[index[-3:][: b.ndim]])
+    if isinstance(prepared, PreparedTransposed):
+        # Without its bias, Z is dV of the convolution whose transpose it is, for the upstream gradient V.
+        nothing, upstream = np.broadcast_to(0.0, prepared.output_shape), V.reshape(prepared.forward.output_shape)
+        found = explain(prepared.forward, nothing, upstream, "input", index)
+    else:
+        assert isinstance(prepared, Prepared)
+        found = explain(prepared.without_bias(), V, None, "output", index)
+    return _SumBehind(found.total + bias, float(np.abs(found.terms().products).sum()) + abs(bias))
 
 
 class _Parameter(NamedTuple):
@@ -185,7 +202,7 @@ class _Parameter(NamedTuple):
     upstream: float
 
 
-def _parameters(checker: Checker, prepared: Prepared, V: Array, G: Array) -> Iterator[_Parameter]:
+def _parameters(checker: Checker, prepared: PreparedLayer, V: Array, G: Array) -> Iterator[_Parameter]:
     K, b, upstream = prepared.convolution.weights, prepared.convolution.bias, float(np.abs(G).sum())
     bias = np.zeros(prepared.bias_shape) if b is None else np.asarray(b, float)
 
@@ -200,14 +217,14 @@ def _parameters(checker: Checker, prepared: Prepared, V: Array, G: Array) -> Ite
     yield _Parameter("bias", bias, with_bias, upstream)
 
 
-def _upstream_of_a_pixel(checker: Checker, prepared: Prepared, V: Array, G: Array) -> float:
+def _upstream_of_a_pixel(checker: Checker, prepared: PreparedLayer, V: Array, G: Array) -> float:
     """Return the largest sum of |G| over the outputs that read one pixel."""
     ones = prepared.with_parameters(np.ones(prepared.convolution.weights.shape), None)
     sums = checker.differentiate_input(ones, V, np.abs(G))
     return 0.0 if sums is None else float(sums.max())
 
 
-def _all_differences(checker: Checker, prepared: Prepared, V: Array, G: Array, every: bool) -> Iterator[Check]:
+def _all_differences(checker: Checker, prepared: PreparedLayer, V: Array, G: Array, every: bool) -> Iterator[Check]:
     gradients, largest = checker.differentiate(prepared, V, G)._asdict(), _largest_output(checker, prepared, V)
     for parameter in _parameters(checker, prepared, V, G):
         gradient, indices = gradients[parameter.name], _sample(parameter.value.shape, every)
@@ -216,7 +233,7 @@ def _all_differences(checker: Checker, prepared: Prepared, V: Array, G: Array, e
         yield _check(parameter.name, "central differences of J", indices, gradient.size, errors, scale)
 
 
-def _largest_output(checker: Checker, prepared: Prepared, V: Array) -> float:
+def _largest_output(checker: Checker, prepared: PreparedLayer, V: Array) -> float:
     """Return the largest sum of magnitudes in an output after a step of 1; the rounding of Z is in proportion to it."""
     bias, edge = prepared.convolution.bias, prepared.geometry.edge
     stepped = prepared.with_parameters(np.abs(prepared.convolution.weights) + 1, None)
@@ -233,7 +250,7 @@ def _central_difference(parameter: _Parameter, index: Index, G: Array) -> float:
     return float(np.vdot(G, change)) / 2
 
 
-def _identities(checker: Checker, prepared: Prepared) -> Iterator[Check]:
+def _identities(checker: Checker, prepared: PreparedLayer) -> Iterator[Check]:
     errors: dict[str, list[float]] = {"kernel": [], "input": []}
     for seed in range(PROBES):
         draw = np.random.default_rng(seed).standard_normal
@@ -244,10 +261,11 @@ def _identities(checker: Checker, prepared: Prepared) -> Iterator[Check]:
         gradients = checker.differentiate(probe, V, G)
         errors["kernel"].append(_relative_difference(G, Z, gradients.kernel, K))
         errors["input"].append(_relative_difference(G, Z, gradients.input, V))
-    for name, identity in (("kernel", "<G, conv(V, K)> = <dK, K>"), ("input", "<G, conv(V, K)> = <dV, V>")):
+    operation = "conv_transpose" if isinstance(prepared, PreparedTransposed) else "conv"
+    for name, product in (("kernel", "<dK, K>"), ("input", "<dV, V>")):
         yield Check(
             tensor=name,
-            reference=identity,
+            reference=f"<G, {operation}(V, K)> = {product}",
             indices=(),
             samples=PROBES,
             size=PROBES,
@@ -257,7 +275,7 @@ def _identities(checker: Checker, prepared: Prepared) -> Iterator[Check]:
         )
 
 
-def _without_constants(prepared: Prepared) -> Prepared:
+def _without_constants(prepared: PreparedLayer) -> PreparedLayer:
     """Return the convolution with zeros instead of other constants in the pads, which makes it linear in V."""
     edge = prepared.geometry.edge
     return prepared if edge.copies else prepared.with_edge(EdgeFill("constant"))

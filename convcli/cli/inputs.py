@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -13,11 +13,19 @@ import typer
 from convcli.apply.appearance import Appearance, input_type, network_input, prepare_header
 from convcli.arrays import Array, computing_type
 from convcli.cli.messages import Messages
-from convcli.cli.options import DEFAULT_EXECUTION, ConvolutionOptions, ExecutionOptions
+from convcli.cli.options import (
+    DEFAULT_EXECUTION,
+    NO_TRANSPOSE,
+    ConvolutionOptions,
+    ExecutionOptions,
+    TransposeOptions,
+)
 from convcli.cli.stopping import explain_lost_pages
 from convcli.cli.streams import read_stdin
-from convcli.convolution.prepared import Convolution, Prepared
+from convcli.convolution.layers import Layer, PreparedLayer
+from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
+from convcli.convolution.transposed import TransposedConvolution
 from convcli.engine import AUTOMATIC, Execution, Watch
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import read_file
@@ -92,7 +100,7 @@ class Inputs:
         return read_tensor(self._limited(tensor_source_of(text, self.read_stdin)), letter)
 
     def read_upstream(
-        self, text: str, convolution: Prepared, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
+        self, text: str, convolution: PreparedLayer, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
     ) -> "Upstream":
         """Return G from a rule, a file, inline JSON or stdin. A target of ``mse:`` is prepared in the same way as V."""
         # Imported here, because only commands about gradients need it.
@@ -111,6 +119,7 @@ class Inputs:
         execution: ExecutionOptions = DEFAULT_EXECUTION,
         dtype: str | None = None,
         watch: Watch | None = None,
+        transpose: TransposeOptions = NO_TRANSPOSE,
     ) -> Request:
         """Return the convolution that the options and the kernel from this source define, and how to execute it.
 
@@ -127,7 +136,7 @@ class Inputs:
             given = {"padding": DEFAULT_PADDING, **given}
         if options.bias is not None:
             kernel = _with_bias(kernel, self._bias(options.bias).astype(np.float64))
-        convolution = Convolution.of(kernel, **given)
+        convolution = _layer(kernel, given, transpose)
         memory = None if execution.memory is None else _bytes(execution.memory)
         how = Execution(execution.algorithm, execution.threads, memory, watch=watch)
         requested = None if dtype is None else computing_type(np.dtype(np.float32), dtype)
@@ -136,7 +145,7 @@ class Inputs:
             convolution,
             how,
             requested,
-            edge_by_source=options.edge is None and kernel.options is None,
+            edge_by_source=options.edge is None and kernel.options is None and not transpose.transpose,
             rescaled_by=_rescaling_option(options),
         )
 
@@ -168,6 +177,17 @@ def _with_bias(kernel: Kernel, bias: Array) -> Kernel:
     if kernel.options is not None and kernel.bias is not None:
         raise OptionError("the kernel's model has a bias already: expected no other", option="bias")
     return kernel._replace(bias=bias)
+
+
+def _layer(kernel: Kernel, options: dict[str, Any], transpose: TransposeOptions) -> Layer:
+    """Return the convolution of a kernel, or its transpose. Raises OptionError for the size of another output."""
+    sizes = {"output_shape": transpose.output_shape, "output_padding": transpose.output_padding}
+    if transpose.transpose:
+        return TransposedConvolution.of(kernel, **options, **sizes)
+    for name, value in sizes.items():
+        if value is not None:
+            raise OptionError("a convolution has only one size of output: add `transpose`", option=name)
+    return Convolution.of(kernel, **options)
 
 
 def _rescaled(kernel: Kernel, options: ConvolutionOptions) -> Kernel:

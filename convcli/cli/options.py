@@ -273,6 +273,45 @@ class ConvolutionOptions:
 
 
 @dataclass(frozen=True)
+class TransposeOptions:
+    """The options of a transposed convolution, as the user typed them."""
+
+    transpose: Annotated[
+        bool,
+        typer.Option(
+            "--transpose",
+            rich_help_panel=Panel.KERNEL,
+            help="Transpose the convolution, as PyTorch's conv_transpose2d: a stride of 2 doubles the size. With a "
+            "bank (C_out, C_in/groups, kh, kw), V has C_out channels, and Z has C_in.",
+        ),
+    ] = False
+    output_shape: Annotated[
+        str | None,
+        typer.Option(
+            "--output-shape",
+            rich_help_panel=Panel.KERNEL,
+            metavar="N|H,W",
+            show_default="for -p same, V's times the stride; else the least",
+            help="The rows and columns of Z under --transpose.",
+        ),
+    ] = None
+    output_padding: Annotated[
+        str | None,
+        typer.Option(
+            "--output-padding",
+            rich_help_panel=Panel.KERNEL,
+            metavar="N|Y,X",
+            show_default=False,
+            help="The rows and columns of Z beyond the least, instead of --output-shape.",
+        ),
+    ] = None
+
+
+# For commands without these options.
+NO_TRANSPOSE = TransposeOptions()
+
+
+@dataclass(frozen=True)
 class ExecutionOptions:
     """The options of the execution, as the user typed them."""
 

@@ -61,6 +61,10 @@ class InputPlan(Timed, Protocol):
     def seconds(self) -> float:
         """The estimate of the whole plan for one thread."""
 
+    @property
+    def threads(self) -> int:
+        """The number of threads of the first pass."""
+
     def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient for this kernel to ``dV``, which holds zeros, and return what ran."""
 
@@ -70,7 +74,7 @@ def plan_input_gradient(
 ) -> InputPlan:
     """Plan dV for a kernel with the engine's axes; without one, for every kernel of its shape."""
     if not geometry.shares_weights:
-        return AdjointPlan(engine.plan_input_gradient(geometry, dtype, execution))
+        return AdjointPlan(engine.plan_input_gradient(geometry, dtype, execution), execution)
     y, x = geometry.rows, geometry.columns
     image = _plan_region(kernel, geometry, _inside(y), _inside(x), dtype, execution)
     strips = (
@@ -83,6 +87,7 @@ class AdjointPlan(NamedTuple):
     """dV by the adjoint of each tile's windows, for weights that are not shared."""
 
     plan: Plan
+    execution: Execution
 
     @property
     def first(self) -> Choice | None:
@@ -95,11 +100,6 @@ class AdjointPlan(NamedTuple):
         return self.plan.passes
 
     @property
-    def execution(self) -> Execution:
-        """How it is executed."""
-        return self.plan.execution
-
-    @property
     def seconds(self) -> float:
         """The estimate of all passes for one thread."""
         return self.plan.seconds
@@ -108,6 +108,11 @@ class AdjointPlan(NamedTuple):
     def elapsed(self) -> float:
         """The estimated seconds until all threads are done."""
         return self.plan.elapsed
+
+    @property
+    def threads(self) -> int:
+        """The number of threads of the first pass."""
+        return self.plan.threads
 
     def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient to ``dV``."""
@@ -169,6 +174,11 @@ class ConvolutionPlan(NamedTuple):
     @property
     def _plans(self) -> list[Plan]:
         return [phase.plan for region in (self.image, *self.strips) for phase in region.phases]
+
+    @property
+    def threads(self) -> int:
+        """The number of threads of the first phase."""
+        return self.image.phases[0].plan.threads if self.image.phases else 1
 
     def run(self, G: Array, kernel: KernelBlocks, dV: FloatArray) -> Tally:
         """Add the gradient to ``dV``."""

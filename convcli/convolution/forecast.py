@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.convolution.backward import InputPlan
-from convcli.convolution.prepared import Convolution, GradientPlan, Prepared
+from convcli.convolution.layers import Layer, PreparedLayer
+from convcli.convolution.prepared import GradientPlan
+from convcli.convolution.transposed import PreparedTransposed, TransposedGradientPlan
 from convcli.engine import AUTO, Estimate, Execution, Plan, Refusal
 
 # The type that gradients are planned in, as ``convcli grad`` computes them.
@@ -21,21 +23,18 @@ class Forecast(NamedTuple):
     output: the plan of Z.  gradients: the plans of dK and dV.
     """
 
-    prepared: Prepared
-    output: Plan
-    gradients: GradientPlan
+    prepared: PreparedLayer
+    output: Plan | InputPlan
+    gradients: GradientPlan | TransposedGradientPlan
 
     @property
     def plans(self) -> dict[str, Plan | InputPlan]:
         """The plans of Z, dK and dV, as ``output``, ``kernel`` and ``input``.
 
-        ``input`` is missing if no window reads the image itself.
+        ``input``, or the output of a transposed convolution, is missing if no window reads the image itself.
         """
-        kernel, input_ = self.gradients.kernel, self.gradients.input
-        assert kernel is not None
-        assert input_ is not None
-        plans: dict[str, Plan | InputPlan] = {"output": self.output, "kernel": kernel}
-        return plans | ({"input": input_} if input_.first else {})
+        plans = {"output": self.output, "kernel": self.gradients.kernel, "input": self.gradients.input}
+        return {name: plan for name, plan in plans.items() if plan and plan.first}
 
     @property
     def multiplications(self) -> int:
@@ -46,23 +45,17 @@ class Forecast(NamedTuple):
 
     @property
     def untouched(self) -> dict[str, tuple[range, ...]]:
-        """The rows and columns of the input that no window reads, where dV is 0."""
+        """The rows and columns of V that no window reads, where dV is 0; under a transposition, those of Z."""
         geometry = self.prepared.geometry
         return {"rows": geometry.rows.untouched(geometry.edge), "columns": geometry.columns.untouched(geometry.edge)}
 
 
-def forecast(
-    convolution: Convolution, input_shape: tuple[int, ...], dtype: np.dtype[Any], execution: Execution
-) -> Forecast:
+def forecast(convolution: Layer, input_shape: tuple[int, ...], dtype: np.dtype[Any], execution: Execution) -> Forecast:
     """Plan a convolution of an input of that shape, computed in ``dtype``, and its gradients."""
     prepared = convolution.at(input_shape, dtype)
     automatic = replace(execution, algorithm=AUTO)
-    in_float64 = prepared._replace(dtype=GRADIENTS_IN)
-    return Forecast(
-        prepared,
-        prepared.plan(execution),
-        in_float64.plan_gradients(("kernel", "input"), automatic),
-    )
+    gradients = prepared.computed_in(GRADIENTS_IN).plan_gradients(("kernel", "input"), automatic)
+    return Forecast(prepared, prepared.plan(execution), gradients)
 
 
 def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
@@ -71,7 +64,7 @@ def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
     top, bottom, left, right = geometry.pads
     K = prepared.convolution.weights.shape
     return {
-        "shape": {"input": prepared.input_shape, "kernel": K, "output": geometry.output_shape},
+        "shape": {"input": prepared.input_shape, "kernel": K, "output": prepared.output_shape},
         "dtype": str(prepared.dtype),
         "pads": {"top": top, "bottom": bottom, "left": left, "right": right},
         "edge": str(geometry.edge),
@@ -81,10 +74,18 @@ def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
         "receptive_field": [geometry.rows.reach, geometry.columns.reach],
         "untouched": {name: [[run[0], run[-1]] for run in runs] for name, runs in forecast_.untouched.items()},
         "multiplications": forecast_.multiplications,
+        **_transposed_to_json(prepared),
         "gradients": {"kernel": K, "input": prepared.input_shape, "bias": prepared.bias_shape},
         "threads": forecast_.output.threads,
         "plans": {name: _plan_to_json(plan) for name, plan in forecast_.plans.items()},
     }
+
+
+def _transposed_to_json(prepared: PreparedLayer) -> dict[str, Any]:
+    if not isinstance(prepared, PreparedTransposed):
+        return {}
+    rows, columns = ([sizes[0], sizes[-1]] for sizes in prepared.sizes)
+    return {"output_sizes": {"rows": rows, "columns": columns}}
 
 
 def _plan_to_json(plan: Plan | InputPlan) -> dict[str, Any]:

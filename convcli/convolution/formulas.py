@@ -4,11 +4,14 @@ A formula has only the letters that the convolution needs: no index of an axis o
 and V instead of V' where there is no padding.
 """
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.places import bracketed
 from convcli.convolution.prepared import Prepared
+from convcli.convolution.transposed import PreparedTransposed
 
 GROUPING = " (i and l in one group, l counted within it)"
 KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
@@ -28,6 +31,14 @@ def output_letters(input_rank: int, kernel_rank: int) -> list[str]:
     """Return the letters of Z's axes: a 2-D kernel maps channel l to channel l."""
     before = index_letters("input", input_rank)[:-2]
     return [*before, *"jk"] if kernel_rank == 2 else [*before[:-1], *"ijk"]
+
+
+def formulas_of(prepared: PreparedLayer) -> "Formulas | TransposedFormulas":
+    """Return the formulas of a convolution or of a transposed one."""
+    if isinstance(prepared, PreparedTransposed):
+        return TransposedFormulas(Formulas.of(prepared.forward))
+    assert isinstance(prepared, Prepared)
+    return Formulas.of(prepared)
 
 
 class Formulas(NamedTuple):
@@ -61,6 +72,10 @@ class Formulas(NamedTuple):
             padded=any(geometry.pads),
             single=_single(prepared),
         )
+
+    def letters(self, name: str, rank: int) -> list[str]:
+        """Return the letters of the axes of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank."""
+        return index_letters(name, rank)
 
     def gradient(self, name: str, rank: int) -> str:
         """Return the formula of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank, in one line."""
@@ -159,6 +174,48 @@ class Formulas(NamedTuple):
     @property
     def _grouping(self) -> str:
         return GROUPING if self.groups > 1 else ""
+
+
+# The tensors of a transposed convolution, by those of the convolution in the same places.
+_TRANSPOSED = {"V": "G", "G": "V", "Z": "dV", "dV": "Z"}
+
+
+class TransposedFormulas(NamedTuple):
+    """The formulas of a transposed convolution: those of the convolution, with other names for its tensors.
+
+    forward: the formulas of the convolution whose transpose it is.
+    """
+
+    forward: Formulas
+
+    def letters(self, name: str, rank: int) -> list[str]:
+        """Return the letters of the axes of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank."""
+        if name == "input":
+            return output_letters(self.forward.input_rank, self.forward.kernel_rank)[-rank:]
+        return list("lac"[:rank]) if name == "bias" else index_letters(name, rank)
+
+    def gradient(self, name: str, rank: int) -> str:
+        """Return the formula of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank, in one line."""
+        if name == "bias":
+            return self._bias(rank)
+        return _transposed(self.forward.gradient("kernel", rank) if name == "kernel" else self.forward.output(None))
+
+    def output(self, bias_rank: int | None) -> str:
+        """Return the formula of Z, with a bias of this rank or without one."""
+        Z, _, formula = _transposed(self.forward.gradient("input", self.forward.input_rank)).partition(" = ")
+        kept = self.forward.kept(self.letters("bias", bias_rank or 0))
+        return f"{Z} = {formula}" if bias_rank is None else f"{Z} = b{bracketed(kept)} + {formula}"
+
+    def _bias(self, rank: int) -> str:
+        kept = self.forward.kept(self.letters("bias", rank))
+        letters = self.forward.kept(index_letters("input", self.forward.input_rank))
+        summed = [letter for letter in letters if letter not in kept]
+        total = f"sum over {','.join(summed)} of " if summed else ""
+        return f"db{bracketed(kept)} = {total}G{bracketed(letters)}"
+
+
+def _transposed(formula: str) -> str:
+    return re.sub(r"\b(?:d?V|G|Z)\b", lambda tensor: _TRANSPOSED[tensor[0]], formula)
 
 
 def _times(index: str, name: str, factor: int) -> str:

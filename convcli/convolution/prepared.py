@@ -22,6 +22,7 @@ from convcli.arrays import (
     FIRST_GAP,
     Array,
     FloatArray,
+    IntArray,
     computing_type,
     ends_of,
     fill_rounded,
@@ -34,7 +35,7 @@ from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kerne
 from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store, Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
-from convcli.geometry.axes import Geometry
+from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers, Options, parse_options
 from convcli.kernels.kernel import Kernel
@@ -96,6 +97,16 @@ class Convolution:
         weights = real_array("kernel K", weights)
         bias = None if bias is None else real_array("bias b", bias)
         return cls(weights, bias, options, Factorisation(weights, factors))
+
+    @property
+    def forward(self) -> "Convolution":
+        """The convolution itself; a transposed convolution has one that it is the transpose of."""
+        return self
+
+    @property
+    def spread(self) -> int:
+        """The number of outputs that a pixel's weights are spread over, for each step of the window: only one."""
+        return 1
 
     @property
     def gain(self) -> float:
@@ -232,6 +243,16 @@ class Prepared(NamedTuple):
         """The shape of Z for the engine."""
         return self.geometry.output_blocks
 
+    @property
+    def centres(self) -> tuple[IntArray, IntArray]:
+        """The row and the column of V at the centre of each row and column of Z."""
+        return self.geometry.rows.centres, self.geometry.columns.centres
+
+    @property
+    def places(self) -> tuple[Places, Places]:
+        """The places in V of Z's rows and columns."""
+        return self.geometry.rows.places, self.geometry.columns.places
+
     def with_parameters(self, weights: Array, bias: Array | None) -> "Prepared":
         """Return the convolution with other weights of the same shape, and another bias or none."""
         convolution = replace(self.convolution, weights=weights, bias=bias)
@@ -241,6 +262,10 @@ class Prepared(NamedTuple):
         """Return the convolution with another edge fill, which changes no shape."""
         convolution = self.convolution.with_edge(edge)
         return self._replace(convolution=convolution, geometry=self.geometry._replace(edge=edge))
+
+    def computed_in(self, dtype: np.dtype[Any]) -> "Prepared":
+        """Return the convolution, to be planned for another float type."""
+        return self._replace(dtype=dtype)
 
     def without_bias(self) -> "Prepared":
         """Return the convolution without its bias."""

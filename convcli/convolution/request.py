@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convcli.arrays import Array, FloatArray
-from convcli.convolution.prepared import Convolution, Prepared
-from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally
+from convcli.arrays import Array, FloatArray, IntArray
+from convcli.convolution.layers import Layer, PreparedLayer
+from convcli.engine import AUTOMATIC, Execution, Store, Tally
 from convcli.errors import GeometryError
 from convcli.files.large_arrays import large_empty
-from convcli.geometry.axes import Geometry
+from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.kernels.kernel import Kernel
 
@@ -29,7 +29,7 @@ class Request(NamedTuple):
     """
 
     name: str
-    convolution: Convolution
+    convolution: Layer
     execution: Execution = AUTOMATIC
     dtype: DTypeLike | None = None
     edge_by_source: bool = False
@@ -89,10 +89,10 @@ class Request(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A convolution of one input shape, and the plan of its Z."""
+    """A convolution of one input shape, and the plan that it made of its Z."""
 
-    prepared: Prepared
-    plan: Plan
+    prepared: PreparedLayer
+    plan: Any
 
     @property
     def geometry(self) -> Geometry:
@@ -100,14 +100,29 @@ class Planned(NamedTuple):
         return self.prepared.geometry
 
     @property
-    def geometries(self) -> tuple[Geometry, ...]:
-        """The geometry of the convolution; a combination has several."""
-        return (self.geometry,)
+    def places(self) -> tuple[tuple[Places, Places], ...]:
+        """The places in V of Z's rows and columns; a combination has several."""
+        return (self.prepared.places,)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of Z."""
+        return self.prepared.output_shape
+
+    @property
+    def output_blocks(self) -> tuple[int, ...]:
+        """The shape of Z for the engine."""
+        return self.prepared.output_blocks
+
+    @property
+    def centres(self) -> tuple[IntArray, IntArray]:
+        """The row and the column of V at the centre of each row and column of Z."""
+        return self.prepared.centres
 
     @property
     def algorithm(self) -> str:
-        """The name of the algorithm that computes Z."""
-        return self.plan.first.algorithm
+        """The name of the algorithm that computes Z; "none" if Z is only the bias."""
+        return str(self.plan.first.algorithm) if self.plan.first else "none"
 
     @property
     def bias(self) -> FloatArray | None:

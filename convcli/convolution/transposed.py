@@ -18,13 +18,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arrays import Array, FloatArray, computing_type, cut, ends_of, fill_rounded, is_whole, refuse_masks
+from convcli.arrays import (
+    Array,
+    FloatArray,
+    IntArray,
+    cut,
+    ends_of,
+    fill_rounded,
+    is_whole,
+    refuse_masks,
+)
 from convcli.convolution.backward import InputPlan, bias_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, upstream_of
 from convcli.convolution.prepared import Convolution, GradientPlan, Gradients, Prepared
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally, announce
 from convcli.files.large_arrays import ROWS, Empty, large_empty
-from convcli.geometry.axes import Geometry
+from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers, Options
 from convcli.geometry.transposed import OutputSize, parse_output_size, transposition
@@ -36,12 +45,12 @@ from convcli.names import WRT, parse_wrt
 class TransposedConvolution:
     """A transposed convolution that waits for an input.
 
-    convolution: the convolution whose transpose it is, without a bias.
+    forward: the convolution whose transpose it is, without a bias.
     bias: a number, one per output channel, one per output unit, or None. The output's channels are C_in of the kernel.
     size: the requested size of the output.
     """
 
-    convolution: Convolution
+    forward: Convolution
     bias: Array | None = None
     size: OutputSize = field(default_factory=OutputSize)
 
@@ -49,7 +58,7 @@ class TransposedConvolution:
         """Refuse masked arrays, and replace a constant in the pads by zero: the transpose skips constants."""
         refuse_masks("bias b", self.bias)
         if not self.options.edge.copies:
-            object.__setattr__(self, "convolution", self.convolution.with_edge(EdgeFill("constant")))
+            object.__setattr__(self, "forward", self.forward.with_edge(EdgeFill("constant")))
 
     @classmethod
     def of(
@@ -72,18 +81,23 @@ class TransposedConvolution:
     @property
     def weights(self) -> Array:
         """K."""
-        return self.convolution.weights
+        return self.forward.weights
 
     @property
     def options(self) -> Options:
         """The parsed options of the convolution."""
-        return self.convolution.options
+        return self.forward.options
 
     @property
     def gain(self) -> float:
         """The mean of Z for a constant input of 1 and a 2-D kernel, far from the border."""
+        return self.forward.gain / self.spread
+
+    @property
+    def spread(self) -> int:
+        """The number of outputs that a pixel's weights are spread over, for each step of the window."""
         rows, columns = self.options.stride
-        return self.convolution.gain / (rows * columns)
+        return rows * columns
 
     @property
     def window_axes(self) -> tuple[int, ...]:
@@ -97,16 +111,16 @@ class TransposedConvolution:
     def computing_type(self, stored: np.dtype[Any], requested: DTypeLike | None = None) -> np.dtype[Any]:
         """Return the float type for an input of type ``stored``: the requested one, or the default.
 
-        The default is float32 for types that float32 holds exactly, otherwise float64; and float64 for 16-bit integers
-        too, if the weights are whole: with a fill that copies, any number of products may be added up.
+        The default is that of the convolution, and float64 for 16-bit integers if the weights are whole: with a fill
+        that copies, any number of products may be added up.
         """
         if requested is None and stored.kind in "iu" and stored.itemsize == 2 and is_whole(self.weights):
             return np.dtype(np.float64)
-        return computing_type(stored, requested)
+        return replace(self.forward, bias=self.bias).computing_type(stored, requested)
 
     def with_edge(self, edge: EdgeFill) -> "TransposedConvolution":
         """Return the transposed convolution with another edge fill."""
-        return replace(self, convolution=self.convolution.with_edge(edge))
+        return replace(self, forward=self.forward.with_edge(edge))
 
     def at(self, input_shape: tuple[int, ...], dtype: DTypeLike) -> "PreparedTransposed":
         """Return the transposed convolution for an input ``(..., C_out, OH, OW)``, computed in a float type.
@@ -114,7 +128,7 @@ class TransposedConvolution:
         Raises GeometryError if the input, the kernel, the bias and the options do not fit together.
         """
         found = transposition(self.options, self.size, input_shape, self.weights.shape)
-        forward = replace(self.convolution, options=found.options).at(found.output_shape, dtype)
+        forward = replace(self.forward, options=found.options).at(found.output_shape, dtype)
         return _prepared(self, input_shape, forward, found.sizes)
 
 
@@ -178,9 +192,19 @@ class PreparedTransposed(NamedTuple):
         """The shape of Z for the engine."""
         return self.geometry.input_blocks
 
+    @property
+    def centres(self) -> tuple[IntArray, IntArray]:
+        """The row and the column of V at the centre of each row and column of Z."""
+        return self.geometry.rows.nearest_outputs, self.geometry.columns.nearest_outputs
+
+    @property
+    def places(self) -> tuple[Places, Places]:
+        """The places in V of Z's rows and columns."""
+        return self.geometry.rows.transposed_places, self.geometry.columns.transposed_places
+
     def with_parameters(self, weights: Array, bias: Array | None) -> "PreparedTransposed":
         """Return the transposed convolution with other weights of the same shape, and another bias or none."""
-        convolution = replace(self.convolution, convolution=replace(self.convolution.convolution, weights=weights))
+        convolution = replace(self.convolution, forward=replace(self.convolution.forward, weights=weights))
         forward = self.forward.with_parameters(weights, None)
         return _prepared(replace(convolution, bias=bias), self.input_shape, forward, self.sizes)
 
@@ -188,6 +212,10 @@ class PreparedTransposed(NamedTuple):
         """Return the transposed convolution with another edge fill, which changes no shape."""
         convolution = self.convolution.with_edge(edge)
         return self._replace(convolution=convolution, forward=self.forward.with_edge(convolution.options.edge))
+
+    def computed_in(self, dtype: np.dtype[Any]) -> "PreparedTransposed":
+        """Return the transposed convolution, to be planned for another float type."""
+        return self._replace(forward=self.forward.computed_in(dtype))
 
     def without_bias(self) -> "PreparedTransposed":
         """Return the transposed convolution without its bias."""

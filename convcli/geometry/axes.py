@@ -22,6 +22,13 @@ from convcli.geometry.fills import EdgeFill
 MOST_SEARCHED = 1 << 24
 
 
+class Places(NamedTuple):
+    """The places of one axis' outputs in the input, in pixels: that of the first one, and the step to the next."""
+
+    first: float
+    step: float
+
+
 class Axis(NamedTuple):
     """The geometry of one axis, in pixels: input extent, kernel extent, stride, dilation, and pads before and after.
 
@@ -49,6 +56,28 @@ class Axis(NamedTuple):
     def output(self) -> int:
         """The output extent."""
         return (self.padded - self.reach) // self.stride + 1
+
+    @property
+    def centres(self) -> IntArray:
+        """The input pixel at the centre of each output's window, or the nearest one if that lies in the pads."""
+        centres = np.arange(self.output) * self.stride + (self.reach - 1) // 2 - self.before
+        return np.clip(centres, 0, self.size - 1)
+
+    @property
+    def places(self) -> Places:
+        """The places of the middles of windows."""
+        return Places((self.reach - 1) / 2 - self.before, self.stride)
+
+    @property
+    def transposed_places(self) -> Places:
+        """The places of input pixels among the middles of windows: the inverse of ``places``."""
+        return Places(-self.places.first / self.stride, 1 / self.stride)
+
+    @property
+    def nearest_outputs(self) -> IntArray:
+        """The output whose window has its centre nearest to each input pixel."""
+        twice = 2 * (np.arange(self.size) + self.before) - (self.reach - 1)
+        return np.clip((twice + self.stride) // (2 * self.stride), 0, self.output - 1)
 
     def window(self, outputs: range) -> range:
         """Return the padded pixels that these outputs read, from the first to the last."""

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.convolution.formulas import Formulas
-from convcli.convolution.prepared import Prepared
+from convcli.convolution.formulas import formulas_of
+from convcli.convolution.layers import PreparedLayer
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_zeros
@@ -21,7 +21,7 @@ class GradientReport(NamedTuple):
     """
 
     tensors: Mapping[str, FloatArray]
-    prepared: Prepared
+    prepared: PreparedLayer
     V: Array
     G: Array
     loss: float | None = None
@@ -32,7 +32,7 @@ class GradientReport(NamedTuple):
         return {
             "input": self.prepared.input_shape,
             "kernel": self.prepared.convolution.weights.shape,
-            "output": self.prepared.geometry.output_shape,
+            "output": self.prepared.output_shape,
         }
 
     def operands(self) -> dict[str, FloatArray]:
@@ -45,7 +45,7 @@ class GradientReport(NamedTuple):
     def output_formula(self) -> str:
         """The formula of Z."""
         bias = self.prepared.convolution.bias
-        return Formulas.of(self.prepared).output(None if bias is None else bias.ndim)
+        return formulas_of(self.prepared).output(None if bias is None else bias.ndim)
 
     def only(self, names: Iterable[str]) -> "GradientReport":
         """Return the report with only these gradients, in this order."""
@@ -53,7 +53,11 @@ class GradientReport(NamedTuple):
 
     def formula(self, name: str) -> str:
         """Return the formula of a gradient."""
-        return Formulas.of(self.prepared).gradient(name, self.tensors[name].ndim)
+        return formulas_of(self.prepared).gradient(name, self.tensors[name].ndim)
+
+    def letters(self, name: str) -> list[str]:
+        """Return the letters of a gradient's axes."""
+        return formulas_of(self.prepared).letters(name, self.tensors[name].ndim)
 
 
 def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
@@ -69,7 +73,7 @@ def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
 
 
 def gradient_report(
-    prepared: Prepared, V: Array, upstream: Upstream, wrt: Collection[str], execution: Execution = AUTOMATIC
+    prepared: PreparedLayer, V: Array, upstream: Upstream, wrt: Collection[str], execution: Execution = AUTOMATIC
 ) -> GradientReport:
     """Compute the gradients that ``wrt`` names, and report them in its order."""
     plan = prepared.plan_gradients(wrt, execution)

@@ -7,8 +7,8 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.formulas import output_letters
+from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.places import parse_place, whole_place
-from convcli.convolution.prepared import Prepared
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, GeometryError, OptionError
 from convcli.files.large_arrays import large_empty, large_zeros
@@ -32,7 +32,7 @@ class Readers(NamedTuple):
 
 
 def upstream_gradient(
-    text: str, prepared: Prepared, V: Array, readers: Readers, execution: Execution = AUTOMATIC
+    text: str, prepared: PreparedLayer, V: Array, readers: Readers, execution: Execution = AUTOMATIC
 ) -> Upstream:
     """Return G for the Z of V.
 
@@ -43,7 +43,7 @@ def upstream_gradient(
     tensors are checked later, when gradients are computed from them.
     """
     name, colon, rest = text.partition(":")
-    shape = prepared.geometry.output_shape
+    shape = prepared.output_shape
     if text == "ones":
         return Upstream(np.broadcast_to(1.0, shape))
     if name == "at" and colon:
@@ -56,8 +56,8 @@ def upstream_gradient(
     return Upstream(_read(text, readers.tensor, shape, text))
 
 
-def _one_at(place: str, prepared: Prepared) -> FloatArray:
-    shape = prepared.geometry.output_shape
+def _one_at(place: str, prepared: PreparedLayer) -> FloatArray:
+    shape = prepared.output_shape
     letters = output_letters(len(prepared.input_shape), prepared.convolution.weights.ndim)
     G = large_zeros(shape, np.float64)
     G[whole_place("Z", parse_place(place, "upstream"), shape, letters, "upstream")] = 1

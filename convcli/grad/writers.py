@@ -6,8 +6,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, finite_or_none
-from convcli.convolution.formulas import index_letters
+from convcli.arrays import FloatArray, finite_or_none
 from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
@@ -53,7 +52,7 @@ def write_csv(report: GradientReport, stream: BinaryIO) -> None:
 
     Each letter of an index has a column, which is empty for tensors without this index.
     """
-    letters = {name: index_letters(name, tensor.ndim) for name, tensor in report.tensors.items()}
+    letters = {name: report.letters(name) for name in report.tensors}
     columns = list(dict.fromkeys(letter for axes in letters.values() for letter in axes))
     write_text(stream, [f"{','.join(['tensor', *columns, 'value'])}\n"])
     for name, tensor in report.tensors.items():
@@ -75,12 +74,8 @@ def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[s
 
 def write_png(report: GradientReport, stream: BinaryIO) -> None:
     """Write a PNG of heatmaps: one per tensor, one below the other, each with its own scale."""
-    pictures = [_heatmap(name, tensor) for name, tensor in report.tensors.items()]
+    pictures = [draw_heatmap(SYMBOLS[name], tensor, report.letters(name)) for name, tensor in report.tensors.items()]
     stream.write(encode_png(stack_heatmaps(pictures)))
-
-
-def _heatmap(name: str, tensor: FloatArray) -> Array:
-    return draw_heatmap(SYMBOLS[name], tensor, index_letters(name, tensor.ndim))
 
 
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {

@@ -36,14 +36,14 @@ class Grid(NamedTuple):
 
     top: float = 0.0
     left: float = 0.0
-    down: int = 1
-    across: int = 1
+    down: float = 1
+    across: float = 1
 
 
 class _Shift(NamedTuple):
     """The map from raster coordinates of the output to those of the input, along one axis."""
 
-    step: int
+    step: float
     offset: float
 
 

@@ -24,6 +24,7 @@ def apply(
     *,
     kernels: options.KernelSources,
     convolution: options.ConvolutionOptions,
+    transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     dtype: options.Dtype = None,
     cluster: options.Cluster = None,
@@ -162,7 +163,14 @@ def apply(
     if output == STREAM:
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)
-    read = partial(inputs.read_request, options=convolution, execution=execution, dtype=dtype, watch=LongWork(messages))
+    read = partial(
+        inputs.read_request,
+        options=convolution,
+        execution=execution,
+        dtype=dtype,
+        watch=LongWork(messages),
+        transpose=transpose,
+    )
     gray = gray or _are_edges(kernels)
     requests = _filters(read, kernels, combine, gray=gray)
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)

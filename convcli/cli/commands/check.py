@@ -66,6 +66,7 @@ def check(
         ),
     ] = 1e-5,
     convolution: options.ConvolutionOptions,
+    transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     gray: options.Gray = False,
     unit: options.Unit = False,
@@ -97,11 +98,11 @@ def check(
     refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
     inputs = begin_reading(max_pixels)
     require_tolerance(tolerance)
-    request = inputs.read_request(kernel, convolution, execution, watch=LongWork(messages))
+    request = inputs.read_request(kernel, convolution, execution, watch=LongWork(messages), transpose=transpose)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
-    messages.note(geometry_text(prepared.geometry))
+    messages.note(geometry_text(prepared))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution).G
     edge = prepared.geometry.edge
     if given:

@@ -72,8 +72,8 @@ def explain(
     tensor, place = parse_tensor("of", of), parse_place(at, "at")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
-    prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
-    messages.note(geometry_text(prepared.geometry))
+    prepared = request.suited_to(V.shape, picture=is_picture).convolution.forward.at(V.shape, "float64")
+    messages.note(geometry_text(prepared))
     G = None if tensor == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
     found = explanation.explain(prepared, V, G, tensor, place)
     spans = explanation.first_and_last(found.size, found.size if every else TERMS_SHOWN)

@@ -28,6 +28,7 @@ def grad(
     kernel: options.KernelSource,
     *,
     convolution: options.ConvolutionOptions,
+    transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     dtype: options.GradientDtype = "float64",
     cluster: options.Cluster = None,
@@ -110,7 +111,7 @@ def grad(
     refuse_second_stdin([*images, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
-    request = inputs.read_request(kernel, convolution, execution, dtype, LongWork(messages))
+    request = inputs.read_request(kernel, convolution, execution, dtype, LongWork(messages), transpose)
     wanted = options.requested_format(format, json=json)
     destination = destination_of(output, messages, overwrite=overwrite)
     if step is None:
@@ -123,7 +124,7 @@ def grad(
     read = [read_input(each, appearance, messages) for each in found]
     V = stack([each.V for each in read], [each.name for each in found])
     prepared = suited_to_all(request, read).convolution.at(V.shape, request.computing_type(V.dtype))
-    messages.note(geometry_text(prepared.geometry))
+    messages.note(geometry_text(prepared))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     clustered = request.executed(cluster=open_cluster(context, cluster))
     report = gradient_report(prepared, V, G, names, clustered.execution)

@@ -74,8 +74,8 @@ def matrix(
     chosen = data_format(options.requested_format(format, json=json), destination, FORMATS)
     path = kernel_path(destination, request.name, format_extension(chosen))
     shape = inputs.read_shape(image, input_shape, gray=gray).shape
-    prepared = request.convolution.at(shape, "float64")
-    messages.note(geometry_text(prepared.geometry))
+    prepared = request.convolution.forward.at(shape, "float64")
+    messages.note(geometry_text(prepared))
     M = assemble(prepared)
     writers = {**WRITERS, "text": text_writer(partial(_lines, plain=not destination.is_stream))}
     with destination.open(path) as stream:

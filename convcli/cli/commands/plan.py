@@ -13,6 +13,7 @@ def plan(
     input_shape: options.InputShape = None,
     dtype: options.Dtype = None,
     convolution: options.ConvolutionOptions,
+    transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     gray: options.Gray = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
@@ -36,7 +37,7 @@ def plan(
 
     refuse_second_stdin([image or "", kernel])
     inputs = begin_reading(max_pixels)
-    request = inputs.read_request(kernel, convolution, execution, dtype)
+    request = inputs.read_request(kernel, convolution, execution, dtype, transpose=transpose)
     V = inputs.read_shape(image, input_shape, gray=gray)
     suited = request.suited_to(V.shape, picture=V.is_picture)
     found = forecast(suited.convolution, V.shape, request.computing_type(V.dtype), request.execution)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +11,7 @@ from convcli.cli.text.geometry import pads_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for
 from convcli.convolution.backward import InputPlan
 from convcli.convolution.forecast import Forecast
+from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import Choice, Estimate, Plan, Refusal
 from convcli.names import SYMBOLS
 
@@ -26,7 +28,8 @@ def forecast_text(found: Forecast) -> str:
         facts.add_row(name, Text(fact))
     console = console_for(UNBOUNDED_WIDTH, plain=False)
     choice = found.output.first
-    text = captured(console, [facts, Text(), _estimates(choice), *_refusals(choice)], wrap=True)
+    parts: list[RenderableType] = [Text(), _estimates(choice), *_refusals(choice)] if choice else []
+    text = captured(console, [facts, *parts], wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
@@ -36,11 +39,13 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
     K = prepared.convolution.weights.shape
     yield "V", f"{prepared.input_shape}"
     yield "K", f"{K}"
-    yield "Z", f"{geometry.output_shape}, computed in {prepared.dtype}"
+    yield "Z", f"{prepared.output_shape}, computed in {prepared.dtype}"
+    if isinstance(prepared, PreparedTransposed):
+        yield "sizes of Z", f"{' x '.join(map(_span, prepared.sizes))}, by --output-shape"
     yield "pads", pads_text(geometry)
     yield "receptive field", f"{y.reach} x {x.reach} pixels, {y.stride} x {x.stride} apart"
     for name, runs in found.untouched.items():
-        yield f"untouched {name}", _runs(runs)
+        yield f"untouched {name}", _runs(runs, found)
     yield "multiplications", f"{found.multiplications:,} by the definition"
     yield "gradients", f"dK {K}, dV {prepared.input_shape}, db {prepared.bias_shape}"
     for name, plan in found.plans.items():
@@ -59,12 +64,16 @@ def _fallbacks(found: Forecast) -> dict[tuple[str, str], list[str]]:
     return fallbacks
 
 
-def _runs(runs: tuple[range, ...]) -> str:
+def _span(numbers: range) -> str:
+    return f"{numbers[0]}..{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+
+
+def _runs(runs: tuple[range, ...], found: Forecast) -> str:
     if not runs:
         return "none"
-    shown = ", ".join(f"{run[0]}..{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs[:RUNS_SHOWN])
     more = f" and {len(runs) - RUNS_SHOWN} more" if len(runs) > RUNS_SHOWN else ""
-    return f"{shown}{more}: {sum(map(len, runs)):,} in all, where dV is 0"
+    effect = "Z is the bias" if isinstance(found.prepared, PreparedTransposed) else "dV is 0"
+    return f"{', '.join(map(_span, runs[:RUNS_SHOWN]))}{more}: {sum(map(len, runs)):,} in all, where {effect}"
 
 
 def _chosen(plan: Plan | InputPlan) -> str:

@@ -1,0 +1,240 @@
+"""``--transpose`` of apply, grad, check and plan."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+from support import reference
+from support.geometries import integers
+from support.reference import assert_same
+from typer.testing import CliRunner
+
+from convcli import conv2d, conv2d_transpose
+from convcli.cli.app import app
+
+LAYER = {"stride": 2, "padding": 1, "output_padding": (1, 0), "groups": 2}
+OPTIONS = ("--transpose", "-s", "2", "-p", "1", "--output-padding", "1,0", "-g", "2")
+BIAS = "1,2,3,4"
+
+
+@pytest.fixture(autouse=True)
+def tensors(tmp_path, monkeypatch):
+    """Save V, K, G and the four tensors of a transposed layer; return them by name."""
+    monkeypatch.chdir(tmp_path)
+    V, K, G = integers((6, 3, 4), seed=1), integers((6, 2, 3, 2), seed=2), integers((4, 6, 6), seed=3)
+    options = {"stride": (2, 2), "pads": (1, 1, 1, 1), "dilation": (1, 1), "groups": 2, "edge": "zero"}
+    dK, Z, _ = (each for each in reference.conv2d_grad(G[np.newaxis], K, V[np.newaxis], **options))
+    bias = np.array([1.0, 2.0, 3.0, 4.0]).reshape(-1, 1, 1)
+    dV = reference.conv2d(G[np.newaxis], K, **options)[0]
+    found = {"V": V, "K": K, "G": G, "Z": Z[0] + bias, "dK": dK, "dV": dV, "db": G.sum(axis=(1, 2))}
+    for name, tensor in found.items():
+        np.save(f"{name}.npy", tensor)
+    return found
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_apply(tensors):
+    run("apply", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "-o", "up.npy")
+    found = np.load("up.npy")
+    assert_same(found, tensors["Z"])
+    assert_same(found, conv2d_transpose(tensors["V"], tensors["K"], [1, 2, 3, 4], **LAYER))
+    run("apply", "V.npy", "-k", "K.npy", *OPTIONS[:5], "-g", "2", "--output-shape", "6,6", "-o", "shaped.npy")
+    assert_same(np.load("shaped.npy"), found - np.array([1.0, 2.0, 3.0, 4.0]).reshape(-1, 1, 1))
+
+
+@pytest.mark.parametrize("name", ["dK", "dV", "db"])
+def test_grad(tensors, name):
+    run("grad", "V.npy", "-k", "K.npy", *OPTIONS, "-G", "G.npy", "--wrt", name, "-o", f"our-{name}.npy")
+    assert_same(np.load(f"our-{name}.npy"), tensors[name])
+
+
+def test_formulas():
+    printed = run("grad", "V.npy", "-k", "K.npy", *OPTIONS, "-G", "G.npy", "-f", "text").stdout
+    group = " (i and l in one group, l counted within it)"
+    assert "V (6, 3, 4)  K (6, 2, 3, 2)  Z (4, 6, 6)\n" in printed
+    assert f"dK[i,l,m,n] = sum over j,k of V[i,j,k] * G'[l, j*sy + m, k*sx + n]{group}\n" in printed
+    assert f"dV[i,j,k] = sum over l,m,n of G'[l, j*sy + m, k*sx + n] * K[i,l,m,n]{group}\n" in printed
+    assert "db[l] = sum over a,c of G[l,a,c]\n" in printed
+
+
+def test_the_indices_in_csv_are_those_of_the_formulas(tensors):
+    printed = run("grad", "V.npy", "-k", "K.npy", *OPTIONS, "-G", "G.npy", "--wrt", "dV,db", "-f", "csv").stdout
+    lines = printed.splitlines()
+    assert lines[0] == "tensor,i,j,k,l,value"
+    assert lines[1] == f"input,0,0,0,,{tensors['dV'][0, 0, 0]}"
+    assert lines[-1] == f"bias,,,,3,{tensors['db'][3]}"
+
+
+def test_a_step():
+    printed = run("grad", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "-G", "G.npy", "--step", "1").stdout
+    moved = json.loads(printed)
+    assert_same(np.array(moved["weights"]), np.load("K.npy") - np.load("dK.npy"))
+    assert_same(np.array(moved["bias"]), np.array([1.0, 2.0, 3.0, 4.0]) - np.load("db.npy"))
+
+
+def test_a_loss_and_a_batch(tensors):
+    """The target of mse has the shape of Z; db is summed over a batch."""
+    arguments = ("grad", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS)
+    printed = run(*arguments, "-G", "mse:Z.npy", "--wrt", "K", "-f", "json").stdout
+    assert json.loads(printed)["loss"] == 0
+    found = json.loads(run("grad", "V.npy", *arguments[1:], "-G", "ones", "--wrt", "b", "-f", "json").stdout)
+    assert found["gradients"]["bias"]["values"] == [72.0] * 4
+
+
+@pytest.mark.parametrize("edge", ["zero", "replicate"])
+def test_check(edge):
+    printed = run("check", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "-e", edge).stdout
+    assert printed.count("holds") == 6
+    assert "<G, conv_transpose(V, K)> = <dV, V>" in printed
+
+
+def test_check_catches_a_wrong_gradient(monkeypatch):
+    from convcli.convolution.transposed import PreparedTransposed
+
+    genuine = PreparedTransposed.gradients
+
+    def doubled(self, *arguments, **options):
+        found = genuine(self, *arguments, **options)
+        return found._replace(kernel=None if found.kernel is None else 2 * found.kernel)
+
+    monkeypatch.setattr(PreparedTransposed, "gradients", doubled)
+    printed = run("check", "V.npy", "-k", "K.npy", *OPTIONS, code=1).stdout
+    assert [line.split()[0] for line in printed.splitlines() if "DOES NOT HOLD" in line] == ["dK", "dK"]
+
+
+OURS = [("output-map", "Z"), ("kernel-grad", "dK"), ("input-grad", "dV"), ("bias-grad", "db")]
+
+
+@pytest.mark.parametrize(("option", "name"), OURS)
+def test_own_tensors_are_compared(option, name, tensors):
+    arguments = ("check", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "-G", "G.npy", f"--{option}")
+    assert f"your {name} equals convcli's" in run(*arguments, f"{name}.npy").stdout
+    np.save("theirs.npy", 2 * tensors[name] if name != "Z" else 2 * tensors[name] - [[[1]], [[2]], [[3]], [[4]]])
+    assert f"your {name} equals convcli's doubled\n" in run(*arguments, "theirs.npy", code=1).stdout
+
+
+def test_the_mistake_in_another_output_is_named(tensors):
+    """A convolution with the flipped kernel, the usual misreading of a transposed convolution."""
+    arguments = ("check", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "--output-map", "theirs.npy")
+    flipped = conv2d_transpose(tensors["V"], tensors["K"], [1, 2, 3, 4], flip=True, **LAYER)
+    np.save("theirs.npy", flipped)
+    assert "your Z equals convcli's for the flipped kernel\n" in run(*arguments, code=1).stdout
+    np.save("theirs.npy", tensors["Z"][:, :-1])
+    assert "your Z has shape (4, 5, 6), and convcli's has (4, 6, 6)" in run(*arguments, code=1).stdout
+
+
+def test_plan():
+    printed = run("plan", "--input-shape", "6,3,4", "-k", "K.npy", *OPTIONS).stdout
+    rows = dict(line.split(maxsplit=1) for line in printed.splitlines() if line.startswith(("V ", "K ", "Z ")))
+    assert rows["V"] == "(6, 3, 4)"
+    assert "Z                  (4, 6, 6), computed in float32\n" in printed
+    assert "sizes of Z         5..6 x 6..7, by --output-shape\n" in printed
+    assert "gradients          dK (6, 2, 3, 2), dV (6, 3, 4), db (4,)\n" in printed
+    found = json.loads(run("plan", "--input-shape", "6,3,4", "-k", "K.npy", *OPTIONS, "--json").stdout)
+    assert found["output_sizes"] == {"rows": [5, 6], "columns": [6, 7]}
+    assert found["shape"] == {"input": [6, 3, 4], "kernel": [6, 2, 3, 2], "output": [4, 6, 6]}
+    assert found["plans"].keys() == {"output", "kernel", "input"}
+
+
+def test_plan_of_an_output_that_no_window_reaches():
+    """A stride of 5 and pads of 2: the pixel that the window reads is cropped."""
+    options = ("--transpose", "-s", "5", "-p", "2", "--output-padding", "4", "-k", "[[3]]")
+    printed = run("plan", "--input-shape", "1,1,1", *options).stdout
+    assert "untouched rows     0: 1 in all, where Z is the bias\n" in printed
+    assert "Z by" not in printed
+    found = json.loads(run("apply", "[[7]]", *options, "--bias", "5", "-o", "one.npy", "--json").stdout)
+    assert (found["algorithm"], found["tiles"]) == ("none", {})
+    assert np.load("one.npy").tolist() == [[[5]]]
+
+
+class TestPictures:
+    BILINEAR = '{"weights": [[1, 2, 1], [2, 4, 2], [1, 2, 1]], "divisor": 4}'
+
+    def upsampled(self, *options):
+        run("apply", "picture.png", "-k", self.BILINEAR, "--transpose", "-s", "2", "-o", "up.png", *options)
+        return np.asarray(PIL.Image.open("up.png"))
+
+    def test_every_channel_alone(self):
+        pixels = np.random.default_rng(1).integers(0, 256, (5, 7, 3), np.uint8)
+        PIL.Image.fromarray(pixels).save("picture.png")
+        found = self.upsampled()
+        assert found.shape == (10, 14, 3)
+        Z = conv2d_transpose(
+            np.moveaxis(pixels, -1, 0), np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4, stride=2, padding="same"
+        )
+        assert_same(np.moveaxis(found, -1, 0), np.rint(Z).astype(np.uint8))
+
+    def test_alpha_is_upsampled_too(self):
+        """Colours are weighted by alpha, so that a hidden colour stays hidden."""
+        pixels = np.full((4, 4, 4), 255, np.uint8)
+        pixels[:, 2:] = [0, 99, 0, 0]
+        PIL.Image.fromarray(pixels).save("picture.png")
+        found = self.upsampled()
+        assert found.shape == (8, 8, 4)
+        assert found[3, :, 3].tolist() == [128, 255, 255, 255, 128, 0, 0, 0]
+        assert found[3, :, 1].tolist() == [255] * 5 + [0] * 3
+
+    def test_kept_alpha_is_that_of_the_nearest_pixel(self):
+        pixels = np.zeros((2, 2, 4), np.uint8)
+        pixels[..., 3] = [[10, 20], [30, 40]]
+        PIL.Image.fromarray(pixels).save("picture.png")
+        run("apply", "picture.png", "-k", "box:2", "--transpose", "-s", "2", "--alpha", "keep", "-o", "up.png")
+        alpha = np.asarray(PIL.Image.open("up.png"))[..., 3]
+        assert alpha.tolist() == np.kron([[10, 20], [30, 40]], np.ones((2, 2), int)).tolist()
+
+    def test_the_fill_is_zero(self):
+        PIL.Image.new("L", (4, 4), 200).save("picture.png")
+        document = json.loads(run("apply", "picture.png", "-k", "box", "--transpose", "-o", "up.png", "--json").stdout)
+        assert document["edge"] == "zero"
+
+
+def test_several_kernels_are_combined(tensors):
+    run(
+        "apply",
+        "V.npy",
+        "-k",
+        "[[1,2]]",
+        "-k",
+        "[[2,1]]",
+        "--combine",
+        "sum",
+        "--transpose",
+        "-s",
+        "2",
+        "-o",
+        "sum.npy",
+    )
+    assert_same(np.load("sum.npy"), conv2d_transpose(tensors["V"], np.array([[3.0, 3.0]]), stride=2, padding="same"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--output-shape", "9,9"), "--output-shape: a convolution has only one size of output: add --transpose"),
+        (("--output-padding", "1"), "--output-padding: a convolution has only one size of output: add --transpose"),
+        (
+            ("--transpose", "--output-shape", "9,9"),
+            "--output-shape: expected 3 rows and 4 columns for an input of 3 x 4, given 9 and 9",
+        ),
+        (
+            ("--transpose", "--output-shape", "3,4", "--output-padding", "0"),
+            "--output-shape and --output-padding both set the output's size: give one",
+        ),
+    ],
+)
+def test_refusals(options, message):
+    assert message in run("apply", "V.npy", "-k", "box", *options, "-o", "never.npy", code=2).stderr
+
+
+def test_same_gives_back_the_size_that_it_reduced():
+    V = integers((2, 7, 8), seed=5)
+    np.save("small.npy", conv2d(V, [[1, 2]], stride=(2, 3), padding="same"))
+    arguments = ("apply", "small.npy", "-k", "[[1,2]]", "--transpose", "-s", "2,3")
+    run(*arguments, "--output-shape", "7,8", "-o", "large.npy")
+    assert np.load("large.npy").shape == V.shape
