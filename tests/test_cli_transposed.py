@@ -188,6 +188,16 @@ class TestPictures:
         alpha = np.asarray(PIL.Image.open("up.png"))[..., 3]
         assert alpha.tolist() == np.kron([[10, 20], [30, 40]], np.ones((2, 2), int)).tolist()
 
+    def test_lost_brightness_is_a_warning(self):
+        """A blur's weights sum to 1, and a stride of 2 spreads them over four pixels."""
+        PIL.Image.new("L", (6, 6), 200).save("picture.png")
+        arguments = ("apply", "picture.png", "-k", "binomial:5", "--transpose", "-s", "2", "-o")
+        warning = "have 0.25 of the image's brightness, because the stride spreads weights that sum to 1 over 4 pixels"
+        assert f"{warning}: --divisor 0.25 restores it\n" in run(*arguments, "dark.png").stderr
+        assert "warning" not in run(*arguments, "right.png", "--divisor", "0.25").stderr
+        assert "warning" not in run(*arguments[:5], "-o", "small.png").stderr
+        assert np.asarray(PIL.Image.open("right.png"))[5:7, 5:7].tolist() == [[200, 200]] * 2
+
     def test_the_fill_is_zero(self):
         PIL.Image.new("L", (4, 4), 200).save("picture.png")
         document = json.loads(run("apply", "picture.png", "-k", "box", "--transpose", "-o", "up.png", "--json").stdout)

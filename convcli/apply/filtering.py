@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from math import prod
+from math import isclose, prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -231,6 +231,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *_losses(image, plan),
             *carried.warnings,
             *_white_doubts(image, plan, appearance.white),
+            *_dimming(plan),
         ),
         clipping=clipping,
         notes=(*remarks, *_auto_notes(image, plan), *alpha_notes, *carried.notes),
@@ -297,6 +298,19 @@ def _carried(image: Image, plan: FilterPlan) -> Carried:
 def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
     if appearance.linear and not is_like_srgb(image.metadata.icc):
         yield "its colour profile has another curve than sRGB, but `linear` assumes sRGB: convert it to sRGB first"
+
+
+def _dimming(plan: FilterPlan) -> Iterator[str]:
+    """Yield a warning if a blur loses brightness, because the stride of its transpose spreads its weights."""
+    layers = [request.convolution for request in plan.request.requests]
+    if plan.output.mode != "clip" or len(layers) > 1 or layers[0].weights.ndim > 2:
+        return
+    whole, kept = layers[0].forward.gain, layers[0].gain
+    if isclose(whole, 1, rel_tol=1e-3) and kept < whole:
+        yield (
+            f"its maps have {kept:.3g} of the image's brightness, because the stride spreads weights that sum to 1 "
+            f"over {whole / kept:.0f} pixels: `divisor` {kept:.3g} restores it"
+        )
 
 
 def _losses(image: Image, plan: FilterPlan) -> Iterator[str]:
