@@ -10,18 +10,9 @@ from convcli.files.large_arrays import by_rows
 from convcli.pictures.channels import channels_of
 from convcli.pictures.colour_modes import Conversion, convert_to_mode
 from convcli.pictures.formats.levels import scale_levels
-from convcli.pictures.formats.tiff_layout import (
-    CIELAB,
-    CMYK,
-    DIVIDED,
-    ICCLAB,
-    INVERTED,
-    PALETTE,
-    WHITE_IS_ZERO,
-    YCBCR,
-    Layout,
-    note_of_scaling,
-)
+from convcli.pictures.formats.tiff_decoders import DIVIDED, INVERTED, note_of_scaling
+from convcli.pictures.formats.tiff_kinds import CIELAB, CMYK, ICCLAB, PALETTE, WHITE_IS_ZERO, YCBCR
+from convcli.pictures.formats.tiff_layout import Layout
 
 _UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 

@@ -1,4 +1,4 @@
-"""Read the pages of a TIFF. tifffile reads the tags; `tiff_layout` says who decodes the samples."""
+"""Read the pages of a TIFF. tifffile reads the tags; `tiff_decoders` says who decodes the samples."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +16,10 @@ from convcli.files.file_bytes import first_bytes, open_file
 from convcli.files.large_arrays import large_empty
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
+from convcli.pictures.formats.tiff_decoders import Decoder, as_pillow_returns, decoder_of
 from convcli.pictures.formats.tiff_directories import Directory, pictures_of
-from convcli.pictures.formats.tiff_layout import YCBCR, Decoder, Layout, as_pillow_returns, decoder_of, layout_of
+from convcli.pictures.formats.tiff_kinds import YCBCR
+from convcli.pictures.formats.tiff_layout import Layout, layout_of
 from convcli.pictures.formats.tiff_segments import Extent, require_allowed, require_sizes
 from convcli.pictures.gdal import ITEMS, NODATA, gdal_tags
 from convcli.pictures.georeference import TAGS, Georeference, georeference_of

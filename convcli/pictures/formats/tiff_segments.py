@@ -15,7 +15,7 @@ from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.jpeg import FRAMES
 from convcli.pictures.formats.jpegxl import code_header
-from convcli.pictures.formats.tiff_layout import DEFLATE, JPEG, JPEG2000, JPEG_XL, LERC, LZMA, PNG, WEBP, ZSTANDARD
+from convcli.pictures.formats.tiff_kinds import DEFLATE, JPEG, JPEG2000, JPEG_XL, LERC, LZMA, PNG, WEBP, ZSTANDARD
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 
 if TYPE_CHECKING:
