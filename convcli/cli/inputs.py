@@ -218,7 +218,8 @@ def read_input(source: Source, appearance: Appearance, messages: Messages) -> Ne
     image = read_image(source)
     messages.tell_conversion(source.name, image.warnings, image.notes)
     if image.alpha is not None:
-        messages.note(f"{source.name}: alpha is ignored")
+        # Told without --verbose, because apply weights colours by alpha.
+        messages.tell("note", f"{source.name}: alpha is ignored: the numbers are those of the colours alone")
     return NetworkInput(network_input(image, appearance), image.is_picture)
 
 
