@@ -135,7 +135,11 @@ def test_a_quality_replaces_the_quantisation_and_not_the_subsampling(tmp_path: P
             Coding(quality=85),
             "quality: expected 1 to 100, for output as jpeg, webp or avif, given 85 for output as png",
         ),
-        (Coding(compression=10), "compression: expected 0 to 9, for output as png, given 10 for output as png"),
+        (
+            Coding(compression="10"),
+            "compression: expected 0 to 9 for output as png, or none, deflate, lzw, packbits or zstd for tiff, "
+            "given '10' for output as png",
+        ),
     ],
 )
 def test_an_option_that_no_output_knows_is_refused(tmp_path: Path, coding: Coding, message: str) -> None:

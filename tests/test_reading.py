@@ -439,4 +439,4 @@ def test_a_webp_says_whether_it_is_lossless(options, lossless):
     first, *others = [PIL.Image.new("RGB", (9, 7), (80 * number, 9, 9)) for number in range(3)]
     for more in ([], others):
         data = encoded(first, "WEBP", save_all=bool(more), append_images=more, **options)
-        assert [image.lossless for image in iter_frames(data)] == [lossless] * (1 + len(more))
+        assert [image.stored.lossless for image in iter_frames(data)] == [lossless] * (1 + len(more))

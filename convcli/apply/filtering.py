@@ -279,6 +279,7 @@ def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:
     if plan.appearance.range == "auto":
         gain = f", times {plan.output.gain:.3g}, because the weights sum to 0" if plan.output.mode == "abs" else ""
         yield f"`range` auto is {plan.output.mode}{gain}"
+    yield from plan.format.coding_notes(image.stored)
 
 
 def _carried(image: Image, plan: FilterPlan) -> Carried:

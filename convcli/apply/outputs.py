@@ -70,9 +70,11 @@ class Encodings(NamedTuple):
         formats = {encoding.format for encoding in map(self.of, sources)}
         compression, quality = self.coding.compression, self.coding.quality
         names = any_of(sorted(format.name for format in formats))
-        if compression is not None and not any(compression in format.compression_levels for format in formats):
+        if compression is not None and not any(compression in format.compressions for format in formats):
             raise OptionError(
-                f"expected 0 to 9, for output as png, given {compression} for output as {names}", option="compression"
+                f"expected 0 to 9 for output as png, or none, deflate, lzw, packbits or zstd for tiff, given "
+                f"{compression!r} for output as {names}",
+                option="compression",
             )
         if quality is not None and not (1 <= quality <= 100 and any(format.has_quality for format in formats)):
             raise OptionError(

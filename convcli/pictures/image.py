@@ -60,11 +60,13 @@ class Stored(NamedTuple):
 
     tables: those of a JPEG, or None.  progressive: whether a JPEG has several scans, each of the whole picture.
     lossless: whether the file is of a format that may be lossy, and is lossless.
+    compression: the name of that of a TIFF, or None.
     """
 
     tables: JpegTables | None = None
     progressive: bool = False
     lossless: bool = False
+    compression: str | None = None
 
 
 class Header(NamedTuple):

@@ -107,14 +107,13 @@ def apply(
         ),
     ] = None,
     compression: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--compression",
             rich_help_panel=options.Panel.OUTPUT,
-            metavar="0..9",
-            parser=options.whole_number,
-            show_default="run-length coding: fast, and small for photographs",
-            help="The zlib level for PNG; 9 makes the smallest files.",
+            metavar="NAME",
+            show_default="PNG: run-length coding, fast and small for photographs; TIFF: that of the TIFF it comes from",
+            help="PNG: the zlib level, 0 to 9. TIFF: none, deflate, lzw, packbits or zstd.",
         ),
     ] = None,
     quality: Annotated[

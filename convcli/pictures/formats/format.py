@@ -51,11 +51,11 @@ class FileTraits(NamedTuple):
 class Coding(NamedTuple):
     """The wishes for encoding a picture; each applies only to formats that know it.
 
-    compression: zlib's level, or None for the default.  quality: from 1 to 100, or None for the default.
+    compression: one of the format's, or None for the default.  quality: from 1 to 100, or None for the default.
     stored: how the file that the picture comes from encodes it.
     """
 
-    compression: int | None = None
+    compression: str | None = None
     quality: int | None = None
     stored: Stored = Stored()
 
@@ -87,7 +87,7 @@ class Format(NamedTuple):
     deep_gray: whether one channel may be uint16.
     deep_colour: whether several channels, or one with alpha, may be uint16; ``extra``: only with the extra ``deep``.
     floats: whether channels may be float32.
-    compression_levels: the levels that its compression may have.  has_quality: whether it is lossy, by a quality.
+    compressions: the names or levels of those that it may have.  has_quality: whether it is lossy, by a quality.
     most_side: the largest width or height.  most_pixels: the largest product of both.
     metadata: the fields of ``Metadata`` that it holds.  limits: the most bytes of some of them.
     decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
@@ -104,7 +104,7 @@ class Format(NamedTuple):
     deep_gray: bool = False
     deep_colour: Literal["no", "extra", "yes"] = "no"
     floats: bool = False
-    compression_levels: range = range(0)
+    compressions: tuple[str, ...] = ()
     has_quality: bool = False
     most_side: int = (1 << 31) - 1
     most_pixels: int | None = None
@@ -262,6 +262,10 @@ class Format(NamedTuple):
     def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the bytes of a file of levels ``(H, W, C)``, uint16; only for formats that hold deep colour."""
         raise NotImplementedError
+
+    def coding_notes(self, stored: Stored) -> Iterator[str]:
+        """Yield a sentence about the encoding of an image that a file of this format cannot keep."""
+        yield from ()
 
     def options(self, coding: Coding) -> dict[str, Any]:
         """Return Pillow's options for encoding."""

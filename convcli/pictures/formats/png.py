@@ -26,6 +26,8 @@ from convcli.pictures.metadata import Readers
 
 # The signature and IHDR.
 _HEADER = len(SIGNATURE) + 25
+# The levels of zlib.
+LEVELS = tuple(map(str, range(10)))
 # The gamma of sRGB, and its white point and primaries.
 _GAMMA, _PRIMARIES = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 # What Pillow multiplies gray of 2 and 4 bits by.
@@ -88,9 +90,9 @@ class Png(Format):
 
         For photographs it takes a third of the time of Pillow's default level, 6, and the files are as large.
         """
-        if coding.compression is None:
-            return {"compress_type": zlib.Z_RLE}
-        return {"compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": coding.compression}
+        if coding.compression in LEVELS:
+            return {"compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": int(coding.compression)}
+        return {"compress_type": zlib.Z_RLE}
 
     def sequence(self, total: int, plays: int | None) -> Sequence:
         """Return an animation that is being written."""
@@ -100,7 +102,8 @@ class Png(Format):
         """Yield the bytes of a file that the extra ``deep`` encodes, with metadata in chunks that Pillow encodes."""
         import imagecodecs
 
-        how = {"strategy": zlib.Z_RLE} if coding.compression is None else {"level": coding.compression}
+        compression = coding.compression
+        how = {"level": int(compression)} if compression in LEVELS else {"strategy": zlib.Z_RLE}
         data = memoryview(imagecodecs.png_encode(levels, **how))
         yield data[:_HEADER]
         yield from self._described("L" if levels.shape[2] < 3 else "RGB", metadata)
@@ -123,7 +126,7 @@ PNG = Png(
     deep_gray=True,
     deep_colour="extra",
     decoded_by_extra=True,
-    compression_levels=range(10),
+    compressions=LEVELS,
     metadata=("icc", "exif", "dpi", "xmp", "iptc", "comment", "texts"),
     frames="animation",
 )

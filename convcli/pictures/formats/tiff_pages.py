@@ -16,14 +16,15 @@ from convcli.files.file_bytes import first_bytes, open_file
 from convcli.files.large_arrays import large_empty
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
+from convcli.pictures.formats.tiff_compression import NUMBERS
 from convcli.pictures.formats.tiff_decoders import Decoder, as_pillow_returns, decoder_of
 from convcli.pictures.formats.tiff_directories import Directory, pictures_of
-from convcli.pictures.formats.tiff_kinds import YCBCR
+from convcli.pictures.formats.tiff_kinds import DEFLATE, YCBCR
 from convcli.pictures.formats.tiff_layout import Layout, layout_of
 from convcli.pictures.formats.tiff_segments import Extent, require_allowed, require_sizes
 from convcli.pictures.gdal import ITEMS, NODATA, gdal_tags
 from convcli.pictures.georeference import TAGS, Georeference, georeference_of
-from convcli.pictures.image import Header, Image
+from convcli.pictures.image import Header, Image, Stored
 from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
 from convcli.pictures.orientation import upright_array, upright_sides
 from convcli.pictures.photoshop import IPTC, require_iptc, resource
@@ -189,7 +190,14 @@ class TiffPageFrame:
         metadata = described.metadata if colours.keeps_profile else described.metadata._replace(icc=None)
         notes = (*layout.notes, *colours.notes, *_notes_of(self._page), *described.notes)
         losses = (*self._warnings, *colours.warnings, *described.warnings)
-        return Image(colours.pixels, colours.alpha, metadata, notes, losses)
+        stored = Stored(compression=_compression_of(layout))
+        return Image(colours.pixels, colours.alpha, metadata, notes, losses, stored=stored)
+
+
+def _compression_of(layout: Layout) -> str:
+    """Return the name of the compression for writing, or its name in messages if it is not written."""
+    number = NUMBERS["deflate"] if layout.compression in DEFLATE else layout.compression
+    return next((name for name, written in NUMBERS.items() if written == number), layout.coded.name)
 
 
 @contextmanager

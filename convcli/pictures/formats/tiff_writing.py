@@ -7,6 +7,8 @@ directory of tags is used.
 
 import struct
 import sys
+from contextlib import AbstractContextManager, nullcontext
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,22 +19,25 @@ from PIL.TiffTags import ASCII, BYTE, DOUBLE, LONG, LONG8, SHORT, UNDEFINED
 from convcli.arrays import Array
 from convcli.pictures import gdal, georeference
 from convcli.pictures.formats.format import Parts
+from convcli.pictures.formats.tiff_compression import NO_PREDICTOR, NUMBERS, Strips, compressed, predictor_of
 from convcli.pictures.image import Metadata
 
 STRIP = 1 << 20
 # Offsets of 32 bits reach 4 GB, part of which is for the tags.
 CLASSIC_LIMIT = (1 << 32) - (1 << 24)
+# LZW may make noise larger by half.
+_MOST_GROWTH = 1.5
 
 _PREFIX = {"little": b"II", "big": b"MM"}[sys.byteorder]
 _SAMPLE_FORMATS = {"u": 1, "f": 3}
-_UNCOMPRESSED, _BLACK_IS_ZERO, _RGB, _PLAIN_ALPHA, _INCH = 1, 1, 2, 2, 2
+_BLACK_IS_ZERO, _RGB, _PLAIN_ALPHA, _INCH = 1, 2, 2, 2
 _XMP, _IPTC = 700, 33723
 
 
 class TiffPages:
     """The pages of a file that is being written: of each the directory of tags, and then the strips.
 
-    Pages are uncompressed, in this machine's byte order. The file is a BigTIFF if pages like the first need one.
+    Pages are in this machine's byte order. The file is a BigTIFF if pages like the first need one.
     """
 
     def __init__(self, total: int = 1) -> None:
@@ -40,38 +45,60 @@ class TiffPages:
         self._offset = 0
         self._big = False
 
-    def add(self, pixels: Array, alpha: Array | None, metadata: Metadata) -> Parts:
+    def add(self, pixels: Array, alpha: Array | None, metadata: Metadata, compression: str = "none") -> Parts:
         """Yield the bytes that the file gains by the next page.
 
         pixels: ``(1, H, W)`` or ``(3, H, W)``, unsigned or floats.  alpha: ``(H, W)`` of the same type, or None.
+        compression: a name in `tiff_compression.NUMBERS`.
         """
         planes = [*pixels] if alpha is None else [*pixels, alpha]
         height, width = planes[0].shape
         row = len(planes) * width * pixels.itemsize
         rows = min(height, max(1, STRIP // row))
-        tops = range(0, height, rows)
         if not self._offset:
-            self._big = self._missing * row * height > CLASSIC_LIMIT
+            most = self._missing * row * height * (1 if compression == "none" else _MOST_GROWTH)
+            self._big = most > CLASSIC_LIMIT
             header = _header(self._big)
             self._offset = len(header)
             yield header
+        predictor = predictor_of(compression, pixels, len(planes))
         tags = {
             **_layout_tags(pixels, alpha),
+            **_metadata_tags(metadata),
+            Base.Compression: NUMBERS[compression],
             Base.RowsPerStrip: rows,
-            Base.StripOffsets: tuple(row * top for top in tops),
-            Base.StripByteCounts: tuple(row * (min(top + rows, height) - top) for top in tops),
         }
-        directory = _directory(tags | _metadata_tags(metadata), self._big, self._offset)
-        end = self._offset + len(directory) + row * height
+        if predictor != NO_PREDICTOR:
+            tags[Base.Predictor] = predictor
+        with _strips(planes, rows, compression, predictor) as strips:
+            yield from self._page(tags, strips)
+
+    def _page(self, tags: dict[int, Any], strips: Strips) -> Parts:
+        places = {
+            Base.StripOffsets: tuple(accumulate(strips.counts[:-1], initial=0)),
+            Base.StripByteCounts: tuple(strips.counts),
+        }
+        directory = _directory(tags | places, self._big, self._offset)
+        end = self._offset + len(directory) + sum(strips.counts)
         self._missing -= 1
         # A directory starts at an even offset.
         self._offset = end + end % 2
         yield _linked(directory, self._big, self._offset) if self._missing else directory
-        for top in tops:
-            strip = np.stack([plane[top : top + rows] for plane in planes], axis=-1)
-            yield np.ascontiguousarray(strip).data.cast("B")
+        yield from strips.pieces
         if self._missing:
             yield bytes(self._offset - end)
+
+
+def _strips(planes: list[Array], rows: int, compression: str, predictor: int) -> AbstractContextManager[Strips]:
+    """Return a context that yields the strips of a page; without compression each is made when it is needed."""
+    height, width = planes[0].shape
+    tops = range(0, height, rows)
+    strips = (np.stack([plane[top : top + rows] for plane in planes], axis=-1) for top in tops)
+    if compression != "none":
+        return compressed(strips, compression, predictor)
+    row = len(planes) * width * planes[0].itemsize
+    counts = [row * (min(top + rows, height) - top) for top in tops]
+    return nullcontext(Strips(counts, (np.ascontiguousarray(strip).data.cast("B") for strip in strips)))
 
 
 def _layout_tags(pixels: Array, alpha: Array | None) -> dict[int, Any]:
@@ -81,7 +108,6 @@ def _layout_tags(pixels: Array, alpha: Array | None) -> dict[int, Any]:
         Base.ImageWidth: width,
         Base.ImageLength: height,
         Base.BitsPerSample: (8 * pixels.itemsize,) * samples,
-        Base.Compression: _UNCOMPRESSED,
         Base.PhotometricInterpretation: _RGB if channels == 3 else _BLACK_IS_ZERO,
         Base.SamplesPerPixel: samples,
         Base.SampleFormat: (_SAMPLE_FORMATS[pixels.dtype.kind],) * samples,
