@@ -23,6 +23,7 @@ from convcli.cli.commands.help import help
 from convcli.cli.commands.kernels import kernels
 from convcli.cli.commands.matrix import matrix
 from convcli.cli.commands.plan import plan
+from convcli.cli.completion import COMPLETE, SHELLS, completion_script, print_completions, words
 from convcli.cli.help import PlainHelp
 from convcli.cli.messages import FLAGS, message_of, say, tell_error
 from convcli.cli.options import Panel
@@ -77,6 +78,13 @@ class Commands(PlainHelp, typer.core.TyperGroup):
             code = _reported(as_convcli_error(error))
         sys.exit(code or ExitCode.SUCCESS)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse a command line, or complete its last word for a shell."""
+        if os.environ.get(COMPLETE) and not ctx.resilient_parsing:
+            print_completions(self, args)
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the user typed."""
         if args[0] not in self.commands and not ctx.resilient_parsing:
@@ -115,6 +123,14 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str | None) -> None:
+    if shell is not None:
+        script = completion_script(shell)
+        with open_stdout() as stdout:
+            stdout.write(script)
+        raise typer.Exit
+
+
 def convcli(
     context: typer.Context,
     version: Annotated[
@@ -127,6 +143,20 @@ def convcli(
             help="Show the version and exit.",
         ),
     ] = False,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--show-completion",
+            rich_help_panel=Panel.MESSAGES,
+            autocompletion=words(*SHELLS),
+            metavar="SHELL",
+            callback=_show_completion,
+            is_eager=True,
+            show_default=False,
+            help="Show the code that makes bash, zsh or fish complete commands, options and presets; it says where to "
+            "save it.",
+        ),
+    ] = None,
 ) -> None:
     """Convolve images and inspect the gradients of convolution.
 
@@ -158,4 +188,5 @@ def _help_of(function: Callable[..., None]) -> str:
 
 app.callback(invoke_without_command=True, help=_help_of(convcli))(convcli)
 for command in (apply, grad, explain, check, matrix, plan, kernels, help):
-    app.command(cls=Command, help=_help_of(command))(command)
+    text = _help_of(command)
+    app.command(cls=Command, help=text, short_help=text.partition("\n\n")[0])(command)

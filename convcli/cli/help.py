@@ -81,7 +81,7 @@ def _options(ctx: Any) -> list[Any]:
 
 def _sections(ctx: Any) -> Iterator[Section]:
     commands = getattr(ctx.command, "commands", {})
-    yield Section("Commands", [(name, each.help.partition("\n\n")[0]) for name, each in commands.items()])
+    yield Section("Commands", [(name, each.short_help) for name, each in commands.items()])
     arguments = [each for each in ctx.command.params if each.param_type_name == "argument"]
     yield Section("Arguments", [_row(each, ctx) for each in arguments])
     for panel in Panel:

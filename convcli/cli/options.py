@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from convcli.cli import completion
 from convcli.errors import OptionError
 from convcli.geometry.fills import FILLS
 from convcli.text import any_of, integer, real
@@ -80,12 +81,19 @@ IMAGES_HELP = (
     "such as 'photos/**/*.jpg'; "
     "inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin."
 )
-Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
-OptionalImages = Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", show_default=False, help=IMAGES_HELP)]
+Images = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE...", autocompletion=completion.images, show_default=False, help=IMAGES_HELP),
+]
+OptionalImages = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="IMAGE...", autocompletion=completion.images, show_default=False, help=IMAGES_HELP),
+]
 Image = Annotated[
     str,
     typer.Argument(
         metavar="IMAGE",
+        autocompletion=completion.images,
         show_default=False,
         help="A picture; an array in .npy, .npz:NAME, .safetensors:NAME or JSON; inline JSON such as [[1,2],[3,4]]; "
         "sample:NAME; or - for stdin.",
@@ -94,7 +102,10 @@ Image = Annotated[
 HeaderOnly = Annotated[
     str | None,
     typer.Argument(
-        metavar="[IMAGE]", show_default=False, help="A picture, .npy or sample:NAME, of which only the header is read."
+        metavar="[IMAGE]",
+        autocompletion=completion.images,
+        show_default=False,
+        help="A picture, .npy or sample:NAME, of which only the header is read.",
     ),
 ]
 InputShape = Annotated[
@@ -115,7 +126,13 @@ KERNEL_HELP = (
 KernelSource = Annotated[
     str,
     typer.Option(
-        "--kernel", "-k", rich_help_panel=Panel.KERNEL, metavar="KERNEL", show_default=False, help=KERNEL_HELP
+        "--kernel",
+        "-k",
+        autocompletion=completion.kernels,
+        rich_help_panel=Panel.KERNEL,
+        metavar="KERNEL",
+        show_default=False,
+        help=KERNEL_HELP,
     ),
 ]
 KernelSources = Annotated[
@@ -123,6 +140,7 @@ KernelSources = Annotated[
     typer.Option(
         "--kernel",
         "-k",
+        autocompletion=completion.kernels,
         rich_help_panel=Panel.KERNEL,
         metavar="KERNEL",
         show_default=False,
@@ -133,7 +151,17 @@ UPSTREAM_HELP = (
     "The upstream gradient dJ/dZ: ones; at:I,J,K (1 in one place of Z); normal:SEED (random numbers); mse:TARGET "
     "(Z - TARGET); a file (.npy, .npz:NAME, JSON or picture); inline JSON; or - for stdin."
 )
-Upstream = Annotated[str, typer.Option("--upstream", "-G", rich_help_panel=Panel.TASK, metavar="G", help=UPSTREAM_HELP)]
+Upstream = Annotated[
+    str,
+    typer.Option(
+        "--upstream",
+        "-G",
+        autocompletion=completion.UPSTREAMS,
+        rich_help_panel=Panel.TASK,
+        metavar="G",
+        help=UPSTREAM_HELP,
+    ),
+]
 Gray = Annotated[
     bool, typer.Option("--gray", rich_help_panel=Panel.PICTURES, help="Convert colours to gray first (ITU-R 601 luma).")
 ]
@@ -191,6 +219,7 @@ class ConvolutionOptions:
         typer.Option(
             "--padding",
             "-p",
+            autocompletion=completion.members("geometry.options", "PADDING_RULES"),
             rich_help_panel=Panel.KERNEL,
             metavar="PAD",
             show_default="same",
@@ -214,6 +243,7 @@ class ConvolutionOptions:
         typer.Option(
             "--edge",
             "-e",
+            autocompletion=completion.fills,
             rich_help_panel=Panel.KERNEL,
             metavar="FILL",
             show_default="replicate for pictures; zero for arrays, and for matrix",
@@ -319,6 +349,7 @@ class ExecutionOptions:
         str,
         typer.Option(
             "--algorithm",
+            autocompletion=completion.members("engine", "CONVOLUTIONS", "auto"),
             rich_help_panel=Panel.MACHINE,
             metavar="NAME",
             help="auto (the fastest) or a name; convcli plan lists all with their costs.",
@@ -351,6 +382,7 @@ Dtype = Annotated[
     str | None,
     typer.Option(
         "--dtype",
+        autocompletion=completion.DTYPES,
         rich_help_panel=Panel.MACHINE,
         metavar="TYPE",
         show_default="by the image's type",
@@ -361,7 +393,11 @@ Dtype = Annotated[
 GradientDtype = Annotated[
     str,
     typer.Option(
-        "--dtype", rich_help_panel=Panel.MACHINE, metavar="TYPE", help="The type to compute in: float32 or float64."
+        "--dtype",
+        autocompletion=completion.DTYPES,
+        rich_help_panel=Panel.MACHINE,
+        metavar="TYPE",
+        help="The type to compute in: float32 or float64.",
     ),
 ]
 

@@ -13,9 +13,18 @@ _FOLDERS = (_PACKAGE / "samples", _PACKAGE.parent / "sample_images")
 
 def sample_path(name: str) -> Path:
     """Return the file of a sample picture; raise OptionError for another name."""
-    paths = {path.stem: path for folder in _FOLDERS for ext in ("png", "jpg") for path in folder.glob(f"*.{ext}")}
+    paths = _paths()
     if name not in paths:
         raise OptionError(
             f"expected a sample picture: {any_of(sorted(paths))}, given {name!r}{did_you_mean(name, paths)}"
         )
     return paths[name]
+
+
+def sample_names() -> list[str]:
+    """Return the names of the sample pictures."""
+    return sorted(_paths())
+
+
+def _paths() -> dict[str, Path]:
+    return {path.stem: path for folder in _FOLDERS for ext in ("png", "jpg") for path in folder.glob(f"*.{ext}")}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcli.cli import options
+from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
@@ -44,6 +44,7 @@ def apply(
         str,
         typer.Option(
             "--alpha",
+            autocompletion=completion.members("apply.appearance", "ALPHA"),
             rich_help_panel=options.Panel.PICTURES,
             metavar="RULE",
             help="What happens to transparency. keep: filter the colours, and restore alpha; premultiply: multiply the "
@@ -55,6 +56,7 @@ def apply(
         str,
         typer.Option(
             "--range",
+            autocompletion=completion.members("apply.pixels", "MODES", "auto", "raw"),
             rich_help_panel=options.Panel.PICTURES,
             metavar="MODE",
             help="How numbers become pixels. clip: as they are; abs: their magnitudes; offset: add half the range; "
@@ -77,6 +79,7 @@ def apply(
         str | None,
         typer.Option(
             "--combine",
+            autocompletion=completion.members("apply.combining", "COMBINE_RULES"),
             rich_help_panel=options.Panel.KERNEL,
             metavar="RULE",
             show_default="one output per kernel",
@@ -100,6 +103,7 @@ def apply(
         typer.Option(
             "--format",
             "-f",
+            autocompletion=completion.picture_formats,
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             show_default="the extension of OUT, the image's own, or png",

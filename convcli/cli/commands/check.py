@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcli.cli import options
+from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 
@@ -36,6 +36,7 @@ def check(
         typer.Option(
             "--upstream",
             "-G",
+            autocompletion=completion.UPSTREAMS,
             rich_help_panel=options.Panel.TASK,
             metavar="G",
             show_default="normal:0; ones to compare a tensor of yours",

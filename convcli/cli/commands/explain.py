@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from convcli.cli import options
+from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 
@@ -32,6 +32,7 @@ def explain(
         str,
         typer.Option(
             "--of",
+            autocompletion=completion.words("Z", "dK", "dV", "db"),
             rich_help_panel=options.Panel.TASK,
             metavar="TENSOR",
             help="The tensor of the number: Z, dK, dV or db; or output, kernel, input or bias.",

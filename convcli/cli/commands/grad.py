@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcli.cli import options
+from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 from convcli.errors import OptionError
@@ -37,6 +37,7 @@ def grad(
         str,
         typer.Option(
             "--wrt",
+            autocompletion=completion.gradients,
             rich_help_panel=options.Panel.TASK,
             metavar="NAMES",
             help="The gradients to compute: dK,dV,db, or K,V,b, or kernel,input,bias.",
@@ -72,6 +73,7 @@ def grad(
         typer.Option(
             "--format",
             "-f",
+            autocompletion=completion.members("grad.writers", "FORMATS", "auto"),
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             help="text, json, npz, npy, csv or png (heatmaps); auto: by the extension of OUT, npz in a folder, text on "

@@ -8,10 +8,18 @@ from convcli.cli.help import show_help
 from convcli.cli.usage import UsageError, unknown_command
 
 
+def _commands(context: typer.Context, incomplete: str) -> list[str]:
+    root: Any = context.find_root().command
+    return list(root.commands)
+
+
 def help(
     context: typer.Context,
     command: Annotated[
-        str | None, typer.Argument(metavar="[COMMAND]", show_default=False, help="A command, such as apply.")
+        str | None,
+        typer.Argument(
+            metavar="[COMMAND]", autocompletion=_commands, show_default=False, help="A command, such as apply."
+        ),
     ] = None,
 ) -> None:
     """Show the help of convcli or of a command.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from convcli.cli import options
+from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.files.source import STREAM
 
@@ -24,6 +24,7 @@ def kernels(
         str | None,
         typer.Argument(
             metavar="[NAME]",
+            autocompletion=completion.kernels,
             show_default=False,
             help="A preset, such as gaussian:2; a kernel file; JSON or rows of numbers; or - for stdin.",
         ),
@@ -44,6 +45,7 @@ def kernels(
         typer.Option(
             "--format",
             "-f",
+            autocompletion=completion.members("kernels.writers", "WRITERS", "auto", "text", "png"),
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             help="text, json, npy, csv or png (a heatmap); auto: by the extension of OUT, or else text.",

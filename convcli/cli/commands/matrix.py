@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcli.cli import options
+from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 from convcli.files.source import STREAM
@@ -38,6 +38,7 @@ def matrix(
         typer.Option(
             "--format",
             "-f",
+            autocompletion=completion.members("matrix.writers", "FORMATS", "auto"),
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket) or png (a picture of the pattern); "
