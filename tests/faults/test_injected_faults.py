@@ -25,7 +25,7 @@ COMMANDS = [
     "apply c.npy -k k.json -o out/Z.npy",
     f"apply a.png -k box -o out/old.png {OVER}",
     f"apply c.npy -k box -o out/old.npy {OVER}",
-    "apply a.png b.tif c.npy -k box -k blur -o new/{stem}.{kernel}.png -j 1",
+    "apply a.png b.tif c.npy -k box -k blur -o new/{stem}.{kernel}.png -j 1 --white 255",
     "apply a.png b.tif c.npy -k box -o new/ -j 2 --json",
     "apply a.png -k box -o -",
     "grad c.npy -k k.json -o out/g.npz",
