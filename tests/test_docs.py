@@ -141,9 +141,13 @@ def test_named_tests_exist(file, name):
     assert re.search(rf"^(def|class) {name}\b", (Path(__file__).parent / file).read_text(), re.MULTILINE)
 
 
-def test_every_row_of_reliability_names_a_test():
-    rows = [row for row in RELIABILITY.splitlines() if row.startswith("| ") and not row.startswith(("| ---", "| what"))]
-    assert [row for row in rows if "`tests/" not in row] == []
+def test_every_row_of_reliability_has_a_footnote_that_names_a_test():
+    heads = ("| ---", "| what is given |", "| what happens |", "| what differs |")
+    rows = [row for row in RELIABILITY.splitlines() if row.startswith("| ") and not row.startswith(heads)]
+    labels = [re.findall(r"\[\^([\w-]+)\] \|$", row) for row in rows]
+    notes = re.findall(r"^\[\^([\w-]+)\]: `tests/", RELIABILITY, re.MULTILINE)
+    assert [row for row, found in zip(rows, labels, strict=True) if len(found) != 1] == []
+    assert sorted(label for found in labels for label in found) == sorted(notes)
 
 
 def test_readme_lists_every_option():
