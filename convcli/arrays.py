@@ -20,6 +20,8 @@ BYTES_PER_FLOAT = 8
 COMPUTED_IN = (np.dtype(np.float32), np.dtype(np.float64))
 # From here on, float32 does not hold every whole number.
 FIRST_GAP = 2**24
+# The smallest and the largest magnitude that float32 holds with all of its digits.
+SMALLEST, LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 ROUNDED_TO = (np.dtype(np.uint8), np.dtype(np.uint16))
 _LOOKED_AT_ONCE = 1 << 16
 
@@ -62,6 +64,20 @@ def computing_type(stored: np.dtype[Any], requested: DTypeLike | None) -> np.dty
     if requested is None:
         return COMPUTED_IN[0] if np.can_cast(stored, np.float32) else COMPUTED_IN[1]
     return _one_of(COMPUTED_IN, requested)
+
+
+def is_beyond_float32(size: float) -> bool:
+    """Return whether float32 holds a finite magnitude as infinity, as 0, or with fewer digits than others."""
+    return LARGEST < size < inf or 0 < size < SMALLEST
+
+
+def beyond_float32(numbers: Array) -> float | None:
+    """Return a number of which ``is_beyond_float32`` is true, unless float32 holds the array's type; else None."""
+    if numbers.dtype.kind != "f" or numbers.dtype.itemsize <= COMPUTED_IN[0].itemsize:
+        return None
+    sizes = np.abs(numbers)
+    lost = (sizes > LARGEST) & (sizes < inf) | (sizes < SMALLEST) & (sizes > 0)
+    return float(numbers[lost][0]) if lost.any() else None
 
 
 def rounded_type(requested: DTypeLike | None) -> np.dtype[Any] | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.arrays import Array, computing_type, real_array, rounded_type
+from convcli.arrays import Array, real_array, rounded_type
 from convcli.convolution.prepared import Convolution, Gradients
 from convcli.convolution.transposed import TransposedConvolution
 from convcli.engine import Execution
@@ -77,8 +77,8 @@ def conv2d(
         Rotate the kernel by 180 degrees first (true convolution).
     dtype
         float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64, and float64 for 16-bit V
-        if K is whole and float32 may not hold the sums, and for K or b out of float32's range. uint8 or uint16 computes
-        in the default type, then rounds half to even and clips.
+        if K is whole and float32 may not hold the sums, and where float32 cannot hold K, b or the edge fill. uint8 or
+        uint16 computes in the default type, then rounds half to even and clips.
     algorithm
         ``auto`` or a name in ``convcli.engine.CONVOLUTIONS``.
     threads
@@ -251,7 +251,7 @@ def conv2d_grad(
     convolution = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )
-    prepared = convolution.at(V.shape, computing_type(V.dtype, dtype))
+    prepared = convolution.at(V.shape, convolution.computing_type(V.dtype, dtype))
     return prepared.gradients(V, G, prepared.plan_gradients(wrt, Execution(algorithm, threads, memory)))
 
 
@@ -304,7 +304,7 @@ def conv2d_plan(
     convolution = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     )
-    computed = computing_type(np.dtype(np.float32), dtype)
+    computed = convolution.computing_type(np.dtype(np.float32), dtype)
     return forecast(convolution, parse_shape(input_shape), computed, Execution(algorithm, threads, memory))
 
 

@@ -6,12 +6,14 @@ from support.any_size import ANY_SIZE
 from support.command_line import convcli, succeed
 from support.geometries import geometry_of
 
-from convcli import conv2d, conv2d_plan, filter_image
+from convcli import conv2d, conv2d_grad, conv2d_plan, conv2d_transpose, filter_image
+from convcli.convolution.forecast import forecast_to_json
 from convcli.convolution.prepared import Convolution
 from convcli.engine import Execution, Plan, Traits, Workload, choose_convolution
 from convcli.engine.execution import MEMORY
 from convcli.engine.plan import Pass
 from convcli.engine.sub_kernels import sub_kernels
+from convcli.errors import OptionError
 
 RANK_2 = np.outer([1, 2, 3, 4, 5, 4, 3, 2, 1], [1, 0, 2, 0, 3, 0, 2, 0, 1]) + np.outer(
     [1, -1] * 4 + [1], [2, 1] * 4 + [5]
@@ -122,12 +124,64 @@ class TestTypes:
             (np.uint8, [[1e-39, 1e-37]], None, np.float32),
             (np.uint8, [[0, 0]], None, np.float32),
             (np.float32, [[np.inf, 1]], None, np.float32),
+            (np.uint8, np.full((2, 3), 1e35), None, np.float32),
+            (np.uint8, np.full((20, 30), 1e35), None, np.float64),
+            (np.float32, [[1, 1e-50]], None, np.float32),
+            (np.float32, np.array([[1, 2]], np.float32), np.float32(1e-40), np.float32),
+            (np.float32, [[1, 2]], 1e-50, np.float64),
+            (np.uint8, [[[[1.0]]], [[[1e-50]]]], [0, 0], np.float64),
+            (np.uint8, [[[[1.0, 1e-50]]], [[[2, 0]]]], [0, 1e-9], np.float32),
         ],
     )
     def test_default(self, stored, K, bias, computed):
         assert Convolution.of(K, bias).computing_type(np.dtype(stored)) == computed
         channels = np.shape(K)[1] if np.ndim(K) == 4 else 1
         assert conv2d(np.ones((channels, 40, 40), stored), K, bias).dtype == computed
+
+    @pytest.mark.parametrize(
+        ("K", "options", "beyond"),
+        [
+            ([[1e-50]], {}, "a weight of 1e-50"),
+            ([[[[1.0]]], [[[-1e39]]]], {}, r"a weight of 1e\+39"),
+            ([[1]], {"bias": -1e300}, r"a bias of -1e\+300"),
+            ([[1]], {"edge": "constant:1e-42"}, "an edge fill of 1e-42"),
+            ([[1]], {"edge": "constant:-1e300"}, r"an edge fill of -1e\+300"),
+        ],
+    )
+    def test_requested_float32_that_cannot_hold_a_number_is_refused(self, K, options, beyond):
+        V = np.ones((1, 3, 3), np.float32)
+        message = rf"^dtype: float32 cannot hold {beyond}: expected float64, or no `dtype`$"
+        for compute in (
+            lambda dtype: conv2d(V, K, **options, dtype=dtype),
+            lambda dtype: conv2d_grad(V, K, np.ones((len(K), 3, 3)), **options, dtype=dtype),
+            lambda dtype: conv2d_plan("1,3,3", K, **options, dtype=dtype),
+        ):
+            with pytest.raises(OptionError, match=message):
+                compute("float32")
+        assert conv2d(V, K, **options).dtype == np.float64
+        assert conv2d(V, K, **options, dtype=np.uint8).dtype == np.uint8
+
+    def test_a_transposed_convolution(self):
+        V = np.ones((1, 3, 3), np.float32)
+        assert conv2d_transpose(V, [[1]], 1e300).dtype == np.float64
+        assert conv2d_transpose(V, [[1e-50]]).max() == 1e-50
+        with pytest.raises(OptionError, match=r"^dtype: float32 cannot hold a bias of 1e-50: expected float64"):
+            conv2d_transpose(V, [[1]], 1e-50, dtype="float32")
+
+    def test_the_plan_says_why(self, tmp_path):
+        arguments = ("plan", "--input-shape", "1,3,3", "-k", "[[1]]", "--bias", "1e300")
+        assert (
+            "computed in float64, because float32 cannot hold a bias of 1e+300\n"
+            in succeed(*arguments, cwd=tmp_path).decode()
+        )
+        found = forecast_to_json(conv2d_plan("1,3,3", [[1e-50]]))
+        assert (found["dtype"], found["beyond_float32"]) == ("float64", "a weight of 1e-50")
+        assert forecast_to_json(conv2d_plan("1,3,3", [[1]]))["beyond_float32"] is None
+        result = convcli(*arguments, "--dtype", "float32", cwd=tmp_path)
+        assert (result.code, result.err) == (
+            2,
+            "convcli: error: --dtype: float32 cannot hold a bias of 1e+300: expected float64, or no --dtype\n",
+        )
 
     def test_requested(self):
         V, K = np.ones((40, 40), np.uint16), np.ones((31, 31))

@@ -66,6 +66,7 @@ def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
     return {
         "shape": {"input": prepared.input_shape, "kernel": K, "output": prepared.output_shape},
         "dtype": str(prepared.dtype),
+        "beyond_float32": prepared.convolution.beyond_float32,
         "pads": {"top": top, "bottom": bottom, "left": left, "right": right},
         "edge": str(geometry.edge),
         "stride": [geometry.rows.stride, geometry.columns.stride],

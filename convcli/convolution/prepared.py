@@ -11,7 +11,7 @@ Each value is immutable and knows strictly more than the one before. The plan th
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from inspect import signature
-from math import inf
+from math import inf, prod
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -20,12 +20,15 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli import engine
 from convcli.arrays import (
     FIRST_GAP,
+    LARGEST,
     Array,
     FloatArray,
     IntArray,
+    beyond_float32,
     computing_type,
     ends_of,
     fill_rounded,
+    is_beyond_float32,
     is_whole,
     real_array,
     refuse_masks,
@@ -117,29 +120,46 @@ class Convolution:
     def computing_type(self, stored: np.dtype[Any], requested: DTypeLike | None = None) -> np.dtype[Any]:
         """Return the float type for an input of type ``stored``: the requested one, or the default.
 
-        The default is float32 for types that float32 holds exactly, otherwise float64; and float64 for 16-bit integers
-        too, if the weights are whole and float32 may not hold the sums, and for weights or a bias out of its range.
+        The default is float32 for types that float32 holds exactly, otherwise float64. It is float64 too if float32
+        cannot hold the weights, the bias or the edge fill, and for integers if it may not hold their sums.
+        Raises OptionError if float32 is requested and cannot hold the weights, the bias or the edge fill.
         """
-        if requested is None and (self._is_out_of_float32(stored) or self._may_exceed_float32(stored)):
-            return np.dtype(np.float64)
-        return computing_type(stored, requested)
+        found = computing_type(stored, requested)
+        if found == np.float64:
+            return found
+        beyond = self.beyond_float32
+        if beyond and requested is not None:
+            raise OptionError(f"float32 cannot hold {beyond}: expected float64, or no `dtype`", option="dtype")
+        wider = beyond or (requested is None and self._may_exceed_float32(stored))
+        return np.dtype(np.float64) if wider else found
 
-    def _is_out_of_float32(self, stored: np.dtype[Any]) -> bool:
-        """Return whether in float32 a weight, the bias or a sum of integers may be infinite, or all weights be 0."""
-        limits, weight = np.finfo(np.float32), _largest(self.weights)
-        # At most as many levels are added as there are weights.
-        level = float(np.iinfo(stored).max) * self.weights.size if stored.kind in "iu" else 1.0
-        sums = weight * level + (0 if self.bias is None else _largest(self.bias))
-        return float(limits.max) < sums < inf or 0 < weight < float(limits.tiny)
+    @property
+    def beyond_float32(self) -> str | None:
+        """What float32 cannot hold, such as "a weight of 1e-50": a bias, an edge fill, or the largest weight of a sum.
+
+        Weights that are too small for float32 are lost in its rounding if the same sum has a larger weight.
+        """
+        sizes = np.abs(self.weights)
+        largest = sizes.max(initial=0)
+        if not is_beyond_float32(largest) and sizes.ndim > 2:
+            largest = beyond_float32(_by_sum(sizes).max(axis=1, initial=0)) or 0
+        if is_beyond_float32(largest):
+            return f"a weight of {largest:g}"
+        if self.bias is not None and (found := beyond_float32(self.bias)):
+            return f"a bias of {found:g}"
+        value = self.options.edge.value
+        return f"an edge fill of {value:g}" if is_beyond_float32(abs(value)) else None
 
     def _may_exceed_float32(self, stored: np.dtype[Any]) -> bool:
-        """Return whether the weights are whole, and sums of such integers may be above those that float32 all holds."""
-        if stored.kind not in "iu" or stored.itemsize != 2 or not is_whole(self.weights):
+        """Return whether float32 may not hold sums of such integers: infinite ones, or of 16 bits and whole weights."""
+        if stored.kind not in "iu":
             return False
-        largest = np.abs(self.weights.astype(np.float64)).sum(axis=self.window_axes).max()
+        range_, sums = np.iinfo(stored), np.abs(_by_sum(self.weights).astype(np.float64)).sum(axis=1).max(initial=0)
         added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max()
-        range_ = np.iinfo(stored)
-        return bool(max(-int(range_.min), int(range_.max)) * largest + added >= FIRST_GAP)
+        largest = max(-int(range_.min), int(range_.max)) * sums + added
+        return bool(
+            LARGEST < largest < inf or (stored.itemsize == 2 and largest >= FIRST_GAP and is_whole(self.weights))
+        )
 
     @property
     def window_axes(self) -> tuple[int, ...]:
@@ -169,9 +189,10 @@ class Convolution:
         return _prepared(self, input_shape, self.geometry(input_shape), np.dtype(dtype))
 
 
-def _largest(numbers: Array) -> float:
-    """Return the largest magnitude, or 0 of no numbers."""
-    return max(float(numbers.max(initial=0)), -float(numbers.min(initial=0)))
+def _by_sum(weights: Array) -> Array:
+    """Return the weights with those of each output's sum in a row."""
+    rows = prod(weights.shape[:-3])
+    return weights.reshape(rows, weights.size // max(rows, 1))
 
 
 def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -> tuple[Any, Any, SupportsIndex]:

@@ -116,7 +116,16 @@ class TransposedConvolution:
         """
         if requested is None and stored.kind in "iu" and stored.itemsize == 2 and is_whole(self.weights):
             return np.dtype(np.float64)
-        return replace(self.forward, bias=self.bias).computing_type(stored, requested)
+        return self._with_bias.computing_type(stored, requested)
+
+    @property
+    def beyond_float32(self) -> str | None:
+        """What float32 cannot hold, as ``Convolution.beyond_float32`` has it."""
+        return self._with_bias.beyond_float32
+
+    @property
+    def _with_bias(self) -> Convolution:
+        return replace(self.forward, bias=self.bias)
 
     def with_edge(self, edge: EdgeFill) -> "TransposedConvolution":
         """Return the transposed convolution with another edge fill."""

@@ -39,7 +39,9 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
     K = prepared.convolution.weights.shape
     yield "V", f"{prepared.input_shape}"
     yield "K", f"{K}"
-    yield "Z", f"{prepared.output_shape}, computed in {prepared.dtype}"
+    beyond = prepared.convolution.beyond_float32
+    because = f", because float32 cannot hold {beyond}" if beyond else ""
+    yield "Z", f"{prepared.output_shape}, computed in {prepared.dtype}{because}"
     if isinstance(prepared, PreparedTransposed):
         yield "sizes of Z", f"{' x '.join(map(_span, prepared.sizes))}, by --output-shape"
     yield "pads", pads_text(geometry)
