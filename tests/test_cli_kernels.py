@@ -73,10 +73,11 @@ BANK_GRIDS = [
     [
         ("sobel-x", "sobel-x (3, 3) sum 0 rank 1 separable", ["-1 0 1", "-2 0 2", "-1 0 1"]),
         ("laplacian", "laplacian (3, 3) sum 0 rank 2 not separable", ["0 1 0", "1 -4 1", "0 1 0"]),
+        ("0.1 0.2 -0.3", "inline (1, 3) sum 0 rank 1 separable", ["0.1 0.2 -0.3"]),
         ("[[1, 2, 3], [4, 5, 6.5]]", "inline (2, 3) sum 21.5 rank 2 not separable", ["1 2 3", "4 5 6.5"]),
         (SAMPLES / "bank.json", "edges (3, 1, 3, 3) sum 0 rank 1..2 not separable", BANK_GRIDS),
     ],
-    ids=["rank 1", "rank 2", "inline", "bank"],
+    ids=["rank 1", "rank 2", "a sum of rounding", "inline", "bank"],
 )
 def test_a_kernel_is_shown_as_a_grid(tmp_path, source, facts, grid):
     lines = succeed("kernels", source, cwd=tmp_path).decode().splitlines()

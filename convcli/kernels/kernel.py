@@ -54,11 +54,17 @@ def normalised(kernel: Kernel) -> Kernel:
     # A power of two changes no digit; without it the sum of very large weights is infinite.
     kernel = divided(kernel, 2.0 ** (np.frexp(np.abs(kernel.weights).max())[1] - 1))
     axes = tuple(range(-min(kernel.weights.ndim, 3), 0))
-    totals = kernel.weights.sum(axes, keepdims=True)
-    magnitudes = np.abs(kernel.weights).sum(axes, keepdims=True)
-    # A sum that is only rounding counts as 0.
-    sums = np.where(np.abs(totals) > 1e-12 * magnitudes, totals, magnitudes)
+    totals, magnitudes = sums_of(kernel.weights, axes), np.abs(kernel.weights).sum(axes, keepdims=True)
+    sums = np.where(totals, totals, magnitudes)
     return _divided(kernel, sums, "normalize", "given an output channel of zeros")
+
+
+def sums_of(weights: FloatArray, axes: tuple[int, ...] | None = None) -> FloatArray:
+    """Return the sums of weights along axes, or along all, which stay as axes of length 1; rounding counts as 0."""
+    totals = weights.sum(axes, keepdims=True)
+    magnitudes = np.abs(weights).sum(axes, keepdims=True)
+    sums: FloatArray = np.where(np.isfinite(magnitudes) & (np.abs(totals) <= 1e-12 * magnitudes), 0.0, totals)
+    return sums
 
 
 def _divided(kernel: Kernel, divisor: FloatArray | float, option: str, given: str) -> Kernel:

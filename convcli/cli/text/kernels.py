@@ -9,7 +9,7 @@ from convcli.cli.layout import heading, is_coloured, page_width, two_columns, wr
 from convcli.cli.text.grids import DIGITS, Extent, grids, longest_number, shape_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels.catalogue import GROUPS
-from convcli.kernels.kernel import Kernel
+from convcli.kernels.kernel import Kernel, sums_of
 from convcli.kernels.magnitudes import MAGNITUDES
 from convcli.text import in_one_line
 
@@ -66,7 +66,7 @@ def _fitting_digits(kernel: Kernel, width: int) -> int | None:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _facts(kernel: Kernel) -> str:
-    total = f"sum {short_number(float(kernel.weights.sum()))}"
+    total = f"sum {short_number(sums_of(kernel.weights).item())}"
     if max(_plane(kernel)) > WIDEST_RANKED:
         return total
     ranks = sorted({int(np.linalg.matrix_rank(matrix)) for matrix in kernel.weights.reshape(-1, *_plane(kernel))})
