@@ -133,7 +133,7 @@ def test_a_quality_replaces_the_quantisation_and_not_the_subsampling(tmp_path: P
     [
         (
             Coding(quality=85),
-            "quality: expected 1 to 100, for output as jpeg, webp or avif, given 85 for output as png",
+            "quality: expected 1 to 100, for output as jpeg, webp, avif or heif, given 85 for output as png",
         ),
         (
             Coding(compression="10"),

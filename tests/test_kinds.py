@@ -75,7 +75,7 @@ FILES = {
     b"\xff\x0a\xfa\x1f": "a JPEG XL picture",
     b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL picture",
     boxes(b"avif"): "an AVIF picture",
-    boxes(b"heic"): "a HEIC picture: convert it first, as in heif-dec FILE a.png",
+    boxes(b"heic"): "a HEIC picture",
     boxes(b"mif1"): "a HEIC picture",
     boxes(b"crx "): "a raw photograph (CR3 or CRW): develop it first",
     b"II\x1a\0\0\0HEAPCCDR": "a raw photograph (CR3 or CRW)",

@@ -33,7 +33,7 @@ OUTSIDE = {
     "drawing": {"PIL"},
     "engine": {"dask", "distributed", "threadpoolctl"},
     "kernels": {"onnx"},
-    "pictures": {"PIL", "imagecodecs", "tifffile"},
+    "pictures": {"PIL", "imagecodecs", "pillow_heif", "tifffile"},
 }
 
 

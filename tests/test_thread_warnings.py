@@ -176,7 +176,7 @@ def tiff_with_a_tag_of(count: int) -> bytes:
 
 def test_many_threads_encode_and_decode_as_one_does(tmp_path: Path) -> None:
     """The same bytes as from one thread, and the same picture again."""
-    formats = [format for format in PICTURE_FORMATS if not format.is_array] * 6
+    formats = [format for format in PICTURE_FORMATS if not format.is_array and format.name != "heif"] * 6
     pixels = np.random.default_rng(5).integers(0, 255, (len(formats), 3, 30, 40), dtype=np.uint8)
     metadata = Metadata(exif=b"Exif\0\0" + PIL.Image.Exif().tobytes()[6:], dpi=(300, 300))
 

@@ -106,6 +106,7 @@ def _output_spec(
     header: Header, output_shape: tuple[int, ...], computed: np.dtype[Any], format: Format, mode: str, gain: float
 ) -> OutputSpec:
     count, (rows, columns) = prod(output_shape[:-2]), output_shape[-2:]
+    format.require_writable()
     format.require_size(rows, columns)
     shape = (count, rows, columns)
     if mode != "raw":

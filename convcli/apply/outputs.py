@@ -15,6 +15,7 @@ from convcli.pictures.reading import format_name
 from convcli.pictures.writing import DEFAULT_CODING
 from convcli.text import any_of
 
+_WITH_QUALITY = any_of([format.name for format in PICTURE_FORMATS if format.has_quality])
 # The most files of one output that are written without ``{map}`` in the template.
 MOST_FILES = 16
 
@@ -78,7 +79,7 @@ class Encodings(NamedTuple):
             )
         if quality is not None and not (1 <= quality <= 100 and any(format.has_quality for format in formats)):
             raise OptionError(
-                f"expected 1 to 100, for output as jpeg, webp or avif, given {quality} for output as {names}",
+                f"expected 1 to 100, for output as {_WITH_QUALITY}, given {quality} for output as {names}",
                 option="quality",
             )
 

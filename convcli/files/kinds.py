@@ -120,7 +120,7 @@ _FOREIGN = (
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture", _READ),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture", _READ),
     (rb".{4}ftypavi[fs]", "an AVIF picture", _READ),
-    (rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", "a HEIC picture", "convert it first, as in heif-dec FILE a.png"),
+    (rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", "a HEIC picture", _READ),
     (rb".{4}ftypcrx |II\x1a\0\0\0HEAPCCDR", "a raw photograph (CR3 or CRW)", _DEVELOP),
     (rb"FUJIFILMCCD-RAW|IIU\0|IIR[OS]|MMOR|FOVb|\0MRM", "a raw photograph", _DEVELOP),
     (rb"II\xbc\x01", "a JPEG XR picture", "convert it first, as in JxrDecApp -i FILE -o a.tif"),

@@ -82,6 +82,13 @@ def _deep_psd(file: Path | BytesIO) -> Iterator[Frames]:
 
 
 @contextmanager
+def _heic(file: Path | BytesIO) -> Iterator[Frames]:
+    from convcli.pictures.formats.heif import HeifFrame
+
+    yield Frames(1, lambda _: HeifFrame(file))
+
+
+@contextmanager
 def _jpeg_xl(file: Path | BytesIO) -> Iterator[Frames]:
     from convcli.pictures.formats.jpegxl import JpegXlFrame
 
@@ -95,6 +102,8 @@ _OWN: dict[bytes, Callable[[Path | BytesIO], AbstractContextManager[Frames]]] = 
     rb"II[*+]\0|MM\0[*+]|II\0\*|MM\*\0": _tiff,
     # Thumbnails of xv begin with "P7 332".
     rb"P7\n|PF\s": _pam,
+    # The main brand, or for a general one that of HEIC among the others.
+    rb".{4}ftyp(hei[cxms]|m[is]f1.{4}(.{4}){0,9}?hei[cxms])": _heic,
     # A codestream, or a container.
     rb"\xff\x0a|\0\0\0\x0cJXL ": _jpeg_xl,
     # The depth is 16 or 32 bits.

@@ -72,7 +72,7 @@ def readable_extensions() -> set[str]:
     """Return the extensions, in lower case with the dot, of files that can be read: pictures and ``.npy``."""
     extensions = PIL.Image.registered_extensions().items()
     by_pillow = {name for name, format in extensions if format in PIL.Image.OPEN and not format_read(format).refusal}
-    return by_pillow | {".npy", ".pam", ".jxl"}
+    return by_pillow | {".npy", ".pam", ".jxl", ".heic", ".heif", ".hif"}
 
 
 def _is_number(text: str) -> bool:

@@ -42,7 +42,7 @@ def write_image(
         The metadata; what the format cannot hold is dropped, and so is a colour profile for another number of channels.
     coding
         The wishes for encoding: the level of zlib for PNG, by default its fastest strategy for photographs; the quality
-        of JPEG, WebP and AVIF; how the picture's file encodes it.
+        of JPEG, WebP, AVIF and HEIC; how the picture's file encodes it.
 
     Raises
     ------

@@ -12,6 +12,7 @@ import pytest
 import test_bmp
 import test_dds
 import test_fits
+import test_heif
 import test_icons
 import test_jpeg2000
 import test_png
@@ -21,6 +22,7 @@ import test_tga
 from support.pages import page
 from support.pictures import encoded
 
+from convcli.pictures import heic_extra
 from convcli.pictures.formats import PICTURE_FORMATS, READ_ONLY, format_read
 from convcli.pictures.reading import read_header, read_image
 
@@ -77,14 +79,18 @@ FILES = {
 }
 
 
+if heic_extra.is_installed():
+    FILES["heif"] = test_heif.heif(GRAY)
+
+
 def test_every_row_has_a_file() -> None:
-    assert set(FILES) == ROWS
+    assert set(FILES) | {"heif"} == ROWS
 
 
 @pytest.mark.parametrize("row", FILES)
 def test_the_file_of_a_row_has_its_format_and_is_read_without_a_warning(row: str, tmp_path: Path) -> None:
-    # Pillow has another name for FITS, and does not know PAM and JPEG XL.
-    assert row in ("fits", "jpegxl", "pam") or row == (PIL.Image.open(BytesIO(FILES[row])).format or "").lower()
+    # Pillow has another name for FITS, and does not know HEIC, PAM and JPEG XL.
+    assert row in ("fits", "heif", "jpegxl", "pam") or row == (PIL.Image.open(BytesIO(FILES[row])).format or "").lower()
     image = read_image(FILES[row])
     assert image.warnings == ()
     assert read_header(FILES[row]) == image.header

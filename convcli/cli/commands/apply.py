@@ -128,7 +128,7 @@ def apply(
             metavar="1..100",
             parser=options.whole_number,
             show_default="that of the JPEG it comes from",
-            help="The quality of JPEG, WebP and AVIF.",
+            help="The quality of JPEG, WebP, AVIF and HEIC.",
         ),
     ] = None,
     batch: options.BatchOptions,

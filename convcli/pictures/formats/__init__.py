@@ -11,6 +11,7 @@ from convcli.pictures.formats.bmp import Bmp
 from convcli.pictures.formats.dds import DDS
 from convcli.pictures.formats.format import Coding, Format
 from convcli.pictures.formats.gif import GIF
+from convcli.pictures.formats.heif import HEIF
 from convcli.pictures.formats.icons import CUR, ICNS, ICO
 from convcli.pictures.formats.jpeg import JPEG, Jpeg
 from convcli.pictures.formats.jpeg2000 import JPEG2000
@@ -38,6 +39,7 @@ PICTURE_FORMATS = (
     TIFF,
     WEBP,
     AVIF,
+    HEIF,
     GIF,
     # A file has at most 4 GB, of which colours take 3 bytes per pixel.
     Bmp("bmp", ("bmp",), most_pixels=1_431_000_000, metadata=("dpi",)),

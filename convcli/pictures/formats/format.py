@@ -130,6 +130,9 @@ class Format(NamedTuple):
     def _holds_deep_colour(self) -> bool:
         return self.deep_colour == "yes" or (self.deep_colour == "extra" and deep_extra.is_installed())
 
+    def require_writable(self) -> None:
+        """Raise OptionError if files of this format cannot be written here."""
+
     def require_size(self, rows: int, columns: int) -> None:
         """Raise OptionError if no file of this format, or none that can be read again, has so many pixels."""
         if max(rows, columns) > self.most_side:
