@@ -33,6 +33,7 @@ COMMANDS = {
         ["plan", "--input-shape", "2,40,40", "-k", "gaussian:2", "--json"],
         ["plan", "--input-shape", "2,4,4", "-k", "box", "--transpose", "--json"],
     ],
+    "plan MODEL --json": [["plan", "model.onnx", "--json"]],
     "matrix --json": [["matrix", "--input-shape", "1,3,4", "-k", "box", "-e", "constant:2", "--json"]],
     "kernels --json": [["kernels", "--json"]],
     "kernels NAME --json": [["kernels", BANK, "--json"], ["grad", "in.npy", "-k", BANK, "--step", "0.5"]],
@@ -72,6 +73,14 @@ def documents(result):
     return [json.loads(text)] if text.startswith("{\n") else [json.loads(line) for line in text.splitlines()]
 
 
+def save_model(path):
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 4, 4])
+    nodes = [onnx.helper.make_node("Conv", ["x", name], [f"{name} of x"]) for name in ("w", "unknown")]
+    weights = onnx.numpy_helper.from_array(np.ones((1, 1, 2, 2), np.float32), "w")
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [value], [], [weights])), path)
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
     """Return the objects that the commands of a section print."""
@@ -79,6 +88,8 @@ def printed(tmp_path_factory):
     np.save(folder / "in.npy", np.arange(12.0).reshape(2, 2, 3))
 
     def run(section):
+        if "MODEL" in section:
+            save_model(folder / "model.onnx")
         results = [convcli(*command, cwd=folder) for command in COMMANDS[section]]
         return [document for result in results for document in documents(result)]
 

@@ -28,7 +28,8 @@ from convcli.convolution.request import Request
 from convcli.convolution.transposed import TransposedConvolution
 from convcli.engine import AUTOMATIC, Execution, Watch
 from convcli.errors import ConvcliError, OptionError
-from convcli.files.file_bytes import read_file
+from convcli.files.file_bytes import first_bytes, read_errors, read_file
+from convcli.files.kinds import HEAD, Kind, kind_of
 from convcli.files.source import STREAM, Source, require_pixel_limit, split_key
 from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.geometry.options import parse_shape
@@ -40,6 +41,7 @@ from convcli.pictures.sources import source_of, sources_in_list, sources_of, std
 from convcli.text import integer
 
 if TYPE_CHECKING:
+    from convcli.convolution.network import Network
     from convcli.engine.cluster import Cluster
     from convcli.grad.upstream import Upstream
 
@@ -94,6 +96,21 @@ class Inputs:
         if image is None and input_shape is not None:
             return Header(parse_shape(input_shape), np.dtype(np.float32), is_picture=False)
         raise OptionError("expected either an image or `input_shape`")
+
+    def read_network(self, model: str | None, input_shape: str | None) -> "Network":
+        """Return the convolutions of an ONNX model; OptionError for any other file, or for none."""
+        # Imported here, because few commands read models.
+        from convcli.convolution.network import network_of
+        from convcli.kernels.onnx_models import read_model
+
+        expected = "expected a kernel, or an ONNX model in place of the image"
+        if model is None:
+            raise OptionError(f"{expected}, given neither", option="kernel")
+        source = self.image_source(model)
+        with read_errors(source.label):
+            if kind_of(first_bytes(source.file(), HEAD)) is not Kind.ONNX:
+                raise OptionError(f"{expected}, given {model}, which is no such model", option="kernel")
+            return network_of(read_model(source), None if input_shape is None else parse_shape(input_shape))
 
     def read_tensor(self, text: str, letter: str | None = None) -> Array:
         """Return a tensor from a file, inline JSON, or stdin. letter: what it is, as for ``read_tensor``."""

@@ -105,7 +105,8 @@ HeaderOnly = Annotated[
         metavar="[IMAGE]",
         autocompletion=completion.images,
         show_default=False,
-        help="A picture, .npy or sample:NAME, of which only the header is read.",
+        help="A picture, .npy or sample:NAME, of which only the header is read; or, without -k, an ONNX model, whose "
+        "convolutions are listed.",
     ),
 ]
 InputShape = Annotated[
@@ -125,6 +126,18 @@ KERNEL_HELP = (
 )
 KernelSource = Annotated[
     str,
+    typer.Option(
+        "--kernel",
+        "-k",
+        autocompletion=completion.kernels,
+        rich_help_panel=Panel.KERNEL,
+        metavar="KERNEL",
+        show_default=False,
+        help=KERNEL_HELP,
+    ),
+]
+OptionalKernelSource = Annotated[
+    str | None,
     typer.Option(
         "--kernel",
         "-k",

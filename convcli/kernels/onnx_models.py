@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from convcli.arrays import FloatArray, first_non_finite
+from convcli.errors import OptionError
 from convcli.extras import install_command
 from convcli.files.file_bytes import contents
 from convcli.files.memory import require_memory
@@ -105,6 +106,23 @@ class Model:
             raise ValueError(f"{name} is computed by a node of type {node.op_type}, and no constant")
         return value
 
+    def shapes(self, input_shape: tuple[int, ...] | None = None) -> dict[str, tuple[int | None, ...]]:
+        """Return the shapes of the graph's tensors by name, with None for a length that depends on the input.
+
+        input_shape: the shape of the model's first input, instead of what the model says.
+        """
+        from onnx import shape_inference
+
+        proto = type(self.proto)()
+        proto.CopyFrom(self.proto)
+        if input_shape is not None:
+            _give_shape(next(each for each in proto.graph.input if each.name not in self.initializers), input_shape)
+            # What an exporter noted holds for the old shape.
+            del proto.graph.value_info[:]
+        graph = shape_inference.infer_shapes(proto).graph
+        values = (*graph.input, *graph.value_info, *graph.output)
+        return {each.name: _shape(each.type.tensor_type) for each in values if each.type.tensor_type.HasField("shape")}
+
     def array(self, tensor: Any) -> FloatArray:
         """Return a constant tensor in float64; ValueError unless it holds finite floats."""
         from onnx import TensorProto, external_data_helper, numpy_helper
@@ -140,6 +158,11 @@ class Node:
         return self.name, self.proto.output[0], weights, weights.removesuffix(".weight"), path
 
     @property
+    def parameters(self) -> int:
+        """The number of weights and biases; ValueError if they are no constants."""
+        return sum(prod(self.model.constant(name).dims) for name in self.proto.input[1:] if name)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the weights; ValueError if they are no constant."""
         return tuple(self.model.constant(self._input(1)).dims)
@@ -160,7 +183,7 @@ class Node:
         """Return the options; ValueError, with the reason, if ``conv2d`` cannot reproduce the node."""
         if self.proto.op_type != "Conv":
             raise ValueError(f"expected a node of type Conv, given {self.proto.op_type}: its weights are not read yet")
-        shape, attributes = self.shape, self._attributes
+        shape, attributes = self.shape, attributes_of(self.proto)
         if len(shape) != 4:
             raise ValueError(f"expected weights (C_out, C_in/groups, kh, kw) for images, given shape {shape}")
         if attributes.get("kernel_shape", list(shape[2:])) != list(shape[2:]):
@@ -172,15 +195,33 @@ class Node:
             groups=attributes.get("group", 1),
         )
 
-    @cached_property
-    def _attributes(self) -> Mapping[str, Any]:
-        from onnx import helper
-
-        return {each.name: helper.get_attribute_value(each) for each in self.proto.attribute}
-
     def _input(self, place: int) -> str:
         """Return the name of an input; "" if the node has none there."""
         return str(self.proto.input[place]) if len(self.proto.input) > place else ""
+
+
+def attributes_of(node: Any) -> dict[str, Any]:
+    """Return the attributes of an ``onnx.NodeProto`` by name."""
+    from onnx import helper
+
+    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
+
+
+def _give_shape(value: Any, shape: tuple[int, ...]) -> None:
+    """Give a model's input this shape, which may omit the batch axis."""
+    dims = value.type.tensor_type.shape.dim
+    if len(shape) not in (len(dims), len(dims) - 1):
+        raise OptionError(
+            f"expected {len(dims)} lengths for the model's input {value.name}, or {len(dims) - 1} without the batch "
+            f"axis, given {shape}",
+            option="input_shape",
+        )
+    for dim, length in zip(list(dims)[-len(shape) :], shape, strict=True):
+        dim.dim_value = length
+
+
+def _shape(tensor_type: Any) -> tuple[int | None, ...]:
+    return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor_type.shape.dim)
 
 
 def _padding(attributes: Mapping[str, Any]) -> Any:
