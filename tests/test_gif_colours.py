@@ -105,6 +105,29 @@ def test_a_photograph_is_dithered(name: str, least: float, least_from_afar: floa
     assert psnr(seen_from_afar(pixels), seen_from_afar(colours)) > least_from_afar
 
 
+def test_more_than_256_colours_are_a_note() -> None:
+    note = "colours are reduced to 256, because gif stores no more"
+    # The blue of a transparent pixel is none of the 256.
+    colours = np.zeros((3, 16, 17), np.uint8)
+    colours[0], colours[1] = np.minimum(np.arange(16), 15)[:, np.newaxis], np.minimum(np.arange(17), 15)
+    alpha = np.full((16, 17), 255, np.uint8)
+    for blue, expected in ((0, False), (1, True)):
+        colours[2, 3, 16] = blue
+        for opaque in (True, False):
+            stream = BytesIO()
+            picture = np.array([*colours, alpha])
+            picture[3, 3, 16] = 255 * opaque
+            PIL.Image.fromarray(np.moveaxis(picture, 0, -1)).save(stream, "PNG")
+            filtered = filter_image(stream.getvalue(), "identity", format="gif")
+            # One entry is for transparent pixels.
+            assert (note in filtered.notes) == (expected if opaque else True)
+            written_file = BytesIO()
+            filtered.write_picture(written_file)
+            visible = picture[3] > 0
+            found = read_image(written_file.getvalue()).pixels[:, visible]
+            assert np.array_equal(found, colours[:, visible]) == (note not in filtered.notes)
+
+
 def test_half_transparent_pixels_are_a_note() -> None:
     cut_out = PIL.Image.new("RGBA", (12, 9), (9, 200, 30, 255))
     cut_out.paste((0, 0, 0, 0), (0, 0, 5, 5))

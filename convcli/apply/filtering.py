@@ -220,7 +220,8 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     carried = _carried(image, plan)
     remarks = (*_guesses(image, plan, appearance.white), *_undone_options(plan))
     alpha = filtering.alpha if plan.output.alpha else None
-    alpha_notes = () if alpha is None else plan.format.alpha_notes(alpha)
+    # Each map is a file, unless one holds all of them.
+    first = values[: plan.format.maps_per_file(len(values))]
     return FilteredImage(
         plan=plan,
         image=image,
@@ -235,7 +236,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *_dimming(plan),
         ),
         clipping=clipping,
-        notes=(*remarks, *_auto_notes(image, plan), *alpha_notes, *carried.notes),
+        notes=(*remarks, *_auto_notes(image, plan), *plan.format.pixel_notes(first, alpha), *carried.notes),
         metadata=carried.metadata,
         remarks=remarks,
     )

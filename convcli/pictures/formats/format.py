@@ -242,8 +242,8 @@ class Format(NamedTuple):
             options = self.options(coding) | self.metadata_options(metadata)
             yield _saved(self.picture(pixels, alpha), self.name, options)
 
-    def alpha_notes(self, alpha: Array) -> Iterator[str]:
-        """Yield a sentence if alpha is not kept as it is, though the format holds alpha."""
+    def pixel_notes(self, pixels: Array, alpha: Array | None) -> Iterator[str]:
+        """Yield a sentence if a lossless format does not keep pixels of 8 bits, or alpha that it holds, as they are."""
         yield from ()
 
     def holds_frames(self, plays: int | None) -> bool:

@@ -9,7 +9,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.pictures.formats.format import FileTraits, Format, Sequence
 from convcli.pictures.formats.gif_blocks import gif_frames
-from convcli.pictures.formats.gif_colours import indexed
+from convcli.pictures.formats.gif_colours import indexed, is_exact
 from convcli.pictures.formats.gif_writing import GifSequence
 from convcli.pictures.formats.raw_modes import from_start
 
@@ -36,9 +36,11 @@ class Gif(Format):
         """Return the picture with a palette."""
         return indexed(pixels, alpha)
 
-    def alpha_notes(self, alpha: Array) -> Iterator[str]:
-        """Yield a sentence if some pixel is neither opaque nor transparent."""
-        if np.any((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)):
+    def pixel_notes(self, pixels: Array, alpha: Array | None) -> Iterator[str]:
+        """Yield a sentence if there are too many colours, or if some pixel is neither opaque nor transparent."""
+        if not is_exact(pixels, alpha):
+            yield "colours are reduced to 256, because gif stores no more"
+        if alpha is not None and np.any((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)):
             yield "alpha is rounded to transparent or opaque, because gif stores no more"
 
 

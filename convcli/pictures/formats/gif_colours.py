@@ -24,18 +24,35 @@ def indexed(pixels: Array, alpha: Array | None) -> PIL.Image.Image:
 
     alpha: ``(H, W)``, or None; no entry is transparent if every pixel is opaque.
     """
-    visible = np.ones(pixels.shape[1:], bool) if alpha is None else alpha >= OPAQUE
+    visible = _visible(pixels, alpha)
     has_hidden = not bool(visible.all())
     most = _MOST - has_hidden
     codes = _codes(pixels)
-    seen = np.zeros(256 ** len(pixels), bool)
-    seen[codes[visible]] = True
-    colours = np.flatnonzero(seen)
+    colours = _seen(codes, visible, len(pixels))
     if len(colours) <= most:
         indices, palette = _exact(codes, colours, len(pixels))
     else:
         indices, palette = _nearest(pixels, visible, most, dithered=len(colours) > _MOST_OF_DRAWING)
     return _with_palette(np.where(visible, indices, len(palette)).astype(np.uint8), palette, has_hidden=has_hidden)
+
+
+def is_exact(pixels: Array, alpha: Array | None) -> bool:
+    """Return whether the palette of ``indexed`` holds every visible colour."""
+    visible = _visible(pixels, alpha)
+    return len(_seen(_codes(pixels), visible, len(pixels))) <= _MOST - (not visible.all())
+
+
+def _visible(pixels: Array, alpha: Array | None) -> Array:
+    if alpha is None:
+        return np.ones(pixels.shape[1:], bool)
+    return alpha >= OPAQUE * (int(np.iinfo(alpha.dtype).max) // 255)
+
+
+def _seen(codes: Array, visible: Array, channels: int) -> Array:
+    """Return the colours of visible pixels, each once."""
+    seen = np.zeros(256**channels, bool)
+    seen[codes[visible]] = True
+    return np.flatnonzero(seen)
 
 
 def _codes(pixels: Array) -> Array:
