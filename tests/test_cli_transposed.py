@@ -188,6 +188,12 @@ class TestPictures:
         alpha = np.asarray(PIL.Image.open("up.png"))[..., 3]
         assert alpha.tolist() == np.kron([[10, 20], [30, 40]], np.ones((2, 2), int)).tolist()
 
+    def test_a_fill_that_copies_keeps_the_border(self):
+        PIL.Image.new("L", (5, 4), 200).save("picture.png")
+        weights = ("-k", "1 3 3 1; 3 9 9 3; 3 9 9 3; 1 3 3 1", "--divisor", "16")
+        run("apply", "picture.png", *weights, "--transpose", "-s", "2", "-e", "replicate", "-o", "double.png")
+        assert np.asarray(PIL.Image.open("double.png")).tolist() == [[200] * 10] * 8
+
     def test_lost_brightness_is_a_warning(self):
         """A blur's weights sum to 1, and a stride of 2 spreads them over four pixels."""
         PIL.Image.new("L", (6, 6), 200).save("picture.png")

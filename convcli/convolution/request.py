@@ -1,4 +1,4 @@
-"""A convolution as a command requests it: first with a name and an ``Execution``, then with a plan for one input."""
+"""A layer as a command requests it: first with a name and an ``Execution``, then with a plan for one input."""
 
 from collections.abc import Callable
 from dataclasses import replace

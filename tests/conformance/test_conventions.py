@@ -46,6 +46,8 @@ def test_the_peer_agrees_with_convcli(row, tmp_path):
     operands = drawn(row)
     if "grad" in row.options:
         operands = operands._replace(G=upstream(row, operands, tmp_path))
+    elif "--transpose" in row.options:
+        operands = operands._replace(G=integers((8, 4, 5), seed=3))
     ours = computed(row.options, operands, tmp_path)
     theirs = np.asarray(PEERS[row.peer](row.call, operands, tmp_path), float)
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
@@ -74,7 +76,8 @@ def computed(options, operands, folder):
     """Return the result of convcli for the operands, under the options of a cell."""
     command, *arguments = shlex.split(operands.fill(options))
     as_picture = "png" in arguments
-    np.save(folder / "V.npy", operands.V.astype(np.uint8 if as_picture else float))
+    V = operands.G if "--transpose" in arguments else operands.V
+    np.save(folder / "V.npy", V.astype(np.uint8 if as_picture else float))
     np.save(folder / "K.npy", operands.K)
     if command == "grad":
         np.save(folder / "G.npy", operands.G)

@@ -136,14 +136,17 @@ def save(folder, X, W):
 
 
 def transposed(case, folder):
-    """Return dV; V only needs the shape of the output. A G for one image has no axis for images."""
-    X, W, B = (case.inputs.get(name) for name in "XWB")
-    images = save(folder, np.zeros(case.output.shape), W)
-    np.save(folder / "G.npy", planar(X) if len(X) > 1 else planar(X)[0])
-    data = (*images, "-k", folder / "W.npy", "-G", folder / "G.npy")
-    run("grad", *data, "--wrt", "input", *options(case), "-o", folder / "dV.npy")
-    dV = np.load(folder / "dV.npy").reshape(planar(case.output).shape)
-    return dV if B is None else dV + B.reshape(-1, 1, 1)
+    size = next((name for name in ("output_shape", "output_padding") if name in case.attributes), None)
+    sizes = [] if size is None else [f"--{size.replace('_', '-')}", joined([0, *case.attributes[size]][-2:])]
+    return apply(
+        folder,
+        case.inputs["X"],
+        case.inputs["W"],
+        "--transpose",
+        *sizes,
+        *options(case),
+        *bias(case.inputs.get("B")),
+    )
 
 
 def options(case):
