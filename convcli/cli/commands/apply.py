@@ -59,9 +59,9 @@ def apply(
             autocompletion=completion.members("apply.pixels", "MODES", "auto", "raw"),
             rich_help_panel=options.Panel.PICTURES,
             metavar="MODE",
-            help="How numbers become pixels. clip: as they are; abs: their magnitudes; offset: add half the range; "
-            "minmax: the smallest is black, the largest white; raw: stay floats; auto: abs at the gain of Sobel for "
-            "kernels that sum to 0, raw for .npy and float TIFF, else clip.",
+            help="How numbers become pixels. clip: cut off at black and white; abs: magnitudes; offset: add half the "
+            "range; minmax: the smallest is black, the largest white; raw: stay floats; auto: abs at the gain of Sobel "
+            "for kernels that sum to 0, raw for .npy and float TIFF, else clip.",
         ),
     ] = "auto",
     white: Annotated[

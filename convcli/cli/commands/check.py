@@ -62,6 +62,7 @@ def check(
             rich_help_panel=options.Panel.TASK,
             metavar="T",
             parser=options.real_number,
+            show_default="1e-5",
             help="The largest difference that counts as equal, as a fraction of the largest magnitude in convcli's "
             "tensor.",
         ),
