@@ -581,7 +581,7 @@ def filter_image(
         Filter in linear light: undo sRGB's curve first, and apply it to the maps.
     alpha
         The treatment of transparency: ``keep``, ``premultiply``, ``filter`` or ``drop``. ``auto`` is ``premultiply``
-        for kernels without negative weights, and ``keep`` for others.
+        for kernels without negative weights, and ``keep`` for others, with visible colours in place of hidden ones.
     range
         How maps become pixels: ``clip``, ``abs``, ``offset``, ``minmax``, or ``raw`` for floats. ``auto`` is ``raw``
         for ``npy`` and for floats in TIFF; ``abs``, at the gain of a Sobel kernel, for kernels whose weights sum to 0;

@@ -49,7 +49,7 @@ def apply(
             metavar="RULE",
             help="What happens to transparency. keep: filter the colours, and restore alpha; premultiply: multiply the "
             "colours by alpha, and filter both; filter: filter alpha as one more channel; drop: ignore alpha; auto: "
-            "premultiply if no weight is negative, else keep.",
+            "premultiply if no weight is negative, else keep, with visible colours in place of hidden ones.",
         ),
     ] = "auto",
     range: Annotated[
