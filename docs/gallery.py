@@ -30,9 +30,10 @@ SHEETS = {
         pillow:edge-enhance-more emboss:0.5 emboss emboss:2 pillow:emboss pillow:contour
     """,
     "edges": """
-        edges sobel prewitt scharr roberts sobel-x sobel-y sobel-x:7 prewitt-x prewitt-y scharr-x scharr-y frei-chen-x
-        frei-chen-y farid-x farid-y roberts-x roberts-y kirsch:ne compass:ne gaussian-derivative:2
-        gaussian-derivative:2,1,1 laplacian laplacian8 outline pillow:find-edges log:2 dog:2 gabor:8,30,4
+        edges edges:7 sobel prewitt scharr roberts frei-chen farid sobel-x sobel-y sobel-x:7 prewitt-x prewitt-y
+        scharr-x scharr-y frei-chen-x frei-chen-y farid-x farid-y roberts-x roberts-y kirsch:ne compass:ne
+        gaussian-derivative:2 gaussian-derivative:2,1,1 laplacian laplacian:0.5 laplacian8 outline pillow:find-edges
+        log:1 log:2 dog:2 gabor:8,30,4
     """,
 }
 

@@ -1,11 +1,11 @@
-"""Presets that are the magnitude of two kernels: sobel, prewitt, scharr, roberts and edges."""
+"""Presets that are the magnitude of two kernels: sobel and its siblings, and edges."""
 
 import numpy as np
 import pytest
 from support.command_line import SAMPLES, convcli, pixels, succeed
 
 from convcli import KernelError, conv2d, load_kernel
-from convcli.kernels.magnitudes import MAGNITUDES
+from convcli.kernels.magnitudes import MAGNITUDES, magnitude_of
 
 V = pixels(SAMPLES / "coffee.png").astype(float)
 
@@ -15,11 +15,30 @@ def magnitude(V, name):
     return np.hypot(*maps)
 
 
-@pytest.mark.parametrize(("name", "gain"), [("Sobel", 1), ("prewitt", 8 / 6), ("scharr", 1 / 4), ("roberts", 4)])
+GAINS = {"Sobel": 1, "prewitt": 8 / 6, "scharr": 1 / 4, "roberts": 4, "frei-chen": 8 / (4 + 2 * np.sqrt(2))}
+
+
+@pytest.mark.parametrize(("name", "gain"), GAINS.items())
 def test_it_is_the_magnitude_of_both_components(tmp_path, name, gain):
     succeed("apply", SAMPLES / "coffee.png", "-k", name, "-q", "-o", "out.png", cwd=tmp_path)
     expected = np.clip(magnitude(V, name.lower()) * gain, 0, 255)
     assert np.abs(pixels(tmp_path / "out.png") - expected).max() <= 0.501
+
+
+def test_both_kernels_get_the_parameters(tmp_path):
+    succeed("apply", SAMPLES / "coffee.png", "-k", "Sobel:5", "-q", cwd=tmp_path)
+    pair = magnitude_of("sobel:5").kernels
+    maps = [conv2d(V, load_kernel(name), padding="same", edge="replicate") for name in pair]
+    assert pair == ("sobel-x:5", "sobel-y:5")
+    gain = 8 / np.abs(load_kernel("sobel-x:5").weights).sum()
+    expected = np.clip(np.hypot(*maps) * gain, 0, 255)
+    assert np.abs(pixels(tmp_path / "coffee.Sobel-5.png") - expected).max() <= 0.501
+
+
+def test_parameters_that_the_kernels_do_not_have_are_refused(tmp_path):
+    result = convcli("apply", "sample:coffee", "-k", "prewitt:5", cwd=tmp_path)
+    line = "convcli: error: prewitt-x: expected at most 0 parameters, given 1; usage: prewitt-x\n"
+    assert (result.code, result.err) == (2, line)
 
 
 def test_edges_are_white_lines_on_black(tmp_path):

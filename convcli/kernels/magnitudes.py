@@ -20,22 +20,27 @@ class Magnitude(NamedTuple):
         return f"the magnitude of {' and '.join(self.kernels)}{' of the gray picture' * self.gray}"
 
 
-MAGNITUDES = {name: Magnitude((f"{name}-x", f"{name}-y")) for name in ("sobel", "prewitt", "scharr", "roberts")} | {
+_NAMES = ("sobel", "prewitt", "scharr", "roberts", "frei-chen", "farid")
+MAGNITUDES = {name: Magnitude((f"{name}-x", f"{name}-y")) for name in _NAMES} | {
     "edges": Magnitude(("sobel-x", "sobel-y"), gray=True)
 }
 
 
 def magnitude_of(text: str) -> Magnitude | None:
-    """Return the magnitude that a text names, in upper or lower case, or None."""
-    return MAGNITUDES.get(text.lower())
+    """Return the magnitude that a text names, in upper or lower case, or None; both kernels get its parameters."""
+    name, colon, parameters = text.partition(":")
+    if (found := MAGNITUDES.get(name.lower())) is None:
+        return None
+    first, second = (f"{kernel}{colon}{parameters}" for kernel in found.kernels)
+    return found._replace(kernels=(first, second))
 
 
-def refuse_magnitudes(name: str) -> None:
+def refuse_magnitudes(text: str) -> None:
     """Raise KernelError for a preset that is no single kernel, with what it stands for."""
-    if found := magnitude_of(name):
+    if found := magnitude_of(text):
         first, second = found.kernels
         gray = " `gray`" if found.gray else ""
         raise KernelError(
-            f"{name} is no single kernel: in apply it stands for `kernel` {first} `kernel` {second} `combine` "
+            f"{text} is no single kernel: in apply it stands for `kernel` {first} `kernel` {second} `combine` "
             f"magnitude{gray}"
         )

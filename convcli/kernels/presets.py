@@ -54,7 +54,7 @@ def preset(text: str) -> Kernel:
     (1, 17)
     """
     name, colon, parameters = text.partition(":")
-    refuse_magnitudes(name)
+    refuse_magnitudes(text)
     family = _find(name)
     try:
         arguments = arguments_of(family.signature, parameters.split(",") if colon else [])
