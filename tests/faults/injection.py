@@ -12,6 +12,7 @@ import json
 import os
 import pkgutil
 import platform
+import re
 import select
 import signal
 import socket
@@ -93,7 +94,9 @@ class Injection:
         # Imported here, because the process that runs the commands does not find it.
         from support.command_line import without_results
 
-        return Run(out=out, err=without_results(err.decode())[0], **answer)
+        # A slow machine sees more of the progress.
+        told = re.sub(r"^convcli: progress: .*\n", "", without_results(err.decode())[0], flags=re.MULTILINE)
+        return Run(out=out, err=told, **answer)
 
 
 def is_available() -> bool:
