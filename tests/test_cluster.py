@@ -343,7 +343,7 @@ def test_pictures_travel_whole_and_outlive_their_worker(folder, tmp_path):
         doomed.wait()
     err, result = without_results(err)
     assert (process.returncode, err) == (here.code, here.err)
-    assert result.startswith("convcli: error: 15 written, 1 failed in ")
+    assert result.startswith("convcli: error: 30 files written from 15 images, 1 failed in ")
     found, expected = ({path.name: path.read_bytes() for path in (tmp_path / at).iterdir()} for at in ("there", "here"))
     assert len(expected) == 30
     assert found == expected
