@@ -52,24 +52,29 @@ def rows_under(rows: Axis, block: int) -> int:
 
 def toeplitz(weights: FloatArray, rows: Axis, block: int) -> FloatArray:
     """Return T ``(groups, kw, B*C_out, L*C_in)`` for weights ``(groups, C_out, C_in, kh, kw)`` and B = ``block``."""
-    groups, out_channels, in_channels, taps, columns = weights.shape
+    groups, out_channels, in_channels, _, columns = weights.shape
     T = np.zeros((groups, columns, block, out_channels, rows_under(rows, block), in_channels), weights.dtype)
-    by_tap = weights.transpose(3, 0, 4, 1, 2)
-    for b in range(block):
-        for m in range(taps):
-            T[:, :, b, :, b * rows.stride + m * rows.dilation] = by_tap[m]
+    _diagonals(T, rows)[...] = weights.transpose(0, 4, 3, 1, 2)[:, :, None]
     return T.reshape(groups, columns, block * out_channels, -1)
 
 
 def toeplitz_adjoint(dT: FloatArray, geometry: Geometry, block: int) -> FloatArray:
     """Return dK ``(groups, C_out, C_in, kh, kw)`` from the gradient of T: sums along its diagonals."""
-    rows, (groups, out_channels, in_channels, taps, columns) = geometry.rows, geometry.kernel_blocks
+    rows, (groups, out_channels, in_channels, _, columns) = geometry.rows, geometry.kernel_blocks
     parted = dT.reshape(groups, columns, block, out_channels, rows_under(rows, block), in_channels)
-    dK = np.zeros((taps, groups, columns, out_channels, in_channels), dT.dtype)
-    for b in range(block):
-        for m in range(taps):
-            dK[m] += parted[:, :, b, :, b * rows.stride + m * rows.dilation]
-    return dK.transpose(1, 3, 4, 0, 2)
+    dK: FloatArray = _diagonals(parted, rows).sum(axis=2)
+    return dK.transpose(0, 3, 4, 2, 1)
+
+
+def _diagonals(T: FloatArray, rows: Axis) -> FloatArray:
+    """Return a view of the weights in T ``(groups, kw, B, C_out, L, C_in)``: ``(groups, kw, B, kh, C_out, C_in)``.
+
+    ``[..., b, m, i, l]`` is ``T[..., b, i, b*sy + m*dy, l]``.
+    """
+    groups, columns, block, out_channels, _, in_channels = T.shape
+    group, column, output, out_channel, row, in_channel = T.strides
+    strides = (group, column, output + rows.stride * row, rows.dilation * row, out_channel, in_channel)
+    return as_strided(T, (groups, columns, block, rows.taps, out_channels, in_channels), strides)
 
 
 def multiply(
