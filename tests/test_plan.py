@@ -11,6 +11,7 @@ from support.geometries import geometry_of
 from convcli import conv2d
 from convcli.engine import CONVOLUTIONS, KERNEL_GRADIENTS, Estimate, Refusal, Traits, Workload, calibration
 from convcli.engine.plan import choose_convolution, choose_kernel_gradient
+from convcli.engine.tiles import input_floats
 
 MEGABYTES = 1 << 20
 
@@ -112,6 +113,15 @@ def test_a_plan_has_an_answer_of_every_algorithm(row):
                 assert answer.seconds > 0
                 assert answer.multiplications > 0
                 assert 0 < answer.workspace <= 16 * MEGABYTES
+
+
+def test_pixels_that_several_tiles_load_are_counted():
+    geometry = geometry_of((600, 700), (201, 1), padding="same")
+    estimate = choose_convolution(Workload(geometry, np.dtype(np.float64), MEGABYTES // 4), "direct").estimate
+    again = estimate.tile.number(geometry) * input_floats(geometry, estimate.tile) - 800 * 700
+    assert again > 100 * 800 * 700
+    computed = 5 * 8 * estimate.multiplications
+    assert estimate.moved == computed + 2 * 8 * again
 
 
 def test_a_request_is_kept_and_marked():

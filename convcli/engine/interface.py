@@ -17,7 +17,7 @@ from convcli.engine.costs import CACHE, elementwise_seconds
 from convcli.engine.factors import Factors, Traits
 from convcli.engine.limits import LIMITS, Limits
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize, output_floats
+from convcli.engine.tiles import TileSize, input_floats, output_floats
 from convcli.geometry.axes import Geometry
 
 # How often a float64 is read or written to round it and store it as float32.
@@ -141,7 +141,7 @@ class Algorithm(NamedTuple, Generic[Runner]):
             answer = self._rounded(work.in_double)
         if isinstance(answer, Estimate) and answer.workspace > work.memory and not self.last_resort:
             return Refusal(f"its smallest tile takes {answer.workspace:,} bytes, and {work.memory:,} are allowed")
-        return answer
+        return answer if isinstance(answer, Refusal) else _with_overlap(answer, work)
 
     def _rounded(self, work: Workload) -> Estimate | Refusal:
         """Return the estimate for computing in float64 and rounding to whole numbers."""
@@ -156,3 +156,12 @@ class Algorithm(NamedTuple, Generic[Runner]):
             exact=True,
             rounded=True,
         )
+
+
+def _with_overlap(estimate: Estimate, work: Workload) -> Estimate:
+    """Return the estimate with the cost of loading pixels again that several tiles read."""
+    geometry = work.geometry
+    once = geometry.images * geometry.groups * geometry.in_channels * geometry.rows.padded * geometry.columns.padded
+    again = max(0, estimate.tile.number(geometry) * input_floats(geometry, estimate.tile) - once)
+    moved = 2 * again * work.itemsize
+    return estimate._replace(seconds=estimate.seconds + elementwise_seconds(moved), moved=estimate.moved + moved)
