@@ -9,14 +9,19 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
+from PIL.ExifTags import Base
 from PIL.PngImagePlugin import PngInfo
-from support.pictures import IPTC, XMP, encoded, exif_of, picture, random_pixels
-from support.tiffs import BYTE, page_tags, tiff_file
+from support.pictures import IPTC, SRGB, XMP, encoded, exif_of, parsed, picture, random_pixels
+from support.tiffs import ASCII, BYTE, RATIONAL, page_tags, tiff_file
 
+from convcli.functional import filter_image
 from convcli.pictures.formats import format_of
+from convcli.pictures.georeference import Georeference
 from convcli.pictures.image import Image, Metadata, Text
 from convcli.pictures.photoshop import resource_of_iptc
 from convcli.pictures.reading import read_header, read_image
@@ -286,3 +291,83 @@ def test_a_text_that_claims_to_be_a_profile_is_none() -> None:
     stream = BytesIO()
     PIL.Image.fromarray(np.zeros((2, 2), np.uint8)).save(stream, "PNG", pnginfo=info)
     assert read_image(stream.getvalue()).metadata == Metadata(texts=(Text("icc_profile", "text"), Text("xmp", "text")))
+
+
+def box_of(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def test_the_metadata_of_a_jpeg_xl_is_read() -> None:
+    code = bytes(imagecodecs.jpegxl_encode(np.zeros((4, 5, 3), np.uint8), usecontainer=False))
+    start = [box_of(b"JXL ", b"\r\n\x87\n"), box_of(b"ftyp", b"jxl \0\0\0\0jxl ")]
+    exif = bytes(4) + exif_of(orientation=6).tobytes()[6:]
+    boxes = [*start, box_of(b"Exif", exif), box_of(b"xml ", XMP), box_of(b"jxlc", code), box_of(b"brob", b"Exif")]
+    image = read_image(b"".join(boxes))
+    assert image.metadata.xmp == XMP
+    assert parsed(image.metadata.exif)[Base.Make] == "Maker"
+    assert image.notes == ("boxes that are not read are dropped: brob",)
+    assert read_image(code).metadata == Metadata()
+    damaged = read_image(b"".join([*start, box_of(b"Exif", b"\0\0\0\0II*\0\xff"), box_of(b"jxlc", code)]))
+    assert damaged.warnings[0].startswith("EXIF is dropped, because it is damaged: ")
+
+
+XMP_BOX, GEOTIFF_BOX = "be7acfcb97a942e89c71999491e3afac", "b14bf8bd083d4b43a5ae8cd7d5a6ce03"
+
+
+def test_xmp_and_the_georeference_of_a_jpeg_2000_are_read() -> None:
+    scale, tie = (33550, "d", 3, (10.0, 5.0, 0.0), True), (33922, "d", 6, (0.0, 0.0, 0.0, 5e5, 5.4e6, 0.0), True)
+    stream = BytesIO()
+    tifffile.imwrite(stream, np.zeros((1, 1), np.uint8), extratags=[scale, tie], metadata=None)
+    plain = encoded(picture("RGB"), "JPEG2000")
+    boxes = [
+        box_of(b"uuid", bytes.fromhex(XMP_BOX) + XMP),
+        box_of(b"uuid", bytes.fromhex(GEOTIFF_BOX) + stream.getvalue()),
+        box_of(b"asoc", b"lbl gml.data"),
+    ]
+    at = plain.index(b"jp2c") - 4
+    image = read_image(plain[:at] + b"".join(boxes) + plain[at:])
+    assert image.metadata.xmp == XMP
+    assert image.metadata.geo == Georeference(((33550, scale[3]), (33922, tie[3])))
+    assert (image.notes, image.warnings) == ((), ())
+    by_gml = read_image(plain[:at] + boxes[2] + plain[at:])
+    assert by_gml.warnings == ("the georeference is dropped, because it is not read from GML",)
+    damaged = read_image(plain[:at] + boxes[1][:60].replace(boxes[1][:4], struct.pack(">I", 60)) + plain[at:])
+    assert damaged.warnings[0].startswith("the georeference is dropped, because it is damaged: ")
+    assert read_image(plain).metadata == Metadata()
+
+
+def test_celestial_coordinates_are_a_warning() -> None:
+    cards = ["SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    2",
+             "NAXIS1  =                    3", "NAXIS2  =                    2"]  # fmt: skip
+    for more, warnings in (([], 0), (["CTYPE1  = 'RA---TAN'"], 1)):
+        head = "".join(f"{card:80}" for card in [*cards, *more, "END"]).encode()
+        image = read_image(head.ljust(2880) + bytes(2880))
+        loss = "the celestial coordinates (WCS) are dropped, because no format of output stores them"
+        assert image.warnings == (loss,) * warnings
+
+
+def test_tiff_tags_of_other_programs_are_named() -> None:
+    kept = {"t270": (ASCII, b"ImageJ=1\0"), "t305": (ASCII, b"me\0")}
+    tags = page_tags(4, 4, 3, t319=(RATIONAL, [1, 3] * 6), t65001=(BYTE, b"ab"), **kept)
+    image = read_image(tiff_file((tags, bytes(48))))
+    assert image.notes == (
+        "tags of other programs are dropped: PrimaryChromaticities, 65001",
+        "the description of ImageJ or OME is dropped",
+    )
+    many = {f"t{65000 + number}": (BYTE, b"ab") for number in range(20)}
+    (note,) = read_image(tiff_file((page_tags(4, 4, 3, **many), bytes(48)))).notes
+    assert note == f"tags of other programs are dropped: {', '.join(map(str, range(65000, 65008)))}, ..."
+
+
+def profile_of(gamma: float) -> bytes:
+    """Return the profile of sRGB with this gamma in its curve."""
+    at = SRGB.index(b"para") + 12
+    return SRGB[:at] + struct.pack(">i", round(gamma * 65536)) + SRGB[at + 4 :]
+
+
+def test_gray_without_its_profile_is_a_warning_if_its_curve_is_another() -> None:
+    loss = "the colour profile is dropped: it is for RGB, and the output is gray"
+    for gamma, has_warning in ((2.4, False), (1.6, True)):
+        data = encoded(picture("RGB"), "PNG", icc_profile=profile_of(gamma))
+        filtered = filter_image(data, "identity", gray=True, format="png")
+        assert (loss in filtered.warnings, loss in filtered.notes) == (has_warning, not has_warning)

@@ -11,7 +11,7 @@ from convcli.pictures.image import Metadata
 from convcli.pictures.orientation import is_sideways
 
 # Other tags, such as sizes, strips and thumbnails, describe the old file, but a TIFF writer would apply them.
-_KEPT_TAGS: set[int] = {
+KEPT_TAGS: set[int] = {
     Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist,
     Base.HostComputer, Base.Copyright, Base.Rating, Base.RatingPercent, Base.XPTitle, Base.XPComment,
     Base.XPAuthor, Base.XPKeywords, Base.XPSubject, Base.ExifOffset, Base.GPSInfo,
@@ -77,7 +77,7 @@ def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
     # The notes of cameras have numbers in this order too. Other formats than TIFF have no offsets of 64 bits.
     kept.endian, kept.bigtiff = exif.endian, False
     # The values of other tags are not looked at: Pillow warns of those that it does not know well.
-    for tag in _KEPT_TAGS & {*exif}:
+    for tag in KEPT_TAGS & {*exif}:
         if tag in _DIRECTORIES:
             kept[tag] = _directory(exif, tag)
         elif not (tag == Base.ImageDescription and str(exif[tag]).startswith(_LAYOUTS)):

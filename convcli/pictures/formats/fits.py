@@ -122,6 +122,12 @@ def _cards(stream: BinaryIO) -> dict[str, str]:
     return {}
 
 
+def _dropped(cards: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a sentence if the header says where the pixels lie in the sky."""
+    loss = "the celestial coordinates (WCS) are dropped, because no format of output stores them"
+    return (loss,) if {"CRVAL1", "CD1_1", "CTYPE1"} & cards.keys() else ()
+
+
 class FitsFrame:
     """A picture in a FITS file, whose pixels may be larger than memory."""
 
@@ -141,7 +147,7 @@ class FitsFrame:
         pixels = by_rows(lambda rows: _values(scaling, rows), header.shape, header.dtype, stored)
         scaled = scaling[:2] != (1, 0) and header.dtype.kind == "f"
         notes = (f"{scaling.scale:g} * level + {scaling.zero:g}, as BSCALE and BZERO say",) if scaled else ()
-        return Image(pixels, notes=notes)
+        return Image(pixels, notes=notes, warnings=_dropped(self._unit.cards))
 
     def _shape(self) -> tuple[int, int, int]:
         """Return the shape of the picture, whose channels are the third axis of the file."""

@@ -3,19 +3,24 @@
 import struct
 from collections.abc import Iterator, Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
+from convcli.files.file_bytes import open_file
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
+from convcli.pictures.formats.tiff_directories import pictures_of
+from convcli.pictures.georeference import TAGS, Georeference, georeference_of
 from convcli.pictures.image import Metadata
-from convcli.pictures.metadata import bytes_in
+from convcli.pictures.metadata import Readers, bytes_in
+from convcli.pictures.xmp import kept_xmp
 
 # The start of a codestream; after it, the offset of the number of channels, which have 3 bytes each.
 _CODESTREAM = b"\xff\x4f\xff\x51"
@@ -38,6 +43,10 @@ _PROFILED = (b"", b"RGB ", b"GRAY")
 _COLOUR, _ALPHA = 0, 1
 _READ_MEANINGS = ((), (0,), (0, 0, 0), (0, 1), (0, 0, 0, 1))
 
+# How boxes of an own kind begin that hold XMP and a GeoTIFF of one pixel, and how far into a box to look for GML.
+_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_GEOTIFF = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
+_LONGEST_MARK = 256
 _BY_ENCODER = b"Created by OpenJPEG"
 
 
@@ -90,6 +99,19 @@ class Jpeg2000(Format):
         count = len(header.bits)
         if count in (2, 4) and not header.meanings and header.space != _CMYK:
             yield f"the last of {count} channels is taken for alpha, because the file does not say what it is"
+        with from_start(picture) as stream:
+            starts = [(kind, stream.read(_LONGEST_MARK)) for kind, _ in _boxes(stream)]
+        has_geotiff = any(start.startswith(_GEOTIFF) for _, start in starts)
+        if not has_geotiff and any(kind == b"asoc" and b"gml" in start for kind, start in starts):
+            yield "the georeference is dropped, because it is not read from GML"
+
+    def metadata_readers(self, picture: ImageFile, file: Path | BytesIO) -> Readers:
+        """Return the readers of the metadata; XMP has a box of its own, and a georeference is a GeoTIFF in a box."""
+        return {
+            **super().metadata_readers(picture, file),
+            "xmp": lambda: kept_xmp(_content(file, _XMP)),
+            "geo": lambda: _georeference(_content(file, _GEOTIFF)),
+        }
 
     def mend(self, picture: ImageFile) -> None:
         """Add the colour profile, which Pillow does not read, and drop the comment that names the encoder."""
@@ -123,6 +145,34 @@ JPEG2000 = Jpeg2000(
     deep_colour="extra",
     decoded_by_extra=True,
 )
+
+
+def _boxes(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield the boxes of a file; a codestream alone has none."""
+    stream.seek(0)
+    return iter(()) if stream.read(len(_CODESTREAM)) == _CODESTREAM else boxes(stream)
+
+
+def _content(file: Path | BytesIO, uuid: bytes) -> bytes | None:
+    """Return the content of the first box of this own kind, or None."""
+    with open_file(file) as stream:
+        position = stream.tell()
+        found = (stream.read(length) for kind, length in _boxes(stream) if kind == b"uuid")
+        content = next((each.removeprefix(uuid) for each in found if each.startswith(uuid)), None)
+        stream.seek(position)
+        return content
+
+
+def _georeference(geotiff: bytes | None) -> Georeference | None:
+    from tifffile import TiffFile
+
+    if geotiff is None:
+        return None
+    # It refuses tags that claim more bytes than there are.
+    pictures_of(BytesIO(geotiff))
+    with TiffFile(BytesIO(geotiff)) as file:
+        page: Any = file.pages[0]
+        return georeference_of({tag: page.tags.valueof(tag) for tag in TAGS})
 
 
 def _levels(data: bytes) -> Array:

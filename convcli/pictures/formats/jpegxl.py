@@ -1,11 +1,12 @@
 """Read JPEG XL by the extra ``deep``; its header is read here (ISO/IEC 18181-1, annexes A to D)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+import PIL.Image
 
 from convcli.arrays import Array
 from convcli.errors import reason_of
@@ -15,8 +16,11 @@ from convcli.pictures.channels import split_alpha
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.image import Header, Image
+from convcli.pictures.metadata import Readers, description, kept_exif
 from convcli.pictures.orientation import upright_sides
 from convcli.pictures.pixel_limit import refuse_beyond_limit
+from convcli.pictures.xmp import kept_xmp
+from convcli.text import in_one_line
 
 _CODE = b"\xff\x0a"
 # The most bytes that the header of a codestream may take here.
@@ -24,6 +28,7 @@ _LONGEST = 1 << 12
 
 _RGB, _GRAY = 0, 1
 _ALPHA = 0
+_KNOWN_BOXES = (b"JXL ", b"ftyp", b"jxll", b"jxlc", b"jxlp", b"jxli", b"Exif", b"xml ")
 _REMEDY = "convert it first, as in djxl FILE a.png"
 
 
@@ -105,7 +110,30 @@ class JpegXlFrame:
         if pixels.shape != expected.shape or (alpha is not None) != expected.alpha:
             raise ValueError(f"its headers contradict each other: {expected.shape} and {pixels.shape}")
         losses = ("its colour space or profile is not read",) * self._code.has_own_space
-        return Image(pixels, alpha, notes=notes, warnings=losses)
+        # The decoder has turned the pixels upright.
+        described = description(1, self._metadata(), self._dropped_boxes())
+        return Image(pixels, alpha, described.metadata, (*notes, *described.notes), (*losses, *described.warnings))
+
+    def _metadata(self) -> Readers:
+        """Return the readers of the metadata in the boxes of a container."""
+        return {"exif": lambda: _exif(self._box(b"Exif")), "xmp": lambda: kept_xmp(self._box(b"xml "))}
+
+    def _box(self, name: bytes) -> bytes | None:
+        """Return the content of the first box with this name, or None."""
+        with open_file(self._file) as stream:
+            return next((stream.read(length) for kind, length in self._boxes(stream) if kind == name), None)
+
+    def _dropped_boxes(self) -> Iterator[str]:
+        with open_file(self._file) as stream:
+            names = {kind for kind, _ in self._boxes(stream) if kind not in _KNOWN_BOXES}
+        if names:
+            listed = in_one_line(b", ".join(sorted(names)).decode("latin-1"))
+            yield f"boxes that are not read are dropped: {listed}"
+
+    def _boxes(self, stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+        """Yield the boxes of a container; a codestream alone has none."""
+        stream.seek(0)
+        return iter(()) if stream.read(len(_CODE)) == _CODE else boxes(stream)
 
     def _decoding(self) -> tuple[Callable[[bytes], Array], np.dtype[Any], tuple[str, ...]]:
         code = self._code
@@ -114,6 +142,15 @@ class JpegXlFrame:
         decoding = decoding_by_extra(_levels, code.bits)
         assert decoding is not None
         return decoding.decode, decoding.dtype, decoding.notes
+
+
+def _exif(data: bytes | None) -> bytes | None:
+    """Return what is kept of EXIF, before which stands where its TIFF header begins."""
+    if data is None:
+        return None
+    exif = PIL.Image.Exif()
+    exif.load(data[4 + int.from_bytes(data[:4]) :])
+    return kept_exif(exif)
 
 
 def _levels(data: bytes) -> Array:

@@ -25,10 +25,11 @@ from convcli.pictures.formats.tiff_segments import Extent, require_allowed, requ
 from convcli.pictures.gdal import ITEMS, NODATA, gdal_tags
 from convcli.pictures.georeference import TAGS, Georeference, georeference_of
 from convcli.pictures.image import Header, Image, Stored
-from convcli.pictures.metadata import Description, description, kept_exif, sensible_dpi
+from convcli.pictures.metadata import KEPT_TAGS, Description, description, kept_exif, sensible_dpi
 from convcli.pictures.orientation import upright_array, upright_sides
 from convcli.pictures.photoshop import IPTC, require_iptc, resource
 from convcli.pictures.xmp import kept_xmp
+from convcli.text import in_one_line
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -41,6 +42,14 @@ _PIECE = 16 << 20
 _CANON_RAW = b"CR\x02"
 _ORIENTATION, _PALETTE, _PROFILE, _METAMORPH = 274, 320, 34675, 33629
 _XMP, _IPTC, _RESOURCES = 700, 33723, 34377
+
+
+# Tags that are read, or that are about how the pixels are stored. Others are shown in a note, some of them.
+_KNOWN_TAGS = {
+    *range(254, 267), *range(273, 300), *range(316, 319), *range(320, 336), *range(338, 348), *range(512, 535), 559,
+    _XMP, _IPTC, _RESOURCES, _PROFILE, _METAMORPH, 50674, *TAGS, ITEMS, NODATA, *KEPT_TAGS,
+}  # fmt: skip
+_SHOWN = 8
 
 
 class TiffPages(NamedTuple):
@@ -216,6 +225,10 @@ def _notes_of(page: "TiffPage") -> Iterator[str]:
         yield "EXIF is not read from a big-endian BigTIFF"
     if (nodata := page.tags.valueof(NODATA)) is not None:
         yield f"the nodata value {nodata!s:.40} is computed like any other"
+    if others := [in_one_line(tag.name) for tag in page.tags if tag.code not in _KNOWN_TAGS]:
+        yield f"tags of other programs are dropped: {', '.join(others[:_SHOWN])}{', ...' * (len(others) > _SHOWN)}"
+    if str(page.tags.valueof(Base.ImageDescription)).startswith(("<?xml", "<OME", "ImageJ=")):
+        yield "the description of ImageJ or OME is dropped"
     if 'role="scale"' in str(page.tags.valueof(ITEMS)):
         yield "GDAL's scale and offset are not applied"
 
