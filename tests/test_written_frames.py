@@ -303,6 +303,37 @@ def test_pages_whose_maps_need_other_files_are_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["p.tif"]
 
 
+def growing_gif() -> bytes:
+    """Return a GIF whose second frame is larger than its screen, which some programs enlarge then."""
+    small, large = (np.random.default_rng(7).integers(0, 256, (3, *shape), np.uint8) for shape in ((4, 5), (6, 7)))
+    first, second = (file_of([Image(pixels, duration=40.0)], "gif") for pixels in (small, large))
+    # The screen and its blocks take 32 bytes.
+    return first[:-1] + second[32:]
+
+
+@pytest.mark.parametrize("name", ["gif", "png", "webp", "avif"])
+def test_frames_of_different_sizes_are_no_animation(tmp_path: Path, name: str) -> None:
+    source = saved(tmp_path / "a.gif", growing_gif())
+    outcome = batch(str(tmp_path / f"out.{name}")).process(source)
+    assert str(outcome.error) == (
+        f"the frames differ in size, depth or alpha, so that one {name} cannot hold them: add {{frame}} to the name"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+    assert batch(str(tmp_path / f"out.{{frame}}.{name}")).process(source).error is None
+    assert [read_header(tmp_path / f"out.{number}.{name}").shape[1:] for number in range(2)] == [(4, 5), (6, 7)]
+
+
+def test_an_avif_is_an_animation_again(tmp_path: Path) -> None:
+    smooth = np.moveaxis(np.asarray(PIL.Image.linear_gradient("L").resize((48, 32)).convert("RGB")), -1, 0)
+    images = [Image(np.roll(smooth, 9 * number, axis=2), duration=time) for number, time in enumerate(DURATIONS)]
+    source = saved(tmp_path / "a.avif", file_of(images, "avif"))
+    assert batch(str(tmp_path / "out.avif"), Request("identity", Convolution.of([[1.0]]))).process(source).error is None
+    written = list(iter_frames(tmp_path / "out.avif"))
+    assert [frame.duration for frame in written] == list(DURATIONS)
+    for frame, image in zip(written, images, strict=True):
+        assert abs(frame.pixels.astype(int) - image.pixels).max() < 16
+
+
 @pytest.mark.parametrize(("name", "kept"), [("gif", 0), ("png", 0), ("tif", 0), ("webp", 2)])
 def test_frames_are_written_as_they_come(name: str, kept: int) -> None:
     stream, grown = BytesIO(), []

@@ -70,6 +70,7 @@ class FrameWriter:
         self._sequence = format.sequence(total, plays)
         # How many frames are still to come.
         self.missing = total
+        self._layout: tuple[Any, ...] | None = None
 
     def add(
         self,
@@ -79,7 +80,17 @@ class FrameWriter:
         coding: Coding = DEFAULT_CODING,
         duration: float | None = None,
     ) -> None:
-        """Write the next frame, which is shown for ``duration`` milliseconds, as ``write_image`` writes a picture."""
+        """Write the next frame, which is shown for ``duration`` milliseconds, as ``write_image`` writes a picture.
+
+        Raises OptionError also if it differs from the first frame of an animation in size, depth or alpha.
+        """
+        layout = (pixels.shape, pixels.dtype, alpha is None)
+        self._layout = self._layout or layout
+        if self._format.frames == "animation" and layout != self._layout:
+            raise OptionError(
+                f"the frames differ in size, depth or alpha, so that one {self._format.name} cannot hold them: "
+                "add {frame} to the name"
+            )
         encode = partial(self._sequence.add, duration=duration)
         for part in _parts(encode, pixels, alpha, self._format, metadata, coding):
             self._stream.write(part)
