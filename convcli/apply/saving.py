@@ -62,9 +62,10 @@ class OutputFiles:
     def require_complete(self) -> None:
         """Raise OptionError if a file lacks frames, because frames differ in the number of their maps."""
         for path, file in self._open.items():
+            missing, total = file.writer.missing, file.writer.total
             raise OptionError(
-                f"{path} would lack {file.writer.missing} frames, whose maps need other files: add {{frame}} and "
-                "{map} to the name"
+                f"{path} would lack {missing} of {total} frames: add {{frame}} and {{map}} to the name, because the "
+                "frames have different numbers of maps"
             )
 
     def _is_open(self, output: Output) -> bool:

@@ -68,8 +68,8 @@ class FrameWriter:
     def __init__(self, stream: BinaryIO, format: Format, total: int, plays: int | None) -> None:
         self._stream, self._format = stream, format
         self._sequence = format.sequence(total, plays)
-        # How many frames are still to come.
-        self.missing = total
+        # How many frames there will be, and how many of them are still to come.
+        self.total = self.missing = total
         self._layout: tuple[Any, ...] | None = None
 
     def add(
