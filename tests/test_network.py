@@ -88,6 +88,7 @@ def test_a_transposed_convolution_is_counted():
     model = model_of([node("ConvTranspose", "x w", "z", strides=[2, 2])], [weights("w", 1, 3, 2, 2)], ("N", 1, 5, 4))
     (found,) = network(model).convolutions
     assert (found.output_shape, found.multiplications) == ((3, 10, 8), 5 * 4 * 12)
+    assert (found.geometry.rows.stride, found.geometry.pads, found.refusal) == (2, (0, 0, 0, 0), "")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,14 @@ def test_a_transposed_convolution_is_counted():
 )
 def test_a_field_that_is_not_known_is_none(nodes, expected):
     assert network(model_of(nodes, [weights("w", 1, 1, 2, 2)])).convolutions[-1].receptive_field == expected
+
+
+def test_weights_that_are_computed_may_have_a_known_shape():
+    """Only the values are missing: everything else is known, and -k does not take them."""
+    nodes = [node("Neg", "w1", "w"), node("Conv", "x w", "z", strides=[2, 2])]
+    (found,) = network(model_of(nodes, INITIALIZERS)).convolutions
+    assert (found.kernel_shape, found.output_shape, found.parameters) == ((4, 1, 3, 2), (4, 14, 13), 24)
+    assert found.refusal == "w is computed by a node of type Neg, and no constant"
 
 
 @pytest.mark.parametrize("given", [(1, 60, 50), (7, 1, 60, 50)])

@@ -8,7 +8,7 @@ import pytest
 from support.command_line import succeed
 from typer.testing import CliRunner
 
-from convcli import Kernel, conv2d, load_kernel
+from convcli import Kernel, conv2d, conv2d_transpose, load_kernel
 from convcli.cli.app import app
 from convcli.errors import FileError, KernelError, OptionError
 from convcli.files.source import Source
@@ -71,6 +71,52 @@ def test_a_node_is_computed_as_the_reference_does(settings, biased):
     kernel = kernel_of(model)
     assert np.array_equal(conv2d(x, kernel), ReferenceEvaluator(model).run(None, {"x": x})[0])
     assert (kernel.name, kernel.weights.dtype, kernel.bias is not None) == ("z", np.float64, biased)
+
+
+TRANSPOSED = [
+    {},
+    {"strides": [2, 3]},
+    {"strides": [2, 3], "output_padding": [1, 2], "pads": [1, 0, 0, 1]},
+    {"strides": [3, 2], "dilations": [1, 2], "group": 2, "pads": [0, 1, 2, 0]},
+    {"group": 4, "strides": [2, 2], "output_padding": [1, 0]},
+    {"auto_pad": "VALID", "strides": [2, 1]},
+    {"auto_pad": "SAME_UPPER", "strides": [2, 1]},
+    {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
+]
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("settings", TRANSPOSED, ids=str)
+def test_a_transposed_node_is_computed_as_the_reference_does(settings, biased):
+    groups = settings.get("group", 1)
+    weights, x = whole(4, 3, 3, 2), whole(1, 4, 5, 4)
+    inputs = ("x", "w", "b") if biased else ("x", "w")
+    initializers = [tensor("w", weights), tensor("b", whole(3 * groups))]
+    model = model_of([conv(inputs, op_type="ConvTranspose", **settings)], initializers)
+    expected = np.concatenate([*transposed_groups(x, weights, initializers[1] if biased else None, settings)], 1)
+    found = conv2d_transpose(x, kernel_of(model))
+    assert found.shape == expected.shape
+    assert np.array_equal(found, expected)
+
+
+def transposed_groups(x, weights, bias, settings):
+    """Yield what the reference computes for each group alone, because it fails for several."""
+    groups = settings.get("group", 1)
+    alone = {name: value for name, value in settings.items() if name != "group"}
+    for group, (part, K) in enumerate(zip(np.split(x, groups, 1), np.split(weights, groups), strict=True)):
+        b = np.zeros(3, "f4") if bias is None else numpy_helper.to_array(bias)[3 * group : 3 * group + 3]
+        node = conv(("x", "w", "b"), op_type="ConvTranspose", **alone)
+        yield ReferenceEvaluator(model_of([node], [tensor("w", K), tensor("b", b)])).run(None, {"x": part})[0]
+
+
+def test_a_transposed_node_says_how_large_its_output_is():
+    node = conv(op_type="ConvTranspose", strides=[2, 2], output_padding=[1, 0])
+    kernel, x = kernel_of(model_of([node], [tensor("w", W)])), whole(1, 2, 3, 3)
+    assert conv2d_transpose(x, kernel, output_padding=(1, 0)).shape == (1, 4, 8, 7)
+    with pytest.raises(OptionError, match=r"^output_padding: expected the size that .* model says, given \(0, 0\)$"):
+        conv2d_transpose(x, kernel, output_padding=0)
+    with pytest.raises(OptionError, match=r"^the kernel's model transposes the convolution: add `transpose`, or call "):
+        conv2d(x, kernel)
 
 
 W = whole(2, 4, 3, 3)
@@ -172,7 +218,21 @@ def attribute_of(**attributes):
 
 
 REFUSED = [
-    ([conv(op_type="ConvTranspose")], [tensor("w", W)], "expected a node of type Conv, given ConvTranspose"),
+    (
+        [conv(op_type="ConvTranspose", output_shape=[9, 9])],
+        [tensor("w", W)],
+        "its output_shape decides its pads: expected a node with pads or auto_pad",
+    ),
+    (
+        [conv(op_type="ConvTranspose", auto_pad="SAME_UPPER", output_padding=[0, 1])],
+        [tensor("w", W)],
+        "expected no output_padding with auto_pad, given [0, 1]",
+    ),
+    (
+        [conv(op_type="ConvTranspose", auto_pad="SAME_UPPER", strides=[4, 1])],
+        [tensor("w", W)],
+        "auto_pad has no pads for a window that is smaller than the stride",
+    ),
     (
         [conv()],
         [tensor("w", whole(2, 4, 3))],
@@ -274,6 +334,21 @@ def test_options_given_as_well_must_agree(folder, monkeypatch, option, message):
     monkeypatch.chdir(folder)
     result = CliRunner().invoke(app, ["apply", "x.npy", "-k", "model.onnx", *option.split(), "-o", "z.npy"])
     assert (result.exit_code, result.stderr) == (2, f"convcli: error: {message}\n")
+
+
+def test_a_transposed_node_needs_the_option(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    node = conv(("x", "up"), op_type="ConvTranspose", strides=[2, 2], pads=[1, 0, 0, 1])
+    model = model_of([node], [tensor("up", whole(4, 3, 3, 2))])
+    onnx.save(model, "up.onnx")
+    np.save("large.npy", ReferenceEvaluator(model).run(None, {"x": np.load("x.npy")[np.newaxis]})[0])
+    arguments = ["check", "x.npy", "-k", "up.onnx", "--output-map", "large.npy"]
+    assert CliRunner().invoke(app, [*arguments, "--transpose"]).exit_code == 0
+    refused = CliRunner().invoke(app, arguments)
+    expected = (
+        "convcli: error: the kernel's model transposes the convolution: add --transpose, or call conv2d_transpose"
+    )
+    assert (refused.exit_code, refused.stderr.strip()) == (2, expected)
 
 
 def test_a_picture_is_padded_with_zeros_as_the_model_says(folder):

@@ -6,14 +6,17 @@ window of k taps, dilation d and stride s over outputs that see ``size`` pixels 
     size' = size + d*(k - 1)*step        step' = step*s
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple
 
-from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
+from convcli.geometry.transposed import transposition
 from convcli.kernels.onnx_models import Model, Node, attributes_of
+
+Shape = tuple[int, ...]
+Shapes = Mapping[str, tuple[int | None, ...]]
 
 # Operators whose output at each place depends on their inputs at one place.
 _POINTWISE = frozenset(
@@ -32,7 +35,8 @@ class ModelConvolution(NamedTuple):
 
     operator: ``Conv`` or ``ConvTranspose``.
     input_shape, kernel_shape, output_shape: of one image, or None where the model does not say them.
-    geometry: None if the shape of its input is unknown, or if convcli cannot reproduce it.
+    geometry: that of the convolution, or of the one whose transpose it is; None if the shape of its input is unknown,
+        or if convcli cannot reproduce it.
     parameters: the number of weights and biases.  multiplications: the multiply-adds of the definition, for one image.
     receptive_field: rows and columns of the model's input, or None if it is unknown.
     refusal: why convcli cannot reproduce it; "" if it can.
@@ -40,9 +44,9 @@ class ModelConvolution(NamedTuple):
 
     name: str
     operator: str
-    input_shape: tuple[int, ...] | None
-    kernel_shape: tuple[int, ...] | None
-    output_shape: tuple[int, ...] | None
+    input_shape: Shape | None
+    kernel_shape: Shape | None
+    output_shape: Shape | None
     geometry: Geometry | None
     parameters: int | None
     multiplications: int | None
@@ -102,45 +106,65 @@ def _convolution_to_json(found: ModelConvolution) -> dict[str, Any]:
     }
 
 
-def _convolution(node: Node, shapes: dict[str, tuple[int | None, ...]], fields: "Fields") -> ModelConvolution:
+def _convolution(node: Node, shapes: Shapes, fields: "Fields") -> ModelConvolution:
     V, Z = (_image(shapes.get(name)) for name in (node.proto.input[0], node.proto.output[0]))
-    K, parameters, geometry, refusal = None, None, None, ""
-    try:
-        K, parameters = node.shape, node.parameters
-        options = node.options()
-        geometry = None if V is None else options.geometry(V, K)
-    except (GeometryError, ValueError) as error:
-        refusal = str(error)
+    K, *bias = (_known(shapes.get(name)) for name in node.proto.input[1:] if name)
+    geometry, refusal = _geometry(node, V, K)
     field = fields.get(node.proto.output[0])
     return ModelConvolution(
         name=node.name,
         operator=node.proto.op_type,
         input_shape=V,
         kernel_shape=K,
-        output_shape=Z if geometry is None else geometry.output_shape,
+        output_shape=Z if geometry is None or node.is_transposed else geometry.output_shape,
         geometry=geometry,
-        parameters=parameters,
+        parameters=None if K is None else prod(K) + sum(map(prod, filter(None, bias))),
         multiplications=_multiplications(node, V, K, geometry),
         receptive_field=None if field is None else (field.rows.size, field.columns.size),
         refusal=refusal,
     )
 
 
-def _multiplications(
-    node: Node, V: tuple[int, ...] | None, K: tuple[int, ...] | None, geometry: Geometry | None
-) -> int | None:
+def _geometry(node: Node, V: Shape | None, K: Shape | None) -> tuple[Geometry | None, str]:
+    """Return the geometry, or None if it is unknown; and why convcli cannot reproduce the node, or ""."""
+    geometry = None
+    try:
+        if V is not None and K is not None:
+            geometry = _forward(node, V, K)
+        # Weights that are computed may have a known shape, but are no kernel.
+        node.require_constant()
+    except ValueError as error:
+        return geometry, str(error)
+    return geometry, ""
+
+
+def _forward(node: Node, V: Shape, K: Shape) -> Geometry:
+    """Return the geometry of a convolution, or of the one whose transpose the node computes."""
+    options = node.options(K)
+    if not node.is_transposed:
+        return options.geometry(V, K)
+    found = transposition(options, node.output_size(K), V, K)
+    return found.options.geometry(found.output_shape, K)
+
+
+def _multiplications(node: Node, V: Shape | None, K: Shape | None, geometry: Geometry | None) -> int | None:
     """Return the multiply-adds of the definition: each number of Z, or of V if transposed, meets one filter of K."""
     if K is None or V is None:
         return None
-    if node.proto.op_type == "ConvTranspose":
+    if node.is_transposed:
         return prod(V) * prod(K[1:])
     return None if geometry is None else prod(geometry.output_shape) * prod(K[1:])
 
 
-def _image(shape: tuple[int | None, ...] | None) -> tuple[int, ...] | None:
+def _image(shape: tuple[int | None, ...] | None) -> Shape | None:
     """Return the shape without its batch axis, or None if another length is unknown."""
-    lengths = [length for length in (shape or ())[1:] if length is not None]
-    return tuple(lengths) if shape and len(lengths) == len(shape) - 1 else None
+    return _known((shape or ())[1:] or None)
+
+
+def _known(shape: tuple[int | None, ...] | None) -> Shape | None:
+    """Return the shape, or None if a length is unknown."""
+    lengths = tuple(length for length in shape or () if length is not None)
+    return lengths if shape and len(lengths) == len(shape) else None
 
 
 class _Axis(NamedTuple):

@@ -197,6 +197,8 @@ def _by_sum(weights: Array) -> Array:
 
 def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -> tuple[Any, Any, SupportsIndex]:
     """Return the weights, bias and groups of a kernel. Raises OptionError for a bias or groups that contradict it."""
+    if kernel.transposed is not None:
+        raise OptionError("the kernel's model transposes the convolution: add `transpose`, or call conv2d_transpose")
     if bias is not None and kernel.bias is not None:
         raise OptionError("the kernel has a bias already: expected no `bias`")
     if groups not in (1, kernel.groups):

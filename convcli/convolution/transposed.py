@@ -74,8 +74,10 @@ class TransposedConvolution:
 
         Raises GeometryError or OptionError for an invalid option.
         """
-        convolution = Convolution.of(K, bias, **options)
         size = parse_output_size(output_shape, output_padding)
+        if isinstance(K, Kernel) and K.transposed is not None:
+            size, K = K.transposed.agreeing_with(size), K._replace(transposed=None)
+        convolution = Convolution.of(K, bias, **options)
         return cls(replace(convolution, bias=None), convolution.bias, size)
 
     @property

@@ -37,6 +37,16 @@ class OutputSize(NamedTuple):
     shape: tuple[int, int] | None = None
     padding: tuple[int, int] | None = None
 
+    def agreeing_with(self, given: "OutputSize") -> "OutputSize":
+        """Return the size that a model says; raise OptionError if another one is given."""
+        for option, own, other in (
+            ("output_shape", self.shape, given.shape),
+            ("output_padding", self.padding, given.padding),
+        ):
+            if other not in (None, own):
+                raise OptionError(f"expected the size that the kernel's model says, given {other}", option=option)
+        return self
+
 
 def parse_output_size(output_shape: Numbers | None = None, output_padding: Numbers | None = None) -> OutputSize:
     """Parse the options for the size of an output.

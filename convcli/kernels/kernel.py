@@ -7,6 +7,7 @@ import numpy as np
 from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError, OptionError
 from convcli.geometry.options import KERNEL_RANKS, RANKS_IN_WORDS, Options
+from convcli.geometry.transposed import OutputSize
 
 
 class Kernel(NamedTuple):
@@ -27,6 +28,8 @@ class Kernel(NamedTuple):
         ``weights == sum of outer(u, v)``; empty otherwise.
     options
         The stride, padding and other options of the layer of a model that it comes from; None for a kernel alone.
+    transposed
+        The size of the output, if that layer is a transposed convolution; None otherwise.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Kernel(NamedTuple):
     groups: int = 1
     factors: tuple[tuple[FloatArray, FloatArray], ...] = ()
     options: Options | None = None
+    transposed: OutputSize | None = None
 
 
 def divided(kernel: Kernel, divisor: float) -> Kernel:

@@ -1,8 +1,9 @@
 """The convolutions of ONNX models, as kernels with weights, bias, groups and options.
 
-A node ``Conv`` is a convolution as ``conv2d`` computes it: without a flip, and with zeros around its input. Its weights
-may be an initializer, in the model or in a file beside it, or the value of a ``Constant`` node. The library ``onnx``
-decodes the model and the tensors; it is the extra ``onnx``.
+A node ``Conv`` is a convolution as ``conv2d`` computes it: without a flip, and with zeros around its input; a node
+``ConvTranspose`` is one as ``conv2d_transpose`` computes it. The weights may be an initializer, in the model or in a
+file beside it, or the value of a ``Constant`` node. The library ``onnx`` decodes the model and the tensors; it is the
+extra ``onnx``.
 """
 
 from collections.abc import Mapping
@@ -22,9 +23,11 @@ from convcli.files.memory import require_memory
 from convcli.files.source import Source
 from convcli.files.stored_tensors import Wanted
 from convcli.geometry.options import Options, parse_options
+from convcli.geometry.transposed import OutputSize, parse_output_size
 from convcli.kernels.kernel import Kernel
 
-OPERATORS = ("Conv", "ConvTranspose")
+TRANSPOSED = "ConvTranspose"
+OPERATORS = ("Conv", TRANSPOSED)
 # ONNX's own operators have this name or none for their domain.
 _DOMAINS = ("", "ai.onnx")
 _AUTO_PADS = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
@@ -107,7 +110,7 @@ class Model:
         return value
 
     def shapes(self, input_shape: tuple[int, ...] | None = None) -> dict[str, tuple[int | None, ...]]:
-        """Return the shapes of the graph's tensors by name, with None for a length that depends on the input.
+        """Return the shapes of the graph's tensors and constants by name, with None for an unknown length.
 
         input_shape: the shape of the model's first input, instead of what the model says.
         """
@@ -121,7 +124,8 @@ class Model:
             del proto.graph.value_info[:]
         graph = shape_inference.infer_shapes(proto).graph
         values = (*graph.input, *graph.value_info, *graph.output)
-        return {each.name: _shape(each.type.tensor_type) for each in values if each.type.tensor_type.HasField("shape")}
+        found = {each.name: _shape(each.type.tensor_type) for each in values if each.type.tensor_type.HasField("shape")}
+        return found | {name: tuple(tensor.dims) for name, tensor in self.initializers.items()}
 
     def array(self, tensor: Any) -> FloatArray:
         """Return a constant tensor in float64; ValueError unless it holds finite floats."""
@@ -158,18 +162,24 @@ class Node:
         return self.name, self.proto.output[0], weights, weights.removesuffix(".weight"), path
 
     @property
-    def parameters(self) -> int:
-        """The number of weights and biases; ValueError if they are no constants."""
-        return sum(prod(self.model.constant(name).dims) for name in self.proto.input[1:] if name)
+    def is_transposed(self) -> bool:
+        """Whether it computes a transposed convolution."""
+        return bool(self.proto.op_type == TRANSPOSED)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the weights; ValueError if they are no constant."""
         return tuple(self.model.constant(self._input(1)).dims)
 
+    def require_constant(self) -> None:
+        """Raise ValueError, with the reason, unless the weights and the bias are constants."""
+        for name in self.proto.input[1:]:
+            if name:
+                self.model.constant(name)
+
     def kernel(self) -> Kernel:
         """Return weights, bias and options; ValueError, with the reason, if ``conv2d`` cannot reproduce the node."""
-        options = self.options()
+        options = self.options(self.shape)
         bias = self._input(2)
         return Kernel(
             name=self.name,
@@ -177,13 +187,15 @@ class Node:
             bias=self.model.array(self.model.constant(bias)) if bias else None,
             groups=options.groups,
             options=options,
+            transposed=self.output_size(self.shape) if self.is_transposed else None,
         )
 
-    def options(self) -> Options:
-        """Return the options; ValueError, with the reason, if ``conv2d`` cannot reproduce the node."""
-        if self.proto.op_type != "Conv":
-            raise ValueError(f"expected a node of type Conv, given {self.proto.op_type}: its weights are not read yet")
-        shape, attributes = self.shape, attributes_of(self.proto)
+    def options(self, shape: tuple[int, ...]) -> Options:
+        """Return the options; ValueError, with the reason, if ``conv2d`` cannot reproduce the node.
+
+        shape: that of its weights.
+        """
+        attributes = attributes_of(self.proto)
         if len(shape) != 4:
             raise ValueError(f"expected weights (C_out, C_in/groups, kh, kw) for images, given shape {shape}")
         if attributes.get("kernel_shape", list(shape[2:])) != list(shape[2:]):
@@ -194,6 +206,24 @@ class Node:
             dilation=attributes.get("dilations", (1, 1)),
             groups=attributes.get("group", 1),
         )
+
+    def output_size(self, shape: tuple[int, ...]) -> OutputSize:
+        """Return the size of the output of a transposed convolution; ValueError if it cannot be reproduced.
+
+        shape: that of its weights.
+        """
+        attributes = attributes_of(self.proto)
+        if "output_shape" in attributes:
+            raise ValueError("its output_shape decides its pads: expected a node with pads or auto_pad")
+        extra = attributes.get("output_padding", [0, 0])
+        if not _rule(attributes).startswith("SAME"):
+            return parse_output_size(output_padding=extra)
+        if any(extra):
+            raise ValueError(f"expected no output_padding with auto_pad, given {list(extra)}")
+        steps = zip(shape[2:], attributes.get("dilations", (1, 1)), attributes.get("strides", (1, 1)), strict=True)
+        if any(dilation * (taps - 1) + 1 < stride for taps, dilation, stride in steps):
+            raise ValueError("auto_pad has no pads for a window that is smaller than the stride")
+        return OutputSize()
 
     def _input(self, place: int) -> str:
         """Return the name of an input; "" if the node has none there."""
@@ -226,7 +256,7 @@ def _shape(tensor_type: Any) -> tuple[int | None, ...]:
 
 def _padding(attributes: Mapping[str, Any]) -> Any:
     """Return a rule, or the pads as top, bottom, left, right. ONNX lists the beginnings of all axes, then the ends."""
-    rule = attributes.get("auto_pad", b"NOTSET").decode()
+    rule = _rule(attributes)
     if rule in _AUTO_PADS:
         return _AUTO_PADS[rule]
     if rule not in ("NOTSET", ""):
@@ -236,3 +266,7 @@ def _padding(attributes: Mapping[str, Any]) -> Any:
         raise ValueError(f"expected four pads of at least 0, given {list(pads)}")
     top, left, bottom, right = pads
     return top, bottom, left, right
+
+
+def _rule(attributes: Mapping[str, Any]) -> str:
+    return str(attributes.get("auto_pad", b"NOTSET").decode())

@@ -7,10 +7,12 @@ from rich.text import Text
 
 from convcli.cli.text.screen import captured, console_for
 from convcli.convolution.network import ModelConvolution, Network
+from convcli.kernels.onnx_models import TRANSPOSED
 from convcli.text import in_one_line
 
 WIDTH = 80
 UNKNOWN = "?"
+REFUSALS_SHOWN = 3
 _UNITS = ("", " k", " M", " G", " T")
 
 
@@ -21,7 +23,8 @@ def network_text(network: Network) -> str:
     for heading in ("V", "K", "Z", "s", "pads", "weights", "mult.", "field"):
         table.add_column(heading, justify="left" if heading in "VKZ" else "right", no_wrap=True)
     for found in network.convolutions:
-        table.add_row(Text(in_one_line(_path(found))), *_cells(found))
+        name = f"{_path(found)}{' (transposed)' * (found.operator == TRANSPOSED)}"
+        table.add_row(Text(in_one_line(name)), *_cells(found))
     console = console_for(WIDTH, plain=False)
     text = captured(console, [table, Text(), *_lines(network)], wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
@@ -46,9 +49,11 @@ def _cells(found: ModelConvolution) -> Iterator[str]:
 
 def _lines(network: Network) -> Iterator[Text]:
     yield Text("pads: top,bottom,left,right; field: the pixels of the model's input that an output sees", style="dim")
-    for found in network.convolutions:
-        if found.refusal:
-            yield Text(in_one_line(f"{_path(found)}: not for -k: {found.refusal}"))
+    refused = [found for found in network.convolutions if found.refusal]
+    for found in refused[:REFUSALS_SHOWN]:
+        yield Text(in_one_line(f"{_path(found)}: not for -k: {found.refusal}"))
+    if len(refused) > REFUSALS_SHOWN:
+        yield Text(f"and {len(refused) - REFUSALS_SHOWN} more, for which --json gives the reasons")
     number = len(network.convolutions)
     sums = (
         f"{_count(network.parameters)} weights and biases, {_count(network.multiplications)} multiplications per image"
