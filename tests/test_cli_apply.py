@@ -430,6 +430,7 @@ def test_json_has_a_line_per_file(tmp_path):
         "convcli": 1,
         "input": "sub/in.npy",
         "frame": 0,
+        "frames": 1,
         "output": "in.inline.png",
         "kernel": "inline",
         "pads": [2, 0, 1, 0],

@@ -178,10 +178,8 @@ def test_other_algorithms_refuse():
 def test_channels_must_fit():
     with pytest.raises(GeometryError, match=r"^kernel \(3, 2, 2, 4, 1, 1\) with groups 1 takes 4 input channels, but"):
         conv2d(np.ones((2, 5, 5)), np.ones((3, 2, 2, 4, 1, 1)))
-    with pytest.raises(
-        GeometryError, match=r"^input V: a 6-D kernel needs shape \(\.\.\., C_in, H, W\), given \(5, 5\)$"
-    ):
-        conv2d(np.ones((5, 5)), np.ones((3, 2, 2, 1, 1, 1)))
+    with pytest.raises(GeometryError, match=r"takes 2 input channels, but the input has 1: its shape is \(5, 5\)$"):
+        conv2d(np.ones((5, 5)), np.ones((3, 2, 2, 2, 1, 1)))
 
 
 def test_from_the_shell(tmp_path):

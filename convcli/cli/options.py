@@ -259,7 +259,7 @@ class ConvolutionOptions:
             autocompletion=completion.fills,
             rich_help_panel=Panel.KERNEL,
             metavar="FILL",
-            show_default="replicate for pictures; zero for arrays, and for matrix",
+            show_default="replicate for pictures; zero for arrays, matrix and --transpose",
             help=f"What fills the padding: {any_of(FILLS)}.",
         ),
     ] = None
