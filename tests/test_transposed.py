@@ -100,6 +100,14 @@ def test_the_default_size(padding, stride, taps, size):
         assert n < taps or conv2d(np.ones((n, n)), K, **options).shape != V.shape
 
 
+def test_a_dilation_does_not_enlarge_same():
+    """Its pads depend on the size, so that another size has another number of outputs."""
+    V, K = np.ones((4, 4)), np.ones((3, 3))
+    assert conv2d_transpose(V, K, padding="same", dilation=3).shape == (4, 4)
+    with pytest.raises(GeometryError, match=r"^output_padding: expected 0 rows and 0 columns beyond the least size"):
+        conv2d_transpose(V, K, padding="same", dilation=3, output_padding=1)
+
+
 @pytest.mark.parametrize("edge", ["zero", "constant:3", *COPYING_FILLS])
 def test_the_transposed_matrix(edge):
     options = {"stride": (2, 3), "padding": (2, 1, 0, 3), "dilation": (2, 1), "groups": 2, "edge": edge}
@@ -180,6 +188,17 @@ def test_types(given, weights, requested, expected):
     Z = conv2d_transpose(np.ones((2, 2), given), np.full((2, 2), weights), stride=1, dtype=requested)
     assert Z.dtype == expected
     assert Z[1, 1] == min(4 * weights, 255 if expected == np.uint8 else np.inf)
+
+
+def test_infinite_and_nan_pixels_stay_in_their_windows():
+    V = np.ones((3, 3))
+    V[0, 0], V[2, 2] = np.inf, np.nan
+    Z = conv2d_transpose(V, np.array([[1.0, 2.0], [3.0, 4.0]]), -1.0, stride=2)
+    assert np.isinf(Z[:2, :2]).all()
+    assert np.isnan(Z[4:, 4:]).all()
+    assert np.isfinite(Z).sum() == 36 - 8
+    rounded = conv2d_transpose(V, np.array([[1.0, 2.0], [3.0, 4.0]]), -1.0, stride=2, dtype="uint8")
+    assert rounded.tolist()[0] == [255, 255, 0, 1, 0, 1]
 
 
 def test_sums_of_16_bit_integers_are_exact():

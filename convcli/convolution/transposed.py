@@ -240,6 +240,8 @@ class PreparedTransposed(NamedTuple):
         """Plan Z for every kernel of this shape. Raises OptionError if the requested algorithm refuses."""
         return plan_input_gradient(None, self.geometry, self.dtype, execution)
 
+    # As IEEE 754 defines, numbers beyond the range of the float type become infinite, and infinity - infinity is NaN.
+    @np.errstate(over="ignore", invalid="ignore")
     def convolve(
         self, V: Array, plan: InputPlan, *, stored: np.dtype[Any] | None = None, empty: Empty = np.empty
     ) -> FloatArray:
@@ -255,6 +257,7 @@ class PreparedTransposed(NamedTuple):
             Z = rounded
         return Z.reshape(self.output_shape)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def store(self, V: Array, plan: InputPlan, store: Store) -> Tally:
         """Pass parts of Z to ``store(place, part)`` once Z is complete, and return what ran; see ``Prepared.store``."""
         Z = large_empty(self.output_blocks, self.dtype)
@@ -264,8 +267,6 @@ class PreparedTransposed(NamedTuple):
             store(place, Z[place])
         return tally
 
-    # As IEEE 754 defines, numbers beyond the range of the float type become infinite, and infinity - infinity is NaN.
-    @np.errstate(over="ignore", invalid="ignore")
     def _fill(self, V: Array, plan: InputPlan, Z: FloatArray) -> Tally:
         refuse_masks("input V", V)
         announce(plan)

@@ -83,10 +83,8 @@ def transposition(
     size is not possible; the error lists the possible sizes.
     """
     leading, inputs = _leading(input_shape, kernel_shape, options.groups), input_shape[-2:]
-    same, sides = (
-        options.padding in _SAME,
-        zip(inputs, kernel_shape[-2:], options.stride, options.dilation, strict=True),
-    )
+    same = options.padding in _SAME
+    sides = zip(inputs, kernel_shape[-2:], options.stride, options.dilation, strict=True)
     # For `same` this size is the least; the pads of other rules do not depend on the size.
     axes = padded_axes(options.padding, *(Axis((n - 1) * s + 1, taps, s, d) for n, taps, s, d in sides))
     possible = tuple(_possible(axis, n, same=same) for axis, n in zip(axes, inputs, strict=True))
