@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from support.pages import codes, page, table
 
 from convcli import KernelError, load_kernel
 
@@ -48,6 +49,15 @@ def test_rows_of_numbers_inline_and_in_a_file(tmp_path, text, weights):
         kernel = load_kernel(source)
         np.testing.assert_array_equal(kernel.weights, weights)
         assert (kernel.name, kernel.weights.dtype, kernel.bias, kernel.groups) == (name, np.float64, None, 1)
+
+
+OF_OTHERS = page("docs/coming-from.md").partition("## Kernels as others write them")[2]
+
+
+@pytest.mark.parametrize("text", [text for _, cell in table(OF_OTHERS) for text in codes(cell)])
+def test_kernels_of_the_page_are_read(text):
+    weights = load_kernel(text).weights
+    np.testing.assert_array_equal(weights * (16 / weights.sum()), BINOMIAL)
 
 
 def test_the_header_of_a_vips_matrix_has_a_scale_and_an_offset(tmp_path):
