@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.errors import OptionError
+from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import open_file, size_of
 from convcli.files.json_reading import decoded
 from convcli.files.large_arrays import numbers_at
@@ -75,7 +75,7 @@ def _tensors(stream: BinaryIO, size: int) -> dict[str, _Tensor]:
     most = min(LONGEST_HEADER, size - _LENGTH_BYTES)
     if length > most:
         raise ValueError(f"expected a header of at most {most:,} bytes, given {length:,}")
-    header = json.loads(decoded(stream.read(length), "its header", "UTF-8"), object_pairs_hook=_members)
+    header = json.loads(_text(stream.read(length)), object_pairs_hook=_members)
     if not isinstance(header, dict):
         raise ValueError("expected an object as header")
     header.pop(_METADATA, None)
@@ -83,6 +83,14 @@ def _tensors(stream: BinaryIO, size: int) -> dict[str, _Tensor]:
     tensors = {name: _tensor(stream, start, name, entry) for name, entry in header.items()}
     _require_no_gaps(tensors, start, size)
     return tensors
+
+
+def _text(header: bytes) -> str:
+    try:
+        return decoded(header, "its header", "UTF-8")
+    # Only a ValueError gets the name of the file.
+    except ConvcliError as error:
+        raise ValueError(str(error)) from None
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:

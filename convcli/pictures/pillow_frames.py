@@ -75,7 +75,8 @@ def _open(file: Path | BytesIO) -> ImageFile | None:
                 return None
             if not _UNREAD.match(str(error)):
                 raise
-            raise ValueError(f"{error}: convert it first, for example with ImageMagick") from None
+            kind = re.sub("^cannot read this ", "unsupported ", str(error))
+            raise ValueError(f"{kind}: convert it first, for example with ImageMagick") from None
     return None
 
 

@@ -153,7 +153,7 @@ def result_of(read):
         return read()
     except ConvcliError as error:
         text = str(error)
-        assert text
+        assert "<bytes>" in text, text
         assert len(text.splitlines()) == 1, text
         assert len(text) < 2000, text
         assert "MemoryError" not in text, text

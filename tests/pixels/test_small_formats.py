@@ -170,7 +170,9 @@ def test_xpm() -> None:
     assert np.array_equal(image.alpha, np.where(indices == 1, 0, 255))
     with pytest.raises(FileError, match="expected XPM colours of 6 digits, given 12: convert it first"):
         read_image(xpm("#0102fE", "#111122223333"))
-    with pytest.raises(FileError, match="cannot read this XPM file: convert it first, for example with ImageMagick"):
+    with pytest.raises(
+        FileError, match=r"^cannot read <bytes>: unsupported XPM file: convert it first, for example with ImageMagick$"
+    ):
         read_image(xpm("gray50"))
 
 
