@@ -60,7 +60,7 @@ FAILURES = [
     ("grad absent.png -k box", "cannot read absent.png: No such file or directory"),
     (
         "grad in.npy -k box -G absent.npy",
-        "--upstream: expected ones, normal:SEED, mse:TARGET, a file, inline JSON or -, given 'absent.npy': "
+        "--upstream: expected ones, at:I,J,K, normal:SEED, mse:TARGET, a file, inline JSON or -, given 'absent.npy': "
         "cannot read absent.npy: No such file or directory",
     ),
     (
@@ -139,13 +139,17 @@ WRONG_REQUESTS = [
     ("apply - -k -", "'-' is given more than once: stdin can be only one of the images, the kernel and G"),
     ("grad - -k box -G -", "'-' is given more than once: stdin can be only one of the images, the kernel and G"),
     ("apply in.npy", "expected -k KERNEL: A preset, such as gaussian:2 (convcli kernels lists all); ..."),
-    ("grad -k box", "expected IMAGE...: Pictures; arrays ..."),
+    ("grad -k box", "expected IMAGE...: Pictures; ..."),
     ("apply -k box", "expected images: files, folders or patterns, or --files-from"),
     ("apply in.npy -k box --padd 1", "expected an option of convcli apply, given --padd; did you mean --padding?"),
     ("apply in.npy -k box --force", "expected an option of convcli apply, given --force; did you mean --overwrite?"),
+    ("apply in.npy --filter box", "expected an option of convcli apply, given --filter; did you mean --kernel?"),
     ("apply in.npy -k box -Z", "expected an option of convcli apply, given -Z"),
     ("grad in.npy -k box --range abs", "--range is an option of apply, and not of grad"),
-    ("-k box in.npy", "-k is an option of a command: expected apply, grad, ... before it"),
+    ("apply in.npy -k blur --sigma 2", "...given --sigma; did you mean -k gaussian:sigma=VALUE?"),
+    ("apply in.npy -k sharpen --amount 2", "...given --amount; did you mean -k sharpen:amount=VALUE?"),
+    ("-k box in.npy", "expected a command before -k: apply, grad, ... or help"),
+    ("--show-completion tcsh", "--show-completion: expected bash, zsh or fish, given 'tcsh'"),
     ("apply in.npy -k", "Option '-k' requires an argument..."),
     ("aply in.npy -k box", "expected apply, grad, ... or help, given 'aply'; did you mean apply?"),
     ("filter in.npy -k box", "expected apply, grad, ... or help, given 'filter'; did you mean apply?"),

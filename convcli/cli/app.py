@@ -64,7 +64,7 @@ class Commands(PlainHelp, typer.core.TyperGroup):
         # Rich would use 0 columns; other programs take COLUMNS=0 to mean that the width is unknown.
         if os.environ.get("COLUMNS") == "0":
             del os.environ["COLUMNS"]
-        for command in self.commands.values():
+        for command in (self, *self.commands.values()):
             FLAGS.update({str(each.name): each.opts[0] for each in command.params if each.param_type_name == "option"})
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})

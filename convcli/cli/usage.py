@@ -49,7 +49,8 @@ def usage_message(error: Any) -> str:
     # Typer's class of this error has no public name either.
     if hasattr(error, "param_type"):
         option = min(error.param.opts, key=len) if error.param.param_type_name == "option" else ""
-        return f"expected {f'{option} {error.param.metavar}'.strip()}: {error.param.help}"
+        first, *others = error.param.help.split("; ")
+        return f"expected {f'{option} {error.param.metavar}'.strip()}: {first}{'; ...' * bool(others)}"
     return " ".join(error.format_message().split())
 
 
@@ -80,10 +81,20 @@ def _unknown_option(name: str, ctx: Any) -> str:
     given, root = ctx.command, ctx.find_root().command
     holders = [command for command, each in root.commands.items() if name in _flags(each)]
     if holders and given is root:
-        return f"{name} is an option of a command: expected {any_of(list(root.commands))} before it"
+        return f"expected a command before {name}: {any_of(list(root.commands))}"
     if holders:
         return f"{name} is an option of {any_of(holders)}, and not of {given.name}"
-    return f"expected an option of {ctx.command_path}, given {name}{did_you_mean(name, _flags(given), OTHER_OPTIONS)}"
+    advice = "" if name in OTHER_OPTIONS else _preset_with(name.removeprefix("--"))
+    advice = advice or did_you_mean(name, _flags(given), OTHER_OPTIONS)
+    return f"expected an option of {ctx.command_path}, given {name}{advice}"
+
+
+def _preset_with(parameter: str) -> str:
+    """Return how the parameter of a preset is written; nothing if no preset has this parameter."""
+    from convcli.kernels.catalogue import PRESETS
+
+    presets = [name for name, each in PRESETS.items() if parameter in each.parameters]
+    return f"; did you mean -k {presets[0]}:{parameter}=VALUE?" if presets else ""
 
 
 def _flags(command: Any) -> list[str]:
