@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from support.pictures import IPTC, SRGB, XMP, encoded, exif_of, parsed, picture, random_pixels
 from support.tiffs import ASCII, BYTE, RATIONAL, page_tags, tiff_file
 
+from convcli.errors import FileError
 from convcli.functional import filter_image
 from convcli.pictures.formats import format_of
 from convcli.pictures.georeference import Georeference
@@ -192,6 +193,17 @@ def test_iptc_and_xmp_as_imagemagick_writes_them() -> None:
 def test_chunks_of_other_programs_are_named() -> None:
     image = read_image(png_of((b"caBX", b""), (b"oFFs", bytes(9)), (b"tIME", bytes(7))))
     assert image.notes == ("chunks of other programs are dropped: caBX oFFs",)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
+def test_text_that_expands_without_end_is_refused(kind: bytes, behind: bool) -> None:
+    head = b"Title\0\1\0\0\0" if kind == b"iTXt" else b"Title\0\0"
+    data = png_of((kind, head + zlib.compress(bytes(3 << 20))), behind=behind)
+    with pytest.raises(
+        FileError, match=r"^cannot read <bytes>: a text or the colour profile unpacks to more than 1 MB"
+    ):
+        read_image(data)
 
 
 def test_damaged_text_takes_nothing_else_with_it() -> None:

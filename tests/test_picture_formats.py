@@ -137,10 +137,11 @@ def test_every_format_stores_all_metadata_together(format: Format, alpha: bool) 
     levels = random_pixels(4, np.uint16 if format.max_depth(3) == 16 else np.uint8)
     has_alpha = alpha and format.holds_alpha
     data = encode_image(levels[:3], levels[3] if has_alpha else None, format, FULL_METADATA)
-    again = read_image(data).metadata
-    assert {field for field, value in again._asdict().items() if value} == {*format.metadata}
+    image = read_image(data)
+    assert image.warnings == ()
+    assert {field for field, value in image.metadata._asdict().items() if value} == {*format.metadata}
     for kind in format.metadata:
-        assert_same(kind, again)
+        assert_same(kind, image.metadata)
 
 
 def assert_same(kind: str, again: Metadata) -> None:

@@ -37,6 +37,16 @@ def catch_thread_warnings() -> Iterator[list[str]]:
             _THREAD.messages = outer
 
 
+@contextmanager
+def drop_thread_warnings(library: str, text: str) -> Iterator[None]:
+    """Drop each warning of this thread that contains a text, and log the others as the library's."""
+    with catch_thread_warnings() as messages:
+        yield
+    for message in messages:
+        if text not in message:
+            logging.getLogger(library).warning(message)
+
+
 def _caught() -> list[str] | None:
     """Return the list that gets this thread's warnings; None if the thread does not catch."""
     messages: list[str] | None = getattr(_THREAD, "messages", None)

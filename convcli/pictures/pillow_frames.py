@@ -3,7 +3,7 @@
 import errno
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def _open(file: Path | BytesIO) -> ImageFile | None:
     # Pillow loads its formats on demand, and skips one that another thread is loading. At last all are loaded.
     for _ in range(2):
         try:
-            with suppress(PIL.UnidentifiedImageError):
+            with suppress(PIL.UnidentifiedImageError), _limits_of_text():
                 return PIL.Image.open(file)
         except (OSError, ValueError, NotImplementedError) as error:
             # Pillow has sought something before the start of the file, which is shorter than its format allows.
@@ -78,6 +78,19 @@ def _open(file: Path | BytesIO) -> ImageFile | None:
             kind = re.sub("^cannot read this ", "unsupported ", str(error))
             raise ValueError(f"{kind}: convert it first, for example with ImageMagick") from None
     return None
+
+
+@contextmanager
+def _limits_of_text() -> Iterator[None]:
+    """Say in other words than Pillow's that a PNG has too much text."""
+    try:
+        yield
+    except ValueError as error:
+        if "MAX_TEXT" not in str(error):
+            raise
+        raise ValueError(
+            "a text or the colour profile unpacks to more than 1 MB: remove it first, as in exiftool -all= FILE"
+        ) from None
 
 
 class PillowFrame:
@@ -173,7 +186,8 @@ class PillowFrame:
 
     def _load(self) -> Description:
         """Load the pixels, and return the description, which may come after them."""
-        self._picture.load()
+        with _limits_of_text():
+            self._picture.load()
         return self.describe()
 
     def _depth_losses(self) -> Iterator[str]:

@@ -15,6 +15,10 @@ import PIL.Image
 import tifffile
 from PIL import ImageCms
 from PIL.ExifTags import Base
+from support.pictures import FULL_METADATA
+
+from convcli.pictures.formats import format_of
+from convcli.pictures.writing import encode_image
 
 HEIGHT, WIDTH = 7, 9
 LEVELS = np.random.default_rng(1).integers(0, 65536, (HEIGHT, WIDTH, 4), np.uint16)
@@ -148,6 +152,9 @@ def _with_metadata() -> Iterator[tuple[str, bytes]]:
     options = {"exif": exif.tobytes(), "icc_profile": PROFILE, "dpi": (300, 150)}
     for format in ("AVIF", "JPEG", "PNG", "TIFF", "WEBP"):
         yield f"{format} with EXIF and profile", _saved(_picture("RGB"), format, **options)
+    for name in ("avif", "jpeg", "png", "tiff", "webp"):
+        levels = np.moveaxis(np.asarray(_picture("RGB")), -1, 0)
+        yield f"{name} with all metadata", encode_image(levels, None, format_of(name), FULL_METADATA)
     yield "CMYK JPEG with a profile", _saved(_picture("CMYK"), "JPEG", icc_profile=PROFILE)
 
 

@@ -1,6 +1,5 @@
 """PNG. Pillow has no colours of more than 8 bits; the extra ``deep`` reads and writes them."""
 
-import logging
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -13,7 +12,7 @@ import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.files.thread_warnings import catch_thread_warnings
+from convcli.files.thread_warnings import drop_thread_warnings
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.apng_writing import ApngSequence
 from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts, Sequence
@@ -135,13 +134,9 @@ PNG = Png(
 def _levels(data: bytes) -> Array:
     import imagecodecs
 
-    with catch_thread_warnings() as messages:
-        levels = np.asarray(imagecodecs.png_decode(data))
-    for message in messages:
-        # libpng says this of every interlaced picture, and decodes it correctly.
-        if "Interlace handling" not in message:
-            logging.getLogger("imagecodecs").warning(message)
-    return levels
+    # libpng says this of every interlaced picture, and decodes it correctly.
+    with drop_thread_warnings("imagecodecs", "Interlace handling"):
+        return np.asarray(imagecodecs.png_decode(data))
 
 
 def _is_like_srgb(info: Mapping[Any, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Read the pages of a TIFF. tifffile reads the tags; `tiff_decoders` says who decodes the samples."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +14,7 @@ from convcli.arrays import Array
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.file_bytes import first_bytes, open_file
 from convcli.files.large_arrays import large_empty
+from convcli.files.thread_warnings import drop_thread_warnings
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.tiff_colours import Colours, colours_of, palette_of, stored_colours
 from convcli.pictures.formats.tiff_compression import NUMBERS
@@ -86,20 +87,25 @@ def _opened(file: Path | BytesIO) -> Any:
 
     if isinstance(file, BytesIO):
         file.seek(0)
-    with _damage():
+    with _damage(), _any_nodata():
         return TiffFile(file)
 
 
 def _page_at(tiff: Any, directory: Directory) -> "TiffPage":
     from tifffile import TiffPage
 
-    with _damage():
+    with _damage(), _any_nodata():
         tiff.filehandle.seek(directory.offset)
         page = TiffPage(tiff, directory.number or 0)
     if page.photometric != YCBCR:
         # Left by a program that has converted YCbCr to RGB. tifffile refuses such a page, libtiff ignores the tag.
         page.subsampling = None
     return page
+
+
+def _any_nodata() -> AbstractContextManager[None]:
+    """Return a context in which tifffile does not warn of a nodata value that the samples cannot hold."""
+    return drop_thread_warnings("tifffile", "GDAL_NODATA")
 
 
 @contextmanager
