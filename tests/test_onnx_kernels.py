@@ -207,7 +207,7 @@ def test_names_of_a_convolution(key, name):
 @pytest.mark.parametrize("key", ["conv2.weight", "conv2", "conv", None])
 def test_the_convolutions_are_listed(key):
     listed = r"/conv1/Conv \(4, 4, 1, 1\), /block/conv2/Conv \(2, 4, 3, 3\), shared \(2, 4, 3, 3\), z \(1, 2, 3, 3\)"
-    expected = rf"has no convolution called '{key}', but " if key else r"expected the name of a convolution .* holds "
+    expected = rf"has no convolution called '{key}', but " if key else r"expected the name of a convolution, .* holds "
     listed = listed if key in ("conv", None) else "/conv1/Conv|/block/conv2/Conv"
     with pytest.raises(OptionError, match=f"{expected}({listed})"):
         kernel_of(NETWORK, key)

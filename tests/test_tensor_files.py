@@ -98,7 +98,7 @@ def test_without_a_name_the_use_decides(folder, letter):
 
 LISTED = "K (2, 3, 3, 4), V (3, 5, 8), b (2,), mean ()"
 MISTAKES = [
-    ("all.npz", f"expected the name of a tensor after the file's, as in all.npz:K; all.npz holds {LISTED}"),
+    ("all.npz", f"expected the name of a tensor, as in FILE:K; all.npz holds {LISTED}"),
     ("all.npz:means", f"all.npz has no tensor called 'means', but {LISTED}; did you mean mean?"),
     (
         "model.safetensors:conv1",
@@ -120,7 +120,10 @@ def test_a_long_list_is_cut_and_begins_with_what_is_near(tmp_path):
     np.savez(tmp_path / "a.npz", **dict.fromkeys(names[:20], B), w=K)
     with pytest.raises(OptionError, match=r"'layer1', but layer1.bias \(2,\), layer10.bias .* and 13 more"):
         read_tensor(f"{tmp_path}/a.npz:layer1")
-    with pytest.raises(OptionError, match=r"as in .*a.npz:w; .* holds w \(2, 3, 3, 4\), layer0.bias \(2,\), "):
+    (tmp_path / "b.safetensors").write_bytes(in_float32(dict.fromkeys(names, B)))
+    with pytest.raises(OptionError, match=r"'layer1234.bais', but layer0.bias .*; did you mean layer1234.bias\?$"):
+        read_tensor(f"{tmp_path}/b.safetensors:layer1234.bais")
+    with pytest.raises(OptionError, match=r"as in FILE:w; .* holds w \(2, 3, 3, 4\), layer0.bias \(2,\), "):
         read_tensor(f"{tmp_path}/a.npz")
 
 

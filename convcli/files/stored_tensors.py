@@ -3,8 +3,10 @@
 The reader of a format passes all tensors of a file to ``Wanted.of``, and reads only the one that it returns.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from heapq import nlargest
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -16,6 +18,8 @@ from convcli.text import did_you_mean, shortened
 
 # The most tensors that an error lists.
 _LISTED = 8
+# The most names that are compared with one that is unknown.
+_COMPARED = 300
 
 
 class Shaped(Protocol):
@@ -79,10 +83,9 @@ class Wanted(NamedTuple):
         listed = ", ".join(_described(name, tensors[name]) for name in islice(self._in_order(tensors), _LISTED))
         more = f" and {len(tensors) - _LISTED:,} more" if len(tensors) > _LISTED else ""
         if self.key is None:
-            expected = f"expected the name of a {self.noun} after the file's"
-            example = f"{self.file}:{next(self._in_order(tensors))}"
-            return f"{expected}, as in {example}; {self.file} holds {listed}{more}"
-        guess = did_you_mean(self.key, tensors)
+            example = f"FILE:{next(self._in_order(tensors))}"
+            return f"expected the name of a {self.noun}, as in {example}; {self.file} holds {listed}{more}"
+        guess = did_you_mean(self.key, _likely(self.key, tensors))
         return f"{self.file} has no {self.noun} called {shortened(self.key)!r}, but {listed}{more}{guess}"
 
     def _in_order(self, tensors: Mapping[str, Shaped]) -> Iterator[str]:
@@ -90,6 +93,12 @@ class Wanted(NamedTuple):
         near = (name for name in tensors if self.key and self.key.lower() in name.lower())
         banks = (name for name in tensors if len(_shape(tensors[name]) or ()) == 4)
         return _unique((*near, *banks, *tensors))
+
+
+def _likely(key: str, names: Iterable[str]) -> list[str]:
+    """Return the names that share the longest beginnings with the key: to compare all with it may take a minute."""
+    # Character by character, although ruff expects paths.
+    return nlargest(_COMPARED, names, lambda name: len(os.path.commonprefix((name, key))))  # noqa: RUF071
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:
