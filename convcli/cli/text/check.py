@@ -6,6 +6,7 @@ from rich.text import Text
 
 from convcli.check.comparison import Comparison
 from convcli.check.gradcheck import Check
+from convcli.cli.layout import page_width, wrapped
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, captured, console_for
 from convcli.convolution.places import bracketed
 from convcli.names import SYMBOLS
@@ -43,7 +44,8 @@ def _samples(checks: Iterable[Check]) -> Iterator[Text]:
             symbol = SYMBOLS[check.tensor]
             places = ", ".join(f"{symbol}{bracketed(index)}" for index in check.indices[:PLACES_SHOWN])
             more = f" and {len(check.indices) - PLACES_SHOWN:,} more" if len(check.indices) > PLACES_SHOWN else ""
-            yield Text(f"checked {places}{more}", style="dim")
+            for line in wrapped(f"checked {places}{more}", page_width()):
+                yield Text(line, style="dim")
 
 
 def comparisons_text(comparisons: Iterable[Comparison]) -> str:
