@@ -80,6 +80,11 @@ def beyond_float32(numbers: Array) -> float | None:
     return float(numbers[lost][0]) if lost.any() else None
 
 
+def float_type(requested: DTypeLike) -> np.dtype[Any]:
+    """Return the requested type to compute in. Raises OptionError for another type than those of COMPUTED_IN."""
+    return next((dtype for dtype in COMPUTED_IN if dtype is requested), None) or _one_of(COMPUTED_IN, requested)
+
+
 def rounded_type(requested: DTypeLike | None) -> np.dtype[Any] | None:
     """Return the requested type of the output if it is one of ROUNDED_TO, and None if it is a float type or None."""
     found = None if requested is None else _one_of(COMPUTED_IN + ROUNDED_TO, requested)

@@ -9,7 +9,7 @@ convolution, as in MATLAB's conv2 and scipy.signal.convolve2d.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 from operator import index as operator_index
 from typing import TYPE_CHECKING, SupportsIndex
@@ -25,6 +25,7 @@ from convcli.errors import GeometryError
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_tensor
+from convcli.text import require_type, true_or_false
 
 # Each function imports what it alone needs, so that ``conv2d`` does not wait for Pillow and the checks.
 if TYPE_CHECKING:
@@ -367,6 +368,8 @@ def conv2d_explain(
 
 def _parse_index(at: Iterable[SupportsIndex]) -> tuple[int, ...]:
     try:
+        if isinstance(at, bytes | Set | Mapping):
+            raise TypeError
         return tuple(operator_index(each) for each in at)
     except TypeError:
         raise GeometryError(f"at: expected integers as in (i, j, k), given {at!r}") from None
@@ -421,6 +424,7 @@ def conv2d_check(
     """
     from convcli.check.gradcheck import check_gradients
 
+    every = true_or_false("every", every)
     V = real_array("input V", V)
     prepared = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
@@ -490,6 +494,7 @@ def conv2d_compare(
     upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
     execution = Execution(algorithm, threads, memory)
     require_tolerance(tolerance)
+    require_type("theirs", theirs, Mapping, "tensors by name")
     given = {parse_tensor("theirs", name): tensor for name, tensor in theirs.items()}
     return [compare(prepared, V, upstream, name, tensor, tolerance, execution) for name, tensor in given.items()]
 

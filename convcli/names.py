@@ -5,7 +5,7 @@ Options take names and letters; results use the names.
 
 from collections.abc import Collection
 
-from convcli.text import choice
+from convcli.text import choice, require_type
 
 SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
 WRT = ("kernel", "input", "bias")
@@ -28,6 +28,7 @@ def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
     Raises OptionError for anything else.
     """
     texts = [text.strip() for text in wrt.split(",")] if isinstance(wrt, str) else wrt
+    require_type("wrt", texts, Collection, "names of gradients")
     return tuple(dict.fromkeys(_GRADIENTS[choice("wrt", text, _GRADIENTS)] for text in texts))
 
 

@@ -1,7 +1,7 @@
 """Text from outside: numbers, choices, and text that is safe to show on a terminal."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType, UnionType
 
 from convcli.errors import OptionError
 
@@ -32,6 +32,19 @@ def choice(option: str, given: str, allowed: Iterable[str]) -> str:
     if given in words:
         return given
     raise OptionError(f"expected {any_of(words)}, given {given!r}{did_you_mean(given, words)}", option=option)
+
+
+def true_or_false(option: str, value: object) -> bool:
+    """Return the value as a bool. Raises OptionError, which names the option, for anything but True and False."""
+    if not (isinstance(value, Hashable) and value in (True, False)):
+        raise OptionError(f"expected True or False, given {shortened(in_one_line(repr(value)))}", option=option)
+    return bool(value)
+
+
+def require_type(option: str, value: object, kinds: type | UnionType, expected: str) -> None:
+    """Raise OptionError, which names the option and what is expected, unless the value has one of these types."""
+    if not isinstance(value, kinds):
+        raise OptionError(f"expected {expected}, given {shortened(in_one_line(repr(value)))}", option=option)
 
 
 def any_of(words: Sequence[str]) -> str:

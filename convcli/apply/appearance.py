@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from convcli.files.large_arrays import ROWS, large_empty
 from convcli.pictures.gray import luma, require_gray_or_rgb
 from convcli.pictures.image import Header, Image
 from convcli.pictures.light import luminance, to_light
-from convcli.text import choice
+from convcli.text import choice, require_type, true_or_false
 
 ALPHA = ("auto", *transparency.ALPHA_RULES, "drop")
 RANGES = ("auto", *MODES, "raw")
@@ -49,6 +50,9 @@ class Appearance:
     def __post_init__(self) -> None:
         choice("alpha", self.alpha, ALPHA)
         choice("range", self.range, RANGES)
+        for name in ("gray", "unit", "linear"):
+            true_or_false(name, getattr(self, name))
+        require_type("white", self.white, Real | None, "a number")
         if self.white is not None and not 0 < self.white < inf:
             raise OptionError(f"expected a finite number above 0, given {self.white:g}", option="white")
 

@@ -1,6 +1,7 @@
 """Compare a tensor that another program computed with convcli's."""
 
 from math import inf
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.geometry.fills import EdgeFill
 from convcli.names import SYMBOLS
+from convcli.text import require_type
 
 
 class Difference(NamedTuple):
@@ -70,6 +72,7 @@ class Comparison(NamedTuple):
 
 def require_tolerance(tolerance: float) -> None:
     """Raise OptionError for a tolerance that is negative or not finite."""
+    require_type("tolerance", tolerance, Real, "a number")
     if not 0 <= tolerance < inf:
         raise OptionError(f"expected a finite number of at least 0, given {tolerance:g}", option="tolerance")
 

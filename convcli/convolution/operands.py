@@ -48,6 +48,14 @@ def bias_shape(bias: ArrayLike | None, kernel_shape: tuple[int, ...], channels: 
     return () if len(kernel_shape) == 2 else (channels,)
 
 
+def input_of(V: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return V as an array. Raises GeometryError unless it has the shape that the convolution was prepared for."""
+    array = real_array("input V", V)
+    if array.shape != shape:
+        raise GeometryError(f"input V: expected the shape {shape} that the convolution is for, given {array.shape}")
+    return array
+
+
 def upstream_of(G: ArrayLike, output_shape: tuple[int, ...]) -> Array:
     """Return G as an array of numbers. Raises GeometryError unless it has the shape of the output."""
     upstream = real_array("upstream gradient G", G)

@@ -28,21 +28,22 @@ from convcli.arrays import (
     computing_type,
     ends_of,
     fill_rounded,
+    float_type,
     is_beyond_float32,
     is_whole,
     real_array,
-    refuse_masks,
 )
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
-from convcli.convolution.operands import bias_blocks, bias_shape, flipped, kernel_blocks, upstream_of
+from convcli.convolution.operands import bias_blocks, bias_shape, flipped, input_of, kernel_blocks, upstream_of
 from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store, Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import EdgeFill
-from convcli.geometry.options import Numbers, Options, parse_options
+from convcli.geometry.options import Numbers, Options, parse_options, parse_shape
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_wrt
+from convcli.text import require_type
 
 # A sum of weights below this share of the sum of their magnitudes counts as 0: weights that are typed or in float32 are
 # rounded that much.
@@ -67,8 +68,10 @@ class Convolution:
 
     def __post_init__(self) -> None:
         """Refuse masked arrays, and replace a factorisation that belongs to other weights."""
-        refuse_masks("kernel K", self.weights)
-        refuse_masks("bias b", self.bias)
+        object.__setattr__(self, "weights", real_array("kernel K", self.weights))
+        if self.bias is not None:
+            object.__setattr__(self, "bias", real_array("bias b", self.bias))
+        require_type("options", self.options, Options, "Options, which Convolution.of makes")
         if self.factorisation.weights is not self.weights:
             object.__setattr__(self, "factorisation", Factorisation(self.weights))
 
@@ -186,7 +189,9 @@ class Convolution:
 
         Raises GeometryError if the input, the kernel, the bias and the options do not fit together.
         """
-        return _prepared(self, input_shape, self.geometry(input_shape), np.dtype(dtype))
+        if not isinstance(input_shape, tuple):
+            input_shape = parse_shape(input_shape)
+        return _prepared(self, input_shape, self.geometry(input_shape), float_type(dtype))
 
 
 def _by_sum(weights: Array) -> Array:
@@ -296,6 +301,7 @@ class Prepared(NamedTuple):
 
     def plan(self, execution: Execution = AUTOMATIC) -> Plan:
         """Plan Z. Raises OptionError if the requested algorithm refuses."""
+        require_type("execution", execution, Execution, "an Execution")
         return engine.plan_output(self.kernel, self.geometry, self.dtype, execution)
 
     def plan_any_kernel(self, execution: Execution = AUTOMATIC) -> Plan:
@@ -311,7 +317,8 @@ class Prepared(NamedTuple):
 
         stored: the type of Z, by default the type that is computed in. For an unsigned type, Z is rounded and clipped.
         """
-        refuse_masks("input V", V)
+        V = input_of(V, self.input_shape)
+        require_type("plan", plan, Plan, "the plan of this convolution")
         Z = empty(self.geometry.output_blocks, stored or self.dtype)
         blocks = V.reshape(self.geometry.input_blocks)
         if Z.dtype == self.dtype:
@@ -328,7 +335,8 @@ class Prepared(NamedTuple):
         place: slices of a Z of shape ``Geometry.output_blocks``. Tiles come in any order, from several threads at once,
         and ``store`` may overwrite them.
         """
-        refuse_masks("input V", V)
+        V = input_of(V, self.input_shape)
+        require_type("plan", plan, Plan, "the plan of this convolution")
         engine.announce(plan)
         return engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
 
@@ -348,7 +356,8 @@ class Prepared(NamedTuple):
 
         Raises GeometryError unless G has the shape of Z.
         """
-        refuse_masks("input V", V)
+        V = input_of(V, self.input_shape)
+        require_type("plan", plan, GradientPlan, "the plan of these gradients")
         upstream = upstream_of(G, self.output_shape).reshape(self.output_blocks)
         engine.announce(plan.kernel, plan.input)
         kernel = input_ = bias = None

@@ -26,10 +26,10 @@ from convcli.arrays import (
     ends_of,
     fill_rounded,
     is_whole,
-    refuse_masks,
+    real_array,
 )
 from convcli.convolution.backward import InputPlan, bias_gradient, plan_input_gradient
-from convcli.convolution.operands import bias_blocks, bias_shape, upstream_of
+from convcli.convolution.operands import bias_blocks, bias_shape, input_of, upstream_of
 from convcli.convolution.prepared import Convolution, GradientPlan, Gradients, Prepared
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally, announce
 from convcli.files.large_arrays import ROWS, Empty, large_empty
@@ -39,6 +39,7 @@ from convcli.geometry.options import Numbers, Options
 from convcli.geometry.transposed import OutputSize, parse_output_size, transposition
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_wrt
+from convcli.text import require_type
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class TransposedConvolution:
 
     def __post_init__(self) -> None:
         """Refuse masked arrays, and replace a constant in the pads by zero: the transpose skips constants."""
-        refuse_masks("bias b", self.bias)
+        require_type("forward", self.forward, Convolution, "a Convolution")
+        if self.bias is not None:
+            object.__setattr__(self, "bias", real_array("bias b", self.bias))
         if not self.options.edge.copies:
             object.__setattr__(self, "forward", self.forward.with_edge(EdgeFill("constant")))
 
@@ -268,7 +271,7 @@ class PreparedTransposed(NamedTuple):
         return tally
 
     def _fill(self, V: Array, plan: InputPlan, Z: FloatArray) -> Tally:
-        refuse_masks("input V", V)
+        V = input_of(V, self.input_shape)
         announce(plan)
         Z[...] = 0
         tally = plan.run(V.reshape(self.geometry.output_blocks), self.forward.kernel, Z)
@@ -291,7 +294,7 @@ class PreparedTransposed(NamedTuple):
 
         Raises GeometryError unless G has the shape of Z.
         """
-        refuse_masks("input V", V)
+        V = input_of(V, self.input_shape)
         upstream = upstream_of(G, self.output_shape)
         kernel = input_ = bias = None
         if plan.kernel is not None:

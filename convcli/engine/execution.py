@@ -72,7 +72,7 @@ class Execution:
     def __post_init__(self) -> None:
         choice("algorithm", self.algorithm, (AUTO, *CONVOLUTIONS))
         for name, count in (("threads", self.threads), ("memory", self.memory)):
-            if count is not None and (not isinstance(count, int) or count < 1):
+            if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
                 raise OptionError(f"expected an integer of at least 1, given {count!r}", option=name)
 
     def seconds_for(self, estimate: Estimate) -> float:

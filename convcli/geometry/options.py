@@ -4,7 +4,7 @@ Nothing below this module compares strings or knows a default.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import lru_cache
 from math import prod
 from operator import index
@@ -14,7 +14,7 @@ from convcli.arrays import BYTES_PER_FLOAT
 from convcli.errors import GeometryError, OptionError
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.fills import EdgeFill, parse_edge
-from convcli.text import did_you_mean, integer
+from convcli.text import did_you_mean, integer, true_or_false
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 
@@ -110,7 +110,7 @@ def parse_options(
         dilation=parse_pair("dilation", dilation, "S or SY,SX"),
         groups=_group_count(groups),
         edge=parse_edge(edge),
-        flip=_true_or_false("flip", flip),
+        flip=true_or_false("flip", flip),
     )
 
 
@@ -197,21 +197,19 @@ def _bank(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: i
     return Channels(prod(input_shape[:-3]), group_channels, out_channels // groups, leading)
 
 
-def _true_or_false(name: str, value: object) -> bool:
-    if value not in (True, False):
-        raise OptionError(f"expected True or False, given {value!r}", option=name)
-    return bool(value)
-
-
 def _group_count(groups: SupportsIndex) -> int:
-    (count,) = _integers("groups", groups, "an integer")
-    return count
+    counts = _integers("groups", groups, "an integer")
+    if len(counts) != 1:
+        raise GeometryError(f"expected an integer, given {_show(groups)}", option="groups")
+    return counts[0]
 
 
 def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) -> list[int]:
     """Parse an option that takes integers. forms, words: what an error says is expected, and what it may suggest."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
     try:
+        if isinstance(value, bytes | Set | Mapping):
+            raise TypeError
         numbers = [_whole(part) for part in parts]
     except (TypeError, ValueError):
         raise GeometryError(

@@ -18,6 +18,7 @@ from convcli.kernels.json_format import parse_kernel_json
 from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.kernels.presets import names_preset, preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
+from convcli.text import shortened
 
 _SUFFIXES = (".json", ".npy", ".npz", ".safetensors", ".onnx", ".csv", ".txt")
 _EXPECTED = "expected kernel JSON, rows of numbers or .npy"
@@ -68,7 +69,9 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     >>> load_kernel("1 2 1; 2 4 2; 1 2 1").weights.shape
     (3, 3)
     """
-    text = os.fspath(source)
+    text = os.fspath(source) if isinstance(source, os.PathLike) else source
+    if not isinstance(text, str):
+        raise KernelError(f"expected the name, text or path of a kernel, given {shortened(repr(source))}")
     if is_rows(text) and not os.path.lexists(text):
         return parse_rows(text, "inline kernel", "inline")
     if is_inline_array(text) or text.lstrip().startswith("{"):

@@ -16,7 +16,7 @@ from convcli.kernels.kernel import Kernel
 from convcli.kernels.magnitudes import MAGNITUDES, refuse_magnitudes
 from convcli.kernels.parameters import arguments_of
 from convcli.kernels.structures import Structure
-from convcli.text import did_you_mean
+from convcli.text import did_you_mean, shortened
 
 # The names that other programs have for a preset.
 OTHER_NAMES = {"mean": "box", "average": "box", "smooth": "gaussian", "contour": "outline", "find-edges": "edges"}
@@ -53,6 +53,8 @@ def preset(text: str) -> Kernel:
     >>> preset("gaussian:sigma_y=0,sigma_x=2").weights.shape
     (1, 17)
     """
+    if not isinstance(text, str):
+        raise KernelError(f"expected the name of a preset, given {shortened(repr(text))}")
     name, colon, parameters = text.partition(":")
     refuse_magnitudes(text)
     family = _find(name)

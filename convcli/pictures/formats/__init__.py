@@ -28,7 +28,7 @@ from convcli.pictures.formats.tiff import TIFF
 from convcli.pictures.formats.webp import WEBP
 from convcli.pictures.formats.xbm import XBM
 from convcli.pictures.formats.xpm import XPM
-from convcli.text import choice
+from convcli.text import choice, require_type
 
 __all__ = ["MANY_CHANNELS", "PICTURE_FORMATS", "Coding", "Format", "format_of", "format_read", "is_written"]
 
@@ -94,6 +94,7 @@ def format_of(name: str, option: str = "format") -> Format:
 
     Raises OptionError, about the option that the name comes from, for a format that cannot be written.
     """
+    require_type(option, name, str, "the name of a format")
     return _BY_NAME[choice(option, name.lower().removeprefix("."), _BY_NAME)]
 
 
