@@ -18,6 +18,7 @@ from convcli.apply.filtering import FilteredImage, apply_filter, plan_filter
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
+from convcli.convolution.transposed import TransposedConvolution
 from convcli.pictures.formats import format_of
 from convcli.pictures.gdal import GdalTags
 from convcli.pictures.georeference import Grid, georeference_of
@@ -107,6 +108,23 @@ def test_a_ramp_on_the_ground_stays_where_it_is(
         inside = (slice(6, -6), slice(6, -6))
         assert Z[inside].size > 0
         assert Z[inside] == pytest.approx(expected[inside], abs=1e-3)  # Z is float32
+
+
+@pytest.mark.parametrize("weights", [[0.25, 0.75, 0.75, 0.25], [0.5, 1, 0.5]], ids=["even", "odd"])
+@pytest.mark.parametrize("keys", [AREA, CENTRE], ids=["area", "centre"])
+def test_a_ramp_stays_where_it_is_when_it_is_enlarged(keys: tuple[int, ...], weights: list[float]) -> None:
+    """These transposed convolutions interpolate, and so keep a ramp."""
+    tags = tags_of("scale") | {34735: keys}
+    ramps = ground(tags, (HEIGHT, WIDTH))
+    request = Request("k", TransposedConvolution.of(np.outer(weights, weights), stride=2, padding=(1, 1, 0, 1)))
+    image = Image(ramps[:1], metadata=Metadata(geo=georeference_of(tags)))
+    output = apply_filter(plan_filter(request, image.header, Appearance(), format_of("tiff")), image)
+    assert output.metadata.geo is not None
+    (Z,) = output.maps.values
+    inside = (slice(6, -6), slice(6, -6))
+    expected = ground(dict(output.metadata.geo.tags), Z.shape)[0]
+    assert Z[inside] == pytest.approx(expected[inside], abs=1e-3)
+    assert "pixels are 0.5 x 0.5 pixels of the image apart" in " ".join(output.notes)
 
 
 def test_rpc_follows_the_centres_of_pixels() -> None:
