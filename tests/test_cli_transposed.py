@@ -200,6 +200,7 @@ class TestPictures:
         arguments = ("apply", "picture.png", "-k", "binomial:5", "--transpose", "-s", "2", "-o")
         warning = "have 0.25 of the image's brightness, because the stride spreads weights that sum to 1 over 4 pixels"
         assert f"{warning}: --divisor 0.25 restores it\n" in run(*arguments, "dark.png").stderr
+        assert warning in run(*arguments, "max.png", "-k", "box", "--combine", "max").stderr
         assert "warning" not in run(*arguments, "right.png", "--divisor", "0.25").stderr
         assert "warning" not in run(*arguments[:5], "-o", "small.png").stderr
         assert np.asarray(PIL.Image.open("right.png"))[5:7, 5:7].tolist() == [[200, 200]] * 2

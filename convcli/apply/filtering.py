@@ -32,6 +32,7 @@ from convcli.apply.hidden_colours import spread_visible_colours
 from convcli.apply.pixels import Clipping, MapStatistics, Produce, all_warnings, clipping_of, to_floats, to_pixels
 from convcli.apply.transparency import filter_with_alpha, require_fit
 from convcli.arrays import Array
+from convcli.convolution.layers import Layer
 from convcli.engine import Tally
 from convcli.errors import OptionError
 from convcli.files.large_arrays import Empty, large_empty
@@ -304,16 +305,18 @@ def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:
 
 
 def _dimming(plan: FilterPlan) -> Iterator[str]:
-    """Yield a warning if a blur loses brightness, because the stride of its transpose spreads its weights."""
+    """Yield a warning if blurs lose brightness, because the stride of their transposes spreads their weights."""
     layers = [request.convolution for request in plan.request.requests]
-    if plan.output.mode != "clip" or len(layers) > 1 or layers[0].weights.ndim > 2:
-        return
-    whole, kept = layers[0].forward.gain, layers[0].gain
-    if isclose(whole, 1, rel_tol=1e-3) and kept < whole:
+    if plan.output.mode == "clip" and all(_is_blur_that_spreads(layer) for layer in layers):
+        kept = layers[0].gain
         yield (
             f"its maps have {kept:.3g} of the image's brightness, because the stride spreads weights that sum to 1 "
-            f"over {whole / kept:.0f} pixels: `divisor` {kept:.3g} restores it"
+            f"over {layers[0].spread} pixels: `divisor` {kept:.3g} restores it"
         )
+
+
+def _is_blur_that_spreads(layer: Layer) -> bool:
+    return layer.weights.ndim == 2 and layer.spread > 1 and isclose(layer.forward.gain, 1, rel_tol=1e-3)
 
 
 def _losses(image: Image, plan: FilterPlan) -> Iterator[str]:
