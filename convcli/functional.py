@@ -139,6 +139,9 @@ def conv2d_transpose(
     The options are those of the convolution, which turns an array of the result's shape into one of G's shape. The
     result equals torch's ``conv_transpose2d(G, K, bias, stride, padding, output_padding, groups, dilation)``.
 
+    It is linear too. For an upstream gradient U with the result's shape, the gradient of G is ``conv2d(U, K, ...)``,
+    and that of K is ``conv2d_grad(U, K, G, ..., wrt="kernel").kernel``; ``TransposedConvolution`` computes all three.
+
     Parameters
     ----------
     G

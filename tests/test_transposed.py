@@ -224,6 +224,15 @@ class TestGradients:
         ):
             assert_same(gradient, central_differences(loss, parameter))
 
+    def test_a_convolution_computes_them_too(self):
+        V, K = integers((6, 3, 4), seed=1), integers(BANK, seed=2)
+        options = {"stride": 2, "padding": "same", "groups": 2, "edge": "reflect"}
+        prepared = TransposedConvolution.of(K, **options).at(V.shape, np.float64)
+        U = integers(prepared.output_shape, seed=3)
+        found = prepared.gradients(V, U, prepared.plan_gradients("kernel,input"))
+        assert_same(found.input, conv2d(U, K, **options))
+        assert_same(found.kernel, conv2d_grad(U, K, V, wrt="kernel", **options).kernel)
+
     def test_only_those_that_are_asked_for(self):
         prepared = TransposedConvolution.of(np.ones((2, 2))).at((3, 3), np.float64)
         found = prepared.gradients(np.ones((3, 3)), np.ones((4, 4)), prepared.plan_gradients("bias"))
@@ -233,6 +242,13 @@ class TestGradients:
         prepared = TransposedConvolution.of(np.ones((2, 2))).at((3, 3), np.float64)
         with pytest.raises(GeometryError, match=r"expected the output's shape \(4, 4\), given \(3, 3\)"):
             prepared.gradients(np.ones((3, 3)), np.ones((3, 3)), prepared.plan_gradients())
+
+
+def test_channels_of_the_output():
+    for K, channels, options in ((np.ones(BANK), 6, {"groups": 2}), (np.ones((3, 3)), 5, {})):
+        convolution = TransposedConvolution.of(K, **options)
+        prepared = convolution.at((channels, 4, 4), np.float64)
+        assert convolution.output_channels(channels) == prepared.output_shape[0]
 
 
 def test_other_parameters_and_edges():
