@@ -11,6 +11,8 @@ largest response also has the largest magnitude.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +29,12 @@ from convcli.text import choice
 class Rule(NamedTuple):
     """A rule that combines numbers: each number becomes a term, pairs of terms are joined, and the result is finished.
 
+    join: takes two arrays of terms, and optionally ``out``, as a ufunc does.
     finish: changes the joined terms in place, given their number; None if they are final.
     """
 
     term: np.ufunc
-    join: np.ufunc
+    join: Callable[..., FloatArray]
     finish: Callable[[FloatArray, int], object] | None = None
 
     def finished(self, joined: FloatArray, count: int) -> None:
@@ -40,8 +43,18 @@ class Rule(NamedTuple):
             self.finish(joined, count)
 
 
-def _root(joined: FloatArray, count: int) -> None:
-    np.sqrt(joined, out=joined)
+@np.errstate(over="ignore", under="ignore")
+def _hypotenuse(x: FloatArray, y: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """Return sqrt(x^2 + y^2) for magnitudes, which may be as large or small as floats are."""
+    limits = np.finfo(x.dtype)
+    largest = max(float(x.max(initial=0)), float(y.max(initial=0)))
+    # Squares leave the range of floats sooner than the result does, but take a quarter of the time.
+    if not sqrt(limits.tiny / limits.eps) < largest < sqrt(limits.max) / 2:
+        return np.asarray(np.hypot(x, y, out=out))
+    squares = np.square(x)
+    out = np.square(y, out=out)
+    out += squares
+    return np.asarray(np.sqrt(out, out=out))
 
 
 def _divide(joined: FloatArray, count: int) -> None:
@@ -49,7 +62,7 @@ def _divide(joined: FloatArray, count: int) -> None:
 
 
 COMBINE_RULES = {
-    "magnitude": Rule(np.square, np.add, _root),
+    "magnitude": Rule(np.abs, _hypotenuse),
     "sum-abs": Rule(np.abs, np.add),
     "max": Rule(np.positive, np.maximum),
     "sum": Rule(np.positive, np.add),
@@ -85,7 +98,7 @@ class Combination:
     def gain(self) -> float:
         """The combined Z for a constant input of 1, without biases."""
         rule = COMBINE_RULES[self.rule]
-        joined = rule.join.reduce(rule.term([request.gain for request in self.requests]), keepdims=True)
+        joined = reduce(rule.join, rule.term([[request.gain] for request in self.requests]))
         rule.finished(joined, len(self.requests))
         return float(joined[0])
 
