@@ -1,5 +1,6 @@
 """Write pictures as files or bytes."""
 
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -9,7 +10,7 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.errors import FileError, OptionError, reason_of
 from convcli.pictures.formats import Coding, Format
-from convcli.pictures.formats.format import Parts, StillEncoder
+from convcli.pictures.formats.format import Parts, Still
 from convcli.pictures.formats.png import PNG
 from convcli.pictures.image import Metadata
 
@@ -51,7 +52,7 @@ def write_image(
     FileError
         If the operating system reports an error.
     """
-    for part in _parts(format.parts, pixels, alpha, format, metadata, coding):
+    for part in _parts(lambda still: format.parts(*still), Still(pixels, alpha, metadata, coding), format):
         stream.write(part)
 
 
@@ -92,7 +93,7 @@ class FrameWriter:
                 "add {frame} to the name"
             )
         encode = partial(self._sequence.add, duration=duration)
-        for part in _parts(encode, pixels, alpha, self._format, metadata, coding):
+        for part in _parts(encode, Still(pixels, alpha, metadata, coding), self._format):
             self._stream.write(part)
         self.missing -= 1
 
@@ -111,12 +112,11 @@ def encode_png(picture: Array) -> bytes:
     return encode_image(np.moveaxis(picture, -1, 0), None, PNG, Metadata())
 
 
-def _parts(
-    encode: StillEncoder, pixels: Array, alpha: Array | None, format: Format, metadata: Metadata, coding: Coding
-) -> Parts:
-    pixels, alpha = _held(pixels, alpha, format)
+def _parts(encode: Callable[[Still], Parts], still: Still, format: Format) -> Parts:
+    pixels, alpha = _held(still.pixels, still.alpha, format)
+    metadata = format.storable_metadata(still.metadata, len(pixels))
     try:
-        yield from encode(pixels, alpha, format.storable_metadata(metadata, len(pixels)), coding)
+        yield from encode(Still(pixels, alpha, metadata, still.coding))
     except MemoryError:
         raise
     # A picture beyond a format's limits is an OSError, ValueError, struct.error or KeyError, by format.

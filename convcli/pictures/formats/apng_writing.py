@@ -5,11 +5,9 @@ from fractions import Fraction
 from io import BytesIO
 from typing import NamedTuple
 
-from convcli.arrays import Array
-from convcli.pictures.formats.format import Coding, Parts, StillEncoder
+from convcli.pictures.formats.format import Parts, Still, StillEncoder
 from convcli.pictures.formats.png_chunks import SIGNATURE, chunk, chunks
 from convcli.pictures.formats.sequences import Area, Changes
-from convcli.pictures.image import Metadata
 
 _MOST = 65535
 
@@ -25,22 +23,19 @@ class ApngSequence:
         self._written = self._numbered = 0
         self._changes = Changes()
 
-    def add(
-        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
-    ) -> Parts:
+    def add(self, still: Still, duration: float | None) -> Parts:
         """Yield the bytes that the file gains by the next frame; without a duration, it is only shown elsewhere."""
         is_first, is_shown = not self._written, duration is not None
-        area = self._changes.next(pixels, alpha) if is_shown else Area(0, 0, *pixels.shape[1:])
-        opacity = None if alpha is None else area.of(alpha)
-        still = _still(b"".join(self._encode(area.of(pixels), opacity, metadata, coding)))
+        area = self._changes.next(still) if is_shown else Area(0, 0, *still.pixels.shape[1:])
+        png = _parsed(b"".join(self._encode(*area.cut(still))))
         if is_first:
             shown = self._total if is_shown else self._total - 1
-            yield SIGNATURE + chunk(b"IHDR", still.header) + chunk(b"acTL", struct.pack(">2I", shown, self._plays))
-            yield still.others
+            yield SIGNATURE + chunk(b"IHDR", png.header) + chunk(b"acTL", struct.pack(">2I", shown, self._plays))
+            yield png.others
         if duration is not None:
             place = struct.pack(">4I", area.width, area.height, area.left, area.top)
             yield chunk(b"fcTL", self._number() + place + _seconds(duration) + bytes(2))
-        yield chunk(b"IDAT", still.data) if is_first else chunk(b"fdAT", self._number() + still.data)
+        yield chunk(b"IDAT", png.data) if is_first else chunk(b"fdAT", self._number() + png.data)
         self._written += 1
         if self._written == self._total:
             yield chunk(b"IEND", b"")
@@ -50,7 +45,7 @@ class ApngSequence:
         return struct.pack(">I", self._numbered - 1)
 
 
-class _Still(NamedTuple):
+class _Png(NamedTuple):
     """A PNG of one picture: the contents of its header and of its pixels, and its other chunks."""
 
     header: bytes
@@ -58,9 +53,9 @@ class _Still(NamedTuple):
     others: bytes
 
 
-def _still(png: bytes) -> _Still:
+def _parsed(content_of_file: bytes) -> _Png:
     header, data, others = b"", [], []
-    stream = BytesIO(png)
+    stream = BytesIO(content_of_file)
     for kind, length in chunks(stream):
         content = stream.read(length)
         if kind == b"IHDR":
@@ -69,7 +64,7 @@ def _still(png: bytes) -> _Still:
             data.append(content)
         elif kind != b"IEND":
             others.append(chunk(kind, content))
-    return _Still(header, b"".join(data), b"".join(others))
+    return _Png(header, b"".join(data), b"".join(others))
 
 
 def _seconds(duration: float) -> bytes:

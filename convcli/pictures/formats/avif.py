@@ -8,11 +8,10 @@ from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
 from convcli.pictures.formats.boxes import boxes
-from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts, Sequence
+from convcli.pictures.formats.format import Decoding, FileTraits, Format, Parts, Sequence, Still
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
 from convcli.pictures.formats.sequences import FrameTimes
-from convcli.pictures.image import Metadata
 
 # AV1's settings: one bit of their third byte is set for more than 8 bits, and another one for 12.
 _SETTINGS = b"av1C"
@@ -71,15 +70,13 @@ class _AvifSequence:
         self._durations: list[int] = []
         self._times = FrameTimes(1.0)
 
-    def add(
-        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
-    ) -> Parts:
+    def add(self, still: Still, duration: float | None) -> Parts:
         """Yield the bytes of the file with the last frame, and nothing before."""
-        self._pictures.append(self._format.picture(pixels, alpha))
+        self._pictures.append(self._format.picture(still.pixels, still.alpha))
         self._durations.append(self._times.next(duration or 0))
         if len(self._pictures) == self._total:
             first, *others = self._pictures
-            options = self._format.options(coding) | self._format.metadata_options(metadata)
+            options = self._format.options(still.coding) | self._format.metadata_options(still.metadata)
             stream = BytesIO()
             first.save(stream, "AVIF", save_all=True, append_images=others, duration=self._durations, **options)
             yield stream.getvalue()

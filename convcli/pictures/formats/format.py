@@ -63,12 +63,19 @@ class Coding(NamedTuple):
 StillEncoder = Callable[[Array, Array | None, Metadata, Coding], Parts]
 
 
+class Still(NamedTuple):
+    """A picture to encode, or a frame: what a StillEncoder takes."""
+
+    pixels: Array
+    alpha: Array | None
+    metadata: Metadata
+    coding: Coding
+
+
 class Sequence(Protocol):
     """A file of several frames that is being written."""
 
-    def add(
-        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
-    ) -> Parts:
+    def add(self, still: Still, duration: float | None) -> Parts:
         """Yield the bytes that the file gains by the next frame, which is shown for ``duration`` milliseconds."""
 
 

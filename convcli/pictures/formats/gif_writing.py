@@ -3,11 +3,9 @@
 import struct
 from io import BytesIO
 
-from convcli.arrays import Array
-from convcli.pictures.formats.format import Coding, Parts, StillEncoder
+from convcli.pictures.formats.format import Parts, Still, StillEncoder
 from convcli.pictures.formats.gif_blocks import GifFrame, gif_frames, in_sub_blocks
 from convcli.pictures.formats.sequences import Area, Changes, FrameTimes
-from convcli.pictures.image import Metadata
 
 _KEEP, _TO_BACKGROUND = 1, 2
 _HUNDREDTH = 10.0
@@ -25,23 +23,20 @@ class GifSequence:
         self._times = FrameTimes(_HUNDREDTH)
         self._changes = Changes()
 
-    def add(
-        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
-    ) -> Parts:
+    def add(self, still: Still, duration: float | None) -> Parts:
         """Yield the bytes that the file gains by the next frame."""
-        height, width = pixels.shape[1:]
+        height, width = still.pixels.shape[1:]
         # A transparent pixel cannot replace another one, so that frames with alpha are whole, upon the background.
-        area = self._changes.next(pixels, None) if alpha is None else Area(0, 0, height, width)
-        disposal = _KEEP if alpha is None else _TO_BACKGROUND
-        still = b"".join(self._encode(area.of(pixels), alpha, metadata, coding))
-        (frame,) = gif_frames(BytesIO(still))
+        area = self._changes.next(still) if still.alpha is None else Area(0, 0, height, width)
+        disposal = _KEEP if still.alpha is None else _TO_BACKGROUND
+        (frame,) = gif_frames(BytesIO(b"".join(self._encode(*area.cut(still)))))
         if not self._written:
             yield b"GIF89a" + struct.pack("<2H3B", width, height, 0x70, 0, 0)
             # The number of plays after the first; without this block there are none.
             if self._plays != 1:
                 yield b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", max(self._plays - 1, 0), 0)
-            if metadata.comment:
-                yield b"!\xfe" + in_sub_blocks(metadata.comment)
+            if still.metadata.comment:
+                yield b"!\xfe" + in_sub_blocks(still.metadata.comment)
         yield _stored(frame._replace(left=area.left, top=area.top), disposal, self._times.next(duration or 0))
         self._written += 1
         if self._written == self._total:

@@ -1,10 +1,11 @@
 """What the formats of animations share: the area that a frame changes, and times in whole units."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convcli.arrays import Array
+from convcli.pictures.formats.format import Still
 
 
 class Area(NamedTuple):
@@ -15,9 +16,14 @@ class Area(NamedTuple):
     height: int
     width: int
 
-    def of(self, planes: Array) -> Array:
-        """Return the rectangle of planes ``(..., H, W)``."""
-        return planes[..., self.top : self.top + self.height, self.left : self.left + self.width]
+    def cut(self, still: Still) -> Still:
+        """Return this part of a frame."""
+        pixels, alpha = still.pixels[self._place], still.alpha
+        return still._replace(pixels=pixels, alpha=None if alpha is None else alpha[self._place])
+
+    @property
+    def _place(self) -> tuple[Any, ...]:
+        return ..., slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
 class Changes:
@@ -30,10 +36,10 @@ class Changes:
         self._step = step
         self._before: Array | None = None
 
-    def next(self, pixels: Array, alpha: Array | None) -> Area:
+    def next(self, still: Still) -> Area:
         """Return the area that the next frame changes: all of the first frame, and at least one pixel."""
-        planes = pixels if alpha is None else np.concatenate([pixels, alpha[np.newaxis]])
-        before, self._before = self._before, planes.copy()
+        planes = np.array(still.pixels if still.alpha is None else [*still.pixels, still.alpha])
+        before, self._before = self._before, planes
         if before is None or before.shape != planes.shape:
             return Area(0, 0, *planes.shape[1:])
         differs = (planes != before).any(axis=0)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from convcli.arrays import Array
-from convcli.pictures.formats.format import Coding, Format, Parts, Sequence
+from convcli.pictures.formats.format import Coding, Format, Parts, Sequence, Still
 from convcli.pictures.formats.tiff_compression import NUMBERS
 from convcli.pictures.formats.tiff_writing import TiffPages
 from convcli.pictures.image import Metadata, Stored
@@ -32,11 +32,9 @@ class _Pages:
     def __init__(self, total: int) -> None:
         self._pages = TiffPages(total)
 
-    def add(
-        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
-    ) -> Parts:
+    def add(self, still: Still, duration: float | None) -> Parts:
         """Yield the bytes that the file gains by the next page."""
-        return self._pages.add(pixels, alpha, metadata, _compression(coding))
+        return self._pages.add(still.pixels, still.alpha, still.metadata, _compression(still.coding))
 
 
 def _compression(coding: Coding) -> str:

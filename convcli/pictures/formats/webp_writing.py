@@ -3,11 +3,9 @@
 import struct
 from io import BytesIO
 
-from convcli.arrays import Array
-from convcli.pictures.formats.format import Coding, Parts, StillEncoder
+from convcli.pictures.formats.format import Parts, Still, StillEncoder
 from convcli.pictures.formats.sequences import Changes, FrameTimes
 from convcli.pictures.formats.webp_chunks import FRAME, LOSSLESS, LOSSY, chunk, chunks
-from convcli.pictures.image import Metadata
 
 _MILLISECOND = 1.0
 _PIXELS = (b"ALPH", LOSSY, LOSSLESS)
@@ -34,23 +32,20 @@ class WebpSequence:
         # Frames are at even places.
         self._changes = Changes(step=2)
 
-    def add(
-        self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding, duration: float | None
-    ) -> Parts:
+    def add(self, still: Still, duration: float | None) -> Parts:
         """Yield the bytes of the file with the last frame, and nothing before."""
-        area = self._changes.next(pixels, alpha)
-        opacity = None if alpha is None else area.of(alpha)
-        contents = _contents(b"".join(self._encode(area.of(pixels), opacity, metadata, coding)))
+        area = self._changes.next(still)
+        contents = _contents(b"".join(self._encode(*area.cut(still))))
         place = _of_24_bits(area.left // 2, area.top // 2, area.width - 1, area.height - 1)
         place += _of_24_bits(self._times.next(duration or 0)) + bytes([_REPLACE])
         picture = b"".join(chunk(kind, contents[kind]) for kind in _PIXELS if kind in contents)
         if not self._frames:
             self._metadata = {kind: contents[kind] for kind in _BEFORE | _AFTER if kind in contents}
-        if alpha is not None:
+        if still.alpha is not None:
             self._flags |= _ALPHA
         self._frames.append(chunk(FRAME, place + picture))
         if len(self._frames) == self._total:
-            height, width = pixels.shape[1:]
+            height, width = still.pixels.shape[1:]
             yield from self._file(_of_24_bits(width - 1, height - 1))
 
     def _file(self, size: bytes) -> Parts:
