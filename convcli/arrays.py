@@ -144,6 +144,11 @@ def planes_of(tensor: Array) -> Array:
     return rows.reshape(-1, *rows.shape[-2:])
 
 
+def channels_of(shape: tuple[int, ...]) -> int:
+    """Return the number of channels of an input or a map ``(..., C, H, W)`` or ``(H, W)``."""
+    return shape[-3] if len(shape) > 2 else 1
+
+
 def finite_or_none(number: float | None) -> float | None:
     """Return the number, or None for NaN and infinity, which JSON cannot hold."""
     return number if number is not None and isfinite(number) else None

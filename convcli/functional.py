@@ -576,7 +576,8 @@ def filter_image(
     Parameters
     ----------
     image
-        A file's name, the bytes of a file, or an array ``(C, H, W)`` or ``(H, W)``.
+        A file's name, the bytes of a file, or an array ``(C, H, W)`` or ``(H, W)``; with more leading axes for the
+        formats ``npy`` and ``json``.
     kernel
         A preset ``name:params``, a kernel's file or JSON, a ``Kernel``, or an array of weights.
     bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
@@ -608,8 +609,8 @@ def filter_image(
     Returns
     -------
     FilteredImage
-        ``maps.values`` holds the pixels ``(C_out, OH, OW)``, ``alpha`` the transparency or None, ``warnings`` the
-        losses. ``save(path)`` writes the file.
+        ``maps.values`` holds the pixels ``(C_out, OH, OW)``, for ``npy`` and ``json`` with the axes of Z; ``alpha`` the
+        transparency or None, ``warnings`` the losses. ``save(path)`` writes the file.
 
     Raises
     ------
@@ -657,6 +658,8 @@ def _image_of(image: "SourceLike | ArrayLike", max_pixels: int | None) -> "Image
     if isinstance(image, Source | str | bytes | os.PathLike):
         return read_image(replace(Source.of(image), max_pixels=max_pixels))
     pixels = real_array("image", image)
-    if pixels.ndim not in (2, 3) or pixels.size == 0:
-        raise GeometryError(f"image: expected an array (H, W) or (C, H, W) that is not empty, given {pixels.shape}")
-    return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis], is_picture=False)
+    if pixels.ndim < 2 or pixels.size == 0:
+        raise GeometryError(
+            f"image: expected an array (H, W) or (..., C, H, W) that is not empty, given {pixels.shape}"
+        )
+    return Image(pixels, is_picture=False)

@@ -17,7 +17,7 @@ K = [[0, 1, 2], [4, 8, 16]]
 @pytest.mark.parametrize(
     ("text", "V"),
     [
-        (SMALL, [[[1, 2], [3, 4]]]),
+        (SMALL, [[1, 2], [3, 4]]),
         (" [[[1, 2.5]], [[-3, 4]]]", [[[1, 2.5]], [[-3, 4]]]),
     ],
     ids=["(H, W)", "(C, H, W)"],
@@ -37,7 +37,7 @@ def test_outputs_of_a_typed_image_have_a_name(tmp_path):
 
 def test_plan_takes_a_typed_image(tmp_path):
     plan = json.loads(succeed("plan", "[[1,2,3],[4,5,6]]", "-k", "box", "--json", cwd=tmp_path))
-    assert plan["shape"]["input"] == [1, 2, 3]
+    assert plan["shape"]["input"] == [2, 3]
 
 
 def test_a_file_whose_name_starts_with_a_bracket_is_a_file(tmp_path):
@@ -55,7 +55,7 @@ def test_a_file_whose_name_starts_with_a_bracket_is_a_file(tmp_path):
         (
             "[1,2]",
             1,
-            "cannot read inline array: expected an array (H, W) or (C, H, W) that is not empty, given shape (2,)",
+            "cannot read inline array: expected an array (H, W) or (..., C, H, W) that is not empty, given shape (2,)",
         ),
         ("[1,\udcff]", 2, "inline array:1:4: expected JSON in UTF-8, given byte 0xff"),
         ("bad.json", 2, "bad.json:1:3: [0]: expected a number, given true"),

@@ -30,7 +30,7 @@ def test_every_command_computes_the_same_numbers(folder, image, edge):
     Z = conv2d(V, K, padding="same", edge=edge)
     applied = as_json("apply", image, "-k", KERNEL, "-f", "npy", "-o", "Z.npy", cwd=folder)
     assert np.array_equal(np.load(folder / "Z.npy"), Z)
-    explained = as_json("explain", image, "-k", KERNEL, "--at", "0,0,0", cwd=folder)
+    explained = as_json("explain", image, "-k", KERNEL, "--at", "0,0", cwd=folder)
     assert explained["sum"] == Z[0, 0, 0]
     G = json.dumps(np.eye(3)[np.newaxis].tolist())
     graded = as_json("grad", image, "-k", KERNEL, "-G", G, "--wrt", "dK", cwd=folder)
@@ -43,13 +43,13 @@ def test_every_command_computes_the_same_numbers(folder, image, edge):
 
 def test_the_content_decides_for_stdin(folder):
     data = (folder / "in.png").read_bytes()
-    assert as_json("explain", "-", "-k", KERNEL, "--at", "0,0,0", cwd=folder, stdin=data)["edge"] == "replicate"
+    assert as_json("explain", "-", "-k", KERNEL, "--at", "0,0", cwd=folder, stdin=data)["edge"] == "replicate"
     data = (folder / "in.npy").read_bytes()
-    assert as_json("explain", "-", "-k", KERNEL, "--at", "0,0,0", cwd=folder, stdin=data)["edge"] == "zero"
+    assert as_json("explain", "-", "-k", KERNEL, "--at", "0,0", cwd=folder, stdin=data)["edge"] == "zero"
 
 
 def test_formulas_and_the_matrix_have_zeros(folder):
-    assert as_json("explain", "[[1,2],[3,4]]", "-k", "box", "--at", "0,0,0", cwd=folder)["edge"] == "zero"
+    assert as_json("explain", "[[1,2],[3,4]]", "-k", "box", "--at", "0,0", cwd=folder)["edge"] == "zero"
     assert as_json("plan", "--input-shape", "3,3", "-k", "box", cwd=folder)["edge"] == "zero"
     assert as_json("matrix", "in.png", "-k", "box", cwd=folder)["edge"] == "zero"
 

@@ -16,6 +16,7 @@ IMAGE = "[[[1,2,3],[4,5,6]],[[7,8,9],[1,2,3]]]"
 # For each section, commands that together print every key.
 COMMANDS = {
     "apply --json": [["apply", "in.npy", "absent.npy", "-k", "box", "-f", "npy", "--json"]],
+    "apply -f json": [["apply", IMAGE, "-k", "box"]],
     "apply --dry-run --json": [["apply", "in.npy", "-k", "sobel-x", "-f", "npy", "--dry-run", "--json"]],
     "grad --json": [["grad", "in.npy", "-k", BANK, "--json"], ["grad", "in.npy", "-k", "box", "-G", "mse:in.npy"]],
     "explain --json": [

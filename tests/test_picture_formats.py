@@ -12,6 +12,7 @@ from support.pictures import FULL_METADATA, SRGB, encoded, exif_of, parsed, pict
 
 from convcli.apply.appearance import Appearance
 from convcli.apply.filtering import plan_filter
+from convcli.apply.writers import WRITERS
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
 from convcli.errors import FileError, OptionError
@@ -25,7 +26,7 @@ from convcli.pictures.writing import encode_image
 @pytest.mark.parametrize(
     ("name", "format"),
     [("png", "png"), (".PNG", "png"), ("jpg", "jpeg"), (".tif", "tiff"), ("pgm", "ppm"), (".jp2", "jpeg2000"),
-     ("npy", "npy")],
+     ("npy", "npy"), (".json", "json")],
 )  # fmt: skip
 def test_a_format_is_found_by_name_and_extension(name: str, format: str) -> None:
     assert format_of(name).name == format
@@ -33,7 +34,8 @@ def test_a_format_is_found_by_name_and_extension(name: str, format: str) -> None
 
 @pytest.mark.parametrize("name", ["", ".xyz", "npz", "pn"])
 def test_unknown_formats_are_refused(name: str) -> None:
-    with pytest.raises(OptionError, match=rf"^format: expected png, jpeg, .* or npy, given '{name.removeprefix('.')}'"):
+    expected = "expected png, jpeg, .* npy or json"
+    with pytest.raises(OptionError, match=rf"^format: {expected}, given '{name.removeprefix('.')}'"):
         format_of(name)
 
 
@@ -42,8 +44,8 @@ def test_names_and_extensions_are_distinct() -> None:
     assert len(names) == len(set(names))
 
 
-def test_only_npy_is_an_array() -> None:
-    assert [format.name for format in PICTURE_FORMATS if format.is_array] == ["npy"]
+def test_arrays_are_no_pictures() -> None:
+    assert [format.name for format in PICTURE_FORMATS if format.is_array] == list(WRITERS)
 
 
 STORED, _, CARRIED = page("docs/pictures.md").partition("## Writing")[2].partition("## Metadata")

@@ -212,9 +212,14 @@ def test_arrays_are_filtered_too():
     pixels = np.arange(32, dtype=np.uint16).reshape(2, 4, 4)
     found = filter_image(pixels, K, format="npy")
     assert_same(found.maps.values, conv2d(pixels, K, padding="same", edge="replicate"))
+    batch = filter_image(pixels[np.newaxis], K, format="npy")
+    assert_same(batch.maps.values, found.maps.values[np.newaxis])
+    with pytest.raises(GeometryError, match=r"^a png holds one image, given a batch \(1, 2, 4, 4\): use npy, or one"):
+        filter_image(pixels[np.newaxis], K)
     with pytest.raises(OptionError, match="a picture holds 1 or 3 maps, given 2 maps: use `format` npy"):
         filter_image(pixels, K).save("never.png")
-    with pytest.raises(GeometryError, match=r"^image: expected an array \(H, W\) or \(C, H, W\) that is not empty"):
+    message = r"^image: expected an array \(H, W\) or \(\.\.\., C, H, W\) that is not empty"
+    with pytest.raises(GeometryError, match=message):
         filter_image(np.zeros((0, 4)), K)
 
 

@@ -99,10 +99,10 @@ def test_a_pattern_or_folder_without_images_is_an_error(folder, argument, messag
 
 def test_stdin_and_inline_arrays_are_read_and_named():
     inline = source_of("[[1,2]]", lambda: b"")
-    assert np.array_equal(read_image(inline).pixels, [[[1, 2]]])
-    assert (inline.path, read_header(inline).shape) == (Path("inline"), (1, 1, 2))
+    assert np.array_equal(read_image(inline).pixels, [[1, 2]])
+    assert (inline.path, read_header(inline).shape) == (Path("inline"), (1, 2))
     stdin = source_of("-", lambda: b"[[3]]")
-    assert np.array_equal(read_image(stdin).pixels, [[[3]]])
+    assert np.array_equal(read_image(stdin).pixels, [[3]])
     assert stdin.path == Path("stdin")
     with pytest.raises(FileError, match="cannot read <stdin>: it is empty"):
         read_image(source_of("-", lambda: b""))
@@ -142,7 +142,7 @@ def test_images_tensors_and_kernels_agree_on_what_a_file_holds(tmp_path):
     for data in (b"[[1, 2]]", b"\n" * 9 + b"[[1, 2]]", npy(np.array([[1.0, 2.0]]))):
         (tmp_path / "a").write_bytes(data)
         source = Source.of_file(str(tmp_path / "a"))
-        assert read_image(source).pixels.tolist() == [[[1, 2]]]
+        assert read_image(source).pixels.tolist() == read_tensor(source).tolist() == [[1, 2]]
         assert read_tensor(source).tolist() == read_kernel(source).weights.tolist() == [[1, 2]]
 
 
@@ -152,8 +152,8 @@ def test_a_fifo_is_read_once(tmp_path):
     writer = threading.Thread(target=fifo.write_bytes, args=[b"[[1, 2]]"])
     writer.start()
     source = Source.of_file(str(fifo))
-    assert read_header(source).shape == (1, 1, 2)
-    assert read_image(source).pixels.tolist() == [[[1, 2]]]
+    assert read_header(source).shape == (1, 2)
+    assert read_image(source).pixels.tolist() == [[1, 2]]
     writer.join()
     assert (source.label, source.path) == (str(fifo), fifo)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.apply import transparency
 from convcli.apply.pixels import MODES
-from convcli.arrays import Array, computing_type, cut, ends_of, finite_span
+from convcli.arrays import Array, channels_of, computing_type, cut, ends_of, finite_span
 from convcli.errors import OptionError
 from convcli.files.large_arrays import ROWS, large_empty
 from convcli.pictures.gray import luma, require_gray_or_rgb
@@ -70,18 +70,21 @@ def prepare_header(header: Header, appearance: Appearance) -> Header:
     alpha = header.alpha and appearance.alpha != "drop"
     if not appearance.gray:
         return header._replace(alpha=alpha)
-    require_gray_or_rgb(header.shape[0])
-    return header._replace(shape=(1, *header.shape[1:]), alpha=alpha)
+    channels = channels_of(header.shape)
+    require_gray_or_rgb(channels)
+    shape = header.shape if channels == 1 else (*header.shape[:-3], 1, *header.shape[-2:])
+    return header._replace(shape=shape, alpha=alpha)
 
 
 def network_input(image: Image, appearance: Appearance) -> Array:
-    """Return V ``(C_in, H, W)``: pixel values in their own units or in 0..1, or the light that they stand for.
+    """Return V: pixel values in their own units or in 0..1, or the light that they stand for.
 
     Gray is computed in floats, and not rounded. Raises OptionError if the image has no gray, or no known white.
     """
+    channels = channels_of(image.pixels.shape)
     if appearance.gray:
-        require_gray_or_rgb(len(image.pixels))
-    is_colour = appearance.gray and len(image.pixels) == 3
+        require_gray_or_rgb(channels)
+    is_colour = appearance.gray and channels == 3
     if appearance.linear:
         white = white_of(image.pixels, appearance)
         brightest = brightest_level(white, appearance)
@@ -101,7 +104,7 @@ def _in_unit(pixels: Array, white: float) -> Array:
 
 def input_type(header: Header, appearance: Appearance) -> np.dtype[Any]:
     """Return the type of V: that of the pixels, or a float type if they are scaled, or become gray or light."""
-    is_colour = header.shape[0] == 3
+    is_colour = channels_of(header.shape) == 3
     is_converted = appearance.linear or appearance.unit or (appearance.gray and is_colour)
     return computing_type(header.dtype, None) if is_converted else header.dtype
 

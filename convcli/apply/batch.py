@@ -12,6 +12,7 @@ from convcli.apply.filtering import FilteredImage, plan_filter
 from convcli.apply.outcomes import Outcome, OutcomeBuilder
 from convcli.apply.outputs import Encoding, Encodings, Frame, Output, map_paths
 from convcli.apply.saving import OutputFiles
+from convcli.arrays import channels_of
 from convcli.errors import ClusterError, OptionError, as_convcli_error
 from convcli.files.output_names import Destination
 from convcli.files.refusals import refuse_collisions, refuse_inputs
@@ -67,8 +68,8 @@ class Batch(NamedTuple):
 
         Raises GeometryError or OptionError if a kernel does not fit the image or an output cannot be named.
         """
+        encoding, header = self.encodings.of(source), self._split(source, header)
         frames = self._frames(source, header)
-        encoding = self.encodings.of(source)
         return [self._output(frame, request, header, encoding) for frame in frames for request in self.requests]
 
     def process(self, source: Source) -> Outcome:
@@ -112,8 +113,8 @@ class Batch(NamedTuple):
         return self._paths_of(source, [Frame(source.path)], channels=1)
 
     def _paths(self, source: Source) -> list[Path]:
-        header = prepare_header(read_header(source), self.appearance)
-        return self._paths_of(source, self._frames(source, header), channels=header.shape[0])
+        header = prepare_header(self._split(source, read_header(source)), self.appearance)
+        return self._paths_of(source, self._frames(source, header), channels=channels_of(header.shape))
 
     def _paths_of(self, source: Source, frames: Iterable[Frame], *, channels: int) -> list[Path]:
         encoding = self.encodings.of(source)
@@ -129,7 +130,7 @@ class Batch(NamedTuple):
 
     def _frames(self, source: Source, header: Header) -> Iterator[Frame]:
         """Yield the frames to filter that have files of their own; one stands for all that a file holds together."""
-        total, plays = (header.frames, header.plays) if self.all_frames else (1, None)
+        total, plays = (header.frames, header.plays) if self.all_frames or header.is_batch else (1, None)
         has_files_of_their_own = "frame" in fields(self.destination.template)
         if total > 1 and not has_files_of_their_own and self.encodings.of(source).format.holds_frames(plays):
             return iter([Frame(source.path, held=total, plays=plays)])
@@ -138,15 +139,24 @@ class Batch(NamedTuple):
     def _images(self, source: Source) -> Iterator[tuple[Frame, Image]]:
         """Yield the frames to filter, with their images; one that stands for several with each of theirs."""
         if self.all_frames:
-            frames = self._frames(source, read_header(source))
-            repeated = chain.from_iterable(repeat(frame, frame.held) for frame in frames)
-            yield from zip(repeated, iter_frames(source), strict=True)
+            header, images = read_header(source), iter_frames(source)
         else:
-            yield Frame(source.path), read_image(source)
+            image = read_image(source)
+            header, images = image.header, iter([image])
+        split = self._split(source, header)
+        if split.is_batch:
+            images = chain.from_iterable(image.split() for image in images)
+        frames = self._frames(source, split)
+        repeated = chain.from_iterable(repeat(frame, frame.held) for frame in frames)
+        yield from zip(repeated, images, strict=True)
+
+    def _split(self, source: Source, header: Header) -> Header:
+        """Return the header of an image; of each image of an array with batch axes, if pictures are made of it."""
+        return header.split if len(header.shape) > 3 and not self.encodings.of(source).format.is_array else header
 
     def _output(self, frame: Frame, request: Filter, header: Header, encoding: Encoding) -> Output:
         plan = plan_filter(request, header, self.appearance, encoding.format)
-        paths = self._map_paths(encoding, frame, request, plan.output.shape[0])
+        paths = self._map_paths(encoding, frame, request, plan.output.maps)
         return Output(frame, plan, paths)
 
 

@@ -39,14 +39,14 @@ def forecast_outputs(batch: Batch, source: Source) -> list[OutputForecast]:
 
 def _forecast(batch: Batch, source: Source, output: Output, path: Path) -> OutputForecast:
     spec = output.plan.output
-    maps, rows, columns = spec.shape[0] // len(output.paths), *spec.shape[1:]
+    maps, (rows, columns) = spec.maps // len(output.paths), spec.shape[-2:]
     return OutputForecast(
         input=source.name,
         frame=output.frame.number,
         frames=output.frame.held,
         output=str(path),
         kernel=output.plan.request.name,
-        shape=(maps, rows, columns),
+        shape=spec.shape if len(output.paths) == 1 else (maps, rows, columns),
         dtype=str(spec.dtype),
         bytes=output.frame.held * rows * columns * (maps + spec.alpha) * spec.dtype.itemsize,
         skipped=batch.destination.skips(output.paths),

@@ -31,12 +31,12 @@ from convcli.apply.defaults import alpha_rule, mixes_pixels, range_and_gain
 from convcli.apply.hidden_colours import spread_visible_colours
 from convcli.apply.pixels import Clipping, MapStatistics, Produce, all_warnings, clipping_of, to_floats, to_pixels
 from convcli.apply.transparency import filter_with_alpha, require_fit
-from convcli.arrays import Array
+from convcli.apply.writers import WRITERS, NamedMaps
+from convcli.arrays import Array, channels_of
 from convcli.convolution.layers import Layer
 from convcli.engine import Tally
-from convcli.errors import OptionError
+from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import Empty, large_empty
-from convcli.files.npy_files import save_npy
 from convcli.files.whole_files import IfExists, write_atomically
 from convcli.geometry.axes import Geometry
 from convcli.pictures.formats import Coding, Format
@@ -48,8 +48,9 @@ from convcli.text import any_of
 
 
 class OutputSpec(NamedTuple):
-    """An output that will be written: maps ``(C_out, OH, OW)`` of a type, with or without alpha.
+    """An output that will be written: maps of a type, with or without alpha.
 
+    shape: ``(C_out, OH, OW)``; in an array, the shape of Z.
     mode: how numbers become levels (``convcli.apply.pixels``), or ``raw`` for floats.
     gain: the factor that numbers are multiplied by before they become levels.
     """
@@ -59,6 +60,11 @@ class OutputSpec(NamedTuple):
     mode: str
     alpha: bool
     gain: float = 1.0
+
+    @property
+    def maps(self) -> int:
+        """The number of maps."""
+        return prod(self.shape[:-2])
 
 
 class FilterPlan(NamedTuple):
@@ -109,7 +115,12 @@ def _output_spec(
     count, (rows, columns) = prod(output_shape[:-2]), output_shape[-2:]
     format.require_writable()
     format.require_size(rows, columns)
-    shape = (count, rows, columns)
+    if format.is_array:
+        shape = output_shape
+    elif len(header.shape) > 3:
+        raise GeometryError(f"a {format.name} holds one image, given a batch {header.shape}: use npy, or one image")
+    else:
+        shape = (count, rows, columns)
     if mode != "raw":
         alpha = header.alpha and format.holds_alpha
         depth = depth_of(header.dtype)
@@ -129,7 +140,7 @@ def _count(maps: int) -> str:
 
 
 class Maps(NamedTuple):
-    """Maps ``(C_out, OH, OW)`` in the type of the file, and the statistics of each map before it became pixels."""
+    """Maps in the type and shape of ``OutputSpec``, and the statistics of each map before it became pixels."""
 
     values: Array
     statistics: tuple[MapStatistics, ...]
@@ -168,16 +179,18 @@ class FilteredImage(NamedTuple):
         extension belongs to another format, or a picture cannot hold that many maps.
         """
         _require_extension(Path(path), self.plan.format)
-        maps = len(self.maps.values)
+        maps = self.plan.output.maps
         if maps != self.plan.format.maps_per_file(maps):
             raise OptionError(
                 f"a picture holds 1 or 3 maps, given {_count(maps)}: use `format` npy, which holds any number"
             )
         with write_atomically(Path(path), IfExists.REPLACE if overwrite else IfExists.FAIL) as stream:
-            if self.plan.format.is_array:
-                save_npy(stream, self.maps.values)
-            else:
-                self.write_picture(stream)
+            (self.write_array if self.plan.format.is_array else self.write_picture)(stream)
+
+    def write_array(self, stream: BinaryIO) -> None:
+        """Write all maps as an array."""
+        maps = NamedMaps(self.maps.values, self.plan.request.name, str(self.plan.geometry.edge))
+        WRITERS[self.plan.format.name](maps, stream)
 
     def write_picture(self, stream: BinaryIO, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:
         """Write some of the maps as a picture, encoded as the image is if the format is the same."""
@@ -287,7 +300,7 @@ def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:
 
 def _carried(image: Image, plan: FilterPlan) -> Carried:
     output, appearance = plan.output, plan.appearance
-    channels = plan.format.maps_per_file(output.shape[0])
+    channels = plan.format.maps_per_file(output.maps)
     is_same_scale = output.mode == "raw" or (output.mode == "clip" and output.dtype == image.pixels.dtype)
     return carried_metadata(
         image.metadata,
@@ -295,7 +308,7 @@ def _carried(image: Image, plan: FilterPlan) -> Carried:
         plan.format,
         channels,
         same_units=is_same_scale and not (appearance.unit or appearance.linear) and keeps_units(plan.request),
-        same_bands=channels == len(image.pixels),
+        same_bands=channels == channels_of(image.pixels.shape),
     )
 
 
@@ -325,7 +338,7 @@ def _losses(image: Image, plan: FilterPlan) -> Iterator[str]:
         yield f"alpha is dropped: {format.name}{' of floats' * format.holds_alpha} cannot store it"
     depth, stored = depth_of(image.pixels.dtype), 8 * output.dtype.itemsize
     if stored < depth:
-        content = _count(output.shape[0]) + " and alpha" * output.alpha
+        content = _count(output.maps) + " and alpha" * output.alpha
         yield f"{depth} bits reduced to {stored}: {format.name} stores no more for {content}"
     if output.dtype == np.float32 and not np.can_cast(image.pixels.dtype, np.float32):
         yield f"{image.pixels.dtype} is rounded to float32, because {format.name} stores no more: use .npy to keep it"

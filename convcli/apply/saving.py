@@ -11,7 +11,7 @@ from convcli.apply.filtering import FilteredImage, FilterPlan, apply_filter
 from convcli.apply.outputs import Output
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_empty
-from convcli.files.npy_files import is_mappable, map_npy, save_npy
+from convcli.files.npy_files import is_mappable, map_npy
 from convcli.files.output_names import Destination
 from convcli.pictures.formats import Coding
 from convcli.pictures.image import Image
@@ -94,9 +94,9 @@ class _OpenFile(NamedTuple):
 
 
 def _save_array(stream: BinaryIO, plan: FilterPlan, image: Image) -> FilteredImage:
-    into_file = is_mappable(stream)
+    into_file = plan.format.is_mapped and is_mappable(stream)
     empty = partial(map_npy, stream) if into_file else large_empty
     filtered = apply_filter(plan, image, empty)
     if not into_file:
-        save_npy(stream, filtered.maps.values)
+        filtered.write_array(stream)
     return filtered

@@ -77,9 +77,8 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 IMAGES_HELP = (
-    "Pictures; arrays (H,W) or (C,H,W) in .npy, .npz:NAME, .safetensors:NAME or JSON; folders of them; quoted patterns "
-    "such as 'photos/**/*.jpg'; "
-    "inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin."
+    "Pictures; arrays (H,W) or (...,C,H,W) in .npy, .npz:NAME, .safetensors:NAME or JSON; folders of them; quoted "
+    "patterns such as 'photos/**/*.jpg'; inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin."
 )
 Images = Annotated[
     list[str],

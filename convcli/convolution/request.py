@@ -71,7 +71,7 @@ class Request(NamedTuple):
         return self._replace(convolution=convolution, edge_by_source=False)
 
     def _require_channels_first(self, shape: tuple[int, ...]) -> None:
-        looks_last = len(shape) == 3 and shape[0] > MOST_CHANNELS and shape[2] in (3, 4)
+        looks_last = len(shape) > 2 and shape[-3] > MOST_CHANNELS and shape[-1] in (3, 4)
         if looks_last and self.convolution.weights.ndim == 2:
             raise GeometryError(
                 f"expected an array (C, H, W), given {shape}, which looks like (H, W, C): move its last axis to the "

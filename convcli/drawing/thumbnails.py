@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, channels_of
 from convcli.drawing.palette import signed_colours, statistics
 
 
@@ -23,12 +23,12 @@ class Thumbnail(NamedTuple):
 
 
 def photograph(label: str, values: Array) -> Thumbnail:
-    """Return the thumbnail of ``(..., C, H, W)``: in colour if C is 3, else in gray.
+    """Return the thumbnail of ``(..., C, H, W)`` or ``(H, W)``: in colour if C is 3, else in gray.
 
     Of several pictures or channels the first is drawn, and its index is added to the label. 8 and 16 bits keep their
     levels; other numbers are stretched, from black for the least to white for the greatest.
     """
-    axes = 3 if values.shape[-3] == 3 else 2
+    axes = 3 if channels_of(values.shape) == 3 else 2
     channels = _first(values, axes).reshape(-1, *values.shape[-2:])
     return Thumbnail(label + _index(values.shape[:-axes]), _sides(values), lambda size: _in_colour(channels, size))
 

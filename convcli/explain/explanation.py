@@ -220,7 +220,8 @@ class _Derivation(NamedTuple):
 def _output(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
     geometry, bias = tensors.geometry, tensors.prepared.convolution.bias
     index = dict(zip(tensors.output_letters, at, strict=True))
-    extents = {"l": geometry.in_channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
+    channels = {} if tensors.is_plane else {"l": geometry.in_channels}
+    extents = {**channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
     formula = tensors.formulas.output(None if bias is None else bias.ndim)
     return _Derivation(
         sum=Sum("VK", index, _axes(extents, index)),

@@ -49,6 +49,15 @@ def json_document(members: Mapping[str, Any]) -> Iterator[str]:
     yield "\n"
 
 
+def tensor_to_json(name: str, tensor: Array, remedy: str) -> dict[str, Any]:
+    """Return the members that stand for a tensor: its shape, its type and its numbers.
+
+    Raises OptionError, with this name and advice, if a number is NaN or infinite.
+    """
+    require_finite(name, tensor, remedy)
+    return {"shape": tensor.shape, "dtype": str(tensor.dtype), "values": tensor}
+
+
 def require_finite(name: str, numbers: Array | float, remedy: str) -> None:
     """Raise OptionError if a number is NaN or infinite, which JSON cannot hold. remedy: the advice in the message."""
     if not (isfinite(np.min(numbers, initial=0)) and isfinite(np.max(numbers, initial=0))):

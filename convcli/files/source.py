@@ -13,6 +13,8 @@ from convcli.files.samples import PREFIX, sample_path
 
 # The name that stands for stdin as an input, and for stdout as an output.
 STREAM = "-"
+# The path that outputs of typed text are named after.
+_INLINE = Path("inline")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,12 @@ class Source:
     @classmethod
     def of_text(cls, text: str, label: str) -> "Source":
         """Return text that the user typed as an input, with its bytes as they were typed; outputs are named inline."""
-        return cls(text, label, Path("inline"), partial(_typed_bytes, text))
+        return cls(text, label, _INLINE, partial(_typed_bytes, text))
+
+    @property
+    def is_typed(self) -> bool:
+        """Return whether it is text that the user typed."""
+        return self.read is not None and self.path == _INLINE
 
     def file(self) -> Path | BytesIO:
         """Return a file that can be opened and sought in: the path, or the bytes in memory."""

@@ -61,7 +61,7 @@ class GradientReport(NamedTuple):
 
 
 def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
-    """Return V: ``(C_in, H, W)`` for one image, ``(batch, C_in, H, W)`` for several of the same shape.
+    """Return V: one image as it is, and several of the same shape as ``(batch, C_in, H, W)``.
 
     names: the names of the images in errors.  Raises OptionError if their shapes differ.
     """
@@ -69,7 +69,10 @@ def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
         if array.shape != arrays[0].shape:
             first = f"{names[0]} is {arrays[0].shape}"
             raise OptionError(f"a batch needs images of one shape: {first}, {name} is {array.shape}")
-    return arrays[0] if len(arrays) == 1 else np.stack(arrays)
+    if len(arrays) == 1:
+        return arrays[0]
+    stacked = np.stack(arrays)
+    return stacked if stacked.ndim > 3 else stacked[:, np.newaxis]
 
 
 def gradient_report(

@@ -10,7 +10,7 @@ from convcli.arrays import FloatArray, finite_or_none
 from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
-from convcli.files.json_writing import require_finite, write_json
+from convcli.files.json_writing import tensor_to_json, write_json
 from convcli.files.npy_files import save_npy
 from convcli.files.output_names import Destination, format_extension
 from convcli.files.templates import safe_name
@@ -24,11 +24,9 @@ def report_to_json(report: GradientReport) -> dict[str, Any]:
 
     Raises OptionError if a gradient is not finite.
     """
-    for name, tensor in report.tensors.items():
-        require_finite(f"the {name} gradient", tensor, "use `format` npz")
     loss = {} if report.loss is None else {"loss": finite_or_none(report.loss)}
     gradients = {
-        name: {"shape": tensor.shape, "dtype": str(tensor.dtype), "values": tensor}
+        name: tensor_to_json(f"the {name} gradient", tensor, "use `format` npz")
         for name, tensor in report.tensors.items()
     }
     edge = str(report.prepared.geometry.edge)

@@ -1,5 +1,7 @@
 """Decoded images, and their headers and metadata."""
 
+from collections.abc import Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,10 +74,12 @@ class Stored(NamedTuple):
 class Header(NamedTuple):
     """The shape and type that an image will have once it is decoded.
 
-    shape: ``(C, H, W)`` of the pixels of the first frame, upright, without alpha.  dtype: the type of the pixels.
+    shape: ``(C, H, W)`` of the pixels of the first frame, upright, without alpha; an array has its own shape,
+    ``(H, W)`` or ``(..., C, H, W)``.  dtype: the type of the pixels.
     frames: the number of frames.  alpha: whether the image has alpha.
     plays: how often the animation of the frames is played, 0 for ever; None if the frames are no animation.
     is_picture: whether the file is a picture, and no array.
+    is_batch: whether the frames are the images of an array with batch axes.
     """
 
     shape: tuple[int, ...]
@@ -84,12 +88,18 @@ class Header(NamedTuple):
     alpha: bool = False
     is_picture: bool = True
     plays: int | None = None
+    is_batch: bool = False
+
+    @property
+    def split(self) -> "Header":
+        """The header of each image of an array with batch axes, as a frame."""
+        return self._replace(shape=self.shape[-3:], frames=prod(self.shape[:-3]), is_batch=True)
 
 
 class Image(NamedTuple):
     """A decoded picture or an array, upright.
 
-    pixels: ``(C, H, W)`` in the type of the file.
+    pixels: ``(C, H, W)`` in the type of the file; an array is as it is stored, ``(H, W)`` or ``(..., C, H, W)``.
     alpha: ``(H, W)``, uint8 or uint16 like the pixels, or uint16 if they are neither; 0 is transparent. Or None.
     notes: the conversions.  warnings: the losses.
     is_picture: whether the file is a picture, and no array.  stored: how the file encodes it.
@@ -110,3 +120,7 @@ class Image(NamedTuple):
     def header(self) -> Header:
         """The header that a file with these pixels has."""
         return Header(self.pixels.shape, self.pixels.dtype, alpha=self.alpha is not None, is_picture=self.is_picture)
+
+    def split(self) -> "Iterator[Image]":
+        """Yield each image ``(C, H, W)`` of an array with batch axes."""
+        return (self._replace(pixels=pixels) for pixels in self.pixels.reshape(-1, *self.pixels.shape[-3:]))

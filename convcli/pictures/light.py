@@ -47,13 +47,14 @@ def to_codes(light: FloatArray, white: float) -> FloatArray:
 
 
 def luminance(pixels: Array, white: float, brightest: float) -> FloatArray:
-    """Return V ``(1, H, W)``, the luminance in 0..brightest of RGB pixels ``(3, H, W)`` in 0..white."""
-    shape = (1, *pixels.shape[1:])
+    """Return V ``(..., 1, H, W)``, the luminance in 0..brightest of RGB pixels ``(..., 3, H, W)`` in 0..white."""
+    shape = (*pixels.shape[:-3], 1, *pixels.shape[-2:])
     return by_rows(partial(_luminance, white, brightest), shape, computing_type(pixels.dtype, None), pixels)
 
 
 def _luminance(white: float, brightest: float, pixels: Array) -> FloatArray:
-    Y = sum(_light(white, brightest * weight, channel) for weight, channel in zip(LUMINANCE, pixels, strict=True))
+    channels = (pixels[..., channel : channel + 1, :, :] for channel in range(3))
+    Y = sum(_light(white, brightest * weight, channel) for weight, channel in zip(LUMINANCE, channels, strict=True))
     return np.asarray(Y)
 
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
-import numpy as np
-
 from convcli.arrays import Array, in_native_order
 from convcli.files.file_bytes import first_bytes, read_errors
 from convcli.files.kinds import HEAD, Kind, kind_of
@@ -62,13 +60,13 @@ def read_header(given: SourceLike) -> Header:
 
 
 def format_name(given: SourceLike) -> str | None:
-    """Return the name of a source's format, by its content; None for JSON and for what is not recognised."""
+    """Return the name of a source's format, by its content; None for what is not recognised."""
     source = Source.of(given)
     with suppress(Exception), _reading(source):
         file = source.file()
         kind = kind_of(first_bytes(file, HEAD))
         if holds_tensors(kind):
-            return None if kind in (Kind.JSON, Kind.CSV) else "npy"
+            return "json" if kind in (Kind.JSON, Kind.CSV) else "npy"
         with open_picture(file) as picture:
             # Many phones write a JPEG with previews.
             return {"mpo": "jpeg"}.get(name := (picture.format or "").lower(), name)
@@ -98,10 +96,11 @@ class _ArrayFrame:
         return self.decode().header
 
     def decode(self) -> Image:
-        if self.array.ndim not in (2, 3) or self.array.size == 0:
-            raise ValueError(f"expected an array (H, W) or (C, H, W) that is not empty, given shape {self.array.shape}")
-        pixels = in_native_order(self.array)
-        return Image(pixels if pixels.ndim == 3 else pixels[np.newaxis], is_picture=False)
+        if self.array.ndim < 2 or self.array.size == 0:
+            raise ValueError(
+                f"expected an array (H, W) or (..., C, H, W) that is not empty, given shape {self.array.shape}"
+            )
+        return Image(in_native_order(self.array), is_picture=False)
 
 
 @contextmanager

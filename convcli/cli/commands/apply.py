@@ -8,7 +8,7 @@ import typer
 
 from convcli.cli import completion, options
 from convcli.cli.messages import Messages
-from convcli.cli.streams import refuse_second_stdin, refuse_terminal
+from convcli.cli.streams import is_terminal, refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
 from convcli.files.source import STREAM
 
@@ -155,6 +155,7 @@ def apply(
     from convcli.apply.batch import Batch
     from convcli.apply.outputs import encodings_of
     from convcli.cli.commands import batches
+    from convcli.cli.commands.maps import are_printed, print_grids
     from convcli.cli.inputs import begin_reading, existing_files, open_cluster
     from convcli.cli.output import destination_of
     from convcli.cli.progress import LongWork
@@ -176,29 +177,31 @@ def apply(
     )
     gray = gray or _are_edges(kernels)
     requests = _filters(read, kernels, combine, gray=gray)
+    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white)
+    prints = output is None and format is None and are_printed(requests, found, appearance)
+    if prints:
+        output, format = STREAM, "json"
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
     show = None
     if preview:
         from convcli.cli.text.preview import show_filtered
 
         show = partial(show_filtered, messages)
-    work = Batch(
-        requests,
-        Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white),
-        destination,
-        encodings_of(destination, format, Coding(compression, quality)),
-        show,
-        batch.all_frames,
-    )
+    coding = Coding(compression, quality)
+    work = Batch(requests, appearance, destination, encodings_of(destination, format, coding), show, batch.all_frames)
     work.refuse_clashes(found, existing_files([*kernels, convolution.bias, files_from]))
     if batch.dry_run:
         batches.run_dry(work, found, messages, as_json=json)
+        return
+    if prints and is_terminal() and not json:
+        print_grids(work, found[0], messages)
         return
     # One file at a time, so that their previews do not mix.
     wanted = 1 if preview else batch.jobs
     process, jobs = batches.process_and_jobs(work, open_cluster(context, cluster), wanted, len(found))
     if len(found) == 1:
-        batches.run_one(process, found[0], messages, as_json=json, to_stdout=destination.is_stream)
+        # Printed maps are JSON themselves.
+        batches.run_one(process, found[0], messages, as_json=json and not prints, to_stdout=destination.is_stream)
     else:
         batches.run_all(process, found, jobs, messages, as_json=json, fail_fast=batch.fail_fast)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from convcli.apply.outcomes import Outcome, OutputRecord
 from convcli.apply.pixels import percent_text
+from convcli.arrays import channels_of
 from convcli.cli.messages import Messages, message_of
 from convcli.errors import ConvcliError, UnexpectedError
 from convcli.files.memory import format_size
@@ -129,8 +130,8 @@ def _record_text(record: OutputRecord) -> str:
 
 
 def _picture_text(record: OutputRecord) -> str:
-    channels, rows, columns = record.shape
-    if record.dtype == "float64" or channels not in (1, 3):
+    channels, (rows, columns) = channels_of(record.shape), record.shape[-2:]
+    if record.dtype == "float64" or len(record.shape) > 3 or channels not in (1, 3):
         return _shape_text(record.shape, record.dtype)
     depth = {"uint8": "", "uint16": "16-bit "}.get(record.dtype, f"{record.dtype} ")
     colours = "gray" if channels == 1 else "RGB"

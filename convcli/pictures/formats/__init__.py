@@ -46,7 +46,8 @@ PICTURE_FORMATS = (
     PPM,
     JPEG2000,
     TGA,
-    Format("npy", ("npy",), is_array=True, many_channels=True, most_side=sys.maxsize),
+    Format("npy", ("npy",), is_array=True, is_mapped=True, many_channels=True, most_side=sys.maxsize),
+    Format("json", ("json",), is_array=True, many_channels=True, most_side=sys.maxsize),
 )
 # Formats that are only read.
 READ_ONLY = (

@@ -87,9 +87,10 @@ _ICC_SPACES = {1: b"GRAY", 3: b"RGB "}
 class Format(NamedTuple):
     """A picture format, read and written by Pillow; a subclass overrides the parts that Pillow cannot do.
 
-    name: Pillow's name in lower case, or ``npy``.
+    name: Pillow's name in lower case, ``npy`` or ``json``.
     extensions: without the dot, the usual one first; none for a format that is only read.
     is_array: whether it holds numbers of any shape and type exactly, and is not a picture.
+    is_mapped: whether its numbers can be computed in the file itself.
     many_channels: whether a file that is read may have other numbers of channels than 1 and 3.
     deep_gray: whether one channel may be uint16.
     deep_colour: whether several channels, or one with alpha, may be uint16; ``extra``: only with the extra ``deep``.
@@ -106,6 +107,7 @@ class Format(NamedTuple):
     name: str
     extensions: tuple[str, ...] = ()
     is_array: bool = False
+    is_mapped: bool = False
     many_channels: bool = False
     holds_alpha: bool = False
     deep_gray: bool = False
