@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# Typer has no public name for it.
-from typer._click.shell_completion import ShellComplete
+# Typer has no public functions that find what a word of a command line is.
+from typer._click import shell_completion
 
 from convcli.cli.streams import open_stdout
 from convcli.files.file_bytes import write_text
@@ -29,9 +29,8 @@ SHELLS = ("bash", "zsh", "fish")
 
 def completion_script(shell: str) -> bytes:
     """Return the code that makes a shell complete; raise OptionError for a shell without one."""
-    return (
-        Path(__file__).with_name("completions") / f"convcli.{choice('show_completion', shell, SHELLS)}"
-    ).read_bytes()
+    name = f"convcli.{choice('show_completion', shell, SHELLS)}"
+    return (Path(__file__).with_name("completions") / name).read_bytes()
 
 
 def print_completions(program: Any, words: Sequence[str]) -> None:
@@ -39,19 +38,11 @@ def print_completions(program: Any, words: Sequence[str]) -> None:
     *before, last = words or [""]
     # For --edge=re, Typer completes re.
     option = last.partition("=")[0] + "=" if last.startswith("--") and "=" in last else ""
-    items = ShellComplete.get_completions(_Shell(program), list(before), last)  # type: ignore[arg-type]
+    context = shell_completion._resolve_context(program, {}, "convcli", before)
+    completed, incomplete = shell_completion._resolve_incomplete(context, before, last)
+    items = completed.shell_complete(context, incomplete)
     with open_stdout() as stdout:
         write_text(stdout, (f"{option}{item.value}\t{' '.join((item.help or '').split())}\n" for item in items))
-
-
-class _Shell:
-    """What Typer's completion needs to know."""
-
-    prog_name = "convcli"
-
-    def __init__(self, program: Any) -> None:
-        self.cli = program
-        self.ctx_args: dict[str, Any] = {}
 
 
 def kernels(incomplete: str) -> list[tuple[str, str]]:

@@ -17,7 +17,6 @@ from convcli.files.file_bytes import write_text
 
 # The options of all panels are aligned; the longest is --kernel-grad TENSOR.
 NAME_WIDTH = 24
-_PANELS = list(Panel)
 
 
 class Section(NamedTuple):
@@ -110,5 +109,5 @@ def _lines(page: HelpPage, width: int, *, coloured: bool) -> Iterator[str]:
     for section in page.sections:
         yield from ("", heading(section.heading, coloured=coloured))
         rows = [(f"    {name}" if name.startswith("--") else name, text) for name, text in section.rows]
-        widest = max(len(name) for name, _ in rows)
-        yield from two_columns(rows, NAME_WIDTH if section.heading in _PANELS else widest, width, coloured=coloured)
+        column = NAME_WIDTH if isinstance(section.heading, Panel) else max(len(name) for name, _ in rows)
+        yield from two_columns(rows, column, width, coloured=coloured)
