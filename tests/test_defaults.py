@@ -223,6 +223,33 @@ def test_levels_of_16_bits_in_other_types_are_doubted(values, options, warned, d
     assert (ABOVE in found.warnings) == warned
 
 
+DARK = "no value is above 1, and white is {white}, so that the picture is nearly black: add `white` 1"
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "options", "white"),
+    [
+        ([0, 1], np.uint8, {}, 255),
+        ([0, 1], np.uint16, {}, 65535),
+        ([-1, 0], np.int64, {}, 255),
+        ([0, 1], np.uint8, {"white": 1}, None),
+        ([0, 1], np.uint8, {"format": "npy"}, None),
+        ([0, 2], np.uint8, {}, None),
+        ([0, 0], np.uint8, {}, None),
+        ([0, 1], np.float32, {}, None),
+    ],
+)
+def test_a_mask_of_whole_numbers_would_be_nearly_black(values, dtype, options, white):
+    found = filter_image(np.array([[values]], dtype), "identity", **options)
+    assert [each for each in found.warnings if "nearly black" in each] == ([DARK.format(white=white)] if white else [])
+
+
+def test_a_dark_picture_is_no_mask():
+    image = Image(np.array([[[0, 1]]], np.uint8))
+    found = apply_filter(plan_filter(request("identity"), image.header, Appearance(), PNG), image)
+    assert found.warnings == ()
+
+
 @pytest.mark.parametrize("largest", [1.6, 4, 15.9])
 def test_floats_between_are_refused(largest):
     message = rf"^cannot tell which value is white in floats of up to {largest} .*: add `white` {largest}, or another"

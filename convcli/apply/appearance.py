@@ -145,6 +145,13 @@ def exceeds_white(pixels: Array, white: float) -> bool:
     return above > pixels.size / 2
 
 
+def is_mask(pixels: Array) -> bool:
+    """Return whether pixels are whole numbers of which none is beyond 1, and not all 0."""
+    if pixels.dtype.kind == "f" or not pixels.any():
+        return False
+    return all(bool((np.abs(pixels[..., rows.start : rows.stop, :]) <= 1).all()) for rows in _bands(pixels))
+
+
 def _bands(pixels: Array) -> Iterator[range]:
     return cut(range(pixels.shape[-2]), ROWS)
 

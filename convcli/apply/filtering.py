@@ -20,6 +20,7 @@ from convcli.apply.appearance import (
     depth_of,
     exceeds_white,
     input_type,
+    is_mask,
     network_input,
     prepare_header,
     prepare_image,
@@ -283,8 +284,12 @@ def _undone_options(plan: FilterPlan) -> Iterator[str]:
 
 
 def _white_doubts(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:
-    if white is not None and plan.appearance.white is None and exceeds_white(image.pixels, white):
+    if white is None or plan.appearance.white is not None:
+        return
+    if exceeds_white(image.pixels, white):
         yield f"most values are above {white:g}, which is taken to be white: if white is 65535, add `white` 65535"
+    if not image.is_picture and is_mask(image.pixels):
+        yield f"no value is above 1, and white is {white:g}, so that the picture is nearly black: add `white` 1"
 
 
 def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:
