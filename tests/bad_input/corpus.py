@@ -86,6 +86,7 @@ _TEXTS = {
     "JSON": "[[1, 2.5, -3e2], [4, 5, 6]]",
     "kernel JSON": '{"name": "k", "weights": [[1, 2], [3, 4]], "bias": 5, "divisor": 10}',
     "JSON of tensors": '{"gradients": {"kernel": {"shape": [1, 2], "dtype": "float64", "values": [[1, 2]]}}}',
+    "CSV of tensors": "tensor,i,j,value\nkernel,0,0,1.5\nkernel,0,1,-2.0\nbias,0,,3.0\n",
     "rows": "1 2 1\n2 4 2\n1 2 1\n",
     "rows of MATLAB": "1/16*[1 2 1; 2 4 2; 1 2 1]",
     "rows of ImageMagick": "3x3: 0,-1,0 -1,5,-1 0,-1,0",
