@@ -1,5 +1,6 @@
 """Convolutions of ONNX models as kernels, compared with the reference evaluator of the library onnx."""
 
+import json
 import re
 import sys
 
@@ -334,6 +335,16 @@ def test_options_given_as_well_must_agree(folder, monkeypatch, option, message):
     monkeypatch.chdir(folder)
     result = CliRunner().invoke(app, ["apply", "x.npy", "-k", "model.onnx", *option.split(), "-o", "z.npy"])
     assert (result.exit_code, result.stderr) == (2, f"convcli: error: {message}\n")
+
+
+def test_a_kernel_alone_loses_the_options_with_a_note(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    shown = CliRunner().invoke(app, ["kernels", "model.onnx:conv1", "--json"])
+    assert shown.stderr == (
+        "convcli: note: the model uses it with --stride 2,1 --padding 1,3,2,0 --dilation 1,2 --groups 2 --edge zero, "
+        "which a kernel's file does not hold\n"
+    )
+    assert json.loads(shown.stdout)["groups"] == 2
 
 
 def test_a_transposed_node_needs_the_option(folder, monkeypatch):

@@ -54,6 +54,11 @@ class Options(NamedTuple):
         """
         return _geometry(self, input_shape, kernel_shape)
 
+    @property
+    def text(self) -> str:
+        """The options as a user types them, except for flip."""
+        return " ".join(f"`{name}` {_spelled(getattr(self, name))}" for name in self._fields if name != "flip")
+
     def require_agreement(self, given: Mapping[str, Any]) -> None:
         """Raise OptionError if an option that was given, as for ``parse_options``, differs from that of a model."""
         parsed = parse_options(**given)

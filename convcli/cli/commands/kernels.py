@@ -78,6 +78,8 @@ def kernels(
     with destination.open(path) as stream:
         writers[chosen](stream)
     tell_saved(f"{len(PRESETS)} presets" if kernel is None else _named(kernel), destination, path, messages)
+    if kernel is not None and kernel.options is not None:
+        messages.tell("note", f"the model uses it with {kernel.options.text}, which a kernel's file does not hold")
 
 
 def _named(kernel: "Kernel") -> str:
