@@ -33,7 +33,7 @@ def test_no_file_is_opened_as_a_closed_stream(closed, devnull, tmp_path):
 
 DYING = """
 import ctypes, sys
-from convcli.apply import batch
+from convcli.apply import saving
 from convcli.cli import main
 
 def die(*_):
@@ -41,7 +41,7 @@ def die(*_):
     libc.dprintf(2, b"libx: no memory for a table\\n")
     libc.{end}
 
-batch.apply_filter = die
+saving.apply_filter = die
 sys.argv = ["convcli", "apply", "V.npy", "-k", "box", "-o", "Z.png", "-q"]
 main()
 """
