@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from support.command_line import convcli, json_lines, shell, succeed
+from support.command_line import convcli, json_lines, shell
 from support.pictures import exif_of
 
 from convcli.apply.appearance import Appearance
 from convcli.apply.batch import Batch
 from convcli.apply.combining import Combination
+from convcli.apply.dry_run import forecast_outputs
 from convcli.apply.filtering import apply_filter, plan_filter
 from convcli.apply.outputs import encodings_of
+from convcli.cli.text.apply import forecast_line
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
 from convcli.errors import FileError
@@ -361,8 +363,13 @@ def test_a_command_writes_an_animation(tmp_path: Path) -> None:
     result = convcli("apply", "anim.gif", "--all-frames", "-k", "identity", "-o", "anim2.gif", "--json", cwd=tmp_path)
     assert (result.code, result.err) == (0, "")
     assert [(line["frame"], line["frames"]) for line in json_lines(result.out)] == [(0, 3)]
-    dry = ["apply", "anim.gif", "--all-frames", "-k", "identity", "-o", "b.gif", "--dry-run"]
-    assert succeed(*dry, "-q", cwd=tmp_path) == b"anim.gif -> b.gif: 3x9x14 uint8, 3 frames, 1.1 KB\n"
+
+
+def test_a_dry_run_counts_all_frames(tmp_path: Path) -> None:
+    source = saved(tmp_path / "anim.gif", file_of(frames_of(), "gif"))
+    (forecast,) = forecast_outputs(batch(str(tmp_path / "b.gif")), source)
+    assert (forecast.frames, forecast.bytes) == (3, 3 * 3 * HEIGHT * WIDTH)
+    assert forecast_line(forecast).endswith("/b.gif: 3x9x14 uint8, 3 frames, 1.1 KB\n")
 
 
 def test_an_animation_goes_through_pipes(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def indexed(pixels: Array, alpha: Array | None) -> PIL.Image.Image:
     has_hidden = not bool(visible.all())
     most = _MOST - has_hidden
     codes = _codes(pixels)
-    colours = _seen(codes, visible, len(pixels))
+    colours = _seen(codes, visible)
     if len(colours) <= most:
         indices, palette = _exact(codes, colours, len(pixels))
     else:
@@ -39,7 +39,7 @@ def indexed(pixels: Array, alpha: Array | None) -> PIL.Image.Image:
 def is_exact(pixels: Array, alpha: Array | None) -> bool:
     """Return whether the palette of ``indexed`` holds every visible colour."""
     visible = _visible(pixels, alpha)
-    return len(_seen(_codes(pixels), visible, len(pixels))) <= _MOST - (not visible.all())
+    return len(_seen(_codes(pixels), visible)) <= _MOST - (not visible.all())
 
 
 def _visible(pixels: Array, alpha: Array | None) -> Array:
@@ -48,11 +48,12 @@ def _visible(pixels: Array, alpha: Array | None) -> Array:
     return alpha >= OPAQUE * (int(np.iinfo(alpha.dtype).max) // 255)
 
 
-def _seen(codes: Array, visible: Array, channels: int) -> Array:
-    """Return the colours of visible pixels, each once."""
-    seen = np.zeros(256**channels, bool)
-    seen[codes[visible]] = True
-    return np.flatnonzero(seen)
+def _seen(codes: Array, visible: Array) -> Array:
+    """Return the colours of visible pixels, in order, each once."""
+    # np.unique takes ten times as long.
+    ordered = np.sort(codes[visible])
+    colours: Array = ordered[np.diff(ordered, prepend=ordered[:1] ^ 1) != 0]
+    return colours
 
 
 def _codes(pixels: Array) -> Array:
