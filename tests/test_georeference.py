@@ -13,6 +13,7 @@ import tifffile
 from support.pictures import FULL_METADATA, random_pixels
 
 from convcli.apply.appearance import Appearance
+from convcli.apply.carrying import keeps_units
 from convcli.apply.combining import Combination
 from convcli.apply.filtering import FilteredImage, apply_filter, plan_filter
 from convcli.arrays import Array, FloatArray
@@ -108,6 +109,11 @@ def test_a_ramp_on_the_ground_stays_where_it_is(
         inside = (slice(6, -6), slice(6, -6))
         assert Z[inside].size > 0
         assert Z[inside] == pytest.approx(expected[inside], abs=1e-3)  # Z is float32
+
+
+@pytest.mark.parametrize(("total", "kept"), [(4, True), (1, False)])
+def test_enlarging_keeps_units_if_the_weights_sum_to_the_square_of_the_stride(total: float, kept: bool) -> None:
+    assert keeps_units(Request("k", TransposedConvolution.of(total * mean(2, 2), stride=2))) is kept
 
 
 @pytest.mark.parametrize("weights", [[0.25, 0.75, 0.75, 0.25], [0.5, 1, 0.5]], ids=["even", "odd"])
