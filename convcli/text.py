@@ -62,8 +62,9 @@ def did_you_mean(given: str, words: Iterable[str], other_names: Mapping[str, str
     from difflib import get_close_matches
 
     lower = {word.lower(): word for word in words}
-    lower |= {other: word for other, word in other_names.items() if word in lower.values()}
-    near = get_close_matches(str(given).lower(), lower, n=1, cutoff=0.7)
+    meant = other_names.get(str(given).lower())
+    # Only words of convcli may be misspelt: a median is not nearly a mean.
+    near = [meant] if meant in lower else get_close_matches(str(given).lower(), lower, n=1, cutoff=0.7)
     return f"; did you mean {lower[near[0]]}?" if near else ""
 
 

@@ -91,6 +91,7 @@ WRONG_KERNELS = [
         "expected the name of a preset, given 'gausian' (...); did you mean gaussian?",
     ),
     ("mean", "expected the name of a preset, given 'mean' (...); did you mean box?"),
+    ("median", "expected the name of a preset, given 'median' (`convcli kernels` lists all)"),
     ("gaussian:-1", "gaussian: expected sigma to be a number above 0, given '-1'; usage: gaussian:sigma=1,..."),
     ("-", "<stdin>:1:1: invalid JSON at the end of the text: Expecting value"),
 ]

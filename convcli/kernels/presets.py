@@ -19,7 +19,14 @@ from convcli.kernels.structures import Structure
 from convcli.text import did_you_mean, shortened
 
 # The names that other programs have for a preset.
-OTHER_NAMES = {"mean": "box", "average": "box", "smooth": "gaussian", "contour": "outline", "find-edges": "edges"}
+OTHER_NAMES = {
+    "mean": "box",
+    "average": "box",
+    "smooth": "gaussian",
+    "contour": "outline",
+    "find-edges": "edges",
+    "edge-detect": "edges",
+}
 
 
 def preset(text: str) -> Kernel:
