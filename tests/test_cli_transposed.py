@@ -150,7 +150,7 @@ def test_plan_of_an_output_that_no_window_reaches():
     assert "Z by" not in printed
     found = json.loads(run("apply", "[[7]]", *options, "--bias", "5", "-o", "one.npy", "--json").stdout)
     assert (found["algorithm"], found["tiles"]) == ("none", {})
-    assert np.load("one.npy").tolist() == [[[5]]]
+    assert np.load("one.npy").tolist() == [[5]]
 
 
 class TestPictures:
@@ -209,6 +209,7 @@ class TestPictures:
         PIL.Image.new("L", (4, 4), 200).save("picture.png")
         document = json.loads(run("apply", "picture.png", "-k", "box", "--transpose", "-o", "up.png", "--json").stdout)
         assert document["edge"] == "zero"
+        assert document["tiles"] == {document["algorithm"]: 1}
 
 
 def test_several_kernels_are_combined(tensors):
