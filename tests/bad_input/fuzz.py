@@ -194,4 +194,6 @@ def guided(fuzzer, options):
 if __name__ == "__main__":
     # Libraries announce future changes by these warnings.
     warnings.simplefilter("ignore", DeprecationWarning)
+    # The helpers of all tests.
+    sys.path.append(str(Path(__file__).parents[1]))
     sys.exit(main())

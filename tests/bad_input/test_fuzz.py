@@ -1,6 +1,5 @@
 """Damaged files read in one process, far more than commands can; and the damage itself."""
 
-import os
 import random
 import struct
 import subprocess
@@ -27,9 +26,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def run_fuzz(folder, *options):
     """Run the fuzzer in a process of its own, which the limit of memory needs; return its last words."""
-    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, Path(fuzz.__file__), folder, *options]
-    result = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(list(map(str, command)), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     words = result.stdout + result.stderr
     assert result.returncode == 0, words
     print(result.stdout)
