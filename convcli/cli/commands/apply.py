@@ -93,7 +93,7 @@ def apply(
             "-o",
             rich_help_panel=options.Panel.OUTPUT,
             metavar="OUT",
-            show_default="{stem}.{kernel}.{ext}",
+            show_default="{stem}.{kernel}.{ext}; a single array of at most 4096 numbers is printed",
             help="A file; a folder, in which images keep their names; a template of "
             "{stem} {kernel} {map} {frame} {ext} {dir}; or - for stdout.",
         ),
