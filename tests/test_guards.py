@@ -276,6 +276,12 @@ class TestKernelGradients:
         assert np.allclose(dK, exact, rtol=1e-11, atol=1e-9, equal_nan=True)
 
     @each_kernel_gradient
+    def test_nan_of_G_under_black(self, algorithm):
+        G = np.random.default_rng(5).standard_normal(G_SHAPE)
+        G[1, 2, 3] = np.nan
+        assert np.isnan(gradient(np.zeros((2, 40, 36)), G, algorithm)).all()
+
+    @each_kernel_gradient
     def test_black_stays_black(self, algorithm):
         V, G = small_photo(), np.random.default_rng(5).standard_normal(G_SHAPE)
         V[:, 20:] = 0

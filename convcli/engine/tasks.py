@@ -153,12 +153,14 @@ def _guarded(fill: Fill, K: Array, work: Workload, estimate: Estimate, stored: n
     stored: the type of V.
     """
     geometry, guarded = work.geometry, fill
-    if estimate.mixes:
+    # Layers would drop infinite weights where V is 0.
+    layered = estimate.mixes and bool(np.isfinite(K).all())
+    if layered:
         guarded = in_layers(guarded, geometry, note)
     # Integers are finite.
     if estimate.spreads and stored.kind == "f":
         guarded = within_windows(guarded, partial(_with_other_weights, work.in_double), K, geometry, note)
-    if estimate.mixes and np.isfinite(K).all():
+    if layered:
         guarded = unless_even(fill, guarded, geometry)
     return rounded(guarded, geometry, stored) if estimate.rounded else guarded
 
