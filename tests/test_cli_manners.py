@@ -50,7 +50,7 @@ FAILURES = [
     ("apply empty.png -k box", "cannot read empty.png: it is empty"),
     ("apply objects.npy -k box", "cannot read objects.npy: ...bject..."),
     ("apply complex.npy -k box", "cannot read complex.npy: expected a .npy of real numbers, given dtype complex128"),
-    ("apply line.npy -k box", "cannot read line.npy: expected an array (H, W) or (C, H, W)... (3,)"),
+    ("apply line.npy -k box", "cannot read line.npy: expected an array (H, W) or (..., C, H, W)... (3,)"),
     ("apply - -k box", "cannot read <stdin>: it is empty"),
     (
         "apply in.npy -k box -o taken.png",
@@ -105,9 +105,9 @@ WRONG_REQUESTS = [
     ),
     (
         "grad in.npy -k [[[[1]],[[1]]]]",
-        "...kernel (1, 2, 1, 1) with groups 1 takes 2 input channels, but the input has 1: its shape is (1, 3, 4)",
+        "...kernel (1, 2, 1, 1) with groups 1 takes 2 input channels, but the input has 1: its shape is (3, 4)",
     ),
-    ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (1, 3, 4)"),
+    ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (3, 4)"),
     ("apply in.npy -k box -g 2", "--groups: expected 1, because a 2-D kernel filters every channel alone, given 2"),
     ("apply in.npy -k box -g two", "...--groups...expected a whole number, given 'two'"),
     ("apply in.npy -k box -s 0", "--stride: expected one or two integers of at least 1, given '0'"),
@@ -123,12 +123,15 @@ WRONG_REQUESTS = [
     ("apply in.npy -k box --range full", "--range: expected auto, clip, abs, offset, minmax or raw, given 'full'"),
     ("apply in.npy -k box -f png --range raw", "--range: raw writes floats, which png cannot hold...: use .npy"),
     ("apply in.npy -k box --alpha no", "--alpha: expected auto, keep, premultiply, filter or drop, given 'no'"),
-    ("apply in.npy -k box -f pgn", "--format: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
-    ("apply in.npy -k box -o a.pgn", "--output: expected png, jpeg, jpg, ... or npy, given 'pgn'"),
+    ("apply in.npy -k box -f pgn", "--format: expected png, jpeg, jpg, ... or json, given 'pgn'"),
+    ("apply in.npy -k box -o a.pgn", "--output: expected png, jpeg, jpg, ... or json, given 'pgn'"),
     ("apply in.npy -k box --bias 1,x", "...bias...'x'..."),
     ("apply in.npy -k box --bias 1,2", "--bias: expected a number (2-D kernel), given shape (2,)"),
     ("apply in.npy -k box --bias -", "--bias: expected a number, a list 1,2,3, JSON or a .npy file; stdin is ..."),
-    ("apply in.npy -k box -k box", "two outputs would be named in.box.npy: give each image and each kernel once"),
+    (
+        "apply in.npy -k box -k box -o new/",
+        "two outputs would be named new/in.box.npy: give each image and each kernel once",
+    ),
     (
         "apply in.npy rgb.npy -k box -o a.png",
         "two outputs would be named a.png: tell them apart with {stem} in --output",
@@ -159,7 +162,7 @@ WRONG_REQUESTS = [
     ("blur:2 in.npy", "expected a command, given 'blur:2'; did you mean convcli apply IMAGE -k blur:2?"),
     ("edges in.npy", "expected a command, given 'edges'; did you mean convcli apply IMAGE -k edges?"),
     ("help grd", "expected apply, grad, ... or help, given 'grd'; did you mean grad?"),
-    ("grad in.npy -k box -G [[1,2]]", "upstream gradient G: expected the output's shape (1, 3, 4), given (1, 2)"),
+    ("grad in.npy -k box -G [[1,2]]", "upstream gradient G: expected the output's shape (3, 4), given (1, 2)"),
     ("grad in.npy -k box -G normal", "--upstream: expected normal:SEED with a whole number, given 'normal...'"),
     (
         "grad in.npy -k box --wrt kernel,weights",
@@ -341,7 +344,7 @@ def test_a_pipe_gets_no_escapes(inputs, arguments):
 def test_colours_show_the_signs_of_gradients_on_a_terminal(inputs):
     """Colours get stronger towards the largest magnitude, in steps; zeros are dim."""
     G = "[-8,-5,-3,-1,0,1,3,5,8]"
-    np.save(inputs / "line.npy", np.zeros((1, 9)))
+    np.save(inputs / "line.npy", np.zeros((1, 1, 9)))
     request = ["grad", "line.npy", "-k", "[[1]]", "--wrt", "input", "-G", f"[[{G}]]", "--full"]
     code, shown, err = terminal(*request, cwd=inputs)
     assert (code, err) == (0, "")
