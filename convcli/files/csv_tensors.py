@@ -1,4 +1,4 @@
-"""Read one tensor from a table as ``grad -f csv`` writes it: a row per number, with a tensor's name and its index.
+"""Read one tensor from a table as grad writes it: a row per number, with a tensor's name and its index.
 
     tensor,i,l,m,n,value
     kernel,0,0,0,0,1.5
