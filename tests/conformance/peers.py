@@ -101,6 +101,9 @@ class _Octave:
     def __init__(self, path):
         command = [path, "--quiet", "--norc", "--no-history"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # A stopped test must leave no octave-workspace behind.
+        for reason in ("sighup", "sigterm", "crash"):
+            self.numbers(f"{reason}_dumps_octave_core(false); numbers = 0;")
         (self.image,) = self.numbers("try; pkg load image; numbers = 1; catch; numbers = 0; end;")
 
     def numbers(self, script):
