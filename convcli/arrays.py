@@ -149,6 +149,12 @@ def channels_of(shape: tuple[int, ...]) -> int:
     return shape[-3] if len(shape) > 2 else 1
 
 
+def fit(tensor: Array, shape: tuple[int, ...]) -> Array | None:
+    """Return the tensor in this shape if its own differs only by axes of length 1; otherwise None."""
+    long_axes, expected = ([size for size in extents if size != 1] for extents in (tensor.shape, shape))
+    return tensor.reshape(shape) if long_axes == expected else None
+
+
 def finite_or_none(number: float | None) -> float | None:
     """Return the number, or None for NaN and infinity, which JSON cannot hold."""
     return number if number is not None and isfinite(number) else None

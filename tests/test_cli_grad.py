@@ -257,12 +257,12 @@ def test_small_operands_are_shown_before_the_gradients(tmp_path):
     request = ["grad", "[[1,2,3],[4,5,6],[7,8,9]]", "-k", "[[1,0],[0,-1]]", "-p", "valid", "-G", "at:0,1"]
     out = succeed(*request, "--bias", "0.5", "--wrt", "dK", "-f", "text", cwd=tmp_path).decode()
     assert out.startswith(
-        "V (1, 3, 3)  K (2, 2)  Z (1, 2, 2)\n\n"
-        "V  (1, 3, 3)\n   1  2  3\n   4  5  6\n   7  8  9\n\n"
+        "V (3, 3)  K (2, 2)  Z (2, 2)\n\n"
+        "V  (3, 3)\n   1  2  3\n   4  5  6\n   7  8  9\n\n"
         "K  (2, 2)\n    1   0\n    0  -1\n\n"
         "b  ()\n   0.5\n\n"
-        "Z  (1, 2, 2)\nZ[j,k] = b + sum over m,n of V[j + m, k + n] * K[m,n]\n   -3.5  -3.5\n   -3.5  -3.5\n\n"
-        "G  (1, 2, 2)\n   0  1\n   0  0\n\n"
+        "Z  (2, 2)\nZ[j,k] = b + sum over m,n of V[j + m, k + n] * K[m,n]\n   -3.5  -3.5\n   -3.5  -3.5\n\n"
+        "G  (2, 2)\n   0  1\n   0  0\n\n"
         "dK  (2, 2)  "
     )
 
@@ -499,7 +499,7 @@ class TestSquaredError:
 
     def test_text_shows_the_loss(self, tmp_path):
         out = succeed("grad", "[[1,2]]", "-k", "[[3]]", "-G", "mse:[[1,4]]", "-f", "text", cwd=tmp_path).decode()
-        assert out.splitlines()[:2] == ["V (1, 1, 2)  K (1, 1)  Z (1, 1, 2)", "J 4"]
+        assert out.splitlines()[:2] == ["V (1, 2)  K (1, 1)  Z (1, 2)", "J 4"]
 
     def test_formats_without_the_loss_report_it_on_stderr(self, tmp_path):
         arguments = ["grad", "[[1,2]]", "-k", "[[3]]", "-G", "mse:[[1,4]]", "-o", "g.npz"]
@@ -531,7 +531,7 @@ class TestSquaredError:
     @pytest.mark.parametrize(
         ("words", "code", "message"),
         [
-            ("mse:[[1]]", 2, "target of mse: expected the output's shape (1, 1, 2), given (1, 1)"),
+            ("mse:[[1]]", 2, "target of mse: expected the output's shape (1, 2), given (1, 1)"),
             ("mse:absent.npy", 1, "--upstream: expected ones, at:I,J,K, normal:SEED, mse:TARGET, a file, inline JSON "
              "or -, given 'mse:absent.npy': cannot read absent.npy: No such file or directory"),
         ],

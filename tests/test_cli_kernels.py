@@ -183,13 +183,13 @@ def test_weights_are_divided(tmp_path, options, weights):
     arguments = "apply [[1,2],[3,4]] -p valid -o - -f npy"
     out = succeed(*arguments.split(), "-k", "1 2; 3 -4", *options.split(), cwd=tmp_path)
     Z = np.load(io.BytesIO(out))
-    np.testing.assert_array_equal(Z, [[[np.sum(np.array(weights) * [[1, 2], [3, 4]])]]])
+    np.testing.assert_array_equal(Z, [[np.sum(np.array(weights) * [[1, 2], [3, 4]])]])
 
 
 def test_weights_that_sum_to_0_are_divided_by_their_magnitudes(tmp_path):
     arguments = "grad [[1]] -k laplacian --normalize --wrt input --json"
     out = succeed(*arguments.split(), cwd=tmp_path)
-    assert json.loads(out)["gradients"]["input"]["values"] == [[[-0.5]]]
+    assert json.loads(out)["gradients"]["input"]["values"] == [[-0.5]]
 
 
 def test_a_bank_is_normalised_by_output_channel():

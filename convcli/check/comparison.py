@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, FloatArray, finite_or_none, real_array
-from convcli.check.confusions import confusion, fit, tensor_of
+from convcli.arrays import Array, FloatArray, finite_or_none, fit, real_array
+from convcli.check.confusions import confusion, tensor_of
 from convcli.convolution.layers import PreparedLayer
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError

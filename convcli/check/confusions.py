@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, fit
 from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Convolution, Prepared
 from convcli.convolution.transposed import PreparedTransposed
@@ -48,12 +48,6 @@ def tensor_of(prepared: PreparedLayer, V: Array, G: Array, name: str, execution:
     gradients = prepared.gradients(V, G, prepared.plan_gradients((name,), execution))
     gradient: FloatArray = getattr(gradients, name)
     return gradient
-
-
-def fit(theirs: Array, shape: tuple[int, ...]) -> Array | None:
-    """Return ``theirs`` in this shape if they differ only by axes of length 1; otherwise None."""
-    long_axes, expected = ([size for size in extents if size != 1] for extents in (theirs.shape, shape))
-    return theirs.reshape(shape) if long_axes == expected else None
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")

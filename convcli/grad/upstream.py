@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, fit
 from convcli.convolution.formulas import output_letters
 from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.places import parse_place, whole_place
@@ -37,8 +37,8 @@ def upstream_gradient(
     """Return G for the Z of V.
 
     text: ``ones``; ``at:I,J,K``, which is 1 in this place of Z and 0 elsewhere; ``normal:SEED``; ``mse:TARGET``; or the
-    source of a tensor. ``mse:TARGET`` means the loss J = 1/2 sum (Z - T)^2, whose G is Z - T. The tensor may omit
-    leading axes of Z with length 1, such as the channel axis of a gray picture.
+    source of a tensor. ``mse:TARGET`` means the loss J = 1/2 sum (Z - T)^2, whose G is Z - T. The tensor may
+    have more or fewer axes of length 1 than Z, such as the channel axis of a gray picture.
     Raises OptionError for a seed that is not a whole number, GeometryError for a target of another shape than Z. Other
     tensors are checked later, when gradients are computed from them.
     """
@@ -83,11 +83,8 @@ def _squared_error(Z: FloatArray, target: Array) -> Upstream:
 
 def _read(source: str, read: Callable[[str], Array], shape: tuple[int, ...], text: str) -> Array:
     try:
-        return _with_leading_axes(read(source), shape)
+        G = read(source)
     except ConvcliError as error:
         raise type(error)(f"{EXPECTED}, given {text!r}: {error}", option="upstream") from None
-
-
-def _with_leading_axes(G: Array, shape: tuple[int, ...]) -> Array:
-    missing = shape[: max(0, len(shape) - G.ndim)]
-    return G.reshape(shape) if set(missing) <= {1} and shape[len(missing) :] == G.shape else G
+    fitted = fit(G, shape)
+    return G if fitted is None else fitted

@@ -23,17 +23,16 @@ MOST_NUMBERS = 4096
 
 
 def are_printed(requests: Sequence[Filter], sources: Sequence[Source], appearance: Appearance) -> bool:
-    """Return whether the input is a single array, whose maps are printed.
+    """Return whether the input is a single array with a single kernel, whose maps are printed.
 
     Raises OptionError if there are too many numbers to print, unless the array was typed; GeometryError if a kernel
     does not fit.
     """
     header = _header_of_one(sources)
-    if header is None or header.is_picture:
+    if header is None or header.is_picture or len(requests) > 1:
         return False
     shape = prepare_header(header, appearance).shape
-    outputs = [request.at(shape, np.dtype(np.float64)).output_shape for request in requests]
-    numbers = sum(map(prod, outputs))
+    numbers = prod(requests[0].at(shape, np.dtype(np.float64)).output_shape)
     if numbers > MOST_NUMBERS and not sources[0].is_typed:
         reason = f"Z has {numbers:,} numbers, and at most {MOST_NUMBERS:,} are printed"
         raise OptionError(f"expected a file, such as Z.npy, because {reason}", option="output")
