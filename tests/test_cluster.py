@@ -115,10 +115,8 @@ def test_results_come_in_order_and_items_are_taken_as_they_are_needed(cluster):
 
 def test_an_error_comes_back_as_it_is(cluster):
     request = both(BY_NAME["plain"], None)[0]
-    with pytest.raises(
-        GeometryError, match=r"^input V: a 4-D kernel needs shape \(\.\.\., C_in, H, W\), given \(3, 4\)$"
-    ):
-        list(cluster.map(request.convolution.geometry, [(3, 4)]))
+    with pytest.raises(GeometryError, match=r"^input V: a 4-D kernel needs shape .* or \(H, W\), given \(4,\)$"):
+        list(cluster.map(request.convolution.geometry, [(4,)]))
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(folder):

@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import PIL.Image
 import pytest
+from PIL import ImageCms
 from support.pictures import HEIGHT, WIDTH, encoded, picture
 
 from convcli.pictures.reading import read_header, read_image
@@ -55,7 +56,7 @@ def test_a_damaged_cmyk_profile_is_ignored_with_a_warning() -> None:
 
 
 def test_the_profile_of_a_palette_picture_is_kept() -> None:
-    profile = b"a profile".ljust(200)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert read_image(encoded(picture("RGB").quantize(9), "PNG", icc_profile=profile)).metadata.icc == profile
 
 

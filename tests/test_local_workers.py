@@ -219,7 +219,7 @@ def test_without_dask_and_what_only_some_systems_have(tmp_path):
         [sys.executable, *command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT
     )
     assert (result.returncode, result.stderr) == (0, "")
-    assert np.load(tmp_path / "Z.npy").shape == (1, 2, 2)
+    assert np.load(tmp_path / "Z.npy").shape == (2, 2)
 
 
 @pytest.mark.parametrize("files", [10, 14, 20])

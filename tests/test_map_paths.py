@@ -140,11 +140,11 @@ def test_without_an_extension_the_content_decides(format: str, expected: tuple[s
     assert (found.format.name, found.extension) == expected
 
 
-def test_an_array_keeps_its_format_and_json_does_not() -> None:
+def test_arrays_keep_their_formats() -> None:
     encodings, stream = encodings_of(destination_of(STREAM)), BytesIO()
     np.save(stream, np.zeros((2, 2)))
     assert encodings.of(Source.of(stream.getvalue())).extension == "npy"
-    assert encodings.of(Source.of(b"[[1, 2]]")).extension == "png"
+    assert encodings.of(Source.of(b"[[1, 2]]")).extension == "json"
 
 
 @pytest.mark.parametrize("output", ["plain", "{stem}.{kernel}"])

@@ -177,7 +177,7 @@ def test_a_pattern_may_begin_with_a_bracket(commands, tmp_path):
         (
             ["grad", "a.npy", "-k", "box", "-G", "[g].npy"],
             1,
-            "--upstream: expected ones, normal:SEED, mse:",
+            "--upstream: expected ones, at:I,J,K, normal:",
         ),
     ):
         result = commands.run(*arguments, cwd=tmp_path)

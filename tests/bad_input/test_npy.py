@@ -94,4 +94,4 @@ def test_arrays_in_memory_are_not_copied():
     np.save(stream, np.arange(12.0).reshape(3, 4))
     pixels = read_image(stream.getvalue()).pixels
     assert not pixels.flags.owndata
-    assert pixels.tolist() == [np.arange(12.0).reshape(3, 4).tolist()]
+    assert pixels.tolist() == np.arange(12.0).reshape(3, 4).tolist()

@@ -1,7 +1,7 @@
 """A picture format: its capabilities, and its reading and writing."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
@@ -229,7 +229,7 @@ class Format(NamedTuple):
         """Return the readers of the metadata in the part of the file that has been read, or in all of the file."""
         info = picture.info
         return {
-            "icc": lambda: bytes_in(info.get("icc_profile")),
+            "icc": lambda: _profile_in(info),
             "exif": lambda: kept_exif(self.exif(picture)),
             "dpi": lambda: sensible_dpi(*map(float, info.get("dpi", (0, 0)))),
             "xmp": lambda: kept_xmp(bytes_in(info.get("xmp"))),
@@ -302,3 +302,10 @@ def _saved(picture: PIL.Image.Image, format: str, options: dict[str, Any]) -> by
 def _file_in_memory() -> BinaryIO:
     """Return a file in memory, with a descriptor if the system can: Pillow then encodes without Python's lock."""
     return os.fdopen(os.memfd_create("convcli"), "w+b") if hasattr(os, "memfd_create") else BytesIO()
+
+
+def _profile_in(info: Mapping[Any, Any]) -> bytes | None:
+    """Return the colour profile. Raises ValueError for one that Pillow cannot put together, of which it keeps None."""
+    if info.get("icc_profile", b"") is None:
+        raise ValueError("its parts are incomplete, or cannot be decompressed")
+    return bytes_in(info.get("icc_profile"))
