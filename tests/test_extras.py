@@ -51,6 +51,7 @@ def test_a_clone_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch)
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", missing)
+    monkeypatch.setattr(extras, "__file__", str(ROOT / "convcli" / "extras.py"))
     assert extras.install_command.__wrapped__("dask") == f"pip install '{ROOT}[dask]'"
 
 
