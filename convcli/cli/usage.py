@@ -61,20 +61,15 @@ def help_advice(error: Any) -> str:
 
 def unknown_command(name: str, commands: Collection[str]) -> str:
     """Return the message for a word that is no command: a file, a preset, or a misspelt command."""
+    # Imported here, because only mistakes need it.
+    from convcli.kernels.catalogue import names_preset
+
     if os.path.exists(name) or os.path.splitext(name)[1] or name.startswith(PREFIX):
         return f"expected a command, given {name!r}; did you mean convcli apply {name} -k KERNEL?"
-    if _is_preset(name):
+    if names_preset(name):
         return f"expected a command, given {name!r}; did you mean convcli apply IMAGE -k {name}?"
     near = did_you_mean(name, commands, OTHER_COMMANDS)
     return f"expected {any_of(list(commands))}, given {name!r}{near}"
-
-
-def _is_preset(name: str) -> bool:
-    # Imported here, because only mistakes need it.
-    from convcli.kernels.catalogue import PRESETS
-    from convcli.kernels.magnitudes import MAGNITUDES
-
-    return name.partition(":")[0].lower() in (*PRESETS, *MAGNITUDES)
 
 
 def _unknown_option(name: str, ctx: Any) -> str:

@@ -6,6 +6,7 @@ from math import sqrt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from convcli.kernels.magnitudes import MAGNITUDES
 from convcli.kernels.parameters import (
     ABOVE_1,
     AT_LEAST_1,
@@ -272,3 +273,8 @@ GROUPS: Mapping[str, tuple[Preset, ...]] = {
 }
 
 PRESETS: Mapping[str, Preset] = MappingProxyType({one.name: one for group in GROUPS.values() for one in group})
+
+
+def names_preset(text: str) -> bool:
+    """Return whether a text begins with the name of a preset, in upper or lower case; magnitudes count."""
+    return text.partition(":")[0].lower() in (*PRESETS, *MAGNITUDES)

@@ -14,9 +14,10 @@ from convcli.files.kinds import HEAD, Kind, foreign_kind, kind_of
 from convcli.files.memory import require_memory
 from convcli.files.source import Source, split_key
 from convcli.files.tensor_files import holds_tensors, read_stored
+from convcli.kernels.catalogue import names_preset
 from convcli.kernels.json_format import parse_kernel_json
 from convcli.kernels.kernel import Kernel, require_kernel_shape
-from convcli.kernels.presets import names_preset, preset
+from convcli.kernels.presets import preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
 from convcli.text import shortened
 

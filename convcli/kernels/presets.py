@@ -74,11 +74,6 @@ def preset(text: str) -> Kernel:
     return Kernel(text, structure.weights, bias, factors=structure.factors)
 
 
-def names_preset(text: str) -> bool:
-    """Return whether a text begins with the name of a preset, in upper or lower case; magnitudes count."""
-    return text.partition(":")[0].lower() in (*PRESETS, *MAGNITUDES)
-
-
 def presets_to_json(presets: Iterable[Preset]) -> dict[str, Any]:
     """Return the members of a JSON document: the name, parameters and summary of each preset."""
     return {"presets": [{"name": one.name, "parameters": one.parameters, "summary": one.summary} for one in presets]}
