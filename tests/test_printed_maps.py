@@ -105,3 +105,9 @@ def test_every_command_takes_a_batch(tmp_path):
 def test_a_terminal_gets_a_grid(tmp_path):
     code, out, _ = terminal(*REQUEST, cwd=tmp_path, NO_COLOR="1")
     assert (code, out.splitlines()) == (0, ["Z  (2, 2)", "   -4  -4", "   -4  -4"])
+
+
+def test_a_terminal_is_told_the_same_as_a_pipe(tmp_path):
+    _, _, told = terminal(*REQUEST, "-v", cwd=tmp_path, NO_COLOR="1")
+    assert told == convcli(*REQUEST, "-v", cwd=tmp_path).err
+    assert "filled with zero" in told

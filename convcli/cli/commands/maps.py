@@ -10,8 +10,10 @@ from convcli.apply.appearance import Appearance, prepare_header
 from convcli.apply.batch import Batch
 from convcli.apply.combining import Filter
 from convcli.apply.filtering import apply_filter
+from convcli.apply.outcomes import OutcomeBuilder
 from convcli.cli.messages import Messages
 from convcli.cli.output import print_lines
+from convcli.cli.text.apply import tell_outcome
 from convcli.cli.text.maps import maps_text
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.source import Source
@@ -49,9 +51,10 @@ def _header_of_one(sources: Sequence[Source]) -> Header | None:
 
 def print_grids(batch: Batch, source: Source, messages: Messages) -> None:
     """Print the maps that each kernel makes of an array, as grids."""
-    image = read_image(source)
-    messages.tell_conversion(source.name, image.warnings, image.notes)
+    image, printed = read_image(source), OutcomeBuilder(source)
+    printed.add_frame(image)
     for output in batch.outputs(source, image.header):
         filtered = apply_filter(output.plan, image)
-        messages.tell_conversion(source.name, filtered.warnings, filtered.remarks)
+        printed.add_output(output, filtered)
         print_lines(maps_text(filtered))
+    tell_outcome(printed.outcome(), messages)
