@@ -10,7 +10,7 @@ from math import prod
 from operator import index
 from typing import Any, NamedTuple, SupportsIndex
 
-from convcli.arrays import BYTES_PER_FLOAT
+from convcli.arrays import BYTES_PER_FLOAT, channels_of
 from convcli.errors import GeometryError, OptionError
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.fills import EdgeFill, parse_edge
@@ -159,11 +159,16 @@ class Channels(NamedTuple):
 def _channels(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int) -> Channels:
     _refuse_empty("input V", input_shape, input_shape[-2:] if len(kernel_shape) == 2 else input_shape[-3:])
     _refuse_empty("kernel K", kernel_shape, kernel_shape)
-    if len(kernel_shape) == 2:
-        return _planes(input_shape, groups)
-    if len(kernel_shape) in KERNEL_RANKS:
-        return _bank(input_shape, kernel_shape, groups)
-    raise GeometryError(f"kernel K: expected {RANKS_IN_WORDS}; given rank {len(kernel_shape)}, shape {kernel_shape}")
+    require_kernel_rank(kernel_shape)
+    return _planes(input_shape, groups) if len(kernel_shape) == 2 else _bank(input_shape, kernel_shape, groups)
+
+
+def require_kernel_rank(kernel_shape: tuple[int, ...]) -> None:
+    """Raise GeometryError unless a kernel of this shape has a rank in KERNEL_RANKS."""
+    if len(kernel_shape) not in KERNEL_RANKS:
+        raise GeometryError(
+            f"kernel K: expected {RANKS_IN_WORDS}; given rank {len(kernel_shape)}, shape {kernel_shape}"
+        )
 
 
 def _refuse_empty(name: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
@@ -187,7 +192,7 @@ def _bank(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: i
         raise GeometryError(
             f"input V: a {len(kernel_shape)}-D kernel needs shape (..., C_in, H, W) or (H, W), given {input_shape}"
         )
-    in_channels = input_shape[-3] if len(input_shape) > 2 else 1
+    in_channels = channels_of(input_shape)
     out_channels, group_channels = kernel_shape[0], kernel_shape[-3]
     if groups < 1 or out_channels % groups:
         raise GeometryError(

@@ -12,16 +12,16 @@ larger extra is possible if fewer pads follow the image, by whole strides, so th
 from functools import lru_cache
 from typing import NamedTuple
 
+from convcli.arrays import channels_of
 from convcli.errors import GeometryError, OptionError
 from convcli.geometry.axes import Axis
 from convcli.geometry.options import (
-    KERNEL_RANKS,
     PADDING_RULES,
-    RANKS_IN_WORDS,
     Numbers,
     Options,
     padded_axes,
     parse_pair,
+    require_kernel_rank,
 )
 
 # Under these rules, a convolution at stride s turns n*s pixels into n. Its transpose makes n*s of n by default.
@@ -99,17 +99,14 @@ def transposition(
 
 def _leading(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: int) -> tuple[int, ...]:
     """Return the axes of the output before its rows and columns."""
-    if len(kernel_shape) not in KERNEL_RANKS:
-        raise GeometryError(
-            f"kernel K: expected {RANKS_IN_WORDS}; given rank {len(kernel_shape)}, shape {kernel_shape}"
-        )
+    require_kernel_rank(kernel_shape)
     if len(input_shape) < 2 or 0 in input_shape[-2:]:
         raise GeometryError(
             f"input: expected shape (..., C, H, W) or (H, W) with at least one pixel, given {input_shape}"
         )
     if len(kernel_shape) == 2:
         return input_shape[:-2]
-    channels = input_shape[-3] if len(input_shape) > 2 else 1
+    channels = channels_of(input_shape)
     if channels != kernel_shape[0]:
         raise GeometryError(
             f"the transposed convolution with kernel {kernel_shape} takes {kernel_shape[0]} input channels, but the "
