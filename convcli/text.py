@@ -53,6 +53,11 @@ def any_of(words: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def span(numbers: Sequence[int]) -> str:
+    """Return ``first..last``, or the only number."""
+    return f"{numbers[0]}..{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+
+
 def did_you_mean(given: str, words: Iterable[str], other_names: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return ``; did you mean b?`` for the word nearest to what was given, nothing if none is near.
 

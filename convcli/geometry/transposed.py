@@ -23,6 +23,7 @@ from convcli.geometry.options import (
     parse_pair,
     require_kernel_rank,
 )
+from convcli.text import span
 
 # Under these rules, a convolution at stride s turns n*s pixels into n. Its transpose makes n*s of n by default.
 _SAME = (PADDING_RULES["same"], PADDING_RULES["same-lower"])
@@ -153,7 +154,7 @@ def _chosen(size: OutputSize, possible: tuple[_Possible, ...], inputs: tuple[int
 
 def _require(option: str, given: tuple[int, ...], ranges: list[range], of: str) -> None:
     if not all(number in range_ for number, range_ in zip(given, ranges, strict=True)):
-        rows, columns = (f"{each[0]}..{each[-1]}" if len(each) > 1 else f"{each[0]}" for each in ranges)
+        rows, columns = map(span, ranges)
         raise GeometryError(
             f"expected {rows} rows and {columns} columns {of}, given {given[0]} and {given[1]}", option=option
         )

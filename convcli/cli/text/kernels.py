@@ -11,7 +11,7 @@ from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, shor
 from convcli.kernels.catalogue import GROUPS
 from convcli.kernels.kernel import Kernel, sums_of
 from convcli.kernels.magnitudes import MAGNITUDES
-from convcli.text import in_one_line
+from convcli.text import in_one_line, span
 
 PRESETS_USE = (
     "Parameters follow a colon, by position or by name: gaussian:2 is gaussian:sigma=2, and motion:9,45 is "
@@ -71,13 +71,9 @@ def _facts(kernel: Kernel) -> str:
         return total
     ranks = sorted({int(np.linalg.matrix_rank(matrix)) for matrix in kernel.weights.reshape(-1, *_plane(kernel))})
     separable = "separable" if ranks[-1] <= 1 else "not separable"
-    return f"{total}  rank {_span(ranks)}  {separable}"
+    return f"{total}  rank {span(ranks)}  {separable}"
 
 
 def _plane(kernel: Kernel) -> tuple[int, int]:
     rows, columns = kernel.weights.shape[-2:]
     return rows, columns
-
-
-def _span(values: list[int]) -> str:
-    return str(values[0]) if len(values) == 1 else f"{values[0]}..{values[-1]}"

@@ -14,6 +14,7 @@ from convcli.convolution.forecast import Forecast
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import Choice, Estimate, Plan, Refusal
 from convcli.names import SYMBOLS
+from convcli.text import span
 
 FORECAST_NAMES = {"output": "Z by", "kernel": "dK by", "input": "dV by"}
 RUNS_SHOWN = 4
@@ -43,7 +44,7 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
     because = f", because float32 cannot hold {beyond}" if beyond else ""
     yield "Z", f"{prepared.output_shape}, computed in {prepared.dtype}{because}"
     if isinstance(prepared, PreparedTransposed):
-        yield "sizes of Z", f"{' x '.join(map(_span, prepared.sizes))}, by --output-shape"
+        yield "sizes of Z", f"{' x '.join(map(span, prepared.sizes))}, by --output-shape"
     yield "pads", pads_text(geometry)
     yield "receptive field", f"{y.reach} x {x.reach} pixels, {y.stride} x {x.stride} apart"
     for name, runs in found.untouched.items():
@@ -66,16 +67,12 @@ def _fallbacks(found: Forecast) -> dict[tuple[str, str], list[str]]:
     return fallbacks
 
 
-def _span(numbers: range) -> str:
-    return f"{numbers[0]}..{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
-
-
 def _runs(runs: tuple[range, ...], found: Forecast) -> str:
     if not runs:
         return "none"
     more = f" and {len(runs) - RUNS_SHOWN} more" if len(runs) > RUNS_SHOWN else ""
     effect = "Z is the bias" if isinstance(found.prepared, PreparedTransposed) else "dV is 0"
-    return f"{', '.join(map(_span, runs[:RUNS_SHOWN]))}{more}: {sum(map(len, runs)):,} in all, where {effect}"
+    return f"{', '.join(map(span, runs[:RUNS_SHOWN]))}{more}: {sum(map(len, runs)):,} in all, where {effect}"
 
 
 def _chosen(plan: Plan | InputPlan) -> str:
