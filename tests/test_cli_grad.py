@@ -11,7 +11,9 @@ from support.command_line import SAMPLES, array, convcli, npy, pixels, save_pict
 from support.geometries import fractions
 from support.reference import assert_same
 
-from convcli import conv2d, conv2d_grad
+from convcli import Convolution, conv2d, conv2d_grad
+from convcli.cli.text.grad import gradients_text
+from convcli.grad.report import GradientReport
 
 WRT = ("kernel", "input", "bias")
 RANDOM = np.random.default_rng(4)
@@ -587,3 +589,10 @@ class TestStep:
     def test_wrong_steps(self, tmp_path, arguments, message):
         result = convcli("grad", "[[100,200]]", "-k", "[[3]]", *arguments, cwd=tmp_path)
         assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+
+def test_text_needs_no_memory_for_operands_that_it_does_not_show():
+    V = np.broadcast_to(np.uint8(1), (1 << 20, 1 << 22))
+    prepared = Convolution.of([[1]]).at(V.shape, "float64")
+    report = GradientReport({"bias": np.array(7.0)}, prepared, V, V)
+    assert "".join(gradients_text(report, plain=True, full=False)).endswith("\n   7\n")

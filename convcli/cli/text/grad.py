@@ -25,7 +25,7 @@ def _lines(report: GradientReport, screen: Extent, extent: Extent) -> Iterator[T
     yield Text(f"V {shapes['input']}  K {shapes['kernel']}  Z {shapes['output']}")
     if report.loss is not None:
         yield Text(f"J {report.loss:.10g}")
-    if all(screen.holds(planes_of(np.empty(shape)).shape) for shape in shapes.values()):
+    if all(screen.holds(planes_of(np.broadcast_to(0.0, shape)).shape) for shape in shapes.values()):
         yield from _operand_lines(report, screen)
     for name, tensor in report.tensors.items():
         yield Text(f"\n{SYMBOLS[name]}  {_statistics(tensor)}", style="bold")
