@@ -76,18 +76,15 @@ def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     return grouped
 
 
-IMAGES_HELP = (
-    "Pictures; arrays (H,W) or (...,C,H,W) in .npy, .npz:NAME, .safetensors:NAME or JSON; folders of them; quoted "
-    "patterns such as 'photos/**/*.jpg'; inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin."
+_IMAGES = typer.Argument(
+    metavar="IMAGE...",
+    autocompletion=completion.images,
+    show_default=False,
+    help="Pictures; arrays (H,W) or (...,C,H,W) in .npy, .npz:NAME, .safetensors:NAME or JSON; folders of them; quoted "
+    "patterns such as 'photos/**/*.jpg'; inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin.",
 )
-Images = Annotated[
-    list[str],
-    typer.Argument(metavar="IMAGE...", autocompletion=completion.images, show_default=False, help=IMAGES_HELP),
-]
-OptionalImages = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="IMAGE...", autocompletion=completion.images, show_default=False, help=IMAGES_HELP),
-]
+Images = Annotated[list[str], _IMAGES]
+OptionalImages = Annotated[list[str] | None, _IMAGES]
 Image = Annotated[
     str,
     typer.Argument(
@@ -118,47 +115,26 @@ InputShape = Annotated[
         help="The input's shape, instead of an image.",
     ),
 ]
-KERNEL_HELP = (
-    "A preset, such as gaussian:2 (convcli kernels lists all); JSON, or rows such as '1 2 1; 2 4 2; 1 2 1', in a file "
-    "or inline; weights in .npy, .npz:NAME or .safetensors:NAME; a convolution of a model, .onnx:NODE, with its "
-    "options; or - for stdin."
-)
-KernelSource = Annotated[
-    str,
-    typer.Option(
+
+
+def _kernel_option(more: str = "") -> object:
+    """Return the option for a kernel. more: follows in its help."""
+    return typer.Option(
         "--kernel",
         "-k",
         autocompletion=completion.kernels,
         rich_help_panel=Panel.KERNEL,
         metavar="KERNEL",
         show_default=False,
-        help=KERNEL_HELP,
-    ),
-]
-OptionalKernelSource = Annotated[
-    str | None,
-    typer.Option(
-        "--kernel",
-        "-k",
-        autocompletion=completion.kernels,
-        rich_help_panel=Panel.KERNEL,
-        metavar="KERNEL",
-        show_default=False,
-        help=KERNEL_HELP,
-    ),
-]
-KernelSources = Annotated[
-    list[str],
-    typer.Option(
-        "--kernel",
-        "-k",
-        autocompletion=completion.kernels,
-        rich_help_panel=Panel.KERNEL,
-        metavar="KERNEL",
-        show_default=False,
-        help=f"{KERNEL_HELP} May be repeated.",
-    ),
-]
+        help="A preset, such as gaussian:2 (convcli kernels lists all); JSON, or rows such as '1 2 1; 2 4 2; 1 2 1', "
+        "in a file or inline; weights in .npy, .npz:NAME or .safetensors:NAME; a convolution of a model, .onnx:NODE, "
+        f"with its options; or - for stdin.{more}",
+    )
+
+
+KernelSource = Annotated[str, _kernel_option()]
+OptionalKernelSource = Annotated[str | None, _kernel_option()]
+KernelSources = Annotated[list[str], _kernel_option(" May be repeated.")]
 UPSTREAM_HELP = (
     "The upstream gradient dJ/dZ: ones; at:I,J,K (1 in one place of Z); normal:SEED (random numbers); mse:TARGET "
     "(Z - TARGET); a file (.npy, .npz:NAME, JSON or picture); inline JSON; or - for stdin."

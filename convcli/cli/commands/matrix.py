@@ -42,8 +42,7 @@ def matrix(
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket) or png (a picture of the pattern); "
-            "auto: by "
-            "the extension of OUT, npz in a folder, text on a terminal, JSON in a pipe.",
+            "auto: by the extension of OUT, npz in a folder, text on a terminal, JSON in a pipe.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
