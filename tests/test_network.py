@@ -166,6 +166,7 @@ def test_the_names_that_the_table_shows_are_taken(folder):
         ("", "--kernel: expected a kernel, or an ONNX model in place of the image, given neither"),
         ("x.npy", "--kernel: expected a kernel, or an ONNX model in place of the image, given x.npy, which is no such"),
         ("model.onnx -s 2", "expected a --kernel for these options: the convolutions of a model have their own"),
+        ("model.onnx --gray", "expected a --kernel for these options: the convolutions of a model have their own"),
         ("model.onnx --input-shape 5,5", "--input-shape: expected 4 lengths for the model's input x, or 3 without the"),
     ],
 )

@@ -45,8 +45,8 @@ def plan(
     refuse_second_stdin([image or "", kernel or ""])
     inputs = begin_reading(max_pixels)
     if kernel is None:
-        none = (options.ConvolutionOptions(), options.NO_TRANSPOSE, options.DEFAULT_EXECUTION, None)
-        if (convolution, transpose, execution, dtype) != none:
+        none = (options.ConvolutionOptions(), options.NO_TRANSPOSE, options.DEFAULT_EXECUTION, None, False)
+        if (convolution, transpose, execution, dtype, gray) != none:
             raise OptionError("expected a `kernel` for these options: the convolutions of a model have their own")
         _show_network(inputs.read_network(image, input_shape), as_json=json)
         return
