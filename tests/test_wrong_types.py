@@ -27,6 +27,7 @@ V, K, G = np.ones((1, 5, 6)), np.ones((3, 3)), np.ones((1, 3, 4))
 CONVOLUTION = Convolution.of(K)
 PREPARED = CONVOLUTION.at(V.shape, np.float64)
 PLAN, GRADIENTS = PREPARED.plan(), PREPARED.plan_gradients()
+TRANSPOSED = TransposedConvolution.of(K).at(G.shape, np.float64)
 
 CALLS = {
     "load_kernel": load_kernel,
@@ -64,6 +65,12 @@ CALLS = {
     "the plan of stored Z": lambda given: PREPARED.store(V, given, print),
     "the plan of gradients": lambda given: PREPARED.gradients(V, G, given),
     "Prepared.gradients": lambda given: PREPARED.gradients(given, G, GRADIENTS),
+    "Prepared.plan_gradients": lambda given: PREPARED.plan_gradients("kernel", given),
+    "PreparedTransposed.plan": TRANSPOSED.plan,
+    "PreparedTransposed.plan_gradients": lambda given: TRANSPOSED.plan_gradients("kernel", given),
+    "the plan of a transposed Z": lambda given: TRANSPOSED.convolve(G, given),
+    "the plan of a stored transposed Z": lambda given: TRANSPOSED.store(G, given, print),
+    "the plan of transposed gradients": lambda given: TRANSPOSED.gradients(G, V, given),
     "Execution": Execution,
     "threads": lambda given: Execution(threads=given),
     "memory": lambda given: Execution(memory=given),
@@ -96,6 +103,7 @@ def test_every_function_refuses_none(name):
         ("Convolution's options", {}, "options: expected Options, which Convolution.of makes, given {}"),
         ("Prepared.plan", "fft", "execution: expected an Execution, given 'fft'"),
         ("the plan of Z", GRADIENTS, "plan: expected the plan of this convolution, given "),
+        ("the plan of a transposed Z", PLAN, "plan: expected the plan of this transposed convolution, given "),
         ("Prepared.convolve", V[0], "input V: expected the shape (1, 5, 6) that the convolution is for, given (5, 6)"),
         ("a float type", "int8", "dtype: expected float32 or float64, given 'int8'"),
         ("threads", True, "threads: expected an integer of at least 1, given True"),

@@ -343,6 +343,7 @@ class Prepared(NamedTuple):
     def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
         """Plan the gradients that ``wrt`` names. Raises OptionError for an unknown name, or if an algorithm refuses."""
         names = parse_wrt(wrt)
+        require_type("execution", execution, Execution, "an Execution")
         kernel = input_ = None
         if "kernel" in names:
             kernel = engine.plan_kernel_gradient(self.geometry, self.dtype, execution)

@@ -28,7 +28,7 @@ from convcli.arrays import (
     is_whole,
     real_array,
 )
-from convcli.convolution.backward import InputPlan, bias_gradient, plan_input_gradient
+from convcli.convolution.backward import AdjointPlan, ConvolutionPlan, InputPlan, bias_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, input_of, upstream_of
 from convcli.convolution.prepared import Convolution, GradientPlan, Gradients, Prepared
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally, announce
@@ -237,6 +237,7 @@ class PreparedTransposed(NamedTuple):
 
     def plan(self, execution: Execution = AUTOMATIC) -> InputPlan:
         """Plan Z. Raises OptionError if the requested algorithm refuses."""
+        require_type("execution", execution, Execution, "an Execution")
         return plan_input_gradient(self.forward.kernel, self.geometry, self.dtype, execution)
 
     def plan_any_kernel(self, execution: Execution = AUTOMATIC) -> InputPlan:
@@ -272,6 +273,7 @@ class PreparedTransposed(NamedTuple):
 
     def _fill(self, V: Array, plan: InputPlan, Z: FloatArray) -> Tally:
         V = input_of(V, self.input_shape)
+        require_type("plan", plan, AdjointPlan | ConvolutionPlan, "the plan of this transposed convolution")
         announce(plan)
         Z[...] = 0
         tally = plan.run(V.reshape(self.geometry.output_blocks), self.forward.kernel, Z)
@@ -284,6 +286,7 @@ class PreparedTransposed(NamedTuple):
     ) -> TransposedGradientPlan:
         """Plan the gradients that ``wrt`` names. Raises OptionError for an unknown name, or if an algorithm refuses."""
         names = parse_wrt(wrt)
+        require_type("execution", execution, Execution, "an Execution")
         kernel = self.forward.plan_gradients("kernel", execution).kernel if "kernel" in names else None
         input_ = self.forward.plan(execution) if "input" in names else None
         return TransposedGradientPlan(names, kernel, input_)
@@ -295,6 +298,7 @@ class PreparedTransposed(NamedTuple):
         Raises GeometryError unless G has the shape of Z.
         """
         V = input_of(V, self.input_shape)
+        require_type("plan", plan, TransposedGradientPlan, "the plan of these gradients")
         upstream = upstream_of(G, self.output_shape)
         kernel = input_ = bias = None
         if plan.kernel is not None:
