@@ -67,7 +67,7 @@ class Convolution:
     factorisation: Factorisation = UNKNOWN
 
     def __post_init__(self) -> None:
-        """Refuse masked arrays, and replace a factorisation that belongs to other weights."""
+        """Make arrays of the weights and the bias, and replace a factorisation that belongs to other weights."""
         object.__setattr__(self, "weights", real_array("kernel K", self.weights))
         if self.bias is not None:
             object.__setattr__(self, "bias", real_array("bias b", self.bias))

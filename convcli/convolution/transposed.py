@@ -56,7 +56,7 @@ class TransposedConvolution:
     size: OutputSize = field(default_factory=OutputSize)
 
     def __post_init__(self) -> None:
-        """Refuse masked arrays, and replace a constant in the pads by zero: the transpose skips constants."""
+        """Make an array of the bias, and replace a constant in the pads by zero: the transpose skips constants."""
         require_type("forward", self.forward, Convolution, "a Convolution")
         if self.bias is not None:
             object.__setattr__(self, "bias", real_array("bias b", self.bias))
