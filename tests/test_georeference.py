@@ -254,6 +254,13 @@ def test_damaged_items_are_dropped_with_a_warning(items: str) -> None:
     assert image.warnings[0].startswith("GDAL's metadata is dropped, because it is damaged: ")
 
 
+@pytest.mark.parametrize("tag", [42112, 42113])
+def test_a_number_in_place_of_a_text_of_gdal_is_dropped_with_a_warning(tag: int) -> None:
+    image = read_image(geotiff(np.zeros((4, 5), np.uint8), (tag, "H", 1, 7, True)))
+    assert image.metadata.gdal is None
+    assert image.warnings == ("GDAL's metadata is dropped, because it is damaged: expected text, given 7",)
+
+
 @pytest.mark.conformance
 @pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="GDAL is not installed")
 @pytest.mark.parametrize("keys", [AREA, CENTRE], ids=["area", "centre"])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -44,6 +44,7 @@ _CANON_RAW = b"CR\x02"
 _ORIENTATION, _PALETTE, _PROFILE, _METAMORPH = 274, 320, 34675, 33629
 _XMP, _IPTC, _RESOURCES = 700, 33723, 34377
 
+_Value = TypeVar("_Value", bytes, str)
 
 # Tags that are read, or that are about how the pixels are stored. Others are shown in a note, some of them.
 _KNOWN_TAGS = {
@@ -248,13 +249,13 @@ def _describe(page: "TiffPage") -> Description:
     described = description(
         _orientation(page),
         {
-            "icc": lambda: _bytes(page, _PROFILE),
+            "icc": lambda: _value(page, _PROFILE, bytes),
             "exif": lambda: _exif(page),
             "dpi": lambda: _dpi(page),
-            "xmp": lambda: kept_xmp(_bytes(page, _XMP)),
+            "xmp": lambda: kept_xmp(_value(page, _XMP, bytes)),
             "iptc": lambda: _iptc(page),
             "geo": lambda: _georeference(page),
-            "gdal": lambda: gdal_tags(page.tags.valueof(ITEMS), page.tags.valueof(NODATA)),
+            "gdal": lambda: gdal_tags(_value(page, ITEMS, str), _value(page, NODATA, str)),
         },
     )
     if not described.metadata.geo or described.orientation == 1:
@@ -265,18 +266,18 @@ def _describe(page: "TiffPage") -> Description:
     return described._replace(metadata=described.metadata._replace(geo=None), warnings=(*described.warnings, loss))
 
 
-def _bytes(page: "TiffPage", tag: int) -> bytes | None:
-    """Return the value of a tag, or None without one; raise ValueError if it is not bytes."""
+def _value(page: "TiffPage", tag: int, kind: type[_Value]) -> _Value | None:
+    """Return the value of a tag, or None without one; raise ValueError if it is of another type than ``kind``."""
     value: Any = page.tags.valueof(tag)
-    if not isinstance(value, bytes | None):
-        raise ValueError(f"expected bytes, given {value!r:.40}")
-    return value
+    if value is None or isinstance(value, kind):
+        return value
+    raise ValueError(f"expected {'text' if kind is str else 'bytes'}, given {value!r:.40}")
 
 
 def _iptc(page: "TiffPage") -> bytes | None:
-    if iptc := _bytes(page, _IPTC):
+    if iptc := _value(page, _IPTC, bytes):
         return require_iptc(iptc)
-    return require_iptc(resource(_bytes(page, _RESOURCES) or b"", IPTC))
+    return require_iptc(resource(_value(page, _RESOURCES, bytes) or b"", IPTC))
 
 
 def _georeference(page: "TiffPage") -> Georeference | None:
