@@ -172,6 +172,17 @@ def test_the_times_that_a_file_cannot_hold_are_a_warning(tmp_path: Path) -> None
         assert (record.losses, record.frames) == ((loss,), 3)
 
 
+@pytest.mark.parametrize(("name", "most"), [("gif", 65536), ("webp", 65535)])
+def test_an_animation_that_is_played_too_often_is_played_for_ever(tmp_path: Path, name: str, most: int) -> None:
+    for plays, stored in ((most, most), (most + 1, 0)):
+        source = saved(tmp_path / "anim.png", file_of(frames_of(), "png", plays))
+        path = tmp_path / f"{plays}.{name}"
+        (record,) = batch(str(path)).process(source).outputs
+        assert read_header(Source.of(path)).plays == stored
+        loss = f"the animation is played for ever, not {plays:,} times: {name} stores at most {most:,}"
+        assert record.losses == ((loss,) if stored == 0 else ())
+
+
 def test_a_picture_before_an_animated_png_stays_before_it(tmp_path: Path) -> None:
     images = frames_of()
     images[0] = images[0]._replace(duration=None)

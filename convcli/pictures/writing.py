@@ -68,7 +68,7 @@ class FrameWriter:
 
     def __init__(self, stream: BinaryIO, format: Format, total: int, plays: int | None) -> None:
         self._stream, self._format = stream, format
-        self._sequence = format.sequence(total, plays)
+        self._sequence = format.sequence(total, format.stored_plays(plays))
         # How many frames there will be, and how many of them are still to come.
         self.total = self.missing = total
         self._layout: tuple[Any, ...] | None = None

@@ -1,6 +1,5 @@
 """AVIF. Pillow has no colours of more than 8 bits; the extra ``deep`` reads them."""
 
-from collections.abc import Iterator
 from io import BytesIO
 
 import PIL.Image
@@ -37,11 +36,6 @@ class Avif(Format):
         bits = self.stored_bits(picture)
         return decoding_by_extra(_levels, bits) if bits > 8 else None
 
-    def timing_losses(self, plays: int) -> Iterator[str]:
-        """Yield a sentence if the animation is not played for ever."""
-        if plays:
-            yield f"the animation is played for ever, not {plays} times: {self.name} is written without a number"
-
     def sequence(self, total: int, plays: int | None) -> Sequence:
         """Return an animation that is being written."""
         return _AvifSequence(self, total)
@@ -58,6 +52,7 @@ AVIF = Avif(
     most_pixels=16384 * 16384,
     metadata=("icc", "exif", "xmp"),
     frames="animation",
+    most_plays=0,
 )
 
 

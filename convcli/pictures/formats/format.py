@@ -100,6 +100,7 @@ class Format(NamedTuple):
     metadata: the fields of ``Metadata`` that it holds.  limits: the most bytes of some of them.
     decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
     frames: whether one file holds several frames: ``no``; ``pages`` of any size; or those of an ``animation``.
+    most_plays: how often an animation may be played; more than that becomes for ever.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
     refusal: the reason why no file of the format is read, or "".
     """
@@ -121,6 +122,7 @@ class Format(NamedTuple):
     limits: tuple[tuple[str, int], ...] = ()
     decoded_by_extra: bool = False
     frames: Literal["no", "pages", "animation"] = "no"
+    most_plays: int = (1 << 32) - 1
     parts_of_one: bool = False
     refusal: str = ""
 
@@ -263,6 +265,13 @@ class Format(NamedTuple):
         """Yield a sentence about each part of an animation's timing that a file cannot hold."""
         if self.frames == "pages":
             yield f"the times of the frames are dropped: {self.name} cannot store them"
+        elif plays > self.most_plays:
+            reason = f"stores at most {self.most_plays:,}" if self.most_plays else "is written without a number"
+            yield f"the animation is played for ever, not {plays:,} times: {self.name} {reason}"
+
+    def stored_plays(self, plays: int | None) -> int | None:
+        """Return how often a file says that its animation is played: 0, for ever, in place of too large a number."""
+        return 0 if plays and plays > self.most_plays else plays
 
     def sequence(self, total: int, plays: int | None) -> Sequence:
         """Return a file that is being written, of frames that a format holds.

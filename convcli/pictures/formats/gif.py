@@ -62,4 +62,7 @@ def _uses(index: int | None, picture: ImageFile) -> bool:
     return index is not None and bool(np.any(np.asarray(picture) == index))
 
 
-GIF = Gif("gif", ("gif",), most_side=65535, holds_alpha=True, metadata=("comment",), frames="animation")
+# The file has 16 bits for the plays after the first.
+GIF = Gif(
+    "gif", ("gif",), most_side=65535, holds_alpha=True, metadata=("comment",), frames="animation", most_plays=65536
+)

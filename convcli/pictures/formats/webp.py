@@ -38,4 +38,5 @@ WEBP = Webp(
     most_side=16383,
     metadata=("icc", "exif", "xmp"),
     frames="animation",
+    most_plays=65535,
 )
