@@ -18,7 +18,7 @@ from convcli.apply.outputs import encodings_of
 from convcli.cli.text.apply import forecast_line
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
-from convcli.errors import FileError
+from convcli.errors import FileError, OptionError
 from convcli.files.output_names import destination_of
 from convcli.files.source import Source
 from convcli.files.whole_files import IfExists
@@ -160,6 +160,13 @@ def test_fractions_of_seconds_are_exact_in_png_and_their_sum_in_other_formats() 
 def test_no_frame_that_is_shown_loses_all_its_time(durations: tuple[float, ...], units: list[int]) -> None:
     times = FrameTimes(10)
     assert [times.next(duration) for duration in durations] == units
+
+
+@pytest.mark.parametrize(("name", "most"), [("gif", "655.35"), ("webp", "16,777.2")])
+def test_a_frame_that_is_shown_for_too_long_is_refused(name: str, most: str) -> None:
+    images = [image._replace(duration=60e6) for image in frames_of()]
+    with pytest.raises(OptionError, match=f"{name}: expected frames of at most {most} s, given 60,000 s; choose"):
+        file_of(images, name)
 
 
 def test_the_times_that_a_file_cannot_hold_are_a_warning(tmp_path: Path) -> None:

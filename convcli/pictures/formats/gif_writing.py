@@ -8,7 +8,8 @@ from convcli.pictures.formats.gif_blocks import GifFrame, gif_frames, in_sub_blo
 from convcli.pictures.formats.sequences import Area, Changes, FrameTimes
 
 _KEEP, _TO_BACKGROUND = 1, 2
-_HUNDREDTH = 10.0
+# Times are in hundredths of a second, in 16 bits.
+_UNIT, _MOST_UNITS = 10.0, 65535
 
 
 class GifSequence:
@@ -20,7 +21,7 @@ class GifSequence:
     def __init__(self, encode: StillEncoder, total: int, plays: int) -> None:
         self._encode, self._total, self._plays = encode, total, plays
         self._written = 0
-        self._times = FrameTimes(_HUNDREDTH)
+        self._times = FrameTimes(_UNIT, _MOST_UNITS)
         self._changes = Changes()
 
     def add(self, still: Still, duration: float | None) -> Parts:

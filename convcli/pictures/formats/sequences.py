@@ -56,17 +56,24 @@ class Changes:
 class FrameTimes:
     """The rounded durations of the frames of an animation, whose sum is the rounded sum of the durations.
 
-    unit: the milliseconds of a unit.
+    unit: the milliseconds of a unit.  most: the most units of a frame.
     """
 
-    def __init__(self, unit: float) -> None:
-        self._unit = unit
+    def __init__(self, unit: float, most: int = (1 << 32) - 1) -> None:
+        self._unit, self._most = unit, most
         self._end = 0.0
         self._written = 0
 
     def next(self, duration: float) -> int:
-        """Return the units of the next frame; at least 1 if its duration in milliseconds is above 0."""
+        """Return the units of the next frame; at least 1 if its duration in milliseconds is above 0.
+
+        Raises ValueError if the duration is too long.
+        """
         self._end += duration / self._unit
         units = max(round(self._end) - self._written, 1 if duration > 0 else 0)
+        if units > self._most:
+            raise ValueError(
+                f"expected frames of at most {self._most * self._unit / 1000:,g} s, given {duration / 1000:,g} s"
+            )
         self._written += units
         return units

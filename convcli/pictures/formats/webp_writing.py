@@ -7,7 +7,8 @@ from convcli.pictures.formats.format import Parts, Still, StillEncoder
 from convcli.pictures.formats.sequences import Changes, FrameTimes
 from convcli.pictures.formats.webp_chunks import FRAME, LOSSLESS, LOSSY, chunk, chunks
 
-_MILLISECOND = 1.0
+# Times are in milliseconds, in 24 bits.
+_UNIT, _MOST_UNITS = 1.0, (1 << 24) - 1
 _PIXELS = (b"ALPH", LOSSY, LOSSLESS)
 # The chunks of metadata, and the flags that say that the file has them.
 _BEFORE, _AFTER = {b"ICCP": 0x20}, {b"EXIF": 0x08, b"XMP ": 0x04}
@@ -28,7 +29,7 @@ class WebpSequence:
         self._frames: list[bytes] = []
         self._metadata: dict[bytes, bytes] = {}
         self._flags = _ANIMATION
-        self._times = FrameTimes(_MILLISECOND)
+        self._times = FrameTimes(_UNIT, _MOST_UNITS)
         # Frames are at even places.
         self._changes = Changes(step=2)
 
