@@ -86,6 +86,13 @@ def kept_exif(exif: PIL.Image.Exif) -> bytes | None:
     return kept.tobytes() if kept else None
 
 
+def kept_exif_in(data: bytes | None) -> bytes | None:
+    """Return what ``kept_exif`` keeps of EXIF as it is stored, or None without any."""
+    exif = PIL.Image.Exif()
+    exif.load(data or b"")
+    return kept_exif(exif)
+
+
 def _directory(exif: PIL.Image.Exif, tag: int) -> dict[int, Any]:
     directory = {inner: value for inner, value in exif.get_ifd(tag).items() if inner not in _SIZES}
     if IFD.Interop in directory:

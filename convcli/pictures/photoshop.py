@@ -3,9 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-import PIL.Image
-
-from convcli.pictures.metadata import Readers, kept_exif, sensible_dpi
+from convcli.pictures.metadata import Readers, kept_exif_in, sensible_dpi
 from convcli.pictures.xmp import kept_xmp
 
 IPTC = 1028
@@ -40,17 +38,11 @@ def resource_readers(data: bytes) -> Readers:
     found = dict(reversed([*resources(data)]))
     return {
         "icc": lambda: found.get(_PROFILE),
-        "exif": lambda: _exif(found.get(_EXIF)),
+        "exif": lambda: kept_exif_in(found.get(_EXIF)),
         "dpi": lambda: _dpi(found.get(_RESOLUTION)),
         "xmp": lambda: kept_xmp(found.get(_XMP)),
         "iptc": lambda: require_iptc(found.get(IPTC)),
     }
-
-
-def _exif(data: bytes | None) -> bytes | None:
-    exif = PIL.Image.Exif()
-    exif.load(data or b"")
-    return kept_exif(exif)
 
 
 def _dpi(data: bytes | None) -> tuple[float, float] | None:

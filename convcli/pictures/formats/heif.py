@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 
 from convcli.arrays import Array
 from convcli.errors import OptionError, reason_of
@@ -20,7 +19,7 @@ from convcli.pictures.channels import split_alpha
 from convcli.pictures.formats.format import Coding, Format, Parts
 from convcli.pictures.formats.levels import scale_levels, scaled_type
 from convcli.pictures.image import Header, Image, Metadata
-from convcli.pictures.metadata import Description, bytes_in, description, kept_exif
+from convcli.pictures.metadata import Description, bytes_in, description, kept_exif_in
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 from convcli.pictures.xmp import kept_xmp
 
@@ -107,15 +106,9 @@ class HeifFrame:
 
     def _described(self) -> Description:
         info: dict[str, Any] = self._picture.info
-        exif = PIL.Image.Exif()
-
-        def kept() -> bytes | None:
-            exif.load(info.get("exif") or b"")
-            return kept_exif(exif)
-
         readers = {
             "icc": lambda: bytes_in(info.get("icc_profile")),
-            "exif": kept,
+            "exif": lambda: kept_exif_in(info.get("exif")),
             "xmp": lambda: kept_xmp(bytes_in(info.get("xmp"))),
         }
         # The orientation in EXIF only repeats what libheif has applied.

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-import PIL.Image
 
 from convcli.arrays import Array
 from convcli.errors import reason_of
@@ -16,7 +15,7 @@ from convcli.pictures.channels import split_alpha
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.image import Header, Image
-from convcli.pictures.metadata import Readers, description, kept_exif
+from convcli.pictures.metadata import Readers, description, kept_exif_in
 from convcli.pictures.orientation import upright_sides
 from convcli.pictures.pixel_limit import refuse_beyond_limit
 from convcli.pictures.xmp import kept_xmp
@@ -148,9 +147,7 @@ def _exif(data: bytes | None) -> bytes | None:
     """Return what is kept of EXIF, before which stands where its TIFF header begins."""
     if data is None:
         return None
-    exif = PIL.Image.Exif()
-    exif.load(data[4 + int.from_bytes(data[:4]) :])
-    return kept_exif(exif)
+    return kept_exif_in(data[4 + int.from_bytes(data[:4]) :])
 
 
 def _levels(data: bytes) -> Array:
