@@ -5,6 +5,7 @@ that run in this process.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,11 @@ class HeifFrame:
         require_fitting(file)
         import pillow_heif
 
-        try:
+        with _damage():
             found = pillow_heif.open_heif(
                 BytesIO(contents(file)), convert_hdr_to_8bit=False, hdr_to_16bit=False, depth_images=False
             )
             self._picture = found[found.primary_index]
-        except (ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, ValueError) as error:
-            raise _damaged(error) from error
         self._others = len(found) - 1
         self._mode, _, bits = self._picture.mode.partition(";")
         self._bits = int(bits or 8)
@@ -89,10 +88,8 @@ class HeifFrame:
     def decode(self) -> Image:
         """Return the picture, which libheif has turned upright."""
         expected = self.header()
-        try:
+        with _damage():
             levels = np.atleast_3d(np.asarray(self._picture))
-        except (ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, ValueError) as error:
-            raise _damaged(error) from error
         pixels, alpha = split_alpha(np.moveaxis(scale_levels(levels, self._most), -1, 0))
         if pixels.shape != expected.shape or (alpha is not None) != expected.alpha:
             raise ValueError(f"its headers contradict each other: {expected.shape} and {pixels.shape}")
@@ -126,5 +123,11 @@ class HeifFrame:
 _REMEDY = "convert it first, as in heif-dec FILE a.png"
 
 
-def _damaged(error: Exception) -> ValueError:
-    return ValueError(f"it is a HEIC picture, damaged or of a kind that is not read: {reason_of(error)}")
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn every error of the library within into a ValueError."""
+    try:
+        yield
+    except (ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, ValueError) as error:
+        reason = reason_of(error)
+        raise ValueError(f"it is a HEIC picture, damaged or of a kind that is not read: {reason}") from error
