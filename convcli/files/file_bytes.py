@@ -92,6 +92,17 @@ def open_file(file: Path | BytesIO) -> AbstractContextManager[BinaryIO]:
     return nullcontext(file) if isinstance(file, BytesIO) else file.open("rb")
 
 
+@contextmanager
+def open_again(file: Path | BytesIO) -> Iterator[BinaryIO]:
+    """Open a file that another reader has open, and restore the position of a file in memory, which both share."""
+    with open_file(file) as stream:
+        position = stream.tell()
+        try:
+            yield stream
+        finally:
+            stream.seek(position)
+
+
 def first_bytes(file: Path | BytesIO, count: int) -> bytes:
     """Return the first ``count`` bytes of a file, or all if it has fewer; raise OSError if they cannot be read."""
     if isinstance(file, BytesIO):

@@ -10,7 +10,7 @@ import numpy as np
 from PIL.ImageFile import ImageFile
 
 from convcli.arrays import Array
-from convcli.files.file_bytes import open_file
+from convcli.files.file_bytes import open_again
 from convcli.pictures import deep_extra
 from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
@@ -155,12 +155,9 @@ def _boxes(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 
 def _content(file: Path | BytesIO, uuid: bytes) -> bytes | None:
     """Return the content of the first box of this own kind, or None."""
-    with open_file(file) as stream:
-        position = stream.tell()
+    with open_again(file) as stream:
         found = (stream.read(length) for kind, length in _boxes(stream) if kind == b"uuid")
-        content = next((each.removeprefix(uuid) for each in found if each.startswith(uuid)), None)
-        stream.seek(position)
-        return content
+        return next((each.removeprefix(uuid) for each in found if each.startswith(uuid)), None)
 
 
 def _georeference(geotiff: bytes | None) -> Georeference | None:

@@ -2,14 +2,13 @@
 
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from PIL.PngImagePlugin import PngInfo
 
-from convcli.files.file_bytes import open_file
+from convcli.files.file_bytes import open_again
 from convcli.pictures.formats.png_chunks import chunks
 from convcli.pictures.image import Metadata, Text
 from convcli.pictures.photoshop import IPTC, require_iptc, resource
@@ -79,7 +78,7 @@ def png_info(metadata: Metadata) -> PngInfo:
 
 def dropped_chunks(file: Path | BytesIO) -> Iterator[str]:
     """Yield a sentence with the names of the chunks that are not read, if there are any."""
-    with _opened(file) as stream:
+    with open_again(file) as stream:
         names = {name for name, _ in chunks(stream) if name not in _KNOWN and name not in _READERS}
     if names:
         listed = in_one_line(b" ".join(sorted(names)).decode("latin-1"))
@@ -108,7 +107,7 @@ def _is_comment(text: Text) -> bool:
 def _texts(file: Path | BytesIO) -> Iterator[Text]:
     """Yield the texts of a file; raise ValueError or zlib.error if one is damaged, or all are too long."""
     left = _MOST
-    with _opened(file) as stream:
+    with open_again(file) as stream:
         for kind, length in chunks(stream):
             if kind not in _READERS:
                 continue
@@ -117,15 +116,6 @@ def _texts(file: Path | BytesIO) -> Iterator[Text]:
             text = _READERS[kind](stream.read(length), left)
             left -= len(text.content)
             yield text
-
-
-@contextmanager
-def _opened(file: Path | BytesIO) -> Iterator[BinaryIO]:
-    """Yield the open file, and restore the position of a file in memory, which Pillow reads too."""
-    with open_file(file) as stream:
-        position = stream.tell()
-        yield stream
-        stream.seek(position)
 
 
 def _text(data: bytes, most: int) -> Text:

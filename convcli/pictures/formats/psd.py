@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 
 from PIL.ImageFile import ImageFile
 
-from convcli.files.file_bytes import open_file
+from convcli.files.file_bytes import open_again
 from convcli.pictures.formats.format import Format
 from convcli.pictures.formats.psd_sections import LAB, MULTICHANNEL, ZIP, Sections, refusal_of_psd, sections
 from convcli.pictures.formats.raw_modes import from_start, read_as
@@ -45,11 +45,8 @@ class Psd(Format):
 
     def metadata_readers(self, picture: ImageFile, file: Path | BytesIO) -> Readers:
         """Return the readers of the metadata, which lies before the layers."""
-        with open_file(file) as stream:
-            position = stream.tell()
-            found = sections(stream)
-            stream.seek(position)
-        return resource_readers(found.resources)
+        with open_again(file) as stream:
+            return resource_readers(sections(stream).resources)
 
 
 PSD = Psd("psd", parts_of_one=True)
