@@ -1,8 +1,14 @@
-"""Find the boxes that files of JPEG 2000 and AVIF consist of."""
+"""Find the boxes that files of JPEG 2000, JPEG XL and AVIF consist of."""
 
 from collections.abc import Iterator
 from os import SEEK_END
 from typing import IO
+
+
+def boxes_around(codestream: bytes, stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield what ``boxes`` yields of a container; a file that begins with a codestream has no boxes."""
+    stream.seek(0)
+    return iter(()) if stream.read(len(codestream)) == codestream else boxes(stream)
 
 
 def boxes(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:

@@ -12,7 +12,7 @@ from PIL.ImageFile import ImageFile
 from convcli.arrays import Array
 from convcli.files.file_bytes import open_again
 from convcli.pictures import deep_extra
-from convcli.pictures.formats.boxes import boxes
+from convcli.pictures.formats.boxes import boxes, boxes_around
 from convcli.pictures.formats.format import Coding, Decoding, Format, Parts
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.formats.raw_modes import from_start
@@ -100,7 +100,7 @@ class Jpeg2000(Format):
         if count in (2, 4) and not header.meanings and header.space != _CMYK:
             yield f"the last of {count} channels is taken for alpha, because the file does not say what it is"
         with from_start(picture) as stream:
-            starts = [(kind, stream.read(_LONGEST_MARK)) for kind, _ in _boxes(stream)]
+            starts = [(kind, stream.read(_LONGEST_MARK)) for kind, _ in boxes_around(_CODESTREAM, stream)]
         has_geotiff = any(start.startswith(_GEOTIFF) for _, start in starts)
         if not has_geotiff and any(kind == b"asoc" and b"gml" in start for kind, start in starts):
             yield "the georeference is dropped, because it is not read from GML"
@@ -147,16 +147,10 @@ JPEG2000 = Jpeg2000(
 )
 
 
-def _boxes(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield the boxes of a file; a codestream alone has none."""
-    stream.seek(0)
-    return iter(()) if stream.read(len(_CODESTREAM)) == _CODESTREAM else boxes(stream)
-
-
 def _content(file: Path | BytesIO, uuid: bytes) -> bytes | None:
     """Return the content of the first box of this own kind, or None."""
     with open_again(file) as stream:
-        found = (stream.read(length) for kind, length in _boxes(stream) if kind == b"uuid")
+        found = (stream.read(length) for kind, length in boxes_around(_CODESTREAM, stream) if kind == b"uuid")
         return next((each.removeprefix(uuid) for each in found if each.startswith(uuid)), None)
 
 

@@ -12,7 +12,7 @@ from convcli.errors import reason_of
 from convcli.files.file_bytes import contents, open_file, require_fitting
 from convcli.pictures import deep_extra
 from convcli.pictures.channels import split_alpha
-from convcli.pictures.formats.boxes import boxes
+from convcli.pictures.formats.boxes import boxes, boxes_around
 from convcli.pictures.formats.levels import decoding_by_extra
 from convcli.pictures.image import Header, Image
 from convcli.pictures.metadata import Readers, description, kept_exif_in
@@ -120,19 +120,14 @@ class JpegXlFrame:
     def _box(self, name: bytes) -> bytes | None:
         """Return the content of the first box with this name, or None."""
         with open_file(self._file) as stream:
-            return next((stream.read(length) for kind, length in self._boxes(stream) if kind == name), None)
+            return next((stream.read(length) for kind, length in boxes_around(_CODE, stream) if kind == name), None)
 
     def _dropped_boxes(self) -> Iterator[str]:
         with open_file(self._file) as stream:
-            names = {kind for kind, _ in self._boxes(stream) if kind not in _KNOWN_BOXES}
+            names = {kind for kind, _ in boxes_around(_CODE, stream) if kind not in _KNOWN_BOXES}
         if names:
             listed = in_one_line(b", ".join(sorted(names)).decode("latin-1"))
             yield f"boxes that are not read are dropped: {listed}"
-
-    def _boxes(self, stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
-        """Yield the boxes of a container; a codestream alone has none."""
-        stream.seek(0)
-        return iter(()) if stream.read(len(_CODE)) == _CODE else boxes(stream)
 
     def _decoding(self) -> tuple[Callable[[bytes], Array], np.dtype[Any], tuple[str, ...]]:
         code = self._code
