@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from convcli.arrays import Array
 from convcli.pictures.formats.format import Coding, Format, Parts, Sequence, Still
 from convcli.pictures.formats.tiff_compression import NUMBERS
-from convcli.pictures.formats.tiff_writing import TiffPages
+from convcli.pictures.formats.tiff_writing import TiffWriter
 from convcli.pictures.image import Metadata, Stored
 
 
@@ -14,7 +14,7 @@ class Tiff(Format):
 
     def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding) -> Parts:
         """Yield the file, strip by strip."""
-        return TiffPages().add(pixels, alpha, metadata, _compression(coding))
+        return TiffWriter().add(pixels, alpha, metadata, _compression(coding))
 
     def coding_notes(self, stored: Stored) -> Iterator[str]:
         """Yield a sentence about a compression that is not written."""
@@ -30,11 +30,11 @@ class _Pages:
     """A file of pages, which have no duration."""
 
     def __init__(self, total: int) -> None:
-        self._pages = TiffPages(total)
+        self._writer = TiffWriter(total)
 
     def add(self, still: Still, duration: float | None) -> Parts:
         """Yield the bytes that the file gains by the next page."""
-        return self._pages.add(still.pixels, still.alpha, still.metadata, _compression(still.coding))
+        return self._writer.add(still.pixels, still.alpha, still.metadata, _compression(still.coding))
 
 
 def _compression(coding: Coding) -> str:

@@ -34,8 +34,8 @@ _BLACK_IS_ZERO, _RGB, _PLAIN_ALPHA, _INCH = 1, 2, 2, 2
 _XMP, _IPTC = 700, 33723
 
 
-class TiffPages:
-    """The pages of a file that is being written: of each the directory of tags, and then the strips.
+class TiffWriter:
+    """Writes the pages of a file: of each the directory of tags, and then the strips.
 
     Pages are in this machine's byte order. The file is a BigTIFF if pages like the first need one.
     """
