@@ -24,6 +24,8 @@ class Kind(Enum):
     OTHER = "something else"
 
 
+# The version of the format, which is at least 3, and the tag of another field of the model.
+_ONNX = rb"\x08[\x03-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]"
 # First bytes as regular expressions, in which a dot is any byte.
 _BEGINNINGS = (
     (rb"\x93NUMPY", Kind.NPY),
@@ -31,8 +33,7 @@ _BEGINNINGS = (
     # The length of the JSON header, in 8 bytes, and its beginning.
     (rb".{4}\0{4}\{[\s\"}]", Kind.SAFETENSORS),
     (rb"tensor,([a-z]{1,2},)*value\r?\n", Kind.CSV),
-    # The version of the format, which is at least 3, and the tag of another field of the model.
-    (rb"\x08[\x03-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", Kind.ONNX),
+    (_ONNX, Kind.ONNX),
 )
 
 
@@ -159,7 +160,7 @@ _FOREIGN = (
     (rb"PK\x03\x04.{26}(metadata|config)\.json", "a Keras model (.keras)", _KERAS),
     (rb".{4}TFL3", "a TensorFlow Lite model (.tflite)", _TFLITE),
     (rb"GGUF", "a GGUF model", _GGUF),
-    (rb"\x08[\x03-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", "an ONNX model", "give one of its convolutions as `kernel`"),
+    (_ONNX, "an ONNX model", "give one of its convolutions as `kernel`"),
     (rb"\x80[\x02-\x05]", "a Python pickle (.pkl, .pt)", _PICKLE),
     (rb".{344}n[+i]1\0", "a NIfTI volume", f"{_SAVE_ARRAY}np.save('a.npy', nibabel.load('FILE').get_fdata())"),
     (rb"CDF[\x01\x02\x05]", "a NetCDF file", f"{_SAVE_ARRAY}np.save('a.npy', xarray.open_dataset('FILE')['NAME'])"),
