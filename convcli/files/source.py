@@ -75,7 +75,7 @@ class Source:
 
     @property
     def is_typed(self) -> bool:
-        """Return whether it is text that the user typed."""
+        """Whether it is text that the user typed."""
         return self.read is not None and self.path == _INLINE
 
     def file(self) -> Path | BytesIO:
