@@ -12,8 +12,8 @@ from support.pages import codes, page, table
 
 from convcli import load_kernel
 from convcli.errors import FileError, JsonError, OptionError
-from convcli.files.json_tensors import WEIGHT_MAP
 from convcli.files.kinds import Kind
+from convcli.files.safetensors_files import WEIGHT_MAP
 from convcli.files.source import Source
 from convcli.files.tensor_files import holds_tensors
 from convcli.pictures.reading import read_header, read_image, read_tensor

@@ -16,12 +16,10 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
 from convcli.files.json_writing import VERSION
-from convcli.files.safetensors_files import sharded_tensors
+from convcli.files.safetensors_files import WEIGHT_MAP, sharded_tensors
 from convcli.files.stored_tensors import StoredTensor, Wanted
 
-WEIGHT_MAP = "weight_map"
-_TYPES = [f"{kind}{bits}" for kind, sizes in (("int", "8 16 32 64"), ("float", "16 32 64")) for bits in sizes.split()]
-TYPES = (*_TYPES, *(f"u{name}" for name in _TYPES if name.startswith("int")))
+_TYPES = ["int8", "int16", "int32", "int64", "float16", "float32", "float64", "uint8", "uint16", "uint32", "uint64"]
 
 
 class _List(NamedTuple):
@@ -62,8 +60,8 @@ class _Envelope(NamedTuple):
 
     def _typed(self, values: Array) -> Array:
         name = self.members.get("dtype", "float64")
-        if name not in TYPES:
-            raise Fault((*self.path, "dtype"), f"expected one of {', '.join(TYPES)}")
+        if name not in _TYPES:
+            raise Fault((*self.path, "dtype"), f"expected one of {', '.join(_TYPES)}")
         with np.errstate(over="ignore", invalid="ignore"):
             typed = values.astype(name)
         if not (typed == values).all():

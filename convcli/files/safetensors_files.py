@@ -25,9 +25,11 @@ from convcli.files.stored_tensors import Wanted
 from convcli.text import shortened
 
 # The format's own limit.
-LONGEST_HEADER = 100_000_000
+_LONGEST_HEADER = 100_000_000
 _LENGTH_BYTES = 8
-INDEX = "*.safetensors.index.json"
+_INDEX = "*.safetensors.index.json"
+# The member of an index that names the file of each tensor.
+WEIGHT_MAP = "weight_map"
 _METADATA = "__metadata__"
 
 
@@ -64,7 +66,7 @@ def read_safetensors(file: Path | BytesIO, wanted: Wanted) -> Array:
     """
     with open_file(file) as stream:
         tensors = _tensors(stream, size_of(file))
-        if wanted.key not in tensors and isinstance(file, Path):
+        if wanted.key is not None and wanted.key not in tensors and isinstance(file, Path):
             _refuse_other_shard(file, wanted.key)
         return wanted.of(tensors).read()
 
@@ -72,7 +74,7 @@ def read_safetensors(file: Path | BytesIO, wanted: Wanted) -> Array:
 def _tensors(stream: BinaryIO, size: int) -> dict[str, _Tensor]:
     """Return the tensors of a file of this size, by name. The header is checked before anything is made from it."""
     length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
-    most = min(LONGEST_HEADER, size - _LENGTH_BYTES)
+    most = min(_LONGEST_HEADER, size - _LENGTH_BYTES)
     if length > most:
         raise ValueError(f"expected a header of at most {most:,} bytes, given {length:,}")
     header = json.loads(_text(stream.read(length)), object_pairs_hook=_members)
@@ -177,17 +179,17 @@ def sharded_tensors(weight_map: Mapping[str, object], folder: Path | None) -> di
     return {tensor: _ShardTensor(folder / str(file), tensor) for tensor, file in weight_map.items()}
 
 
-def _refuse_other_shard(file: Path, key: str | None) -> None:
+def _refuse_other_shard(file: Path, key: str) -> None:
     """Raise OptionError if an index beside the file says that another file holds the tensor."""
     for shard in _shards_with(file.parent, key):
         if shard != file.name and (file.parent / shard).exists():
             raise OptionError(f"{key} is in another file of the model: expected {file.parent / shard}:{key}")
 
 
-def _shards_with(folder: Path, key: str | None) -> Iterator[str]:
+def _shards_with(folder: Path, key: str) -> Iterator[str]:
     """Yield the file that each index in a folder names for a tensor."""
-    for index in sorted(folder.glob(INDEX)):
+    for index in sorted(folder.glob(_INDEX)):
         with suppress(OSError, ValueError, AttributeError, RecursionError):
-            shard = json.loads(index.read_bytes()).get("weight_map", {}).get(key)
+            shard = json.loads(index.read_bytes()).get(WEIGHT_MAP, {}).get(key)
             if isinstance(shard, str) and Path(shard).name == shard:
                 yield shard
