@@ -304,6 +304,7 @@ BROKEN_TABLES = [
     (CSV + "a,0,0,1\na,0,0,1\n", "expected each index of the shape (1, 1) once, given 2 rows"),
     (CSV + "a,0,0,1\na,1,1,1\n", "expected each index of the shape (2, 2) once, given 2 rows"),
     (CSV + "a,0,0,one\n", "line 2: expected a number, given 'one'"),
+    (CSV + "a,0,,1\na,1,7,1\n", "line 3: expected indices as in line 2, given '1,7'"),
 ]
 
 

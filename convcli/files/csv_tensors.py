@@ -33,6 +33,9 @@ class _Rows(NamedTuple):
     def _indices(self) -> IntArray:
         """The indices of the rows, ``(rows, rank)``."""
         given = [column for column, cell in enumerate(self.cells[0][1:-1], 1) if cell]
+        for row, cells in enumerate(self.cells):
+            if sum(map(bool, cells[1:-1])) > len(given):
+                raise self._fault(row, f"indices as in line {self.lines[0]}", ",".join(cells[1:-1]))
         rows = [[self._index(row, column) for column in given] for row in range(len(self.cells))]
         return np.array(rows, np.intp).reshape(len(rows), len(given))
 
