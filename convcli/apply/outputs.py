@@ -11,6 +11,7 @@ from convcli.files.source import Source
 from convcli.files.templates import fields, safe_name
 from convcli.pictures.formats import PICTURE_FORMATS, Coding, Format, format_of, is_written
 from convcli.pictures.formats.png import PNG
+from convcli.pictures.formats.tiff import TIFF
 from convcli.pictures.reading import format_name
 from convcli.pictures.writing import DEFAULT_CODING
 from convcli.text import any_of
@@ -73,8 +74,8 @@ class Encodings(NamedTuple):
         names = any_of(sorted(format.name for format in formats))
         if compression is not None and not any(compression in format.compressions for format in formats):
             raise OptionError(
-                f"expected 0 to 9 for output as png, or none, deflate, lzw, packbits or zstd for tiff, given "
-                f"{compression!r} for output as {names}",
+                f"expected 0 to 9 for output as png, or {any_of(TIFF.compressions)} for tiff, given {compression!r} "
+                f"for output as {names}",
                 option="compression",
             )
         if quality is not None and not (1 <= quality <= 100 and any(format.has_quality for format in formats)):
