@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.interface import Fill
+from convcli.engine.interface import Fill, TileGradient
 from convcli.engine.reference import shift_of
 from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import windows
 from convcli.geometry.axes import Axis, Geometry
 
 # Pixels of one layer differ by at most this factor, so that 8-bit levels are one layer. A smaller factor would cut many
@@ -26,6 +27,10 @@ LAYER = 256.0
 
 # The fewest pixels that are sampled per row and per column of a window, and the fewest channels, if there are so many.
 SAMPLES = 4
+# The most pixels of a tile of G whose products are added one by one.
+MOST_APART = 1024
+# There are at least so many pixels for each of these.
+LEAST_BULK = 16
 # Multiplied by this power of 2, the largest floats can be transformed without overflow.
 HEADROOM = 2.0**-24
 # Transforms of smaller numbers do not overflow.
@@ -97,6 +102,41 @@ def _top_layer(sizes: FloatArray, geometry: Geometry, out: FloatArray) -> tuple[
     everything = sizes > 0
     alone = not reached.all() and (touched(everything, geometry, out) != reached).any()
     return (layer, reached) if alone else (everything, reached)
+
+
+def one_by_one(gradient: TileGradient, geometry: Geometry, note: Note) -> TileGradient:
+    """Return the function that adds the products of the few extraordinary pixels of G one by one.
+
+    A transform rounds every weight of dK by the size of G's largest pixels, also the weights for which these pixels
+    meet only zeros of V.
+    """
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
+        hot = _extraordinary(upstream)
+        if not hot.any():
+            return gradient(tile, upstream, scratch)
+        note(LAYERS)
+        dK = gradient(tile, np.where(hot, 0, upstream), scratch)
+        pixels = windows(tile, geometry, *upstream.shape[-2:])
+        for image, group, channel, j, k in np.argwhere(hot).tolist():
+            dK[group, channel] += upstream[image, group, channel, j, k] * pixels[image, group, ..., j, k]
+        return dK
+
+    return run
+
+
+def _extraordinary(upstream: FloatArray) -> Array:
+    """Return a mask of the few pixels, all finite, that are more than LAYER times larger than the others."""
+    sizes = np.abs(upstream)
+    hot, most = np.zeros(sizes.shape, bool), min(MOST_APART, sizes.size // LEAST_BULK)
+    while np.isfinite(largest := sizes.max()) and largest > 0:
+        layer = sizes >= largest / LAYER
+        if np.count_nonzero(layer) + np.count_nonzero(hot) > most:
+            return hot
+        hot |= layer
+        sizes[layer] = 0
+    return hot
 
 
 def within_windows(

@@ -11,7 +11,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, is_whole
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
-from convcli.engine.guards import Note, in_layers, minus_reference, rounded, unless_even, within_windows
+from convcli.engine.guards import Note, in_layers, minus_reference, one_by_one, rounded, unless_even, within_windows
 from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload
 from convcli.engine.plan import Choice, choose_convolution
 from convcli.engine.scratch import Scratch
@@ -112,6 +112,8 @@ class KernelGradientTask(NamedTuple):
         if estimate.spreads:
             stored = np.result_type(self.V.pixels, self.G.pixels)
             gradient = _guarded_gradient(gradient, work, estimate, stored, note)
+        if estimate.mixes:
+            gradient = one_by_one(gradient, work.geometry, note)
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
             upstream = np.ascontiguousarray(self.G.at(tile), dtype=work.dtype)
