@@ -9,15 +9,21 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield the name and the length of each chunk; meanwhile the stream is at the start of the chunk's content."""
+    """Yield the name and the length of each chunk, up to the last, or to what is no chunk.
+
+    Meanwhile the stream is at the start of the chunk's content.
+    """
     start = len(SIGNATURE)
     while True:
         stream.seek(start)
         head = stream.read(8)
-        if len(head) < 8:
+        name, length = head[4:], int.from_bytes(head[:4])
+        # Names are four letters; what follows the last chunk may be megabytes of anything.
+        if len(name) < 4 or not name.isalpha():
             return
-        length = int.from_bytes(head[:4])
-        yield head[4:], length
+        yield name, length
+        if name == b"IEND":
+            return
         start += length + 12
 
 
