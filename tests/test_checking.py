@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from support.geometries import BY_NAME, FILLS, Case, integers
 
-from convcli import conv2d
+from convcli import conv2d, conv2d_check
 from convcli.check.gradcheck import LIMIT, SAMPLE, check_gradients, checks_to_json
 from convcli.convolution.prepared import Convolution, Prepared
-from convcli.errors import OptionError
+from convcli.errors import GeometryError, OptionError
 from convcli.geometry.fills import EdgeFill
 
 CASE = Case("check", (1, 4, 7, 8), (6, 2, 3, 2), (2, 1), (2, 0, 1, 3), (1, 2), groups=2, edge="reflect")
@@ -37,6 +37,11 @@ def test_correct_gradients_hold(case, flip):
     checks = checked(*prepared(case, flip=flip, bias=integers(case.K[:1], seed=4)))
     assert [check.tensor for check in checks] == ["output", "kernel", "input", "bias", "kernel", "input"]
     assert all(check.holds for check in checks), checks
+
+
+def test_an_empty_batch_has_nothing_to_check():
+    with pytest.raises(GeometryError, match=r"^input V: expected numbers to check, given shape \(0, 1, 4, 4\)$"):
+        conv2d_check(np.ones((0, 1, 4, 4)), np.ones((2, 2)))
 
 
 def test_2d_kernels_and_untied_biases_hold():

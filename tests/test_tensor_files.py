@@ -10,7 +10,7 @@ import pytest
 from support.command_line import convcli, shell, succeed
 from support.pages import codes, page, table
 
-from convcli import load_kernel
+from convcli import conv2d_grad, load_kernel
 from convcli.errors import FileError, JsonError, OptionError
 from convcli.files.kinds import Kind
 from convcli.files.safetensors_files import WEIGHT_MAP
@@ -252,6 +252,14 @@ def test_gradients_that_convcli_wrote_are_read(folder, extension):
     assert other.err == (
         f"convcli: error: {file} has no tensor called 'dQ', but kernel (2, 3, 3, 4), input (3, 5, 8), bias (2,)\n"
     )
+
+
+def test_a_batch_in_a_table_is_read(tmp_path):
+    batch = np.arange(2.0 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    np.save(tmp_path / "x.npy", batch)
+    succeed("grad", "x.npy", "-k", "box", "--wrt", "dV,dK", "-o", "g.csv", cwd=tmp_path)
+    expected = conv2d_grad(batch, np.full((3, 3), 1 / 9), np.ones(batch.shape), padding="same")
+    assert np.allclose(read_tensor(f"{tmp_path}/g.csv:dV"), expected.input)
 
 
 def test_gradients_come_through_a_pipe(folder):

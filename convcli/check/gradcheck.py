@@ -20,7 +20,7 @@ from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Gradients, Prepared
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import AUTOMATIC, Execution
-from convcli.errors import OptionError
+from convcli.errors import GeometryError, OptionError
 from convcli.explain.explanation import explain
 from convcli.geometry.fills import EdgeFill
 from convcli.names import WRT
@@ -87,8 +87,11 @@ def check_gradients(
     prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
     every: check every entry instead of SAMPLE per tensor.
     differentiate: computes the gradients that are checked; by default ``Prepared.gradients``.
-    Raises OptionError if V or G is not finite, because then differences of J are not finite either.
+    Raises GeometryError for an empty batch; OptionError if V or G is not finite, because then differences of J are not
+    finite either.
     """
+    if not V.size:
+        raise GeometryError(f"input V: expected numbers to check, given shape {V.shape}")
     for name, tensor in (("input V", V), ("upstream gradient G", G)):
         _refuse_non_finite(name, tensor)
     V, G = V.astype(np.float64), G.astype(np.float64)

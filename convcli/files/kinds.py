@@ -32,7 +32,7 @@ _BEGINNINGS = (
     (rb"PK\x03\x04.{26}[ -\xff]{0,200}?\.npy", Kind.NPZ),
     # The length of the JSON header, in 8 bytes, and its beginning.
     (rb".{4}\0{4}\{[\s\"}]", Kind.SAFETENSORS),
-    (rb"tensor,([a-z]{1,2},)*value\r?\n", Kind.CSV),
+    (rb"tensor,(([a-z]{1,2}|batch\d*),)*value\r?\n", Kind.CSV),
     (_ONNX, Kind.ONNX),
 )
 
