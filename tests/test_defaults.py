@@ -205,7 +205,7 @@ def test_normalize_is_told_by_its_flag(tmp_path):
     assert f"convcli: {line}\n" in done.err
 
 
-ABOVE = "most values are above 255, which is taken to be white: if white is 65535, add `white` 65535"
+ABOVE = "most values are above 255, which is taken to be white: if white is {0:g}, add `white` {0:g}"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
@@ -213,14 +213,55 @@ ABOVE = "most values are above 255, which is taken to be white: if white is 6553
     ("values", "options", "warned"),
     [
         ([0, 300, 65535], {}, True),
+        ([0, 300, 4095], {}, True),
+        ([-9999, 300, 2e9], {}, True),
         ([0, 255, 65535], {}, False),
         ([0, 300, 65535], {"white": 65535}, False),
+        ([0, 300, 65535], {"range": "minmax"}, False),
         ([0, 300, 65535], {"format": "npy"}, False),
     ],
 )
 def test_levels_of_16_bits_in_other_types_are_doubted(values, options, warned, dtype):
     found = filter_image(np.array([[values]], dtype), "identity", **options)
-    assert (ABOVE in found.warnings) == warned
+    assert found.losses == (ABOVE.format(max(values)),) * warned
+
+
+@pytest.mark.parametrize(
+    ("value", "others", "options", "warned"),
+    [
+        (0.5, 1, {}, True),
+        (-0.5, 1, {}, True),
+        (0.5, 2, {}, False),
+        (2, 1, {}, False),
+        (0, 1, {}, False),
+        (0.5, 1, {"white": 255}, False),
+        (0.5, 1, {"format": "npy"}, False),
+    ],
+)
+def test_one_bright_pixel_does_not_make_floats_black_in_silence(value, others, options, warned):
+    V = np.full((1, 10, 10), value, np.float32)
+    V[0, 0, :others] = 20
+    found = filter_image(V, "identity", **options)
+    black = "most values are at most 1.5, and white is taken to be 255, so that the picture is nearly black"
+    assert found.losses == (f"{black}: if white is 1, add `white` 1",) * warned
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "warned"),
+    [
+        ([0, 0.0005, 0.001], {}, True),
+        ([0, -0.001, np.nan], {}, True),
+        ([0, 0.02], {}, False),
+        ([0, 0], {}, False),
+        ([0, 0.001], {"white": 1}, False),
+        ([0, 0.001], {"range": "minmax"}, False),
+        ([0, 0.001], {"format": "npy"}, False),
+    ],
+)
+def test_small_floats_would_be_nearly_black(values, options, warned):
+    found = filter_image(np.array([[values]], np.float32), "identity", **options)
+    black = "no value is above 0.001, and white is 1, so that the picture is nearly black: add `white` 0.001"
+    assert [each for each in found.losses if "black" in each] == [black] * warned
 
 
 DARK = "no value is above 1, and white is {white}, so that the picture is nearly black: add `white` 1"

@@ -24,6 +24,9 @@ LEVELS = {8: 255, 16: 65535}
 # Floats of at most the first magnitude are taken to be in 0..1, and from the second on in 0..255.
 MOST_OF_UNIT = 1.5
 LEAST_OF_LEVELS = 16
+# A guess of white is doubted if this part of the values is in 0..1, or if no value is above this part of white.
+NEARLY_ALL = 0.99
+NEARLY_BLACK = 0.01
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def white_of(pixels: Array, appearance: Appearance) -> float:
 
 
 def _judged_white(pixels: Array) -> float:
-    largest = max(_largest_magnitude(pixels[..., rows.start : rows.stop, :]) for rows in _bands(pixels))
+    largest = _largest_magnitude(pixels)
     if MOST_OF_UNIT < largest < LEAST_OF_LEVELS:
         raise OptionError(
             f"cannot tell which value is white in floats of up to {largest:.4g} (up to {MOST_OF_UNIT:g} it is 1, from "
@@ -137,28 +140,66 @@ def _judged_white(pixels: Array) -> float:
     return 1 if largest <= MOST_OF_UNIT else LEVELS[8]
 
 
-def exceeds_white(pixels: Array, white: float) -> bool:
+def white_doubts(image: Image, white: float) -> Iterator[str]:
+    """Yield a warning if most of the picture is white, or all of it nearly black, by a guess of white.
+
+    Only floats and arrays can be nearly black: whole numbers of a picture that is dark are as its file says.
+    """
+    pixels = image.pixels
+    if _exceeds_white(pixels, white):
+        largest = max(_finite_span(pixels)[1], white)
+        yield f"most values are above {white:g}, which is taken to be white: if white is {largest:g}, {_adds(largest)}"
+    is_float = pixels.dtype.kind == "f"
+    if is_float and white == LEVELS[8] and _is_mostly_in_unit(pixels):
+        yield (
+            f"most values are at most {MOST_OF_UNIT:g}, and white is taken to be {white:g}, so that the picture is "
+            f"nearly black: if white is 1, {_adds(1)}"
+        )
+    if (is_float or not image.is_picture) and pixels.any():
+        largest = _largest_magnitude(pixels)
+        if 0 < largest <= (white * NEARLY_BLACK if is_float else 1):
+            yield (
+                f"no value is above {largest:g}, and white is {white:g}, so that the picture is nearly black: "
+                f"{_adds(largest)}"
+            )
+
+
+def _adds(white: float) -> str:
+    return f"add `white` {white:g}"
+
+
+def _exceeds_white(pixels: Array, white: float) -> bool:
     """Return whether most pixels are above white, as levels of 16 bits in floats or 32-bit integers are."""
     if pixels.dtype in (np.uint8, np.uint16):
         return False
-    above = sum(int(np.count_nonzero(pixels[..., rows.start : rows.stop, :] > white)) for rows in _bands(pixels))
+    above = sum(int(np.count_nonzero(band > white)) for band in _bands(pixels))
     return above > pixels.size / 2
 
 
-def is_mask(pixels: Array) -> bool:
-    """Return whether pixels are whole numbers of which none is beyond 1, and not all 0."""
-    if pixels.dtype.kind == "f" or not pixels.any():
-        return False
-    return all(bool((np.abs(pixels[..., rows.start : rows.stop, :]) <= 1).all()) for rows in _bands(pixels))
+def _is_mostly_in_unit(pixels: Array) -> bool:
+    """Return whether nearly all pixels but 0 are of magnitudes that are taken to be in 0..1."""
+    within = beyond = 0
+    for band in _bands(pixels):
+        magnitudes = np.abs(band)
+        within += int(np.count_nonzero((magnitudes > 0) & (magnitudes <= MOST_OF_UNIT)))
+        beyond += int(np.count_nonzero(magnitudes > MOST_OF_UNIT))
+    return within >= NEARLY_ALL * (within + beyond)
 
 
-def _bands(pixels: Array) -> Iterator[range]:
-    return cut(range(pixels.shape[-2]), ROWS)
+def _bands(pixels: Array) -> Iterator[Array]:
+    for rows in cut(range(pixels.shape[-2]), ROWS):
+        yield pixels[..., rows.start : rows.stop, :]
 
 
 def _largest_magnitude(pixels: Array) -> float:
-    low, high = finite_span(pixels, ends_of(pixels))
+    low, high = _finite_span(pixels)
     return max(-low, high, 0)
+
+
+def _finite_span(pixels: Array) -> tuple[float, float]:
+    """Return the smallest and the largest finite pixel; infinity and minus infinity if no pixel is finite."""
+    spans = [finite_span(band, ends_of(band)) for band in _bands(pixels)]
+    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def depth_of(pixels: np.dtype[Any]) -> int:

@@ -18,12 +18,11 @@ from convcli.apply.appearance import (
     Appearance,
     brightest_level,
     depth_of,
-    exceeds_white,
     input_type,
-    is_mask,
     network_input,
     prepare_header,
     prepare_image,
+    white_doubts,
     white_of,
 )
 from convcli.apply.carrying import Carried, carried_metadata, keeps_units
@@ -235,6 +234,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     carried = _carried(image, plan)
     remarks = (*_guesses(image, plan, appearance.white), *_undone_options(plan))
     alpha = filtering.alpha if plan.output.alpha else None
+    is_guess = plan.appearance.white is None and plan.output.mode != "minmax"
     # Each map is a file, unless one holds all of them.
     first = values[: plan.format.maps_per_file(len(values))]
     return FilteredImage(
@@ -247,7 +247,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *_light_doubts(image, plan.appearance),
             *_losses(image, plan),
             *carried.warnings,
-            *_white_doubts(image, plan, appearance.white),
+            *(white_doubts(image, appearance.white) if is_guess and appearance.white else ()),
             *_dimming(plan),
         ),
         clipping=clipping,
@@ -281,15 +281,6 @@ def _undone_options(plan: FilterPlan) -> Iterator[str]:
     if plan.appearance.range == "auto" and plan.output.mode == "abs":
         for option in rescaled:
             yield f"`range` auto shows all edges at one gain, which undoes `{option}`: use `range` abs"
-
-
-def _white_doubts(image: Image, plan: FilterPlan, white: float | None) -> Iterator[str]:
-    if white is None or plan.appearance.white is not None:
-        return
-    if exceeds_white(image.pixels, white):
-        yield f"most values are above {white:g}, which is taken to be white: if white is 65535, add `white` 65535"
-    if not image.is_picture and is_mask(image.pixels):
-        yield f"no value is above 1, and white is {white:g}, so that the picture is nearly black: add `white` 1"
 
 
 def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:
