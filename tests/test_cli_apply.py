@@ -24,6 +24,8 @@ from support.command_line import (
     with_samples,
 )
 
+from convcli import filter_image
+
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
 # Every flip, transpose and shift of it is another kernel.
@@ -301,8 +303,14 @@ def test_a_float_picture_warns_about_numbers_that_it_rounds(tmp_path, stored, lo
     for output, warns in (("out.tif", lost), ("out.npy", False)):
         result = convcli("apply", "in.tif", "-k", "identity", "--range", "raw", "-o", output, cwd=tmp_path)
         name = np.dtype(stored).name
-        warning = f"{name} is rounded to float32, because tiff stores no more: use .npy to keep it"
+        warning = f"{name} is rounded to float32, because tiff is written with at most float32: use .npy to keep it"
         assert result.err == f"convcli: warning: {output}: {warning}\n" * warns
+
+
+@pytest.mark.parametrize("format", ["tiff", "npy", "json"])
+def test_float32_that_was_requested_is_no_loss(format):
+    V = np.full((1, 3, 4), 7.0)
+    assert filter_image(V, "identity", range="raw", format=format, dtype="float32").warnings == ()
 
 
 def test_a_transparent_picture_stays_transparent(tmp_path):

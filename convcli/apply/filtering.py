@@ -336,5 +336,11 @@ def _losses(image: Image, plan: FilterPlan) -> Iterator[str]:
     if stored < depth:
         content = _count(output.maps) + " and alpha" * output.alpha
         yield f"{depth} bits reduced to {stored}: {format.name} stores no more for {content}"
-    if output.dtype == np.float32 and not np.can_cast(image.pixels.dtype, np.float32):
-        yield f"{image.pixels.dtype} is rounded to float32, because {format.name} stores no more: use .npy to keep it"
+    is_narrowed = output.dtype == np.float32 and not np.can_cast(image.pixels.dtype, np.float32)
+    is_requested = all(one.dtype is not None and np.dtype(one.dtype) == np.float32 for one in plan.request.requests)
+    # An array has the type that was computed in, which loses digits only if it was requested.
+    if is_narrowed and not is_requested and not format.is_array:
+        yield (
+            f"{image.pixels.dtype} is rounded to float32, because {format.name} is written with at most float32: "
+            "use .npy to keep it"
+        )
