@@ -246,6 +246,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         losses=(
             *_light_doubts(image, plan.appearance),
             *_losses(image, plan),
+            *plan.format.alpha_losses(alpha),
             *carried.warnings,
             *(white_doubts(image, appearance.white) if is_guess and appearance.white else ()),
             *_dimming(plan),

@@ -254,7 +254,11 @@ class Format(NamedTuple):
             yield _saved(self.picture(pixels, alpha), self.name, options)
 
     def pixel_notes(self, pixels: Array, alpha: Array | None) -> Iterator[str]:
-        """Yield a sentence if a lossless format does not keep pixels of 8 bits, or alpha that it holds, as they are."""
+        """Yield a sentence if a lossless format does not keep pixels of 8 bits as they are."""
+        yield from ()
+
+    def alpha_losses(self, alpha: Array | None) -> Iterator[str]:
+        """Yield a sentence if the format does not keep alpha that it holds as it is."""
         yield from ()
 
     def holds_frames(self, plays: int | None) -> bool:

@@ -37,9 +37,12 @@ class Gif(Format):
         return indexed(pixels, alpha)
 
     def pixel_notes(self, pixels: Array, alpha: Array | None) -> Iterator[str]:
-        """Yield a sentence if there are too many colours, or if some pixel is neither opaque nor transparent."""
+        """Yield a sentence if there are too many colours."""
         if not is_exact(pixels, alpha):
             yield "colours are reduced to 256, because gif stores no more"
+
+    def alpha_losses(self, alpha: Array | None) -> Iterator[str]:
+        """Yield a sentence if some pixel is neither opaque nor transparent."""
         if alpha is not None and np.any((alpha > 0) & (alpha < np.iinfo(alpha.dtype).max)):
             yield "alpha is rounded to transparent or opaque, because gif stores no more"
 
