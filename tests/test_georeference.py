@@ -247,6 +247,34 @@ def test_nodata_is_kept_if_numbers_keep_their_meaning(kernel: Any, dtype: type, 
     assert (UNITS in output.warnings) != kept
 
 
+BLUR = [[0.25, 0.5, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "nodata", "value", "warned"),
+    [
+        (BLUR, np.float32, "-9999", -9999, True),
+        (BLUR, np.int16, "-9999", -9999, True),
+        (BLUR, np.float32, "-3.4028234663852886e+38", np.finfo(np.float32).min, True),
+        (BLUR, np.float32, "nan", np.nan, True),
+        (BLUR, np.uint8, "255", 255, True),
+        (BLUR, np.uint8, "-9999", 5, False),
+        (BLUR, np.float32, "-9999", 5, False),
+        (BLUR, np.float32, "none", 5, False),
+        ([[2]], np.float32, "-9999", -9999, False),
+    ],
+)  # fmt: skip
+def test_a_nodata_value_that_is_mixed_with_others_is_a_warning(
+    kernel: Any, dtype: type, nodata: str, value: float, warned: bool
+) -> None:
+    pixels = np.ones((1, 6, 7), dtype)
+    pixels[0, 2, 3:5] = value
+    output = filtered(pixels, Metadata(gdal=GdalTags(None, nodata)), kernel)
+    mixed = f"2 values are the nodata value {nodata}, which is mixed with the values around: fill the gaps first"
+    assert (mixed in output.warnings) == warned
+    assert any("nodata value " + nodata in each for each in output.warnings) == warned
+
+
 @pytest.mark.parametrize("items", ["<GDALMetadata>", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "text"])
 def test_damaged_items_are_dropped_with_a_warning(items: str) -> None:
     image = read_image(geotiff(np.zeros((4, 5), np.uint8), (42112, "s", 0, items, True)))

@@ -247,6 +247,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *_light_doubts(image, plan.appearance),
             *_losses(image, plan),
             *plan.format.alpha_losses(alpha),
+            *_missing_numbers(image, plan),
             *carried.warnings,
             *(white_doubts(image, appearance.white) if is_guess and appearance.white else ()),
             *_dimming(plan),
@@ -307,6 +308,18 @@ def _carried(image: Image, plan: FilterPlan) -> Carried:
         same_units=is_same_scale and not (appearance.unit or appearance.linear) and keeps_units(plan.request),
         same_bands=channels == channels_of(image.pixels.shape),
     )
+
+
+def _missing_numbers(image: Image, plan: FilterPlan) -> Iterator[str]:
+    """Yield a warning if pixels have GDAL's nodata value, and the kernel mixes it with the numbers around it."""
+    gdal = image.metadata.gdal
+    if gdal is None or gdal.nodata is None or not mixes_pixels(plan.request):
+        return
+    if count := gdal.count_missing(image.pixels):
+        yield (
+            f"{count:,} value{'s are' if count > 1 else ' is'} the nodata value {gdal.shown_nodata}, which is mixed "
+            "with the values around: fill the gaps first"
+        )
 
 
 def _light_doubts(image: Image, appearance: Appearance) -> Iterator[str]:

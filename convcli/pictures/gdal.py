@@ -1,8 +1,13 @@
 """GDAL's tags of a TIFF: items of metadata as XML, and the value that stands for missing numbers."""
 
+from math import isnan
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from convcli.arrays import Array
 from convcli.pictures.xmp import require_harmless
+from convcli.text import in_one_line
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -22,6 +27,22 @@ class GdalTags(NamedTuple):
     def units(self) -> int:
         """The number of statements about what the numbers stand for."""
         return (self.nodata is not None) + sum(map(_is_unit, _parsed(self.items)))
+
+    @property
+    def shown_nodata(self) -> str:
+        """The nodata value as messages show it."""
+        return in_one_line((self.nodata or "").strip("\0 "))
+
+    @np.errstate(over="ignore")
+    def count_missing(self, pixels: Array) -> int:
+        """Return how many pixels have the nodata value; 0 if it is no number."""
+        try:
+            value = float(self.shown_nodata)
+        except ValueError:
+            return 0
+        # The text may have more digits than the pixels.
+        number = pixels.dtype.type(value) if pixels.dtype.kind == "f" else value
+        return int(np.count_nonzero(np.isnan(pixels) if isnan(value) else pixels == number))
 
     def of_output(self, *, same_units: bool, same_bands: bool) -> "GdalTags | None":
         """Return the tags for an output, whose statistics are others; None if nothing remains.
