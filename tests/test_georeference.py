@@ -256,6 +256,8 @@ BLUR = [[0.25, 0.5, 0.25]]
         (BLUR, np.float32, "-9999", -9999, True),
         (BLUR, np.int16, "-9999", -9999, True),
         (BLUR, np.float32, "-3.4028234663852886e+38", np.finfo(np.float32).min, True),
+        (BLUR, np.float32, "0.1", 0.1, True),
+        (BLUR, np.float32, "1e300", 5, False),
         (BLUR, np.float32, "nan", np.nan, True),
         (BLUR, np.uint8, "255", 255, True),
         (BLUR, np.uint8, "-9999", 5, False),

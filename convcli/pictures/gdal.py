@@ -40,9 +40,8 @@ class GdalTags(NamedTuple):
             value = float(self.shown_nodata)
         except ValueError:
             return 0
-        # The text may have more digits than the pixels.
-        number = pixels.dtype.type(value) if pixels.dtype.kind == "f" else value
-        return int(np.count_nonzero(np.isnan(pixels) if isnan(value) else pixels == number))
+        # NumPy rounds the value, which may have more digits, to the type of floats.
+        return int(np.count_nonzero(np.isnan(pixels) if isnan(value) else pixels == value))
 
     def of_output(self, *, same_units: bool, same_bands: bool) -> "GdalTags | None":
         """Return the tags for an output, whose statistics are others; None if nothing remains.
