@@ -86,6 +86,23 @@ def test_a_jpeg_keeps_its_quantisation_and_subsampling(tmp_path: Path, quality: 
         assert get_sampling(after) == get_sampling(before) == subsampling
 
 
+@pytest.mark.parametrize(
+    ("subsampling", "kept"), [("411", False), ("440", False), ("444", True), ("422", True), ("420", True)]
+)
+def test_a_subsampling_that_is_not_written_is_a_note(subsampling: str, kept: bool) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs", reason="imagecodecs writes every subsampling")
+    data = imagecodecs.jpeg8_encode(np.asarray(photograph()), subsampling=subsampling)
+    note = "the chroma subsampling of the image is not written: colours are stored at full resolution"
+    assert (note in filter_image(data, "box", format="jpeg").notes) != kept
+    assert note not in filter_image(data, "box", format="png").notes
+
+
+def test_gray_has_no_subsampling_to_lose() -> None:
+    stream = BytesIO()
+    photograph("L").save(stream, "JPEG")
+    assert not any("subsampling" in note for note in filter_image(stream.getvalue(), "box", format="jpeg").notes)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_stays_progressive(tmp_path: Path, mode: str, progressive: bool) -> None:

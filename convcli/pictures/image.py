@@ -51,10 +51,12 @@ class JpegTables(NamedTuple):
     """The tables by which the levels of a JPEG were quantised, and the subsampling of its chroma.
 
     subsampling: Pillow's number for it, or None if there is no chroma or it has another one.
+    other_subsampling: whether it has another one, which is not written.
     """
 
     quantisation: tuple[tuple[int, ...], ...]
     subsampling: int | None
+    other_subsampling: bool = False
 
 
 class Stored(NamedTuple):

@@ -82,6 +82,11 @@ class Jpeg(Format):
         content = _PHOTOSHOP + resource_of_iptc(metadata.iptc)
         return {**options, "extra": b"\xff\xed" + (len(content) + 2).to_bytes(2) + content}
 
+    def coding_notes(self, stored: Stored) -> Iterator[str]:
+        """Yield a sentence about a subsampling that Pillow does not write, such as 4:1:1 and 4:4:0."""
+        if stored.tables and stored.tables.other_subsampling:
+            yield "the chroma subsampling of the image is not written: colours are stored at full resolution"
+
     def options(self, coding: Coding) -> dict[str, Any]:
         """Return the encoding of the JPEG that the picture comes from, or ImageMagick's defaults.
 
@@ -154,7 +159,11 @@ def _tables(picture: JpegImageFile) -> JpegTables | None:
         return None
     quantisation = tuple(tuple(table) for _, table in sorted(picture.quantization.items()))
     subsampling = get_sampling(picture)
-    return JpegTables(quantisation, subsampling if subsampling >= 0 else None) if quantisation else None
+    if not quantisation:
+        return None
+    if subsampling >= 0:
+        return JpegTables(quantisation, subsampling)
+    return JpegTables(quantisation, None, other_subsampling=len({layer[1:3] for layer in picture.layer}) > 1)
 
 
 def _scans(picture: ImageFile) -> int:
