@@ -23,7 +23,7 @@ def test_collisions_are_refused(tmp_path: Path) -> None:
     [
         ("a.png", "b.png", "", "tell them apart with {stem} in `output`"),
         ("x/a.png", "y/a.png", "stem ext", "tell them apart with {dir} in `output`"),
-        ("a.png", "a.jpg", "stem", "tell them apart with {ext} in `output`"),
+        ("a.png", "a.jpg", "stem", "end the names in .{ext} in `output`, so that each keeps its format"),
         ("x/a.png", "y/a.jpg", "stem", "tell them apart with {dir} in `output`"),
         ("a.png", "a.jpg", "stem ext", "write them into different folders"),
         ("a.png", "a.png", "stem ext", "give each image once, or add {kernel} to `output`"),

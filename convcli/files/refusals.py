@@ -27,9 +27,13 @@ def _telling_apart(one: Path, other: Path, used: Collection[str]) -> str:
     if one == other:
         kernel = "" if "kernel" in used else ", or add {kernel} to `output`"
         return f"give each image{' and each kernel' * (not kernel)} once{kernel}"
-    differing = {"stem": one.stem != other.stem, "dir": one.parent != other.parent, "ext": one.suffix != other.suffix}
+    differing = {"stem": one.stem != other.stem, "dir": one.parent != other.parent}
     helpful = [f"{{{name}}}" for name, differs in differing.items() if differs and name not in used]
-    return f"tell them apart with {helpful[0]} in `output`" if helpful else "write them into different folders"
+    if helpful:
+        return f"tell them apart with {helpful[0]} in `output`"
+    if one.suffix != other.suffix and "ext" not in used:
+        return "end the names in .{ext} in `output`, so that each keeps its format"
+    return "write them into different folders"
 
 
 def refuse_existing(paths: Iterable[Path], if_exists: IfExists) -> None:
