@@ -484,7 +484,7 @@ class TestMemory:
         V, K, G = large_image(), integers((127, 127), seed=2), integers((8, 8), seed=3)
         dK, peak = traced(lambda: conv2d_grad(V, K, G, stride=512, algorithm=algorithm, wrt=["kernel"]).kernel)
         windows = np.lib.stride_tricks.sliding_window_view(V, K.shape)[::512, ::512]
-        assert_same(dK, np.einsum("jkmn,jk->mn", windows, G))
+        assert_agrees(dK, np.einsum("jkmn,jk->mn", windows, G), algorithm)
         assert peak - dK.nbytes < 64 * MEGABYTES
 
 

@@ -102,11 +102,13 @@ def test_pictures_of_colours_exist_and_are_small(picture):
 @pytest.mark.parametrize("command", BATCH_COMMANDS)
 def test_commands_for_batches(tmp_path, command):
     (tmp_path / "photos" / "july").mkdir(parents=True)
+    (tmp_path / "anims").mkdir()
     (tmp_path / "last").touch()
     frames = [PIL.Image.fromarray(np.full((30, 40, 3), shade, np.uint8)) for shade in (50, 90)]
     for name in ("photos/a.jpg", "photos/july/b.jpg"):
         frames[0].save(tmp_path / name)
-    frames[0].save(tmp_path / "scan.tif", save_all=True, append_images=frames[1:])
+    for name in ("scan.tif", "anims/wave.gif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
     before = sorted(tmp_path.rglob("*.*"))
     result = shell(command, tmp_path)
     assert result.code == 0, result.err
