@@ -33,7 +33,8 @@ def indexed(pixels: Array, alpha: Array | None) -> PIL.Image.Image:
         indices, palette = _exact(codes, colours, len(pixels))
     else:
         indices, palette = _nearest(pixels, visible, most, dithered=len(colours) > _MOST_OF_DRAWING)
-    return _with_palette(np.where(visible, indices, len(palette)).astype(np.uint8), palette, has_hidden=has_hidden)
+    hidden = len(palette) if has_hidden else 0
+    return _with_palette(np.where(visible, indices, hidden).astype(np.uint8), palette, has_hidden=has_hidden)
 
 
 def is_exact(pixels: Array, alpha: Array | None) -> bool:
