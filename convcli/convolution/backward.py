@@ -15,7 +15,7 @@ So dV' on phase p is G correlated with those T taps in reverse order, at stride 
 offset + (T-1)*d/g pads before G. No zeros are inserted between the pixels of G, so no product is wasted on them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import gcd
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +28,9 @@ from convcli.engine import Choice, Execution, KernelBlocks, Plan, Tally, Timed
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import pad_adjoint
 from convcli.geometry.fills import EdgeFill
+
+# The rows and the columns of the taps of a kernel.
+Taps = tuple[slice, slice]
 
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:
@@ -75,12 +78,18 @@ def plan_input_gradient(
     """Plan dV for a kernel with the engine's axes; without one, for every kernel of its shape."""
     if not geometry.shares_weights:
         return AdjointPlan(engine.plan_input_gradient(geometry, dtype, execution), execution)
-    y, x = geometry.rows, geometry.columns
-    image = _plan_region(kernel, geometry, _inside(y), _inside(x), dtype, execution)
-    strips = (
-        _plan_region(kernel, geometry, rows, columns, dtype, execution) for rows, columns in _pad_strips(geometry)
-    )
-    return ConvolutionPlan(geometry, image, tuple(strips), execution)
+
+    def plan_phase(phase: Geometry, taps: Taps) -> Plan:
+        if kernel is None:
+            return engine.plan_output_of_any_kernel(phase, dtype, execution)
+        return engine.plan_output(_phase_kernel(kernel, taps), phase, dtype, execution)
+
+    def plan_region(rows: range, columns: range) -> Region:
+        return Region(rows, columns, tuple(_phases(geometry, rows, columns, plan_phase)))
+
+    image = plan_region(_inside(geometry.rows), _inside(geometry.columns))
+    strips = tuple(plan_region(rows, columns) for rows, columns in _pad_strips(geometry))
+    return ConvolutionPlan(geometry, image, strips, execution)
 
 
 class AdjointPlan(NamedTuple):
@@ -122,7 +131,7 @@ class AdjointPlan(NamedTuple):
 class Phase(NamedTuple):
     """One of the convolutions of G that make up dV': its taps, its plan, and the place of its outputs in a region."""
 
-    taps: tuple[slice, slice]
+    taps: Taps
     plan: Plan
     place: tuple[slice, slice]
 
@@ -207,27 +216,10 @@ def _pad_strips(geometry: Geometry) -> list[tuple[range, range]]:
     return [(rows, columns) for rows, columns in strips if rows and columns]
 
 
-def _plan_region(
-    kernel: KernelBlocks | None,
-    geometry: Geometry,
-    rows: range,
-    columns: range,
-    dtype: np.dtype[Any],
-    execution: Execution,
-) -> Region:
-    return Region(rows, columns, tuple(_plan_phases(kernel, geometry, rows, columns, dtype, execution)))
-
-
-def _plan_phases(
-    kernel: KernelBlocks | None,
-    geometry: Geometry,
-    rows: range,
-    columns: range,
-    dtype: np.dtype[Any],
-    execution: Execution,
-) -> Iterator[Phase]:
-    for y in _phases(geometry.rows, rows):
-        for x in _phases(geometry.columns, columns):
+def _phases(geometry: Geometry, rows: range, columns: range, plan: Callable[[Geometry, Taps], Plan]) -> Iterator[Phase]:
+    """Yield the phases of a region. plan: plans the correlation of G with some taps."""
+    for y in _axis_phases(geometry.rows, rows):
+        for x in _axis_phases(geometry.columns, columns):
             phase = Geometry(
                 images=geometry.images,
                 groups=geometry.groups,
@@ -238,14 +230,10 @@ def _plan_phases(
                 edge=EdgeFill("constant"),
             )
             taps = (y.taps, x.taps)
-            if kernel is None:
-                plan = engine.plan_output_of_any_kernel(phase, dtype, execution)
-            else:
-                plan = engine.plan_output(_phase_kernel(kernel, taps), phase, dtype, execution)
-            yield Phase(taps, plan, (y.place, x.place))
+            yield Phase(taps, plan(phase, taps), (y.place, x.place))
 
 
-def _phase_kernel(kernel: KernelBlocks, taps: tuple[slice, slice]) -> KernelBlocks:
+def _phase_kernel(kernel: KernelBlocks, taps: Taps) -> KernelBlocks:
     """Return the kernel that G is correlated with: these taps in reverse order, from output to input channels."""
     return kernel.transposed().at(*taps).at(REVERSED, REVERSED)
 
@@ -258,7 +246,7 @@ class _AxisPhase(NamedTuple):
     axis: Axis
 
 
-def _phases(axis: Axis, span: range) -> Iterator[_AxisPhase]:
+def _axis_phases(axis: Axis, span: range) -> Iterator[_AxisPhase]:
     """Yield the phases of the span that some tap reaches (see the derivation at the top of this module)."""
     common = gcd(axis.stride, axis.dilation)
     step, dilation = axis.stride // common, axis.dilation // common
