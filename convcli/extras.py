@@ -1,5 +1,6 @@
-"""The command that installs an extra of convcli, from the place that convcli itself came from."""
+"""The extras of convcli: whether the library of one is there, and the command that installs it."""
 
+import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,16 @@ def install_command(extra: str) -> str:
         return f"pip install {'-e ' * bool(folder.get('editable'))}'{path}[{extra}]'"
     source = f"{origin['vcs_info']['vcs']}+{url}" if "vcs_info" in origin else url
     return f"pip install 'convcli[{extra}]{f' @ {source}' * (folder is None and bool(source))}'"
+
+
+def advice(extra: str, aim: str) -> str:
+    """Return how to reach an aim with an extra: the aim, and the command that installs the extra."""
+    return f"{aim}, {install_command(extra)}"
+
+
+def can_import(library: str) -> bool:
+    """Return whether a library can be imported, without importing it."""
+    return importlib.util.find_spec(library) is not None
 
 
 def _origin() -> dict[str, Any]:

@@ -1,17 +1,8 @@
 """The extra ``deep``: imagecodecs, which decodes and encodes colours of more than 8 bits."""
 
-import importlib.util
-from functools import cache
+from functools import cache, partial
 
-from convcli.extras import install_command
+from convcli import extras
 
-
-def advice(aim: str) -> str:
-    """Return how to reach an aim with the extra: the aim, and the command that installs it."""
-    return f"{aim}, {install_command('deep')}"
-
-
-@cache
-def is_installed() -> bool:
-    """Return whether the library of the extra can be imported, without importing it."""
-    return importlib.util.find_spec("imagecodecs") is not None
+advice = partial(extras.advice, "deep")
+is_installed = cache(partial(extras.can_import, "imagecodecs"))
