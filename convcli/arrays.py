@@ -149,6 +149,16 @@ def channels_of(shape: tuple[int, ...]) -> int:
     return shape[-3] if len(shape) > 2 else 1
 
 
+def channel_planes(tensor: Array) -> Iterator[Array]:
+    """Yield each channel of ``(..., C, H, W)`` as ``(..., 1, H, W)``."""
+    return (tensor[..., channel : channel + 1, :, :] for channel in range(tensor.shape[-3]))
+
+
+def one_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape ``(..., C, H, W)`` with one channel."""
+    return (*shape[:-3], 1, *shape[-2:])
+
+
 def fit(tensor: Array, shape: tuple[int, ...]) -> Array | None:
     """Return the tensor in this shape if its own differs only by axes of length 1; otherwise None."""
     long_axes, expected = ([size for size in extents if size != 1] for extents in (tensor.shape, shape))

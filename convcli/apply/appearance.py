@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.apply import transparency
 from convcli.apply.pixels import MODES
-from convcli.arrays import Array, channels_of, computing_type, cut, ends_of, finite_span
+from convcli.arrays import Array, channels_of, computing_type, cut, ends_of, finite_span, one_channel
 from convcli.errors import OptionError
 from convcli.files.large_arrays import ROWS, large_empty
 from convcli.pictures.gray import luma, require_gray_or_rgb
@@ -75,7 +75,7 @@ def prepare_header(header: Header, appearance: Appearance) -> Header:
         return header._replace(alpha=alpha)
     channels = channels_of(header.shape)
     require_gray_or_rgb(channels)
-    shape = header.shape if channels == 1 else (*header.shape[:-3], 1, *header.shape[-2:])
+    shape = header.shape if channels == 1 else one_channel(header.shape)
     return header._replace(shape=shape, alpha=alpha)
 
 

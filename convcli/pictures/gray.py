@@ -1,10 +1,8 @@
 """Convert colours to gray."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, computing_type
+from convcli.arrays import Array, FloatArray, channel_planes, computing_type, one_channel
 from convcli.errors import OptionError
 from convcli.files.large_arrays import by_rows
 
@@ -22,28 +20,21 @@ def luma(pixels: Array) -> FloatArray:
 
     It is in the type that the pixels are computed in; the luma of a gray pixel is its level.
     """
-    shape = (*pixels.shape[:-3], 1, *pixels.shape[-2:])
-    return by_rows(
-        _luma_of_levels if pixels.dtype.kind in "biu" else _luma, shape, computing_type(pixels.dtype, None), pixels
-    )
+    compute = _luma_of_levels if pixels.dtype.kind in "biu" else _luma
+    return by_rows(compute, one_channel(pixels.shape), computing_type(pixels.dtype, None), pixels)
 
 
 def _luma_of_levels(pixels: Array) -> Array:
     """Compute the luma of integers from an exact sum, so that it is rounded only once."""
     # The thousandfold of 8 bits is a whole number in float32, and that of 16 bits in float64.
     dtype = np.float32 if pixels.dtype.itemsize == 1 else np.float64
-    red, green, blue = _colours(pixels.astype(dtype))
+    red, green, blue = channel_planes(pixels.astype(dtype))
     thousandfold: Array = 299 * red + 587 * green + 114 * blue
     return thousandfold / dtype(1000)
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def _luma(pixels: Array) -> Array:
-    red, green, blue = _colours(pixels.astype(computing_type(pixels.dtype, None), copy=False))
+    red, green, blue = channel_planes(pixels.astype(computing_type(pixels.dtype, None), copy=False))
     luma: Array = 0.299 * red + 0.587 * green + 0.114 * blue
     return luma
-
-
-def _colours(pixels: Array) -> Iterator[Array]:
-    """Yield red, green and blue, each ``(..., 1, H, W)``."""
-    return (pixels[..., channel : channel + 1, :, :] for channel in range(3))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from convcli.arrays import ROUNDED_TO, Array, FloatArray, computing_type
+from convcli.arrays import ROUNDED_TO, Array, FloatArray, channel_planes, computing_type, one_channel
 from convcli.files.large_arrays import by_rows
 
 # The share of each primary in luminance: the middle row of sRGB's matrix.
@@ -48,13 +48,13 @@ def to_codes(light: FloatArray, white: float) -> FloatArray:
 
 def luminance(pixels: Array, white: float, brightest: float) -> FloatArray:
     """Return V ``(..., 1, H, W)``, the luminance in 0..brightest of RGB pixels ``(..., 3, H, W)`` in 0..white."""
-    shape = (*pixels.shape[:-3], 1, *pixels.shape[-2:])
-    return by_rows(partial(_luminance, white, brightest), shape, computing_type(pixels.dtype, None), pixels)
+    compute = partial(_luminance, white, brightest)
+    return by_rows(compute, one_channel(pixels.shape), computing_type(pixels.dtype, None), pixels)
 
 
 def _luminance(white: float, brightest: float, pixels: Array) -> FloatArray:
-    channels = (pixels[..., channel : channel + 1, :, :] for channel in range(3))
-    Y = sum(_light(white, brightest * weight, channel) for weight, channel in zip(LUMINANCE, channels, strict=True))
+    weighted = zip(LUMINANCE, channel_planes(pixels), strict=True)
+    Y = sum(_light(white, brightest * weight, channel) for weight, channel in weighted)
     return np.asarray(Y)
 
 
