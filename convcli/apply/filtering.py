@@ -87,7 +87,7 @@ class FilterPlan(NamedTuple):
 
     @property
     def spreads_colours(self) -> bool:
-        """Whether hidden colours are replaced first. A format without alpha shows them."""
+        """Return whether hidden colours are replaced first. A format without alpha shows them."""
         chosen = self.appearance.alpha == "auto" and self.alpha == "keep"
         return chosen and self.output.alpha and mixes_pixels(self.request)
 

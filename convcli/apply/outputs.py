@@ -94,7 +94,7 @@ class Output(NamedTuple):
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """What the file of an animation cannot store about its times."""
+        """The losses of an animation's times, which its file cannot store."""
         plays = self.frame.plays
         return () if plays is None or self.frame.held == 1 else tuple(self.plan.format.timing_losses(plays))
 

@@ -1,4 +1,4 @@
-"""What a shell completes: commands, options, and the words that options and arguments take.
+"""Complete a command line for a shell: commands, options, and the words that options and arguments take.
 
 The scripts in ``completions`` run the program with the variable COMPLETE, and give it the words of the command line, of
 which the last is to be completed. ``print_completions`` answers with a word per line, and a tab and a text after it.

@@ -1,4 +1,4 @@
-"""What convolutions and transposed convolutions have in common, for code that takes either."""
+"""The common interface of convolutions and transposed convolutions, for code that takes either."""
 
 from collections.abc import Collection
 from typing import Any, Protocol

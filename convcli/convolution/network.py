@@ -168,7 +168,7 @@ def _known(shape: tuple[int | None, ...] | None) -> Shape | None:
 
 
 class _Axis(NamedTuple):
-    """What an output sees along an axis, and how far apart two outputs see: pixels of the model's input."""
+    """The receptive field of an output along an axis, and the distance of two of them: pixels of the model's input."""
 
     size: int = 1
     step: int = 1

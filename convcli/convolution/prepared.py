@@ -138,7 +138,7 @@ class Convolution:
 
     @property
     def beyond_float32(self) -> str | None:
-        """What float32 cannot hold, such as "a weight of 1e-50": a bias, an edge fill, or the largest weight of a sum.
+        """The number beyond float32, as in "a weight of 1e-50": a bias, an edge fill, or the largest weight of a sum.
 
         Weights that are too small for float32 are lost in its rounding if the same sum has a larger weight.
         """

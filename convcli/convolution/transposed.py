@@ -125,7 +125,7 @@ class TransposedConvolution:
 
     @property
     def beyond_float32(self) -> str | None:
-        """What float32 cannot hold, as ``Convolution.beyond_float32`` has it."""
+        """The number that float32 cannot hold, as ``Convolution.beyond_float32`` names it."""
         return self._with_bias.beyond_float32
 
     @property

@@ -174,7 +174,7 @@ def without_pads(geometry: Geometry, tile: FloatArray) -> Geometry:
 
 
 class GradientAsConvolution(NamedTuple):
-    """What a tile adds to dK, as the convolution Z of an input V with weights K: views of the tile, of G and of dK."""
+    """A tile's part of dK as the convolution Z of an input V with weights K: views of the tile, of G and of dK."""
 
     V: FloatArray
     K: FloatArray

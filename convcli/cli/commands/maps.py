@@ -34,7 +34,8 @@ def are_printed(requests: Sequence[Filter], sources: Sequence[Source], appearanc
     if header is None or header.is_picture or len(requests) > 1:
         return False
     shape = prepare_header(header, appearance).shape
-    numbers = prod(requests[0].at(shape, np.dtype(np.float64)).output_shape)
+    # All kernels of a combination have maps of one shape.
+    numbers = prod(requests[0].requests[0].convolution.at(shape, np.float64).output_shape)
     if numbers > MOST_NUMBERS and not sources[0].is_typed:
         reason = f"Z has {numbers:,} numbers, and at most {MOST_NUMBERS:,} are printed"
         raise OptionError(f"expected a file, such as Z.npy, because {reason}", option="output")
