@@ -14,6 +14,7 @@ from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
     from convcli.apply.combining import Filter
+    from convcli.apply.filtering import FilteredImage
     from convcli.convolution.request import Request
 
 
@@ -182,11 +183,7 @@ def apply(
     if prints:
         output, format = STREAM, "json"
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
-    show = None
-    if preview:
-        from convcli.cli.text.preview import show_filtered
-
-        show = partial(show_filtered, messages)
+    show = _preview(messages) if preview else None
     coding = Coding(compression, quality)
     work = Batch(requests, appearance, destination, encodings_of(destination, format, coding), show, batch.all_frames)
     work.refuse_clashes(found, existing_files([*kernels, convolution.bias, files_from]))
@@ -196,14 +193,15 @@ def apply(
     if prints and is_terminal() and not json:
         print_grids(work, found[0], messages)
         return
-    # One file at a time, so that their previews do not mix.
-    wanted = 1 if preview else batch.jobs
-    process, jobs = batches.process_and_jobs(work, open_cluster(context, cluster), wanted, len(found))
-    if len(found) == 1:
-        # Printed maps are JSON themselves.
-        batches.run_one(process, found[0], messages, as_json=json and not prints, to_stdout=destination.is_stream)
-    else:
-        batches.run_all(process, found, jobs, messages, as_json=json, fail_fast=batch.fail_fast)
+    # Printed maps are JSON themselves. Previews are of one file at a time, so that they do not mix.
+    jobs, as_json = 1 if preview else batch.jobs, json and not prints
+    batches.run(work, found, jobs, open_cluster(context, cluster), messages, as_json=as_json, fail_fast=batch.fail_fast)
+
+
+def _preview(messages: Messages) -> "Callable[[FilteredImage], None]":
+    from convcli.cli.text.preview import show_filtered
+
+    return partial(show_filtered, messages)
 
 
 def _filters(

@@ -27,7 +27,28 @@ if TYPE_CHECKING:
 Process = Callable[[Source], Outcome]
 
 
-def process_and_jobs(batch: Batch, cluster: "Cluster | None", wanted: int, files: int) -> tuple[Process, int]:
+def run(
+    batch: Batch,
+    sources: Sequence[Source],
+    wanted: int,
+    cluster: "Cluster | None",
+    messages: Messages,
+    *,
+    as_json: bool,
+    fail_fast: bool,
+) -> None:
+    """Process one image, whose error is that of the command, or many.
+
+    wanted: the user's number of parallel images; 0 for one per CPU.
+    """
+    process, jobs = _process_and_jobs(batch, cluster, wanted, len(sources))
+    if len(sources) == 1:
+        _run_one(process, sources[0], messages, as_json=as_json, to_stdout=batch.destination.is_stream)
+    else:
+        _run_all(process, sources, jobs, messages, as_json=as_json, fail_fast=fail_fast)
+
+
+def _process_and_jobs(batch: Batch, cluster: "Cluster | None", wanted: int, files: int) -> tuple[Process, int]:
     """Return the function that processes an image, in this process or on a cluster, and how many to run in parallel.
 
     wanted: the user's number of parallel images; 0 for one per CPU.  files: the number of images.
@@ -54,7 +75,7 @@ def _jobs(wanted: int, files: int, cluster: "Cluster | None") -> int:
     return max(1, min(wanted or processors, files))
 
 
-def run_one(process: Process, source: Source, messages: Messages, *, as_json: bool, to_stdout: bool) -> None:
+def _run_one(process: Process, source: Source, messages: Messages, *, as_json: bool, to_stdout: bool) -> None:
     """Process a single image, and raise its error, which gives the command's exit code."""
     outcome = process(source)
     _report(outcome, messages, as_json=as_json)
@@ -64,7 +85,7 @@ def run_one(process: Process, source: Source, messages: Messages, *, as_json: bo
         messages.tell(None, written_text(outcome.outputs))
 
 
-def run_all(
+def _run_all(
     process: Process, sources: Sequence[Source], jobs: int, messages: Messages, *, as_json: bool, fail_fast: bool
 ) -> None:
     """Process many images. Report each that fails, continue with the others, and end with a summary of the losses."""
