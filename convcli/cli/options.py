@@ -177,6 +177,16 @@ Cluster = Annotated[
         "file:SCHEDULER.json); without ADDRESS, on the cluster that DASK_SCHEDULER_ADDRESS names.",
     ),
 ]
+KernelOutput = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        rich_help_panel=Panel.OUTPUT,
+        metavar="OUT",
+        help="A file; a folder; a template of {kernel} {ext}; or - for stdout.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", rich_help_panel=Panel.OUTPUT, help="Replace existing files.")]
 Preview = Annotated[
     bool,

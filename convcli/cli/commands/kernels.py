@@ -30,16 +30,7 @@ def kernels(
         ),
     ] = None,
     *,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="OUT",
-            help="A file; a folder; a template of {kernel} {ext}; or - for stdout.",
-        ),
-    ] = STREAM,
+    output: options.KernelOutput = STREAM,
     format: Annotated[
         str,
         typer.Option(

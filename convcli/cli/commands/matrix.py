@@ -23,16 +23,7 @@ def matrix(
     convolution: options.ConvolutionOptions,
     gray: options.Gray = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="OUT",
-            help="A file; a folder; a template of {kernel} {ext}; or - for stdout.",
-        ),
-    ] = STREAM,
+    output: options.KernelOutput = STREAM,
     format: Annotated[
         str,
         typer.Option(
