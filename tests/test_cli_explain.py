@@ -78,14 +78,43 @@ def test_the_default_padding_is_zero(tmp_path):
 LONG = ["sample_images/camera.png", "-k", "sobel-x", "--of", "kernel", "--at", "0,2", "-G", "normal:1"]
 
 
-def test_a_long_sum_shows_its_first_and_last_terms(tmp_path):
+def test_a_long_sum_shows_its_largest_terms_on_one_screen(tmp_path):
     lines = explained(*LONG, cwd=with_samples(tmp_path)).splitlines()
     count = 512 * 512
-    assert len(lines) == 3 + 16 + 1 + 16 + 2
-    assert lines[3].startswith("  j=0  k=0   G[0,0]  =  0.3455841921  * V'[0,2]  = ")
-    assert lines[19] == f"  ... {count - 32:,} terms not shown; --all shows them"
-    assert lines[35].startswith("  j=511  k=511  G[511,511] = ")
-    assert lines[37].endswith(f"  the sum of {count:,} terms")
+    assert len(lines) == 3 + 1 + 12 + 1 + 2
+    assert lines[3].startswith(f"  the 12 largest of {count:,} terms, 0.0")
+    assert lines[4].startswith("  j=59   k=58   G[59,58]   =  4.406353523  * V'[59,60]   = 207  is V[58,59]")
+    assert lines[16].startswith(f"  the other {count - 12:,} terms = ")
+    assert lines[18].endswith(f"  the sum of {count:,} terms")
+
+
+def test_the_largest_terms_of_a_short_sum(tmp_path):
+    out = explained(SMALL, "-k", K, "-p", "valid", "--at", "0,0", "--bias", "2", "--largest", "3", cwd=tmp_path)
+    assert out == (
+        "Z[j,k] = b + sum over m,n of V[j + m, k + n] * K[m,n]\n"
+        "Z[0,0] = b + sum over m,n of V[0 + m, 0 + n] * K[m,n]\n"
+        "\n"
+        "  the 3 largest of 4 terms, 100% of all magnitudes; --all shows all\n"
+        "  m=0  n=1  V[0,1] = 2  * K[0,1] = -2  = -4\n"
+        "  m=1  n=1  V[1,1] = 4  * K[1,1] =  1  = 4\n"
+        "  m=0  n=0  V[0,0] = 1  * K[0,0] =  1  = 1\n"
+        "  the other term = 0\n"
+        "  b = 2\n"
+        "\n"
+        "Z[0,0] = 3  the sum of 4 terms and b\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--largest", "0"], "--largest: expected at least 1, given 0"),
+        (["--largest", "3", "--all"], "--largest and --all contradict each other: give one"),
+    ],
+)
+def test_wrong_counts_of_terms(tmp_path, arguments, message):
+    result = convcli("explain", SMALL, "-k", K, "--at", "0,0", *arguments, cwd=tmp_path)
+    assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
 
 
 def test_all_shows_every_term(tmp_path):
@@ -111,7 +140,11 @@ def test_json_sums_to_the_number_of_the_library(tmp_path):
     dK = conv2d_grad(V, sobel, G, padding="same", edge="replicate", wrt="kernel").kernel
     found = json.loads(explained(*LONG, "--json", cwd=folder))
     assert np.isclose(found["sum"], dK[0, 2], rtol=1e-12)
-    assert (len(found["terms"]), found["omitted"]) == (32, 512 * 512 - 32)
+    assert (len(found["terms"]), found["omitted"]) == (12, 512 * 512 - 12)
+    shown = [term["product"] for term in found["terms"]]
+    assert np.isclose(sum(shown) + found["omitted_sum"], found["sum"], rtol=1e-12)
+    products = np.abs(G * np.pad(V[0], 1, mode="edge")[:-2, 2:])
+    assert np.isclose(found["share"], np.abs(shown).sum() / products.sum(), rtol=1e-9)
     every = json.loads(explained(*LONG, "-s", "40", "--json", "--all", cwd=folder))
     assert len(every["terms"]) == 13 * 13
     assert np.isclose(sum(term["product"] for term in every["terms"]), every["sum"], rtol=1e-12)

@@ -8,11 +8,12 @@ from support import reference
 from support.geometries import CASES, FILLS, Case, integers
 
 from convcli import conv2d, conv2d_grad
-from convcli.arrays import cut
 from convcli.convolution.places import parse_place
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
-from convcli.explain.explanation import explain, explanation_to_json, first_and_last
+from convcli.explain import explanation
+from convcli.explain.explanation import explain, explanation_to_json, selected_terms
+from convcli.explain.largest import largest_terms
 from convcli.files.json_writing import json_document
 
 SAMPLE = 25
@@ -127,22 +128,40 @@ def test_equations_replace_letters_by_numbers():
     assert {key: explain(convolution, V, G, *key).equation for key in equations} == equations
 
 
-def test_long_sums_are_cut_to_their_first_and_last_terms():
-    assert first_and_last(5, 4) == (range(2), range(3, 5))
-    assert first_and_last(4, 4) == (range(4),)
-    assert first_and_last(0, 4) == (range(0),)
-    assert [part for span in first_and_last(9, 8) for part in cut(span, 3)] == [
-        range(3),
-        range(3, 4),
-        range(5, 8),
-        range(8, 9),
-    ]
+@pytest.mark.parametrize("count", [1, 4, 17])
+@pytest.mark.parametrize("at_once", [3, 1000])
+def test_the_largest_terms_and_the_rest_are_the_sum(count, at_once, monkeypatch):
+    monkeypatch.setattr(explanation, "TERMS_AT_ONCE", at_once)
+    convolution, V, G, tensors = prepared(Case("long", (1, 2, 5, 7), (3, 2, 3, 3), pads=(1, 1, 1, 1)))
+    found = explain(convolution, V, G, "output", (2, 1, 3))
+    products, chosen = found.terms().products, found.largest(count)
+    expected = sorted(range(found.size), key=lambda number: -abs(products[number]))
+    assert chosen.numbers.tolist() == expected[:count]
+    assert chosen.rest == products[expected[count:]].sum()
+    assert chosen.share == pytest.approx(np.abs(products[expected[:count]]).sum() / np.abs(products).sum(), rel=1e-12)
+    assert products[chosen.numbers].sum() + chosen.rest == found.total == tensors["output"][2, 1, 3]
+
+
+def test_a_selection_of_as_many_terms_as_there_are_keeps_their_order():
+    convolution, V, G, _ = prepared(Case("plain", (1, 2, 5, 7), (3, 2, 2, 2)))
+    found = explain(convolution, V, G, "output", (0, 0, 0))
+    assert selected_terms(found, None) == selected_terms(found, 8) == (range(8), 0.0, 1.0)
+    assert len(selected_terms(found, 7).numbers) == 7
+
+
+def test_nan_is_the_largest_term_and_a_share_of_nothing_is_unknown():
+    parts = [np.array([1.0, -np.inf]), np.array([np.nan, 2.0])]
+    assert largest_terms(parts, 2).numbers.tolist() == [1, 2]
+    assert largest_terms(parts, 2).rest == 3
+    assert largest_terms(parts, 2).share is largest_terms([np.zeros(3)], 1).share is None
 
 
 def test_json_holds_every_number_of_a_term():
     convolution, V, G, _ = prepared(Case("row", (1, 1, 1, 3), (1, 1, 1, 2), pads=(0, 0, 1, 0), edge="replicate"))
     found = explain(convolution, V, G, "kernel", (0, 0, 0, 1))
-    document = json.loads("".join(json_document(explanation_to_json(found, first_and_last(found.size, 2)))))
+    largest = sorted(range(3), key=lambda k: -abs(G[0, 0, k] * V[0, 0, k]))[:2]
+    omitted = 3 - sum(largest)
+    document = json.loads("".join(json_document(explanation_to_json(found, selected_terms(found, 2)))))
     assert document == {
         "convcli": 1,
         "of": "kernel",
@@ -157,9 +176,11 @@ def test_json_holds_every_number_of_a_term():
                 "V'": {"at": [0, 0, k + 1], "value": V[0, 0, k], "from": [0, 0, k], "padding": False},
                 "product": G[0, 0, k] * V[0, 0, k],
             }
-            for k in (0, 2)
+            for k in largest
         ],
         "omitted": 1,
+        "omitted_sum": G[0, 0, omitted] * V[0, 0, omitted],
+        "share": pytest.approx(1 - abs(G[0, 0, omitted] * V[0, 0, omitted]) / np.abs(G * V).sum()),
         "bias": None,
         "padded": None,
         "sum": float(np.sum(G * V)),
@@ -205,7 +226,7 @@ def test_sums_that_are_not_finite_are_shown_but_not_as_json(values, total):
     with pytest.raises(
         OptionError, match=r"^the sum holds NaN or infinity, which JSON cannot hold: print it without `json`$"
     ):
-        explanation_to_json(found, first_and_last(found.size, 2))
+        explanation_to_json(found, selected_terms(found, 2))
 
 
 def test_a_place_is_parsed_from_text():

@@ -13,18 +13,18 @@ The indices of batch axes are fixed in Z and dV; the sums of dK and db run over 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import fsum
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, IntArray, cut
+from convcli.arrays import Array, FloatArray, IntArray, cut
 from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
 from convcli.convolution.operands import upstream_of
 from convcli.convolution.places import bracketed, whole_place
 from convcli.convolution.prepared import Prepared
+from convcli.explain.largest import Selection, exact_sum, largest_terms
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
 from convcli.geometry.axes import Geometry
@@ -91,9 +91,13 @@ class Explanation:
         """The number of terms."""
         return self._sum.size
 
-    def terms(self, numbers: range | None = None) -> Terms:
+    def terms(self, numbers: range | IntArray | None = None) -> Terms:
         """Return the terms with these numbers, from 0 to ``size`` - 1; by default all of them."""
-        return self._tensors.terms(self._sum, range(self.size) if numbers is None else numbers)
+        return self._tensors.terms(self._sum, np.asarray(range(self.size) if numbers is None else numbers, int))
+
+    def largest(self, count: int) -> Selection:
+        """Return the ``count`` largest terms by magnitude, largest first, and the sum of the others."""
+        return largest_terms(_products(self._tensors, self._sum), count)
 
 
 def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
@@ -125,14 +129,15 @@ def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[in
     )
 
 
-def first_and_last(size: int, most: int) -> tuple[range, ...]:
-    """Return the range of all terms; if there are more than ``most``, the ranges of the first and of the last terms."""
-    half = most // 2
-    return (range(size),) if size <= most else (range(most - half), range(size - half, size))
+def selected_terms(explanation: Explanation, largest: int | None) -> Selection:
+    """Return the ``largest`` terms; or all of them, in their order, if the sum has no more, or for None."""
+    if largest is None or explanation.size <= largest:
+        return Selection(range(explanation.size), 0.0, 1.0)
+    return explanation.largest(largest)
 
 
-def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dict[str, Any]:
-    """Return the members of a JSON document. shown: the ranges of the terms to include.
+def explanation_to_json(explanation: Explanation, shown: Selection) -> dict[str, Any]:
+    """Return the members of a JSON document. shown: the terms to include.
 
     Raises OptionError if the sum is not finite.
     """
@@ -144,18 +149,20 @@ def explanation_to_json(explanation: Explanation, shown: Sequence[range]) -> dic
         "edge": str(explanation.edge),
         "formula": explanation.formula,
         "equation": explanation.equation,
-        "terms": _terms_to_json(explanation, shown),
-        "omitted": explanation.size - sum(map(len, shown)),
+        "terms": _terms_to_json(explanation, shown.numbers),
+        "omitted": explanation.size - len(shown.numbers),
+        "omitted_sum": shown.rest,
+        "share": shown.share,
         "bias": explanation.bias,
         "padded": explanation.padded and explanation.padded._asdict(),
         "sum": explanation.total,
     }
 
 
-def _terms_to_json(explanation: Explanation, shown: Sequence[range]) -> Iterator[list[dict[str, Any]]]:
+def _terms_to_json(explanation: Explanation, numbers: range | IntArray) -> Iterator[list[dict[str, Any]]]:
     """Yield each term in a list of its own, so that ``json_document`` writes one term per line."""
-    for numbers in (numbers for span in shown for numbers in cut(span, TERMS_AT_ONCE)):
-        terms = explanation.terms(numbers)
+    for part in cut(range(len(numbers)), TERMS_AT_ONCE):
+        terms = explanation.terms(numbers[part.start : part.stop])
         for position, product in enumerate(terms.products.tolist()):
             yield [_term_to_json(terms, position, product)]
 
@@ -194,17 +201,13 @@ def _letters(of: str, shape: tuple[int, ...], prepared: Prepared) -> tuple[str, 
 
 
 def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:
-    products = (tensors.terms(sum_, numbers).products for numbers in cut(range(sum_.size), TERMS_AT_ONCE))
-    return _exact_sum([*(_exact_sum(part.tolist()) for part in products), bias])
+    return exact_sum([*(exact_sum(part.tolist()) for part in _products(tensors, sum_)), bias])
 
 
-def _exact_sum(numbers: Iterable[float]) -> float:
-    """Return the sum, rounded once; if it is not finite, return the result of float addition."""
-    try:
-        return fsum(numbers)
-    # fsum refuses infinities of both signs, and a sum beyond the largest float.
-    except (OverflowError, ValueError):
-        return sum(map(float, numbers))
+def _products(tensors: Tensors, sum_: Sum) -> Iterator[FloatArray]:
+    """Yield the terms of a sum, in parts."""
+    for numbers in cut(range(sum_.size), TERMS_AT_ONCE):
+        yield tensors.terms(sum_, np.arange(numbers.start, numbers.stop)).products
 
 
 class _Derivation(NamedTuple):

@@ -122,9 +122,9 @@ class Tensors:
         """The extents of V's axes before its rows and columns."""
         return dict(zip(self._input_letters[:-2], self.V.shape[:-2], strict=True))
 
-    def terms(self, sum_: Sum, numbers: range) -> Terms:
+    def terms(self, sum_: Sum, numbers: IntArray) -> Terms:
         """Return the terms of a sum with these numbers."""
-        indices = sum_.indices(np.arange(numbers.start, numbers.stop))
+        indices = sum_.indices(numbers)
         factor = {"V": self._pixels, "K": self._weights, "G": self._upstream}
         factors = tuple(factor[letter](indices) for letter in sum_.factors)
         return Terms({letter: indices[letter] for letter in sum_.letters}, factors)

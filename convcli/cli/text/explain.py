@@ -1,6 +1,6 @@
 """The sum behind a number as text for people: one aligned line per term, on a terminal coloured by its sign."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 
 from rich.text import Text
@@ -10,6 +10,7 @@ from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, print
 from convcli.convolution.formulas import Formulas
 from convcli.convolution.places import bracketed
 from convcli.explain.explanation import Explanation, PaddedPlaces
+from convcli.explain.largest import Selection
 from convcli.explain.terms import Factor, Pixels, Terms
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
@@ -19,23 +20,25 @@ PLACES_SHOWN = 6
 LINES_AT_ONCE = 4096
 
 
-def explanation_text(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterator[str]:
-    """Yield the lines: the formula, the formula with this number's indices, the terms in ``spans``, and the sum."""
-    return printed_lines(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, spans))
+def explanation_text(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[str]:
+    """Yield the lines: the formula, the formula with this number's indices, the terms to show, and the sum."""
+    return printed_lines(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, shown))
 
 
-def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterator[Text]:
+def _lines(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[Text]:
     yield Text(found.formula, style="dim")
     if found.equation != found.formula:
         yield Text(found.equation, style="bold")
     yield from map(Text, _padded_places(found, edge))
     yield Text()
-    following = 0
-    for span in (part for whole in spans for part in cut(whole, LINES_AT_ONCE)):
-        if span.start > following:
-            yield Text(f"  ... {span.start - following:,} terms not shown; --all shows them", style="dim")
-        yield from _rows(found.terms(span), edge, found.formulas)
-        following = span.stop
+    others = found.size - len(shown.numbers)
+    if others:
+        yield Text(_heading(found.size, shown), style="dim")
+    for part in cut(range(len(shown.numbers)), LINES_AT_ONCE):
+        yield from _rows(found.terms(shown.numbers[part.start : part.stop]), edge, found.formulas)
+    if others:
+        count = f"  the other {f'{others:,} terms' if others > 1 else 'term'} = "
+        yield Text(count).append(_number(shown.rest), style=sign_style(shown.rest, abs(shown.rest)))
     if found.bias is not None:
         yield Text("  b = ").append(_number(found.bias), style=sign_style(found.bias, abs(found.bias)))
     if found.size:
@@ -44,6 +47,17 @@ def _lines(found: Explanation, edge: EdgeFill, spans: Iterable[range]) -> Iterat
     total = Text(_number(found.total), style=sign_style(found.total, abs(found.total)))
     head = Text(f"{SYMBOLS[found.of]}{_place(found.letters, found.at, found.formulas)} = ", style="bold")
     yield head.append_text(total).append(count, style="dim")
+
+
+def _heading(size: int, shown: Selection) -> str:
+    carried = "" if shown.share is None else f", {_percentage(shown.share)} of all magnitudes"
+    count = f"{len(shown.numbers):,} " * (len(shown.numbers) > 1)
+    return f"  the {count}largest of {size:,} terms{carried}; --all shows all"
+
+
+def _percentage(share: float) -> str:
+    """Return a share in percent, with two digits; 100% only for all."""
+    return f"{min(100 * share, 99.99):.3g}%" if share < 1 else "100%"
 
 
 def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
