@@ -14,7 +14,7 @@ PACKAGE = Path(convcli.__file__).parent
 # Lowest first. A room is a file or a folder of convcli/. Rooms of one floor do not import one another.
 FLOORS = [
     {"errors", "version"},
-    {"extras", "text"},
+    {"extras", "text", "values"},
     {"arrays", "names"},
     {"drawing", "files", "geometry"},
     {"engine", "kernels", "pictures"},

@@ -45,6 +45,7 @@ from convcli.pictures.light import to_codes
 from convcli.pictures.profiles import is_like_srgb
 from convcli.pictures.writing import DEFAULT_CODING, FrameWriter, write_image
 from convcli.text import any_of
+from convcli.values import frozen_value
 
 
 class OutputSpec(NamedTuple):
@@ -139,6 +140,7 @@ def _count(maps: int) -> str:
     return f"{maps} map{'s' * (maps != 1)}"
 
 
+@frozen_value(shown=("values",))
 class Maps(NamedTuple):
     """Maps in the type and shape of ``OutputSpec``, and the statistics of each map before it became pixels."""
 
@@ -146,6 +148,7 @@ class Maps(NamedTuple):
     statistics: tuple[MapStatistics, ...]
 
 
+@frozen_value(shown=("maps", "alpha", "warnings"))
 class FilteredImage(NamedTuple):
     """The maps of an image, and their alpha ``(OH, OW)`` or None.
 

@@ -24,6 +24,7 @@ from convcli.errors import GeometryError, OptionError
 from convcli.explain.explanation import explain
 from convcli.geometry.fills import EdgeFill
 from convcli.names import WRT
+from convcli.values import frozen_value
 
 # The rounding of a float64 sum of millions of terms stays below this, relative to the sum of their magnitudes.
 LIMIT = 1e-10
@@ -36,6 +37,7 @@ Index = tuple[int, ...]
 Differentiate = Callable[[PreparedLayer, Array, Array], Gradients]
 
 
+@frozen_value(shown=("tensor", "reference", "samples", "size", "absolute", "relative", "worst"))
 class Check(NamedTuple):
     """A tensor compared with a reference.
 

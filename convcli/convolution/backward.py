@@ -28,6 +28,7 @@ from convcli.engine import Choice, Execution, KernelBlocks, Plan, Tally, Timed
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import pad_adjoint
 from convcli.geometry.fills import EdgeFill
+from convcli.values import frozen_value
 
 # The rows and the columns of the taps of a kernel.
 Taps = tuple[slice, slice]
@@ -92,6 +93,7 @@ def plan_input_gradient(
     return ConvolutionPlan(geometry, image, strips, execution)
 
 
+@frozen_value(shown=("first", "threads", "seconds"))
 class AdjointPlan(NamedTuple):
     """dV by the adjoint of each tile's windows, for weights that are not shared."""
 
@@ -152,6 +154,7 @@ class Region(NamedTuple):
         return tally
 
 
+@frozen_value(shown=("first", "threads", "seconds"))
 class ConvolutionPlan(NamedTuple):
     """dV by convolutions of G: over the image itself, then over strips of pads, added to the pixels that they copy."""
 

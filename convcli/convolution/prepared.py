@@ -44,6 +44,7 @@ from convcli.geometry.options import Numbers, Options, parse_options, parse_shap
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_wrt
 from convcli.text import require_type
+from convcli.values import frozen_value
 
 # A sum of weights below this share of the sum of their magnitudes counts as 0: weights that are typed or in float32 are
 # rounded that much.
@@ -52,6 +53,7 @@ UNKNOWN = Factorisation(np.empty((0, 0)))
 _DEFAULTS = {name: parameter.default for name, parameter in signature(parse_options).parameters.items()}
 
 
+@frozen_value(compared=("weights", "bias", "options"))
 @dataclass(frozen=True)
 class Convolution:
     """A convolution that waits for an input: weights K, bias b and options.
@@ -227,6 +229,7 @@ def _prepared(
     )
 
 
+@frozen_value()
 class Gradients(NamedTuple):
     """dJ/dK, dJ/dV and dJ/db, each with the shape of its parameter, or None if it was not requested."""
 
@@ -246,6 +249,9 @@ class GradientPlan(NamedTuple):
     input: InputPlan | None
 
 
+@frozen_value(
+    compared=("convolution", "input_shape", "dtype"), shown=("convolution", "input_shape", "output_shape", "dtype")
+)
 class Prepared(NamedTuple):
     """A convolution at one input shape and type: everything is checked, nothing is computed.
 

@@ -40,8 +40,10 @@ from convcli.geometry.transposed import OutputSize, parse_output_size, transposi
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_wrt
 from convcli.text import require_type
+from convcli.values import frozen_value
 
 
+@frozen_value()
 @dataclass(frozen=True)
 class TransposedConvolution:
     """A transposed convolution that waits for an input.
@@ -172,6 +174,9 @@ class TransposedGradientPlan(NamedTuple):
     input: Plan | None
 
 
+@frozen_value(
+    compared=("convolution", "input_shape", "dtype"), shown=("convolution", "input_shape", "output_shape", "dtype")
+)
 class PreparedTransposed(NamedTuple):
     """A transposed convolution at one input shape and type: everything is checked, nothing is computed.
 

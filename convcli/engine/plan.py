@@ -20,6 +20,7 @@ from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
 from convcli.geometry.axes import Geometry
 from convcli.text import any_of
+from convcli.values import frozen_value
 
 # An algorithm that rounds integers is chosen only if it is faster than an exact algorithm by this many seconds.
 WORTH_ROUNDING = 2e-3
@@ -31,6 +32,7 @@ PARTS = (2, 4, 8, 16)
 BEST = Traits(rank=1, exact=True, assumed=True)
 
 
+@frozen_value(shown=("algorithm", "chosen_by"))
 class Choice(NamedTuple):
     """The algorithm for one workload, with its estimate.
 
@@ -77,6 +79,7 @@ class Pass(NamedTuple):
     choice: Choice
 
 
+@frozen_value(shown=("algorithms", "threads", "workspace", "seconds"))
 class Plan(NamedTuple):
     """How Z, dK or dV is computed: in which passes, and with which resources."""
 
@@ -87,6 +90,11 @@ class Plan(NamedTuple):
     def first(self) -> Choice:
         """The choice for the first pass. Nearly every plan has only one."""
         return self.passes[0].choice
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The names of the algorithms of the passes, each once."""
+        return tuple(dict.fromkeys(each_pass.choice.algorithm for each_pass in self.passes))
 
     @property
     def threads(self) -> int:

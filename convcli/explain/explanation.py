@@ -14,7 +14,7 @@ The indices of batch axes are fixed in Z and dV; the sums of dK and db run over 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
 from convcli.names import SYMBOLS, parse_tensor
+from convcli.values import frozen_value
 
 # The most terms whose factors are in memory at once.
 TERMS_AT_ONCE = 1 << 16
@@ -43,6 +44,10 @@ class PaddedPlaces(NamedTuple):
     columns: tuple[int, ...]
 
 
+@frozen_value(
+    compared=("of", "at", "formula", "bias", "total", "_tensors"),
+    shown=("of", "at", "equation", "bias", "total", "size"),
+)
 @dataclass(frozen=True)
 class Explanation:
     """One number of Z, dK, dV or db as the sum of its terms.
@@ -73,8 +78,8 @@ class Explanation:
     bias: float | None
     total: float
     padded: PaddedPlaces | None
-    _sum: Sum = field(repr=False)
-    _tensors: Tensors = field(repr=False)
+    _sum: Sum
+    _tensors: Tensors
 
     @property
     def formulas(self) -> Formulas:

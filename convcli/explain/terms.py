@@ -16,6 +16,7 @@ from convcli.convolution.formulas import Formulas, index_letters, output_letters
 from convcli.convolution.prepared import Prepared
 from convcli.geometry.axes import Axis
 from convcli.geometry.edges import OUTSIDE, sources
+from convcli.values import frozen_value
 
 Indices = Mapping[str, IntArray]
 
@@ -96,6 +97,7 @@ class Sum(NamedTuple):
         return indices
 
 
+@frozen_value(compared=("prepared", "V", "G"))
 class Tensors:
     """The tensors that the factors of terms come from.
 

@@ -46,6 +46,10 @@ class Options(NamedTuple):
     edge: EdgeFill
     flip: bool
 
+    def __repr__(self) -> str:
+        readable = self._asdict() | {"padding": _spelled(self.padding), "edge": str(self.edge)}
+        return f"Options({', '.join(f'{name}={value!r}' for name, value in readable.items())})"
+
     def geometry(self, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
         """Return the geometry for an input ``(..., C_in, H, W)`` and a kernel of a rank in KERNEL_RANKS.
 

@@ -8,8 +8,10 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import KernelError, OptionError
 from convcli.geometry.options import KERNEL_RANKS, RANKS_IN_WORDS, Options
 from convcli.geometry.transposed import OutputSize
+from convcli.values import frozen_value
 
 
+@frozen_value()
 class Kernel(NamedTuple):
     """A named kernel.
 

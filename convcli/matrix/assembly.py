@@ -23,6 +23,7 @@ from convcli.files.memory import available_memory, format_size
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
+from convcli.values import frozen_value
 
 # The number of weights that are computed at once. A window with more weights is still computed as a whole.
 WEIGHTS_AT_ONCE = 1 << 18
@@ -32,6 +33,7 @@ BYTES_PER_WEIGHT = 48
 BYTES_PER_READ = 48
 
 
+@frozen_value()
 class ConvolutionMatrix(NamedTuple):
     """The matrix M of a convolution: ``vec(Z) = M vec(V) + offset`` and ``vec(dV) = M^T vec(G)``.
 

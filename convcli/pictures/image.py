@@ -9,6 +9,7 @@ import numpy as np
 from convcli.arrays import Array
 from convcli.pictures.gdal import GdalTags
 from convcli.pictures.georeference import Georeference
+from convcli.values import frozen_value
 
 
 class Text(NamedTuple):
@@ -98,6 +99,7 @@ class Header(NamedTuple):
         return self._replace(shape=self.shape[-3:], frames=prod(self.shape[:-3]), is_batch=True)
 
 
+@frozen_value()
 class Image(NamedTuple):
     """A decoded picture or an array, upright.
 
