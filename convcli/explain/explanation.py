@@ -1,33 +1,20 @@
-"""The exact sum behind one number of Z, dK, dV or db, term by term, from the definition.
+"""The exact sum behind one number of Z, dK, dV or db, term by term, from the definition."""
 
-Each number is a sum of products over the indices i, l, j, k, m, n. The number's own index fixes some of them; the sum
-runs over the others:
-
-          fixed               runs over                                              products
-    Z     i, j, k             l, m, n                                                V' * K
-    dK    i, l, m, n          j, k                                                   G * V'
-    dV    l                   i, and the (j, m) and (k, n) that read the pixel       G * K
-    db    some of i, j, k     the others                                             G
-
-The indices of batch axes are fixed in Z and dV; the sums of dK and db run over them.
-"""
-
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray, cut
-from convcli.convolution.formulas import GROUPING, Formulas, index_letters, output_letters
+from convcli.convolution.formulas import Formulas, index_letters, output_letters
 from convcli.convolution.operands import upstream_of
-from convcli.convolution.places import bracketed, whole_place
+from convcli.convolution.places import whole_place
 from convcli.convolution.prepared import Prepared
+from convcli.explain.derivations import DERIVATIONS, PaddedPlaces
 from convcli.explain.largest import Selection, exact_sum, largest_terms
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
-from convcli.geometry.axes import Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
 from convcli.names import SYMBOLS, parse_tensor
@@ -35,13 +22,6 @@ from convcli.values import frozen_value
 
 # The most terms whose factors are in memory at once.
 TERMS_AT_ONCE = 1 << 16
-
-
-class PaddedPlaces(NamedTuple):
-    """The padded rows and columns that hold a pixel of V: the pixel itself, and its copies in the pads."""
-
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
 
 
 @frozen_value(
@@ -119,7 +99,7 @@ def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[in
     letters = _letters(of, shape, prepared)
     at = whole_place(SYMBOLS[of], at, shape, letters, "at")
     tensors = Tensors(prepared, V, G)
-    derivation = _DERIVATIONS[of](tensors, at)
+    derivation = DERIVATIONS[of](tensors, at)
     return Explanation(
         of=of,
         at=at,
@@ -213,90 +193,3 @@ def _products(tensors: Tensors, sum_: Sum) -> Iterator[FloatArray]:
     """Yield the terms of a sum, in parts."""
     for numbers in cut(range(sum_.size), TERMS_AT_ONCE):
         yield tensors.terms(sum_, np.arange(numbers.start, numbers.stop)).products
-
-
-class _Derivation(NamedTuple):
-    """The sum behind a number, its formula in letters and in numbers, its bias, and the padded places of its pixel."""
-
-    sum: Sum
-    formula: str
-    equation: str
-    bias: float | None = None
-    padded: PaddedPlaces | None = None
-
-
-def _output(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
-    geometry, bias = tensors.geometry, tensors.prepared.convolution.bias
-    index = dict(zip(tensors.output_letters, at, strict=True))
-    channels = {} if tensors.is_plane else {"l": geometry.in_channels}
-    extents = {**channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
-    formula = tensors.formulas.output(None if bias is None else bias.ndim)
-    return _Derivation(
-        sum=Sum("VK", index, _axes(extents, index)),
-        formula=formula,
-        equation=_with_numbers(formula, geometry, index),
-        bias=None if bias is None else float(bias[at[-3:][: bias.ndim]]),
-    )
-
-
-def _kernel(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
-    geometry = tensors.geometry
-    index = dict(zip(index_letters("kernel", len(at)), at, strict=True))
-    rows = np.arange(index.get("p", 0), geometry.rows.output, geometry.tiling[0])
-    columns = np.arange(index.get("q", 0), geometry.columns.output, geometry.tiling[1])
-    fixed = {letter: number for letter, number in index.items() if letter not in "pq"}
-    formula = tensors.formulas.gradient("kernel", len(at))
-    sum_ = Sum("GV", fixed, (*_axes(tensors.extents, index), {"j": rows}, {"k": columns}))
-    return _Derivation(sum_, formula, _with_numbers(formula, geometry, index))
-
-
-def _input(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
-    geometry, formulas, (*before, row, column) = tensors.geometry, tensors.formulas, at
-    index = dict(zip(tensors.extents, before, strict=True))
-    reads = dict(zip("jm", tensors.reads(0, row), strict=True)), dict(zip("kn", tensors.reads(1, column), strict=True))
-    padded = PaddedPlaces(tensors.copies(0, row), tensors.copies(1, column))
-    outputs = () if tensors.is_plane else ({"i": tensors.outputs_of(index)},)
-    if not tensors.is_plane:
-        index["l"] = index.get("l", 0) % geometry.in_channels
-    known: dict[str, int | str] = {
-        **index,
-        "a": " or ".join(map(str, padded.rows)),
-        "c": " or ".join(map(str, padded.columns)),
-    }
-    place = bracketed(formulas.kept_indices(index_letters("input", len(at)), at))
-    return _Derivation(
-        sum=Sum("GK", index, (*outputs, *reads)),
-        formula=formulas.gradient("input", len(at)),
-        equation=f"dV{place} = {_with_numbers(formulas.input_sum, geometry, known)}",
-        padded=padded,
-    )
-
-
-def _bias(tensors: Tensors, at: tuple[int, ...]) -> _Derivation:
-    geometry = tensors.geometry
-    index = dict(zip(index_letters("bias", len(at)), at, strict=True))
-    extents = dict(zip(tensors.output_letters, geometry.output_shape, strict=True))
-    formula = tensors.formulas.gradient("bias", len(at))
-    return _Derivation(Sum("G", index, _axes(extents, index)), formula, _with_numbers(formula, geometry, index))
-
-
-_DERIVATIONS: dict[str, Callable[[Tensors, tuple[int, ...]], _Derivation]] = {
-    "output": _output,
-    "kernel": _kernel,
-    "input": _input,
-    "bias": _bias,
-}
-
-
-def _axes(extents: Mapping[str, int], fixed: Mapping[str, int]) -> tuple[dict[str, IntArray], ...]:
-    """Return an axis for each letter that is not fixed."""
-    return tuple({letter: np.arange(extent)} for letter, extent in extents.items() if letter not in fixed)
-
-
-def _with_numbers(formula: str, geometry: Geometry, index: Mapping[str, int | str]) -> str:
-    """Return the formula with numbers for all letters except those that the sum runs over."""
-    y, x = geometry.rows, geometry.columns
-    known: dict[str, int | str] = {"sy": y.stride, "sx": x.stride, "dy": y.dilation, "dx": x.dilation}
-    known |= {"kh": y.taps, "kw": x.taps, "tr": geometry.tiling[0], "tc": geometry.tiling[1], **index}
-    sum_, grouping, _ = formula.partition(GROUPING)
-    return re.sub(r"\b(?:[a-z]{1,2}|batch\d*)\b", lambda match: str(known.get(match[0], match[0])), sum_) + grouping

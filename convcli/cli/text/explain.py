@@ -9,7 +9,8 @@ from convcli.arrays import cut
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, printed_lines, sign_style
 from convcli.convolution.formulas import Formulas
 from convcli.convolution.places import bracketed
-from convcli.explain.explanation import Explanation, PaddedPlaces
+from convcli.explain.derivations import PaddedPlaces
+from convcli.explain.explanation import Explanation
 from convcli.explain.largest import Selection
 from convcli.explain.terms import Factor, Pixels, Terms
 from convcli.geometry.edges import OUTSIDE
