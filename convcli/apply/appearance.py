@@ -41,6 +41,7 @@ class Appearance:
     (``convcli.apply.defaults``).
     range: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats, and ``auto`` follows the kernels and
     the format (``convcli.apply.defaults``).
+    relu: replace negative numbers of the maps by 0 first.
     """
 
     gray: bool = False
@@ -49,11 +50,12 @@ class Appearance:
     range: str = "auto"
     linear: bool = False
     white: float | None = None
+    relu: bool = False
 
     def __post_init__(self) -> None:
         choice("alpha", self.alpha, ALPHA)
         choice("range", self.range, RANGES)
-        for name in ("gray", "unit", "linear"):
+        for name in ("gray", "unit", "linear", "relu"):
             true_or_false(name, getattr(self, name))
         require_type("white", self.white, Real | None, "a number")
         if self.white is not None and not 0 < self.white < inf:

@@ -34,7 +34,8 @@ from convcli.apply.transparency import filter_with_alpha, require_fit
 from convcli.apply.writers import WRITERS, NamedMaps
 from convcli.arrays import Array, channels_of
 from convcli.convolution.layers import Layer
-from convcli.engine import Tally
+from convcli.convolution.relu import storing_relu
+from convcli.engine import Store, Tally
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import Empty, large_empty
 from convcli.files.whole_files import IfExists, write_atomically
@@ -233,7 +234,11 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
     values = empty(plan.output.shape, plan.output.dtype)
     tally = Tally()
     blocks = values.reshape(plan.planned.output_blocks)
-    statistics, clipping = _fill(blocks, lambda store: tally.update(filtering.store(store)), plan.output, appearance)
+
+    def produce(store: Store) -> None:
+        tally.update(filtering.store(storing_relu(store) if appearance.relu else store))
+
+    statistics, clipping = _fill(blocks, produce, plan.output, appearance)
     carried = _carried(image, plan)
     remarks = (*_guesses(image, plan, appearance.white), *_undone_options(plan))
     alpha = filtering.alpha if plan.output.alpha else None

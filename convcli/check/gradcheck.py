@@ -5,12 +5,13 @@ With e one entry of a parameter x, and J = <G, Z>, which is linear in each of V,
     dJ/dx[e] = (J(x + e) - J(x - e)) / 2          exact for any step
     <G, conv(V, K)> = <dV, V> = <dK, K>           without a bias and without constants in the pads
 
-Only rounding remains, which is measured relative to the sum of the magnitudes that were added up.
+Only rounding remains, which is measured relative to the sum of the magnitudes that were added up. A ReLU makes J linear
+between kinks: then the step is so small that no Z changes its sign, and outputs where Z is nearly 0 are not part of J.
 """
 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from math import prod
+from math import floor, log2, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
 from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Gradients, Prepared
+from convcli.convolution.relu import relu, relu_adjoint
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import GeometryError, OptionError
@@ -32,6 +34,8 @@ LIMIT = 1e-10
 SAMPLE = 12
 # The number of random inputs and kernels that each identity is checked with.
 PROBES = 2
+# Below this part of the largest |Z|, an output is too near the kink of a ReLU for differences.
+CLEARANCE = 2.0**-10
 
 Index = tuple[int, ...]
 Differentiate = Callable[[PreparedLayer, Array, Array], Gradients]
@@ -80,6 +84,7 @@ def check_gradients(
     V: Array,
     G: Array,
     *,
+    relu: bool = False,
     every: bool = False,
     execution: Execution = AUTOMATIC,
     differentiate: Differentiate | None = None,
@@ -87,6 +92,7 @@ def check_gradients(
     """Check Z, dK, dV and db.
 
     prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
+    relu: whether A = max(Z, 0) follows, and G is dJ/dA.
     every: check every entry instead of SAMPLE per tensor.
     differentiate: computes the gradients that are checked; by default ``Prepared.gradients``.
     Raises GeometryError for an empty batch; OptionError if V or G is not finite, because then differences of J are not
@@ -98,9 +104,10 @@ def check_gradients(
         _refuse_non_finite(name, tensor)
     V, G = V.astype(np.float64), G.astype(np.float64)
     checker = Checker(prepared, every, execution, differentiate)
+    loss = _loss_through_relu(checker.convolve(prepared, V), G) if relu else _Loss(G, G)
     return [
         _definition(prepared, V, every, execution),
-        *_all_differences(checker, prepared, V, G, every),
+        *_all_differences(checker, prepared, V, loss, every),
         *_identities(checker, prepared),
     ]
 
@@ -195,6 +202,41 @@ def _sum_behind(prepared: PreparedLayer, V: Array, index: Index) -> _SumBehind:
     return _SumBehind(found.total + bias, float(np.abs(found.terms().products).sum()) + abs(bias))
 
 
+class _Loss(NamedTuple):
+    """J = <G, Z>; or <G, max(Z, 0)>, if there is a clearance.
+
+    upstream: dJ/dZ.  clearance: the least |Z| of the outputs whose G is not 0.
+    """
+
+    G: Array
+    upstream: Array
+    clearance: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What differences are of."""
+        return "central differences of J" if self.clearance is None else "central differences with ReLU"
+
+    def change(self, below: FloatArray, above: FloatArray) -> float:
+        """Return the change of J from one Z to another."""
+        if self.clearance is not None:
+            below, above = relu(below), relu(above)
+        return float(np.vdot(self.G, above - below))
+
+    def step(self, below: FloatArray, above: FloatArray) -> float:
+        """Return a step at which no Z passes 0, given Z on both sides of a step of 1."""
+        largest = float(np.abs(above - below).max(initial=0)) / 2
+        return (
+            1.0 if self.clearance is None or largest <= self.clearance else 2.0 ** floor(log2(self.clearance / largest))
+        )
+
+
+def _loss_through_relu(Z: FloatArray, G: Array) -> _Loss:
+    clearance = CLEARANCE * float(np.abs(Z).max()) or 1.0
+    cleared = np.where(np.abs(Z) > clearance, G, 0)
+    return _Loss(cleared, relu_adjoint(cleared, Z), clearance)
+
+
 class _Parameter(NamedTuple):
     """A parameter of J: K, V or b.
 
@@ -229,13 +271,17 @@ def _upstream_of_a_pixel(checker: Checker, prepared: PreparedLayer, V: Array, G:
     return 0.0 if sums is None else float(sums.max())
 
 
-def _all_differences(checker: Checker, prepared: PreparedLayer, V: Array, G: Array, every: bool) -> Iterator[Check]:
-    gradients, largest = checker.differentiate(prepared, V, G)._asdict(), _largest_output(checker, prepared, V)
-    for parameter in _parameters(checker, prepared, V, G):
+def _all_differences(checker: Checker, prepared: PreparedLayer, V: Array, loss: _Loss, every: bool) -> Iterator[Check]:
+    gradients = checker.differentiate(prepared, V, loss.upstream)._asdict()
+    largest = _largest_output(checker, prepared, V)
+    for parameter in _parameters(checker, prepared, V, loss.G):
         gradient, indices = gradients[parameter.name], _sample(parameter.value.shape, every)
-        errors = np.array([abs(float(gradient[index]) - _central_difference(parameter, index, G)) for index in indices])
-        scale = parameter.upstream * largest
-        yield _check(parameter.name, "central differences of J", indices, gradient.size, errors, scale)
+        differences = [_central_difference(parameter, index, loss) for index in indices]
+        quotients = zip(indices, differences, strict=True)
+        errors = np.array([abs(float(gradient[index]) - found.quotient) for index, found in quotients])
+        # A quotient of a small step has the rounding of Z divided by the step.
+        scale = parameter.upstream * largest / min((found.step for found in differences), default=1.0)
+        yield _check(parameter.name, loss.name, indices, gradient.size, errors, scale)
 
 
 def _largest_output(checker: Checker, prepared: PreparedLayer, V: Array) -> float:
@@ -246,13 +292,24 @@ def _largest_output(checker: Checker, prepared: PreparedLayer, V: Array) -> floa
     return float(Z.max()) + (0 if bias is None else float(np.abs(bias).max()))
 
 
-def _central_difference(parameter: _Parameter, index: Index, G: Array) -> float:
+class _Difference(NamedTuple):
+    quotient: float
+    step: float
+
+
+def _central_difference(parameter: _Parameter, index: Index, loss: _Loss) -> _Difference:
+    below, above = (_stepped(parameter, index, step) for step in (-1.0, 1.0))
+    step = loss.step(below, above)
+    if step < 1:
+        below, above = (_stepped(parameter, index, signed) for signed in (-step, step))
+    return _Difference(loss.change(below, above) / (2 * step), step)
+
+
+def _stepped(parameter: _Parameter, index: Index, step: float) -> FloatArray:
+    """Return Z after a step of one entry."""
     value = parameter.value.copy()
-    value[index] = parameter.value[index] + 1
-    change = parameter.convolve(value)
-    value[index] = parameter.value[index] - 1
-    change -= parameter.convolve(value)
-    return float(np.vdot(G, change)) / 2
+    value[index] += step
+    return parameter.convolve(value)
 
 
 def _identities(checker: Checker, prepared: PreparedLayer) -> Iterator[Check]:

@@ -121,13 +121,14 @@ class Inputs:
     ) -> "Upstream":
         """Return G from a rule, a file, inline JSON or stdin. A target of ``mse:`` is prepared in the same way as V."""
         # Imported here, because only commands about gradients need it.
-        from convcli.grad.upstream import Readers, upstream_gradient
+        from convcli.grad.upstream import Readers, upstream_gradient, upstream_through_relu
 
         def read_target(text: str) -> Array:
             return network_input(Image(self.read_tensor(text, "Z")), appearance)
 
         readers = Readers(partial(self.read_tensor, letter="G"), read_target)
-        return upstream_gradient(text, convolution, V, readers, execution)
+        through = upstream_through_relu if appearance.relu else upstream_gradient
+        return through(text, convolution, V, readers, execution)
 
     def read_request(
         self,

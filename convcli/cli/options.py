@@ -135,6 +135,16 @@ def _kernel_option(more: str = "") -> object:
 KernelSource = Annotated[str, _kernel_option()]
 OptionalKernelSource = Annotated[str | None, _kernel_option()]
 KernelSources = Annotated[list[str], _kernel_option(" May be repeated.")]
+
+
+def _relu_option(more: str = "") -> object:
+    """Return the option for a ReLU. more: follows in its help."""
+    description = f"Apply a ReLU to the output: A = max(Z, 0).{more}"
+    return typer.Option("--relu", rich_help_panel=Panel.KERNEL, help=description)
+
+
+Relu = Annotated[bool, _relu_option()]
+ReluAfterwards = Annotated[bool, _relu_option(" -G is then dJ/dA.")]
 UPSTREAM_HELP = (
     "The upstream gradient dJ/dZ: ones; at:I,J,K (1 in one place of Z); normal:SEED (random numbers); mse:TARGET "
     "(Z - TARGET); a file (.npy, .npz:NAME, JSON or picture); inline JSON; or - for stdin."

@@ -8,6 +8,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.formulas import formulas_of
 from convcli.convolution.layers import PreparedLayer
+from convcli.convolution.relu import FORMULAS as RELU_FORMULAS
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_zeros
@@ -18,6 +19,7 @@ class GradientReport(NamedTuple):
     """Gradients and their operands.
 
     tensors: the gradients by the names of their parameters: kernel, input, bias.  loss: J, or None if it is unknown.
+    A, dA: the output of the ReLU that follows the convolution, and dJ/dA; None if none follows.
     """
 
     tensors: Mapping[str, FloatArray]
@@ -25,6 +27,8 @@ class GradientReport(NamedTuple):
     V: Array
     G: Array
     loss: float | None = None
+    A: Array | None = None
+    dA: Array | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -36,16 +40,18 @@ class GradientReport(NamedTuple):
         }
 
     def operands(self) -> dict[str, FloatArray]:
-        """Return V, K, b if there is one, Z and G, by their letters. Z is computed."""
+        """Return V, K, Z and G, and of b, A and dA those that there are, by their letters. Z is computed."""
         convolution, Z = self.prepared.convolution, self.prepared.convolve(self.V, self.prepared.plan())
-        tensors = {"V": self.V, "K": convolution.weights, "b": convolution.bias, "Z": Z, "G": self.G}
+        layer = {"V": self.V, "K": convolution.weights, "b": convolution.bias, "Z": Z}
+        tensors = {**layer, "A": self.A, "dA": self.dA, "G": self.G}
         return {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items() if tensor is not None}
 
     @property
-    def output_formula(self) -> str:
-        """The formula of Z."""
+    def operand_formulas(self) -> dict[str, str]:
+        """The formulas of Z, and of A and the G that is computed from dA, by their letters."""
         bias = self.prepared.convolution.bias
-        return formulas_of(self.prepared).output(None if bias is None else bias.ndim)
+        formulas = {"Z": formulas_of(self.prepared).output(None if bias is None else bias.ndim)}
+        return formulas if self.A is None else {**formulas, **RELU_FORMULAS}
 
     def only(self, names: Iterable[str]) -> "GradientReport":
         """Return the report with only these gradients, in this order."""
@@ -82,4 +88,6 @@ def gradient_report(
     plan = prepared.plan_gradients(wrt, execution)
     gradients = prepared.gradients(V, upstream.G, plan, zeros=large_zeros)._asdict()
     tensors = {name: gradients[name] for name in wrt}
-    return GradientReport(tensors=tensors, prepared=prepared, V=V, G=upstream.G, loss=upstream.loss)
+    return GradientReport(
+        tensors=tensors, prepared=prepared, V=V, G=upstream.G, loss=upstream.loss, A=upstream.A, dA=upstream.dA
+    )

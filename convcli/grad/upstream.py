@@ -1,4 +1,4 @@
-"""The upstream gradient G = dJ/dZ, from the text of an option."""
+"""The upstream gradient G = dJ/dZ, from the text of an option, which means dJ/dA if A = max(Z, 0) follows."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,9 @@ import numpy as np
 from convcli.arrays import Array, FloatArray, fit
 from convcli.convolution.formulas import output_letters
 from convcli.convolution.layers import PreparedLayer
+from convcli.convolution.operands import upstream_of
 from convcli.convolution.places import parse_place, whole_place
+from convcli.convolution.relu import relu, relu_adjoint
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, GeometryError, OptionError
 from convcli.files.large_arrays import large_empty, large_zeros
@@ -18,10 +20,15 @@ EXPECTED = "expected ones, at:I,J,K, normal:SEED, mse:TARGET, a file, inline JSO
 
 
 class Upstream(NamedTuple):
-    """G, and the loss J; None if the text does not define a loss."""
+    """G, and the loss J; None if the text does not define a loss.
+
+    A, dA: if a ReLU follows the convolution, its output and the upstream gradient dJ/dA, from which G is computed.
+    """
 
     G: Array
     loss: float | None = None
+    A: FloatArray | None = None
+    dA: Array | None = None
 
 
 class Readers(NamedTuple):
@@ -42,6 +49,25 @@ def upstream_gradient(
     Raises OptionError for a seed that is not a whole number, GeometryError for a target of another shape than Z. Other
     tensors are checked later, when gradients are computed from them.
     """
+    return _upstream(text, prepared, readers, lambda: _output(prepared, V, execution))
+
+
+def upstream_through_relu(
+    text: str, prepared: PreparedLayer, V: Array, readers: Readers, execution: Execution = AUTOMATIC
+) -> Upstream:
+    """Return G if A = max(Z, 0) follows: the text means dJ/dA, as it means dJ/dZ for ``upstream_gradient``."""
+    A = relu(_output(prepared, V, execution))
+    given = _upstream(text, prepared, readers, lambda: A)
+    dA = upstream_of(given.G, A.shape)
+    return Upstream(relu_adjoint(dA, A), given.loss, A, dA)
+
+
+def _output(prepared: PreparedLayer, V: Array, execution: Execution) -> FloatArray:
+    return prepared.convolve(V, prepared.plan(execution), empty=large_empty)
+
+
+def _upstream(text: str, prepared: PreparedLayer, readers: Readers, output: Callable[[], FloatArray]) -> Upstream:
+    """Return the gradient of J by the output, which ``output`` computes if it is needed."""
     name, colon, rest = text.partition(":")
     shape = prepared.output_shape
     if text == "ones":
@@ -51,8 +77,7 @@ def upstream_gradient(
     if name == "normal":
         return Upstream(_normal(text, rest, shape))
     if name == "mse" and colon:
-        Z = prepared.convolve(V, prepared.plan(execution), empty=large_empty)
-        return _squared_error(Z, _read(rest, readers.input, shape, text))
+        return _squared_error(output(), _read(rest, readers.input, shape, text))
     return Upstream(_read(text, readers.tensor, shape, text))
 
 
@@ -77,7 +102,7 @@ def _normal(text: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
 def _squared_error(Z: FloatArray, target: Array) -> Upstream:
     if target.shape != Z.shape:
         raise GeometryError(f"target of mse: expected the output's shape {Z.shape}, given {target.shape}")
-    G = np.subtract(Z, target, out=Z)
+    G = np.subtract(Z, target, out=large_empty(Z.shape, Z.dtype))
     return Upstream(G, 0.5 * float(np.vdot(G, G)))
 
 

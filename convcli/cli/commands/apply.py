@@ -27,6 +27,7 @@ def apply(
     convolution: options.ConvolutionOptions,
     transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
+    relu: options.Relu = False,
     dtype: options.Dtype = None,
     cluster: options.Cluster = None,
     gray: options.Gray = False,
@@ -178,7 +179,7 @@ def apply(
     )
     gray = gray or _are_edges(kernels)
     requests = _filters(read, kernels, combine, gray=gray)
-    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white)
+    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white, relu=relu)
     prints = output is None and format is None and are_printed(requests, found, appearance)
     if prints:
         output, format = STREAM, "json"

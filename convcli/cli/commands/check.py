@@ -7,6 +7,7 @@ import typer
 from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
+from convcli.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,6 +44,7 @@ def check(
             help=options.UPSTREAM_HELP,
         ),
     ] = None,
+    relu: options.ReluAfterwards = False,
     every: Annotated[
         bool,
         typer.Option(
@@ -100,20 +102,23 @@ def check(
     refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
     inputs = begin_reading(max_pixels)
     require_tolerance(tolerance)
+    if relu and output_map is not None:
+        raise OptionError("`output_map` is Z, which a ReLU follows: expected no `relu`")
     request = inputs.read_request(kernel, convolution, execution, watch=LongWork(messages), transpose=transpose)
-    appearance = Appearance(gray=gray, unit=unit, alpha="drop")
+    appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared))
-    G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution).G
+    found = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     edge = prepared.geometry.edge
     if given:
         theirs = {name: inputs.read_tensor(source, name) for name, source in given.items()}
-        compared = [compare(prepared, V, G, name, theirs[name], tolerance, request.execution) for name in theirs]
+        compared = [compare(prepared, V, found.G, name, theirs[name], tolerance, request.execution) for name in theirs]
         _show_comparisons(compared, tolerance, edge, as_json=json)
         holds = all(each.holds for each in compared)
     else:
-        checks = check_gradients(prepared, V, G, every=every, execution=request.execution)
+        G = found.G if found.dA is None else found.dA
+        checks = check_gradients(prepared, V, G, relu=relu, every=every, execution=request.execution)
         _show_checks(checks, edge, as_json=json)
         holds = all(each.holds for each in checks)
     if not holds:

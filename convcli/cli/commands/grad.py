@@ -33,6 +33,7 @@ def grad(
     dtype: options.GradientDtype = "float64",
     cluster: options.Cluster = None,
     upstream: options.Upstream = "ones",
+    relu: options.ReluAfterwards = False,
     wrt: Annotated[
         str,
         typer.Option(
@@ -122,7 +123,7 @@ def grad(
         save = _saving_step(request.kernel, step, destination, wanted)
     if full and step is not None:
         raise OptionError("`full` is for gradients as text, and `step` gives a kernel: give one")
-    appearance = Appearance(gray=gray, unit=unit, alpha="drop")
+    appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     read = [read_input(each, appearance, messages) for each in found]
     V = stack([each.V for each in read], [each.name for each in found])
     prepared = suited_to_all(request, read).convolution.at(V.shape, request.computing_type(V.dtype))

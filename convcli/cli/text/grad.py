@@ -38,8 +38,8 @@ def _lines(report: GradientReport, screen: Extent, extent: Extent) -> Iterator[T
 def _operand_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
     for name, tensor in report.operands().items():
         yield Text(f"\n{name}  {shape_text(tensor)}", style="bold")
-        if name == "Z":
-            yield Text(report.output_formula, style="dim")
+        if formula := report.operand_formulas.get(name):
+            yield Text(formula, style="dim")
         yield from grids(tensor, extent)
 
 

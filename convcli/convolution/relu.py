@@ -1,0 +1,29 @@
+"""The rectified linear unit, which may follow a convolution, and its adjoint.
+
+    A     = max(Z, 0)
+    dJ/dZ = dJ/dA where Z > 0, and 0 elsewhere
+
+At Z = 0, where the derivative jumps, the gradient is 0, as in PyTorch and TensorFlow. NaN passes through.
+"""
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray
+from convcli.engine import Store
+
+FORMULAS = {"A": "A = max(Z, 0)", "dA": "dA = dJ/dA", "G": "G = dJ/dZ = dA where Z > 0, and 0 elsewhere"}
+
+
+def relu(Z: FloatArray) -> FloatArray:
+    """Return A, which overwrites Z."""
+    return np.maximum(Z, 0, out=Z)
+
+
+def relu_adjoint(dA: Array, A: FloatArray) -> Array:
+    """Return dJ/dZ. dA: dJ/dA."""
+    return np.where(A <= 0, 0, dA)
+
+
+def storing_relu(store: Store) -> Store:
+    """Return a function that stores A for each tile of Z."""
+    return lambda place, Z: store(place, relu(Z))
