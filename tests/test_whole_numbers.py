@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.algorithms import EXACT
 from support.any_size import ANY_SIZE
 from support.command_line import convcli, succeed
 from support.geometries import geometry_of
@@ -34,6 +35,27 @@ def test_a_large_kernel_of_full_rank(dtype, shape):
     rng = np.random.default_rng(1)
     V, K = rng.integers(0, 128, (1, 230, 240)).astype(dtype), rng.integers(-9, 10, shape)
     assert np.array_equal(conv2d(V, K), sums(V, K))
+
+
+@pytest.mark.parametrize("algorithm", sorted(EXACT))
+@pytest.mark.parametrize("stored", [np.uint16, np.int16])
+def test_16_bits_by_large_weights(stored, algorithm):
+    rng, range_ = np.random.default_rng(3), np.iinfo(stored)
+    V = rng.integers(range_.min, range_.max + 1, (2, 20, 30)).astype(stored)
+    K = np.outer(rng.integers(-(2**10), 2**10, 5), rng.integers(-(2**10), 2**10, 3))
+    assert np.array_equal(conv2d(V, K, algorithm=algorithm), sums(V, K))
+    G = rng.integers(-(2**20), 2**20, (2, 16, 28))
+    gradients = conv2d_grad(V, K, G, algorithm=algorithm)
+    windows = [[V[:, m : m + 16, n : n + 28].astype(np.int64) for n in range(3)] for m in range(5)]
+    assert np.array_equal(gradients.kernel, [[(G * window).sum() for window in row] for row in windows])
+    padded = np.pad(G, ((0, 0), (4, 4), (2, 2)))
+    assert np.array_equal(gradients.input, sums(padded, K[::-1, ::-1]))
+    assert gradients.bias == G.sum()
+
+
+def test_16_bits_in_pads_of_a_large_constant():
+    V = np.array([[[65535, 3]]], np.uint16)
+    assert conv2d(V, np.ones((3, 1)), padding=(1, 0), edge="constant:16777217").tolist() == [[[33619969.0, 33554437.0]]]
 
 
 def rounded_plan(prepared, algorithm, memory=MEMORY):

@@ -161,7 +161,7 @@ class Convolution:
             return False
         range_, sums = np.iinfo(stored), np.abs(_by_sum(self.weights).astype(np.float64)).sum(axis=1).max(initial=0)
         added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max()
-        largest = max(-int(range_.min), int(range_.max)) * sums + added
+        largest = max(-int(range_.min), int(range_.max), abs(self.options.edge.value)) * sums + added
         return bool(
             LARGEST < largest < inf or (stored.itemsize == 2 and largest >= FIRST_GAP and is_whole(self.weights))
         )
