@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from convcli.errors import GeometryError
-from convcli.text import choice
+from convcli.text import choice, in_one_line
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.floating[Any]]
@@ -27,28 +27,51 @@ _LOOKED_AT_ONCE = 1 << 16
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
-    """Return the value as an array of real numbers.
+    """Return the value as an array of real numbers; bfloat16 as float32.
 
-    Raises GeometryError if it is ragged, complex, text or objects, or if it is or holds a masked array.
+    Raises GeometryError if it is ragged, complex, text or objects, or has masked numbers, or if NumPy cannot read it.
     """
     refuse_masks(name, value)
     try:
-        array = np.asarray(value)
+        array = np.asarray(value if isinstance(value, np.ndarray) else _exported(value))
     except ValueError:
         raise GeometryError(f"{name}: expected a rectangular array of numbers, given a ragged one") from None
+    except (BufferError, RuntimeError, TypeError) as error:
+        reason = in_one_line(str(error))
+        raise GeometryError(
+            f"{name}: expected an array, given a {type(value).__name__} that NumPy cannot read: {reason}"
+        ) from None
+    # The package ml_dtypes adds bfloat16 and smaller types to NumPy, which calls their kind void.
+    if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):
+        return array.astype(np.float32)
     if array.dtype.kind not in "biuf":
         raise GeometryError(f"{name}: expected real numbers, given an array of type {array.dtype}")
     return array
 
 
+def parameter(name: str, value: ArrayLike) -> Array:
+    """Return weights or a bias like ``real_array``, float16 as float32: sums of float16 soon become infinite."""
+    array = real_array(name, value)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _exported(value: Any) -> Any:
+    """Return what ``np.asarray`` reads: a tensor of torch without its gradient, and a DLPack tensor as an array."""
+    if hasattr(value, "detach") and hasattr(value, "dtype"):
+        value = value.detach()
+        return value.float() if str(value.dtype) == "torch.bfloat16" else value
+    has_only_dlpack = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+    return np.from_dlpack(value) if has_only_dlpack else value
+
+
 def refuse_masks(name: str, value: object) -> None:
-    """Raise GeometryError if the value is a masked array, or a list that holds one: NumPy would drop the mask."""
+    """Raise GeometryError for an array with masked numbers, or a list that holds one: NumPy would drop the mask."""
     # Importing numpy.ma takes 27 ms; without it there are no masked arrays.
     if "numpy.ma" not in sys.modules:
         return
-    if isinstance(value, np.ma.MaskedArray):
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise GeometryError(
-            f"{name}: expected an array without a mask, given a masked array: choose a value for the masked numbers, "
+            f"{name}: expected an array without masked numbers, given a masked array: choose a value for them, "
             "as in array.filled(0) or array.filled(np.nan)"
         )
     if isinstance(value, list | tuple):
@@ -92,15 +115,16 @@ def rounded_type(requested: DTypeLike | None) -> np.dtype[Any] | None:
 
 
 def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtype[Any]:
-    name = requested if isinstance(requested, str) else _name_of_type(requested)
-    return np.dtype(choice("dtype", name, [dtype.name for dtype in allowed]))
-
-
-def _name_of_type(requested: DTypeLike) -> str:
+    """Return the allowed type that is requested in words of NumPy or torch: "f8", ``float`` or torch.float64."""
     try:
-        return np.dtype(requested).name
-    except TypeError:
-        return str(requested)
+        found = np.dtype(requested)
+    except (TypeError, ValueError):
+        found = None
+    text = str(requested).removeprefix("torch.")
+    names = [dtype.name for dtype in allowed]
+    if found is not None and (found.name in names or not isinstance(requested, str)):
+        text = found.name
+    return np.dtype(choice("dtype", text, names))
 
 
 def fill_rounded(numbers: FloatArray, ends: tuple[float, float], out: Array) -> None:

@@ -9,7 +9,7 @@ convolution, as in MATLAB's conv2 and scipy.signal.convolve2d.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from operator import index as operator_index
 from typing import TYPE_CHECKING, SupportsIndex
@@ -60,7 +60,9 @@ def conv2d(
     Parameters
     ----------
     V
-        Input ``(..., C_in, H, W)`` of any real type; ``(H, W)`` is enough for a 2-D kernel.
+        Input ``(..., C_in, H, W)`` of any real type; ``(H, W)`` is enough for a 2-D kernel. Like every array here, it
+        may be whatever NumPy takes as one, or a tensor of another library that has ``__dlpack__``. A tensor of torch
+        counts without its gradient, bfloat16 as float32; an array with masked numbers is refused.
     K
         Kernel. ``(kh, kw)`` filters every channel alone, ``(C_out, C_in/groups, kh, kw)`` is a bank, and
         ``(C_out, tr, tc, C_in/groups, kh, kw)`` is tiled or locally connected. A ``Kernel`` brings its bias and groups.
@@ -79,7 +81,7 @@ def conv2d(
     dtype
         float32 or float64; by default float32 for float32 and 8- and 16-bit V, else float64, and float64 for 16-bit V
         if K is whole and float32 may not hold the sums, and where float32 cannot hold K, b or the edge fill. uint8 or
-        uint16 computes in the default type, then rounds half to even and clips.
+        uint16 computes in the default type, then rounds half to even and clips. Any spelling of NumPy or torch.
     algorithm
         ``auto`` or a name in ``convcli.engine.CONVOLUTIONS``.
     threads
@@ -216,7 +218,7 @@ def conv2d_grad(
     algorithm: str = "auto",
     threads: int | None = None,
     memory: int | None = None,
-    wrt: Collection[str] | str = WRT,
+    wrt: Iterable[str] = WRT,
 ) -> Gradients:
     """Compute the gradients of J with respect to the kernel, the input and the bias, from G = dJ/dZ.
 
@@ -231,7 +233,8 @@ def conv2d_grad(
     dtype
         float64, or float32 for speed.
     wrt
-        The gradients to compute: some of ``kernel``, ``input`` and ``bias``, or in letters, ``"dK,dV"`` or ``"K,V"``.
+        The gradients to compute: some of ``kernel``, ``input`` and ``bias``, or in letters: ``("dK", "dV")`` or any
+        other iterable, or ``"dK,dV"`` or ``"K,V"``.
 
     Returns
     -------

@@ -3,9 +3,10 @@
 Options take names and letters; results use the names.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
-from convcli.text import choice, require_type
+from convcli.errors import OptionError
+from convcli.text import any_of, choice, require_type
 
 SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
 WRT = ("kernel", "input", "bias")
@@ -22,14 +23,17 @@ def parse_tensor(option: str, text: str) -> str:
     return _TENSORS[choice(option, text, _TENSORS)]
 
 
-def parse_wrt(wrt: Collection[str] | str) -> tuple[str, ...]:
+def parse_wrt(wrt: Iterable[str]) -> tuple[str, ...]:
     """Return the names of gradients, each once, from their names or letters (``dK`` or ``K``). Text is split at commas.
 
     Raises OptionError for anything else.
     """
     texts = [text.strip() for text in wrt.split(",")] if isinstance(wrt, str) else wrt
-    require_type("wrt", texts, Collection, "names of gradients")
-    return tuple(dict.fromkeys(_GRADIENTS[choice("wrt", text, _GRADIENTS)] for text in texts))
+    require_type("wrt", texts, Iterable, "names of gradients")
+    names = tuple(dict.fromkeys(_GRADIENTS[choice("wrt", text, _GRADIENTS)] for text in texts))
+    if not names:
+        raise OptionError(f"expected names of gradients, given none: {any_of(WRT)}", option="wrt")
+    return names
 
 
 def symbol_and_name(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Masked arrays are refused in the whole Python interface, because NumPy drops the mask without a warning."""
+"""Masked numbers are refused in the whole Python interface, because NumPy drops the mask without a warning."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ V = MASKED.filled(0)
 K = np.arange(4.0).reshape(2, 2)
 G = np.ones((1, 2, 3))
 MASKED_K = np.ma.masked_equal(K, 3)
-MASKED_G = np.ma.masked_array(G, mask=False)
+MASKED_G = np.ma.masked_array(G, mask=[[[False, False, True], [False, False, False]]])
 MASKED_b = np.ma.masked_array(1.0, mask=True)
 PREPARED = Convolution.of(K).at(V.shape, V.dtype)
 
@@ -48,9 +48,20 @@ CALLS: dict[str, tuple[str, Any]] = {
 @pytest.mark.parametrize("call", CALLS)
 def test_a_masked_array_is_refused(call: str) -> None:
     name, function = CALLS[call]
-    with pytest.raises(convcli.GeometryError, match=rf"^{name}: expected an array without a mask, given a masked"):
+    with pytest.raises(
+        convcli.GeometryError, match=rf"^{name}: expected an array without masked numbers, given a masked"
+    ):
         function()
 
 
 def test_a_filled_array_is_taken() -> None:
     assert np.array_equal(convcli.conv2d(MASKED.filled(0), K), convcli.conv2d(V, K))
+
+
+@pytest.mark.parametrize("mask", [False, np.zeros(V.shape, bool)], ids=["without a mask", "with an empty mask"])
+def test_an_array_in_which_nothing_is_masked_is_taken(mask: Any) -> None:
+    unmasked = np.ma.masked_array(V, mask=mask)
+    found = convcli.conv2d(unmasked, np.ma.masked_array(K), np.ma.masked_array(1.0))
+    assert type(found) is np.ndarray
+    assert np.array_equal(found, convcli.conv2d(V, K, 1))
+    assert np.array_equal(convcli.conv2d([unmasked[0]], K, 1), convcli.conv2d(V, K, 1))

@@ -34,6 +34,9 @@ def test_an_explanation_takes_letters():
         ("K, V, b", ("kernel", "input", "bias")),
         (["bias", "dK"], ("bias", "kernel")),
         ("kernel,dK,K", ("kernel",)),
+        ({"dV"}, ("input",)),
+        ({"K": 1, "b": 2}.keys(), ("kernel", "bias")),
+        (np.array(["dK", "dV"]), ("kernel", "input")),
     ],
 )
 def test_gradients_have_names_and_letters(wrt, names):
@@ -60,6 +63,19 @@ def test_other_gradients_are_refused_with_the_nearest(text, nearest):
     message = f"wrt: expected dK, dV, db, kernel, input, bias, K, V or b, given {text!r}{advice}"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         parse_wrt(text)
+
+
+@pytest.mark.parametrize("wrt", [[], (), set(), iter([])], ids=lambda wrt: type(wrt).__name__)
+def test_no_gradient_at_all_is_refused(wrt):
+    message = r"^wrt: expected names of gradients, given none: kernel, input or bias$"
+    with pytest.raises(OptionError, match=message):
+        conv2d_grad(V, K, G, wrt=wrt)
+
+
+def test_gradients_of_a_generator():
+    found = conv2d_grad(V, K, G, wrt=(f"d{letter}" for letter in "Kb"))
+    assert found.input is None
+    assert found == conv2d_grad(V, K, G, wrt="dK,db")
 
 
 def test_tensors_to_compare_have_letters():

@@ -8,10 +8,11 @@
 Each value is immutable and knows strictly more than the one before. The plan that is shown is the plan that runs.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from inspect import signature
 from math import inf, prod
+from os import PathLike
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -31,12 +32,12 @@ from convcli.arrays import (
     float_type,
     is_beyond_float32,
     is_whole,
-    real_array,
+    parameter,
 )
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, input_of, kernel_blocks, upstream_of
 from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store, Tally
-from convcli.errors import OptionError
+from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import EdgeFill
@@ -70,9 +71,9 @@ class Convolution:
 
     def __post_init__(self) -> None:
         """Make arrays of the weights and the bias, and replace a factorisation that belongs to other weights."""
-        object.__setattr__(self, "weights", real_array("kernel K", self.weights))
+        object.__setattr__(self, "weights", parameter("kernel K", self.weights))
         if self.bias is not None:
-            object.__setattr__(self, "bias", real_array("bias b", self.bias))
+            object.__setattr__(self, "bias", parameter("bias b", self.bias))
         require_type("options", self.options, Options, "Options, which Convolution.of makes")
         if self.factorisation.weights is not self.weights:
             object.__setattr__(self, "factorisation", Factorisation(self.weights))
@@ -95,6 +96,8 @@ class Convolution:
         Raises GeometryError or OptionError for an invalid option, for a bias that the Kernel has already, and for an
         option that is neither the default nor the Kernel's own.
         """
+        if isinstance(K, str | PathLike):
+            raise GeometryError(f"kernel K: expected an array or a Kernel, given text: `load_kernel` reads {str(K)!r}")
         factors = K.factors if isinstance(K, Kernel) else ()
         layer = K.options if isinstance(K, Kernel) else None
         weights, bias, groups = _parameters(K, bias, groups) if isinstance(K, Kernel) else (K, bias, groups)
@@ -102,8 +105,8 @@ class Convolution:
         if layer is not None:
             layer.require_agreement({name: value for name, value in given.items() if value is not _DEFAULTS[name]})
         options = layer or parse_options(**given, groups=groups)
-        weights = real_array("kernel K", weights)
-        bias = None if bias is None else real_array("bias b", bias)
+        weights = parameter("kernel K", weights)
+        bias = None if bias is None else parameter("bias b", bias)
         return cls(weights, bias, options, Factorisation(weights, factors))
 
     @property
@@ -346,7 +349,7 @@ class Prepared(NamedTuple):
         engine.announce(plan)
         return engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
 
-    def plan_gradients(self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
+    def plan_gradients(self, wrt: Iterable[str] = WRT, execution: Execution = AUTOMATIC) -> GradientPlan:
         """Plan the gradients that ``wrt`` names. Raises OptionError for an unknown name, or if an algorithm refuses."""
         names = parse_wrt(wrt)
         require_type("execution", execution, Execution, "an Execution")

@@ -11,7 +11,7 @@ so its V has the shape of C's output, and its Z that of C's input. It is linear 
 So each of them is something that ``Prepared`` computes for C: its dV, its Z and its dK.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from convcli.arrays import (
     ends_of,
     fill_rounded,
     is_whole,
-    real_array,
+    parameter,
 )
 from convcli.convolution.backward import AdjointPlan, ConvolutionPlan, InputPlan, bias_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, input_of, upstream_of
@@ -61,7 +61,7 @@ class TransposedConvolution:
         """Make an array of the bias, and replace a constant in the pads by zero: the transpose skips constants."""
         require_type("forward", self.forward, Convolution, "a Convolution")
         if self.bias is not None:
-            object.__setattr__(self, "bias", real_array("bias b", self.bias))
+            object.__setattr__(self, "bias", parameter("bias b", self.bias))
         if not self.options.edge.copies:
             object.__setattr__(self, "forward", self.forward.with_edge(EdgeFill("constant")))
 
@@ -286,9 +286,7 @@ class PreparedTransposed(NamedTuple):
             np.add(Z, self.bias, out=Z)
         return tally
 
-    def plan_gradients(
-        self, wrt: Collection[str] | str = WRT, execution: Execution = AUTOMATIC
-    ) -> TransposedGradientPlan:
+    def plan_gradients(self, wrt: Iterable[str] = WRT, execution: Execution = AUTOMATIC) -> TransposedGradientPlan:
         """Plan the gradients that ``wrt`` names. Raises OptionError for an unknown name, or if an algorithm refuses."""
         names = parse_wrt(wrt)
         require_type("execution", execution, Execution, "an Execution")

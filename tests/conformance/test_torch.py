@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.geometries import integers, operands
 from support.reference import assert_same
 
-from convcli import TransposedConvolution, conv2d, conv2d_grad, conv2d_transpose
+from convcli import GeometryError, TransposedConvolution, conv2d, conv2d_grad, conv2d_transpose
 
 pytestmark = pytest.mark.conformance
 
@@ -147,3 +147,33 @@ def agrees_with_module(layer):
     )
     module.load_state_dict({"weight": torch.from_numpy(K), "bias": torch.from_numpy(b)})
     assert_same(conv2d(V, K, b, **layer.options), module(torch.from_numpy(V)).detach().numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "uint8", "int16", "int64"])
+def test_tensors_are_taken_as_they_are(dtype):
+    import torch
+
+    shapes = [(3, 4, 5), (2, 3, 2, 2), (2, 3, 4)]
+    V, K, G = (torch.arange(np.prod(shape)).reshape(shape).to(getattr(torch, dtype)) for shape in shapes)
+    if V.is_floating_point():
+        V, K, G = (tensor.requires_grad_() for tensor in (V, K, G))
+    arrays = [tensor.detach().double().numpy() for tensor in (V, K, G)]
+    assert_same(conv2d(V, K), conv2d(*arrays[:2]).astype(conv2d(V, K).dtype))
+    assert conv2d_grad(V, torch.nn.Parameter(K.float()), G) == conv2d_grad(*arrays)
+
+
+def test_types_of_torch():
+    import torch
+
+    V, K = np.arange(12.0).reshape(3, 4), np.ones((2, 2))
+    for dtype in ("float64", "float32", "uint8", "uint16"):
+        assert conv2d(V, K, dtype=getattr(torch, dtype)).dtype == dtype
+
+
+def test_a_tensor_without_numbers_is_refused():
+    import torch
+
+    with pytest.raises(
+        GeometryError, match=r"^input V: .* Tensor that NumPy cannot read: can't convert meta device type"
+    ):
+        conv2d(torch.ones(3, 3, device="meta"), np.ones((2, 2)))
