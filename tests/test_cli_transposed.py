@@ -1,10 +1,11 @@
-"""``--transpose`` of apply, grad, check and plan."""
+"""``--transpose`` of apply, grad, check, plan, explain and matrix."""
 
 import json
 
 import numpy as np
 import PIL.Image
 import pytest
+import scipy.sparse
 from support import reference
 from support.geometries import integers
 from support.reference import assert_same
@@ -256,3 +257,66 @@ def test_same_gives_back_the_size_that_it_reduced():
     arguments = ("apply", "small.npy", "-k", "[[1,2]]", "--transpose", "-s", "2,3")
     run(*arguments, "--output-shape", "7,8", "-o", "large.npy")
     assert np.load("large.npy").shape == V.shape
+
+
+@pytest.mark.parametrize(
+    ("of", "at"), [("Z", "3,5,4"), ("Z", "0,0,0"), ("dK", "4,1,2,0"), ("dV", "5,2,1"), ("db", "2")]
+)
+def test_explain(tensors, of, at):
+    words = ("explain", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "-G", "G.npy", "--of", of, "--at", at)
+    found = json.loads(run(*words, "--json", "--all").stdout)
+    assert found["sum"] == tensors[of][tuple(map(int, at.split(",")))]
+    assert sum(term["product"] for term in found["terms"]) + (found["bias"] or 0) == found["sum"]
+    for term in found["terms"]:
+        factors = {key: term[key] for key in term if key not in ("indices", "product")}
+        assert set(factors) == {"Z": {"V", "K"}, "dK": {"V", "G'"}, "dV": {"G'", "K"}, "db": {"G"}}[of]
+        for key, factor in factors.items():
+            place = factor["from"] if key == "G'" else factor["at"]
+            assert factor["value"] == (0 if place is None else tensors[key[0]][tuple(place)])
+
+
+def test_an_explained_number_of_Z_names_what_the_fill_adds_up():
+    printed = run("explain", "[[1,2],[3,4]]", "-k", "box:3", "--transpose", "-e", "replicate", "--at", "0,0").stdout
+    formula, equation, copies = printed.splitlines()[:3]
+    assert formula.startswith("Z = (adjoint of the padding)(Z'), Z'[a,c] = sum over j,k,m,n with j + m = a, k + n = c,")
+    assert equation == "Z[0,0] = sum over j,k,m,n with j + m = 0 or 1, k + n = 0 or 1, of V[j,k] * K[m,n]"
+    assert copies == "Z[0,0] is at Z'[0,0], Z'[0,1], Z'[1,0], Z'[1,1], which the adjoint of replicate adds up"
+    assert "  j=0  m=0  k=0  n=1  V[0,0] = 1  * K[0,1] = 0.1111111111  = 0.1111111111\n" in printed
+
+
+def test_an_explained_gradient_names_the_pixels_of_G():
+    words = ("--transpose", "--bias", "0.5", "--at", "0,1", "--of", "dV", "-G", "[[5,6],[7,8]]")
+    printed = run("explain", "[[1,2],[3,4]]", "-k", "[[1,-2],[0,3]]", *words).stdout
+    assert "  m=0  n=0  G'[0,1] = 6  is G[0,1]      * K[0,0] =  1  = 6\n" in printed
+    assert "  m=0  n=1  G'[0,2] = 0  padding: zero  * K[0,1] = -2  = 0\n" in printed
+
+
+def test_a_number_of_Z_that_no_window_writes():
+    printed = run("explain", "[[1,2]]", "-k", "[[1]]", "--transpose", "-s", "2", "--bias", "3", "--at", "0,1").stdout
+    assert printed.splitlines()[2] == "no window writes it, because the stride and dilation skip it: no term adds to it"
+    assert printed.splitlines()[-1] == "Z[0,1] = 3  the sum of 0 terms and b"
+
+
+def test_matrix(tensors):
+    words = ("matrix", "--input-shape", "6,3,4", "-k", "K.npy", *OPTIONS)
+    run(*words, "--bias", BIAS, "-o", "M.npz")
+    with np.load("M.npz") as members:
+        offset = members["offset"]
+    M = scipy.sparse.load_npz("M.npz")
+    assert_same((M @ tensors["V"].ravel() + offset).reshape(4, 6, 6), tensors["Z"])
+    assert_same((M.T @ tensors["G"].ravel()).reshape(6, 3, 4), tensors["dV"])
+    printed = run(*words).stdout
+    assert json.loads(printed)["shape"] == {
+        "matrix": [4 * 6 * 6, 6 * 3 * 4],
+        "input": [6, 3, 4],
+        "kernel": [6, 2, 3, 2],
+        "output": [4, 6, 6],
+    }
+
+
+def test_matrix_names_the_indices_of_its_rows_and_columns():
+    words = ("matrix", "--input-shape", "2,1,2", "-k", "[[[[1,2]]],[[[3,4]]]]", "-p", "valid", "--transpose")
+    lines = run(*words, "-f", "text").stdout.splitlines()
+    assert lines[0] == "M (3, 4)  8 nonzeros  (66.7 %)"
+    assert [line.split()[:2] for line in lines[4:7]] == [["V", "i"], ["V", "j"], ["V", "k"]]
+    assert lines[7:] == ["Z[0,0,0] 1 . 3 .", "Z[0,0,1] 2 1 4 3", "Z[0,0,2] . 2 . 4"]

@@ -10,6 +10,7 @@ from support.geometries import CASES, FILLS, Case, integers
 from convcli import conv2d, conv2d_grad
 from convcli.convolution.places import parse_place
 from convcli.convolution.prepared import Convolution
+from convcli.convolution.transposed import TransposedConvolution
 from convcli.errors import GeometryError, OptionError
 from convcli.explain import explanation
 from convcli.explain.explanation import explain, explanation_to_json, selected_terms
@@ -58,6 +59,26 @@ def test_every_sum_of_a_bank(case, flip):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_sum_of_a_2d_kernel(case):
     assert_explained(*prepared(case, plane=True, bias=np.array(2.5)))
+
+
+@pytest.mark.parametrize("plane", [False, True], ids=["bank", "2-D"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_sum_of_a_transposed_convolution(case, plane):
+    convolution, G, V, _ = prepared(case, plane=plane)
+    K, bias = convolution.convolution.weights, np.array(1.5) if plane else integers(G.shape[-3:-2], seed=4)
+    size = {"output_shape": G.shape[-2:]} if case.stride != (1, 1) else {}
+    options = case.options | {"groups": 1 if plane else case.groups}
+    layer = TransposedConvolution.of(K, bias, **options, **size).at(V.shape, np.float64)
+    Z = layer.convolve(V, layer.plan())
+    gradients = layer.gradients(V, G, layer.plan_gradients())
+    assert_explained(layer, V, G, {"output": Z, **gradients._asdict()})
+
+
+def test_every_sum_of_a_transposed_plane():
+    V, G = integers((5, 7), seed=1), integers((1, 6, 8), seed=3)
+    layer = TransposedConvolution.of(integers((1, 1, 2, 2), seed=2)).at(V.shape, np.float64)
+    tensors = {"output": layer.convolve(V, layer.plan()), **layer.gradients(V, G, layer.plan_gradients())._asdict()}
+    assert_explained(layer, V, G, tensors)
 
 
 def test_every_sum_of_a_plane():

@@ -24,6 +24,7 @@ COMMANDS = {
         ["explain", IMAGE, "-k", "box:2", "--at", "0,1,2", "--of", "input", "-e", "wrap", "--json"],
         ["explain", IMAGE, "-k", "box:2", "--at", "1,1", "--of", "kernel", "--json"],
         ["explain", IMAGE, "-k", "box:2", "--of", "bias", "--json"],
+        ["explain", IMAGE, "-k", "box:2", "--transpose", "--at", "1,1", "--of", "kernel", "--json"],
     ],
     "check --json": [["check", IMAGE, "-k", BANK, "--json"]],
     "check --kernel-grad ... --json": [

@@ -11,7 +11,8 @@ from support.geometries import BY_NAME, CASES, FILLS, geometry_of, integers, ope
 from support.reference import assert_same, block_diagonal
 from support.sparse import as_scipy
 
-from convcli import conv2d, conv2d_grad, conv2d_matrix
+from convcli import conv2d, conv2d_grad, conv2d_matrix, conv2d_transpose
+from convcli.convolution.transposed import TransposedConvolution
 from convcli.errors import GeometryError, OptionError
 from convcli.files.memory import Memory
 from convcli.matrix import assembly as matrix
@@ -223,3 +224,19 @@ class TestMemory:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert 0.3 * estimated <= peak <= estimated + (1 << 16)
+
+
+@each_case
+@pytest.mark.parametrize("plane", [False, True], ids=["bank", "2-D"])
+def test_the_matrix_of_a_transposed_convolution(case, plane):
+    _, K, V = operands(case)
+    K, bias = (K[0, 0], np.array(1.5)) if plane else (K, integers(case.V[-3:-2], seed=4))
+    V = integers((*case.V[:2], *case.Z[-2:]), seed=7) if plane else V
+    options = case.options | {"groups": 1 if plane else case.groups, "output_shape": case.V[-2:]}
+    layer = TransposedConvolution.of(K, bias, **options).at(V.shape, np.float64)
+    M = matrix.assemble(layer)
+    assert_well_formed(M)
+    assert (M.input_shape, M.kernel_shape, M.output_shape) == (V.shape, K.shape, layer.output_shape)
+    assert_same(forward(M, V), conv2d_transpose(V, K, bias, **options))
+    G = integers(layer.output_shape, seed=6)
+    assert_same(backward(M, G), layer.gradients(V, G, layer.plan_gradients("input")).input)

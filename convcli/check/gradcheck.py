@@ -18,7 +18,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, finite_or_none, first_non_finite
 from convcli.convolution.layers import PreparedLayer
-from convcli.convolution.prepared import Gradients, Prepared
+from convcli.convolution.prepared import Gradients
 from convcli.convolution.relu import relu, relu_adjoint
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import AUTOMATIC, Execution
@@ -192,13 +192,7 @@ class _SumBehind(NamedTuple):
 def _sum_behind(prepared: PreparedLayer, V: Array, index: Index) -> _SumBehind:
     b = prepared.convolution.bias
     bias = 0.0 if b is None else float(b[index[-3:][: b.ndim]])
-    if isinstance(prepared, PreparedTransposed):
-        # Without its bias, Z is dV of the convolution whose transpose it is, for the upstream gradient V.
-        nothing, upstream = np.broadcast_to(0.0, prepared.output_shape), V.reshape(prepared.forward.output_shape)
-        found = explain(prepared.forward, nothing, upstream, "input", index)
-    else:
-        assert isinstance(prepared, Prepared)
-        found = explain(prepared.without_bias(), V, None, "output", index)
+    found = explain(prepared.without_bias(), V, None, "output", index)
     return _SumBehind(found.total + bias, float(np.abs(found.terms().products).sum()) + abs(bias))
 
 

@@ -15,7 +15,6 @@ from convcli.arrays import Array, computing_type
 from convcli.cli.messages import Messages
 from convcli.cli.options import (
     DEFAULT_EXECUTION,
-    NO_TRANSPOSE,
     ConvolutionOptions,
     ExecutionOptions,
     TransposeOptions,
@@ -134,10 +133,10 @@ class Inputs:
         self,
         source: str,
         options: ConvolutionOptions,
+        transpose: TransposeOptions,
         execution: ExecutionOptions = DEFAULT_EXECUTION,
         dtype: str | None = None,
         watch: Watch | None = None,
-        transpose: TransposeOptions = NO_TRANSPOSE,
     ) -> Request:
         """Return the convolution that the options and the kernel from this source define, and how to execute it.
 

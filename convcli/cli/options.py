@@ -345,7 +345,7 @@ class TransposeOptions:
     ] = None
 
 
-# For commands without these options.
+# What a command gets if none of these options is given.
 NO_TRANSPOSE = TransposeOptions()
 
 

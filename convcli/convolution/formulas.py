@@ -74,8 +74,8 @@ class Formulas(NamedTuple):
         )
 
     def letters(self, name: str, rank: int) -> list[str]:
-        """Return the letters of the axes of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank."""
-        return index_letters(name, rank)
+        """Return the letters of the axes of ``output``, ``kernel``, ``input`` or ``bias``, which has this rank."""
+        return output_letters(self.input_rank, self.kernel_rank) if name == "output" else index_letters(name, rank)
 
     def gradient(self, name: str, rank: int) -> str:
         """Return the formula of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank, in one line."""
@@ -189,20 +189,23 @@ class TransposedFormulas(NamedTuple):
     forward: Formulas
 
     def letters(self, name: str, rank: int) -> list[str]:
-        """Return the letters of the axes of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank."""
+        """Return the letters of the axes of ``output``, ``kernel``, ``input`` or ``bias``, which has this rank."""
         if name == "input":
             return output_letters(self.forward.input_rank, self.forward.kernel_rank)[-rank:]
+        if name == "output":
+            return index_letters("input", rank)
         return list("lac"[:rank]) if name == "bias" else index_letters(name, rank)
 
     def gradient(self, name: str, rank: int) -> str:
         """Return the formula of the gradient of ``kernel``, ``input`` or ``bias``, which has this rank, in one line."""
         if name == "bias":
             return self._bias(rank)
-        return _transposed(self.forward.gradient("kernel", rank) if name == "kernel" else self.forward.output(None))
+        own = self.forward.gradient("kernel", rank) if name == "kernel" else self.forward.output(None)
+        return transposed_symbols(own)
 
     def output(self, bias_rank: int | None) -> str:
         """Return the formula of Z, with a bias of this rank or without one."""
-        Z, _, formula = _transposed(self.forward.gradient("input", self.forward.input_rank)).partition(" = ")
+        Z, _, formula = transposed_symbols(self.forward.gradient("input", self.forward.input_rank)).partition(" = ")
         kept = self.forward.kept(self.letters("bias", bias_rank or 0))
         return f"{Z} = {formula}" if bias_rank is None else f"{Z} = b{bracketed(kept)} + {formula}"
 
@@ -214,7 +217,8 @@ class TransposedFormulas(NamedTuple):
         return f"db{bracketed(kept)} = {total}G{bracketed(letters)}"
 
 
-def _transposed(formula: str) -> str:
+def transposed_symbols(formula: str) -> str:
+    """Return a convolution's formula, or a symbol in it, with the symbols of the transposed convolution."""
     return re.sub(r"\b(?:d?V|G|Z)\b", lambda tensor: _TRANSPOSED[tensor[0]], formula)
 
 

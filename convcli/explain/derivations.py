@@ -9,7 +9,8 @@ runs over the others:
     dV    l                   i, and the (j, m) and (k, n) that read the pixel       G * K
     db    some of i, j, k     the others                                             G
 
-The indices of batch axes are fixed in Z and dV; the sums of dK and db run over them.
+The indices of batch axes are fixed in Z and dV; the sums of dK and db run over them. The sums of a transposed
+convolution are those of the convolution that it transposes, for V and G exchanged: its Z is that dV, and its dV that Z.
 """
 
 import re
@@ -19,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import IntArray
-from convcli.convolution.formulas import GROUPING, index_letters
+from convcli.convolution.formulas import GROUPING, formulas_of, index_letters, transposed_symbols
 from convcli.convolution.places import bracketed
+from convcli.convolution.transposed import PreparedTransposed
 from convcli.explain.terms import Sum, Tensors
 from convcli.geometry.axes import Geometry
 
@@ -42,6 +44,18 @@ class Derivation(NamedTuple):
     padded: PaddedPlaces | None = None
 
 
+def derive(tensors: Tensors, of: str, at: tuple[int, ...]) -> Derivation:
+    """Return the sum behind the number ``at`` of a tensor, which is a name in SYMBOLS."""
+    transposed = isinstance(tensors.layer, PreparedTransposed)
+    derivations: dict[str, Callable[[Tensors, tuple[int, ...]], Derivation]] = {
+        "output": _transposed_output if transposed else _output,
+        "kernel": _transposed_kernel if transposed else _kernel,
+        "input": _transposed_input if transposed else _input,
+        "bias": _transposed_bias if transposed else _bias,
+    }
+    return derivations[of](tensors, at)
+
+
 def _output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     geometry, bias = tensors.geometry, tensors.prepared.convolution.bias
     index = dict(zip(tensors.output_letters, at, strict=True))
@@ -49,7 +63,7 @@ def _output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     extents = {**channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
     formula = tensors.formulas.output(None if bias is None else bias.ndim)
     return Derivation(
-        sum=Sum("VK", index, _axes(extents, index)),
+        sum=Sum(("V'", "K"), index, _axes(extents, index)),
         formula=formula,
         equation=_with_numbers(formula, geometry, index),
         bias=None if bias is None else float(bias[at[-3:][: bias.ndim]]),
@@ -63,7 +77,7 @@ def _kernel(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     columns = np.arange(index.get("q", 0), geometry.columns.output, geometry.tiling[1])
     fixed = {letter: number for letter, number in index.items() if letter not in "pq"}
     formula = tensors.formulas.gradient("kernel", len(at))
-    sum_ = Sum("GV", fixed, (*_axes(tensors.extents, index), {"j": rows}, {"k": columns}))
+    sum_ = Sum(("G", "V'"), fixed, (*_axes(tensors.extents, index), {"j": rows}, {"k": columns}))
     return Derivation(sum_, formula, _with_numbers(formula, geometry, index))
 
 
@@ -82,7 +96,7 @@ def _input(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     }
     place = bracketed(formulas.kept_indices(index_letters("input", len(at)), at))
     return Derivation(
-        sum=Sum("GK", index, (*outputs, *reads)),
+        sum=Sum(("G", "K"), index, (*outputs, *reads)),
         formula=formulas.gradient("input", len(at)),
         equation=f"dV{place} = {_with_numbers(formulas.input_sum, geometry, known)}",
         padded=padded,
@@ -94,15 +108,41 @@ def _bias(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     index = dict(zip(index_letters("bias", len(at)), at, strict=True))
     extents = dict(zip(tensors.output_letters, geometry.output_shape, strict=True))
     formula = tensors.formulas.gradient("bias", len(at))
-    return Derivation(Sum("G", index, _axes(extents, index)), formula, _with_numbers(formula, geometry, index))
+    return Derivation(Sum(("G",), index, _axes(extents, index)), formula, _with_numbers(formula, geometry, index))
 
 
-DERIVATIONS: dict[str, Callable[[Tensors, tuple[int, ...]], Derivation]] = {
-    "output": _output,
-    "kernel": _kernel,
-    "input": _input,
-    "bias": _bias,
-}
+def _transposed_output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
+    found, bias = _renamed(_input(tensors, at)), tensors.layer.convolution.bias
+    formula = formulas_of(tensors.layer).output(None if bias is None else bias.ndim)
+    if bias is None:
+        return found._replace(formula=formula)
+    index = at[-3:][: bias.ndim]
+    place = bracketed(tensors.formulas.kept_indices("lac"[: bias.ndim], index))
+    equation = found.equation.replace(" = ", f" = b{place} + ", 1)
+    return found._replace(formula=formula, equation=equation, bias=float(bias[index]))
+
+
+def _transposed_kernel(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
+    return _renamed(_kernel(tensors, at))
+
+
+def _transposed_input(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
+    # A plane (OH, OW) is the only channel of a bank.
+    missing = len(tensors.output_letters) - len(at)
+    return _renamed(_output(tensors, (0,) * missing + at))
+
+
+def _transposed_bias(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
+    formulas, geometry = formulas_of(tensors.layer), tensors.geometry
+    index = dict(zip(formulas.letters("bias", len(at)), at, strict=True))
+    extents = dict(zip(tensors.input_letters, tensors.V.shape, strict=True))
+    formula = formulas.gradient("bias", len(at))
+    return Derivation(Sum(("V",), index, _axes(extents, index)), formula, _with_numbers(formula, geometry, index))
+
+
+def _renamed(found: Derivation) -> Derivation:
+    """Return a derivation of the convolution that is transposed, with the symbols of the transposed one."""
+    return found._replace(formula=transposed_symbols(found.formula), equation=transposed_symbols(found.equation))
 
 
 def _axes(extents: Mapping[str, int], fixed: Mapping[str, int]) -> tuple[dict[str, IntArray], ...]:

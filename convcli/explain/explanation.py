@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray, cut
-from convcli.convolution.formulas import Formulas, index_letters, output_letters
+from convcli.convolution.formulas import Formulas, formulas_of
+from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.operands import upstream_of
 from convcli.convolution.places import whole_place
-from convcli.convolution.prepared import Prepared
-from convcli.explain.derivations import DERIVATIONS, PaddedPlaces
+from convcli.convolution.transposed import PreparedTransposed
+from convcli.explain.derivations import PaddedPlaces, derive
 from convcli.explain.largest import Selection, exact_sum, largest_terms
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
@@ -47,7 +48,8 @@ class Explanation:
     total
         The number itself.
     padded
-        For dV, the padded rows and columns that hold the pixel; otherwise None.
+        For dV, the padded rows and columns that hold the pixel; for Z of a transposed convolution, those that are added
+        up to it; otherwise None.
     """
 
     of: str
@@ -63,8 +65,13 @@ class Explanation:
 
     @property
     def formulas(self) -> Formulas:
-        """The formulas of the convolution."""
+        """The formulas of the convolution, or of the one that is transposed."""
         return self._tensors.formulas
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the convolution is transposed."""
+        return isinstance(self._tensors.layer, PreparedTransposed)
 
     @property
     def edge(self) -> EdgeFill:
@@ -85,10 +92,10 @@ class Explanation:
         return largest_terms(_products(self._tensors, self._sum), count)
 
 
-def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
+def explain(prepared: PreparedLayer, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
     """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``.
 
-    V: ``(..., C_in, H, W)`` or ``(H, W)``.  G: shaped like Z; may be None for Z.
+    prepared: a convolution, or a transposed one.  V: its input.  G: shaped like Z; may be None for Z.
     of: the tensor, a name in SYMBOLS or its letters.  at: all indices, or only those of axes longer than 1.
     Raises GeometryError if the tensor has no such index, OptionError for another name.
     """
@@ -96,10 +103,10 @@ def explain(prepared: Prepared, V: Array, G: Array | None, of: str, at: tuple[in
     if G is not None:
         G = upstream_of(G, prepared.output_shape)
     shape = _shape_of(of, prepared)
-    letters = _letters(of, shape, prepared)
+    letters = tuple(formulas_of(prepared).letters(of, len(shape)))
     at = whole_place(SYMBOLS[of], at, shape, letters, "at")
     tensors = Tensors(prepared, V, G)
-    derivation = DERIVATIONS[of](tensors, at)
+    derivation = derive(tensors, of, at)
     return Explanation(
         of=of,
         at=at,
@@ -155,7 +162,7 @@ def _terms_to_json(explanation: Explanation, numbers: range | IntArray) -> Itera
 def _term_to_json(terms: Terms, position: int, product: float) -> dict[str, Any]:
     indices = {letter: int(values[position]) for letter, values in terms.indices.items()}
     # The key of a pixel does not depend on the padding.
-    keys = ["V'" if factor.pixels else factor.symbol for factor in terms.factors]
+    keys = [f"{factor.symbol[0]}'" if factor.pixels else factor.symbol for factor in terms.factors]
     factors = {key: _factor_to_json(factor, position) for key, factor in zip(keys, terms.factors, strict=True)}
     return {"indices": indices, **factors, "product": product}
 
@@ -169,20 +176,14 @@ def _factor_to_json(factor: Factor, position: int) -> dict[str, Any]:
     return {**members, "from": None if OUTSIDE in source else source, "padding": in_pads}
 
 
-def _shape_of(of: str, prepared: Prepared) -> tuple[int, ...]:
+def _shape_of(of: str, prepared: PreparedLayer) -> tuple[int, ...]:
     shapes = {
-        "output": prepared.geometry.output_shape,
+        "output": prepared.output_shape,
         "kernel": prepared.convolution.weights.shape,
         "input": prepared.input_shape,
         "bias": prepared.bias_shape,
     }
     return shapes[of]
-
-
-def _letters(of: str, shape: tuple[int, ...], prepared: Prepared) -> tuple[str, ...]:
-    if of == "output":
-        return tuple(output_letters(len(prepared.input_shape), prepared.convolution.weights.ndim))
-    return tuple(index_letters(of, len(shape)))
 
 
 def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:

@@ -2,7 +2,8 @@
 
     G[i,j,k]      V'[l, j*sy + m*dy, k*sx + n*dx]      K[i,l,m,n]
 
-A 2-D kernel has no index i: it maps channel l to channel l.
+A 2-D kernel has no index i: it maps channel l to channel l. The terms of a transposed convolution are those of the
+convolution that it transposes, with V and G exchanged, but only in name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
-from convcli.convolution.formulas import Formulas, index_letters, output_letters
+from convcli.convolution.formulas import Formulas, index_letters, output_letters, transposed_symbols
+from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Prepared
+from convcli.convolution.transposed import PreparedTransposed
 from convcli.geometry.axes import Axis
 from convcli.geometry.edges import OUTSIDE, sources
 from convcli.values import frozen_value
@@ -35,9 +38,9 @@ class Pixels(NamedTuple):
 class Factor(NamedTuple):
     """The factor that one tensor contributes to each of several terms.
 
-    symbol: ``V'`` (``V`` without padding), ``K`` or ``G``.  letters: those of the tensor's axes.
-    at: ``(terms, rank)``, its indices.  values: ``(terms,)``, float64.
-    pixels: for V', the origins of the pixels; otherwise None.
+    symbol: ``V'`` (``V`` without padding), ``K`` or ``G``; of a transposed convolution ``G'``, ``K`` or ``V``.
+    letters: those of the tensor's axes.  at: ``(terms, rank)``, its indices.  values: ``(terms,)``, float64.
+    pixels: for V' (or G'), the origins of the pixels; otherwise None.
     """
 
     symbol: str
@@ -64,12 +67,12 @@ class Terms(NamedTuple):
 class Sum(NamedTuple):
     """A sum of products.
 
-    factors: the letters of the tensors that are multiplied: V, K, G.  fixed: the indices that it does not run over.
+    factors: the symbols of the tensors that are multiplied: V', V, K, G.  fixed: the indices that it does not run over.
     axes: the axes that the sum runs over; several indices may run together along one axis. Terms are numbered in
     row-major order of the axes.
     """
 
-    factors: str
+    factors: tuple[str, ...]
     fixed: Mapping[str, int]
     axes: tuple[Indices, ...]
 
@@ -97,22 +100,36 @@ class Sum(NamedTuple):
         return indices
 
 
-@frozen_value(compared=("prepared", "V", "G"))
+@frozen_value(compared=("layer", "V", "G"))
 class Tensors:
-    """The tensors that the factors of terms come from.
+    """The tensors that the factors of terms come from, under the names that they have in a convolution.
 
-    V: ``(..., C_in, H, W)`` or ``(H, W)``.  G: shaped like Z; None if no term has a factor of it.
+    layer: the convolution, or a transposed one.  prepared: the convolution, or the one that is transposed.
+    V: ``(..., C_in, H, W)`` or ``(H, W)``; of a transposed convolution its G.
+    G: shaped like Z, or None if no term has a factor of it; of a transposed convolution its V.
     """
 
-    def __init__(self, prepared: Prepared, V: Array, G: Array | None) -> None:
-        self.prepared, self.geometry, self.K = prepared, prepared.geometry, prepared.convolution.weights
-        self.V, self.G = V, G
-        self.formulas = Formulas.of(prepared)
+    def __init__(self, layer: PreparedLayer, V: Array, G: Array | None) -> None:
+        self.layer, self.V, self.G = layer, V, G
+        if isinstance(layer, PreparedTransposed):
+            self.prepared = layer.forward
+            self.V = np.broadcast_to(0.0, layer.output_shape) if G is None else G
+            self.G = V.reshape(layer.forward.output_shape)
+        else:
+            assert isinstance(layer, Prepared)
+            self.prepared = layer
+        self.geometry, self.K = self.prepared.geometry, self.prepared.convolution.weights
+        self.formulas = Formulas.of(self.prepared)
 
     @property
     def is_plane(self) -> bool:
         """Return whether the kernel filters every channel alone."""
         return self.K.ndim == 2
+
+    @property
+    def input_letters(self) -> list[str]:
+        """The indices of V."""
+        return index_letters("input", self.V.ndim)
 
     @property
     def output_letters(self) -> list[str]:
@@ -122,13 +139,17 @@ class Tensors:
     @property
     def extents(self) -> dict[str, int]:
         """The extents of V's axes before its rows and columns."""
-        return dict(zip(self._input_letters[:-2], self.V.shape[:-2], strict=True))
+        return dict(zip(self.input_letters[:-2], self.V.shape[:-2], strict=True))
+
+    def symbol(self, own: str) -> str:
+        """Return the symbol under which a tensor is shown: a transposed convolution shows V as G."""
+        return transposed_symbols(own) if isinstance(self.layer, PreparedTransposed) else own
 
     def terms(self, sum_: Sum, numbers: IntArray) -> Terms:
         """Return the terms of a sum with these numbers."""
         indices = sum_.indices(numbers)
-        factor = {"V": self._pixels, "K": self._weights, "G": self._upstream}
-        factors = tuple(factor[letter](indices) for letter in sum_.factors)
+        factor = {"V'": self._pixels, "V": self._inputs, "K": self._weights, "G": self._upstream}
+        factors = tuple(factor[symbol](indices) for symbol in sum_.factors)
         return Terms({letter: indices[letter] for letter in sum_.letters}, factors)
 
     def reads(self, axis: int, pixel: int) -> tuple[IntArray, IntArray]:
@@ -163,11 +184,11 @@ class Tensors:
         values[outside], source[outside] = self.geometry.edge.value, OUTSIDE
         in_pads = ~(_inside(rows, y) & _inside(columns, x))
         at = np.stack([*before, rows, columns], axis=-1)
-        return Factor(self.formulas.pixel_symbol, tuple(self._input_letters), at, values, Pixels(source, in_pads))
+        symbol = self.symbol(self.formulas.pixel_symbol)
+        return Factor(symbol, tuple(self.input_letters), at, values, Pixels(source, in_pads))
 
-    @property
-    def _input_letters(self) -> list[str]:
-        return index_letters("input", self.V.ndim)
+    def _inputs(self, indices: Indices) -> Factor:
+        return _factor(self.symbol("V"), self.V, self.input_letters, indices)
 
     def _read(self, axis: Axis, output: IntArray, tap: IntArray) -> IntArray:
         """Return the padded pixel of an axis that each output reads with its tap."""
@@ -192,7 +213,7 @@ class Tensors:
     def _upstream(self, indices: Indices) -> Factor:
         if self.G is None:
             raise ValueError("expected G, because these terms hold it")
-        return _factor("G", self.G, self.output_letters, indices)
+        return _factor(self.symbol("G"), self.G, self.output_letters, indices)
 
 
 def _factor(symbol: str, tensor: Array, letters: Sequence[str], indices: Indices) -> Factor:

@@ -7,6 +7,8 @@ C[k,n] the column of V that padded column k*sx + n*dx holds. The entry of M for 
 
 The two conditions are independent: the taps that read the same row are added up first, then those that read the same
 column. If R or C holds a constant instead of a pixel, the weight times the constant is added to offset, as the bias is.
+
+The matrix of a transposed convolution is the transpose of M, and its offset is the bias.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.arrays import BYTES_PER_FLOAT, Array, FloatArray, IntArray, cut
+from convcli.convolution.formulas import formulas_of
+from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Prepared
+from convcli.convolution.transposed import PreparedTransposed
 from convcli.errors import GeometryError
 from convcli.files.memory import available_memory, format_size
 from convcli.geometry.axes import Axis, Geometry
@@ -29,6 +34,8 @@ from convcli.values import frozen_value
 WEIGHTS_AT_ONCE = 1 << 18
 # The memory per such weight: the weight, its column, whether it is an entry, and temporary copies.
 BYTES_PER_WEIGHT = 48
+# The memory per entry for the transpose: its data, columns and their order, and the rows of M.
+_EXTRA_BYTES_TO_TRANSPOSE = 4 * BYTES_PER_FLOAT
 # The memory per output and tap of an axis: the pixels that are read, their order, and the slots of the taps.
 BYTES_PER_READ = 48
 
@@ -55,6 +62,8 @@ class ConvolutionMatrix(NamedTuple):
         The shapes of V, K and Z.
     edge
         The edge fill.
+    input_letters
+        The letters of V's axes: those of ``V[l,a,c]``, or ``V[i,j,k]`` for a transposed convolution.
     """
 
     shape: tuple[int, int]
@@ -66,6 +75,7 @@ class ConvolutionMatrix(NamedTuple):
     kernel_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     edge: str
+    input_letters: tuple[str, ...]
 
     @property
     def largest(self) -> float:
@@ -73,14 +83,22 @@ class ConvolutionMatrix(NamedTuple):
         return max(float(self.data.max(initial=0)), -float(self.data.min(initial=0)))
 
 
+def assemble(prepared: PreparedLayer) -> ConvolutionMatrix:
+    """Return the matrix of a convolution, or of a transposed one, that is prepared in float64."""
+    if isinstance(prepared, PreparedTransposed):
+        return _transposed(_assemble(prepared.forward, _EXTRA_BYTES_TO_TRANSPOSE), prepared)
+    assert isinstance(prepared, Prepared)
+    return _assemble(prepared)
+
+
 @np.errstate(over="ignore", invalid="ignore")
-def assemble(prepared: Prepared) -> ConvolutionMatrix:
-    """Return the matrix of a convolution that is prepared in float64."""
+def _assemble(prepared: Prepared, extra: int = 0) -> ConvolutionMatrix:
+    """Return the matrix of a convolution. extra: the bytes per entry that will be needed besides."""
     geometry = prepared.geometry
     b = np.zeros(()) if prepared.bias is None else prepared.bias
     weights = _with_tiling(prepared.kernel.K, geometry)
     most = _most_nonzeros(weights, geometry)
-    _refuse_beyond_memory(geometry, most)
+    _refuse_beyond_memory(geometry, most, extra)
     indices, data = np.empty(most, _index_type(geometry, most)), np.empty(most)
     rows = _fill_image(weights.astype(np.float64, copy=False), geometry, indices, data)
     nonzeros = _repeat_image(int(rows.counts.sum()), geometry, indices, data)
@@ -94,6 +112,7 @@ def assemble(prepared: Prepared) -> ConvolutionMatrix:
         kernel_shape=prepared.convolution.weights.shape,
         output_shape=geometry.output_shape,
         edge=str(geometry.edge),
+        input_letters=_input_letters(prepared),
     )
 
 
@@ -128,9 +147,9 @@ def _reads(axis: Axis, edge: EdgeFill, period: int) -> FloatArray:
     return counts.astype(float)
 
 
-def _refuse_beyond_memory(geometry: Geometry, most: int) -> None:
+def _refuse_beyond_memory(geometry: Geometry, most: int, extra: int) -> None:
     (rows, columns), available = _shape(geometry), available_memory()
-    needed = _bytes_needed(geometry, most)
+    needed = _bytes_needed(geometry, most) + most * extra
     if needed > available.bytes:
         raise GeometryError(
             f"the matrix would be {rows:,} x {columns:,} with up to {most:,} nonzeros, which take "
@@ -277,3 +296,26 @@ def _offset(on_constants: FloatArray, bias: FloatArray, geometry: Geometry) -> N
     offset[...] = geometry.edge.value * on_constants
     offset += bias
     return offset.reshape(-1)
+
+
+def _transposed(M: ConvolutionMatrix, prepared: PreparedTransposed) -> ConvolutionMatrix:
+    """Return M^T, with the bias of a transposed convolution as its offset."""
+    order = np.argsort(M.indices, kind="stable")
+    rows = np.repeat(np.arange(M.shape[0], dtype=M.indices.dtype), np.diff(M.indptr))
+    offset = np.zeros(prepared.output_blocks)
+    if prepared.bias is not None:
+        offset += prepared.bias
+    return M._replace(
+        shape=M.shape[::-1],
+        indptr=_row_pointers(np.bincount(M.indices, minlength=M.shape[1]), M.indices.dtype),
+        indices=rows[order],
+        data=M.data[order],
+        offset=offset.reshape(-1),
+        input_shape=prepared.input_shape,
+        output_shape=prepared.output_shape,
+        input_letters=_input_letters(prepared),
+    )
+
+
+def _input_letters(prepared: PreparedLayer) -> tuple[str, ...]:
+    return tuple(formulas_of(prepared).letters("input", len(prepared.input_shape)))

@@ -104,7 +104,7 @@ def check(
     require_tolerance(tolerance)
     if relu and output_map is not None:
         raise OptionError("`output_map` is Z, which a ReLU follows: expected no `relu`")
-    request = inputs.read_request(kernel, convolution, execution, watch=LongWork(messages), transpose=transpose)
+    request = inputs.read_request(kernel, convolution, transpose, execution, watch=LongWork(messages))
     appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")

@@ -26,7 +26,7 @@ def explain(
             metavar="I,J,K",
             show_default=False,
             help="The number's indices, counted from 0: i,j,k of Z; i,l,m,n of dK (m,n for a 2-D kernel); l,a,c of "
-            "dV; i of db. Axes of length 1 may be left out.",
+            "dV; i of db. With --transpose: l,a,c of Z, i,j,k of dV, l of db. Axes of length 1 may be left out.",
         ),
     ] = "",
     of: Annotated[
@@ -58,6 +58,7 @@ def explain(
         ),
     ] = False,
     convolution: options.ConvolutionOptions,
+    transpose: options.TransposeOptions,
     gray: options.Gray = False,
     unit: options.Unit = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
@@ -85,12 +86,12 @@ def explain(
 
     refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
-    request = inputs.read_request(kernel, convolution)
+    request = inputs.read_request(kernel, convolution, transpose)
     tensor, place = parse_tensor("of", of), parse_place(at, "at")
     _require_count(largest, every=every)
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
-    prepared = request.suited_to(V.shape, picture=is_picture).convolution.forward.at(V.shape, "float64")
+    prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared))
     G = None if tensor == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
     found = explanation.explain(prepared, V, G, tensor, place)

@@ -114,7 +114,7 @@ def grad(
     refuse_second_stdin([*images, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
-    request = inputs.read_request(kernel, convolution, execution, dtype, LongWork(messages), transpose)
+    request = inputs.read_request(kernel, convolution, transpose, execution, dtype, LongWork(messages))
     wanted = options.requested_format(format, json=json)
     destination = destination_of(output, messages, overwrite=overwrite)
     if step is None:

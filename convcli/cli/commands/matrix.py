@@ -21,6 +21,7 @@ def matrix(
     kernel: options.KernelSource,
     input_shape: options.InputShape = None,
     convolution: options.ConvolutionOptions,
+    transpose: options.TransposeOptions,
     gray: options.Gray = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
     output: options.KernelOutput = STREAM,
@@ -45,7 +46,7 @@ def matrix(
     vec(Z) = M vec(V) + offset, and so vec(dV) = M^T vec(G), with vec in row-major order
 
     M repeats each weight of the kernel in many places. It includes the edge fill; offset is the bias, plus what a
-    constant edge fill adds.
+    constant edge fill adds. With --transpose, M is the transpose of the convolution's matrix, and offset is the bias.
 
     convcli matrix --input-shape 1,4,5 -k sobel-x -e replicate
     convcli matrix --input-shape 1,32,32 -k gaussian:2 -o pattern.png
@@ -60,12 +61,12 @@ def matrix(
 
     refuse_second_stdin([image or "", kernel])
     inputs = begin_reading(max_pixels)
-    request = inputs.read_request(kernel, convolution)
+    request = inputs.read_request(kernel, convolution, transpose)
     destination = destination_of(output, messages, overwrite=overwrite)
     chosen = data_format(options.requested_format(format, json=json), destination, FORMATS)
     path = kernel_path(destination, request.name, format_extension(chosen))
     shape = inputs.read_shape(image, input_shape, gray=gray).shape
-    prepared = request.convolution.forward.at(shape, "float64")
+    prepared = request.convolution.at(shape, "float64")
     messages.note(geometry_text(prepared))
     M = assemble(prepared)
     writers = {**WRITERS, "text": text_writer(partial(_lines, plain=not destination.is_stream))}

@@ -50,7 +50,7 @@ def plan(
             raise OptionError("expected a `kernel` for these options: the convolutions of a model have their own")
         _show_network(inputs.read_network(image, input_shape), as_json=json)
         return
-    request = inputs.read_request(kernel, convolution, execution, dtype, transpose=transpose)
+    request = inputs.read_request(kernel, convolution, transpose, execution, dtype)
     V = inputs.read_shape(image, input_shape, gray=gray)
     suited = request.suited_to(V.shape, picture=V.is_picture)
     found = forecast(suited.convolution, V.shape, request.computing_type(V.dtype), request.execution)

@@ -68,17 +68,19 @@ def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
     if found.formulas.padded:
         yield _copies(found, found.padded, edge)
     if not found.size:
-        yield "no window reads it, because the stride and dilation skip it: its gradient is 0"
+        verb, result = ("writes", "no term adds to it") if found.transposed else ("reads", "its gradient is 0")
+        yield f"no window {verb} it, because the stride and dilation skip it: {result}"
 
 
 def _copies(found: Explanation, padded: PaddedPlaces, edge: EdgeFill) -> str:
     def place(symbol: str, row: int, column: int) -> str:
         return f"{symbol}{_place(found.letters, (*found.at[:-2], row, column), found.formulas)}"
 
-    places = [place("V'", row, column) for row in padded.rows for column in padded.columns]
+    symbol, reason = ("Z", f"which the adjoint of {edge} adds up") if found.transposed else ("V", f"copied by {edge}")
+    places = [place(f"{symbol}'", row, column) for row in padded.rows for column in padded.columns]
     more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
-    copied = f", copied by {edge}" if len(places) > 1 else ""
-    return f"{place('V', *found.at[-2:])} is at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
+    copied = f", {reason}" if len(places) > 1 else ""
+    return f"{place(symbol, *found.at[-2:])} is at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
 
 
 def _rows(terms: Terms, edge: EdgeFill, formulas: Formulas) -> Iterator[Text]:
@@ -104,16 +106,19 @@ def _factor_columns(factor: Factor, edge: EdgeFill, formulas: Formulas, times: s
     values = aligned([_number(value) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
     if factor.pixels is not None and formulas.padded:
-        yield list(_origins(factor.pixels, edge, text))
+        yield list(_origins(factor.pixels, edge, lambda place: f"{factor.symbol[0]}{text(place)}"))
 
 
 def _origins(pixels: Pixels, edge: EdgeFill, text: Callable[[list[int]], str]) -> Iterator[str]:
-    """Yield for each pixel of V' its origin: the same pixel of V, a pixel of V copied as padding, or a constant."""
+    """Yield for each pixel of V' its origin: the same pixel of V, a pixel of V copied as padding, or a constant.
+
+    text: returns the text for a pixel of V.
+    """
     for source, in_pads in zip(pixels.sources.tolist(), pixels.in_pads.tolist(), strict=True):
         if OUTSIDE in source:
             yield f"padding: {edge}"
         else:
-            yield f"padding: {edge} of V{text(source)}" if in_pads else f"is V{text(source)}"
+            yield f"padding: {edge} of {text(source)}" if in_pads else f"is {text(source)}"
 
 
 def _place(letters: Sequence[str], place: Sequence[int], formulas: Formulas) -> str:

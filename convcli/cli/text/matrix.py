@@ -8,7 +8,6 @@ import numpy as np
 from rich.text import Text
 
 from convcli.cli.text.screen import WIDTH_OF_FILES, captured, console_for, short_number, sign_style
-from convcli.convolution.formulas import index_letters
 from convcli.convolution.places import bracketed
 from convcli.matrix.assembly import ConvolutionMatrix
 
@@ -59,7 +58,7 @@ def _matrix_grid(M: ConvolutionMatrix, width: int) -> Iterator[Text]:
 def _pixel_lines(M: ConvolutionMatrix, columns: int) -> Iterator[_MatrixLine]:
     """Yield a heading per axis of V: the index along that axis of each column's pixel."""
     places = np.unravel_index(np.arange(columns), M.input_shape)
-    for letter, indices in zip(index_letters("input", len(M.input_shape)), places, strict=True):
+    for letter, indices in zip(M.input_letters, places, strict=True):
         yield _MatrixLine(f"V {letter}", [Text(str(index)) for index in indices.tolist()])
 
 
