@@ -35,6 +35,7 @@ COMMANDS = {
         ["plan", "--input-shape", "2,40,40", "-k", "gaussian:2", "--json"],
         ["plan", "--input-shape", "2,4,4", "-k", "box", "--transpose", "--json"],
     ],
+    "plan --paddings --json": [["plan", "--input-shape", "1,4,4", "-k", "box", "--paddings", "--json"]],
     "plan MODEL --json": [["plan", "model.onnx", "--json"]],
     "matrix --json": [["matrix", "--input-shape", "1,3,4", "-k", "box", "-e", "constant:2", "--json"]],
     "kernels --json": [["kernels", "--json"]],

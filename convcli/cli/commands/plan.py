@@ -1,6 +1,8 @@
 """``convcli plan``: show what a convolution would do and cost, without computing it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from convcli.cli import options
 from convcli.cli.messages import Messages
@@ -9,6 +11,7 @@ from convcli.errors import OptionError
 
 if TYPE_CHECKING:
     from convcli.convolution.network import Network
+    from convcli.convolution.request import Request
 
 
 @options.with_option_groups
@@ -21,6 +24,15 @@ def plan(
     convolution: options.ConvolutionOptions,
     transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
+    paddings: Annotated[
+        bool,
+        typer.Option(
+            "--paddings",
+            rich_help_panel=options.Panel.TASK,
+            help="Instead, set the paddings side by side, from valid to full: their widths, how many outputs use each "
+            "pixel, and how many pixels each output sees.",
+        ),
+    ] = False,
     gray: options.Gray = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
     json: options.Json = False,
@@ -36,6 +48,7 @@ def plan(
 
     convcli plan sample:camera -k gaussian:3 -s 2
     convcli plan --input-shape 1,480,640 -k gaussian:3 --algorithm im2col
+    convcli plan --input-shape 1,6,6 -k box:3 --paddings
     """
     from convcli.cli import output
     from convcli.cli.inputs import begin_reading
@@ -45,14 +58,17 @@ def plan(
     refuse_second_stdin([image or "", kernel or ""])
     inputs = begin_reading(max_pixels)
     if kernel is None:
-        none = (options.ConvolutionOptions(), options.NO_TRANSPOSE, options.DEFAULT_EXECUTION, None, False)
-        if (convolution, transpose, execution, dtype, gray) != none:
+        none = (options.ConvolutionOptions(), options.NO_TRANSPOSE, options.DEFAULT_EXECUTION, None, False, False)
+        if (convolution, transpose, execution, dtype, gray, paddings) != none:
             raise OptionError("expected a `kernel` for these options: the convolutions of a model have their own")
         _show_network(inputs.read_network(image, input_shape), as_json=json)
         return
     request = inputs.read_request(kernel, convolution, transpose, execution, dtype)
     V = inputs.read_shape(image, input_shape, gray=gray)
     suited = request.suited_to(V.shape, picture=V.is_picture)
+    if paddings:
+        _show_paddings(suited, V.shape, as_json=json)
+        return
     found = forecast(suited.convolution, V.shape, request.computing_type(V.dtype), request.execution)
     if json:
         output.print_json(forecast_to_json(found))
@@ -61,6 +77,22 @@ def plan(
 
         output.print_lines([forecast_text(found)])
     messages.note(f"the estimates use rates measured on {MACHINE}")
+
+
+def _show_paddings(request: "Request", shape: tuple[int, ...], *, as_json: bool) -> None:
+    from convcli.cli import output
+    from convcli.convolution.paddings import paddings_of, paddings_to_json
+    from convcli.convolution.prepared import Convolution
+
+    if not isinstance(request.convolution, Convolution):
+        raise OptionError("`paddings` are of a convolution: expected no `transpose`")
+    found = paddings_of(request.convolution.geometry(shape), request.convolution.options)
+    if as_json:
+        output.print_json(paddings_to_json(found))
+    else:
+        from convcli.cli.text.paddings import paddings_text
+
+        output.print_lines([paddings_text(found)])
 
 
 def _show_network(network: "Network", *, as_json: bool) -> None:
