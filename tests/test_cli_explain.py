@@ -155,7 +155,7 @@ def test_a_layer_without_shared_weights(tmp_path):
     np.save(tmp_path / "tiled.npy", K)
     found = json.loads(explained("-", "-k", "tiled.npy", "--at", "1,2,3", "--json", cwd=tmp_path, stdin=npy(V)))
     assert found["sum"] == conv2d(V, K, padding="same")[1, 2, 3]
-    assert found["equation"] == "Z[1,2,3] = sum over m,n of V'[2 + m, 3 + n] * K[1,2%2,3%3,m,n]"
+    assert found["equation"] == "Z[1,2,3] = sum over m,n of V'[2 + m, 3 + n] * K[1,0,0,m,n]"
     assert found["terms"][0]["K"]["at"] == [1, 0, 0, 0, 0, 0]
 
 

@@ -57,10 +57,10 @@ def test_grad(tensors, name):
 
 def test_formulas():
     printed = run("grad", "V.npy", "-k", "K.npy", *OPTIONS, "-G", "G.npy", "-f", "text").stdout
-    group = " (i and l in one group, l counted within it)"
+    group = " (each group: co output, ci input channels)"
     assert "V (6, 3, 4)  K (6, 2, 3, 2)  Z (4, 6, 6)\n" in printed
-    assert f"dK[i,l,m,n] = sum over j,k of V[i,j,k] * G'[l, j*sy + m, k*sx + n]{group}\n" in printed
-    assert f"dV[i,j,k] = sum over l,m,n of G'[l, j*sy + m, k*sx + n] * K[i,l,m,n]{group}\n" in printed
+    assert f"dK[i,l,m,n] = sum over j,k of V[i,j,k] * G'[i//co*ci + l, j*sy + m, k*sx + n]{group}\n" in printed
+    assert f"dV[i,j,k] = sum over l,m,n of G'[i//co*ci + l, j*sy + m, k*sx + n] * K[i,l,m,n]{group}\n" in printed
     assert "db[l] = sum over a,c of G[l,a,c]\n" in printed
 
 

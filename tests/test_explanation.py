@@ -136,14 +136,14 @@ def test_a_pixel_that_no_window_reads_has_an_empty_sum():
 def test_equations_replace_letters_by_numbers():
     case = Case("grouped", (1, 4, 7, 9), (6, 2, 2, 3), (2, 1), (1, 0, 2, 2), (2, 3), groups=2, edge="reflect")
     convolution, V, G, _ = prepared(case, flip=True, bias=integers((6,), seed=4))
-    grouping = " (i and l in one group, l counted within it)"
+    grouping = " (each group: 3 output, 2 input channels)"
     equations = {
         ("output", (5, 1, 2)): "Z[5,1,2] = b[5] + sum over l,m,n of "
-        f"V'[l, 1*2 + (2-1-m)*2, 2 + (3-1-n)*3] * K[5,l,m,n]{grouping}",
+        f"V'[1*2 + l, 1*2 + (2-1-m)*2, 2 + (3-1-n)*3] * K[5,l,m,n]{grouping}",
         ("kernel", (0, 1, 0, 2)): "dK[0,1,0,2] = sum over j,k of "
-        f"G[0,j,k] * V'[1, j*2 + (2-1-0)*2, k + (3-1-2)*3]{grouping}",
+        f"G[0,j,k] * V'[0*2 + 1, j*2 + (2-1-0)*2, k + (3-1-2)*3]{grouping}",
         ("input", (3, 1, 1)): "dV[3,1,1] = sum over i,j,k,m,n with "
-        f"j*2 + (2-1-m)*2 = 0 or 2, k + (3-1-n)*3 = 1 or 3, of G[i,j,k] * K[i,1,m,n]{grouping}",
+        f"i//3 = 1, j*2 + (2-1-m)*2 = 0 or 2, k + (3-1-n)*3 = 1 or 3, of G[i,j,k] * K[i,1,m,n]{grouping}",
         ("bias", (4,)): "db[4] = sum over j,k of G[4,j,k]",
     }
     assert {key: explain(convolution, V, G, *key).equation for key in equations} == equations

@@ -20,13 +20,17 @@ TILED = RANDOM.integers(-4, 5, (3, 1, 2, 2, 2, 3)).astype(float)
 NUMBERS = {"sy": 2, "sx": 1, "dy": 2, "dx": 1, "kh": 2, "kw": 3, "tr": 1, "tc": 2}
 
 
-def evaluated(formula, like, tensors):
+def evaluated(formula, like, tensors, groups=1):
     """Return the tensor, shaped like ``like``, that ``PLACE = sum over LETTERS with CONDITIONS, of TERM`` describes."""
-    _, place, total, condition, term = re.fullmatch(
-        r"(?:dV = .*, )?(d\w'?|Z)(?:\[(.*?)\])? = (?:sum over (\S+) (?:with (.*), )?of )?(.*)", formula
+    tensor, place, total, condition, term = re.fullmatch(
+        r"(?:dV = .*, )?(d\w'?|Z)(?:\[(.*?)\])? = (?:sum over (\S+) (?:with (.*), )?of )?(.*?)(?: \(each .*\))?",
+        formula,
     ).groups()
     kept, summed = (letters.split(",") if letters else [] for letters in (place, total))
     extents = extents_of(tensors)
+    if not tensor.startswith("dV"):
+        extents["l"] //= groups
+    numbers = NUMBERS | {"co": extents["i"] // groups, "ci": tensors["V"].shape[-3] // groups}
     tensors = without_single_axes(tensors)
     extents |= {"a": tensors["V"].shape[-2], "c": tensors["V"].shape[-1]}
     extents |= dict(zip("pq", (NUMBERS["tr"], NUMBERS["tc"]), strict=True))
@@ -34,7 +38,7 @@ def evaluated(formula, like, tensors):
     value = compile(term.replace("V'", "V"), formula, "eval")
     result = np.zeros([extents[letter] for letter in kept])
     for letters in itertools.product(*(range(extents[letter]) for letter in [*kept, *summed])):
-        names = dict(zip([*kept, *summed], letters, strict=True)) | NUMBERS | tensors
+        names = dict(zip([*kept, *summed], letters, strict=True)) | numbers | tensors
         if eval(fits, names):
             result[letters[: len(kept)]] += eval(value, names)
     return result.reshape(like.shape)
@@ -118,11 +122,42 @@ def test_evaluated_formulas_equal_the_tensors(V, K, bias, flip, options):
     assert formulas.output(len(bias)) == formulas.output(None).replace("= ", shown, 1)
 
 
-def test_formulas_of_groups_explain_how_channels_are_counted():
-    formulas = formulas_of(np.ones((4, 5, 5)), np.ones((2, 2, 3, 3)), groups=2)
-    for name in ("kernel", "input"):
-        assert formulas.gradient(name, 4).endswith(" (i and l in one group, l counted within it)")
-    assert formulas.gradient("bias", 1) == "db[i] = sum over j,k of G[i,j,k]"
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["image", "batch"])
+@pytest.mark.parametrize(
+    ("groups", "channels", "shape"),
+    [
+        (2, 4, (6, 2, 2, 3)),
+        (2, 4, (2, 2, 2, 3)),
+        (2, 2, (4, 1, 2, 3)),
+        (4, 4, (4, 1, 2, 3)),
+        (2, 4, (2, 1, 2, 2, 2, 3)),
+    ],
+    ids=["3 and 2 channels", "1 and 2 channels", "2 and 1 channel", "1 and 1 channel", "tiled"],
+)
+def test_evaluated_formulas_of_groups_equal_the_tensors(groups, channels, shape, batch):
+    V = RANDOM.integers(-4, 5, (*batch, channels, 4, 5)).astype(float)
+    K = RANDOM.integers(-4, 5, shape).astype(float)
+    Z = conv2d(V, K, groups=groups, **OPTIONS)
+    G = RANDOM.integers(-4, 5, Z.shape).astype(float)
+    gradients = conv2d_grad(V, K, G, groups=groups, **OPTIONS)
+    formulas, tensors = formulas_of(V, K, groups=groups, **OPTIONS), {"V": V, "K": K, "G": G}
+    assert np.array_equal(evaluated(formulas.output(None), Z, tensors, groups), Z)
+    for name in ("kernel", "input", "bias"):
+        expected = getattr(gradients, name)
+        found = evaluated(formulas.gradient(name, expected.ndim), expected, tensors, groups)
+        assert np.array_equal(found, expected), name
+
+
+def test_formulas_of_groups_have_only_the_letters_that_they_need():
+    both = formulas_of(np.ones((4, 5, 5)), np.ones((6, 2, 3, 3)), groups=2)
+    each = " (each group: co output, ci input channels)"
+    assert both.output(None) == f"Z[i,j,k] = sum over l,m,n of V[i//co*ci + l, j + m, k + n] * K[i,l,m,n]{each}"
+    assert both.gradient("input", 3) == (
+        f"dV[l,a,c] = sum over i,j,k,m,n with i//co = l//ci, j + m = a, k + n = c, of G[i,j,k] * K[i,l%ci,m,n]{each}"
+    )
+    assert both.gradient("bias", 1) == "db[i] = sum over j,k of G[i,j,k]"
+    depthwise = formulas_of(np.ones((4, 5, 5)), np.ones((4, 1, 3, 3)), groups=4)
+    assert depthwise.gradient("kernel", 4) == "dK[i,m,n] = sum over j,k of G[i,j,k] * V[i, j + m, k + n]"
 
 
 def test_a_formula_has_only_what_the_convolution_needs():

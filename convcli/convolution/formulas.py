@@ -2,18 +2,21 @@
 
 A formula has only the letters that the convolution needs: no index of an axis of length 1, no stride or dilation of 1,
 and V instead of V' where there is no padding.
+
+The letter l counts the channels of V, and in K[i,l,m,n] those of a group. With co output and ci input channels per
+group, the group of output channel i is i//co, that of input channel l is l//ci, and l is channel l%ci of its group.
 """
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple, TypeVar
 
 from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.places import bracketed
 from convcli.convolution.prepared import Prepared
 from convcli.convolution.transposed import PreparedTransposed
 
-GROUPING = " (i and l in one group, l counted within it)"
+T = TypeVar("T")
 KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
 
 
@@ -45,7 +48,8 @@ class Formulas(NamedTuple):
     """The formulas of a convolution, and the properties that they depend on.
 
     stride, dilation: of rows and columns.  padded: whether there are pads.
-    single: the letters of the axes whose length is 1, which the formulas omit.
+    single: the letters of the axes whose length is 1, which the formulas omit; l for the channels of V.
+    channels: the output and the input channels per group.
     """
 
     input_rank: int
@@ -56,6 +60,7 @@ class Formulas(NamedTuple):
     dilation: tuple[int, int]
     padded: bool
     single: frozenset[str] = frozenset()
+    channels: tuple[int, int] = (1, 1)
 
     @classmethod
     def of(cls, prepared: Prepared) -> "Formulas":
@@ -71,6 +76,7 @@ class Formulas(NamedTuple):
             dilation=(rows.dilation, columns.dilation),
             padded=any(geometry.pads),
             single=_single(prepared),
+            channels=(geometry.out_channels, geometry.in_channels),
         )
 
     def letters(self, name: str, rank: int) -> list[str]:
@@ -100,17 +106,23 @@ class Formulas(NamedTuple):
         place = index_letters("input", self.input_rank)
         letters = [*self._output, *self._weights]
         summed = ",".join(dict.fromkeys(letter for letter in letters if letter.isalnum() and letter not in place))
+        # The channel l of V has another number in its group.
+        weight = self._weight.replace("l", "l%ci") if self.groups > 1 else self._weight
         row, column = self._places
-        conditions = f"{row} = a, {column} = c"
-        return f"sum over {summed} with {conditions}, of {self._upstream} * {self._weight}{self._grouping}"
+        conditions = f"{self._same_group}{row} = a, {column} = c"
+        return f"sum over {summed} with {conditions}, of {self._upstream} * {weight}{self._grouping}"
 
     def kept(self, letters: Iterable[str]) -> list[str]:
-        """Return the letters without those of axes of length 1."""
-        return [letter for letter in letters if letter not in self.single]
+        """Return the letters of a tensor's axes, or of a sum, without those of axes of length 1."""
+        letters = list(letters)
+        return self.kept_of(letters, letters)
 
-    def kept_indices(self, letters: Iterable[str], indices: Iterable[int]) -> list[int]:
-        """Return the indices of a tensor's axes, which have these letters, without those of axes of length 1."""
-        return [index for letter, index in zip(letters, indices, strict=True) if letter not in self.single]
+    def kept_of(self, letters: Collection[str], values: Iterable[T]) -> list[T]:
+        """Return one value per letter, without those of axes of length 1."""
+        # With m, the letter l is that of K, which counts the channels of a group.
+        channels_of_group = {"l"} if "m" in letters and self.channels[1] == 1 else set()
+        omitted = self.single | channels_of_group
+        return [value for letter, value in zip(letters, values, strict=True) if letter not in omitted]
 
     def _kernel(self) -> str:
         kernel = index_letters("kernel", self.kernel_rank)
@@ -162,7 +174,25 @@ class Formulas(NamedTuple):
     @property
     def _pixel(self) -> str:
         before = self.kept(index_letters("input", self.input_rank)[:-2])
+        if self.groups > 1:
+            before[-1] = self._channel
         return f"{self.pixel_symbol}[{', '.join([*before, *self._places])}]"
+
+    @property
+    def _channel(self) -> str:
+        """The channel of V that weight l of output channel i multiplies, if there are groups."""
+        return self._group if self.channels[1] == 1 else f"{self._group}*ci + l"
+
+    @property
+    def _group(self) -> str:
+        """The group of output channel i."""
+        return "i" if self.channels[0] == 1 else "i//co"
+
+    @property
+    def _same_group(self) -> str:
+        """The condition that output channel i and input channel l are in one group, if there are groups."""
+        group_of_input = "l" if self.channels[1] == 1 else "l//ci"
+        return f"{self._group} = {group_of_input}, " if self.groups > 1 else ""
 
     @property
     def _places(self) -> tuple[str, str]:
@@ -173,7 +203,9 @@ class Formulas(NamedTuple):
 
     @property
     def _grouping(self) -> str:
-        return GROUPING if self.groups > 1 else ""
+        kinds = zip(("co output", "ci input"), self.channels, strict=True)
+        named = ", ".join(kind for kind, count in kinds if count > 1)
+        return f" (each group: {named} channels)" if self.groups > 1 and named else ""
 
 
 # The tensors of a transposed convolution, by those of the convolution in the same places.

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import IntArray
-from convcli.convolution.formulas import GROUPING, formulas_of, index_letters, transposed_symbols
+from convcli.arrays import Array, IntArray
+from convcli.convolution.formulas import formulas_of, index_letters, transposed_symbols
 from convcli.convolution.places import bracketed
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.explain.terms import Sum, Tensors
@@ -34,13 +34,20 @@ class PaddedPlaces(NamedTuple):
     columns: tuple[int, ...]
 
 
+class Bias(NamedTuple):
+    """The bias of a number: how a formula writes it, such as ``b[2]``, and its value."""
+
+    symbol: str
+    value: float
+
+
 class Derivation(NamedTuple):
     """The sum behind a number, its formula in letters and in numbers, its bias, and the padded places of its pixel."""
 
     sum: Sum
     formula: str
     equation: str
-    bias: float | None = None
+    bias: Bias | None = None
     padded: PaddedPlaces | None = None
 
 
@@ -66,7 +73,7 @@ def _output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
         sum=Sum(("V'", "K"), index, _axes(extents, index)),
         formula=formula,
         equation=_with_numbers(formula, geometry, index),
-        bias=None if bias is None else float(bias[at[-3:][: bias.ndim]]),
+        bias=None if bias is None else _bias_at(at, bias, "ijk", tensors),
     )
 
 
@@ -87,16 +94,15 @@ def _input(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     reads = dict(zip("jm", tensors.reads(0, row), strict=True)), dict(zip("kn", tensors.reads(1, column), strict=True))
     padded = PaddedPlaces(tensors.copies(0, row), tensors.copies(1, column))
     outputs = () if tensors.is_plane else ({"i": tensors.outputs_of(index)},)
-    if not tensors.is_plane:
-        index["l"] = index.get("l", 0) % geometry.in_channels
     known: dict[str, int | str] = {
         **index,
         "a": " or ".join(map(str, padded.rows)),
         "c": " or ".join(map(str, padded.columns)),
     }
-    place = bracketed(formulas.kept_indices(index_letters("input", len(at)), at))
+    fixed = index if tensors.is_plane else {**index, "l": index.get("l", 0) % geometry.in_channels}
+    place = bracketed(formulas.kept_of(index_letters("input", len(at)), at))
     return Derivation(
-        sum=Sum(("G", "K"), index, (*outputs, *reads)),
+        sum=Sum(("G", "K"), fixed, (*outputs, *reads)),
         formula=formulas.gradient("input", len(at)),
         equation=f"dV{place} = {_with_numbers(formulas.input_sum, geometry, known)}",
         padded=padded,
@@ -116,10 +122,9 @@ def _transposed_output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     formula = formulas_of(tensors.layer).output(None if bias is None else bias.ndim)
     if bias is None:
         return found._replace(formula=formula)
-    index = at[-3:][: bias.ndim]
-    place = bracketed(tensors.formulas.kept_indices("lac"[: bias.ndim], index))
-    equation = found.equation.replace(" = ", f" = b{place} + ", 1)
-    return found._replace(formula=formula, equation=equation, bias=float(bias[index]))
+    added = _bias_at(at, bias, "lac", tensors)
+    equation = found.equation.replace(" = ", f" = {added.symbol} + ", 1)
+    return found._replace(formula=formula, equation=equation, bias=added)
 
 
 def _transposed_kernel(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
@@ -145,6 +150,13 @@ def _renamed(found: Derivation) -> Derivation:
     return found._replace(formula=transposed_symbols(found.formula), equation=transposed_symbols(found.equation))
 
 
+def _bias_at(at: tuple[int, ...], bias: Array, letters: str, tensors: Tensors) -> Bias:
+    """Return the bias of Z[at]. letters: those of the axes of an untied bias."""
+    index = at[-3:][: bias.ndim]
+    place = bracketed(tensors.formulas.kept_of(letters[: bias.ndim], index))
+    return Bias(f"b{place}", float(bias[index]))
+
+
 def _axes(extents: Mapping[str, int], fixed: Mapping[str, int]) -> tuple[dict[str, IntArray], ...]:
     """Return an axis for each letter that is not fixed."""
     return tuple({letter: np.arange(extent)} for letter, extent in extents.items() if letter not in fixed)
@@ -154,6 +166,13 @@ def _with_numbers(formula: str, geometry: Geometry, index: Mapping[str, int | st
     """Return the formula with numbers for all letters except those that the sum runs over."""
     y, x = geometry.rows, geometry.columns
     known: dict[str, int | str] = {"sy": y.stride, "sx": x.stride, "dy": y.dilation, "dx": x.dilation}
-    known |= {"kh": y.taps, "kw": x.taps, "tr": geometry.tiling[0], "tc": geometry.tiling[1], **index}
-    sum_, grouping, _ = formula.partition(GROUPING)
-    return re.sub(r"\b(?:[a-z]{1,2}|batch\d*)\b", lambda match: str(known.get(match[0], match[0])), sum_) + grouping
+    known |= {"kh": y.taps, "kw": x.taps, "tr": geometry.tiling[0], "tc": geometry.tiling[1]}
+    known |= {"co": geometry.out_channels, "ci": geometry.in_channels, **index}
+    numbers = re.sub(r"\b(?:[a-z]{1,2}|batch\d*)\b", lambda match: str(known.get(match[0], match[0])), formula)
+    return re.sub(r"(\d+)(//|%)(\d+)", _evaluated, numbers)
+
+
+def _evaluated(division: re.Match[str]) -> str:
+    """Return the quotient or the remainder of a division of two whole numbers."""
+    dividend, divisor = int(division[1]), int(division[3])
+    return str(dividend // divisor if division[2] == "//" else dividend % divisor)

@@ -50,6 +50,8 @@ class Explanation:
     padded
         For dV, the padded rows and columns that hold the pixel; for Z of a transposed convolution, those that are added
         up to it; otherwise None.
+    bias_symbol
+        How the equation writes the bias, such as ``b[2]``.
     """
 
     of: str
@@ -60,6 +62,7 @@ class Explanation:
     bias: float | None
     total: float
     padded: PaddedPlaces | None
+    bias_symbol: str
     _sum: Sum
     _tensors: Tensors
 
@@ -107,15 +110,17 @@ def explain(prepared: PreparedLayer, V: Array, G: Array | None, of: str, at: tup
     at = whole_place(SYMBOLS[of], at, shape, letters, "at")
     tensors = Tensors(prepared, V, G)
     derivation = derive(tensors, of, at)
+    bias = derivation.bias
     return Explanation(
         of=of,
         at=at,
         letters=letters,
         formula=derivation.formula,
         equation=derivation.equation,
-        bias=derivation.bias,
-        total=_total(tensors, derivation.sum, derivation.bias or 0.0),
+        bias=bias.value if bias else None,
+        total=_total(tensors, derivation.sum, bias.value if bias else 0.0),
         padded=derivation.padded,
+        bias_symbol=bias.symbol if bias else "b",
         _sum=derivation.sum,
         _tensors=tensors,
     )

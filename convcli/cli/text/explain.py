@@ -39,15 +39,15 @@ def _lines(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[Tex
         yield from _rows(found.terms(shown.numbers[part.start : part.stop]), edge, found.formulas)
     if others:
         count = f"  the other {f'{others:,} terms' if others > 1 else 'term'} = "
-        yield Text(count).append(_number(shown.rest), style=sign_style(shown.rest, abs(shown.rest)))
+        yield Text(count).append_text(_signed(shown.rest))
     if found.bias is not None:
-        yield Text("  b = ").append(_number(found.bias), style=sign_style(found.bias, abs(found.bias)))
+        yield Text(f"  {found.bias_symbol} = ").append_text(_signed(found.bias))
     if found.size:
         yield Text()
-    count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{' and b' * (found.bias is not None)}"
-    total = Text(_number(found.total), style=sign_style(found.total, abs(found.total)))
+    bias = "" if found.bias is None else f" and {found.bias_symbol}"
+    count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{bias}"
     head = Text(f"{SYMBOLS[found.of]}{_place(found.letters, found.at, found.formulas)} = ", style="bold")
-    yield head.append_text(total).append(count, style="dim")
+    yield head.append_text(_signed(found.total)).append(count, style="dim")
 
 
 def _heading(size: int, shown: Selection) -> str:
@@ -123,7 +123,11 @@ def _origins(pixels: Pixels, edge: EdgeFill, text: Callable[[list[int]], str]) -
 
 def _place(letters: Sequence[str], place: Sequence[int], formulas: Formulas) -> str:
     """Return an index in brackets, without the axes that the formula omits."""
-    return bracketed(formulas.kept_indices(letters, place))
+    return bracketed(formulas.kept_of(letters, place))
+
+
+def _signed(value: float) -> Text:
+    return Text(_number(value), style=sign_style(value, abs(value)))
 
 
 def _number(value: float) -> str:
