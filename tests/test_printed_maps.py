@@ -107,6 +107,13 @@ def test_a_terminal_gets_a_grid(tmp_path):
     assert (code, out.splitlines()) == (0, ["Z  (2, 2)", "   -4  -4", "   -4  -4"])
 
 
+def test_text_is_a_grid_in_a_pipe_too(tmp_path):
+    assert succeed(*REQUEST, "-f", "text", cwd=tmp_path) == b"Z  (2, 2)\n   -4  -4\n   -4  -4\n"
+    result = convcli(*REQUEST, "-f", "text", "--json", cwd=tmp_path)
+    message = "--json and --format text contradict each other: give one"
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+
 def test_a_terminal_is_told_the_same_as_a_pipe(tmp_path):
     _, _, told = terminal(*REQUEST, "-v", cwd=tmp_path, NO_COLOR="1")
     assert told == convcli(*REQUEST, "-v", cwd=tmp_path).err

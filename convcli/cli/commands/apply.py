@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from convcli.apply.filtering import FilteredImage
     from convcli.convolution.request import Request
 
+# The format of printed arrays on a terminal. In a pipe they are JSON.
+TEXT = "text"
+
 
 @options.with_option_groups
 def apply(
@@ -109,7 +112,7 @@ def apply(
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
             show_default="the extension of OUT, the image's own, or png",
-            help="The output format: png, jpeg, tiff, npy ...",
+            help="The output format: png, jpeg, tiff, npy ...; or text, to print an array as a terminal shows it.",
         ),
     ] = None,
     compression: Annotated[
@@ -180,7 +183,10 @@ def apply(
     gray = gray or _are_edges(kernels)
     requests = _filters(read, kernels, combine, gray=gray)
     appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white, relu=relu)
-    prints = output is None and format is None and are_printed(requests, found, appearance)
+    prints = output is None and format in (None, TEXT) and are_printed(requests, found, appearance)
+    as_text = prints and not json and (format == TEXT or is_terminal())
+    if json and format == TEXT:
+        raise OptionError(f"`json` and `format` {TEXT} contradict each other: give one")
     if prints:
         output, format = STREAM, "json"
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
@@ -191,7 +197,7 @@ def apply(
     if batch.dry_run:
         batches.run_dry(work, found, messages, as_json=json)
         return
-    if prints and is_terminal() and not json:
+    if as_text:
         print_grids(work, found[0], messages)
         return
     # Printed maps are JSON themselves. Previews are of one file at a time, so that they do not mix.
