@@ -1,6 +1,8 @@
 """Run the program as its users do: as a process, with real files, pipes and exit codes.
 
-This runs the console script next to the interpreter instead of the function that it calls, because a pipeline needs a
+``convcli`` forks a process that has imported the program; the other functions start a new interpreter for each command.
+
+They run the console script next to the interpreter instead of the function that it calls, because a pipeline needs a
 ``convcli`` on its PATH; it also tests the declaration of the script.
 """
 
@@ -23,6 +25,8 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+
+from support.warm_process import WarmProcess
 
 SCRIPTS = Path(sys.executable).parent
 CONVCLI = SCRIPTS / "convcli"
@@ -51,6 +55,10 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
     "OPENBLAS_NUM_THREADS": "1",
 }
 
+WARM = WarmProcess(ENVIRONMENT, TIMEOUT)
+# Whether every command starts a new interpreter, as it does for users: that takes three times as long.
+COLD = "CONVCLI_TESTS_COLD" in os.environ
+
 
 @dataclass(frozen=True)
 class Result:
@@ -68,8 +76,11 @@ class Result:
 def convcli(
     *arguments: str | Path, cwd: Path, stdin: bytes | int = subprocess.DEVNULL, env: dict[str, str] | None = None
 ) -> Result:
-    """Run the program. stdin: bytes for a pipe, or an open file."""
-    return run_command([str(CONVCLI), *map(str, arguments)], cwd, stdin, env or {})
+    """Run the program. stdin: bytes for a pipe, or an open file. env: variables, which make a new interpreter start."""
+    command = [str(CONVCLI), *map(str, arguments)]
+    if COLD or env:
+        return run_command(command, cwd, stdin, env or {})
+    return _result(WARM.run(command, cwd, stdin))
 
 
 def shell(script: str, cwd: Path) -> Result:
@@ -80,6 +91,10 @@ def shell(script: str, cwd: Path) -> Result:
 def run_command(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str, str]) -> Result:
     given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT | env, capture_output=True, timeout=TIMEOUT, **given)
+    return _result(done)
+
+
+def _result(done: subprocess.CompletedProcess[bytes]) -> Result:
     return Result(done.returncode, done.stdout, *without_results(done.stderr.decode()))
 
 
