@@ -26,6 +26,10 @@ COMMANDS = {
         ["explain", IMAGE, "-k", "box:2", "--of", "bias", "--json"],
         ["explain", IMAGE, "-k", "box:2", "--transpose", "--at", "1,1", "--of", "kernel", "--json"],
     ],
+    "explain -o page.html": [
+        ["explain", IMAGE, "-k", BANK, "-o", "-", "-f", "html"],
+        ["explain", IMAGE, "-k", "box:2", "--of", "dV", "--at", "0,1,2", "-o", "-", "-f", "html"],
+    ],
     "check --json": [["check", IMAGE, "-k", BANK, "--json"]],
     "check --kernel-grad ... --json": [
         ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2],[3,4]]", "--json"],
@@ -71,8 +75,10 @@ def pattern(path):
 
 
 def documents(result):
-    """Return the JSON objects of stdout: one, or one per line."""
+    """Return the JSON objects of stdout: one, one per line, or the one in a page."""
     text = result.out.decode()
+    if in_page := re.search(r'<script id="document"[^>]*>(.*?)</script>', text, re.DOTALL):
+        return [json.loads(in_page[1])]
     return [json.loads(text)] if text.startswith("{\n") else [json.loads(line) for line in text.splitlines()]
 
 

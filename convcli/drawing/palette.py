@@ -9,7 +9,7 @@ from convcli.arrays import Array, ends_of, finite_span
 
 # ColorBrewer's RdBu (colorbrewer2.org), which colour-blind people can read: blue below 0, red above 0. The blue end is
 # a little bluer, because RdBu's blue becomes teal in a terminal of 256 colours.
-_STOPS = [
+STOPS = [
     (5, 40, 110), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (255, 255, 255),
     (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
 ]  # fmt: skip
@@ -59,8 +59,8 @@ def _levels(values: Array, limit: float) -> Array:
 
 def _palette() -> Array:
     """Return the colours from -1 to 1, followed by the colour of NaN."""
-    at = np.linspace(-_STEPS, _STEPS, len(_STOPS))
-    ramp = [np.interp(np.arange(-_STEPS, _STEPS + 1), at, channel) for channel in np.transpose(_STOPS)]
+    at = np.linspace(-_STEPS, _STEPS, len(STOPS))
+    ramp = [np.interp(np.arange(-_STEPS, _STEPS + 1), at, channel) for channel in np.transpose(STOPS)]
     return np.vstack([np.rint(np.transpose(ramp)), NAN_COLOUR]).astype(np.uint8)
 
 

@@ -105,16 +105,14 @@ def explain(prepared: PreparedLayer, V: Array, G: Array | None, of: str, at: tup
     of = parse_tensor("of", of)
     if G is not None:
         G = upstream_of(G, prepared.output_shape)
-    shape = _shape_of(of, prepared)
-    letters = tuple(formulas_of(prepared).letters(of, len(shape)))
-    at = whole_place(SYMBOLS[of], at, shape, letters, "at")
+    at = place_in(prepared, of, at)
     tensors = Tensors(prepared, V, G)
     derivation = derive(tensors, of, at)
     bias = derivation.bias
     return Explanation(
         of=of,
         at=at,
-        letters=letters,
+        letters=_letters(of, prepared),
         formula=derivation.formula,
         equation=derivation.equation,
         bias=bias.value if bias else None,
@@ -124,6 +122,14 @@ def explain(prepared: PreparedLayer, V: Array, G: Array | None, of: str, at: tup
         _sum=derivation.sum,
         _tensors=tensors,
     )
+
+
+def place_in(prepared: PreparedLayer, of: str, at: tuple[int, ...]) -> tuple[int, ...]:
+    """Return all indices of a number, given ``at``, which may omit axes of length 1.
+
+    of: the name of its tensor.  Raises GeometryError if the tensor has no such index.
+    """
+    return whole_place(SYMBOLS[of], at, shape_of(of, prepared), _letters(of, prepared), "at")
 
 
 def selected_terms(explanation: Explanation, largest: int | None) -> Selection:
@@ -181,7 +187,8 @@ def _factor_to_json(factor: Factor, position: int) -> dict[str, Any]:
     return {**members, "from": None if OUTSIDE in source else source, "padding": in_pads}
 
 
-def _shape_of(of: str, prepared: PreparedLayer) -> tuple[int, ...]:
+def shape_of(of: str, prepared: PreparedLayer) -> tuple[int, ...]:
+    """Return the shape of Z, dK, dV or db."""
     shapes = {
         "output": prepared.output_shape,
         "kernel": prepared.convolution.weights.shape,
@@ -189,6 +196,10 @@ def _shape_of(of: str, prepared: PreparedLayer) -> tuple[int, ...]:
         "bias": prepared.bias_shape,
     }
     return shapes[of]
+
+
+def _letters(of: str, prepared: PreparedLayer) -> tuple[str, ...]:
+    return tuple(formulas_of(prepared).letters(of, len(shape_of(of, prepared))))
 
 
 def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:

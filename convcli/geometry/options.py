@@ -47,7 +47,7 @@ class Options(NamedTuple):
     flip: bool
 
     def __repr__(self) -> str:
-        readable = self._asdict() | {"padding": _spelled(self.padding), "edge": str(self.edge)}
+        readable = self._asdict() | {"padding": spelled(self.padding), "edge": str(self.edge)}
         return f"Options({', '.join(f'{name}={value!r}' for name, value in readable.items())})"
 
     def geometry(self, input_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Geometry:
@@ -61,7 +61,7 @@ class Options(NamedTuple):
     @property
     def text(self) -> str:
         """The options as a user types them, except for flip."""
-        return " ".join(f"`{name}` {_spelled(getattr(self, name))}" for name in self._fields if name != "flip")
+        return " ".join(f"`{name}` {spelled(getattr(self, name))}" for name in self._fields if name != "flip")
 
     def require_agreement(self, given: Mapping[str, Any]) -> None:
         """Raise OptionError if an option that was given, as for ``parse_options``, differs from that of a model."""
@@ -70,11 +70,11 @@ class Options(NamedTuple):
             own = getattr(self, name)
             if getattr(parsed, name) != own:
                 raise OptionError(
-                    f"expected {_spelled(own)}, as in the kernel's model, given {given[name]}", option=name
+                    f"expected {spelled(own)}, as in the kernel's model, given {given[name]}", option=name
                 )
 
 
-def _spelled(value: Any) -> str:
+def spelled(value: Any) -> str:
     """Return a parsed option as a user types it."""
     if callable(value):
         return next(name for name, rule in PADDING_RULES.items() if rule == value)

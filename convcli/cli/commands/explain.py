@@ -1,6 +1,7 @@
 """``convcli explain``: show the sum behind one number, term by term."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -8,7 +9,20 @@ from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 from convcli.errors import OptionError
+from convcli.files.source import STREAM
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from convcli.arrays import Array
+    from convcli.convolution.layers import PreparedLayer
+    from convcli.explain.page.document import Page
+    from convcli.files.output_names import Destination
+
+    # What an output holds, for the line that says that it was written, and the function that writes it.
+    Output = tuple[str, Callable[[BinaryIO], None]]
+
+FORMATS = ("text", "json", "html")
 # The most terms that are shown all. Of a longer sum, so many of the largest terms are shown that 24 lines hold them.
 ALL_SHOWN, LARGEST_SHOWN = 32, 12
 
@@ -62,10 +76,34 @@ def explain(
     gray: options.Gray = False,
     unit: options.Unit = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            rich_help_panel=options.Panel.OUTPUT,
+            metavar="OUT",
+            help="A file; a folder; a template of {kernel} {ext}; or - for stdout. With a name in .html: the whole "
+            "convolution as one page for a browser, which opens at --at.",
+        ),
+    ] = STREAM,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            autocompletion=completion.words("auto", *FORMATS),
+            rich_help_panel=options.Panel.OUTPUT,
+            metavar="NAME",
+            help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (the page); auto: by the extension of OUT, html in a "
+            "folder, text on stdout.",
+        ),
+    ] = "auto",
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
     messages: Messages,
 ) -> None:
-    """Show the exact sum behind one number of Z, dK, dV or db.
+    """Show the exact sum behind one number of Z, dK, dV or db, or a page about all of them.
 
     Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
 
@@ -75,39 +113,94 @@ def explain(
     convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --at 0,0
     convcli explain sample:camera -k sobel-x --at 0,511
     convcli explain sample:camera -k sobel-x --of dK --at 0,2 --largest 5
+    convcli explain sample:camera -k sobel-x --at 80,200 -o page.html
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, read_input
-    from convcli.cli.output import print_json, print_lines
+    from convcli.cli.output import destination_of, tell_saved
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.places import parse_place
-    from convcli.explain import explanation
+    from convcli.explain.page.document import Titles, page_of
+    from convcli.files.output_names import format_extension, kernel_path
     from convcli.names import parse_tensor
 
     refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
     inputs = begin_reading(max_pixels)
     request = inputs.read_request(kernel, convolution, transpose)
     tensor, place = parse_tensor("of", of), parse_place(at, "at")
-    _require_count(largest, every=every)
+    destination = destination_of(output, messages, overwrite=overwrite)
+    chosen = _chosen_format(options.requested_format(format, json=json), destination)
+    _require_count(largest, chosen, every=every)
+    path = kernel_path(destination, request.name, format_extension(chosen))
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
-    V, is_picture = read_input(inputs.image_source(image), appearance, messages)
+    source = inputs.image_source(image)
+    V, is_picture = read_input(source, appearance, messages)
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared))
-    G = None if tensor == "output" else inputs.read_upstream(upstream, prepared, V, appearance).G
-    found = explanation.explain(prepared, V, G, tensor, place)
-    if largest is None and not every and found.size > ALL_SHOWN:
-        largest = LARGEST_SHOWN
-    shown = explanation.selected_terms(found, largest)
-    if json:
-        print_json(explanation.explanation_to_json(found, shown))
+    upstream_of = partial(inputs.read_upstream, upstream, prepared, V, appearance)
+    if chosen == "html":
+        titles, pointed = Titles.of(source, V, request.name), place if at.strip() else None
+        what, write = _page(page_of(prepared, V, upstream_of().G, titles, tensor, pointed), messages)
     else:
-        from convcli.cli.text.explain import explanation_text
+        G = None if tensor == "output" else upstream_of().G
+        what, write = _sum(prepared, V, G, tensor, place, largest, chosen, every=every)
+    with destination.open(path) as stream:
+        write(stream)
+    tell_saved(what, destination, path, messages)
 
-        print_lines(explanation_text(found, prepared.geometry.edge, shown))
+
+def _chosen_format(requested: str, destination: "Destination") -> str:
+    """Return the format of the output. Text is the default in a pipe too, because a sum is for people."""
+    from convcli.cli.output import data_format
+
+    if requested == "auto" and destination.extension is None:
+        return "text" if destination.is_stream else "html"
+    return data_format(requested, destination, FORMATS)
 
 
-def _require_count(largest: int | None, *, every: bool) -> None:
+def _require_count(largest: int | None, format: str, *, every: bool) -> None:
     if largest is not None and every:
         raise OptionError("`largest` and `every` contradict each other: give one")
     if largest is not None and largest < 1:
         raise OptionError(f"expected at least 1, given {largest}", option="largest")
+    if format == "html" and (largest is not None or every):
+        raise OptionError("`largest` and `every` are for the text of one sum, and a page shows all: give neither")
+
+
+def _sum(
+    prepared: "PreparedLayer",
+    V: "Array",
+    G: "Array | None",
+    of: str,
+    at: tuple[int, ...],
+    largest: int | None,
+    format: str,
+    *,
+    every: bool,
+) -> "Output":
+    """Return what the sum behind a number is called, and the function that writes it."""
+    from convcli.cli.text.explain import explanation_text
+    from convcli.explain import explanation
+    from convcli.files.file_bytes import write_text
+    from convcli.files.json_writing import write_json
+    from convcli.names import SYMBOLS
+
+    found = explanation.explain(prepared, V, G, of, at)
+    if largest is None and not every and found.size > ALL_SHOWN:
+        largest = LARGEST_SHOWN
+    shown = explanation.selected_terms(found, largest)
+    what = f"the sum behind a number of {SYMBOLS[of]}"
+    if format == "json":
+        members = explanation.explanation_to_json(found, shown)
+        return what, lambda stream: write_json(stream, members)
+    lines = explanation_text(found, prepared.geometry.edge, shown)
+    return what, lambda stream: write_text(stream, lines)
+
+
+def _page(page: "Page", messages: Messages) -> "Output":
+    """Return what a page is called, and the function that writes it. Say what the page does not show of V."""
+    from convcli.explain.page.html import write_page
+
+    for note in page.notes:
+        messages.tell("note", note)
+    return "a page for a browser", lambda stream: write_page(page, stream)
