@@ -12,38 +12,42 @@ PAGE = page("docs/formats.md")
 SECTIONS = dict(re.findall(r"^## `([^`]*)`\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 BANK = json.dumps({"name": "bank", "weights": [[[[1, -2]]], [[[3, 1]]]], "bias": [5, 6], "groups": 2})
 IMAGE = "[[[1,2,3],[4,5,6]],[[7,8,9],[1,2,3]]]"
+LAYOUTS = ["--layout", "hwc", "--kernel-layout", "ohwi"]
 
 # For each section, commands that together print every key.
 COMMANDS = {
     "apply --json": [["apply", "in.npy", "absent.npy", "-k", "box", "-f", "npy", "--json"]],
-    "apply -f json": [["apply", IMAGE, "-k", "box"]],
+    "apply -f json": [["apply", IMAGE, "-k", "box", *LAYOUTS]],
     "apply --dry-run --json": [["apply", "in.npy", "-k", "sobel-x", "-f", "npy", "--dry-run", "--json"]],
-    "grad --json": [["grad", "in.npy", "-k", BANK, "--json"], ["grad", "in.npy", "-k", "box", "-G", "mse:in.npy"]],
+    "grad --json": [
+        ["grad", "in.npy", "-k", BANK, "--json"],
+        ["grad", "in.npy", "-k", "box", "-G", "mse:in.npy", *LAYOUTS],
+    ],
     "explain --json": [
         ["explain", IMAGE, "-k", "box:2", "--at", "0,1,2", "--bias", "1", "--json"],
         ["explain", IMAGE, "-k", "box:2", "--at", "0,1,2", "--of", "input", "-e", "wrap", "--json"],
         ["explain", IMAGE, "-k", "box:2", "--at", "1,1", "--of", "kernel", "--json"],
-        ["explain", IMAGE, "-k", "box:2", "--of", "bias", "--json"],
+        ["explain", IMAGE, "-k", "box:2", "--of", "bias", "--json", *LAYOUTS],
         ["explain", IMAGE, "-k", "box:2", "--transpose", "--at", "1,1", "--of", "kernel", "--json"],
     ],
     "explain -o page.html": [
         ["explain", IMAGE, "-k", BANK, "-o", "-", "-f", "html"],
         ["explain", IMAGE, "-k", "box:2", "--of", "dV", "--at", "0,1,2", "-o", "-", "-f", "html"],
     ],
-    "check --json": [["check", IMAGE, "-k", BANK, "--json"]],
+    "check --json": [["check", IMAGE, "-k", BANK, "--json"], ["check", IMAGE, "-k", "box", "--json", *LAYOUTS]],
     "check --kernel-grad ... --json": [
-        ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2],[3,4]]", "--json"],
+        ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2],[3,4]]", "--json", *LAYOUTS],
         ["check", IMAGE, "-k", "box:2", "--kernel-grad", "[[1,2,3],[3,4,5]]", "--bias-grad", "12", "--json"],
     ],
     "plan --json": [
         ["plan", "--input-shape", "2,40,40", "-k", "gaussian:2", "--json"],
-        ["plan", "--input-shape", "2,4,4", "-k", "box", "--transpose", "--json"],
+        ["plan", "--input-shape", "2,4,4", "-k", "box", "--transpose", "--json", *LAYOUTS],
     ],
     "plan --paddings --json": [["plan", "--input-shape", "1,4,4", "-k", "box", "--paddings", "--json"]],
     "plan MODEL --json": [["plan", "model.onnx", "--json"]],
-    "matrix --json": [["matrix", "--input-shape", "1,3,4", "-k", "box", "-e", "constant:2", "--json"]],
+    "matrix --json": [["matrix", "--input-shape", "1,3,4", "-k", "box", "-e", "constant:2", "--json", *LAYOUTS]],
     "kernels --json": [["kernels", "--json"]],
-    "kernels NAME --json": [["kernels", BANK, "--json"], ["grad", "in.npy", "-k", BANK, "--step", "0.5"]],
+    "kernels NAME --json": [["kernels", BANK, "--json"], ["grad", "[[1]]", "-k", "[[2]]", "--step", "1", *LAYOUTS]],
 }
 
 

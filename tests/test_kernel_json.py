@@ -21,7 +21,7 @@ RANKS = (
     "rank 4: (C_out, C_in/groups, kh, kw), a bank, "
     "or rank 6: (C_out, tr, tc, C_in/groups, kh, kw), tiled or locally connected; given "
 )
-KEYS = "the keys are name, weights, bias, scale, divisor, groups, convcli"
+KEYS = "the keys are name, weights, bias, scale, divisor, groups, kernel_layout, convcli"
 BANK = '{"weights": [[[[1, 2]]], [[[3, 4]]]]'
 
 KERNELS = [

@@ -15,7 +15,7 @@ PACKAGE = Path(convcli.__file__).parent
 FLOORS = [
     {"errors", "version"},
     {"extras", "text", "values"},
-    {"arrays", "names"},
+    {"arrays", "layouts", "names"},
     {"drawing", "files", "geometry"},
     {"engine", "kernels", "pictures"},
     {"convolution"},

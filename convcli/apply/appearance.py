@@ -13,6 +13,7 @@ from convcli.apply.pixels import MODES
 from convcli.arrays import Array, channels_of, computing_type, cut, ends_of, finite_span, one_channel
 from convcli.errors import OptionError
 from convcli.files.large_arrays import ROWS, large_empty
+from convcli.layouts import CHANNEL_MAJOR, Layout
 from convcli.pictures.gray import luma, require_gray_or_rgb
 from convcli.pictures.image import Header, Image
 from convcli.pictures.light import luminance, to_light
@@ -42,6 +43,7 @@ class Appearance:
     range: how maps become levels (``convcli.apply.pixels``); ``raw`` keeps floats, and ``auto`` follows the kernels and
     the format (``convcli.apply.defaults``).
     relu: replace negative numbers of the maps by 0 first.
+    layout: the order of the axes of arrays that are written.
     """
 
     gray: bool = False
@@ -51,6 +53,7 @@ class Appearance:
     linear: bool = False
     white: float | None = None
     relu: bool = False
+    layout: Layout = CHANNEL_MAJOR
 
     def __post_init__(self) -> None:
         choice("alpha", self.alpha, ALPHA)

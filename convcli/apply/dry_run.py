@@ -46,7 +46,7 @@ def _forecast(batch: Batch, source: Source, output: Output, path: Path) -> Outpu
         frames=output.frame.held,
         output=str(path),
         kernel=output.plan.request.name,
-        shape=spec.shape if len(output.paths) == 1 else (maps, rows, columns),
+        shape=spec.stored_shape if len(output.paths) == 1 else (maps, rows, columns),
         dtype=str(spec.dtype),
         bytes=output.frame.held * rows * columns * (maps + spec.alpha) * spec.dtype.itemsize,
         skipped=batch.destination.skips(output.paths),

@@ -40,6 +40,7 @@ from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import Empty, large_empty
 from convcli.files.whole_files import IfExists, write_atomically
 from convcli.geometry.axes import Geometry
+from convcli.layouts import CHANNEL_MAJOR, Layout, Layouts
 from convcli.pictures.formats import Coding, Format
 from convcli.pictures.image import Header, Image, Metadata
 from convcli.pictures.light import to_codes
@@ -55,6 +56,7 @@ class OutputSpec(NamedTuple):
     shape: ``(C_out, OH, OW)``; in an array, the shape of Z.
     mode: how numbers become levels (``convcli.apply.pixels``), or ``raw`` for floats.
     gain: the factor that numbers are multiplied by before they become levels.
+    layout: the order of the axes in the file of an array.
     """
 
     shape: tuple[int, ...]
@@ -62,6 +64,12 @@ class OutputSpec(NamedTuple):
     mode: str
     alpha: bool
     gain: float = 1.0
+    layout: Layout = CHANNEL_MAJOR
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape in the file."""
+        return self.layout.order(self.shape)
 
     @property
     def maps(self) -> int:
@@ -108,6 +116,8 @@ def plan_filter(request: Filter, header: Header, appearance: Appearance, format:
     require_fit(alpha, request, alpha=header.alpha)
     mode, gain = range_and_gain(appearance.range, request, header, format)
     output = _output_spec(header, planned.output_shape, computed, format, mode, gain)
+    if format.is_array:
+        output = output._replace(layout=appearance.layout)
     return FilterPlan(request, planned, appearance, alpha, format, output)
 
 
@@ -193,7 +203,9 @@ class FilteredImage(NamedTuple):
 
     def write_array(self, stream: BinaryIO) -> None:
         """Write all maps as an array."""
-        maps = NamedMaps(self.maps.values, self.plan.request.name, str(self.plan.geometry.edge))
+        layout = self.plan.output.layout
+        values, edge = layout.stored(self.maps.values), str(self.plan.geometry.edge)
+        maps = NamedMaps(values, self.plan.request.name, edge, Layouts(layout))
         WRITERS[self.plan.format.name](maps, stream)
 
     def write_picture(self, stream: BinaryIO, maps: slice = slice(None), coding: Coding = DEFAULT_CODING) -> None:

@@ -175,7 +175,7 @@ class OutcomeBuilder:
             kernel=output.plan.request.name,
             pads=output.plan.geometry.pads,
             edge=str(output.plan.geometry.edge),
-            shape=values.shape,
+            shape=output.plan.output.layout.order(values.shape),
             alpha=filtered.alpha is not None,
             dtype=str(values.dtype),
             range=output.plan.output.mode,

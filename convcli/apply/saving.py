@@ -94,7 +94,8 @@ class _OpenFile(NamedTuple):
 
 
 def _save_array(stream: BinaryIO, plan: FilterPlan, image: Image) -> FilteredImage:
-    into_file = plan.format.is_mapped and is_mappable(stream)
+    # Tiles of Z are computed channel-major.
+    into_file = plan.format.is_mapped and plan.output.layout.is_channel_major and is_mappable(stream)
     empty = partial(map_npy, stream) if into_file else large_empty
     filtered = apply_filter(plan, image, empty)
     if not into_file:

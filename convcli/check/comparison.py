@@ -13,6 +13,7 @@ from convcli.convolution.layers import PreparedLayer
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.geometry.fills import EdgeFill
+from convcli.layouts import DEFAULT, Layout, Layouts
 from convcli.names import SYMBOLS
 from convcli.text import require_type
 
@@ -107,23 +108,28 @@ def compare(
     )
 
 
-def comparisons_to_json(comparisons: list[Comparison], tolerance: float, edge: EdgeFill) -> dict[str, Any]:
+def comparisons_to_json(
+    comparisons: list[Comparison], tolerance: float, edge: EdgeFill, layouts: Layouts = DEFAULT
+) -> dict[str, Any]:
     """Return the members of a JSON document: whether all comparisons hold, the tolerance, the edge fill, and each."""
     return {
         "holds": all(comparison.holds for comparison in comparisons),
         "tolerance": tolerance,
         "edge": str(edge),
-        "comparisons": [_comparison_to_json(comparison) for comparison in comparisons],
+        **layouts.to_json(),
+        "comparisons": [_comparison_to_json(comparison, layouts) for comparison in comparisons],
     }
 
 
-def _comparison_to_json(comparison: Comparison) -> dict[str, Any]:
-    return {**comparison._asdict(), "worst": comparison.worst and _difference_to_json(comparison.worst)}
+def _comparison_to_json(comparison: Comparison, layouts: Layouts) -> dict[str, Any]:
+    layout, worst = layouts.of(comparison.tensor), comparison.worst
+    shapes = {name: layout.order(getattr(comparison, name)) for name in ("our_shape", "their_shape")}
+    return {**comparison._asdict(), **shapes, "worst": worst and _difference_to_json(worst, layout)}
 
 
-def _difference_to_json(worst: Difference) -> dict[str, Any]:
+def _difference_to_json(worst: Difference, layout: Layout) -> dict[str, Any]:
     numbers = {name: finite_or_none(getattr(worst, name)) for name in ("ours", "theirs", "absolute", "relative")}
-    return {"at": worst.at, **numbers}
+    return {"at": layout.order(worst.at), **numbers}
 
 
 def _without_batch(theirs: Array, rank: int) -> Array:

@@ -25,6 +25,7 @@ from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import GeometryError, OptionError
 from convcli.explain.explanation import explain
 from convcli.geometry.fills import EdgeFill
+from convcli.layouts import DEFAULT, Layout, Layouts
 from convcli.names import WRT
 from convcli.values import frozen_value
 
@@ -150,19 +151,21 @@ def _number_of_convolutions(prepared: PreparedLayer, every: bool) -> int:
     return 2 * sum(size if every else min(size, SAMPLE) for size in sizes) + 1 + PROBES
 
 
-def checks_to_json(checks: Collection[Check], edge: EdgeFill) -> dict[str, Any]:
+def checks_to_json(checks: Collection[Check], edge: EdgeFill, layouts: Layouts = DEFAULT) -> dict[str, Any]:
     """Return the members of a JSON document: whether all checks hold, the limit, the edge fill, and each check."""
     return {
         "holds": all(check.holds for check in checks),
         "limit": LIMIT,
         "edge": str(edge),
-        "checks": [_check_to_json(check) for check in checks],
+        **layouts.to_json(),
+        "checks": [_check_to_json(check, layouts.of(check.tensor)) for check in checks],
     }
 
 
-def _check_to_json(check: Check) -> dict[str, Any]:
+def _check_to_json(check: Check, layout: Layout) -> dict[str, Any]:
     errors = {"absolute": finite_or_none(check.absolute), "relative": finite_or_none(check.relative)}
-    return {**check._asdict(), **errors, "holds": check.holds}
+    places = {"indices": tuple(map(layout.order, check.indices)), "worst": check.worst and layout.order(check.worst)}
+    return {**check._asdict(), **errors, **places, "holds": check.holds}
 
 
 def _refuse_non_finite(name: str, tensor: Array) -> None:

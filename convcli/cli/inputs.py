@@ -17,6 +17,7 @@ from convcli.cli.options import (
     DEFAULT_EXECUTION,
     ConvolutionOptions,
     ExecutionOptions,
+    LayoutOptions,
     TransposeOptions,
 )
 from convcli.cli.stopping import explain_lost_pages
@@ -34,6 +35,7 @@ from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.geometry.options import parse_shape
 from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel, divided, normalised
+from convcli.layouts import CHANNEL_MAJOR, Layout, Layouts, parse_layouts
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import read_header, read_image, read_tensor
 from convcli.pictures.sources import source_of, sources_in_list, sources_of, stdin_source, tensor_source_of
@@ -51,22 +53,23 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 BIAS_FORMS = "expected a number, a list 1,2,3, JSON or a .npy file"
 
 
-def begin_reading(max_pixels: int) -> "Inputs":
+def begin_reading(max_pixels: int, layouts: LayoutOptions) -> "Inputs":
     """Return a reader of a command's inputs. From now on, an error explains if a mapped file becomes shorter."""
     require_pixel_limit(max_pixels)
     explain_lost_pages()
-    return Inputs(max_pixels)
+    return Inputs(max_pixels, parse_layouts(layouts.layout, layouts.kernel_layout))
 
 
 @dataclass(frozen=True)
 class Inputs:
     """The reader of a command's inputs.
 
-    max_pixels: the most pixels that a picture may have.
+    max_pixels: the most pixels that a picture may have.  layouts: the order of the axes of arrays.
     read_stdin: returns all of stdin, which it reads only once: it is called for an image's header, then for the image.
     """
 
     max_pixels: int
+    layouts: Layouts
     read_stdin: Callable[[], bytes] = field(default_factory=lambda: cache(read_stdin))
 
     def image_sources(self, names: Sequence[str], files_from: str | None, *, null: bool) -> list[Source]:
@@ -93,7 +96,8 @@ class Inputs:
             header, appearance = read_header(self.image_source(image)), Appearance(gray=gray)
             return prepare_header(header, appearance)._replace(dtype=input_type(header, appearance))
         if image is None and input_shape is not None:
-            return Header(parse_shape(input_shape), np.dtype(np.float32), is_picture=False)
+            shape = self.layouts.maps.channel_major_order(parse_shape(input_shape))
+            return Header(shape, np.dtype(np.float32), is_picture=False)
         raise OptionError("expected either an image or `input_shape`")
 
     def read_network(self, model: str | None, input_shape: str | None) -> "Network":
@@ -111,9 +115,10 @@ class Inputs:
                 raise OptionError(f"{expected}, given {model}, which is no such model", option="kernel")
             return network_of(read_model(source), None if input_shape is None else parse_shape(input_shape))
 
-    def read_tensor(self, text: str, letter: str | None = None) -> Array:
-        """Return a tensor from a file, inline JSON, or stdin. letter: what it is, as for ``read_tensor``."""
-        return read_tensor(self._limited(tensor_source_of(text, self.read_stdin)), letter)
+    def read_tensor(self, text: str, letter: str, shape: tuple[int, ...] | None = None) -> Array:
+        """Return a tensor from a file, inline JSON, or stdin. letter, shape: as for ``reading.read_tensor``."""
+        source = self._limited(tensor_source_of(text, self.read_stdin))
+        return read_tensor(replace(source, layout=self.layouts.of(letter)), letter, shape)
 
     def read_upstream(
         self, text: str, convolution: PreparedLayer, V: Array, appearance: Appearance, execution: Execution = AUTOMATIC
@@ -122,10 +127,12 @@ class Inputs:
         # Imported here, because only commands about gradients need it.
         from convcli.grad.upstream import Readers, upstream_gradient, upstream_through_relu
 
-        def read_target(text: str) -> Array:
-            return network_input(Image(self.read_tensor(text, "Z")), appearance)
+        shape = convolution.output_shape
 
-        readers = Readers(partial(self.read_tensor, letter="G"), read_target)
+        def read_target(text: str) -> Array:
+            return network_input(Image(self.read_tensor(text, "Z", shape)), appearance)
+
+        readers = Readers(partial(self.read_tensor, letter="G", shape=shape), read_target, self.layouts.maps)
         through = upstream_through_relu if appearance.relu else upstream_gradient
         return through(text, convolution, V, readers, execution)
 
@@ -142,7 +149,7 @@ class Inputs:
 
         dtype: the requested float type, or None for the default of each input.  watch: is told how far the work is.
         """
-        kernel = _rescaled(read_kernel(source), options)
+        kernel = _rescaled(read_kernel(source, self.layouts.kernel), options)
         done = ("bias", "divisor", "normalize")
         given = {name: value for name, value in vars(options).items() if name not in done and value is not None}
         if kernel.options is not None:
@@ -164,6 +171,7 @@ class Inputs:
             requested,
             edge_by_source=options.edge is None and kernel.options is None and not transpose.transpose,
             rescaled_by=_rescaling_option(options),
+            layouts=self.layouts,
         )
 
     def _bias(self, text: str) -> Array:
@@ -175,7 +183,7 @@ class Inputs:
             raise type(error)(f"{BIAS_FORMS}, given {text!r}: {error}", option="bias") from None
 
     def _limited(self, source: Source) -> Source:
-        return replace(source, max_pixels=self.max_pixels)
+        return replace(source, max_pixels=self.max_pixels, layout=self.layouts.maps)
 
 
 def existing_files(texts: Sequence[str | None]) -> list[Path]:
@@ -184,9 +192,11 @@ def existing_files(texts: Sequence[str | None]) -> list[Path]:
     return [Path(file) for file in files if os.path.isfile(file)]
 
 
-def read_kernel(source: str) -> Kernel:
-    """Return a kernel from a preset's name, a file, inline JSON, or stdin."""
-    return loading.read_kernel(stdin_source(cache(read_stdin))) if source == STREAM else loading.load_kernel(source)
+def read_kernel(source: str, layout: Layout = CHANNEL_MAJOR) -> Kernel:
+    """Return a kernel from a preset's name, a file, inline JSON, or stdin. layout: the order of the axes of arrays."""
+    if source != STREAM:
+        return loading.named_kernel(source, layout)
+    return loading.read_kernel(replace(stdin_source(cache(read_stdin)), layout=layout))
 
 
 def _with_bias(kernel: Kernel, bias: Array) -> Kernel:

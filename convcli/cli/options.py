@@ -350,6 +350,35 @@ NO_TRANSPOSE = TransposeOptions()
 
 
 @dataclass(frozen=True)
+class LayoutOptions:
+    """The orders of the axes of tensors, as the user typed them."""
+
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            autocompletion=completion.members("layouts", "MAP_LAYOUTS"),
+            rich_help_panel=Panel.KERNEL,
+            metavar="ORDER",
+            show_default="chw",
+            help="The axes of V, Z, G and dV in arrays, read and written: chw or nchw; hwc or nhwc, as in TensorFlow "
+            "and JAX.",
+        ),
+    ] = None
+    kernel_layout: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel-layout",
+            autocompletion=completion.members("layouts", "KERNEL_LAYOUTS"),
+            rich_help_panel=Panel.KERNEL,
+            metavar="ORDER",
+            show_default="oihw",
+            help="The axes of K and dK in arrays, read and written: oihw (C_out, C_in/groups, kh, kw), hwio or ohwi.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
 class ExecutionOptions:
     """The options of the execution, as the user typed them."""
 

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.convolution.backward import InputPlan
-from convcli.convolution.layers import Layer, PreparedLayer
+from convcli.convolution.layers import Layer, PreparedLayer, shape_of
 from convcli.convolution.prepared import GradientPlan
 from convcli.convolution.transposed import PreparedTransposed, TransposedGradientPlan
 from convcli.engine import AUTO, Estimate, Execution, Plan, Refusal
+from convcli.layouts import DEFAULT, Layouts
+from convcli.names import WRT
 
 # The type that gradients are planned in, as ``convcli grad`` computes them.
 GRADIENTS_IN = np.dtype(np.float64)
@@ -58,13 +60,14 @@ def forecast(convolution: Layer, input_shape: tuple[int, ...], dtype: np.dtype[A
     return Forecast(prepared, prepared.plan(execution), gradients)
 
 
-def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
+def forecast_to_json(forecast_: Forecast, layouts: Layouts = DEFAULT) -> dict[str, Any]:
     """Return the forecast as JSON: untouched rows and columns as [first, last] pairs, estimates for one thread."""
     prepared, geometry = forecast_.prepared, forecast_.prepared.geometry
     top, bottom, left, right = geometry.pads
-    K = prepared.convolution.weights.shape
+    shapes = {name: layouts.of(name).order(shape_of(prepared, name)) for name in ("input", "kernel", "output", "bias")}
     return {
-        "shape": {"input": prepared.input_shape, "kernel": K, "output": prepared.output_shape},
+        "shape": {name: shapes[name] for name in ("input", "kernel", "output")},
+        **layouts.to_json(),
         "dtype": str(prepared.dtype),
         "beyond_float32": prepared.convolution.beyond_float32,
         "pads": {"top": top, "bottom": bottom, "left": left, "right": right},
@@ -76,7 +79,7 @@ def forecast_to_json(forecast_: Forecast) -> dict[str, Any]:
         "untouched": {name: [[run[0], run[-1]] for run in runs] for name, runs in forecast_.untouched.items()},
         "multiplications": forecast_.multiplications,
         **_transposed_to_json(prepared),
-        "gradients": {"kernel": K, "input": prepared.input_shape, "bias": prepared.bias_shape},
+        "gradients": {name: shapes[name] for name in WRT},
         "threads": forecast_.output.threads,
         "plans": {name: _plan_to_json(plan) for name, plan in forecast_.plans.items()},
     }

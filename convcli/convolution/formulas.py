@@ -1,20 +1,21 @@
 """Write the formulas of Z and its gradients as text, for one convolution.
 
 A formula has only the letters that the convolution needs: no index of an axis of length 1, no stride or dilation of 1,
-and V instead of V' where there is no padding.
+and V instead of V' where there is no padding. Indices are in the order of the user's layouts.
 
 The letter l counts the channels of V, and in K[i,l,m,n] those of a group. With co output and ci input channels per
 group, the group of output channel i is i//co, that of input channel l is l//ci, and l is channel l%ci of its group.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.places import bracketed
 from convcli.convolution.prepared import Prepared
 from convcli.convolution.transposed import PreparedTransposed
+from convcli.layouts import DEFAULT, Layouts
 
 T = TypeVar("T")
 KERNEL_LETTERS = {2: "mn", 4: "ilmn", 6: "ipqlmn"}
@@ -36,12 +37,12 @@ def output_letters(input_rank: int, kernel_rank: int) -> list[str]:
     return [*before, *"jk"] if kernel_rank == 2 else [*before[:-1], *"ijk"]
 
 
-def formulas_of(prepared: PreparedLayer) -> "Formulas | TransposedFormulas":
+def formulas_of(prepared: PreparedLayer, layouts: Layouts = DEFAULT) -> "Formulas | TransposedFormulas":
     """Return the formulas of a convolution or of a transposed one."""
     if isinstance(prepared, PreparedTransposed):
-        return TransposedFormulas(Formulas.of(prepared.forward))
+        return TransposedFormulas(Formulas.of(prepared.forward, layouts))
     assert isinstance(prepared, Prepared)
-    return Formulas.of(prepared)
+    return Formulas.of(prepared, layouts)
 
 
 class Formulas(NamedTuple):
@@ -49,7 +50,7 @@ class Formulas(NamedTuple):
 
     stride, dilation: of rows and columns.  padded: whether there are pads.
     single: the letters of the axes whose length is 1, which the formulas omit; l for the channels of V.
-    channels: the output and the input channels per group.
+    channels: the output and the input channels per group.  layouts: the order of the axes.
     """
 
     input_rank: int
@@ -61,9 +62,10 @@ class Formulas(NamedTuple):
     padded: bool
     single: frozenset[str] = frozenset()
     channels: tuple[int, int] = (1, 1)
+    layouts: Layouts = DEFAULT
 
     @classmethod
-    def of(cls, prepared: Prepared) -> "Formulas":
+    def of(cls, prepared: Prepared, layouts: Layouts = DEFAULT) -> "Formulas":
         """Return the formulas of a convolution."""
         geometry = prepared.geometry
         rows, columns = geometry.rows, geometry.columns
@@ -77,6 +79,7 @@ class Formulas(NamedTuple):
             padded=any(geometry.pads),
             single=_single(prepared),
             channels=(geometry.out_channels, geometry.in_channels),
+            layouts=layouts,
         )
 
     def letters(self, name: str, rank: int) -> list[str]:
@@ -91,7 +94,7 @@ class Formulas(NamedTuple):
 
     def output(self, bias_rank: int | None) -> str:
         """Return the formula of Z, with a bias of this rank or without one."""
-        summed = ",".join(letter for letter in self._weights if letter in "lmn" and letter not in self._output)
+        summed = ",".join(letter for letter in "lmn" if letter in self._weights and letter not in self._output)
         bias = "" if bias_rank is None else f"b{bracketed(self._bias_letters(bias_rank))} + "
         return f"Z{bracketed(self._output)} = {bias}sum over {summed} of {self._pixel} * {self._weight}{self._grouping}"
 
@@ -115,25 +118,34 @@ class Formulas(NamedTuple):
     def kept(self, letters: Iterable[str]) -> list[str]:
         """Return the letters of a tensor's axes, or of a sum, without those of axes of length 1."""
         letters = list(letters)
-        return self.kept_of(letters, letters)
+        return self._kept_of(letters, letters)
 
-    def kept_of(self, letters: Collection[str], values: Iterable[T]) -> list[T]:
+    def _kept_of(self, letters: Collection[str], values: Iterable[T]) -> list[T]:
         """Return one value per letter, without those of axes of length 1."""
         # With m, the letter l is that of K, which counts the channels of a group.
         channels_of_group = {"l"} if "m" in letters and self.channels[1] == 1 else set()
         omitted = self.single | channels_of_group
         return [value for letter, value in zip(letters, values, strict=True) if letter not in omitted]
 
+    def indices(self, tensor: str, letters: Sequence[str], indices: Sequence[T]) -> list[T]:
+        """Return the indices of a tensor in the order of its layout, without those of axes of length 1.
+
+        tensor: its name or letters.  letters: those of its axes, channel-major as ``indices`` are.
+        """
+        layout = self.layouts.of(tensor)
+        return self._kept_of(layout.order(letters), layout.order(indices))
+
     def _kernel(self) -> str:
         kernel = index_letters("kernel", self.kernel_rank)
+        place = bracketed(self.indices("kernel", kernel, kernel))
         summed = ",".join(letter for letter in self._output if letter not in kernel)
         phases = ", ".join(f"{index} = {letter}" for letter, index in self._phases.items())
         condition = f"with {phases}, " if phases else ""
-        place = bracketed(self.kept(kernel))
         return f"dK{place} = sum over {summed} {condition}of {self._upstream} * {self._pixel}{self._grouping}"
 
     def _input(self) -> str:
-        place = bracketed(self.kept(index_letters("input", self.input_rank)))
+        letters = index_letters("input", self.input_rank)
+        place = bracketed(self.indices("input", letters, letters))
         if not self.padded:
             return f"dV{place} = {self.input_sum}"
         return f"dV = (adjoint of the padding)(dV'), dV'{place} = {self.input_sum}"
@@ -145,12 +157,14 @@ class Formulas(NamedTuple):
         return f"db{bracketed(kept)} = {total}{self._upstream}"
 
     def _bias_letters(self, rank: int) -> list[str]:
-        return self.kept(index_letters("bias", rank))
+        letters = index_letters("bias", rank)
+        return self.indices("bias", letters, letters)
 
     @property
     def _output(self) -> list[str]:
         """The letters of Z's axes."""
-        return self.kept(output_letters(self.input_rank, self.kernel_rank))
+        letters = output_letters(self.input_rank, self.kernel_rank)
+        return self.indices("output", letters, letters)
 
     @property
     def _phases(self) -> dict[str, str]:
@@ -161,7 +175,8 @@ class Formulas(NamedTuple):
     @property
     def _weights(self) -> list[str]:
         """The indices of the weight that multiplies, for output (i, j, k), the pixel of channel l at tap (m, n)."""
-        return [self._phases.get(letter, letter) for letter in self.kept(KERNEL_LETTERS[self.kernel_rank])]
+        letters = KERNEL_LETTERS[self.kernel_rank]
+        return self.indices("kernel", letters, [self._phases.get(letter, letter) for letter in letters])
 
     @property
     def _weight(self) -> str:
@@ -173,10 +188,11 @@ class Formulas(NamedTuple):
 
     @property
     def _pixel(self) -> str:
-        before = self.kept(index_letters("input", self.input_rank)[:-2])
+        letters = index_letters("input", self.input_rank)
+        places = [*letters[:-2], *self._places]
         if self.groups > 1:
-            before[-1] = self._channel
-        return f"{self.pixel_symbol}[{', '.join([*before, *self._places])}]"
+            places[-3] = self._channel
+        return f"{self.pixel_symbol}[{', '.join(self.indices('input', letters, places))}]"
 
     @property
     def _channel(self) -> str:
@@ -238,12 +254,13 @@ class TransposedFormulas(NamedTuple):
     def output(self, bias_rank: int | None) -> str:
         """Return the formula of Z, with a bias of this rank or without one."""
         Z, _, formula = transposed_symbols(self.forward.gradient("input", self.forward.input_rank)).partition(" = ")
-        kept = self.forward.kept(self.letters("bias", bias_rank or 0))
+        letters = self.letters("bias", bias_rank or 0)
+        kept = self.forward.indices("bias", letters, letters)
         return f"{Z} = {formula}" if bias_rank is None else f"{Z} = b{bracketed(kept)} + {formula}"
 
     def _bias(self, rank: int) -> str:
-        kept = self.forward.kept(self.letters("bias", rank))
-        letters = self.forward.kept(index_letters("input", self.forward.input_rank))
+        bias, output = self.letters("bias", rank), index_letters("input", self.forward.input_rank)
+        kept, letters = self.forward.indices("bias", bias, bias), self.forward.indices("output", output, output)
         summed = [letter for letter in letters if letter not in kept]
         total = f"sum over {','.join(summed)} of " if summed else ""
         return f"db{bracketed(kept)} = {total}G{bracketed(letters)}"

@@ -92,3 +92,14 @@ class PreparedLayer(Protocol):
 
     def gradients(self, V: Array, G: ArrayLike, plan: Any, *, zeros: Empty = np.zeros) -> Gradients:
         """Return the planned gradients of V and G."""
+
+
+def shape_of(prepared: PreparedLayer, tensor: str) -> tuple[int, ...]:
+    """Return the shape of Z for ``output``, otherwise of the parameter with that name and of its gradient."""
+    shapes = {
+        "output": prepared.output_shape,
+        "kernel": prepared.convolution.weights.shape,
+        "input": prepared.input_shape,
+        "bias": prepared.bias_shape,
+    }
+    return shapes[tensor]

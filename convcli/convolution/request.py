@@ -15,6 +15,7 @@ from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.kernels.kernel import Kernel
+from convcli.layouts import Layouts
 
 # An array (C, H, W) of more channels whose rows have 3 or 4 numbers is taken to be (H, W, C).
 MOST_CHANNELS = 16
@@ -26,6 +27,7 @@ class Request(NamedTuple):
     dtype: the float type that was requested, or None.
     edge_by_source: whether the edge fill is the default of the input's source, which ``suited_to`` fills in.
     rescaled_by: the option that divided the kernel's weights, or None.
+    layouts: the order of the axes of arrays, which errors ask to change; None where no option does that.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Request(NamedTuple):
     dtype: DTypeLike | None = None
     edge_by_source: bool = False
     rescaled_by: str | None = None
+    layouts: Layouts | None = None
 
     @property
     def requests(self) -> tuple["Request", ...]:

@@ -100,7 +100,7 @@ def _input(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
         "c": " or ".join(map(str, padded.columns)),
     }
     fixed = index if tensors.is_plane else {**index, "l": index.get("l", 0) % geometry.in_channels}
-    place = bracketed(formulas.kept_of(index_letters("input", len(at)), at))
+    place = bracketed(formulas.indices("input", index_letters("input", len(at)), at))
     return Derivation(
         sum=Sum(("G", "K"), fixed, (*outputs, *reads)),
         formula=formulas.gradient("input", len(at)),
@@ -153,7 +153,7 @@ def _renamed(found: Derivation) -> Derivation:
 def _bias_at(at: tuple[int, ...], bias: Array, letters: str, tensors: Tensors) -> Bias:
     """Return the bias of Z[at]. letters: those of the axes of an untied bias."""
     index = at[-3:][: bias.ndim]
-    place = bracketed(tensors.formulas.kept_of(letters[: bias.ndim], index))
+    place = bracketed(tensors.formulas.indices("bias", letters[: bias.ndim], index))
     return Bias(f"b{place}", float(bias[index]))
 
 

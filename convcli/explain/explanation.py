@@ -8,7 +8,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray, cut
 from convcli.convolution.formulas import Formulas, formulas_of
-from convcli.convolution.layers import PreparedLayer
+from convcli.convolution.layers import PreparedLayer, shape_of
 from convcli.convolution.operands import upstream_of
 from convcli.convolution.places import whole_place
 from convcli.convolution.transposed import PreparedTransposed
@@ -18,6 +18,7 @@ from convcli.explain.terms import Factor, Sum, Tensors, Terms
 from convcli.files.json_writing import require_finite
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
+from convcli.layouts import DEFAULT, Layout, Layouts
 from convcli.names import SYMBOLS, parse_tensor
 from convcli.values import frozen_value
 
@@ -95,18 +96,21 @@ class Explanation:
         return largest_terms(_products(self._tensors, self._sum), count)
 
 
-def explain(prepared: PreparedLayer, V: Array, G: Array | None, of: str, at: tuple[int, ...]) -> Explanation:
+def explain(
+    prepared: PreparedLayer, V: Array, G: Array | None, of: str, at: tuple[int, ...], layouts: Layouts = DEFAULT
+) -> Explanation:
     """Return the sum behind ``Z[at]``, ``dK[at]``, ``dV[at]`` or ``db[at]``.
 
     prepared: a convolution, or a transposed one.  V: its input.  G: shaped like Z; may be None for Z.
     of: the tensor, a name in SYMBOLS or its letters.  at: all indices, or only those of axes longer than 1.
+    layouts: the order of the indices in ``at``, in formulas, and where the explanation is shown.
     Raises GeometryError if the tensor has no such index, OptionError for another name.
     """
     of = parse_tensor("of", of)
     if G is not None:
         G = upstream_of(G, prepared.output_shape)
-    at = place_in(prepared, of, at)
-    tensors = Tensors(prepared, V, G)
+    at = place_in(prepared, of, at, layouts)
+    tensors = Tensors(prepared, V, G, layouts)
     derivation = derive(tensors, of, at)
     bias = derivation.bias
     return Explanation(
@@ -124,12 +128,15 @@ def explain(prepared: PreparedLayer, V: Array, G: Array | None, of: str, at: tup
     )
 
 
-def place_in(prepared: PreparedLayer, of: str, at: tuple[int, ...]) -> tuple[int, ...]:
-    """Return all indices of a number, given ``at``, which may omit axes of length 1.
+def place_in(prepared: PreparedLayer, of: str, at: tuple[int, ...], layouts: Layouts = DEFAULT) -> tuple[int, ...]:
+    """Return all indices of a number, channel-major, given ``at``, which may omit axes of length 1.
 
-    of: the name of its tensor.  Raises GeometryError if the tensor has no such index.
+    of: the name of its tensor.  layouts: the order of the indices in ``at``.
+    Raises GeometryError if the tensor has no such index.
     """
-    return whole_place(SYMBOLS[of], at, shape_of(of, prepared), _letters(of, prepared), "at")
+    layout = layouts.of(of)
+    shape, letters = layout.order(shape_of(prepared, of)), layout.order(_letters(of, prepared))
+    return layout.channel_major_order(whole_place(SYMBOLS[of], at, shape, letters, "at"))
 
 
 def selected_terms(explanation: Explanation, largest: int | None) -> Selection:
@@ -144,12 +151,14 @@ def explanation_to_json(explanation: Explanation, shown: Selection) -> dict[str,
 
     Raises OptionError if the sum is not finite.
     """
+    layouts = explanation.formulas.layouts
     # A term that is not finite leaves no finite sum.
     require_finite("the sum", explanation.total, "print it without `json`")
     return {
         "of": explanation.of,
-        "at": explanation.at,
+        "at": layouts.of(explanation.of).order(explanation.at),
         "edge": str(explanation.edge),
+        **layouts.to_json(),
         "formula": explanation.formula,
         "equation": explanation.equation,
         "terms": _terms_to_json(explanation, shown.numbers),
@@ -167,39 +176,29 @@ def _terms_to_json(explanation: Explanation, numbers: range | IntArray) -> Itera
     for part in cut(range(len(numbers)), TERMS_AT_ONCE):
         terms = explanation.terms(numbers[part.start : part.stop])
         for position, product in enumerate(terms.products.tolist()):
-            yield [_term_to_json(terms, position, product)]
+            yield [_term_to_json(terms, position, product, explanation.formulas.layouts)]
 
 
-def _term_to_json(terms: Terms, position: int, product: float) -> dict[str, Any]:
+def _term_to_json(terms: Terms, position: int, product: float, layouts: Layouts) -> dict[str, Any]:
     indices = {letter: int(values[position]) for letter, values in terms.indices.items()}
     # The key of a pixel does not depend on the padding.
     keys = [f"{factor.symbol[0]}'" if factor.pixels else factor.symbol for factor in terms.factors]
-    factors = {key: _factor_to_json(factor, position) for key, factor in zip(keys, terms.factors, strict=True)}
+    each = [_factor_to_json(factor, position, layouts.of(factor.symbol)) for factor in terms.factors]
+    factors = dict(zip(keys, each, strict=True))
     return {"indices": indices, **factors, "product": product}
 
 
-def _factor_to_json(factor: Factor, position: int) -> dict[str, Any]:
-    members = {"at": factor.at[position].tolist(), "value": float(factor.values[position])}
+def _factor_to_json(factor: Factor, position: int, layout: Layout) -> dict[str, Any]:
+    members = {"at": layout.order(factor.at[position].tolist()), "value": float(factor.values[position])}
     if factor.pixels is None:
         return members
-    source = factor.pixels.sources[position].tolist()
+    source = layout.order(factor.pixels.sources[position].tolist())
     in_pads = bool(factor.pixels.in_pads[position])
     return {**members, "from": None if OUTSIDE in source else source, "padding": in_pads}
 
 
-def shape_of(of: str, prepared: PreparedLayer) -> tuple[int, ...]:
-    """Return the shape of Z, dK, dV or db."""
-    shapes = {
-        "output": prepared.output_shape,
-        "kernel": prepared.convolution.weights.shape,
-        "input": prepared.input_shape,
-        "bias": prepared.bias_shape,
-    }
-    return shapes[of]
-
-
 def _letters(of: str, prepared: PreparedLayer) -> tuple[str, ...]:
-    return tuple(formulas_of(prepared).letters(of, len(shape_of(of, prepared))))
+    return tuple(formulas_of(prepared).letters(of, len(shape_of(prepared, of))))
 
 
 def _total(tensors: Tensors, sum_: Sum, bias: float) -> float:

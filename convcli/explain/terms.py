@@ -19,6 +19,7 @@ from convcli.convolution.prepared import Prepared
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.geometry.axes import Axis
 from convcli.geometry.edges import OUTSIDE, sources
+from convcli.layouts import DEFAULT, Layouts
 from convcli.values import frozen_value
 
 Indices = Mapping[str, IntArray]
@@ -107,9 +108,10 @@ class Tensors:
     layer: the convolution, or a transposed one.  prepared: the convolution, or the one that is transposed.
     V: ``(..., C_in, H, W)`` or ``(H, W)``; of a transposed convolution its G.
     G: shaped like Z, or None if no term has a factor of it; of a transposed convolution its V.
+    layouts: the order of indices in formulas.
     """
 
-    def __init__(self, layer: PreparedLayer, V: Array, G: Array | None) -> None:
+    def __init__(self, layer: PreparedLayer, V: Array, G: Array | None, layouts: Layouts = DEFAULT) -> None:
         self.layer, self.V, self.G = layer, V, G
         if isinstance(layer, PreparedTransposed):
             self.prepared = layer.forward
@@ -119,7 +121,7 @@ class Tensors:
             assert isinstance(layer, Prepared)
             self.prepared = layer
         self.geometry, self.K = self.prepared.geometry, self.prepared.convolution.weights
-        self.formulas = Formulas.of(self.prepared)
+        self.formulas = Formulas.of(self.prepared, layouts)
 
     @property
     def is_plane(self) -> bool:

@@ -4,7 +4,8 @@
              | {"weight_map": {name: file, ...}, ...}
     tensor   = {"shape": [count, ...], "dtype": string, "values": number | list, ...}
 
-Members that are no tensors are ignored. An index names the file of each tensor of a model (``.safetensors``).
+The members "layout" and "kernel_layout" of a document name the order of the axes of its tensors. Other members that are
+no tensors are ignored. An index names the file of each tensor of a model (``.safetensors``).
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from convcli.files.json_reading import Fault, JsonPath, finite, read_json, recta
 from convcli.files.json_writing import VERSION
 from convcli.files.safetensors_files import WEIGHT_MAP, sharded_tensors
 from convcli.files.stored_tensors import StoredTensor, Wanted
+from convcli.layouts import KERNEL_LAYOUTS, MAP_LAYOUTS, Layout
+from convcli.text import any_of
 
 _TYPES = ["int8", "int16", "int32", "int64", "float16", "float32", "float64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -38,10 +41,15 @@ class _List(NamedTuple):
 
 
 class _Envelope(NamedTuple):
-    """A tensor with its shape and type at a path of the document."""
+    """A tensor with its shape and type at a path of the document.
+
+    layout: the layout that it is read in.  said: the one that the document names, or None.
+    """
 
     members: Mapping[str, Any]
-    path: JsonPath = ()
+    path: JsonPath
+    layout: Layout
+    said: Layout | None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,7 +60,8 @@ class _Envelope(NamedTuple):
         # Lists cannot say how long the axes are that follow one of length 0.
         if values.size or 0 not in self.shape:
             self._require_shape(values.shape)
-        return self._typed(values.reshape(self.shape))
+        tensor = self._typed(values.reshape(self.shape))
+        return self.layout.stored(self.said.channel_major(tensor)) if self.said else tensor
 
     def _require_shape(self, shape: tuple[int, ...]) -> None:
         if shape != self.shape:
@@ -74,10 +83,10 @@ def read_json_tensor(text: str, source: str, wanted: Wanted, folder: Path | None
 
     source: the text's name in errors.  folder: that of the file.  Raises JsonError for other text.
     """
-    return read_json(text, source, lambda document: wanted.of(_tensors(document, folder)).read())
+    return read_json(text, source, lambda document: wanted.of(_tensors(document, folder, wanted.layout)).read())
 
 
-def _tensors(document: object, folder: Path | None) -> Mapping[str, StoredTensor]:
+def _tensors(document: object, folder: Path | None, layout: Layout) -> Mapping[str, StoredTensor]:
     if not isinstance(document, tuple):
         return {"": _List(document)}
     members = _members(document, ())
@@ -85,21 +94,31 @@ def _tensors(document: object, folder: Path | None) -> Mapping[str, StoredTensor
         return sharded_tensors(_members(members[WEIGHT_MAP], (WEIGHT_MAP,)), folder)
     if members.get("convcli", VERSION) != VERSION:
         raise Fault(("convcli",), f"expected {VERSION}, the version of JSON that this convcli reads")
-    tensors = dict(_found(members))
+    tensors = dict(_found(members, layout))
     if not tensors:
         raise Fault((), "expected lists of numbers, or JSON of tensors that convcli wrote")
     return tensors
 
 
-def _found(members: dict[str, object]) -> Iterator[tuple[str, _Envelope]]:
+def _found(members: dict[str, object], layout: Layout) -> Iterator[tuple[str, _Envelope]]:
     """Yield the tensors of a document with their names; one that is the whole document has none."""
+    maps, kernels = _said(members, "layout", MAP_LAYOUTS), _said(members, "kernel_layout", KERNEL_LAYOUTS)
     if _is_tensor(members):
-        yield "", _Envelope(members)
+        yield "", _Envelope(members, (), layout, maps)
         return
     for path, name, value in _named(members):
         inner = dict(value) if isinstance(value, tuple) else {}
         if _is_tensor(inner):
-            yield name, _Envelope(inner, (*path, name))
+            yield name, _Envelope(inner, (*path, name), layout, kernels if name == "kernel" else maps)
+
+
+def _said(members: Mapping[str, object], name: str, known: Mapping[str, Layout]) -> Layout | None:
+    said = members.get(name)
+    if said is None:
+        return None
+    if not isinstance(said, str) or said not in known:
+        raise Fault((name,), f"expected {any_of(list(known))}")
+    return known[said]
 
 
 def _named(members: dict[str, object]) -> Iterator[tuple[JsonPath, str, object]]:

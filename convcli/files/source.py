@@ -10,6 +10,7 @@ from pathlib import Path
 from convcli.errors import OptionError
 from convcli.files.file_bytes import read_file
 from convcli.files.samples import PREFIX, sample_path
+from convcli.layouts import CHANNEL_MAJOR, Layout
 
 # The name that stands for stdin as an input, and for stdout as an output.
 STREAM = "-"
@@ -25,6 +26,7 @@ class Source:
     path: the path that outputs are named after; without ``read``, also the file itself.  read: returns the bytes.
     max_pixels: the most pixels that a picture, or each of its frames, may have; 0 is no limit, None is Pillow's limit.
     key: the name of a tensor in the file, or of a node in a model; None if none is named.
+    layout: the order of the axes of an array; pictures and models have their own.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Source:
     read: Callable[[], bytes] | None = None
     max_pixels: int | None = None
     key: str | None = None
+    layout: Layout = CHANNEL_MAJOR
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from convcli.arrays import Array
 from convcli.errors import OptionError
 from convcli.files.source import Source
+from convcli.layouts import CHANNEL_MAJOR, Layout
 from convcli.names import symbol_and_name
 from convcli.text import did_you_mean, shortened
 
@@ -46,17 +47,19 @@ class Wanted(NamedTuple):
     file: the file's name in errors.  key: the tensor's name in the file, or None.
     letter: what the tensor is: ``V``, ``K``, ``b``, ``G``, or ``Z``, ``dK``, ``dV``, ``db``; None for any tensor.
     noun: what the file holds, in errors.
+    layout: the order of the axes that the tensor is read in.
     """
 
     file: str
     key: str | None = None
     letter: str | None = None
     noun: str = "tensor"
+    layout: Layout = CHANNEL_MAJOR
 
     @classmethod
     def from_source(cls, source: Source, letter: str | None = None) -> "Wanted":
         """Return what a source asks for."""
-        return cls(source.file_name, source.key, letter)
+        return cls(source.file_name, source.key, letter, layout=source.layout)
 
     def of(self, tensors: Mapping[str, Entry]) -> Entry:
         """Return the tensor with the key, or without a key the only one, or the one that is called what is wanted.

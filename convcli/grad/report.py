@@ -7,12 +7,13 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.convolution.formulas import formulas_of
-from convcli.convolution.layers import PreparedLayer
+from convcli.convolution.layers import PreparedLayer, shape_of
 from convcli.convolution.relu import FORMULAS as RELU_FORMULAS
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_zeros
 from convcli.grad.upstream import Upstream
+from convcli.layouts import DEFAULT, Layouts
 
 
 class GradientReport(NamedTuple):
@@ -20,6 +21,7 @@ class GradientReport(NamedTuple):
 
     tensors: the gradients by the names of their parameters: kernel, input, bias.  loss: J, or None if it is unknown.
     A, dA: the output of the ReLU that follows the convolution, and dJ/dA; None if none follows.
+    layouts: the order of the axes in which tensors, shapes and formulas are written.
     """
 
     tensors: Mapping[str, FloatArray]
@@ -29,15 +31,18 @@ class GradientReport(NamedTuple):
     loss: float | None = None
     A: Array | None = None
     dA: Array | None = None
+    layouts: Layouts = DEFAULT
+
+    @property
+    def stored(self) -> dict[str, FloatArray]:
+        """The gradients as they are written."""
+        return {name: self.layouts.of(name).stored(tensor) for name, tensor in self.tensors.items()}
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of V, K and Z."""
-        return {
-            "input": self.prepared.input_shape,
-            "kernel": self.prepared.convolution.weights.shape,
-            "output": self.prepared.output_shape,
-        }
+        """The shapes of V, K and Z as they are written."""
+        shapes = {name: shape_of(self.prepared, name) for name in ("input", "kernel", "output")}
+        return {name: self.layouts.of(name).order(shape) for name, shape in shapes.items()}
 
     def operands(self) -> dict[str, FloatArray]:
         """Return V, K, Z and G, and of b, A and dA those that there are, by their letters. Z is computed."""
@@ -50,7 +55,7 @@ class GradientReport(NamedTuple):
     def operand_formulas(self) -> dict[str, str]:
         """The formulas of Z, and of A and the G that is computed from dA, by their letters."""
         bias = self.prepared.convolution.bias
-        formulas = {"Z": formulas_of(self.prepared).output(None if bias is None else bias.ndim)}
+        formulas = {"Z": formulas_of(self.prepared, self.layouts).output(None if bias is None else bias.ndim)}
         return formulas if self.A is None else {**formulas, **RELU_FORMULAS}
 
     def only(self, names: Iterable[str]) -> "GradientReport":
@@ -59,10 +64,10 @@ class GradientReport(NamedTuple):
 
     def formula(self, name: str) -> str:
         """Return the formula of a gradient."""
-        return formulas_of(self.prepared).gradient(name, self.tensors[name].ndim)
+        return formulas_of(self.prepared, self.layouts).gradient(name, self.tensors[name].ndim)
 
     def letters(self, name: str) -> list[str]:
-        """Return the letters of a gradient's axes."""
+        """Return the letters of a gradient's axes, channel-major."""
         return formulas_of(self.prepared).letters(name, self.tensors[name].ndim)
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from convcli.arrays import Array, FloatArray, fit
 from convcli.convolution.formulas import output_letters
 from convcli.convolution.layers import PreparedLayer
-from convcli.convolution.operands import upstream_of
 from convcli.convolution.places import parse_place, whole_place
 from convcli.convolution.relu import relu, relu_adjoint
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import ConvcliError, GeometryError, OptionError
 from convcli.files.large_arrays import large_empty, large_zeros
+from convcli.layouts import CHANNEL_MAJOR, Layout
 from convcli.text import integer
 
 EXPECTED = "expected ones, at:I,J,K, normal:SEED, mse:TARGET, a file, inline JSON or -"
@@ -32,22 +32,30 @@ class Upstream(NamedTuple):
 
 
 class Readers(NamedTuple):
-    """Functions that read the tensor a text names: ``tensor`` unchanged, ``input`` with the same conversions as V."""
+    """Functions that read the tensor a text names: ``tensor`` unchanged, ``input`` with the same conversions as V.
+
+    layout: the order of the user's axes, for the indices of ``at`` and for shapes in errors; tensors are channel-major.
+    """
 
     tensor: Callable[[str], Array]
     input: Callable[[str], Array]
+    layout: Layout = CHANNEL_MAJOR
 
 
 def upstream_gradient(
-    text: str, prepared: PreparedLayer, V: Array, readers: Readers, execution: Execution = AUTOMATIC
+    text: str,
+    prepared: PreparedLayer,
+    V: Array,
+    readers: Readers,
+    execution: Execution = AUTOMATIC,
 ) -> Upstream:
     """Return G for the Z of V.
 
     text: ``ones``; ``at:I,J,K``, which is 1 in this place of Z and 0 elsewhere; ``normal:SEED``; ``mse:TARGET``; or the
     source of a tensor. ``mse:TARGET`` means the loss J = 1/2 sum (Z - T)^2, whose G is Z - T. The tensor may
     have more or fewer axes of length 1 than Z, such as the channel axis of a gray picture.
-    Raises OptionError for a seed that is not a whole number, GeometryError for a target of another shape than Z. Other
-    tensors are checked later, when gradients are computed from them.
+    Raises OptionError for a seed that is not a whole number, GeometryError for a place that Z does not have, and for a
+    tensor of another shape than Z.
     """
     return _upstream(text, prepared, readers, lambda: _output(prepared, V, execution))
 
@@ -58,8 +66,7 @@ def upstream_through_relu(
     """Return G if A = max(Z, 0) follows: the text means dJ/dA, as it means dJ/dZ for ``upstream_gradient``."""
     A = relu(_output(prepared, V, execution))
     given = _upstream(text, prepared, readers, lambda: A)
-    dA = upstream_of(given.G, A.shape)
-    return Upstream(relu_adjoint(dA, A), given.loss, A, dA)
+    return Upstream(relu_adjoint(given.G, A), given.loss, A, given.G)
 
 
 def _output(prepared: PreparedLayer, V: Array, execution: Execution) -> FloatArray:
@@ -73,19 +80,25 @@ def _upstream(text: str, prepared: PreparedLayer, readers: Readers, output: Call
     if text == "ones":
         return Upstream(np.broadcast_to(1.0, shape))
     if name == "at" and colon:
-        return Upstream(_one_at(rest, prepared))
+        return Upstream(_one_at(rest, prepared, readers.layout))
     if name == "normal":
         return Upstream(_normal(text, rest, shape))
     if name == "mse" and colon:
-        return _squared_error(output(), _read(rest, readers.input, shape, text))
-    return Upstream(_read(text, readers.tensor, shape, text))
+        target = _read(rest, readers.input, shape, text)
+        _require_shape("target of mse", target, shape, readers.layout)
+        return _squared_error(output(), target)
+    G = _read(text, readers.tensor, shape, text)
+    _require_shape("upstream gradient G", G, shape, readers.layout)
+    return Upstream(G)
 
 
-def _one_at(place: str, prepared: PreparedLayer) -> FloatArray:
+def _one_at(place: str, prepared: PreparedLayer, layout: Layout) -> FloatArray:
     shape = prepared.output_shape
-    letters = output_letters(len(prepared.input_shape), prepared.convolution.weights.ndim)
+    letters = output_letters(len(shape), prepared.convolution.weights.ndim)
+    at = parse_place(place, "upstream")
+    stored = whole_place("Z", at, layout.order(shape), layout.order(letters), "upstream")
     G = large_zeros(shape, np.float64)
-    G[whole_place("Z", parse_place(place, "upstream"), shape, letters, "upstream")] = 1
+    G[layout.channel_major_order(stored)] = 1
     return G
 
 
@@ -100,8 +113,6 @@ def _normal(text: str, seed: str, shape: tuple[int, ...]) -> FloatArray:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _squared_error(Z: FloatArray, target: Array) -> Upstream:
-    if target.shape != Z.shape:
-        raise GeometryError(f"target of mse: expected the output's shape {Z.shape}, given {target.shape}")
     G = np.subtract(Z, target, out=large_empty(Z.shape, Z.dtype))
     return Upstream(G, 0.5 * float(np.vdot(G, G)))
 
@@ -113,3 +124,9 @@ def _read(source: str, read: Callable[[str], Array], shape: tuple[int, ...], tex
         raise type(error)(f"{EXPECTED}, given {text!r}: {error}", option="upstream") from None
     fitted = fit(G, shape)
     return G if fitted is None else fitted
+
+
+def _require_shape(name: str, tensor: Array, shape: tuple[int, ...], layout: Layout) -> None:
+    if tensor.shape != shape:
+        expected, given = layout.order(shape), layout.order(tensor.shape)
+        raise GeometryError(f"{name}: expected the output's shape {expected}, given {given}")

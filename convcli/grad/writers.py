@@ -1,6 +1,6 @@
 """Write gradients to files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,21 +27,21 @@ def report_to_json(report: GradientReport) -> dict[str, Any]:
     loss = {} if report.loss is None else {"loss": finite_or_none(report.loss)}
     gradients = {
         name: tensor_to_json(f"the {name} gradient", tensor, "use `format` npz")
-        for name, tensor in report.tensors.items()
+        for name, tensor in report.stored.items()
     }
     edge = str(report.prepared.geometry.edge)
-    return {"shape": report.shapes, "edge": edge, **loss, "gradients": gradients}
+    return {"shape": report.shapes, "edge": edge, **report.layouts.to_json(), **loss, "gradients": gradients}
 
 
 def write_npz(report: GradientReport, stream: BinaryIO) -> None:
     """Write the report's tensors as an ``.npz``, under the names kernel, input and bias."""
-    arrays: dict[str, Any] = {**report.tensors}
+    arrays: dict[str, Any] = {**report.stored}
     np.savez(stream, **arrays)
 
 
 def write_npy(report: GradientReport, stream: BinaryIO) -> None:
     """Write the report's only tensor as ``.npy``."""
-    (tensor,) = report.tensors.values()
+    (tensor,) = report.stored.values()
     save_npy(stream, tensor)
 
 
@@ -50,14 +50,27 @@ def write_csv(report: GradientReport, stream: BinaryIO) -> None:
 
     Each letter of an index has a column, which is empty for tensors without this index.
     """
-    letters = {name: report.letters(name) for name in report.tensors}
-    columns = list(dict.fromkeys(letter for axes in letters.values() for letter in axes))
+    letters = {name: report.layouts.of(name).order(report.letters(name)) for name in report.tensors}
+    columns = _merged(letters.values())
     write_text(stream, [f"{','.join(['tensor', *columns, 'value'])}\n"])
-    for name, tensor in report.tensors.items():
+    for name, tensor in report.stored.items():
         write_text(stream, _csv_rows(name, tensor, letters[name], columns))
 
 
-def _csv_rows(name: str, tensor: FloatArray, letters: list[str], columns: list[str]) -> Iterator[str]:
+def _merged(orders: Iterable[Sequence[str]]) -> list[str]:
+    """Return all letters, each once, in an order that agrees with each of the orders: readers take it for theirs.
+
+    There is one, because the gradients of two parameters have at most one letter in common.
+    """
+    waiting, merged = [list(order) for order in orders if order], []
+    while waiting:
+        first = next(order[0] for order in waiting if not any(order[0] in other[1:] for other in waiting))
+        merged.append(first)
+        waiting = [rest for order in waiting if (rest := order[order[0] == first :])]
+    return merged
+
+
+def _csv_rows(name: str, tensor: FloatArray, letters: Sequence[str], columns: list[str]) -> Iterator[str]:
     """Yield the lines of a tensor, row by row; only the last index varies within a row."""
     if not letters:
         yield f"{','.join([name, *('' for _ in columns), repr(tensor.item())])}\n"

@@ -1,11 +1,13 @@
 """Read and write kernel JSON.
 
     kernel  = weights | {"convcli": 1, "name": string, "weights": weights, "bias": bias,
-                         "scale": number | "divisor": number, "groups": count}
+                         "scale": number | "divisor": number, "groups": count, "kernel_layout": layout}
     weights = nested lists of numbers, of a rank in KERNEL_RANKS
     bias    = number                          for weights (kh, kw)
             | [number, ...]                   for a bank: one for each of the C_out output channels
             | [[[number, ...], ...], ...]     untied: one for each output unit, (C_out, OH, OW)
+
+    layout  = "oihw" | "hwio" | "ohwi"  the order of the axes of weights
 
 Only "weights" is required. "convcli" is the version of this grammar: convcli writes it, and other text may omit it. The
 weights are multiplied by "scale" or divided by "divisor"; the bias is not. "groups" divides C_out, and is 1 by default.
@@ -23,43 +25,47 @@ from convcli.errors import JsonError, KernelError
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
 from convcli.files.json_writing import VERSION
 from convcli.kernels.kernel import Kernel, is_spoilt, require_kernel_shape
-from convcli.text import did_you_mean, in_one_line
+from convcli.layouts import CHANNEL_MAJOR, DEFAULT, KERNEL_LAYOUTS, Layout, Layouts
+from convcli.text import any_of, did_you_mean, in_one_line
 
-KEYS = ("name", "weights", "bias", "scale", "divisor", "groups", "convcli")
+KEYS = ("name", "weights", "bias", "scale", "divisor", "groups", "kernel_layout", "convcli")
 
 _RESCALINGS: Mapping[str, Callable[[FloatArray, float], FloatArray]] = {"scale": np.multiply, "divisor": np.divide}
 
 
-def parse_kernel_json(text: str, source: str, name: str) -> Kernel:
+def parse_kernel_json(text: str, source: str, name: str, layout: Layout = CHANNEL_MAJOR) -> Kernel:
     """Return the kernel that kernel JSON describes; its weights and bias are float64.
 
     source: the name of the text in errors.  name: the name of the kernel if the text has none.
+    layout: the order of the axes of its weights, if the text names none.
     Raises KernelError for text that is not JSON, or does not follow the grammar at the top of this module.
     """
     try:
-        return read_json(text, source, lambda document: _kernel(document, name))
+        return read_json(text, source, lambda document: _kernel(document, name, layout))
     except JsonError as error:
         raise KernelError(str(error)) from None
 
 
-def kernel_to_json(kernel: Kernel) -> dict[str, Any]:
+def kernel_to_json(kernel: Kernel, layouts: Layouts = DEFAULT) -> dict[str, Any]:
     """Return the members of a JSON document that ``parse_kernel_json`` reads back exactly.
 
     Characters of the name that cannot be printed are escaped.
     """
+    members = {name: layout for name, layout in layouts.to_json().items() if name in KEYS}
     bias = {} if kernel.bias is None else {"bias": kernel.bias}
     groups = {} if kernel.groups == 1 else {"groups": kernel.groups}
-    return {"name": in_one_line(kernel.name), "weights": kernel.weights, **bias, **groups}
+    weights = layouts.kernel.stored(kernel.weights)
+    return {"name": in_one_line(kernel.name), **members, "weights": weights, **bias, **groups}
 
 
-def _kernel(document: object, name: str) -> Kernel:
+def _kernel(document: object, name: str, layout: Layout) -> Kernel:
     if isinstance(document, list):
-        return Kernel(name, _weights(document, ()))
+        return Kernel(name, _weights(document, (), layout))
     if not isinstance(document, tuple):
         raise Fault((), "expected nested lists of weights or an object")
     _require_version(document)
     members = _members(document)
-    weights = _rescale(_weights(members["weights"], ("weights",)), members)
+    weights = _rescale(_weights(members["weights"], ("weights",), _layout(members, layout)), members)
     return Kernel(
         name=_name(members, name),
         weights=weights,
@@ -93,7 +99,16 @@ def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _weights(value: object, path: JsonPath) -> FloatArray:
+def _layout(members: Mapping[str, object], default: Layout) -> Layout:
+    if "kernel_layout" not in members:
+        return default
+    name = members["kernel_layout"]
+    if not isinstance(name, str) or name not in KERNEL_LAYOUTS:
+        raise Fault(("kernel_layout",), f"expected {any_of(list(KERNEL_LAYOUTS))}")
+    return KERNEL_LAYOUTS[name]
+
+
+def _weights(value: object, path: JsonPath, layout: Layout) -> FloatArray:
     if not isinstance(value, list):
         raise Fault(path, "expected nested lists of numbers")
     shape, numbers = rectangle(value, path)
@@ -101,7 +116,7 @@ def _weights(value: object, path: JsonPath) -> FloatArray:
         require_kernel_shape(shape)
     except KernelError as error:
         raise Fault(path, str(error), says_given=True) from None
-    return finite(numbers, shape, path)
+    return np.ascontiguousarray(layout.channel_major(finite(numbers, shape, path)))
 
 
 def _rescale(weights: FloatArray, members: Mapping[str, object]) -> FloatArray:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from convcli.kernels.json_format import parse_kernel_json
 from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.kernels.presets import preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
+from convcli.layouts import CHANNEL_MAJOR, Layout
 from convcli.text import shortened
 
 _SUFFIXES = (".json", ".npy", ".npz", ".safetensors", ".onnx", ".csv", ".txt")
@@ -73,18 +75,23 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     text = os.fspath(source) if isinstance(source, os.PathLike) else source
     if not isinstance(text, str):
         raise KernelError(f"expected the name, text or path of a kernel, given {shortened(repr(source))}")
+    return named_kernel(text)
+
+
+def named_kernel(text: str, layout: Layout = CHANNEL_MAJOR) -> Kernel:
+    """Return the kernel that a text names, as ``load_kernel`` does. layout: that of weights in arrays and JSON."""
     if is_rows(text) and not os.path.lexists(text):
         return parse_rows(text, "inline kernel", "inline")
     if is_inline_array(text) or text.lstrip().startswith("{"):
-        return read_kernel(Source.of_text(text, "inline kernel"))
-    return read_kernel(Source.of_file(text)) if _is_a_file(text) else preset(text)
+        return read_kernel(replace(Source.of_text(text, "inline kernel"), layout=layout))
+    return read_kernel(replace(Source.of_file(text), layout=layout)) if _is_a_file(text) else preset(text)
 
 
 def read_kernel(source: Source) -> Kernel:
     """Return the kernel in a source of kernel JSON, rows of numbers, arrays, or an ONNX model.
 
     Its name is the key "name" in JSON, or else the name of its tensor in the file, or the stem of the source's path.
-    Arrays hold real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become float64.
+    Arrays hold real weights of a rank in ``convcli.geometry.options.KERNEL_RANKS``, which become channel-major float64.
     Raises FileError for a file that cannot be read; KernelError for one that is none of these, and for weights that no
     kernel can have; OptionError if the file has no tensor of the name in the source.
     """
@@ -115,10 +122,11 @@ def _weights(source: Source, kind: Kind) -> FloatArray:
         require_kernel_shape(array.shape)
     require_memory(8 * array.size, "in float64 it takes")
     with np.errstate(over="ignore", invalid="ignore"):
-        weights = np.array(array, np.float64, order="C")
+        weights = np.array(source.layout.channel_major(array), np.float64, order="C")
     index = first_non_finite(weights)
     if index is not None:
-        raise KernelError(f"{source.label}: weights{list(index)}: expected a finite number, given {array[index]}")
+        place = source.layout.order(index)
+        raise KernelError(f"{source.label}: weights{list(place)}: expected a finite number, given {array[place]}")
     return weights
 
 
@@ -149,5 +157,6 @@ def _text_kernel(source: Source, name: str) -> Kernel:
         text = decoded(contents(source.file()), source.label, "kernel JSON or rows of numbers in UTF-8, or .npy")
     except JsonError as error:
         raise KernelError(str(error)) from None
-    is_rows_file = source.path.suffix.lower() == ".csv" or begins_as_rows(text)
-    return (parse_rows if is_rows_file else parse_kernel_json)(text, source.label, name)
+    if source.path.suffix.lower() == ".csv" or begins_as_rows(text):
+        return parse_rows(text, source.label, name)
+    return parse_kernel_json(text, source.label, name, source.layout)

@@ -10,6 +10,7 @@ from convcli.files.json_writing import write_json
 from convcli.files.npy_files import save_npy
 from convcli.kernels.json_format import kernel_to_json
 from convcli.kernels.kernel import Kernel
+from convcli.layouts import DEFAULT, Layouts
 
 
 def write_npy(kernel: Kernel, stream: BinaryIO) -> None:
@@ -37,8 +38,13 @@ def _require_weights_only(kernel: Kernel, format: str) -> None:
         raise OptionError(f"{format} holds weights only, and this kernel has {extra}: use json", option="format")
 
 
+def write_kernel_json(kernel: Kernel, stream: BinaryIO, layouts: Layouts = DEFAULT) -> None:
+    """Write a kernel as JSON."""
+    write_json(stream, kernel_to_json(kernel, layouts))
+
+
 WRITERS: dict[str, Callable[[Kernel, BinaryIO], None]] = {
-    "json": lambda kernel, stream: write_json(stream, kernel_to_json(kernel)),
+    "json": write_kernel_json,
     "npy": write_npy,
     "csv": write_csv,
 }

@@ -28,6 +28,7 @@ from convcli.files.memory import available_memory, format_size
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
+from convcli.layouts import DEFAULT, Layouts
 from convcli.values import frozen_value
 
 # The number of weights that are computed at once. A window with more weights is still computed as a whole.
@@ -64,6 +65,8 @@ class ConvolutionMatrix(NamedTuple):
         The edge fill.
     input_letters
         The letters of V's axes: those of ``V[l,a,c]``, or ``V[i,j,k]`` for a transposed convolution.
+    layouts
+        The order of the axes of V, K and Z.
     """
 
     shape: tuple[int, int]
@@ -76,6 +79,7 @@ class ConvolutionMatrix(NamedTuple):
     output_shape: tuple[int, ...]
     edge: str
     input_letters: tuple[str, ...]
+    layouts: Layouts = DEFAULT
 
     @property
     def largest(self) -> float:

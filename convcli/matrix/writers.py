@@ -33,6 +33,7 @@ def matrix_to_json(M: ConvolutionMatrix) -> dict[str, Any]:
     return {
         "shape": {"matrix": M.shape, "input": M.input_shape, "kernel": M.kernel_shape, "output": M.output_shape},
         "edge": M.edge,
+        **M.layouts.to_json(),
         "nonzeros": len(M.data),
         "rows": (_rows(M, chunk) for chunk in _chunks(M.data)),
         "columns": M.indices,

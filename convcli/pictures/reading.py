@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
-from convcli.arrays import Array, in_native_order
+from convcli.arrays import Array, fit, in_native_order
 from convcli.files.file_bytes import first_bytes, read_errors
 from convcli.files.kinds import HEAD, Kind, kind_of
+from convcli.files.large_arrays import by_rows
 from convcli.files.source import Source, SourceLike
 from convcli.files.tensor_files import holds_tensors, read_stored
 from convcli.files.thread_warnings import catch_thread_warnings
+from convcli.layouts import Layout
 from convcli.pictures.frames import Frames, picture_frames
 from convcli.pictures.image import Header, Image
 from convcli.pictures.libtiff_words import SILENT_LIBTIFF
@@ -19,9 +21,10 @@ from convcli.pictures.profiles import DROPPED, is_whole
 
 
 def read_image(given: SourceLike) -> Image:
-    """Return the image that a source holds: a picture, or an array in a file of arrays or JSON.
+    """Return the image that a source holds: a picture, or an array in a file of arrays or JSON, channel-major.
 
-    An ``.npy`` file is memory-mapped. Of several frames the first is read, with a warning.
+    An ``.npy`` file is memory-mapped, unless its axes are in another order. Of several frames the first is read, with a
+    warning.
     Raises FileError if the source is missing, broken or of another kind; JsonError for JSON that is not a tensor;
     OptionError if it has no tensor of the name in the source.
     """
@@ -73,9 +76,11 @@ def format_name(given: SourceLike) -> str | None:
     return None
 
 
-def read_tensor(given: SourceLike, letter: str | None = None) -> Array:
+def read_tensor(given: SourceLike, letter: str | None = None, shape: tuple[int, ...] | None = None) -> Array:
     """Return a tensor of any rank from a file of arrays or JSON, or the pixels ``(C, H, W)`` of a picture.
 
+    It is channel-major, whatever the source's layout. shape: its shape, if known, to which it is reshaped if its own
+    differs only by axes of length 1. Without it, a tensor that lacks such an axis could be taken for another.
     letter: what the tensor is: ``V``, ``K``, ``b``, ``G``, ``Z``, ``dK``, ``dV`` or ``db``. In a file that holds
     several tensors, it chooses the one of that name, unless the source names one.
     An ``.npy`` file is memory-mapped. Raises the errors of ``read_image``.
@@ -83,24 +88,32 @@ def read_tensor(given: SourceLike, letter: str | None = None) -> Array:
     source = Source.of(given)
     with _reading(source), _frames(source, letter) as frames:
         first = frames.frame(0)
-        return first.array if isinstance(first, _ArrayFrame) else first.decode().pixels
+        array = first.array if isinstance(first, _ArrayFrame) else source.layout.stored(first.decode().pixels)
+    fitted = None if shape is None else fit(array, source.layout.order(shape))
+    return source.layout.channel_major(array if fitted is None else fitted)
 
 
 class _ArrayFrame:
-    """An array that stands for an image."""
+    """An array that stands for an image. layout: the order of its axes."""
 
-    def __init__(self, array: Array) -> None:
-        self.array = array
+    def __init__(self, array: Array, layout: Layout) -> None:
+        self.array, self._layout = array, layout
 
     def header(self) -> Header:
-        return self.decode().header
+        if self.array.ndim < 2 or self.array.size == 0:
+            axes = ", ".join(self._layout.order("CHW"))
+            raise ValueError(
+                f"expected an array (H, W) or (..., {axes}) that is not empty, given shape {self.array.shape}"
+            )
+        shape = self._layout.channel_major_order(self.array.shape)
+        return Header(shape, self.array.dtype.newbyteorder("="), is_picture=False)
 
     def decode(self) -> Image:
-        if self.array.ndim < 2 or self.array.size == 0:
-            raise ValueError(
-                f"expected an array (H, W) or (..., C, H, W) that is not empty, given shape {self.array.shape}"
-            )
-        return Image(in_native_order(self.array), is_picture=False)
+        header, pixels = self.header(), self._layout.channel_major(self.array)
+        if self._layout.is_channel_major:
+            return Image(in_native_order(pixels), is_picture=False)
+        # A convolution reads each channel by rows, whose numbers lie far apart in other orders.
+        return Image(by_rows(in_native_order, header.shape, header.dtype, pixels), is_picture=False)
 
 
 @contextmanager
@@ -121,7 +134,7 @@ def _frames(source: Source, letter: str | None = "V") -> Iterator[Frames]:
         raise ValueError("it is empty")
     if holds_tensors(kind):
         array = read_stored(source, kind, letter)
-        yield Frames(1, lambda _: _ArrayFrame(array))
+        yield Frames(1, lambda _: _ArrayFrame(array, source.layout))
     elif source.key is not None:
         raise ValueError("a name after a colon is for files of tensors, such as .npz and .safetensors")
     else:

@@ -28,6 +28,7 @@ def apply(
     *,
     kernels: options.KernelSources,
     convolution: options.ConvolutionOptions,
+    layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     relu: options.Relu = False,
@@ -168,7 +169,7 @@ def apply(
 
     names, files_from = images or [], batch.files_from
     refuse_second_stdin([*names, *kernels, files_from or ""])
-    inputs = begin_reading(max_pixels)
+    inputs = begin_reading(max_pixels, layouts)
     if output == STREAM:
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)
@@ -182,7 +183,16 @@ def apply(
     )
     gray = gray or _are_edges(kernels)
     requests = _filters(read, kernels, combine, gray=gray)
-    appearance = Appearance(gray=gray, unit=unit, alpha=alpha, range=range, linear=linear, white=white, relu=relu)
+    appearance = Appearance(
+        gray=gray,
+        unit=unit,
+        alpha=alpha,
+        range=range,
+        linear=linear,
+        white=white,
+        relu=relu,
+        layout=inputs.layouts.maps,
+    )
     prints = output is None and format in (None, TEXT) and are_printed(requests, found, appearance)
     as_text = prints and not json and (format == TEXT or is_terminal())
     if json and format == TEXT:

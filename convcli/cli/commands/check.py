@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from convcli.check.comparison import Comparison
     from convcli.check.gradcheck import Check
     from convcli.geometry.fills import EdgeFill
+    from convcli.layouts import Layouts
 
 
 def _own_tensor(flag: str, symbol: str) -> object:
@@ -70,6 +71,7 @@ def check(
         ),
     ] = 1e-5,
     convolution: options.ConvolutionOptions,
+    layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     gray: options.Gray = False,
@@ -95,12 +97,13 @@ def check(
     from convcli.cli.inputs import begin_reading, read_input
     from convcli.cli.progress import LongWork
     from convcli.cli.text.geometry import geometry_text
+    from convcli.convolution.layers import shape_of
 
     tensors = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
     given = {name: source for name, source in tensors.items() if source is not None}
     upstream = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
-    inputs = begin_reading(max_pixels)
+    inputs = begin_reading(max_pixels, layouts)
     require_tolerance(tolerance)
     if relu and output_map is not None:
         raise OptionError("`output_map` is Z, which a ReLU follows: expected no `relu`")
@@ -108,42 +111,44 @@ def check(
     appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
-    messages.note(geometry_text(prepared))
+    messages.note(geometry_text(prepared, inputs.layouts))
     found = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     edge = prepared.geometry.edge
     if given:
-        theirs = {name: inputs.read_tensor(source, name) for name, source in given.items()}
+        theirs = {name: inputs.read_tensor(source, name, shape_of(prepared, name)) for name, source in given.items()}
         compared = [compare(prepared, V, found.G, name, theirs[name], tolerance, request.execution) for name in theirs]
-        _show_comparisons(compared, tolerance, edge, as_json=json)
+        _show_comparisons(compared, tolerance, edge, inputs.layouts, as_json=json)
         holds = all(each.holds for each in compared)
     else:
         G = found.G if found.dA is None else found.dA
         checks = check_gradients(prepared, V, G, relu=relu, every=every, execution=request.execution)
-        _show_checks(checks, edge, as_json=json)
+        _show_checks(checks, edge, inputs.layouts, as_json=json)
         holds = all(each.holds for each in checks)
     if not holds:
         raise typer.Exit(1)
 
 
-def _show_checks(checks: "Collection[Check]", edge: "EdgeFill", *, as_json: bool) -> None:
+def _show_checks(checks: "Collection[Check]", edge: "EdgeFill", layouts: "Layouts", *, as_json: bool) -> None:
     from convcli.check.gradcheck import checks_to_json
     from convcli.cli.output import print_json, print_lines
 
     if as_json:
-        print_json(checks_to_json(checks, edge))
+        print_json(checks_to_json(checks, edge, layouts))
     else:
         from convcli.cli.text.check import checks_text
 
-        print_lines([checks_text(checks)])
+        print_lines([checks_text(checks, layouts)])
 
 
-def _show_comparisons(comparisons: "list[Comparison]", tolerance: float, edge: "EdgeFill", *, as_json: bool) -> None:
+def _show_comparisons(
+    comparisons: "list[Comparison]", tolerance: float, edge: "EdgeFill", layouts: "Layouts", *, as_json: bool
+) -> None:
     from convcli.check.comparison import comparisons_to_json
     from convcli.cli.output import print_json, print_lines
 
     if as_json:
-        print_json(comparisons_to_json(comparisons, tolerance, edge))
+        print_json(comparisons_to_json(comparisons, tolerance, edge, layouts))
     else:
         from convcli.cli.text.check import comparisons_text
 
-        print_lines([comparisons_text(comparisons)])
+        print_lines([comparisons_text(comparisons, layouts)])

@@ -14,10 +14,10 @@ from convcli.files.source import STREAM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convcli.arrays import Array
-    from convcli.convolution.layers import PreparedLayer
+    from convcli.explain.explanation import Explanation
     from convcli.explain.page.document import Page
     from convcli.files.output_names import Destination
+    from convcli.layouts import Layouts
 
     # What an output holds, for the line that says that it was written, and the function that writes it.
     Output = tuple[str, Callable[[BinaryIO], None]]
@@ -40,7 +40,8 @@ def explain(
             metavar="I,J,K",
             show_default=False,
             help="The number's indices, counted from 0: i,j,k of Z; i,l,m,n of dK (m,n for a 2-D kernel); l,a,c of "
-            "dV; i of db. With --transpose: l,a,c of Z, i,j,k of dV, l of db. Axes of length 1 may be left out.",
+            "dV; i of db. With --transpose: l,a,c of Z, i,j,k of dV, l of db. Axes of length 1 may be left out. "
+            "--layout and --kernel-layout order the axes.",
         ),
     ] = "",
     of: Annotated[
@@ -72,6 +73,7 @@ def explain(
         ),
     ] = False,
     convolution: options.ConvolutionOptions,
+    layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
     gray: options.Gray = False,
     unit: options.Unit = False,
@@ -120,12 +122,14 @@ def explain(
     from convcli.cli.output import destination_of, tell_saved
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.places import parse_place
+    from convcli.explain.explanation import explain as explain_number
+    from convcli.explain.explanation import place_in
     from convcli.explain.page.document import Titles, page_of
     from convcli.files.output_names import format_extension, kernel_path
     from convcli.names import parse_tensor
 
     refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
-    inputs = begin_reading(max_pixels)
+    inputs = begin_reading(max_pixels, layouts)
     request = inputs.read_request(kernel, convolution, transpose)
     tensor, place = parse_tensor("of", of), parse_place(at, "at")
     destination = destination_of(output, messages, overwrite=overwrite)
@@ -136,14 +140,17 @@ def explain(
     source = inputs.image_source(image)
     V, is_picture = read_input(source, appearance, messages)
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
-    messages.note(geometry_text(prepared))
+    messages.note(geometry_text(prepared, inputs.layouts))
     upstream_of = partial(inputs.read_upstream, upstream, prepared, V, appearance)
     if chosen == "html":
-        titles, pointed = Titles.of(source, V, request.name), place if at.strip() else None
-        what, write = _page(page_of(prepared, V, upstream_of().G, titles, tensor, pointed), messages)
+        titles = Titles.of(source, V, request.name)
+        pointed = place_in(prepared, tensor, place, inputs.layouts) if at.strip() else None
+        page = page_of(prepared, V, upstream_of().G, titles, tensor, pointed)
+        what, write = _page(page, inputs.layouts, messages)
     else:
         G = None if tensor == "output" else upstream_of().G
-        what, write = _sum(prepared, V, G, tensor, place, largest, chosen, every=every)
+        found = explain_number(prepared, V, G, tensor, place, inputs.layouts)
+        what, write = _sum(found, largest, chosen, every=every)
     with destination.open(path) as stream:
         write(stream)
     tell_saved(what, destination, path, messages)
@@ -167,17 +174,7 @@ def _require_count(largest: int | None, format: str, *, every: bool) -> None:
         raise OptionError("`largest` and `every` are for the text of one sum, and a page shows all: give neither")
 
 
-def _sum(
-    prepared: "PreparedLayer",
-    V: "Array",
-    G: "Array | None",
-    of: str,
-    at: tuple[int, ...],
-    largest: int | None,
-    format: str,
-    *,
-    every: bool,
-) -> "Output":
+def _sum(found: "Explanation", largest: int | None, format: str, *, every: bool) -> "Output":
     """Return what the sum behind a number is called, and the function that writes it."""
     from convcli.cli.text.explain import explanation_text
     from convcli.explain import explanation
@@ -185,22 +182,23 @@ def _sum(
     from convcli.files.json_writing import write_json
     from convcli.names import SYMBOLS
 
-    found = explanation.explain(prepared, V, G, of, at)
     if largest is None and not every and found.size > ALL_SHOWN:
         largest = LARGEST_SHOWN
     shown = explanation.selected_terms(found, largest)
-    what = f"the sum behind a number of {SYMBOLS[of]}"
+    what = f"the sum behind a number of {SYMBOLS[found.of]}"
     if format == "json":
         members = explanation.explanation_to_json(found, shown)
         return what, lambda stream: write_json(stream, members)
-    lines = explanation_text(found, prepared.geometry.edge, shown)
+    lines = explanation_text(found, found.edge, shown)
     return what, lambda stream: write_text(stream, lines)
 
 
-def _page(page: "Page", messages: Messages) -> "Output":
+def _page(page: "Page", layouts: "Layouts", messages: Messages) -> "Output":
     """Return what a page is called, and the function that writes it. Say what the page does not show of V."""
     from convcli.explain.page.html import write_page
 
+    if layouts.to_json():
+        messages.tell("note", "the page has its axes in the order chw, and those of K in the order oihw")
     for note in page.notes:
         messages.tell("note", note)
     return "a page for a browser", lambda stream: write_page(page, stream)

@@ -28,6 +28,7 @@ def grad(
     kernel: options.KernelSource,
     *,
     convolution: options.ConvolutionOptions,
+    layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     dtype: options.GradientDtype = "float64",
@@ -112,7 +113,7 @@ def grad(
     from convcli.grad.report import gradient_report, stack
 
     refuse_second_stdin([*images, kernel, options.upstream_source(upstream)])
-    inputs = begin_reading(max_pixels)
+    inputs = begin_reading(max_pixels, layouts)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
     request = inputs.read_request(kernel, convolution, transpose, execution, dtype, LongWork(messages))
     wanted = options.requested_format(format, json=json)
@@ -127,10 +128,10 @@ def grad(
     read = [read_input(each, appearance, messages) for each in found]
     V = stack([each.V for each in read], [each.name for each in found])
     prepared = suited_to_all(request, read).convolution.at(V.shape, request.computing_type(V.dtype))
-    messages.note(geometry_text(prepared))
+    messages.note(geometry_text(prepared, inputs.layouts))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     clustered = request.executed(cluster=open_cluster(context, cluster))
-    report = gradient_report(prepared, V, G, names, clustered.execution)
+    report = gradient_report(prepared, V, G, names, clustered.execution)._replace(layouts=inputs.layouts)
     if preview:
         from convcli.cli.text.preview import show_gradients
 
@@ -188,7 +189,7 @@ def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", form
     from convcli.files.output_names import kernel_path
     from convcli.grad.descent import descend
     from convcli.grad.writers import FORMATS
-    from convcli.kernels.writers import WRITERS
+    from convcli.kernels.writers import write_kernel_json
 
     if format not in ("auto", "json"):
         raise OptionError(f"`step` gives kernel JSON: expected no `format`, or json, given {format}")
@@ -198,7 +199,7 @@ def _saving_step(kernel: "Kernel", rate: float, destination: "Destination", form
         _tell_loss(report, messages)
         moved = descend(kernel, Gradients(**report.tensors), rate)
         with destination.open(path) as stream:
-            WRITERS["json"](moved, stream)
+            write_kernel_json(moved, stream, report.layouts)
         tell_saved(kernel.name, destination, path, messages)
 
     return save

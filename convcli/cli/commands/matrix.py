@@ -21,6 +21,7 @@ def matrix(
     kernel: options.KernelSource,
     input_shape: options.InputShape = None,
     convolution: options.ConvolutionOptions,
+    layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
     gray: options.Gray = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
@@ -57,18 +58,19 @@ def matrix(
     from convcli.cli.text.geometry import geometry_text
     from convcli.files.output_names import format_extension, kernel_path
     from convcli.matrix.assembly import assemble
+    from convcli.matrix.ordering import ordered
     from convcli.matrix.writers import FORMATS, WRITERS
 
     refuse_second_stdin([image or "", kernel])
-    inputs = begin_reading(max_pixels)
+    inputs = begin_reading(max_pixels, layouts)
     request = inputs.read_request(kernel, convolution, transpose)
     destination = destination_of(output, messages, overwrite=overwrite)
     chosen = data_format(options.requested_format(format, json=json), destination, FORMATS)
     path = kernel_path(destination, request.name, format_extension(chosen))
     shape = inputs.read_shape(image, input_shape, gray=gray).shape
     prepared = request.convolution.at(shape, "float64")
-    messages.note(geometry_text(prepared))
-    M = assemble(prepared)
+    messages.note(geometry_text(prepared, inputs.layouts))
+    M = ordered(assemble(prepared), inputs.layouts)
     writers = {**WRITERS, "text": text_writer(partial(_lines, plain=not destination.is_stream))}
     with destination.open(path) as stream:
         writers[chosen](M, stream)

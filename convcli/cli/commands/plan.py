@@ -22,6 +22,7 @@ def plan(
     input_shape: options.InputShape = None,
     dtype: options.Dtype = None,
     convolution: options.ConvolutionOptions,
+    layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
     paddings: Annotated[
@@ -56,10 +57,10 @@ def plan(
     from convcli.engine import MACHINE
 
     refuse_second_stdin([image or "", kernel or ""])
-    inputs = begin_reading(max_pixels)
+    inputs = begin_reading(max_pixels, layouts)
     if kernel is None:
-        none = (options.ConvolutionOptions(), options.NO_TRANSPOSE, options.DEFAULT_EXECUTION, None, False, False)
-        if (convolution, transpose, execution, dtype, gray, paddings) != none:
+        none = (options.ConvolutionOptions(), options.LayoutOptions(), options.NO_TRANSPOSE, options.DEFAULT_EXECUTION)
+        if (convolution, layouts, transpose, execution) != none or dtype is not None or gray or paddings:
             raise OptionError("expected a `kernel` for these options: the convolutions of a model have their own")
         _show_network(inputs.read_network(image, input_shape), as_json=json)
         return
@@ -71,11 +72,11 @@ def plan(
         return
     found = forecast(suited.convolution, V.shape, request.computing_type(V.dtype), request.execution)
     if json:
-        output.print_json(forecast_to_json(found))
+        output.print_json(forecast_to_json(found, inputs.layouts))
     else:
         from convcli.cli.text.plan import forecast_text
 
-        output.print_lines([forecast_text(found)])
+        output.print_lines([forecast_text(found, inputs.layouts)])
     messages.note(f"the estimates use rates measured on {MACHINE}")
 
 

@@ -46,7 +46,7 @@ def _lines(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[Tex
         yield Text()
     bias = "" if found.bias is None else f" and {found.bias_symbol}"
     count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{bias}"
-    head = Text(f"{SYMBOLS[found.of]}{_place(found.letters, found.at, found.formulas)} = ", style="bold")
+    head = Text(f"{SYMBOLS[found.of]}{_place(found.of, found.letters, found.at, found.formulas)} = ", style="bold")
     yield head.append_text(_signed(found.total)).append(count, style="dim")
 
 
@@ -74,7 +74,7 @@ def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
 
 def _copies(found: Explanation, padded: PaddedPlaces, edge: EdgeFill) -> str:
     def place(symbol: str, row: int, column: int) -> str:
-        return f"{symbol}{_place(found.letters, (*found.at[:-2], row, column), found.formulas)}"
+        return f"{symbol}{_place(found.of, found.letters, (*found.at[:-2], row, column), found.formulas)}"
 
     symbol, reason = ("Z", f"which the adjoint of {edge} adds up") if found.transposed else ("V", f"copied by {edge}")
     places = [place(f"{symbol}'", row, column) for row in padded.rows for column in padded.columns]
@@ -100,7 +100,7 @@ def _rows(terms: Terms, edge: EdgeFill, formulas: Formulas) -> Iterator[Text]:
 
 def _factor_columns(factor: Factor, edge: EdgeFill, formulas: Formulas, times: str) -> Iterator[list[str]]:
     def text(place: list[int]) -> str:
-        return _place(factor.letters, place, formulas)
+        return _place(factor.symbol, factor.letters, place, formulas)
 
     places = aligned([f"{times}{factor.symbol}{text(place)}" for place in factor.at.tolist()])
     values = aligned([_number(value) for value in factor.values.tolist()], right=True)
@@ -121,9 +121,9 @@ def _origins(pixels: Pixels, edge: EdgeFill, text: Callable[[list[int]], str]) -
             yield f"padding: {edge} of {text(source)}" if in_pads else f"is {text(source)}"
 
 
-def _place(letters: Sequence[str], place: Sequence[int], formulas: Formulas) -> str:
-    """Return an index in brackets, without the axes that the formula omits."""
-    return bracketed(formulas.kept_of(letters, place))
+def _place(tensor: str, letters: Sequence[str], place: Sequence[int], formulas: Formulas) -> str:
+    """Return an index of a tensor in brackets, as the formula writes it."""
+    return bracketed(formulas.indices(tensor, letters, place))
 
 
 def _signed(value: float) -> Text:

@@ -2,11 +2,13 @@
 
 from convcli.convolution.layers import PreparedLayer
 from convcli.geometry.axes import Geometry
+from convcli.layouts import Layouts
 
 
-def geometry_text(prepared: PreparedLayer) -> str:
+def geometry_text(prepared: PreparedLayer, layouts: Layouts) -> str:
     """Return the pads, their fill and the output's shape, which follow from the options and the input."""
-    return f"pads: {pads_text(prepared.geometry)}; output {'x'.join(map(str, prepared.output_shape))}"
+    shape = layouts.maps.order(prepared.output_shape)
+    return f"pads: {pads_text(prepared.geometry)}; output {'x'.join(map(str, shape))}"
 
 
 def pads_text(geometry: Geometry) -> str:

@@ -8,6 +8,7 @@ from rich.text import Text
 from convcli.arrays import FloatArray, planes_of
 from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_text
 from convcli.cli.text.screen import WIDTH_OF_FILES, console_for, printed_lines, short_number
+from convcli.convolution.layers import shape_of
 from convcli.grad.report import GradientReport
 from convcli.names import SYMBOLS
 
@@ -25,22 +26,24 @@ def _lines(report: GradientReport, screen: Extent, extent: Extent) -> Iterator[T
     yield Text(f"V {shapes['input']}  K {shapes['kernel']}  Z {shapes['output']}")
     if report.loss is not None:
         yield Text(f"J {report.loss:.10g}")
-    if all(screen.holds(planes_of(np.broadcast_to(0.0, shape)).shape) for shape in shapes.values()):
+    if all(screen.holds(planes_of(np.broadcast_to(0.0, shape_of(report.prepared, name))).shape) for name in shapes):
         yield from _operand_lines(report, screen)
     for name, tensor in report.tensors.items():
-        yield Text(f"\n{SYMBOLS[name]}  {_statistics(tensor)}", style="bold")
+        layout = report.layouts.of(name)
+        yield Text(f"\n{SYMBOLS[name]}  {shape_text(tensor, layout)}  {_statistics(tensor)}", style="bold")
         yield Text(report.formula(name), style="dim")
-        yield from grids(tensor, extent)
+        yield from grids(tensor, extent, layout=layout)
     if not all(extent.holds(planes_of(tensor).shape) for tensor in report.tensors.values()):
         yield Text("\n--full shows every number", style="dim")
 
 
 def _operand_lines(report: GradientReport, extent: Extent) -> Iterator[Text]:
     for name, tensor in report.operands().items():
-        yield Text(f"\n{name}  {shape_text(tensor)}", style="bold")
+        layout = report.layouts.of(name)
+        yield Text(f"\n{name}  {shape_text(tensor, layout)}", style="bold")
         if formula := report.operand_formulas.get(name):
             yield Text(formula, style="dim")
-        yield from grids(tensor, extent)
+        yield from grids(tensor, extent, layout=layout)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -51,5 +54,4 @@ def _statistics(tensor: FloatArray) -> str:
         "max": tensor.max(),
         "norm": np.linalg.norm(tensor),
     }
-    shown = "  ".join(f"{name} {short_number(float(value))}" for name, value in numbers.items())
-    return f"{shape_text(tensor)}  {shown}"
+    return "  ".join(f"{name} {short_number(float(value))}" for name, value in numbers.items())

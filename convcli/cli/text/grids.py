@@ -10,6 +10,7 @@ from rich.text import Text
 from convcli.arrays import FloatArray, planes_of
 from convcli.cli.text.screen import short_number, sign_style
 from convcli.drawing.palette import statistics
+from convcli.layouts import CHANNEL_MAJOR, Layout
 
 ROWS_SHOWN = 12
 DIGITS = 6
@@ -40,10 +41,11 @@ class Extent(NamedTuple):
 EVERYTHING = Extent(sys.maxsize, sys.maxsize)
 
 
-def grids(tensor: FloatArray, extent: Extent, digits: int = DIGITS) -> Iterator[Text]:
+def grids(tensor: FloatArray, extent: Extent, digits: int = DIGITS, layout: Layout = CHANNEL_MAJOR) -> Iterator[Text]:
     """Yield a tensor as aligned grids, one per index of its leading axes, and lines that say what is not shown.
 
     digits: the most significant digits of a number; with fewer than DIGITS, columns stand close together.
+    layout: the order of the axes in the indices above the grids; the tensor itself is channel-major.
     """
     planes, leading, scale = planes_of(tensor), tensor.shape[:-2], statistics(tensor).limit
     shown = extent.planes(planes.shape)
@@ -52,12 +54,12 @@ def grids(tensor: FloatArray, extent: Extent, digits: int = DIGITS) -> Iterator[
     width = longest + (longest < CELL_WIDTH and digits == DIGITS)
     for number, corner in enumerate(corners):
         if len(planes) > 1:
-            yield Text(_index(number, leading), style="dim")
+            yield Text(_index(number, leading, layout), style="dim")
         yield from _grid(corner, scale, width, digits)
         if corner.size < planes[number].size:
             yield _hidden(corner.shape, planes[number].shape)
     if shown < len(planes):
-        ends = f"{_index(shown, leading)}..{_index(len(planes) - 1, leading)}"
+        ends = f"{_index(shown, leading, layout)}..{_index(len(planes) - 1, leading, layout)}"
         yield Text(f"... not shown: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
 
 
@@ -66,13 +68,15 @@ def longest_number(numbers: FloatArray, digits: int) -> int:
     return max((len(short_number(value, digits)) for value in numbers.ravel().tolist()), default=0)
 
 
-def shape_text(tensor: FloatArray) -> str:
-    """Return a tensor's shape in parentheses."""
-    return f"({', '.join(map(str, tensor.shape))})"
+def shape_text(tensor: FloatArray, layout: Layout = CHANNEL_MAJOR) -> str:
+    """Return a tensor's shape in parentheses, in the order of a layout."""
+    return f"({', '.join(map(str, layout.order(tensor.shape)))})"
 
 
-def _index(number: int, leading: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, np.unravel_index(number, leading)))}]"
+def _index(number: int, leading: tuple[int, ...], layout: Layout) -> str:
+    """Return the index of a grid, such as ``[1]``, or in another layout ``[:, :, 1]``."""
+    index = [str(each) for each in np.unravel_index(number, leading)]
+    return f"[{', '.join(index if layout.is_channel_major else layout.order([*index, ':', ':']))}]"
 
 
 def _grid(corner: FloatArray, scale: float, width: int, digits: int) -> Iterator[Text]:

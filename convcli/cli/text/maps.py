@@ -14,5 +14,6 @@ ROWS_SHOWN = 64
 def maps_text(filtered: FilteredImage) -> Iterator[str]:
     """Yield the lines."""
     console, Z = console_for(WIDTH_OF_FILES, plain=False), filtered.maps.values
-    head = Text(f"{'A' if filtered.plan.appearance.relu else 'Z'}  {shape_text(Z)}", style="bold")
-    return printed_lines(console, [head, *grids(Z, Extent.of(console.width, ROWS_SHOWN))])
+    layout = filtered.plan.output.layout
+    head = Text(f"{'A' if filtered.plan.appearance.relu else 'Z'}  {shape_text(Z, layout)}", style="bold")
+    return printed_lines(console, [head, *grids(Z, Extent.of(console.width, ROWS_SHOWN), layout=layout)])

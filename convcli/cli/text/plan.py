@@ -11,8 +11,10 @@ from convcli.cli.text.geometry import pads_text
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for
 from convcli.convolution.backward import InputPlan
 from convcli.convolution.forecast import Forecast
+from convcli.convolution.layers import shape_of
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import Choice, Estimate, Plan, Refusal
+from convcli.layouts import Layouts
 from convcli.names import SYMBOLS
 from convcli.text import span
 
@@ -20,12 +22,12 @@ FORECAST_NAMES = {"output": "Z by", "kernel": "dK by", "input": "dV by"}
 RUNS_SHOWN = 4
 
 
-def forecast_text(found: Forecast) -> str:
+def forecast_text(found: Forecast, layouts: Layouts) -> str:
     """Return what the forecast says about shapes and costs, and a table of the algorithms for Z."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
-    for name, fact in _forecast_facts(found):
+    for name, fact in _forecast_facts(found, layouts):
         facts.add_row(name, Text(fact))
     console = console_for(UNBOUNDED_WIDTH, plain=False)
     choice = found.output.first
@@ -34,15 +36,15 @@ def forecast_text(found: Forecast) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
+def _forecast_facts(found: Forecast, layouts: Layouts) -> Iterator[tuple[str, str]]:
     prepared, geometry = found.prepared, found.prepared.geometry
     y, x = geometry.rows, geometry.columns
-    K = prepared.convolution.weights.shape
-    yield "V", f"{prepared.input_shape}"
+    V, K, Z, b = (layouts.of(name).order(shape_of(prepared, name)) for name in ("input", "kernel", "output", "bias"))
+    yield "V", f"{V}"
     yield "K", f"{K}"
     beyond = prepared.convolution.beyond_float32
     because = f", because float32 cannot hold {beyond}" if beyond else ""
-    yield "Z", f"{prepared.output_shape}, computed in {prepared.dtype}{because}"
+    yield "Z", f"{Z}, computed in {prepared.dtype}{because}"
     if isinstance(prepared, PreparedTransposed):
         yield "sizes of Z", f"{' x '.join(map(span, prepared.sizes))}, by --output-shape"
     yield "pads", pads_text(geometry)
@@ -50,7 +52,7 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
     for name, runs in found.untouched.items():
         yield f"untouched {name}", _runs(runs, found)
     yield "multiplications", f"{found.multiplications:,} by the definition"
-    yield "gradients", f"dK {K}, dV {prepared.input_shape}, db {prepared.bias_shape}"
+    yield "gradients", f"dK {K}, dV {V}, db {b}"
     for name, plan in found.plans.items():
         yield FORECAST_NAMES[name], _chosen(plan)
     for (fallback, condition), symbols in _fallbacks(found).items():

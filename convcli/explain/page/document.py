@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.arrays import Array
-from convcli.convolution.layers import PreparedLayer
+from convcli.convolution.layers import PreparedLayer, shape_of
 from convcli.convolution.operands import upstream_of
 from convcli.convolution.prepared import Prepared
 from convcli.drawing.palette import STOPS
 from convcli.errors import GeometryError, OptionError
-from convcli.explain.explanation import place_in, shape_of
+from convcli.explain.explanation import place_in
 from convcli.explain.page.crop import Crop, Pointed, crop_of
 from convcli.files.json_writing import tensor_to_json
 from convcli.files.source import Source
@@ -146,5 +146,5 @@ def _cell(prepared: Prepared, pointed: Pointed) -> tuple[int, int, int]:
     if pointed.of == "bias":
         return 0, pointed.at[0] if pointed.at else 0, 0
     *leading, row, column = pointed.at
-    plane = int(np.ravel_multi_index(leading, shape_of(pointed.of, prepared)[:-2])) if leading else 0
+    plane = int(np.ravel_multi_index(leading, shape_of(prepared, pointed.of)[:-2])) if leading else 0
     return plane, row, column
