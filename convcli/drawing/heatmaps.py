@@ -11,10 +11,9 @@ import PIL.ImageOps
 
 from convcli.arrays import Array, FloatArray, planes_of
 from convcli.drawing.heatmap_layout import Layout, lay_out
-from convcli.drawing.palette import Statistics, signed_colours, statistics
+from convcli.drawing.palette import INK, PAPER, Statistics, is_bright, signed_colours, statistics
+from convcli.drawing.scenes import cell_text
 
-PAPER = (255, 255, 255)
-INK = (32, 32, 32)
 FAINT = (110, 110, 110)
 _FRAME = (200, 200, 200)
 _MARGIN = 16
@@ -114,12 +113,12 @@ def _single(layout: Layout) -> tuple[int, int]:
 
 def _write_numbers(draw: PIL.ImageDraw.ImageDraw, planes: Array, coloured: Array, layout: Layout) -> None:
     """Write each number into its cell, in black or white, if all of them fit at one size."""
-    numbers = [_short(value) for value in planes.ravel().tolist()]
+    numbers = [cell_text(value) for value in planes.ravel().tolist()]
     longest = max(numbers, key=len)
     fonts = [_font(size) for size in _SIZES if _font(size).getlength(longest) <= layout.cell[1] - 4]
     if not fonts:
         return
-    inks = [INK if luma > 140 else PAPER for luma in (coloured.reshape(-1, 3) @ (0.299, 0.587, 0.114)).tolist()]
+    inks = [INK if bright else PAPER for bright in is_bright(coloured).ravel().tolist()]
     height, width = layout.cell
     columns = planes.shape[2]
     for (top, left), first in zip(_corners(layout), range(0, planes.size, planes[0].size), strict=True):
@@ -127,11 +126,6 @@ def _write_numbers(draw: PIL.ImageDraw.ImageDraw, planes: Array, coloured: Array
             row, column = divmod(place, columns)
             centre = (left + column * width + width / 2, top + row * height + height / 2)
             draw.text(centre, numbers[first + place], inks[first + place], fonts[0], anchor="mm")
-
-
-def _short(value: float) -> str:
-    """Return a number with three digits, or with all digits before the point."""
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _remarks(summary: Statistics, layout: Layout, letters: Sequence[str]) -> Iterator[str]:

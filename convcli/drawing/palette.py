@@ -15,6 +15,12 @@ STOPS = [
 ]  # fmt: skip
 _STEPS = 255
 NAN_COLOUR = (128, 128, 128)
+Colour = tuple[int, int, int]
+PAPER: Colour = (255, 255, 255)
+INK: Colour = (32, 32, 32)
+# Red, green and blue as parts of the brightness, and the brightness from which on dark text is legible.
+_LUMA = (0.299, 0.587, 0.114)
+_BRIGHT = 140
 
 
 class Statistics(NamedTuple):
@@ -47,6 +53,12 @@ def signed_colours(values: Array, limit: float) -> Array:
     for source, target in zip(_blocks(values), _blocks(levels), strict=True):
         target[...] = _levels(source, limit)
     return _PALETTE[levels]
+
+
+def is_bright(colours: Array) -> Array:
+    """Return for colours ``(..., 3)`` whether dark text is legible on them."""
+    bright: Array = colours @ _LUMA > _BRIGHT
+    return bright
 
 
 def _levels(values: Array, limit: float) -> Array:
