@@ -179,3 +179,32 @@ def test_json_cannot_hold_nan(tmp_path):
     result = convcli("explain", "-", "-k", K, "--at", "0,0", "--json", cwd=tmp_path, stdin=npy(np.full((2, 2), np.nan)))
     message = "the sum holds NaN or infinity, which JSON cannot hold: print it without --json"
     assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+
+def test_a_walk_is_printed_and_drawn(tmp_path):
+    words = [SMALL, "-k", K, "-p", "valid", "--walk"]
+    assert explained(*words, cwd=tmp_path).splitlines()[3:] == [
+        "step 1 of 1: Z[0,0]",
+        "V       * K         = products  -> sum  -> Z",
+        "[1][2]      1  -2       1  -4       1      [1]",
+        "[3][4]      0   1       0   4",
+        "Z[0,0] = 1 - 4 + 0 + 4 = 1",
+    ]
+    for name, start in (("walk.gif", b"GIF89a"), ("walk.svg", b"<svg "), ("walk.txt", b"Z[j,k] = ")):
+        result = convcli("explain", *words, "-o", name, cwd=tmp_path)
+        assert (result.code, result.err) == (0, "")
+        assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--walk", "--json"], "a walk is text, gif or svg: expected one of them, or no --walk, given json"),
+        (["-f", "svg", "--at", "0,0"], "a walk shows all windows: expected none of --at, --largest and --all"),
+        (["--steps", "1"], "--steps is for a walk: add --walk"),
+        (["--walk", "--steps", "0"], "--steps: expected N, N-M, N- or -M with steps from 1 to 4, given '0'"),
+    ],
+)
+def test_what_does_not_go_with_a_walk_is_refused(tmp_path, words, message):
+    result = convcli("explain", SMALL, "-k", K, *words, cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")

@@ -15,7 +15,7 @@ from convcli.files.whole_files import IfExists, write_atomically
 from convcli.text import any_of, choice
 
 # The formats of data that are not text.
-BINARY = ("npz", "npy", "png")
+BINARY = ("npz", "npy", "png", "gif")
 Opener = Callable[[Path, IfExists, str | None], AbstractContextManager[BinaryIO]]
 
 

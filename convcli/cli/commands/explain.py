@@ -10,10 +10,13 @@ from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
 from convcli.errors import OptionError
 from convcli.files.source import STREAM
+from convcli.text import any_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convcli.arrays import Array
+    from convcli.convolution.layers import PreparedLayer
     from convcli.explain.explanation import Explanation
     from convcli.explain.page.document import Page
     from convcli.files.output_names import Destination
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
     # What an output holds, for the line that says that it was written, and the function that writes it.
     Output = tuple[str, Callable[[BinaryIO], None]]
 
-FORMATS = ("text", "json", "html")
+# The formats that draw a walk, those of all walks, and all formats.
+DRAWINGS = ("gif", "svg")
+WALKS = ("text", *DRAWINGS)
+FORMATS = ("text", "json", "html", *DRAWINGS)
 # The most terms that are shown all. Of a longer sum, so many of the largest terms are shown that 24 lines hold them.
 ALL_SHOWN, LARGEST_SHOWN = 32, 12
 
@@ -72,6 +78,25 @@ def explain(
             "--all", rich_help_panel=options.Panel.TASK, help="Show every term in its order, however many there are."
         ),
     ] = False,
+    walk: Annotated[
+        bool,
+        typer.Option(
+            "--walk",
+            rich_help_panel=options.Panel.TASK,
+            help="Show how Z, or the gradient that --of names, is made window by window. -o walk.gif and -o walk.svg "
+            "draw it.",
+        ),
+    ] = False,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps",
+            rich_help_panel=options.Panel.TASK,
+            metavar="N|N-M",
+            show_default="all",
+            help="The windows of the walk to show, counted from 1: 5, 3-7, 3- or -7.",
+        ),
+    ] = None,
     convolution: options.ConvolutionOptions,
     layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
@@ -97,8 +122,8 @@ def explain(
             autocompletion=completion.words("auto", *FORMATS),
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
-            help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} (the page); auto: by the extension of OUT, html in a "
-            "folder, text on stdout.",
+            help="text, json, html (the page), gif or svg (the walk); auto: by the extension of OUT, html in a folder, "
+            "text on stdout.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
@@ -110,12 +135,14 @@ def explain(
     Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
 
     The sum is shown term by term, each with its origin: a pixel, or the fill of the padding. Of a long sum, the largest
-    terms are shown.
+    terms are shown. A walk shows the windows of a small image one by one.
 
     convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --at 0,0
     convcli explain sample:camera -k sobel-x --at 0,511
     convcli explain sample:camera -k sobel-x --of dK --at 0,2 --largest 5
     convcli explain sample:camera -k sobel-x --at 80,200 -o page.html
+    convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --walk
+    convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --of dV -o walk.gif
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, read_input
@@ -133,8 +160,10 @@ def explain(
     request = inputs.read_request(kernel, convolution, transpose)
     tensor, place = parse_tensor("of", of), parse_place(at, "at")
     destination = destination_of(output, messages, overwrite=overwrite)
-    chosen = _chosen_format(options.requested_format(format, json=json), destination)
-    _require_count(largest, chosen, every=every)
+    chosen = _chosen_format(options.requested_format(format, json=json), destination, walk=walk)
+    is_walk = walk or chosen in DRAWINGS
+    _require_count(largest, every=every)
+    _require_options_of(chosen, steps, is_walk=is_walk, counts=largest is not None or every, is_at=bool(at.strip()))
     path = kernel_path(destination, request.name, format_extension(chosen))
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     source = inputs.image_source(image)
@@ -142,63 +171,99 @@ def explain(
     prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared, inputs.layouts))
     upstream_of = partial(inputs.read_upstream, upstream, prepared, V, appearance)
+    G = None if tensor == "output" or chosen == "html" else upstream_of().G
     if chosen == "html":
         titles = Titles.of(source, V, request.name)
         pointed = place_in(prepared, tensor, place, inputs.layouts) if at.strip() else None
         page = page_of(prepared, V, upstream_of().G, titles, tensor, pointed)
         what, write = _page(page, inputs.layouts, messages)
+    elif is_walk:
+        _tell_order("walk", inputs.layouts, messages)
+        what, write = _walk(prepared, V, G, tensor, steps or "", chosen, plain=not destination.is_stream)
     else:
-        G = None if tensor == "output" else upstream_of().G
         found = explain_number(prepared, V, G, tensor, place, inputs.layouts)
-        what, write = _sum(found, largest, chosen, every=every)
+        what, write = _sum(found, found.size if every else largest, chosen, plain=not destination.is_stream)
     with destination.open(path) as stream:
         write(stream)
     tell_saved(what, destination, path, messages)
 
 
-def _chosen_format(requested: str, destination: "Destination") -> str:
+def _chosen_format(requested: str, destination: "Destination", *, walk: bool) -> str:
     """Return the format of the output. Text is the default in a pipe too, because a sum is for people."""
     from convcli.cli.output import data_format
 
     if requested == "auto" and destination.extension is None:
-        return "text" if destination.is_stream else "html"
+        return "text" if destination.is_stream else "gif" if walk else "html"
     return data_format(requested, destination, FORMATS)
 
 
-def _require_count(largest: int | None, format: str, *, every: bool) -> None:
+def _require_count(largest: int | None, *, every: bool) -> None:
     if largest is not None and every:
         raise OptionError("`largest` and `every` contradict each other: give one")
     if largest is not None and largest < 1:
         raise OptionError(f"expected at least 1, given {largest}", option="largest")
-    if format == "html" and (largest is not None or every):
+
+
+def _require_options_of(format: str, steps: str | None, *, is_walk: bool, counts: bool, is_at: bool) -> None:
+    """Raise OptionError for options of a sum that a page or a walk does not have, and for those of a walk without one.
+
+    counts: whether options count the terms.  is_at: whether a number is named.
+    """
+    if is_walk and format not in WALKS:
+        raise OptionError(f"a walk is {any_of(WALKS)}: expected one of them, or no `walk`, given {format}")
+    if format == "html" and counts:
         raise OptionError("`largest` and `every` are for the text of one sum, and a page shows all: give neither")
+    if is_walk and (counts or is_at):
+        raise OptionError("a walk shows all windows: expected none of `at`, `largest` and `every`")
+    if steps is not None and not is_walk:
+        raise OptionError("`steps` is for a walk: add `walk`")
 
 
-def _sum(found: "Explanation", largest: int | None, format: str, *, every: bool) -> "Output":
+def _sum(found: "Explanation", largest: int | None, format: str, *, plain: bool) -> "Output":
     """Return what the sum behind a number is called, and the function that writes it."""
     from convcli.cli.text.explain import explanation_text
-    from convcli.explain import explanation
+    from convcli.explain.explanation import explanation_to_json, selected_terms
     from convcli.files.file_bytes import write_text
     from convcli.files.json_writing import write_json
     from convcli.names import SYMBOLS
 
-    if largest is None and not every and found.size > ALL_SHOWN:
+    if largest is None and found.size > ALL_SHOWN:
         largest = LARGEST_SHOWN
-    shown = explanation.selected_terms(found, largest)
-    what = f"the sum behind a number of {SYMBOLS[found.of]}"
+    shown, what = selected_terms(found, largest), f"the sum behind a number of {SYMBOLS[found.of]}"
     if format == "json":
-        members = explanation.explanation_to_json(found, shown)
+        members = explanation_to_json(found, shown)
         return what, lambda stream: write_json(stream, members)
-    lines = explanation_text(found, found.edge, shown)
+    lines = explanation_text(found, found.edge, shown, plain=plain)
     return what, lambda stream: write_text(stream, lines)
+
+
+def _walk(
+    prepared: "PreparedLayer", V: "Array", G: "Array | None", of: str, steps: str, format: str, *, plain: bool
+) -> "Output":
+    """Return what a walk is called, and the function that writes it."""
+    from convcli.cli.text.walk import walk_text
+    from convcli.explain.walk import walk
+    from convcli.explain.walk_files import WRITERS
+    from convcli.files.file_bytes import write_text
+
+    story = walk(prepared, V, G, of, steps)
+    what = f"{len(story.scenes)} step{'s' * (len(story.scenes) > 1)} of the walk"
+    if format == "text":
+        lines = walk_text(story, plain=plain)
+        return what, lambda stream: write_text(stream, lines)
+    return what, lambda stream: WRITERS[format](story, stream)
 
 
 def _page(page: "Page", layouts: "Layouts", messages: Messages) -> "Output":
     """Return what a page is called, and the function that writes it. Say what the page does not show of V."""
     from convcli.explain.page.html import write_page
 
-    if layouts.to_json():
-        messages.tell("note", "the page has its axes in the order chw, and those of K in the order oihw")
+    _tell_order("page", layouts, messages)
     for note in page.notes:
         messages.tell("note", note)
     return "a page for a browser", lambda stream: write_page(page, stream)
+
+
+def _tell_order(drawing: str, layouts: "Layouts", messages: Messages) -> None:
+    if layouts.to_json():
+        messages.tell("note", f"the {drawing} has its axes in the order chw, and those of K in the order oihw")

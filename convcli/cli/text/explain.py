@@ -21,9 +21,9 @@ PLACES_SHOWN = 6
 LINES_AT_ONCE = 4096
 
 
-def explanation_text(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[str]:
+def explanation_text(found: Explanation, edge: EdgeFill, shown: Selection, *, plain: bool) -> Iterator[str]:
     """Yield the lines: the formula, the formula with this number's indices, the terms to show, and the sum."""
-    return printed_lines(console_for(UNBOUNDED_WIDTH, plain=False), _lines(found, edge, shown))
+    return printed_lines(console_for(UNBOUNDED_WIDTH, plain=plain), _lines(found, edge, shown))
 
 
 def _lines(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[Text]:
