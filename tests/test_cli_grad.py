@@ -13,6 +13,8 @@ from support.reference import assert_same
 
 from convcli import Convolution, conv2d, conv2d_grad
 from convcli.cli.text.grad import gradients_text
+from convcli.drawing.heatmap_layout import SMALL
+from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps, tile_heatmaps
 from convcli.grad.report import GradientReport
 
 WRT = ("kernel", "input", "bias")
@@ -192,6 +194,29 @@ def test_png_stacks_the_heatmaps(tmp_path):
         assert (whole[:, top : top + height, :width] == part).all()
         top += height + 16
     assert top - 16 == whole.shape[1]
+
+
+def test_panels_show_the_operands_above_the_gradients(tmp_path):
+    words = ("--bias", "1,2,3", "--wrt", "dK,db", "--panels", "-f", "png")
+    whole = pixels(succeed(*REQUEST, *words, cwd=tmp_path, stdin=IMAGE))
+    Z = conv2d(V, K, [1.0, 2.0, 3.0], **OPTIONS)
+    operands = {"V": V, "K": K, "b": np.array([1.0, 2.0, 3.0]), "Z": Z, "G": G}
+    letters = {"V": "lac", "K": "ilmn", "b": "i", "Z": "ijk", "G": "ijk", "dK": "ilmn", "db": "i"}
+    gradients = {"dK": GRADIENTS.kernel, "db": GRADIENTS.bias}
+    rows = [
+        tile_heatmaps([draw_heatmap(name, tensor, letters[name], SMALL) for name, tensor in tensors.items()])
+        for tensors in (operands, gradients)
+    ]
+    assert (whole == stack_heatmaps(rows).transpose(2, 0, 1)).all()
+
+
+def test_panels_are_for_pictures(tmp_path):
+    for more, message in (
+        ([], "--panels: expected --format png, given json"),
+        (["--step", "1"], "--panels is for gradients in a picture, and --step gives a kernel: give one"),
+    ):
+        result = convcli(*REQUEST, "--panels", *more, cwd=tmp_path, stdin=IMAGE)
+        assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
 
 
 def test_png_can_show_nan(tmp_path):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from convcli.drawing.heatmap_layout import lay_out
-from convcli.drawing.heatmaps import draw_heatmap, draw_panels, stack_heatmaps
+from convcli.drawing.fixed_numbers import fixed_numbers
+from convcli.drawing.heatmap_layout import SMALL, lay_out
+from convcli.drawing.heatmaps import draw_heatmap, draw_panels, stack_heatmaps, tile_heatmaps
 from convcli.drawing.palette import NAN_COLOUR, Statistics, signed_colours, statistics
 
 RANDOM = np.random.default_rng(11)
@@ -122,6 +123,73 @@ def test_every_tensor_has_a_heatmap(values):
     picture = draw_heatmap("db", values)
     assert (picture.shape[2], picture.dtype) == (3, np.uint8)
     assert picture.shape[1] >= 64
+
+
+def test_numbers_of_neighbouring_cells_do_not_touch():
+    numbers = RANDOM.normal(size=(17, 17))
+    numbers[3, 1] = -0.00445
+    layout = lay_out(numbers.shape)
+    picture = np.asarray(draw_panels(numbers[np.newaxis], layout, 4.0))[1:-1, 1:-1].reshape(17, 48, 17, 48, 3)
+    colours = signed_colours(numbers, 4.0)[:, np.newaxis, :, np.newaxis]
+    assert (picture[:, :, :, :4] == colours).all()
+    assert (picture[:, :, :, -4:] == colours).all()
+    assert (picture != colours).any(axis=(1, 3, 4)).all()
+
+
+def test_small_numbers_are_written_with_a_power_of_ten():
+    numbers = np.array([[1.25, -2.5], [0, 0.125]])
+    plain, small = draw_heatmap("K", numbers), draw_heatmap("K", numbers * 1e-8)
+    assert small.shape[0] > plain.shape[0]
+    # The bar is in 42 lines and 16 of margin; above it are the cells, with the same numbers.
+    assert (small[-58 - 130 : -58, :150] == plain[-58 - 130 : -58, :150]).all()
+
+
+def test_a_tensor_without_finite_numbers_has_no_scale():
+    shown, zeros = (draw_heatmap("K", np.full((3, 3), value)) for value in (np.nan, 0.0))
+    assert shown.shape[0] < zeros.shape[0]
+    drawn = {tuple(colour) for colour in shown.reshape(-1, 3)}
+    assert all(len(set(colour)) == 1 for colour in drawn), "expected only black, gray and white"
+
+
+def test_one_channel_has_no_index():
+    assert draw_heatmap("V", np.ones((1, 5, 5))).shape == draw_heatmap("V", np.ones((5, 5))).shape
+
+
+def test_smaller_bounds_make_smaller_cells():
+    assert lay_out((3, 28, 28), SMALL).cell == (10, 10)
+    assert lay_out((5, 5), SMALL).cell == (64, 64)
+
+
+def test_heatmaps_are_tiled_in_rows():
+    wide, narrow = np.full((30, 1300, 3), 9, np.uint8), np.full((50, 1000, 3), 7, np.uint8)
+    whole = tile_heatmaps([wide, narrow, wide])
+    assert whole.shape == (50 + 16 + 30, 2300, 3)
+    assert (whole[:30, :1300] == 9).all()
+    assert (whole[:50, 1300:] == 7).all()
+    assert (whole[66:, :1300] == 9).all()
+    assert (whole[66:, 1300:] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "digits", "texts", "power"),
+    [
+        ([1, -2, 0, 255], 3, ["1", "-2", "0", "255"], ""),
+        ([123456, -7], 3, ["123456", "-7"], ""),
+        ([0.5, 0.25, -0.0004, 0], 3, ["0.50", "0.25", "0.00", "0"], ""),
+        ([0.5, 0.25], 3, ["0.50", "0.25"], ""),
+        ([254.73, 0.3], 3, ["254.7", "0.3"], ""),
+        ([0.0398, 4e-9], 3, ["3.98", "0.00"], "1e-02"),
+        ([3e-320, -1e-320], 2, ["3", "-1"], "1e-320"),
+        ([1.7e308, -1.2e308], 3, ["1.7", "-1.2"], "1e+308"),
+        ([np.nan, 1.5, -np.inf], 3, ["nan", "1.5", "-inf"], ""),
+        ([0, 0], 3, ["0", "0"], ""),
+        ([], 3, [], ""),
+    ],
+    ids=str,
+)
+def test_numbers_have_one_count_of_decimals(values, digits, texts, power):
+    found = fixed_numbers(np.array(values, float), digits)
+    assert (found.texts, found.power) == (texts, power)
 
 
 def test_heatmaps_are_stacked_at_the_left():

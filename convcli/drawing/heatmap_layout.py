@@ -10,15 +10,23 @@ import numpy as np
 from convcli.arrays import Array
 
 _CELLS = (64, 48, 40, 32, 24, 20, 16, 12, 10, 8, 6, 5, 4, 3, 2, 1)
-# In pixels. Cells are as large as these allow, and at least one pixel.
-_PANEL_SIDE = 1000
-_PICTURE_SIDE = 2000
+# In pixels.
 _MOST_PIXELS = 24_000_000
 _LONGEST_SIDE = 12_000
 _ROW_HEIGHT = 24
 _ONE_LINE = 3
 _LABEL = 16
 _LABEL_WIDTH = 60
+
+
+class Bounds(NamedTuple):
+    """The pixels along the longer side of a panel, and of all panels. Cells are as large as these allow, at least 1."""
+
+    panel: int = 1000
+    panels: int = 2000
+
+
+LARGE, SMALL = Bounds(), Bounds(400, 900)
 
 
 class Layout(NamedTuple):
@@ -75,10 +83,10 @@ class Layout(NamedTuple):
         return means
 
 
-def lay_out(shape: tuple[int, ...]) -> Layout:
+def lay_out(shape: tuple[int, ...], bounds: Bounds = LARGE) -> Layout:
     """Return the layout with the largest cells at which the panels of a tensor of this shape fit the bounds."""
     leading, plane = shape[:-2], ((1, 1, *shape)[-2], (1, 1, *shape)[-1])
-    layout = next(filter(_is_comfortable, _with_cells(leading, plane)), None)
+    layout = next((each for each in _with_cells(leading, plane) if _is_within(bounds, each)), None)
     return layout or next(filter(_fits_in_a_picture, _with_blocks(leading, plane)))
 
 
@@ -97,7 +105,7 @@ def _with_blocks(leading: tuple[int, ...], plane: tuple[int, int]) -> Iterator[L
 def _with_cell(leading: tuple[int, ...], plane: tuple[int, int], side: int) -> Layout:
     """Return a layout with one panel per line; a tensor of a single row gets cells that are high enough to see."""
     height = max(side, _ROW_HEIGHT) if prod(leading) * plane[0] == 1 else side
-    labelled = bool(leading) and plane[1] * side >= _LABEL_WIDTH
+    labelled = prod(leading) > 1 and plane[1] * side >= _LABEL_WIDTH
     return Layout(leading=leading, plane=plane, across=1, cell=(height, side), label=_LABEL if labelled else 0)
 
 
@@ -118,9 +126,9 @@ def _arrange(layout: Layout) -> Layout:
     return layout._replace(across=min(max(across, 1), layout.panels))
 
 
-def _is_comfortable(layout: Layout) -> bool:
+def _is_within(bounds: Bounds, layout: Layout) -> bool:
     sides = [n * cell for n, cell in zip(layout.plane, layout.cell, strict=True)]
-    return max(sides) <= _PANEL_SIDE and max(layout.size) <= _PICTURE_SIDE
+    return max(sides) <= bounds.panel and max(layout.size) <= bounds.panels
 
 
 def _fits_in_a_picture(layout: Layout) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import ceil, prod
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -10,30 +11,47 @@ import PIL.ImageFont
 import PIL.ImageOps
 
 from convcli.arrays import Array, FloatArray, planes_of
-from convcli.drawing.heatmap_layout import Layout, lay_out
+from convcli.drawing.fixed_numbers import FixedNumbers, fixed_numbers
+from convcli.drawing.heatmap_layout import LARGE, Bounds, Layout, lay_out
 from convcli.drawing.palette import INK, PAPER, Statistics, is_bright, signed_colours, statistics
-from convcli.drawing.scenes import cell_text
 
 FAINT = (110, 110, 110)
 _FRAME = (200, 200, 200)
 _MARGIN = 16
 _SIZES = (16, 14, 12, 11, 10)
+_DIGITS = (3, 2)
+_LEAST_CELL = 32
+_WIDEST_ROW = 2400
+_Font = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont
 
 
-def draw_heatmap(name: str, tensor: FloatArray, letters: Sequence[str] = ()) -> Array:
+def draw_heatmap(name: str, tensor: FloatArray, letters: Sequence[str] = (), bounds: Bounds = LARGE) -> Array:
     """Return a picture ``(H, W, 3)``, uint8, of a tensor of any rank, with its name, shape, extremes and scale.
 
     The last two axes are a panel's rows and columns; a vector or a number is one row. ``letters`` names the axes.
     A tensor too large for a picture is averaged over blocks of pixels, and the picture says so.
     """
     summary = statistics(tensor)
-    layout = lay_out(tensor.shape)
-    panels = draw_panels(layout.shrink(planes_of(tensor)), layout, summary.limit)
-    lines = [f"min {summary.low:.6g}   max {summary.high:.6g}", *_remarks(summary, layout, letters)]
-    bar = draw_scale(summary.limit)
+    layout = lay_out(tensor.shape, bounds)
+    planes = layout.shrink(planes_of(tensor))
+    panels = draw_panels(planes, layout, summary.limit)
     title = f"{name}  ({', '.join(map(str, tensor.shape))})"
+    lines, bar = [*_remarks(summary, layout, letters), *_power(planes, layout)], []
+    if summary.nans + summary.infinities < tensor.size:
+        lines.insert(0, f"min {summary.low:.6g}   max {summary.high:.6g}")
+        bar = [draw_scale(summary.limit)]
     captions = [_caption(title, 20), *(_caption(line, 13, FAINT) for line in lines)]
-    return np.asarray(_stack([*captions, panels, bar], 8, _MARGIN))
+    return np.asarray(_stack([*captions, panels, *bar], 8, _MARGIN))
+
+
+def tile_heatmaps(pictures: Sequence[Array]) -> Array:
+    """Return one picture of several, side by side in rows that are as wide as a large heatmap at most."""
+    rows: list[list[PIL.Image.Image]] = []
+    for picture in map(PIL.Image.fromarray, pictures):
+        if not rows or sum(each.width for each in rows[-1]) + picture.width > _WIDEST_ROW:
+            rows.append([])
+        rows[-1].append(picture)
+    return np.asarray(_stack([_beside(row) for row in rows], _MARGIN, 0))
 
 
 def stack_heatmaps(pictures: Sequence[Array]) -> Array:
@@ -51,8 +69,9 @@ def draw_panels(planes: Array, layout: Layout, limit: float) -> PIL.Image.Image:
     draw = PIL.ImageDraw.Draw(picture)
     if layout.gap > 1:
         _write_frames(draw, layout)
-    if layout.cell[1] >= 32:
-        _write_numbers(draw, planes, coloured, layout)
+    numbers = _fitting_numbers(planes, layout)
+    if numbers:
+        _write_numbers(draw, numbers, coloured, layout)
     return picture
 
 
@@ -111,21 +130,45 @@ def _single(layout: Layout) -> tuple[int, int]:
     return layout._replace(leading=(), label=0, across=1).size
 
 
-def _write_numbers(draw: PIL.ImageDraw.ImageDraw, planes: Array, coloured: Array, layout: Layout) -> None:
-    """Write each number into its cell, in black or white, if all of them fit at one size."""
-    numbers = [cell_text(value) for value in planes.ravel().tolist()]
-    longest = max(numbers, key=len)
-    fonts = [_font(size) for size in _SIZES if _font(size).getlength(longest) <= layout.cell[1] - 4]
-    if not fonts:
-        return
+class _CellNumbers(NamedTuple):
+    """The numbers of all cells, and a font in which they fit."""
+
+    numbers: FixedNumbers
+    font: _Font
+
+
+def _fitting_numbers(planes: Array, layout: Layout) -> _CellNumbers | None:
+    """Return the numbers of all cells, with as many digits and as large as fit; None if they do not fit."""
+    if layout.cell[1] < _LEAST_CELL:
+        return None
+    for digits in _DIGITS:
+        numbers = fixed_numbers(planes, digits)
+        longest = max(numbers.texts, key=len, default="")
+        for font in map(_font, _SIZES):
+            # In narrower gaps, the numbers of neighbours run into each other.
+            if font.getlength(longest) <= layout.cell[1] - 2 * font.getlength("0"):
+                return _CellNumbers(numbers, font)
+    return None
+
+
+def _write_numbers(draw: PIL.ImageDraw.ImageDraw, found: _CellNumbers, coloured: Array, layout: Layout) -> None:
+    """Write each number into its cell, in black or white."""
     inks = [INK if bright else PAPER for bright in is_bright(coloured).ravel().tolist()]
     height, width = layout.cell
-    columns = planes.shape[2]
-    for (top, left), first in zip(_corners(layout), range(0, planes.size, planes[0].size), strict=True):
-        for place in range(planes[0].size):
+    _, rows, columns, _ = coloured.shape
+    for number, (top, left) in enumerate(_corners(layout)):
+        for place in range(rows * columns):
             row, column = divmod(place, columns)
             centre = (left + column * width + width / 2, top + row * height + height / 2)
-            draw.text(centre, numbers[first + place], inks[first + place], fonts[0], anchor="mm")
+            cell = number * rows * columns + place
+            draw.text(centre, found.numbers.texts[cell], inks[cell], found.font, anchor="mm")
+
+
+def _power(planes: Array, layout: Layout) -> Iterator[str]:
+    """Yield a line that says which power of ten the numbers in the cells are multiplied by, unless it is 1."""
+    found = _fitting_numbers(planes, layout)
+    if found and found.numbers.power:
+        yield f"numbers in cells: times {found.numbers.power}"
 
 
 def _remarks(summary: Statistics, layout: Layout, letters: Sequence[str]) -> Iterator[str]:
@@ -157,8 +200,18 @@ def _caption(text: str, size: int, ink: tuple[int, int, int] = INK) -> PIL.Image
     return picture
 
 
-def _font(size: int) -> "PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont":
+def _font(size: int) -> _Font:
     return PIL.ImageFont.load_default(size)
+
+
+def _beside(pictures: Sequence[PIL.Image.Image]) -> PIL.Image.Image:
+    """Return one picture of several, side by side and aligned at the top."""
+    whole = PIL.Image.new("RGB", (sum(each.width for each in pictures), max(each.height for each in pictures)), PAPER)
+    left = 0
+    for picture in pictures:
+        whole.paste(picture, (left, 0))
+        left += picture.width
+    return whole
 
 
 def _stack(pictures: Sequence[PIL.Image.Image], gap: int, margin: int) -> PIL.Image.Image:

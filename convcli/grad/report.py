@@ -70,6 +70,11 @@ class GradientReport(NamedTuple):
         """Return the letters of a gradient's axes, channel-major."""
         return formulas_of(self.prepared).letters(name, self.tensors[name].ndim)
 
+    def operand_letters(self, operand: str, rank: int) -> list[str]:
+        """Return the letters of the axes of an operand, which has this rank."""
+        names = {"V": "input", "K": "kernel", "b": "bias"}
+        return formulas_of(self.prepared).letters(names.get(operand, "output"), rank)
+
 
 def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
     """Return V: one image as it is, and several of the same shape as ``(batch, C_in, H, W)``.

@@ -6,8 +6,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convcli.arrays import FloatArray, finite_or_none
-from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps
+from convcli.arrays import Array, FloatArray, finite_or_none
+from convcli.drawing.heatmap_layout import LARGE, SMALL, Bounds
+from convcli.drawing.heatmaps import draw_heatmap, stack_heatmaps, tile_heatmaps
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
 from convcli.files.json_writing import tensor_to_json, write_json
@@ -85,8 +86,20 @@ def _csv_rows(name: str, tensor: FloatArray, letters: Sequence[str], columns: li
 
 def write_png(report: GradientReport, stream: BinaryIO) -> None:
     """Write a PNG of heatmaps: one per tensor, one below the other, each with its own scale."""
-    pictures = [draw_heatmap(SYMBOLS[name], tensor, report.letters(name)) for name, tensor in report.tensors.items()]
-    stream.write(encode_png(stack_heatmaps(pictures)))
+    stream.write(encode_png(stack_heatmaps(_heatmaps(report))))
+
+
+def write_panels(report: GradientReport, stream: BinaryIO) -> None:
+    """Write a PNG of heatmaps: V, K, b, Z and G side by side, and below them the gradients."""
+    operands = [
+        draw_heatmap(symbol, tensor, report.operand_letters(symbol, tensor.ndim), SMALL)
+        for symbol, tensor in report.operands().items()
+    ]
+    stream.write(encode_png(stack_heatmaps([tile_heatmaps(operands), tile_heatmaps(_heatmaps(report, SMALL))])))
+
+
+def _heatmaps(report: GradientReport, bounds: Bounds = LARGE) -> list[Array]:
+    return [draw_heatmap(SYMBOLS[name], each, report.letters(name), bounds) for name, each in report.tensors.items()]
 
 
 WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {

@@ -88,6 +88,12 @@ def grad(
             "--full", rich_help_panel=options.Panel.OUTPUT, help="Print every number as text, however many there are."
         ),
     ] = False,
+    panels: Annotated[
+        bool,
+        typer.Option(
+            "--panels", rich_help_panel=options.Panel.OUTPUT, help="Draw V, K, b, Z and G above the gradients in a png."
+        ),
+    ] = False,
     preview: options.Preview = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -119,11 +125,12 @@ def grad(
     wanted = options.requested_format(format, json=json)
     destination = destination_of(output, messages, overwrite=overwrite)
     if step is None:
-        save = _saving_gradients(request.name, names, destination, wanted, found[0].path, full)
+        save = _saving_gradients(request.name, names, destination, wanted, found[0].path, full=full, panels=panels)
     else:
         save = _saving_step(request.kernel, step, destination, wanted)
-    if full and step is not None:
-        raise OptionError("`full` is for gradients as text, and `step` gives a kernel: give one")
+    for option, form, given in (("full", "gradients as text", full), ("panels", "gradients in a picture", panels)):
+        if given and step is not None:
+            raise OptionError(f"`{option}` is for {form}, and `step` gives a kernel: give one")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     read = [read_input(each, appearance, messages) for each in found]
     V = stack([each.V for each in read], [each.name for each in found])
@@ -153,16 +160,25 @@ def _names(wrt: str, step: float | None) -> tuple[str, ...]:
 
 
 def _saving_gradients(
-    kernel: str, names: tuple[str, ...], destination: "Destination", format: str, image: Path, full: bool
+    kernel: str,
+    names: tuple[str, ...],
+    destination: "Destination",
+    format: str,
+    image: Path,
+    *,
+    full: bool,
+    panels: bool,
 ) -> "Save":
     """Return the function that saves the gradients. Raise ConvcliError now if it could not write the files."""
     from convcli.cli.output import data_format, tell_saved, text_writer
-    from convcli.grad.writers import FORMATS, HOLDING_LOSS, WRITERS, gradient_paths
+    from convcli.grad.writers import FORMATS, HOLDING_LOSS, WRITERS, gradient_paths, write_panels
     from convcli.names import SYMBOLS
 
     chosen = data_format(format, destination, FORMATS)
     lines = partial(_lines, plain=not destination.is_stream, full=full)
-    write = {**WRITERS, "text": text_writer(lines)}[chosen]
+    write = {**WRITERS, "text": text_writer(lines), **({"png": write_panels} if panels else {})}[chosen]
+    if panels and chosen != "png":
+        raise OptionError(f"expected `format` png, given {chosen}", option="panels")
     paths = gradient_paths(destination, chosen, names, image, kernel)
 
     def save(report: "GradientReport", messages: Messages) -> None:
