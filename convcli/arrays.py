@@ -118,7 +118,8 @@ def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtyp
     """Return the allowed type that is requested in words of NumPy or torch: "f8", ``float`` or torch.float64."""
     try:
         found = np.dtype(requested)
-    except (TypeError, ValueError):
+    # Some text is parsed as Python.
+    except (TypeError, ValueError, SyntaxError):
         found = None
     text = str(requested).removeprefix("torch.")
     names = [dtype.name for dtype in allowed]

@@ -25,7 +25,7 @@ from convcli.errors import GeometryError
 from convcli.geometry.options import Numbers, parse_shape
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_tensor
-from convcli.text import require_type, true_or_false
+from convcli.text import quoted, require_type, true_or_false
 
 # Each function imports what it alone needs, so that ``conv2d`` does not wait for Pillow and the checks.
 if TYPE_CHECKING:
@@ -378,7 +378,7 @@ def _parse_index(at: Iterable[SupportsIndex]) -> tuple[int, ...]:
             raise TypeError
         return tuple(operator_index(each) for each in at)
     except TypeError:
-        raise GeometryError(f"at: expected integers as in (i, j, k), given {at!r}") from None
+        raise GeometryError(f"at: expected integers as in (i, j, k), given {quoted(at)}") from None
 
 
 def conv2d_check(

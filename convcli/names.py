@@ -6,7 +6,7 @@ Options take names and letters; results use the names.
 from collections.abc import Iterable
 
 from convcli.errors import OptionError
-from convcli.text import any_of, choice, require_type
+from convcli.text import any_of, choice, quoted
 
 SYMBOLS = {"output": "Z", "kernel": "dK", "input": "dV", "bias": "db"}
 WRT = ("kernel", "input", "bias")
@@ -28,8 +28,10 @@ def parse_wrt(wrt: Iterable[str]) -> tuple[str, ...]:
 
     Raises OptionError for anything else.
     """
-    texts = [text.strip() for text in wrt.split(",")] if isinstance(wrt, str) else wrt
-    require_type("wrt", texts, Iterable, "names of gradients")
+    try:
+        texts = [text.strip() for text in wrt.split(",")] if isinstance(wrt, str) else list(wrt)
+    except TypeError:
+        raise OptionError(f"expected names of gradients, given {quoted(wrt)}", option="wrt") from None
     names = tuple(dict.fromkeys(_GRADIENTS[choice("wrt", text, _GRADIENTS)] for text in texts))
     if not names:
         raise OptionError(f"expected names of gradients, given none: {any_of(WRT)}", option="wrt")

@@ -29,22 +29,22 @@ def choice(option: str, given: str, allowed: Iterable[str]) -> str:
     Raises OptionError, which names the option, every allowed word, and the nearest of them.
     """
     words = list(allowed)
-    if given in words:
+    if isinstance(given, str) and given in words:
         return given
-    raise OptionError(f"expected {any_of(words)}, given {given!r}{did_you_mean(given, words)}", option=option)
+    raise OptionError(f"expected {any_of(words)}, given {quoted(given)}{did_you_mean(given, words)}", option=option)
 
 
 def true_or_false(option: str, value: object) -> bool:
     """Return the value as a bool. Raises OptionError, which names the option, for anything but True and False."""
     if not (isinstance(value, Hashable) and value in (True, False)):
-        raise OptionError(f"expected True or False, given {shortened(in_one_line(repr(value)))}", option=option)
+        raise OptionError(f"expected True or False, given {quoted(value)}", option=option)
     return bool(value)
 
 
 def require_type(option: str, value: object, kinds: type | UnionType, expected: str) -> None:
     """Raise OptionError, which names the option and what is expected, unless the value has one of these types."""
     if not isinstance(value, kinds):
-        raise OptionError(f"expected {expected}, given {shortened(in_one_line(repr(value)))}", option=option)
+        raise OptionError(f"expected {expected}, given {quoted(value)}", option=option)
 
 
 def any_of(words: Sequence[str]) -> str:
@@ -71,6 +71,11 @@ def did_you_mean(given: str, words: Iterable[str], other_names: Mapping[str, str
     # Only words of convcli may be misspelt: a median is not nearly a mean.
     near = [meant] if meant in lower else get_close_matches(str(given).lower(), lower, n=1, cutoff=0.7)
     return f"; did you mean {lower[near[0]]}?" if near else ""
+
+
+def quoted(value: object) -> str:
+    """Return what was given, for a message of one line: text without its middle if it is long, else its beginning."""
+    return in_one_line(repr(value)) if isinstance(value, str) else shortened(" ".join(repr(value).split()))
 
 
 def shortened(text: str) -> str:

@@ -108,7 +108,7 @@ def test_whatever_numpy_takes(plane):
 
 
 def test_a_name_of_a_kernel_is_not_an_array():
-    message = r"^kernel K: expected an array or a Kernel, given text: `load_kernel` reads 'sobel-x'$"
+    message = r"^kernel K: expected an array or a Kernel, given text: load_kernel reads 'sobel-x'$"
     with pytest.raises(GeometryError, match=message):
         conv2d(V, "sobel-x")
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,10 +50,14 @@ MISSING = [
     ("kernels/missing", "cannot read kernels/missing: No such file or directory"),
     ("a\0.json", "cannot read a\0.json: embedded null byte"),
     ("missing.txt", "cannot read missing.txt: No such file or directory"),
+    ("missing.pt", "cannot read missing.pt: No such file or directory"),
+    ("missing.h5:conv", "cannot read missing.h5:conv: No such file or directory"),
+    (Path("missing"), "cannot read missing: No such file or directory"),
+    (Path("box"), "cannot read box: No such file or directory"),
 ]
 
 NOT_KERNELS = [
-    ("missing.md", "expected the name of a preset, given 'missing.md' (`convcli kernels` lists all)"),
+    ("missing", "expected the name of a preset, given 'missing' (`convcli kernels` lists all)"),
     (
         "sobel_x",
         "expected the name of a preset, given 'sobel_x' (`convcli kernels` lists all); did you mean sobel-x?",

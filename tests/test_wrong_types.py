@@ -120,3 +120,28 @@ def test_what_was_expected(name, given, message):
 @pytest.mark.parametrize("given", [True, False, np.True_, 1, 0])
 def test_true_and_false(given):
     assert np.array_equal(conv2d(V, np.eye(3), flip=given), conv2d(V, np.eye(3)))
+
+
+# Options that take a word, a number or a few integers.
+OPTIONS = [
+    *("stride", "padding", "dilation", "groups", "edge", "flip", "algorithm", "of", "every", "tolerance"),
+    *("output_padding", "range", "alpha", "gray", "unit", "linear", "format", "threads", "memory", "a float type"),
+]
+
+
+@pytest.mark.parametrize("given", [np.ones((2, 3)), np.zeros(0), "9" * 5000], ids=["matrix", "empty", "long"])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_refuses_arrays_and_long_text(name, given):
+    """The message stays one line, although what was given is printed in several."""
+    with pytest.raises(ConvcliError, match=r"^.{10,1500}$"):
+        CALLS[name](given)
+
+
+def test_an_array_without_axes_names_no_gradients():
+    with pytest.raises(ConvcliError, match=r"^wrt: expected names of gradients, given array\('dK', dtype='<U2'\)$"):
+        conv2d_grad(V, K, G, wrt=np.array("dK"))
+
+
+def test_an_empty_bias_is_refused():
+    with pytest.raises(ConvcliError, match=r"^bias: expected a number \(2-D kernel\), given shape \(0,\)$"):
+        conv2d(V.astype(np.uint8), K, [])

@@ -41,10 +41,10 @@ from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import Empty
 from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import EdgeFill
-from convcli.geometry.options import Numbers, Options, parse_options, parse_shape
+from convcli.geometry.options import Numbers, Options, group_count, parse_options, parse_shape
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_wrt
-from convcli.text import require_type
+from convcli.text import quoted, require_type
 from convcli.values import frozen_value
 
 # A sum of weights below this share of the sum of their magnitudes counts as 0: weights that are typed or in float32 are
@@ -97,7 +97,9 @@ class Convolution:
         option that is neither the default nor the Kernel's own.
         """
         if isinstance(K, str | PathLike):
-            raise GeometryError(f"kernel K: expected an array or a Kernel, given text: `load_kernel` reads {str(K)!r}")
+            raise GeometryError(
+                f"kernel K: expected an array or a Kernel, given text: load_kernel reads {quoted(str(K))}"
+            )
         factors = K.factors if isinstance(K, Kernel) else ()
         layer = K.options if isinstance(K, Kernel) else None
         weights, bias, groups = _parameters(K, bias, groups) if isinstance(K, Kernel) else (K, bias, groups)
@@ -163,7 +165,7 @@ class Convolution:
         if stored.kind not in "iu":
             return False
         range_, sums = np.iinfo(stored), np.abs(_by_sum(self.weights).astype(np.float64)).sum(axis=1).max(initial=0)
-        added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max()
+        added = 0 if self.bias is None else np.abs(self.bias.astype(np.float64)).max(initial=0)
         largest = max(-int(range_.min), int(range_.max), abs(self.options.edge.value)) * sums + added
         return bool(
             LARGEST < largest < inf or (stored.itemsize == 2 and largest >= FIRST_GAP and is_whole(self.weights))
@@ -211,8 +213,8 @@ def _parameters(kernel: Kernel, bias: ArrayLike | None, groups: SupportsIndex) -
         raise OptionError("the kernel's model transposes the convolution: add `transpose`, or call conv2d_transpose")
     if bias is not None and kernel.bias is not None:
         raise OptionError("the kernel has a bias already: expected no `bias`")
-    if groups not in (1, kernel.groups):
-        raise OptionError(f"the kernel has groups {kernel.groups}: expected no other `groups`, given {groups}")
+    if group_count(groups) not in (1, kernel.groups):
+        raise OptionError(f"the kernel has groups {kernel.groups}: expected no other `groups`, given {quoted(groups)}")
     return kernel.weights, kernel.bias if bias is None else bias, kernel.groups
 
 

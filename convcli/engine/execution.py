@@ -8,7 +8,7 @@ from convcli.engine.interface import Estimate
 from convcli.engine.limits import LIMITS, Limits
 from convcli.engine.threads import available_threads
 from convcli.errors import OptionError
-from convcli.text import choice
+from convcli.text import choice, quoted
 
 if TYPE_CHECKING:
     from convcli.engine.cluster import Cluster
@@ -73,7 +73,7 @@ class Execution:
         choice("algorithm", self.algorithm, (AUTO, *CONVOLUTIONS))
         for name, count in (("threads", self.threads), ("memory", self.memory)):
             if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-                raise OptionError(f"expected an integer of at least 1, given {count!r}", option=name)
+                raise OptionError(f"expected an integer of at least 1, given {quoted(count)}", option=name)
 
     def seconds_for(self, estimate: Estimate) -> float:
         """Return the estimated seconds until all threads, or all workers of the cluster, are done."""

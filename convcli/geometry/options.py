@@ -14,7 +14,7 @@ from convcli.arrays import BYTES_PER_FLOAT, channels_of
 from convcli.errors import GeometryError, OptionError
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.fills import EdgeFill, parse_edge
-from convcli.text import did_you_mean, integer, true_or_false
+from convcli.text import did_you_mean, integer, quoted, true_or_false
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str
 
@@ -117,10 +117,18 @@ def parse_options(
         stride=parse_pair("stride", stride, "S or SY,SX"),
         padding=_parse_padding(padding),
         dilation=parse_pair("dilation", dilation, "S or SY,SX"),
-        groups=_group_count(groups),
+        groups=group_count(groups),
         edge=parse_edge(edge),
         flip=true_or_false("flip", flip),
     )
+
+
+def group_count(groups: SupportsIndex) -> int:
+    """Parse the number of groups. Raises GeometryError for anything but an integer."""
+    counts = _integers("groups", groups, "an integer")
+    if len(counts) != 1:
+        raise GeometryError(f"expected an integer, given {quoted(groups)}", option="groups")
+    return counts[0]
 
 
 def parse_shape(shape: Numbers) -> tuple[int, ...]:
@@ -128,7 +136,7 @@ def parse_shape(shape: Numbers) -> tuple[int, ...]:
     sizes = _integers("input_shape", shape, "C,H,W")
     if len(sizes) < 2 or min(sizes) < 1:
         raise GeometryError(
-            f"expected integers of at least 1 as H,W or C,H,W, given {_show(shape)}", option="input_shape"
+            f"expected integers of at least 1 as H,W or C,H,W, given {quoted(shape)}", option="input_shape"
         )
     return tuple(sizes)
 
@@ -140,7 +148,7 @@ def parse_pair(name: str, value: Numbers, forms: str, *, least: int = 1) -> tupl
     """
     numbers = _integers(name, value, forms)
     if len(numbers) not in (1, 2) or min(numbers) < least:
-        raise GeometryError(f"expected one or two integers of at least {least}, given {_show(value)}", option=name)
+        raise GeometryError(f"expected one or two integers of at least {least}, given {quoted(value)}", option=name)
     return numbers[0], numbers[-1]
 
 
@@ -211,13 +219,6 @@ def _bank(input_shape: tuple[int, ...], kernel_shape: tuple[int, ...], groups: i
     return Channels(prod(input_shape[:-3]), group_channels, out_channels // groups, leading)
 
 
-def _group_count(groups: SupportsIndex) -> int:
-    counts = _integers("groups", groups, "an integer")
-    if len(counts) != 1:
-        raise GeometryError(f"expected an integer, given {_show(groups)}", option="groups")
-    return counts[0]
-
-
 def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) -> list[int]:
     """Parse an option that takes integers. forms, words: what an error says is expected, and what it may suggest."""
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else [value]
@@ -227,10 +228,10 @@ def _integers(name: str, value: Numbers, forms: str, words: Iterable[str] = ()) 
         numbers = [_whole(part) for part in parts]
     except (TypeError, ValueError):
         raise GeometryError(
-            f"expected {forms}, given {_show(value)}{did_you_mean(str(value), words)}", option=name
+            f"expected {forms}, given {quoted(value)}{did_you_mean(str(value), words)}", option=name
         ) from None
     if max(numbers, default=0) > LARGEST_EXTENT:
-        raise GeometryError(f"expected numbers of at most {LARGEST_EXTENT:,}, given {_show(value)}", option=name)
+        raise GeometryError(f"expected numbers of at most {LARGEST_EXTENT:,}, given {quoted(value)}", option=name)
     return numbers
 
 
@@ -240,17 +241,13 @@ def _whole(part: SupportsIndex | str) -> int:
     return integer(part) if isinstance(part, str) else index(part)
 
 
-def _show(value: Numbers) -> str:
-    return repr(value) if isinstance(value, str) else str(value)
-
-
 def _parse_padding(padding: Numbers) -> "PaddingRule | Pads":
     if isinstance(padding, str) and padding in PADDING_RULES:
         return PADDING_RULES[padding]
     numbers = _integers("padding", padding, f"{', '.join(PADDING_RULES)}, N, Y,X or T,B,L,R", PADDING_RULES)
     if len(numbers) not in (1, 2, 4) or min(numbers) < 0:
         raise GeometryError(
-            f"expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), given {_show(padding)}", option="padding"
+            f"expected 1, 2 or 4 integers of at least 0 (N, Y,X or T,B,L,R), given {quoted(padding)}", option="padding"
         )
     top, bottom, left, right = numbers if len(numbers) == 4 else (numbers[0], numbers[0], numbers[-1], numbers[-1])
     return top, bottom, left, right

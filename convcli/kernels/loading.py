@@ -21,25 +21,24 @@ from convcli.kernels.kernel import Kernel, require_kernel_shape
 from convcli.kernels.presets import preset
 from convcli.kernels.rows import begins_as_rows, is_rows, parse_rows
 from convcli.layouts import CHANNEL_MAJOR, Layout
-from convcli.text import shortened
+from convcli.text import quoted
 
-_SUFFIXES = (".json", ".npy", ".npz", ".safetensors", ".onnx", ".csv", ".txt")
 _EXPECTED = "expected kernel JSON, rows of numbers or .npy"
 
 
 def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     """Return the kernel that ``source`` names: a preset ``name:params``, inline JSON or rows of numbers, or a file.
 
-    The first rule that applies decides:
+    A path object is the path of a file. Of text, the first rule that applies decides:
 
     - numbers in rows, such as ``1 2 1; 2 4 2; 1 2 1`` or ``3x3: 1,2,1,2,4,2,1,2,1``, are the weights, unless a file has
       that name;
     - text that starts with ``{``, or with ``[`` unless it looks like a file name such as ``[ab].json``, is JSON;
     - the name of a preset, in upper or lower case, is that preset, even if a file has the same name;
-    - text with a path separator, text that ends in .json, .npy, .npz, .safetensors, .onnx, .csv or .txt, and the name
-      of an existing file is a file; its content decides whether it is JSON, arrays, a model, or rows of numbers (CSV,
-      text, a vips matrix). ``FILE:NAME`` is one of the tensors in a file, unless a file has that whole name. A
-      convolution of an ONNX model brings its bias, groups and options.
+    - text with a path separator, text with an extension such as .json or .npy, and the name of an existing file is a
+      file; its content decides whether it is JSON, arrays, a model, or rows of numbers (CSV, text, a vips matrix).
+      ``FILE:NAME`` is one of the tensors in a file, unless a file has that whole name. A convolution of an ONNX model
+      brings its bias, groups and options.
 
     The kernel's name is its "name" key, or else the name of the tensor, the file's stem, the preset's text, or
     ``inline``.
@@ -72,10 +71,11 @@ def load_kernel(source: str | os.PathLike[str]) -> Kernel:
     >>> load_kernel("1 2 1; 2 4 2; 1 2 1").weights.shape
     (3, 3)
     """
-    text = os.fspath(source) if isinstance(source, os.PathLike) else source
-    if not isinstance(text, str):
-        raise KernelError(f"expected the name, text or path of a kernel, given {shortened(repr(source))}")
-    return named_kernel(text)
+    if isinstance(source, os.PathLike):
+        return read_kernel(Source.of_file(os.fsdecode(source)))
+    if not isinstance(source, str):
+        raise KernelError(f"expected the name, text or path of a kernel, given {quoted(source)}")
+    return named_kernel(source)
 
 
 def named_kernel(text: str, layout: Layout = CHANNEL_MAJOR) -> Kernel:
@@ -112,7 +112,7 @@ def _is_a_file(text: str) -> bool:
     if names_preset(text):
         return False
     separated = os.path.basename(text) != text
-    named = any(part.lower().endswith(_SUFFIXES) for part in text.split(":"))
+    named = any(os.path.splitext(part)[1][1:2].isalpha() for part in text.split(":"))
     return separated or named or os.path.exists(split_key(text)[0])
 
 

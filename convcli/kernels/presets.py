@@ -16,7 +16,7 @@ from convcli.kernels.kernel import Kernel
 from convcli.kernels.magnitudes import MAGNITUDES, refuse_magnitudes
 from convcli.kernels.parameters import arguments_of
 from convcli.kernels.structures import Structure
-from convcli.text import did_you_mean, shortened
+from convcli.text import did_you_mean, quoted
 
 # The names that other programs have for a preset.
 OTHER_NAMES = {
@@ -61,7 +61,7 @@ def preset(text: str) -> Kernel:
     (1, 17)
     """
     if not isinstance(text, str):
-        raise KernelError(f"expected the name of a preset, given {shortened(repr(text))}")
+        raise KernelError(f"expected the name of a preset, given {quoted(text)}")
     name, colon, parameters = text.partition(":")
     refuse_magnitudes(text)
     family = _find(name)
@@ -83,7 +83,7 @@ def _find(name: str) -> Preset:
     if name.lower() in PRESETS:
         return PRESETS[name.lower()]
     hint = did_you_mean(name, [*PRESETS, *MAGNITUDES], OTHER_NAMES)
-    raise KernelError(f"expected the name of a preset, given {name!r} (`convcli kernels` lists all){hint}")
+    raise KernelError(f"expected the name of a preset, given {quoted(name)} (`convcli kernels` lists all){hint}")
 
 
 def _build(family: Preset, arguments: list[Any]) -> Structure:
