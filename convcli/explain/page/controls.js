@@ -8,15 +8,16 @@ class Controls {
     this.form = byId("controls");
     byId("options").open = !NARROW.matches;
     this.form.addEventListener("submit", (event) => event.preventDefault());
-    this.form.addEventListener("change", (event) => this.read(event.target));
+    this.form.addEventListener("input", (event) => this.read(event.target));
     this.form.addEventListener("reset", (event) => {
       event.preventDefault();
       page.change({ ...page.initial, theme: page.state.theme });
     });
   }
 
-  /** Take over the control that the reader changed. */
-  read({ name, validity }) {
+  /** Take over the control that the reader changed; a field that is empty while they type changes nothing. */
+  read({ name, value, validity }) {
+    if (value === "" && !validity.badInput) return;
     if (!validity.valid) {
       byId("problem").textContent = "Expected whole numbers within the limits of the field.";
       return;

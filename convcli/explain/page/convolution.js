@@ -195,11 +195,8 @@ function adjointOfPadding(ofPadded, V, { rows, columns }) {
 /** Return the padded places of an axis that hold a pixel: its own, and its copies. */
 const copiesOf = (axis, pixel) => axis.sources.flatMap((source, at) => (source === pixel ? [at] : []));
 
-/** Return whether no window reads this pixel of V, nor a copy of it. */
-function isUntouched({ rows, columns }, row, column) {
-  const isRead = (axis, pixel) => copiesOf(axis, pixel).some((at) => axis.reads[at].length > 0);
-  return !isRead(rows, row) || !isRead(columns, column);
-}
+/** Return whether no window reads a row or column of V, nor a copy of it. */
+const isUntouched = (axis, pixel) => copiesOf(axis, pixel).every((at) => axis.reads[at].length === 0);
 
 /** Return the pixel of V that a padded cell holds, or null for a constant. */
 function sourceCell({ rows, columns }, { plane, row, column }) {

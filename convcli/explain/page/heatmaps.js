@@ -24,7 +24,13 @@ function signedColour(value, limit) {
 
 const limitOf = (of) => of.values.reduce((limit, value) => Math.max(limit, Math.abs(value)), 0);
 
-const inkOn = ([r, g, b]) => (0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#111" : "#fff");
+/** Return black or white, whichever has more contrast with a colour: at least 4.5, by the rules of WCAG. */
+const inkOn = (colour) => (luminance(colour) > 0.179 ? "#000" : "#fff");
+
+function luminance(colour) {
+  const [r, g, b] = colour.map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
 
 /** Return a context that draws in CSS pixels, sharp on every screen. */
 function sizedContext(canvas, width, height) {
@@ -90,8 +96,7 @@ function drawPads(context, { of, cell, geometry }) {
 }
 
 function drawUntouched(context, cell, geometry, [left, top, width, height]) {
-  const unread = (axis) => Array.from({ length: axis.size }, (_, at) => at).filter(isUnread(axis));
-  const [rows, columns] = [unread(geometry.rows), unread(geometry.columns)];
+  const [rows, columns] = [untouched(geometry.rows), untouched(geometry.columns)];
   if (!rows.length && !columns.length) return;
   context.save();
   context.beginPath();
@@ -104,7 +109,7 @@ function drawUntouched(context, cell, geometry, [left, top, width, height]) {
   context.restore();
 }
 
-const isUnread = (axis) => (pixel) => copiesOf(axis, pixel).every((at) => axis.reads[at].length === 0);
+const untouched = (axis) => Array.from({ length: axis.size }, (_, at) => at).filter((at) => isUntouched(axis, at));
 
 function hatch(context, width, height, direction) {
   context.beginPath();

@@ -6,7 +6,14 @@ const LARGEST_CELL = 44;
 // Below, numbers are not legible, and the tensors need not have cells of one size.
 const LEAST_COMMON_CELL = 24;
 const COMFORTABLE_CELL = 34;
+const LEAST_CELL = 2;
+const LARGEST_WEIGHT = 34;
+// The least width of a tensor's heading, and what stands between the tensors of a row.
+const LABEL = 92;
+const OPERATORS = 2 * 36 + 40;
+const TALLEST_BIAS = 300;
 const SPOKEN_AFTER = 350;
+const WRITTEN_AFTER = 150;
 const THEMES = ["", "light", "dark"];
 const NARROW = matchMedia("(max-width: 719px)");
 const byId = (id) => document.getElementById(id);
@@ -58,15 +65,21 @@ class Page {
   /** Change parts of the state, and show the result. */
   change(parts) {
     Object.assign(this.state, parts);
-    const needsNumbers = Object.keys(parts).some((name) => NUMBERS_DEPEND_ON.includes(name));
-    if (needsNumbers) this.recompute();
-    else this.draw();
+    const changed = Object.keys(parts);
+    const isAbout = (names) => changed.some((name) => names.includes(name));
+    if (isAbout(NUMBERS_DEPEND_ON)) this.recompute();
+    else if (isAbout(DRAWING_DEPENDS_ON)) this.draw();
+    else this.drawWalk();
     this.writeAddress();
   }
 
+  /** Keep the state in the address, but not at every step: browsers refuse to change it very often. */
   writeAddress() {
-    const address = addressOf(this.state, this.initial);
-    history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => {
+      const address = addressOf(this.state, this.initial);
+      history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
+    }, WRITTEN_AFTER);
   }
 
   recompute() {
@@ -90,7 +103,6 @@ class Page {
     this.writeNotes();
     this.controls.show();
     this.player.limit();
-    this.tables.refresh();
     this.draw();
   }
 
@@ -218,12 +230,25 @@ class Page {
     drawScale(byId("scale"));
     const cells = cellSizes(this.model, byId("tensors").clientWidth);
     for (const panel of this.panels) {
-      const filled = panel.name === "Z" && this.state.walk !== "" ? Number(this.state.walk) : undefined;
-      panel.show(this.model, this.planeOf(panel.shows), cells[panel.name], filled);
-      if (panel.root.hidden) continue;
-      panel.showChannels(this.planesOf(panel.shows));
+      panel.show(this.model, this.planeOf(panel.shows), cells[panel.name], this.filledOf(panel));
+      if (!panel.root.hidden) panel.showChannels(this.planesOf(panel.shows));
     }
+    this.tables.refresh();
     byId("panel-dV").style.setProperty("--shift", `${NARROW.matches ? 0 : this.model.geometry.columns.before * cells.V}px`);
+    this.player.show();
+    this.light();
+  }
+
+  /** How many cells of a tensor are known so far in the walk; undefined for all. */
+  filledOf({ name }) {
+    return name === "Z" && this.state.walk !== "" ? Number(this.state.walk) : undefined;
+  }
+
+  /** Draw only what a step of the walk changes. */
+  drawWalk() {
+    const Z = this.panels.find(({ name }) => name === "Z");
+    const filled = this.filledOf(Z);
+    if (filled !== Z.view.filled) Z.show(this.model, Z.view.plane, Z.view.cell, filled);
     this.player.show();
     this.light();
   }
@@ -261,6 +286,7 @@ class Page {
   }
 }
 
+const DRAWING_DEPENDS_ON = ["channels", "theme"];
 const NUMBERS_DEPEND_ON = ["stride", "padding", "dilation", "edge", "flip", ...EDITABLE];
 
 /** Return the lit cells: for each tensor a map from planes to sets of flat indices. */
@@ -280,26 +306,40 @@ function litCells(model, cell, term, explanation) {
 }
 
 /** Return the size of a cell of each tensor, so that the tensors of a row fit beside one another. */
-function cellSizes({ tensors }, width) {
+function cellSizes(model, width) {
+  return NARROW.matches ? stackedSizes(model, width) : besideSizes(model, width);
+}
+
+function stackedSizes({ tensors }, width) {
   const { "V'": V, K, Z, db } = tensors;
-  const most = (available, count) => Math.min(LARGEST_CELL, Math.max(2, Math.floor(available / count)));
-  if (NARROW.matches) {
-    const cell = most(width, Math.max(V.columns, Z.columns));
-    const weight = most(width * 0.6, K.columns);
-    return sizesOf(cell, weight, Math.min(weight, most(300, db.rows)));
-  }
-  const columns = V.columns + K.columns + 1 + Z.columns;
-  const operators = 2 * 36 + 40;
+  const weight = cellIn(width - LABEL, K.columns);
+  return sizesOf(cellIn(width, Math.max(V.columns, Z.columns)), weight, Math.min(weight, cellIn(TALLEST_BIAS, db.rows)));
+}
+
+function besideSizes({ tensors }, width) {
+  const { "V'": V, K, Z, db } = tensors;
+  const row = (cell, weight) =>
+    [V.columns * cell, K.columns * weight, weight, Z.columns * cell].reduce((sum, each) => sum + Math.max(each, LABEL), OPERATORS);
+  const largest = (most, fits) => {
+    let size = most;
+    while (size > LEAST_CELL && !fits(size)) size--;
+    return size;
+  };
+  const common = largest(Math.min(LARGEST_CELL, comfortable(tensors)), (size) => row(size, size) <= width);
+  const isCommon = common >= LEAST_COMMON_CELL;
+  const weight = isCommon ? common : Math.min(LARGEST_WEIGHT, cellIn(width / 4, K.columns));
+  const cell = isCommon ? common : largest(LEAST_COMMON_CELL, (size) => row(size, weight) <= width);
+  return sizesOf(cell, weight, Math.min(weight, cellIn(Math.max(V.rows * cell, TALLEST_BIAS), db.rows)));
+}
+
+/** Return the largest cell with which both rows of tensors fit into the window, unless that is too small to read well. */
+function comfortable({ "V'": padded, V, Z }) {
   const top = byId("tensors").getBoundingClientRect().top + scrollY;
   const beside = V.planes > 1 || Z.planes > 1 ? 340 : 230;
-  const tallest = Math.max(COMFORTABLE_CELL, Math.floor((innerHeight - top - beside) / (V.rows + tensors.V.rows)));
-  const common = Math.min(most(width - operators, columns), tallest);
-  if (common >= LEAST_COMMON_CELL) return sizesOf(common, common, Math.min(common, most(V.rows * common, db.rows)));
-  const weight = Math.min(34, most(width * 0.25, K.columns));
-  const left = width - operators - (K.columns + 1) * weight;
-  const cell = most(left, V.columns + Z.columns);
-  return sizesOf(cell, weight, Math.min(weight, most(V.rows * cell, db.rows)));
+  return Math.max(COMFORTABLE_CELL, Math.floor((innerHeight - top - beside) / (padded.rows + V.rows)));
 }
+
+const cellIn = (space, count) => Math.min(LARGEST_CELL, Math.max(LEAST_CELL, Math.floor(space / count)));
 
 const sizesOf = (cell, weight, bias) => ({ V: cell, dV: cell, Z: cell, G: cell, K: weight, dK: weight, b: bias, db: bias });
 

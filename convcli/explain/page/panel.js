@@ -46,7 +46,7 @@ class Panel {
     map.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.page.hover(this.cellUnder(event)));
     map.addEventListener("pointerleave", () => this.page.hover(null));
     map.addEventListener("click", (event) => this.page.choose(this.cellUnder(event)));
-    map.addEventListener("focus", () => map.matches(":focus-visible") && this.page.choose(this.lastCell()));
+    map.addEventListener("focus", () => map.matches(":focus-visible") && this.page.choose(this.lastCell(), true));
     map.addEventListener("keydown", (event) => this.move(event));
   }
 
@@ -67,7 +67,9 @@ class Panel {
   /** Show small multiples of these planes: [{plane, label}]. */
   showChannels(planes) {
     const buttons = planes.length > 1 ? planes.map((each) => this.channelButton(each)) : [];
+    const hadFocus = this.channels.contains(document.activeElement);
     this.channels.replaceChildren(...buttons);
+    if (hadFocus) buttons.find((button) => button.ariaPressed === "true")?.focus();
   }
 
   channelButton({ plane, label }) {

@@ -110,7 +110,7 @@ function totalLine(model, cell, { terms, bias, feeds }) {
 
 /** Return the sum as a sentence for a screen reader. */
 function spokenSum(model, cell, { terms, feeds, bias }) {
-  const name = placeName(model, named(model, cell)).replaceAll(/[[\],]/g, " ");
+  const name = placeName(model, named(model, cell)).replaceAll(/[[,]/g, " ").replace("]", "");
   const start = `${name} is ${numeral(valueAt(model, cell))}`;
   if (feeds) return `${start}. ${[originOf(model, cell), feedsText(model, cell)].filter(Boolean).join(", ")}.`;
   const { shown } = largestTerms(terms);

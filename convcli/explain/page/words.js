@@ -86,7 +86,7 @@ function originOf(model, cell) {
 /** Return the shape of a tensor, without axes of channels where there is one. */
 function shapeText({ tensors, geometry, isPlane }, name) {
   const { planes, rows, columns } = tensors[name];
-  if (name === "b" || name === "db") return rows > 1 ? String(rows) : "one number";
+  if (name === "b" || name === "db") return String(rows);
   const isBank = !isPlane && (name === "K" || name === "dK");
   const leading = isBank ? [geometry.links.length, geometry.links[0].length] : planes > 1 ? [planes] : [];
   return [...leading, rows, columns].join(" × ");
