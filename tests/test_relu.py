@@ -116,7 +116,8 @@ def test_two_layers_by_commands_alone(tmp_path, monkeypatch):
         return np.vdot(G, conv2d(np.maximum(conv2d(V, K1), 0), K2))
 
     assert np.abs(Z).min() >= 1  # So that a small step passes no kink.
-    found = np.load("g.npz")
+    with np.load("g.npz") as stored:
+        found = dict(stored)
     for name, parameter, function in (("kernel", K1, lambda K: J(V, K)), ("input", V, lambda V: J(V, K1))):
         for at in np.ndindex(parameter.shape):
             step = np.zeros(parameter.shape)

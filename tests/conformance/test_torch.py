@@ -11,8 +11,10 @@ from drawing import PADS, STRIDES, convolutions, pairs
 from hypothesis import strategies as st
 from support.geometries import integers, operands
 from support.reference import assert_same
+from typer.testing import CliRunner
 
 from convcli import GeometryError, TransposedConvolution, conv2d, conv2d_grad, conv2d_transpose
+from convcli.cli.app import app
 
 pytestmark = pytest.mark.conformance
 
@@ -177,3 +179,32 @@ def test_a_tensor_without_numbers_is_refused():
         GeometryError, match=r"^input V: .* Tensor that NumPy cannot read: can't convert meta device type"
     ):
         conv2d(torch.ones(3, 3, device="meta"), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_layers_with_a_relu_by_commands(tmp_path, monkeypatch, seed):
+    """Conv, ReLU, conv, with outputs that are exactly 0, where the gradient of torch's ReLU is 0 too."""
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(seed).integers
+    shapes = {"V": (2, 7, 6), "K1": (3, 2, 2, 3), "K2": (2, 3, 3, 2), "G": (2, 4, 3)}
+    arrays = {name: draw(-2, 3, shape).astype(float) for name, shape in shapes.items()}
+    for name, array in arrays.items():
+        np.save(f"{name}.npy", array)
+    first = ["-k", "K1.npy", "-p", "valid", "--relu"]
+    run("apply", "V.npy", *first, "-o", "A.npy")
+    run("grad", "A.npy", "-k", "K2.npy", "-p", "valid", "-G", "G.npy", "--wrt", "dV", "-o", "dA.npy")
+    run("grad", "V.npy", *first, "-G", "dA.npy", "-o", "first.npz")
+    V, K1, K2, G = (torch.from_numpy(array).requires_grad_(name != "G") for name, array in arrays.items())
+    Z = torch.nn.functional.conv2d(V, K1)
+    dV, dK = torch.autograd.grad(torch.nn.functional.conv2d(torch.relu(Z), K2), (V, K1), G)
+    assert (Z == 0).any()
+    with np.load("first.npz") as found:
+        assert_same(found["kernel"], dK.numpy())
+        assert_same(found["input"], dV.numpy())
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
