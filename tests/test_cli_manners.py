@@ -105,9 +105,10 @@ WRONG_REQUESTS = [
     ),
     (
         "grad in.npy -k [[[[1]],[[1]]]]",
-        "...kernel (1, 2, 1, 1) with groups 1 takes 2 input channels, but the input has 1: its shape is (3, 4)",
+        "...kernel (1, 2, 1, 1) with groups 1 takes 2 input channels, but the input has 1: its shape is (3, 4); add "
+        "--kernel-layout hwio if that is the order of the axes",
     ),
-    ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (3, 4)"),
+    ("apply in.npy -k [[[[1]],[[1]]]]", "...takes 2 input channels, but the input has 1: its shape is (3, 4); ..."),
     ("apply in.npy -k box -g 2", "--groups: expected 1, because a 2-D kernel filters every channel alone, given 2"),
     ("apply in.npy -k box -g two", "...--groups...expected a whole number, given 'two'"),
     ("apply in.npy -k box -s 0", "--stride: expected one or two integers of at least 1, given '0'"),
@@ -187,8 +188,11 @@ WRONG_REQUESTS = [
     ("matrix in.npy -k box -f npz --json", "--json and --format npz contradict each other: give one"),
     ("matrix -k box", "expected either an image or --input-shape"),
     ("matrix in.npy -k box --input-shape 3,4", "expected either an image or --input-shape"),
-    ("matrix --input-shape 3,x -k box", "--input-shape: expected C,H,W, given '3,x'"),
-    ("matrix --input-shape 3 -k box", "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
+    ("matrix --input-shape 3,x -k box", "--input-shape: expected H,W or C,H,W or N,C,H,W, given '3,x'"),
+    (
+        "matrix --input-shape 3 -k box",
+        "--input-shape: expected integers of at least 1 as H,W or C,H,W or N,C,H,W, given '3'",
+    ),
     ("matrix --input-shape 2,4,5 -k [[[[1]]]]", "kernel (1, 1, 1, 1) with groups 1 takes 1 input channels, but ..."),
     (
         "matrix --input-shape 4,5 -k box -p valid -g 2",

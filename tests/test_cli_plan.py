@@ -126,9 +126,15 @@ def test_arrays_and_stdin(tmp_path):
     [
         ((), "expected either an image or --input-shape"),
         (("x.png", "--input-shape", "3,4,5"), "expected either an image or --input-shape"),
-        (("--input-shape", "3"), "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3'"),
-        (("--input-shape", "3,0,2"), "--input-shape: expected integers of at least 1 as H,W or C,H,W, given '3,0,2'"),
-        (("--input-shape", "3,a,2"), "--input-shape: expected C,H,W, given '3,a,2'"),
+        (
+            ("--input-shape", "3"),
+            "--input-shape: expected integers of at least 1 as H,W or C,H,W or N,C,H,W, given '3'",
+        ),
+        (
+            ("--input-shape", "3,0,2"),
+            "--input-shape: expected integers of at least 1 as H,W or C,H,W or N,C,H,W, given '3,0,2'",
+        ),
+        (("--input-shape", "3,a,2"), "--input-shape: expected H,W or C,H,W or N,C,H,W, given '3,a,2'"),
         (
             ("--input-shape", "3,9,9", "--memory", "lots"),
             "--memory: expected at least 64K bytes, as in 500K, 64M or 2G, given 'lots'",

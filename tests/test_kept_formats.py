@@ -180,14 +180,14 @@ def test_arrays_with_channels_last_are_refused() -> None:
     assert conv2d_plan("17,20,3", np.ones((3, 3))).prepared.geometry.output_shape == (17, 18, 1)
 
 
-@pytest.mark.parametrize("command", ["apply", "grad", "explain", "check", "plan"])
+@pytest.mark.parametrize("command", ["apply", "grad", "explain", "check", "plan", "matrix"])
 def test_every_command_refuses_channels_last(tmp_path: Path, command: str) -> None:
     np.save(tmp_path / "a.npy", np.zeros((20, 30, 4)))
     result = convcli(command, "a.npy", "-k", "box", *(["--at", "0,0,0"] if command == "explain" else []), cwd=tmp_path)
     assert result.code == 2
     assert result.err.endswith(
-        "expected an array (C, H, W), given (20, 30, 4), which looks like (H, W, C): move its last axis to the front, "
-        "as in numpy.moveaxis(array, -1, 0)\n"
+        "expected an array (C, H, W), given (20, 30, 4), which looks like (H, W, C): add --layout hwc, or --layout chw "
+        "if it is not\n"
     )
 
 

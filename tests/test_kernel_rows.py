@@ -7,6 +7,7 @@ import pytest
 from support.pages import codes, page, table
 
 from convcli import KernelError, load_kernel
+from convcli.kernels.rows import row_doubt
 
 BINOMIAL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float64)
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
@@ -156,3 +157,22 @@ def test_other_text_is_the_name_of_a_preset(text):
 def test_json_with_a_missing_bracket_is_not_taken_as_rows():
     with pytest.raises(KernelError, match="invalid JSON at the end of the text"):
         load_kernel("[[1,2],[3,4]")
+
+
+@pytest.mark.parametrize(
+    ("text", "square"),
+    [
+        ("1 2 1 2 4 2 1 2 1", "3x3"),
+        (",".join("1" * 25), "5x5"),
+        ("3x3: 1 2 1 2 4 2 1 2 1", None),
+        ("1 2 1; 2 4 2; 1 2 1", None),
+        ("1;2;1;2;4;2;1;2;1", None),
+        ("1 2 1 2", None),
+        ("1 2 1 2 4 2 1 2", None),
+        ("[[1,2,1,2,4,2,1,2,1]]", None),
+        ("box:1,9", None),
+    ],
+)
+def test_a_row_that_may_be_a_square_is_doubted(text: str, square: str | None) -> None:
+    doubt = row_doubt(text, load_kernel(text))
+    assert doubt is None if square is None else f"write {square}: before it" in str(doubt)

@@ -4,6 +4,7 @@ Kernels have no symmetry, axes have different lengths, and numbers are whole, so
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,10 @@ from typer.testing import CliRunner
 
 from convcli.arrays import Array
 from convcli.cli.app import app
-from convcli.layouts import KERNEL_LAYOUTS, MAP_LAYOUTS
+from convcli.convolution.axis_orders import require_order
+from convcli.convolution.prepared import Convolution
+from convcli.errors import GeometryError
+from convcli.layouts import DEFAULT, KERNEL_LAYOUTS, MAP_LAYOUTS
 
 # The axes of each order as einsum letters; independent of convcli.layouts.
 MAPS = {"chw": "nchw->nchw", "nchw": "nchw->nchw", "hwc": "nchw->nhwc", "nhwc": "nchw->nhwc"}
@@ -318,3 +322,105 @@ def test_unknown_layouts_are_refused(run) -> None:
     result = CliRunner().invoke(app, ["plan", "--input-shape", "3,4", "-k", "box", "--layout", "nwhc"])
     assert result.exit_code == 2
     assert "--layout: expected chw, nchw, hwc or nhwc, given 'nwhc'; did you mean" in result.stderr
+
+
+def plan(shape: str, kernel: str, *words: str) -> Any:
+    return CliRunner().invoke(app, ["plan", "--input-shape", shape, "-k", kernel, *words])
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "outcome"),
+    [
+        ("64,48,3", "box", "refused"),
+        ("64,48,1", "box", "refused"),
+        ("64,48,4", "1 2 1", "refused"),
+        ("9,64,48,2", "box", "refused"),
+        # A satellite's bands, and signals in a column per channel.
+        ("64,48,5", "box", "doubted"),
+        ("64,1000,1", "1;2;1", "doubted"),
+        ("20,10,3", "box", "doubted"),
+        # Maps of deep layers, planes, and pictures of few rows.
+        ("512,4,4", "box", "taken"),
+        ("2048,1,1", "box", "taken"),
+        ("256,7,5", "box", "taken"),
+        ("64,6", "box", "taken"),
+        ("3,64,4", "box", "taken"),
+        ("64,48,6", "box", "taken"),
+    ],
+)
+def test_arrays_that_look_channels_last(shape, kernel, outcome) -> None:
+    result = plan(shape, kernel)
+    cure = {"refused": "looks like (H, W, C): add --layout hwc, or --layout chw if it", "doubted": "add --layout hwc\n"}
+    assert result.exit_code == (2 if outcome == "refused" else 0)
+    assert cure[outcome] in result.stderr if outcome in cure else result.stderr == ""
+    for said in ("chw", "hwc"):
+        result = plan(shape, kernel, "--layout", said)
+        assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "words", "cure"),
+    [
+        ("3,5,7", (2, 4, 3, 6), "", "--kernel-layout hwio"),
+        ("3,5,7", (6, 2, 4, 3), "", "--kernel-layout ohwi"),
+        ("5,7,3", (6, 3, 2, 4), "", "--layout nhwc"),
+        ("8,5,7,3", (2, 4, 3, 6), "", "--layout nhwc --kernel-layout hwio"),
+        ("3,5,7", (6, 3, 2, 4), "--layout hwc", "--layout nchw"),
+        ("5,7,3", (6, 3, 2, 4), "--layout hwc --kernel-layout hwio", "--kernel-layout oihw"),
+        ("4,5,7", (2, 3, 2, 6), "-g 2", "--kernel-layout hwio"),
+        ("6,5,7", (2, 4, 3, 6), "--transpose", "--kernel-layout hwio"),
+        ("3,5,7", (2, 2, 2, 4, 3, 6), "", "--kernel-layout hwio"),
+    ],
+)
+def test_banks_that_fit_in_another_layout(tmp_path, shape, kernel, words, cure) -> None:
+    np.save(tmp_path / "K.npy", np.ones(kernel))
+    source = str(tmp_path / "K.npy")
+    result = plan(shape, source, *words.split())
+    assert result.exit_code == 2
+    assert re.search(rf"takes \d+ input channels, .*; add {cure} if that is the order of the axes\n$", result.stderr)
+    kept = [] if "--layout" in cure and "--layout" in words else words.split()
+    kept = kept[:-2] if "--kernel-layout" in cure and "--kernel-layout" in words else kept
+    assert plan(shape, source, *kept, *cure.split()).exit_code == 0
+
+
+def test_depthwise_weights_of_tensorflow_are_told_apart(tmp_path) -> None:
+    source = str(tmp_path / "K.npy")
+    words = ["--layout", "hwc", "--kernel-layout", "hwio", "-g", "4"]
+    np.save(source, np.ones((3, 2, 4, 2)))
+    result = plan("5,7,4", source, *words)
+    assert result.exit_code == 2
+    assert (
+        "depthwise weights (kh, kw, C, M) are --kernel-layout hwio after w.reshape(kh, kw, 1, C * M)" in result.stderr
+    )
+    np.save(source, np.ones((3, 2, 1, 8)))
+    assert plan("5,7,4", source, *words).exit_code == 0
+
+
+def test_a_bank_that_fits_in_no_layout(tmp_path) -> None:
+    np.save(tmp_path / "K.npy", np.ones((2, 4, 3, 6)))
+    result = plan("5,7,9", str(tmp_path / "K.npy"), "--layout", "hwc", "--kernel-layout", "hwio")
+    assert result.exit_code == 2
+    expected = "kernel (2, 4, 3, 6) with groups 1 takes 3 input channels, but the input has 9: its shape is (5, 7, 9)\n"
+    assert result.stderr.endswith(expected)
+
+
+def test_the_layers_of_a_model_and_pictures_have_their_own_layout() -> None:
+    layer = Convolution.of(np.ones((2, 4, 3, 6)))
+    for fixed, cure in (([], "`kernel_layout` hwio"), (["kernel_layout"], "`layout` nhwc")):
+        with pytest.raises(GeometryError, match=f"; add {cure} if"):
+            require_order(layer, (3, 5, 4), DEFAULT, fixed)
+    with pytest.raises(GeometryError, match=r"its shape is \(3, 5, 4\)$"):
+        require_order(layer, (3, 5, 4), DEFAULT, ["layout", "kernel_layout"])
+
+
+def test_input_shapes_are_expected_in_the_layout() -> None:
+    result = plan("7", "box", "--layout", "hwc")
+    assert result.exit_code == 2
+    assert "expected integers of at least 1 as H,W or H,W,C or N,H,W,C, given '7'" in result.stderr
+
+
+def test_gray_is_of_input_shapes_too() -> None:
+    result = plan("40,50,3", "box", "--layout", "hwc", "--gray", "--json")
+    assert json.loads(result.stdout)["shape"]["input"] == [40, 50, 1]
+    result = plan("5,40,50", "box", "--gray")
+    assert (result.exit_code, "expected 1 channel, or 3" in result.stderr) == (2, True)

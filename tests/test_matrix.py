@@ -114,8 +114,7 @@ def test_chunks_change_nothing(weights, edge, monkeypatch):
     K = operands(case)[1]
     whole = conv2d_matrix(K, case.V, **case.options)
     monkeypatch.setattr(matrix, "WEIGHTS_AT_ONCE", weights)
-    for one, other in zip(whole, conv2d_matrix(K, case.V, **case.options), strict=True):
-        assert np.array_equal(one, other)
+    assert conv2d_matrix(K, case.V, **case.options) == whole
 
 
 def test_a_matrix_computed_by_hand():
@@ -168,9 +167,13 @@ class TestOffset:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (([[1]], (3,)), {}, r"^input_shape: expected integers of at least 1 as H,W or C,H,W, given \(3,\)$"),
-        (([[1]], (3, -4)), {}, r"^input_shape: expected integers of at least 1 as H,W or C,H,W, given \(3, -4\)$"),
-        (([[1]], "3,x"), {}, "^input_shape: expected C,H,W, given '3,x'$"),
+        (([[1]], (3,)), {}, r"^input_shape: expected integers of at least 1 as H,W or C,H,W or N,C,H,W, given \(3,\)$"),
+        (
+            ([[1]], (3, -4)),
+            {},
+            r"^input_shape: expected integers of at least 1 as H,W or C,H,W or N,C,H,W, given \(3, -4\)$",
+        ),
+        (([[1]], "3,x"), {}, "^input_shape: expected H,W or C,H,W or N,C,H,W, given '3,x'$"),
         (([[[1]]], (3, 4)), {}, r"^kernel K: expected rank 2: .* given rank 3, shape \(1, 1, 1\)$"),
         (([[1, 2], [3]], (3, 4)), {}, "^kernel K: expected a rectangular array of numbers, given a ragged one$"),
         (([[1]], (3, 4)), {"edge": "mirror"}, "^edge: 'mirror' means different things in different tools"),

@@ -252,7 +252,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
 
     statistics, clipping = _fill(blocks, produce, plan.output, appearance)
     carried = _carried(image, plan)
-    remarks = (*_guesses(image, plan, appearance.white), *_undone_options(plan))
+    remarks = (*_guesses(image, plan, appearance.white), *_undone_options(plan), *_order_doubts(image, plan))
     alpha = filtering.alpha if plan.output.alpha else None
     is_guess = plan.appearance.white is None and plan.output.mode != "minmax"
     # Each map is a file, unless one holds all of them.
@@ -303,6 +303,12 @@ def _undone_options(plan: FilterPlan) -> Iterator[str]:
     if plan.appearance.range == "auto" and plan.output.mode == "abs":
         for option in rescaled:
             yield f"`range` auto shows all edges at one gain, which undoes `{option}`: use `range` abs"
+
+
+def _order_doubts(image: Image, plan: FilterPlan) -> Iterator[str]:
+    shape, picture = image.pixels.shape, image.is_picture
+    doubts = [request.order_doubt(shape, picture=picture) for request in plan.request.requests]
+    yield from dict.fromkeys(doubt for doubt in doubts if doubt)
 
 
 def _auto_notes(image: Image, plan: FilterPlan) -> Iterator[str]:

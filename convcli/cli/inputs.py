@@ -35,6 +35,7 @@ from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.geometry.options import parse_shape
 from convcli.kernels import loading
 from convcli.kernels.kernel import Kernel, divided, normalised
+from convcli.kernels.rows import row_doubt
 from convcli.layouts import CHANNEL_MAJOR, Layout, Layouts, parse_layouts
 from convcli.pictures.image import Header, Image
 from convcli.pictures.reading import read_header, read_image, read_tensor
@@ -53,11 +54,11 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 BIAS_FORMS = "expected a number, a list 1,2,3, JSON or a .npy file"
 
 
-def begin_reading(max_pixels: int, layouts: LayoutOptions) -> "Inputs":
+def begin_reading(max_pixels: int, layouts: LayoutOptions, messages: Messages) -> "Inputs":
     """Return a reader of a command's inputs. From now on, an error explains if a mapped file becomes shorter."""
     require_pixel_limit(max_pixels)
     explain_lost_pages()
-    return Inputs(max_pixels, parse_layouts(layouts.layout, layouts.kernel_layout))
+    return Inputs(max_pixels, parse_layouts(layouts.layout, layouts.kernel_layout), messages)
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,13 @@ class Inputs:
     """The reader of a command's inputs.
 
     max_pixels: the most pixels that a picture may have.  layouts: the order of the axes of arrays.
+    messages: takes notes about kernels.
     read_stdin: returns all of stdin, which it reads only once: it is called for an image's header, then for the image.
     """
 
     max_pixels: int
     layouts: Layouts
+    messages: Messages
     read_stdin: Callable[[], bytes] = field(default_factory=lambda: cache(read_stdin))
 
     def image_sources(self, names: Sequence[str], files_from: str | None, *, null: bool) -> list[Source]:
@@ -93,12 +96,13 @@ class Inputs:
     def read_shape(self, image: str | None, input_shape: str | None, *, gray: bool) -> Header:
         """Return V's shape and type: from an image's header, or the given shape with type float32."""
         if image is not None and input_shape is None:
-            header, appearance = read_header(self.image_source(image)), Appearance(gray=gray)
-            return prepare_header(header, appearance)._replace(dtype=input_type(header, appearance))
-        if image is None and input_shape is not None:
-            shape = self.layouts.maps.channel_major_order(parse_shape(input_shape))
-            return Header(shape, np.dtype(np.float32), is_picture=False)
-        raise OptionError("expected either an image or `input_shape`")
+            header = read_header(self.image_source(image))
+        elif image is None and input_shape is not None:
+            header = Header(parse_shape(input_shape, self.layouts.maps), np.dtype(np.float32), is_picture=False)
+        else:
+            raise OptionError("expected either an image or `input_shape`")
+        appearance = Appearance(gray=gray)
+        return prepare_header(header, appearance)._replace(dtype=input_type(header, appearance))
 
     def read_network(self, model: str | None, input_shape: str | None) -> "Network":
         """Return the convolutions of an ONNX model; OptionError for any other file, or for none."""
@@ -150,6 +154,8 @@ class Inputs:
         dtype: the requested float type, or None for the default of each input.  watch: is told how far the work is.
         """
         kernel = _rescaled(read_kernel(source, self.layouts.kernel), options)
+        if doubt := row_doubt(source, kernel):
+            self.messages.tell("note", doubt)
         done = ("bias", "divisor", "normalize")
         given = {name: value for name, value in vars(options).items() if name not in done and value is not None}
         if kernel.options is not None:
@@ -172,6 +178,7 @@ class Inputs:
             edge_by_source=options.edge is None and kernel.options is None and not transpose.transpose,
             rescaled_by=_rescaling_option(options),
             layouts=self.layouts,
+            is_layer=kernel.options is not None,
         )
 
     def _bias(self, text: str) -> Array:
@@ -250,7 +257,15 @@ def read_input(source: Source, appearance: Appearance, messages: Messages) -> Ne
     return NetworkInput(network_input(image, appearance), image.is_picture)
 
 
-def suited_to_all(request: Request, inputs: Sequence[NetworkInput]) -> Request:
+def suited(request: Request, shape: tuple[int, ...], messages: Messages, *, picture: bool) -> Request:
+    """Return the request with the default edge fill of its input. Say if the input may be in another layout."""
+    found = request.suited_to(shape, picture=picture)
+    if doubt := request.order_doubt(shape, picture=picture):
+        messages.tell("note", doubt)
+    return found
+
+
+def suited_to_all(request: Request, inputs: Sequence[NetworkInput], messages: Messages) -> Request:
     """Return the request with the default edge fill of its inputs; OptionError if they have different ones."""
     pictures = sum(each.is_picture for each in inputs)
     if request.edge_by_source and 0 < pictures < len(inputs):
@@ -259,7 +274,7 @@ def suited_to_all(request: Request, inputs: Sequence[NetworkInput]) -> Request:
             "give one",
             option="edge",
         )
-    return request.suited_to(inputs[0].V.shape, picture=pictures > 0)
+    return suited(request, inputs[0].V.shape, messages, picture=pictures > 0)
 
 
 def open_cluster(context: typer.Context, address: str | None) -> "Cluster | None":

@@ -8,17 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.arrays import Array, FloatArray, IntArray
+from convcli.convolution.axis_orders import order_doubt, require_order
 from convcli.convolution.layers import Layer, PreparedLayer
 from convcli.engine import AUTOMATIC, Execution, Store, Tally
-from convcli.errors import GeometryError
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
 from convcli.kernels.kernel import Kernel
 from convcli.layouts import Layouts
-
-# An array (C, H, W) of more channels whose rows have 3 or 4 numbers is taken to be (H, W, C).
-MOST_CHANNELS = 16
 
 
 class Request(NamedTuple):
@@ -28,6 +25,7 @@ class Request(NamedTuple):
     edge_by_source: whether the edge fill is the default of the input's source, which ``suited_to`` fills in.
     rescaled_by: the option that divided the kernel's weights, or None.
     layouts: the order of the axes of arrays, which errors ask to change; None where no option does that.
+    is_layer: whether it comes from a model, which says the order of the kernel's axes.
     """
 
     name: str
@@ -37,6 +35,7 @@ class Request(NamedTuple):
     edge_by_source: bool = False
     rescaled_by: str | None = None
     layouts: Layouts | None = None
+    is_layer: bool = False
 
     @property
     def requests(self) -> tuple["Request", ...]:
@@ -64,22 +63,24 @@ class Request(NamedTuple):
     def suited_to(self, shape: tuple[int, ...], *, picture: bool) -> "Request":
         """Return the request with the default edge fill of a picture or of an array, unless it has one already.
 
-        Raises GeometryError if a kernel for every channel gets an array that looks like ``(H, W, C)``.
+        Raises GeometryError as ``require_order`` does.
         """
-        if not picture:
-            self._require_channels_first(shape)
+        self.require_order(shape, picture=picture)
         if not self.edge_by_source:
             return self
         convolution = self.convolution.with_edge(OF_PICTURES if picture else OF_ARRAYS)
         return self._replace(convolution=convolution, edge_by_source=False)
 
-    def _require_channels_first(self, shape: tuple[int, ...]) -> None:
-        looks_last = len(shape) > 2 and shape[-3] > MOST_CHANNELS and shape[-1] in (3, 4)
-        if looks_last and self.convolution.weights.ndim == 2:
-            raise GeometryError(
-                f"expected an array (C, H, W), given {shape}, which looks like (H, W, C): move its last axis to the "
-                "front, as in numpy.moveaxis(array, -1, 0)"
-            )
+    def require_order(self, shape: tuple[int, ...], *, picture: bool) -> None:
+        """Raise GeometryError if the axes of an input or of the kernel seem to be in another order."""
+        fixed = {"layout": picture, "kernel_layout": self.is_layer}
+        require_order(self.convolution, shape, self.layouts, [option for option in fixed if fixed[option]])
+
+    def order_doubt(self, shape: tuple[int, ...], *, picture: bool) -> str | None:
+        """Return a sentence about an input that may be ``(H, W, C)``, or None."""
+        if picture or self.layouts is None:
+            return None
+        return order_doubt(self.convolution, shape, self.layouts)
 
     def executed(self, **execution: Any) -> "Request":
         """Return the request with some fields of its ``Execution`` replaced."""

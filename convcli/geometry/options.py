@@ -14,6 +14,7 @@ from convcli.arrays import BYTES_PER_FLOAT, channels_of
 from convcli.errors import GeometryError, OptionError
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.fills import EdgeFill, parse_edge
+from convcli.layouts import CHANNEL_MAJOR, Layout
 from convcli.text import did_you_mean, integer, quoted, true_or_false
 
 Numbers = SupportsIndex | Iterable[SupportsIndex] | str
@@ -131,14 +132,17 @@ def group_count(groups: SupportsIndex) -> int:
     return counts[0]
 
 
-def parse_shape(shape: Numbers) -> tuple[int, ...]:
-    """Parse an input's shape: ``H,W``, ``C,H,W`` or more axes. Raises GeometryError for anything else."""
-    sizes = _integers("input_shape", shape, "C,H,W")
+def parse_shape(shape: Numbers, layout: Layout = CHANNEL_MAJOR) -> tuple[int, ...]:
+    """Parse an input's shape: ``H,W``, ``C,H,W`` or more axes, in the order of a layout, and return it channel-major.
+
+    Raises GeometryError for anything else.
+    """
+    axes = ",".join(layout.order("CHW"))
+    forms = f"H,W or {axes} or N,{axes}"
+    sizes = _integers("input_shape", shape, forms)
     if len(sizes) < 2 or min(sizes) < 1:
-        raise GeometryError(
-            f"expected integers of at least 1 as H,W or C,H,W, given {quoted(shape)}", option="input_shape"
-        )
-    return tuple(sizes)
+        raise GeometryError(f"expected integers of at least 1 as {forms}, given {quoted(shape)}", option="input_shape")
+    return layout.channel_major_order(sizes)
 
 
 def parse_pair(name: str, value: Numbers, forms: str, *, least: int = 1) -> tuple[int, int]:

@@ -15,6 +15,7 @@ Every error says the row.
 
 import re
 from collections.abc import Sequence
+from math import isqrt
 
 import numpy as np
 
@@ -67,6 +68,14 @@ def is_rows(text: str) -> bool:
     """
     numeric = bool(_NUMERIC.fullmatch(text)) and len(re.findall(r"[\d.]+", text)) > 1
     return begins_as_rows(text) and (numeric or bool(_SIZE.match(text)))
+
+
+def row_doubt(text: str, kernel: Kernel) -> str | None:
+    """Return a sentence if the kernel that a text names is a row of as many numbers as an odd square; else None."""
+    taps, size = kernel.weights.shape[-1], isqrt(kernel.weights.size)
+    if not is_rows(text) or kernel.weights.shape != (1, size * size) or size < 3 or size % 2 == 0:
+        return None
+    return f"{shortened(text)!r} is one row, 1x{taps}: for a square, write {size}x{size}: before it, or ; between rows"
 
 
 def parse_rows(text: str, source: str, name: str) -> Kernel:

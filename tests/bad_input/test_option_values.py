@@ -118,8 +118,8 @@ def test_every_option_takes_any_text(commands, try_many):
 
 
 MISTAKES = [
-    ("plan -k box --input-shape 1_0,5,5", "--input-shape: expected C,H,W, given '1_0,5,5'"),
-    ("plan -k box --input-shape \u0661,5,5", "--input-shape: expected C,H,W, given '\u0661,5,5'"),
+    ("plan -k box --input-shape 1_0,5,5", "--input-shape: expected H,W or C,H,W or N,C,H,W, given '1_0,5,5'"),
+    ("plan -k box --input-shape \u0661,5,5", "--input-shape: expected H,W or C,H,W or N,C,H,W, given '\u0661,5,5'"),
     ("plan -k box v.npy -s 4294967296", "--stride: expected numbers of at most 2,147,483,647, given '4294967296'"),
     ("plan -k box v.npy -g 1_0", "Invalid value for '--groups' / '-g': expected a whole number, given '1_0'"),
     ("plan -k box v.npy --threads \u0661", "Invalid value for '--threads': expected a whole number, given '\u0661'"),

@@ -169,7 +169,7 @@ def apply(
 
     names, files_from = images or [], batch.files_from
     refuse_second_stdin([*names, *kernels, files_from or ""])
-    inputs = begin_reading(max_pixels, layouts)
+    inputs = begin_reading(max_pixels, layouts, messages)
     if output == STREAM:
         _refuse_stdout(json)
     found = inputs.image_sources(names, files_from, null=batch.null)

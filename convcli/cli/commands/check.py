@@ -94,7 +94,7 @@ def check(
     from convcli.apply.appearance import Appearance
     from convcli.check.comparison import compare, require_tolerance
     from convcli.check.gradcheck import check_gradients
-    from convcli.cli.inputs import begin_reading, read_input
+    from convcli.cli.inputs import begin_reading, read_input, suited
     from convcli.cli.progress import LongWork
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.layers import shape_of
@@ -103,14 +103,14 @@ def check(
     given = {name: source for name, source in tensors.items() if source is not None}
     upstream = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
-    inputs = begin_reading(max_pixels, layouts)
+    inputs = begin_reading(max_pixels, layouts, messages)
     require_tolerance(tolerance)
     if relu and output_map is not None:
         raise OptionError("`output_map` is Z, which a ReLU follows: expected no `relu`")
     request = inputs.read_request(kernel, convolution, transpose, execution, watch=LongWork(messages))
     appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
-    prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
+    prepared = suited(request, V.shape, messages, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared, inputs.layouts))
     found = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     edge = prepared.geometry.edge

@@ -145,7 +145,7 @@ def explain(
     convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --of dV -o walk.gif
     """
     from convcli.apply.appearance import Appearance
-    from convcli.cli.inputs import begin_reading, read_input
+    from convcli.cli.inputs import begin_reading, read_input, suited
     from convcli.cli.output import destination_of, tell_saved
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.places import parse_place
@@ -156,7 +156,7 @@ def explain(
     from convcli.names import parse_tensor
 
     refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
-    inputs = begin_reading(max_pixels, layouts)
+    inputs = begin_reading(max_pixels, layouts, messages)
     request = inputs.read_request(kernel, convolution, transpose)
     tensor, place = parse_tensor("of", of), parse_place(at, "at")
     destination = destination_of(output, messages, overwrite=overwrite)
@@ -168,7 +168,7 @@ def explain(
     appearance = Appearance(gray=gray, unit=unit, alpha="drop")
     source = inputs.image_source(image)
     V, is_picture = read_input(source, appearance, messages)
-    prepared = request.suited_to(V.shape, picture=is_picture).convolution.at(V.shape, "float64")
+    prepared = suited(request, V.shape, messages, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared, inputs.layouts))
     upstream_of = partial(inputs.read_upstream, upstream, prepared, V, appearance)
     G = None if tensor == "output" or chosen == "html" else upstream_of().G

@@ -119,7 +119,7 @@ def grad(
     from convcli.grad.report import gradient_report, stack
 
     refuse_second_stdin([*images, kernel, options.upstream_source(upstream)])
-    inputs = begin_reading(max_pixels, layouts)
+    inputs = begin_reading(max_pixels, layouts, messages)
     found, names = inputs.image_sources(images, None, null=False), _names(wrt, step)
     request = inputs.read_request(kernel, convolution, transpose, execution, dtype, LongWork(messages))
     wanted = options.requested_format(format, json=json)
@@ -134,7 +134,7 @@ def grad(
     appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     read = [read_input(each, appearance, messages) for each in found]
     V = stack([each.V for each in read], [each.name for each in found])
-    prepared = suited_to_all(request, read).convolution.at(V.shape, request.computing_type(V.dtype))
+    prepared = suited_to_all(request, read, messages).convolution.at(V.shape, request.computing_type(V.dtype))
     messages.note(geometry_text(prepared, inputs.layouts))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
     clustered = request.executed(cluster=open_cluster(context, cluster))

@@ -35,7 +35,9 @@ def are_printed(requests: Sequence[Filter], sources: Sequence[Source], appearanc
         return False
     shape = prepare_header(header, appearance).shape
     # All kernels of a combination have maps of one shape.
-    numbers = prod(requests[0].requests[0].convolution.at(shape, np.float64).output_shape)
+    first = requests[0].requests[0]
+    first.require_order(shape, picture=False)
+    numbers = prod(first.convolution.at(shape, np.float64).output_shape)
     if numbers > MOST_NUMBERS and not sources[0].is_typed:
         reason = f"Z has {numbers:,} numbers, and at most {MOST_NUMBERS:,} are printed"
         raise OptionError(f"expected a file, such as Z.npy, because {reason}", option="output")

@@ -62,13 +62,14 @@ def matrix(
     from convcli.matrix.writers import FORMATS, WRITERS
 
     refuse_second_stdin([image or "", kernel])
-    inputs = begin_reading(max_pixels, layouts)
+    inputs = begin_reading(max_pixels, layouts, messages)
     request = inputs.read_request(kernel, convolution, transpose)
     destination = destination_of(output, messages, overwrite=overwrite)
     chosen = data_format(options.requested_format(format, json=json), destination, FORMATS)
     path = kernel_path(destination, request.name, format_extension(chosen))
-    shape = inputs.read_shape(image, input_shape, gray=gray).shape
-    prepared = request.convolution.at(shape, "float64")
+    V = inputs.read_shape(image, input_shape, gray=gray)
+    request.require_order(V.shape, picture=V.is_picture)
+    prepared = request.convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared, inputs.layouts))
     M = ordered(assemble(prepared), inputs.layouts)
     writers = {**WRITERS, "text": text_writer(partial(_lines, plain=not destination.is_stream))}

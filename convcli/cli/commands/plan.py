@@ -52,12 +52,12 @@ def plan(
     convcli plan --input-shape 1,6,6 -k box:3 --paddings
     """
     from convcli.cli import output
-    from convcli.cli.inputs import begin_reading
+    from convcli.cli.inputs import begin_reading, suited
     from convcli.convolution.forecast import forecast, forecast_to_json
     from convcli.engine import MACHINE
 
     refuse_second_stdin([image or "", kernel or ""])
-    inputs = begin_reading(max_pixels, layouts)
+    inputs = begin_reading(max_pixels, layouts, messages)
     if kernel is None:
         none = (options.ConvolutionOptions(), options.LayoutOptions(), options.NO_TRANSPOSE, options.DEFAULT_EXECUTION)
         if (convolution, layouts, transpose, execution) != none or dtype is not None or gray or paddings:
@@ -66,11 +66,11 @@ def plan(
         return
     request = inputs.read_request(kernel, convolution, transpose, execution, dtype)
     V = inputs.read_shape(image, input_shape, gray=gray)
-    suited = request.suited_to(V.shape, picture=V.is_picture)
+    request = suited(request, V.shape, messages, picture=V.is_picture)
     if paddings:
-        _show_paddings(suited, V.shape, as_json=json)
+        _show_paddings(request, V.shape, as_json=json)
         return
-    found = forecast(suited.convolution, V.shape, request.computing_type(V.dtype), request.execution)
+    found = forecast(request.convolution, V.shape, request.computing_type(V.dtype), request.execution)
     if json:
         output.print_json(forecast_to_json(found, inputs.layouts))
     else:
