@@ -162,3 +162,18 @@ def test_nan_passes_through_as_in_pytorch():
     prepared = Convolution.of([[1.0]]).at((1, 1, 3), np.float64)
     found = upstream_through_relu("[[[5,6,7]]]", prepared, np.array([[[np.nan, -1, 1]]]), TYPED)
     assert_same(found.G, np.array([[[5.0, 0, 7]]]))
+
+
+def test_explain_takes_the_masked_upstream_gradient():
+    found = run("explain", *REQUEST, "-G", TEXTS["dA"], "--of", "dK", "--at", "0,1")
+    assert "G[1,1] =  0  * V[1,2] = 5  = 0" in found
+    assert "dK[0,1] = 3  the sum of 6 terms" in found
+
+
+def test_explain_refuses_a_relu_that_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = "convcli: error: a ReLU changes no sum of Z: expected no --relu, or --of dK, dV or db\n"
+    assert run("explain", *REQUEST, "--at", "0,0", code=2) == expected
+    page = run("explain", *REQUEST, "--of", "dK", "-o", "page.html", code=2)
+    assert page == "convcli: error: a page computes gradients anew, without a ReLU: expected no --relu\n"
+    assert not (tmp_path / "page.html").exists()

@@ -61,6 +61,7 @@ def explain(
         ),
     ] = "Z",
     upstream: options.Upstream = "ones",
+    relu: options.ReluAfterwards = False,
     largest: Annotated[
         int | None,
         typer.Option(
@@ -164,8 +165,10 @@ def explain(
     is_walk = walk or chosen in DRAWINGS
     _require_count(largest, every=every)
     _require_options_of(chosen, steps, is_walk=is_walk, counts=largest is not None or every, is_at=bool(at.strip()))
+    if relu:
+        _require_gradient(tensor, chosen)
     path = kernel_path(destination, request.name, format_extension(chosen))
-    appearance = Appearance(gray=gray, unit=unit, alpha="drop")
+    appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     source = inputs.image_source(image)
     V, is_picture = read_input(source, appearance, messages)
     prepared = suited(request, V.shape, messages, picture=is_picture).convolution.at(V.shape, "float64")
@@ -202,6 +205,14 @@ def _require_count(largest: int | None, *, every: bool) -> None:
         raise OptionError("`largest` and `every` contradict each other: give one")
     if largest is not None and largest < 1:
         raise OptionError(f"expected at least 1, given {largest}", option="largest")
+
+
+def _require_gradient(tensor: str, format: str) -> None:
+    """Raise OptionError unless a tensor and a format have sums that a ReLU after the convolution changes."""
+    if format == "html":
+        raise OptionError("a page computes gradients anew, without a ReLU: expected no `relu`")
+    if tensor == "output":
+        raise OptionError("a ReLU changes no sum of Z: expected no `relu`, or `of` dK, dV or db")
 
 
 def _require_options_of(format: str, steps: str | None, *, is_walk: bool, counts: bool, is_at: bool) -> None:
