@@ -236,7 +236,7 @@ def test_pointing_at_a_number_writes_its_sum(opened):
     Z = conv2d(BANK["V"], BANK["K"], BANK["bias"], padding="same")
     assert tab.locator("#sum h2").inner_text() == f"Z[2,0,0] = {Z[2, 0, 0]:.0f}".replace("-", "−")
     assert tab.locator("#sum .terms li").count() == 12
-    assert "and 15 smaller terms" in tab.locator("#sum").inner_text()
+    assert "and 15 more terms" in tab.locator("#sum").inner_text()
     tab.locator("#panel-V .map").hover(position={"x": 3, "y": 3})
     assert "padding, constant" in tab.locator("#sum").inner_text()
     tab.mouse.move(1, 1)

@@ -176,7 +176,7 @@ def explain(
     upstream_of = partial(inputs.read_upstream, upstream, prepared, V, appearance)
     G = None if tensor == "output" or chosen == "html" else upstream_of().G
     if chosen == "html":
-        titles = Titles.of(source, V, request.name)
+        titles = Titles.of(source, V, request.kernel)
         pointed = place_in(prepared, tensor, place, inputs.layouts) if at.strip() else None
         page = page_of(prepared, V, upstream_of().G, titles, tensor, pointed)
         what, write = _page(page, inputs.layouts, messages)

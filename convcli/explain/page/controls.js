@@ -6,7 +6,6 @@ class Controls {
   constructor(page) {
     this.page = page;
     this.form = byId("controls");
-    byId("options").open = !NARROW.matches;
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", (event) => this.read(event.target));
     this.form.addEventListener("reset", (event) => {

@@ -20,6 +20,7 @@ from convcli.explain.page.crop import Crop, Pointed, crop_of
 from convcli.files.json_writing import tensor_to_json
 from convcli.files.source import Source
 from convcli.geometry.options import spelled
+from convcli.kernels.kernel import Kernel
 from convcli.names import SYMBOLS
 
 # A browser computes so many products, for Z and two gradients, in about a fifth of a second.
@@ -36,11 +37,14 @@ class Titles(NamedTuple):
     kernel: str
 
     @classmethod
-    def of(cls, source: Source, V: Array, kernel: str) -> "Titles":
+    def of(cls, source: Source, V: Array, kernel: Kernel) -> "Titles":
         """Return the names of a source and of a kernel; of typed numbers, how many there are."""
-        size = " x ".join(map(str, V.shape[-2:]))
-        image = f"{size} numbers" if source.is_typed else source.name
-        return cls(image, "an inline kernel" if kernel == INLINE else kernel)
+        image = f"{_size(V)} numbers" if source.is_typed else source.name
+        return cls(image, f"a {_size(kernel.weights)} kernel" if kernel.name == INLINE else kernel.name)
+
+
+def _size(tensor: Array) -> str:
+    return " × ".join(map(str, tensor.shape[-2:]))
 
 
 class Page(NamedTuple):

@@ -9,7 +9,7 @@ const STEPS = 255;
 const LEAST_CELL_WITH_GAP = 10;
 const LEAST_FONT = 8;
 const LARGEST_FONT = 15;
-const MOST_ARROWS = 40;
+const LEAST_CELL_WITH_ARROWS = 14;
 const HATCH = 6;
 
 let STOPS = [];
@@ -131,9 +131,9 @@ function drawNumbers(context, view) {
     const isPad = view.geometry && isInPads(view.geometry, { row, column });
     const colour = signedColour(value, limit);
     // Hatched cells get a plate, so that no line runs through a digit.
-    if (isPad) plate(context, numeral(value, 3), colour, (column + 0.5) * cell, (row + 0.5) * cell, view.numbered);
+    if (isPad) plate(context, shortNumeral(value), colour, (column + 0.5) * cell, (row + 0.5) * cell, view.numbered);
     context.fillStyle = inkOn(colour);
-    context.fillText(numeral(value, 3), (column + 0.5) * cell - 0.5, (row + 0.5) * cell + 0.5);
+    context.fillText(shortNumeral(value), (column + 0.5) * cell - 0.5, (row + 0.5) * cell + 0.5);
   });
 }
 
@@ -147,7 +147,7 @@ function plate(context, text, colour, x, y, font) {
 function fontFor(of, cell) {
   if (cell < 2 * LEAST_FONT) return 0;
   let longest = 1;
-  for (const value of of.values) longest = Math.max(longest, numeral(value, 3).length);
+  for (const value of of.values) longest = Math.max(longest, shortNumeral(value).length);
   // A digit is about 0.6 of the font's size wide.
   const font = Math.min(LARGEST_FONT, cell * 0.42, (cell - 4) / (0.6 * longest));
   return font < LEAST_FONT ? 0 : Math.floor(font);
@@ -165,7 +165,8 @@ function drawLight(canvas, { of, cell }, light) {
     veilOthers(context, of, cell, light.lit);
     outline(context, of, cell, light.lit);
   }
-  light.arrows.slice(0, MOST_ARROWS).forEach(([from, to]) => arrow(context, from, to, cell));
+  // In smaller cells, many arrows would hide the pixels.
+  if (cell >= LEAST_CELL_WITH_ARROWS || light.arrows.length === 1) light.arrows.forEach((ends) => arrow(context, ...ends, cell));
   if (light.pointed) ring(context, light.pointed, cell);
 }
 

@@ -5,7 +5,7 @@
 const LARGEST_CELL = 44;
 // Below, numbers are not legible, and the tensors need not have cells of one size.
 const LEAST_COMMON_CELL = 24;
-const COMFORTABLE_CELL = 34;
+const COMFORTABLE_CELL = 36;
 const LEAST_CELL = 2;
 const LARGEST_WEIGHT = 34;
 // The least width of a tensor's heading, and what stands between the tensors of a row.
@@ -15,7 +15,10 @@ const TALLEST_BIAS = 300;
 const SPOKEN_AFTER = 350;
 const WRITTEN_AFTER = 150;
 const THEMES = ["", "light", "dark"];
+const SIGNS = { "": "◐", light: "○", dark: "●" };
+const SUM_WIDTH = 340;
 const NARROW = matchMedia("(max-width: 719px)");
+const MIDDLE = matchMedia("(max-width: 1279px)");
 const byId = (id) => document.getElementById(id);
 
 class Page {
@@ -35,6 +38,7 @@ class Page {
     this.writeHead();
     this.recompute();
     this.reveal(cellOf(this.state.at));
+    byId("options").open = !document.querySelector(".stage.sheet");
     this.listen();
   }
 
@@ -224,10 +228,11 @@ class Page {
   }
 
   draw() {
-    document.documentElement.dataset.theme = this.state.theme;
-    byId("theme").textContent = `Theme: ${this.state.theme || "automatic"}`;
+    this.showTheme();
+    this.showLegend();
     forgetStyles();
     drawScale(byId("scale"));
+    this.arrange();
     const cells = cellSizes(this.model, byId("tensors").clientWidth);
     for (const panel of this.panels) {
       panel.show(this.model, this.planeOf(panel.shows), cells[panel.name], this.filledOf(panel));
@@ -237,6 +242,27 @@ class Page {
     byId("panel-dV").style.setProperty("--shift", `${NARROW.matches ? 0 : this.model.geometry.columns.before * cells.V}px`);
     this.player.show();
     this.light();
+  }
+
+  /** Put the sum beside the tensors, or where they need the whole width, into a sheet below. */
+  arrange() {
+    const stage = document.querySelector(".stage");
+    const beside = commonCell(this.model.tensors, stage.clientWidth - SUM_WIDTH);
+    stage.classList.toggle("sheet", NARROW.matches || (MIDDLE.matches && beside < LEAST_COMMON_CELL));
+  }
+
+  showTheme() {
+    const { theme } = this.state;
+    document.documentElement.dataset.theme = theme;
+    byId("theme").textContent = SIGNS[theme];
+    byId("theme").setAttribute("aria-label", `Theme: ${theme || "automatic"}`);
+  }
+
+  /** Explain only the hatching that there is. */
+  showLegend() {
+    const { rows, columns } = this.model.geometry;
+    byId("padding-legend").hidden = !isPadded(this.model.geometry);
+    byId("untouched-legend").hidden = !untouched(rows).length && !untouched(columns).length;
   }
 
   /** How many cells of a tensor are known so far in the walk; undefined for all. */
@@ -318,18 +344,27 @@ function stackedSizes({ tensors }, width) {
 
 function besideSizes({ tensors }, width) {
   const { "V'": V, K, Z, db } = tensors;
-  const row = (cell, weight) =>
-    [V.columns * cell, K.columns * weight, weight, Z.columns * cell].reduce((sum, each) => sum + Math.max(each, LABEL), OPERATORS);
-  const largest = (most, fits) => {
-    let size = most;
-    while (size > LEAST_CELL && !fits(size)) size--;
-    return size;
-  };
-  const common = largest(Math.min(LARGEST_CELL, comfortable(tensors)), (size) => row(size, size) <= width);
+  const common = commonCell(tensors, width);
   const isCommon = common >= LEAST_COMMON_CELL;
   const weight = isCommon ? common : Math.min(LARGEST_WEIGHT, cellIn(width / 4, K.columns));
-  const cell = isCommon ? common : largest(LEAST_COMMON_CELL, (size) => row(size, weight) <= width);
+  const cell = isCommon ? common : largest(LEAST_COMMON_CELL, (size) => rowWidth(tensors, size, weight) <= width);
   return sizesOf(cell, weight, Math.min(weight, cellIn(Math.max(V.rows * cell, TALLEST_BIAS), db.rows)));
+}
+
+/** Return the size of cells with which V, K, b and Z fit beside one another, all in cells of one size. */
+function commonCell(tensors, width) {
+  return largest(Math.min(LARGEST_CELL, comfortable(tensors)), (size) => rowWidth(tensors, size, size) <= width);
+}
+
+function rowWidth({ "V'": V, K, Z }, cell, weight) {
+  const widths = [V.columns * cell, K.columns * weight, weight, Z.columns * cell];
+  return widths.reduce((sum, each) => sum + Math.max(each, LABEL), OPERATORS);
+}
+
+function largest(most, fits) {
+  let size = most;
+  while (size > LEAST_CELL && !fits(size)) size--;
+  return size;
 }
 
 /** Return the largest cell with which both rows of tensors fit into the window, unless that is too small to read well. */

@@ -59,7 +59,7 @@ class Panel {
     this.view = { of, plane, cell, limit, filled, numbered: fontFor(of, cell), geometry: this.name === "V" ? model.geometry : null };
     this.model = model;
     drawPlane(this.numbers, this.view);
-    this.root.querySelector("small").textContent = `${shapeText(model, this.name)}  ±${numeral(limit, 3)}`;
+    this.root.querySelector("small").textContent = `${shapeText(model, this.name)}  ±${shortNumeral(limit)}`;
     const channel = of.planes > 1 ? `, plane ${plane}` : "";
     this.map.setAttribute("aria-label", `${this.name}${channel}, ${of.rows} rows and ${of.columns} columns`);
   }

@@ -25,7 +25,7 @@ function showSum(panel, model, cell, explanation, { point, edit }) {
   if (columns && !rest.length) list.style.setProperty("--columns", columns);
   panel.replaceChildren(
     headline(model, cell, explanation, edit),
-    element("p", { class: "formula" }, explanation.feeds ? feedsText(model, cell) : formulaOf(model, cell.of)),
+    element("p", { class: "formula" }, ...(explanation.feeds ? [feedsText(model, cell)] : formula(formulaOf(model, cell.of)))),
     list,
     ...restLine(rest),
     ...totalLine(model, cell, explanation),
@@ -42,6 +42,8 @@ function headline(model, cell, explanation, edit) {
   if (origin) parts.push(element("p", { class: "origin" }, origin));
   return element("div", { class: "headline" }, ...parts);
 }
+
+const formula = ([before, over, after]) => [before, element("span", { class: "sigma" }, "Σ"), element("sub", {}, over), ` ${after}`];
 
 function editor(name, value, edit) {
   const input = element("input", { type: "number", step: "any", id: "editor", "aria-label": `${name}, edit`, value });
@@ -96,7 +98,7 @@ function termItem(model, cell, term, shown, point) {
 function restLine(rest) {
   if (!rest.length) return [];
   const total = rest.reduce((sum, { product }) => sum + product, 0);
-  return [element("p", { class: "rest" }, `and ${plural(rest.length, "smaller term")}, together ${numeral(total, 6)}`)];
+  return [element("p", { class: "rest" }, `and ${plural(rest.length, "more term")}, together ${numeral(total, 6)}`)];
 }
 
 function totalLine(model, cell, { terms, bias, feeds }) {
@@ -132,6 +134,6 @@ const HINTS = [
 function showHints(panel) {
   panel.replaceChildren(
     element("h2", { class: "hint" }, "Point at any number"),
-    element("dl", {}, ...HINTS.flatMap(([what, does]) => [element("dt", {}, what), element("dd", {}, does)])),
+    element("dl", {}, ...HINTS.map(([what, does]) => element("div", {}, element("dt", {}, what), element("dd", {}, does)))),
   );
 }

@@ -12,6 +12,13 @@ function numeral(value, digits = 10) {
   return String(Object.is(rounded, -0) ? 0 : rounded).replaceAll("-", MINUS);
 }
 
+/** Return a number for a narrow place: three digits, and powers of ten where they are shorter. */
+function shortNumeral(value) {
+  const plain = numeral(value, 3);
+  const power = value.toExponential(2).replace(/\.?0*e\+?/, "e").replaceAll("-", MINUS);
+  return power.length < plain.length ? power : plain;
+}
+
 /** Return a negative factor in brackets, so that no two signs meet. */
 const factorNumeral = (value) => (value < 0 ? `(${numeral(value, 6)})` : numeral(value, 6));
 
@@ -26,7 +33,7 @@ function placeName(model, cell) {
   return `${symbolOf(model, cell.of)}${bracketed(indicesOf(model, cell))}`;
 }
 
-const bracketed = (indices) => (indices.length ? `[${indices.join(",")}]` : "");
+const bracketed = (indices, comma = ",") => (indices.length ? `[${indices.join(comma)}]` : "");
 
 function indicesOf(model, { of, plane, row, column }) {
   const { tensors, geometry, isPlane } = model;
@@ -38,26 +45,29 @@ function indicesOf(model, { of, plane, row, column }) {
   return [...(geometry.links.length > 1 ? [i] : []), ...(tensors.V.planes > 1 ? [l] : []), row, column];
 }
 
-/** Return the formula behind a tensor's numbers, with only the letters that this convolution needs. */
+/**
+ * Return the formula behind a tensor's numbers, with only the letters that this convolution needs: the text before the
+ * sum, the letters that it runs over, and the text after it.
+ */
 function formulaOf(model, name) {
   const letters = lettersOf(model);
-  const over = (all) => `over ${all.filter((letter) => letters.kept(letter)).join(", ")}`;
-  const [Z, K, V] = [letters.output, letters.weight, letters.pixel];
-  const bias = model.tensors.b ? `b${letters.bias} + ` : "";
+  const over = (...all) => all.filter(letters.kept).join(", ");
+  const [Z, K, V] = [letters.output, letters.weight, `${pixelSymbol(model)}${letters.pixel}`];
+  const channel = model.isPlane ? "l" : "i";
   const [row, column] = letters.places;
   return {
-    Z: `Z${Z} = ${bias}Σ V${PRIME}${V} · K${K}   ${over(model.isPlane ? ["m", "n"] : ["l", "m", "n"])}`,
-    dK: `dK${K} = Σ G${Z} · V${PRIME}${V}   ${over(model.isPlane ? ["l", "j", "k"] : ["j", "k"])}`,
-    dV: `dV${letters.input} = Σ G${Z} · K${K}   over all windows that read the pixel: ${row} = a, ${column} = c`,
-    db: `db${letters.bias} = Σ G${Z}   ${over([...(model.sharesBias ? [model.isPlane ? "l" : "i"] : []), "j", "k"])}`,
-  }[name].replaceAll(`V${PRIME}`, pixelSymbol(model));
+    Z: [`Z${Z} = ${model.tensors.b ? `b${letters.bias} + ` : ""}`, over(...(model.isPlane ? [] : ["l"]), "m", "n"), `${V} · K${K}`],
+    dK: [`dK${K} = `, over(...(model.isPlane ? ["l"] : []), "j", "k"), `G${Z} · ${V}`],
+    dV: [`dV${letters.input} = `, `${row} = a, ${column} = c`, `G${Z} · K${K}`],
+    db: [`db${letters.bias} = `, over(...(model.sharesBias ? [channel] : []), "j", "k"), `G${Z}`],
+  }[name];
 }
 
 function lettersOf({ tensors, geometry, isPlane, sharesBias }) {
   const { rows, columns, flip, links } = geometry;
   const single = new Set([...(tensors.V.planes > 1 ? [] : ["l"]), ...(links.length > 1 ? [] : ["i"])]);
   const kept = (letter) => !single.has(letter);
-  const name = (...all) => bracketed(all.filter(kept));
+  const name = (...all) => bracketed(all.filter(kept), ", ").replaceAll(" ", "\u00a0");
   const [m, n] = flip ? [`(${rows.taps - 1}${MINUS}m)`, `(${columns.taps - 1}${MINUS}n)`] : ["m", "n"];
   const places = [
     `${times("j", rows.stride)} + ${times(m, rows.dilation)}`,
@@ -98,11 +108,13 @@ const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count ==
 function summaryOf(model, edge) {
   const { rows, columns, flip } = model.geometry;
   const { V, K, Z } = model.tensors;
+  // No-break spaces keep a size on one line.
+  const size = (of) => `${of.rows}\u00a0×\u00a0${of.columns}`;
   const step = rows.stride === columns.stride ? String(rows.stride) : `${rows.stride} down and ${columns.stride} across`;
-  const pads = isPadded(model.geometry) ? `padded by ${edge} to ${rows.padded} × ${columns.padded}` : "without padding";
+  const pads = isPadded(model.geometry) ? `padded by ${edge} to ${size({ rows: rows.padded, columns: columns.padded })}` : "without padding";
   return (
-    `A window of ${K.rows} × ${K.columns} ${flip ? "flipped " : ""}weights walks over V, ${V.rows} × ${V.columns} ${pads}, ` +
-    `in steps of ${step}; each stop gives one number of Z, ${Z.rows} × ${Z.columns}. The gradients run the other way: each ` +
-    "stands below the tensor whose shape it has."
+    `A window of ${size(K)} ${flip ? "flipped " : ""}weights walks over V, ${size(V)} ${pads}, in steps of ${step}; ` +
+    `each stop gives one number of Z, ${size(Z)}. The gradients run the other way: each stands below the tensor whose ` +
+    "shape it has."
   );
 }
