@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command_line import convcli, succeed
+from support.pages import page as doc
 
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
 from convcli.explain.page import html
 from convcli.explain.page.crop import MOST_SIDE
-from convcli.explain.page.document import Titles, page_of, page_to_json
+from convcli.explain.page.document import MOST_PRODUCTS, Titles, page_of, page_to_json
 
 TITLES = Titles("V.npy", "K")
 
@@ -93,6 +94,12 @@ def test_every_file_of_the_page_is_written_into_it():
     assert files == {*html.SCRIPTS, html.STYLE, "page.html"}
     text = written(page(whole_numbers(2, 2), whole_numbers(2, 2)))
     assert all((folder / name).read_text("utf-8") in text for name in (*html.SCRIPTS, html.STYLE))
+
+
+def test_the_documentation_says_what_a_page_can_hold():
+    text = doc("docs/page.md")
+    assert f"at most {MOST_SIDE} x {MOST_SIDE} pixels" in text
+    assert f"at most {MOST_PRODUCTS // 10**6} million products" in text
 
 
 # Crops
