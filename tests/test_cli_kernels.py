@@ -7,8 +7,9 @@ import os
 import numpy as np
 import PIL.Image
 import pytest
-from support.command_line import SAMPLES, convcli, npy, succeed, two_at_a_time
+from support.command_line import SAMPLES, convcli, npy, succeed, terminal, two_at_a_time
 
+from convcli.cli.text.large_kernels import factors_of, weight_lines
 from convcli.drawing.palette import signed_colours
 from convcli.errors import OptionError
 from convcli.files.source import Source
@@ -71,10 +72,10 @@ BANK_GRIDS = [
 @pytest.mark.parametrize(
     ("source", "facts", "grid"),
     [
-        ("sobel-x", "sobel-x (3, 3) sum 0 rank 1 separable", ["-1 0 1", "-2 0 2", "-1 0 1"]),
-        ("laplacian", "laplacian (3, 3) sum 0 rank 2 not separable", ["0 1 0", "1 -4 1", "0 1 0"]),
-        ("0.1 0.2 -0.3", "inline (1, 3) sum 0 rank 1 separable", ["0.1 0.2 -0.3"]),
-        ("[[1, 2, 3], [4, 5, 6.5]]", "inline (2, 3) sum 21.5 rank 2 not separable", ["1 2 3", "4 5 6.5"]),
+        ("sobel-x", "# sobel-x (3, 3) sum 0 rank 1 separable", ["-1, 0, 1", "-2, 0, 2", "-1, 0, 1"]),
+        ("laplacian", "# laplacian (3, 3) sum 0 rank 2 not separable", ["0, 1, 0", "1, -4, 1", "0, 1, 0"]),
+        ("0.1 0.2 -0.3", "# inline (1, 3) sum 0 rank 1 separable", ["0.1, 0.2, -0.3"]),
+        ("[[1, 2, 3], [4, 5, 6.5]]", "# inline (2, 3) sum 21.5 rank 2 not separable", ["1, 2, 3", "4, 5, 6.5"]),
         (SAMPLES / "bank.json", "edges (3, 1, 3, 3) sum 0 rank 1..2 not separable", BANK_GRIDS),
     ],
     ids=["rank 1", "rank 2", "a sum of rounding", "inline", "bank"],
@@ -86,7 +87,51 @@ def test_a_kernel_is_shown_as_a_grid(tmp_path, source, facts, grid):
 
 def test_a_wide_kernel_is_not_wrapped(tmp_path):
     _, *rows = succeed("kernels", "gaussian:8", cwd=tmp_path).decode().splitlines()
-    assert np.array([row.split() for row in rows], float) == pytest.approx(preset("gaussian:8").weights, rel=1e-5)
+    assert np.array_equal(np.array([row.split(",") for row in rows], float), preset("gaussian:8").weights)
+
+
+def test_a_terminal_shows_a_large_separable_kernel_as_its_factors(tmp_path):
+    code, out, _ = terminal("kernels", "gaussian:2", cwd=tmp_path, NO_COLOR="1")
+    assert code == 0
+    head, name, *numbers, note = out.splitlines()
+    assert head == "gaussian:2  (17, 17)  sum 1  rank 1  separable"
+    assert (name, note) == ("  column (17) = row", "  the kernel is the column times the row; --json shows all digits")
+    column = np.array(" ".join(numbers).split(), float)
+    assert np.abs(np.outer(column, column) - preset("gaussian:2").weights).max() < 5e-5
+    assert max(map(len, out.splitlines())) < 80
+
+
+def test_a_terminal_shows_other_large_kernels_in_whole_units(tmp_path):
+    code, out, _ = terminal("kernels", "log:2", cwd=tmp_path, NO_COLOR="1")
+    assert code == 0
+    _, *rows, note = out.splitlines()
+    assert note == "  times 0.0002; --json shows all digits"
+    assert np.abs(np.array([row.split() for row in rows], float) * 2e-4 - preset("log:2").weights).max() <= 1e-4 * 1.001
+
+
+@pytest.mark.parametrize(
+    "weights", [np.outer([1.0, 2, 3], [4.0, 5]), np.outer([1.0, 2], [-1.0, 0, 1]), np.zeros((2, 3))]
+)
+def test_factors_of_weights(weights):
+    assert np.abs(np.outer(*factors_of(weights)) - weights).max() <= 1e-12
+
+
+def test_weights_that_are_no_product_have_no_factors():
+    assert factors_of(np.eye(2)) is None
+    assert factors_of(np.outer([1.0, 2, 3], [4.0, 5]) + 1e-9 * np.eye(3, 2)) is None
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (80, ["  -20  40   .", "  -20 -70   .", "  times 0.02; --json shows all digits"]),
+        (12, ["  -2  4  .", "  -2 -7  .", "  times 0.2; --json shows all digits"]),
+        (8, ["  -2  .", "  means of 2 x 2 weights, times 0.2; --json shows all digits"]),
+    ],
+)
+def test_weights_in_units_fit_the_width(width, lines):
+    plane = np.array([[-0.4, 0.8, 0.0], [-0.4, -1.4, 0.0]])
+    assert [line.plain for line in weight_lines(plane, width)] == lines
 
 
 def test_weights_from_stdin(tmp_path):
@@ -128,16 +173,32 @@ def test_a_file_has_no_escapes(tmp_path):
     assert b"\x1b" not in (tmp_path / "a.txt").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["g.json", "g.npy", "g.csv"])
+@pytest.mark.parametrize("name", ["g.json", "g.npy", "g.csv", "g.txt"])
 def test_a_saved_kernel_reads_back_exactly(tmp_path, name):
     succeed("kernels", "Gaussian:sigma_y=1,sigma_x=2", "-o", name, cwd=tmp_path)
     read = read_kernel(Source.of_file(str(tmp_path / name)))
     np.testing.assert_array_equal(read.weights, preset("gaussian:sigma_y=1,sigma_x=2").weights)
 
 
-def test_a_csv_whose_first_row_could_be_a_header_of_vips_reads_back(tmp_path):
-    succeed("kernels", "[[2, 1], [3, 4]]", "-o", "k.csv", cwd=tmp_path)
-    np.testing.assert_array_equal(read_kernel(Source.of_file(str(tmp_path / "k.csv"))).weights, [[2, 1], [3, 4]])
+@pytest.mark.parametrize("name", ["k.csv", "k.txt"])
+@pytest.mark.parametrize("weights", [[[2, 1], [3, 4]], [[2], [1]], [[5]], [[1e-300, -0.1, 1 / 3]]], ids=str)
+def test_rows_that_other_readers_could_take_for_a_header_read_back(tmp_path, name, weights):
+    succeed("kernels", json.dumps(weights), "-o", name, cwd=tmp_path)
+    np.testing.assert_array_equal(read_kernel(Source.of_file(str(tmp_path / name))).weights, weights)
+
+
+def test_what_a_pipe_gets_is_a_kernel(tmp_path):
+    out = succeed("kernels", "gaussian:0.5", cwd=tmp_path)
+    assert json.loads(succeed("kernels", "-", "--json", cwd=tmp_path, stdin=out))["weights"] == (
+        preset("gaussian:0.5").weights.tolist()
+    )
+
+
+def test_text_in_a_file_holds_no_bank(tmp_path):
+    result = convcli("kernels", "[[[[1, 2]]]]", "-o", "k.txt", cwd=tmp_path)
+    message = "--format: text holds a 2-D kernel, given shape (1, 1, 1, 2): use json or npy"
+    assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_heatmap_has_a_colour_for_each_weight(tmp_path):

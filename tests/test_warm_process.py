@@ -35,7 +35,7 @@ def test_a_command_leaves_nothing_to_the_next(warm, tmp_path):
     assert warm.run([str(CONVCLI), "kernels", "box", "-o", "k.json"], tmp_path / "folder", b"").returncode == 0
     assert (tmp_path / "folder" / "k.json").exists()
     assert warm.run([str(CONVCLI), "plan"], tmp_path, b"").returncode == 2
-    assert warm.run([str(CONVCLI), "kernels", "box"], tmp_path, b"").stdout.startswith(b"box")
+    assert warm.run([str(CONVCLI), "kernels", "box"], tmp_path, b"").stdout.startswith(b"# box")
 
 
 def test_a_command_that_does_not_end_is_killed(tmp_path):

@@ -18,9 +18,9 @@ class FixedNumbers(NamedTuple):
     exponent: int
 
     @property
-    def longest(self) -> int:
-        """The length of the longest text."""
-        return max(map(len, self.texts), default=0)
+    def values(self) -> list[float]:
+        """The numbers that the texts stand for."""
+        return [float(f"{text}e{self.exponent}") for text in self.texts]
 
     @property
     def power(self) -> str:

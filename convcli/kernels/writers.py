@@ -1,4 +1,4 @@
-"""Write a kernel to files: JSON, and ``.npy`` and CSV, which hold only weights. The numbers read back exactly."""
+"""Write a kernel to files: JSON, and ``.npy``, CSV and text, which hold only weights. The numbers read back exactly."""
 
 from collections.abc import Callable
 from typing import BinaryIO
@@ -24,12 +24,29 @@ def write_csv(kernel: Kernel, stream: BinaryIO) -> None:
 
     Raises OptionError for a bank, and for a kernel with a bias or groups.
     """
-    _require_weights_only(kernel, "csv")
+    _require_plane(kernel, "csv")
+    write_text(stream, (f"{','.join(numerals(row))}\n" for row in kernel.weights))
+
+
+def write_rows(kernel: Kernel, heading: str, stream: BinaryIO) -> None:
+    """Write a 2-D kernel as text: a comment, which is one line, and a line per row.
+
+    Raises OptionError for a bank, and for a kernel with a bias or groups.
+    """
+    _require_plane(kernel, "text")
+    rows = [[number.removesuffix(".0") for number in numerals(row)] for row in kernel.weights]
+    longest = max((len(number) for row in rows for number in row), default=0)
+    # Without the commas, two rows of two numbers could be a matrix of vips.
+    lines = (", ".join(number.rjust(longest) for number in row) for row in rows)
+    write_text(stream, (f"# {heading}\n", *(f"{line}\n" for line in lines)))
+
+
+def _require_plane(kernel: Kernel, format: str) -> None:
+    _require_weights_only(kernel, format)
     if kernel.weights.ndim != 2:
         raise OptionError(
-            f"csv holds a 2-D kernel, given shape {kernel.weights.shape}: use json or npy", option="format"
+            f"{format} holds a 2-D kernel, given shape {kernel.weights.shape}: use json or npy", option="format"
         )
-    write_text(stream, (f"{','.join(numerals(row))}\n" for row in kernel.weights))
 
 
 def _require_weights_only(kernel: Kernel, format: str) -> None:

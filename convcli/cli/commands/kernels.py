@@ -48,7 +48,8 @@ def kernels(
 ) -> None:
     """List the presets, or show or save one kernel.
 
-    The option -k of the other commands takes a preset, or a file that this command writes as json, npy or csv.
+    The option -k of the other commands takes a preset, or a file that this command writes as json, npy,
+    csv or text.
 
     convcli kernels
     convcli kernels gaussian:2
@@ -100,15 +101,27 @@ def _preset_writers(*, plain: bool) -> Writers:
 
 
 def _kernel_writers(kernel: "Kernel", *, plain: bool) -> Writers:
-    from convcli.cli.text.kernels import kernel_text
-    from convcli.files.file_bytes import write_text
     from convcli.kernels.writers import WRITERS
 
     return {
-        "text": lambda stream: write_text(stream, [kernel_text(kernel, plain=plain)]),
+        "text": partial(_write_text, kernel, plain),
         **{format: partial(write, kernel) for format, write in WRITERS.items()},
         "png": partial(_write_heatmap, kernel),
     }
+
+
+def _write_text(kernel: "Kernel", plain: bool, stream: BinaryIO) -> None:
+    """Write a kernel for people to a terminal, and to a file or a pipe as rows that -k reads; banks only for people."""
+    from convcli.cli.streams import is_terminal
+    from convcli.cli.text.kernels import heading_text, kernel_text
+    from convcli.files.file_bytes import write_text
+    from convcli.kernels.writers import write_rows
+
+    is_bank = kernel.weights.ndim > 2
+    if plain or not (is_bank or is_terminal()):
+        write_rows(kernel, heading_text(kernel), stream)
+    else:
+        write_text(stream, [kernel_text(kernel, plain=plain)])
 
 
 def _write_heatmap(kernel: "Kernel", stream: BinaryIO) -> None:

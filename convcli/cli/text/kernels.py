@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from rich.text import Text
 
+from convcli.arrays import is_whole
 from convcli.cli.layout import heading, is_coloured, page_width, two_columns, wrapped
-from convcli.cli.text.grids import DIGITS, Extent, grids, longest_number, shape_text
+from convcli.cli.text.grids import DIGITS, EVERYTHING, Extent, grids, longest_number, shape_text
+from convcli.cli.text.large_kernels import factor_lines, factors_of, weight_lines
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels.catalogue import GROUPS
 from convcli.kernels.kernel import Kernel, sums_of
@@ -22,6 +24,8 @@ USAGE_WIDTH = 27
 ROWS_SHOWN, COLUMNS_SHOWN = 1023, 127
 # If a kernel is too wide for the screen, its numbers are rounded.
 FEWER_DIGITS = (DIGITS, 4, 3, 2)
+# A 2-D kernel with more rows or columns is shown in fewer lines on a terminal.
+LARGEST_GRID = 9
 # With more rows or columns, computing the rank takes minutes.
 WIDEST_RANKED = 1023
 
@@ -43,13 +47,28 @@ def presets_text(*, plain: bool) -> Iterator[str]:
 def kernel_text(kernel: Kernel, *, plain: bool) -> str:
     """Return a kernel's shape, sum, rank and separability, and its weights as a grid."""
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
-    head = Text(f"{in_one_line(kernel.name)}  {shape_text(kernel.weights)}  {_facts(kernel)}")
+    head = Text(heading_text(kernel))
+    if console.is_terminal and max(_plane(kernel)) > LARGEST_GRID and kernel.weights.ndim == 2:
+        return captured(console, [head, *_large(kernel, console.width)])
     shown = Extent(ROWS_SHOWN, min(Extent.of(console.width).columns, COLUMNS_SHOWN))
     digits = _fitting_digits(kernel, console.width)
     if digits is None:
         return captured(console, [head, *grids(kernel.weights, shown)])
     rounded = [Text(f"  ... rounded to {digits} digits; --json shows all", style="dim")] * (digits < DIGITS)
     return captured(console, [head, *grids(kernel.weights, shown._replace(columns=COLUMNS_SHOWN), digits), *rounded])
+
+
+def heading_text(kernel: Kernel) -> str:
+    """Return a kernel's name, shape, sum, rank and separability in one line."""
+    return f"{in_one_line(kernel.name)}  {shape_text(kernel.weights)}  {_facts(kernel)}"
+
+
+def _large(kernel: Kernel, width: int) -> Iterator[Text]:
+    """Yield the lines of a large 2-D kernel: all its weights if they are whole and fit, or its factors, or levels."""
+    if is_whole(kernel.weights) and _fitting_digits(kernel, width) == DIGITS:
+        return grids(kernel.weights, EVERYTHING)
+    factors = factors_of(kernel.weights, kernel.factors)
+    return weight_lines(kernel.weights, width) if factors is None else factor_lines(factors, width)
 
 
 def _fitting_digits(kernel: Kernel, width: int) -> int | None:
