@@ -27,6 +27,7 @@ from convcli.drawing.scenes import Panel, Scene, Story, panel
 from convcli.errors import GeometryError, OptionError
 from convcli.explain.terms import Tensors
 from convcli.explain.windows import Window, in_padding, padded_input, windows
+from convcli.explain.wording import number_text
 from convcli.geometry.edges import OUTSIDE
 from convcli.names import parse_tensor
 
@@ -235,7 +236,7 @@ class _OutputWalk:
     def caption(self, window: Window) -> str:
         added = [] if self.bias is None else [float(self.bias[window.at[-3:][: self.bias.ndim]])]
         products = (window.pixels * window.weights).ravel().tolist()
-        return f"Z{self.stage.place(window)} = {_sum_text(products, added)} = {_exact(self.Z.numbers[window.at])}"
+        return f"Z{self.stage.place(window)} = {_sum_text(products, added)} = {number_text(self.Z.numbers[window.at])}"
 
 
 class _GradientWalk:
@@ -255,7 +256,7 @@ class _GradientWalk:
 
     def said(self, window: Window, target: str, times: str) -> str:
         G = f"G{self.stage.place(window)}"
-        return f"{target} += {G}{times}, {G} = {_exact(self.factor(window))}"
+        return f"{target} += {G}{times}, {G} = {number_text(self.factor(window))}"
 
 
 class _KernelWalk(_GradientWalk):
@@ -370,13 +371,9 @@ def _sum_text(products: Sequence[float], added: Sequence[float]) -> str:
     if len(products) > _MOST_WRITTEN:
         return f"the sum of {len(products)} products{''.join(map(_signed, added))}"
     first, *others = (*products, *added)
-    return _exact(first) + "".join(map(_signed, others))
+    return number_text(first) + "".join(map(_signed, others))
 
 
 def _signed(number: float) -> str:
-    text = _exact(number)
+    text = number_text(number)
     return f" - {text[1:]}" if text.startswith("-") else f" + {text}"
-
-
-def _exact(number: float) -> str:
-    return f"{number:z.10g}"

@@ -142,7 +142,7 @@ def data_format(requested: str, destination: Destination, formats: Sequence[str]
 
 def format_extension(format: str) -> str:
     """Return the extension, without the dot, of one of the formats of ``data_format``."""
-    return "txt" if format == "text" else format
+    return {"text": "txt", "latex": "tex", "markdown": "md"}.get(format, format)
 
 
 def unclear_format(destination: Destination, endings: str) -> OptionError:

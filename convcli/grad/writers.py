@@ -1,4 +1,4 @@
-"""Write gradients to files: JSON, .npz, .npy and CSV, whose numbers read back exactly, and heatmaps as PNG."""
+"""Write gradients to files: JSON, .npz, .npy and CSV, whose numbers read back exactly; heatmaps as PNG; and LaTeX."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from convcli.files.json_writing import tensor_to_json, write_json
 from convcli.files.npy_files import save_npy
 from convcli.files.output_names import Destination, format_extension
 from convcli.files.templates import safe_name
+from convcli.grad.equations import write_latex
 from convcli.grad.report import GradientReport
 from convcli.names import SYMBOLS
 from convcli.pictures.writing import encode_png
@@ -108,9 +109,10 @@ WRITERS: dict[str, Callable[[GradientReport, BinaryIO], None]] = {
     "npy": write_npy,
     "csv": write_csv,
     "png": write_png,
+    "latex": write_latex,
 }
 FORMATS = ("text", *WRITERS)
-HOLDING_LOSS = ("text", "json")
+HOLDING_LOSS = ("text", "json", "latex")
 ONE_TENSOR = ("npy",)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # The formats that draw a walk, those of all walks, and all formats.
 DRAWINGS = ("gif", "svg")
 WALKS = ("text", *DRAWINGS)
-FORMATS = ("text", "json", "html", *DRAWINGS)
+FORMATS = ("text", "json", "latex", "markdown", "html", *DRAWINGS)
 # The most terms that are shown all. Of a longer sum, so many of the largest terms are shown that 24 lines hold them.
 ALL_SHOWN, LARGEST_SHOWN = 32, 12
 
@@ -123,8 +123,8 @@ def explain(
             autocompletion=completion.words("auto", *FORMATS),
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
-            help="text, json, html (the page), gif or svg (the walk); auto: by the extension of OUT, html in a folder, "
-            "text on stdout.",
+            help="text, json, latex, markdown, html (the page), gif or svg (the walk); auto: by the extension of OUT, "
+            "html in a folder, text on stdout.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,
@@ -233,6 +233,7 @@ def _require_options_of(format: str, steps: str | None, *, is_walk: bool, counts
 def _sum(found: "Explanation", largest: int | None, format: str, *, plain: bool) -> "Output":
     """Return what the sum behind a number is called, and the function that writes it."""
     from convcli.cli.text.explain import explanation_text
+    from convcli.explain.equations import EQUATIONS
     from convcli.explain.explanation import explanation_to_json, selected_terms
     from convcli.files.file_bytes import write_text
     from convcli.files.json_writing import write_json
@@ -244,7 +245,10 @@ def _sum(found: "Explanation", largest: int | None, format: str, *, plain: bool)
     if format == "json":
         members = explanation_to_json(found, shown)
         return what, lambda stream: write_json(stream, members)
-    lines = explanation_text(found, found.edge, shown, plain=plain)
+    if format in EQUATIONS:
+        lines = EQUATIONS[format](found, shown)
+    else:
+        lines = explanation_text(found, found.edge, shown, plain=plain)
     return what, lambda stream: write_text(stream, lines)
 
 

@@ -78,8 +78,8 @@ def grad(
             autocompletion=completion.members("grad.writers", "FORMATS", "auto"),
             rich_help_panel=options.Panel.OUTPUT,
             metavar="NAME",
-            help="text, json, npz, npy, csv or png (heatmaps); auto: by the extension of OUT, npz in a folder, text on "
-            "a terminal, JSON in a pipe.",
+            help="text, json, npz, npy, csv, png (heatmaps) or latex; auto: by the extension of OUT, npz in a folder, "
+            "text on a terminal, JSON in a pipe.",
         ),
     ] = "auto",
     full: Annotated[

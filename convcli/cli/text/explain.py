@@ -1,6 +1,6 @@
 """The sum behind a number as text for people: one aligned line per term, on a terminal coloured by its sign."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from math import isfinite
 
 from rich.text import Text
@@ -8,12 +8,11 @@ from rich.text import Text
 from convcli.arrays import cut
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, printed_lines, sign_style
 from convcli.convolution.formulas import Formulas
-from convcli.convolution.places import bracketed
 from convcli.explain.derivations import PaddedPlaces
 from convcli.explain.explanation import Explanation
 from convcli.explain.largest import Selection
-from convcli.explain.terms import Factor, Pixels, Terms
-from convcli.geometry.edges import OUTSIDE
+from convcli.explain.terms import Factor, Terms
+from convcli.explain.wording import number_text, origins, place_text
 from convcli.geometry.fills import EdgeFill
 from convcli.names import SYMBOLS
 
@@ -46,7 +45,7 @@ def _lines(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[Tex
         yield Text()
     bias = "" if found.bias is None else f" and {found.bias_symbol}"
     count = f"  the sum of {found.size:,} term{'s' * (found.size != 1)}{bias}"
-    head = Text(f"{SYMBOLS[found.of]}{_place(found.of, found.letters, found.at, found.formulas)} = ", style="bold")
+    head = Text(f"{SYMBOLS[found.of]}{place_text(found.of, found.letters, found.at, found.formulas)} = ", style="bold")
     yield head.append_text(_signed(found.total)).append(count, style="dim")
 
 
@@ -74,7 +73,7 @@ def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
 
 def _copies(found: Explanation, padded: PaddedPlaces, edge: EdgeFill) -> str:
     def place(symbol: str, row: int, column: int) -> str:
-        return f"{symbol}{_place(found.of, found.letters, (*found.at[:-2], row, column), found.formulas)}"
+        return f"{symbol}{place_text(found.of, found.letters, (*found.at[:-2], row, column), found.formulas)}"
 
     symbol, reason = ("Z", f"which the adjoint of {edge} adds up") if found.transposed else ("V", f"copied by {edge}")
     places = [place(f"{symbol}'", row, column) for row in padded.rows for column in padded.columns]
@@ -93,42 +92,21 @@ def _rows(terms: Terms, edge: EdgeFill, formulas: Formulas) -> Iterator[Text]:
     products = terms.products.tolist()
     scale = max((abs(product) for product in products if isfinite(product)), default=0.0)
     if len(terms.factors) > 1:
-        columns.append([f"= {_number(product)}" for product in products])
+        columns.append([f"= {number_text(product)}" for product in products])
     for product, line in zip(products, map("  ".join, zip(*map(aligned, columns), strict=True)), strict=True):
         yield Text(f"  {line.rstrip()}", style=sign_style(product, scale))
 
 
 def _factor_columns(factor: Factor, edge: EdgeFill, formulas: Formulas, times: str) -> Iterator[list[str]]:
     def text(place: list[int]) -> str:
-        return _place(factor.symbol, factor.letters, place, formulas)
+        return place_text(factor.symbol, factor.letters, place, formulas)
 
     places = aligned([f"{times}{factor.symbol}{text(place)}" for place in factor.at.tolist()])
-    values = aligned([_number(value) for value in factor.values.tolist()], right=True)
+    values = aligned([number_text(value) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
     if factor.pixels is not None and formulas.padded:
-        yield list(_origins(factor.pixels, edge, lambda place: f"{factor.symbol[0]}{text(place)}"))
-
-
-def _origins(pixels: Pixels, edge: EdgeFill, text: Callable[[list[int]], str]) -> Iterator[str]:
-    """Yield for each pixel of V' its origin: the same pixel of V, a pixel of V copied as padding, or a constant.
-
-    text: returns the text for a pixel of V.
-    """
-    for source, in_pads in zip(pixels.sources.tolist(), pixels.in_pads.tolist(), strict=True):
-        if OUTSIDE in source:
-            yield f"padding: {edge}"
-        else:
-            yield f"padding: {edge} of {text(source)}" if in_pads else f"is {text(source)}"
-
-
-def _place(tensor: str, letters: Sequence[str], place: Sequence[int], formulas: Formulas) -> str:
-    """Return an index of a tensor in brackets, as the formula writes it."""
-    return bracketed(formulas.indices(tensor, letters, place))
+        yield list(origins(factor, edge, formulas))
 
 
 def _signed(value: float) -> Text:
-    return Text(_number(value), style=sign_style(value, abs(value)))
-
-
-def _number(value: float) -> str:
-    return f"{value:z.10g}"
+    return Text(number_text(value), style=sign_style(value, abs(value)))
