@@ -10,6 +10,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine import Store
+from convcli.files.large_arrays import large_empty
 
 FORMULAS = {"A": "A = max(Z, 0)", "dA": "dA = dJ/dA", "G": "G = dJ/dZ = dA where Z > 0, and 0 elsewhere"}
 
@@ -21,7 +22,10 @@ def relu(Z: FloatArray) -> FloatArray:
 
 def relu_adjoint(dA: Array, A: FloatArray) -> Array:
     """Return dJ/dZ. dA: dJ/dA."""
-    return np.where(A <= 0, 0, dA)
+    dZ = large_empty(A.shape, np.result_type(dA, A))
+    dZ[...] = dA
+    np.copyto(dZ, 0, where=A <= 0)
+    return dZ
 
 
 def storing_relu(store: Store) -> Store:
