@@ -14,6 +14,7 @@ from convcli.files.json_writing import write_json
 from convcli.files.output_names import Destination
 from convcli.files.source import STREAM
 from convcli.files.whole_files import IfExists, write_atomically
+from convcli.layouts import Layouts
 
 Held = TypeVar("Held")
 
@@ -58,3 +59,9 @@ def tell_saved(what: str, destination: Destination, path: Path, messages: Messag
     """Say what was saved in a file; say nothing for stdout."""
     if not destination.is_stream:
         messages.tell(None, f"wrote {path}, {what}")
+
+
+def tell_order(drawing: str, layouts: Layouts, messages: Messages) -> None:
+    """Say which order of axes the indices in a drawing have, if it is not that of the user's arrays."""
+    if layouts.to_json():
+        messages.tell("note", f"the {drawing} has its axes in the order chw, and those of K in the order oihw")

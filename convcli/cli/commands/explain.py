@@ -147,7 +147,7 @@ def explain(
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, read_input, suited
-    from convcli.cli.output import destination_of, tell_saved
+    from convcli.cli.output import destination_of, tell_order, tell_saved
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.places import parse_place
     from convcli.explain.explanation import explain as explain_number
@@ -181,7 +181,7 @@ def explain(
         page = page_of(prepared, V, upstream_of().G, titles, tensor, pointed)
         what, write = _page(page, inputs.layouts, messages)
     elif is_walk:
-        _tell_order("walk", inputs.layouts, messages)
+        tell_order("walk", inputs.layouts, messages)
         what, write = _walk(prepared, V, G, tensor, steps or "", chosen, plain=not destination.is_stream)
     else:
         found = explain_number(prepared, V, G, tensor, place, inputs.layouts)
@@ -271,14 +271,10 @@ def _walk(
 
 def _page(page: "Page", layouts: "Layouts", messages: Messages) -> "Output":
     """Return what a page is called, and the function that writes it. Say what the page does not show of V."""
+    from convcli.cli.output import tell_order
     from convcli.explain.page.html import write_page
 
-    _tell_order("page", layouts, messages)
+    tell_order("page", layouts, messages)
     for note in page.notes:
         messages.tell("note", note)
     return "a page for a browser", lambda stream: write_page(page, stream)
-
-
-def _tell_order(drawing: str, layouts: "Layouts", messages: Messages) -> None:
-    if layouts.to_json():
-        messages.tell("note", f"the {drawing} has its axes in the order chw, and those of K in the order oihw")

@@ -170,7 +170,7 @@ def _saving_gradients(
     panels: bool,
 ) -> "Save":
     """Return the function that saves the gradients. Raise ConvcliError now if it could not write the files."""
-    from convcli.cli.output import data_format, tell_saved, text_writer
+    from convcli.cli.output import data_format, tell_order, tell_saved, text_writer
     from convcli.grad.writers import FORMATS, HOLDING_LOSS, WRITERS, gradient_paths, write_panels
     from convcli.names import SYMBOLS
 
@@ -184,6 +184,8 @@ def _saving_gradients(
     def save(report: "GradientReport", messages: Messages) -> None:
         if chosen not in HOLDING_LOSS:
             _tell_loss(report, messages)
+        if chosen == "png":
+            tell_order("picture", report.layouts, messages)
         for path, held in paths.items():
             with destination.open(path) as stream:
                 write(report.only(held), stream)
