@@ -99,6 +99,15 @@ def test_text_shows_the_steps():
     assert "G = dJ/dZ = dA where Z > 0, and 0 elsewhere\n    0   0   0\n   -1   0   2\n" in shown
 
 
+def test_latex_shows_the_steps():
+    shown = run("grad", *REQUEST, "-G", TEXTS["dA"], "-f", "latex")
+    assert "A &= \\max(Z, 0) \\\\\nA &= \\begin{bmatrix} 0 & 17 & 0" in shown
+    assert "G &= \\frac{\\partial J}{\\partial Z} = \\begin{cases} \\frac{\\partial J}{\\partial A} & Z > 0" in shown
+    plain = run("grad", *REQUEST[:-1], "-f", "latex")
+    assert "max" not in plain
+    assert "G &= \\frac{\\partial J}{\\partial Z} \\\\" in plain
+
+
 def test_two_layers_by_commands_alone(tmp_path, monkeypatch):
     """The gradient of the first kernel through conv, ReLU, conv; compared with central differences of commands."""
     monkeypatch.chdir(tmp_path)

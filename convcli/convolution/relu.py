@@ -13,6 +13,12 @@ from convcli.engine import Store
 from convcli.files.large_arrays import large_empty
 
 FORMULAS = {"A": "A = max(Z, 0)", "dA": "dA = dJ/dA", "G": "G = dJ/dZ = dA where Z > 0, and 0 elsewhere"}
+# The rows of an equation array; dA has none, because its symbol is its formula.
+LATEX = {
+    "A": r"A &= \max(Z, 0)",
+    "G": r"G &= \frac{\partial J}{\partial Z} = "
+    r"\begin{cases} \frac{\partial J}{\partial A} & Z > 0 \\ 0 & Z \le 0 \end{cases}",
+}
 
 
 def relu(Z: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from convcli.arrays import planes_of
 from convcli.convolution.latex import latex_aligned, latex_matrices, latex_number, latex_row
+from convcli.convolution.relu import LATEX as RELU_LATEX
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
 from convcli.grad.report import GradientReport
@@ -48,11 +49,12 @@ def _loss(report: GradientReport) -> Iterator[str]:
 def _operands(report: GradientReport) -> Iterator[str]:
     if not all(_is_small(shape) for shape in report.shapes.values()):
         return
+    formulas = {"Z": latex_row(report.operand_formulas["Z"]), "G": r"G &= \frac{\partial J}{\partial Z}"}
+    if report.A is not None:
+        formulas |= RELU_LATEX
     for symbol, tensor in report.operands().items():
-        if symbol == "Z":
-            yield latex_row(report.operand_formulas["Z"])
-        if symbol == "G":
-            yield r"G &= \frac{\partial J}{\partial Z}"
+        if symbol in formulas:
+            yield formulas[symbol]
         yield from latex_matrices(symbol, tensor, report.layouts.of(symbol))
 
 
