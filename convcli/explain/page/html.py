@@ -16,6 +16,7 @@ SCRIPTS = (
     "convolution.js",
     "words.js",
     "state.js",
+    "layout.js",
     "heatmaps.js",
     "sum.js",
     "panel.js",
