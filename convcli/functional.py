@@ -471,7 +471,8 @@ def conv2d_compare(
     G
         Upstream gradient, with the shape of Z; ones by default.
     tolerance
-        The largest difference between tensors that count as equal, relative to convcli's largest magnitude.
+        The largest difference of an entry between tensors that count as equal, relative to the magnitudes of the terms
+        that the entry is the sum of.
 
     Returns
     -------
@@ -489,7 +490,7 @@ def conv2d_compare(
     --------
     >>> V, K = np.arange(9.0).reshape(1, 3, 3), np.array([[1.0, 2.0], [3.0, 5.0]])
     >>> conv2d_compare(V, K, {"output": conv2d(V, K, flip=True)})[0].confusion
-    'for the flipped kernel'
+    'is that of the flipped kernel'
     """
     from convcli.check.comparison import compare, require_tolerance
 

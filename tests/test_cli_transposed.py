@@ -117,7 +117,7 @@ def test_own_tensors_are_compared(option, name, tensors):
     arguments = ("check", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "-G", "G.npy", f"--{option}")
     assert f"your {name} equals convcli's" in run(*arguments, f"{name}.npy").stdout
     np.save("theirs.npy", 2 * tensors[name] if name != "Z" else 2 * tensors[name] - [[[1]], [[2]], [[3]], [[4]]])
-    assert f"your {name} equals convcli's doubled\n" in run(*arguments, "theirs.npy", code=1).stdout
+    assert f"your {name} is doubled\n" in run(*arguments, "theirs.npy", code=1).stdout
 
 
 def test_the_mistake_in_another_output_is_named(tensors):
@@ -125,7 +125,7 @@ def test_the_mistake_in_another_output_is_named(tensors):
     arguments = ("check", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "--output-map", "theirs.npy")
     flipped = conv2d_transpose(tensors["V"], tensors["K"], [1, 2, 3, 4], flip=True, **LAYER)
     np.save("theirs.npy", flipped)
-    assert "your Z equals convcli's for the flipped kernel\n" in run(*arguments, code=1).stdout
+    assert "your Z is that of the flipped kernel: add --flip\n" in run(*arguments, code=1).stdout
     np.save("theirs.npy", tensors["Z"][:, :-1])
     assert "your Z has shape (4, 5, 6), and convcli's has (4, 6, 6)" in run(*arguments, code=1).stdout
 

@@ -185,7 +185,7 @@ def test_comparisons_name_the_confusion():
     flipped = conv2d_grad(V, K, np.ones((3, 3, 3)), flip=True)
     right, wrong = conv2d_compare(V, K, {"output": conv2d(V, K), "input": flipped.input})
     assert (right.holds, right.confusion) == (True, None)
-    assert (wrong.holds, wrong.confusion) == (False, "for the flipped kernel")
+    assert (wrong.holds, wrong.confusion) == (False, "is that of the flipped kernel")
     with pytest.raises(OptionError, match=r"theirs: expected Z, dK, .* or bias, given 'dX'"):
         conv2d_compare(V, K, {"dX": V})
 

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, FloatArray, finite_or_none, fit, real_array
-from convcli.check.confusions import confusion, tensor_of
+from convcli.arrays import Array, finite_or_none, fit, real_array
+from convcli.check.case import Case
+from convcli.check.difference import Difference, largest_difference, magnitudes, tensor_of
+from convcli.check.search import Compared, Outcome, search
 from convcli.convolution.layers import PreparedLayer
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
@@ -16,33 +18,6 @@ from convcli.geometry.fills import EdgeFill
 from convcli.layouts import DEFAULT, Layout, Layouts
 from convcli.names import SYMBOLS
 from convcli.text import require_type
-
-
-class Difference(NamedTuple):
-    """The largest difference between convcli's tensor and theirs.
-
-    Attributes
-    ----------
-    at
-        The index of the entry.
-    ours, theirs
-        The two numbers.
-    absolute
-        The magnitude of their difference.
-    relative
-        The difference relative to the largest magnitude of convcli's tensor; None if that is 0.
-    """
-
-    at: tuple[int, ...]
-    ours: float
-    theirs: float
-    absolute: float
-    relative: float | None
-
-    @property
-    def error(self) -> float:
-        """The difference to compare with a tolerance: the relative one, or if that is None, the absolute one."""
-        return self.absolute if self.relative is None else self.relative
 
 
 class Comparison(NamedTuple):
@@ -59,8 +34,18 @@ class Comparison(NamedTuple):
     worst
         The largest difference; None if the shapes differ.
     confusion
-        The confusion that turns convcli's tensor into theirs, such as "for the flipped kernel"; None if they are equal,
-        or if no usual confusion does.
+        What explains the difference, to follow "your dK", such as "is that of the flipped kernel". None if the tensors
+        are equal, or if nothing does.
+    kind
+        ``options`` if other options describe it, ``fault`` if the code that computed their tensor is wrong; None if
+        there is no confusion.
+    cure
+        The options of ``convcli check`` to add, with their names in backquotes, such as "`padding` 1,0,1,0". None for a
+        fault, and for options that must be left out instead.
+    also
+        Other confusions that explain it equally well, each with its cure.
+    skipped
+        The number of confusions that were not tried, because the tensors are so large that it would take too long.
     """
 
     tensor: str
@@ -68,7 +53,11 @@ class Comparison(NamedTuple):
     our_shape: tuple[int, ...]
     their_shape: tuple[int, ...]
     worst: Difference | None
-    confusion: str | None
+    confusion: str | None = None
+    kind: str | None = None
+    cure: str | None = None
+    also: tuple[str, ...] = ()
+    skipped: int = 0
 
 
 def require_tolerance(tolerance: float) -> None:
@@ -86,26 +75,42 @@ def compare(
     theirs: ArrayLike,
     tolerance: float,
     execution: Execution = AUTOMATIC,
+    dA: Array | None = None,
+    layouts: Layouts = DEFAULT,
 ) -> Comparison:
     """Compare a tensor with convcli's Z (``output``), dK, dV or db.
 
-    prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
+    prepared: a layer in float64.  V: ``(..., C_in, H, W)``.  G: shaped like Z.
     theirs: the tensor; leading axes of length 1 are ignored.
-    tolerance: the largest difference between tensors that count as equal, relative to convcli's largest magnitude.
+    tolerance: the largest difference of an entry between tensors that count as equal, relative to the magnitudes of the
+    terms that the entry is the sum of.
+    dA: dJ/dA if A = max(Z, 0) follows; G is computed from it.
+    layouts: those that the tensors were read in.
     """
     ours = tensor_of(prepared, V, G, tensor, execution)
     given = _without_batch(real_array(f"your {SYMBOLS[tensor]}", theirs).astype(np.float64), ours.ndim)
     fitted = fit(given, ours.shape)
-    worst = None if fitted is None else _largest_difference(ours, fitted)
-    holds = worst is not None and worst.error <= tolerance
-    return Comparison(
+    sums = magnitudes(prepared, V, G, tensor, execution)
+    worst = None if fitted is None or not ours.size else largest_difference(ours, fitted, sums)
+    found = Comparison(
         tensor=tensor,
-        holds=holds,
+        holds=fitted is not None and (worst is None or worst.error <= tolerance),
         our_shape=ours.shape,
         their_shape=given.shape,
         worst=worst,
-        confusion=None if holds else confusion(prepared, V, G, tensor, given, tolerance, execution),
     )
+    if found.holds:
+        return found
+    case = Case(prepared.convolution, V, G, tensor, given, layouts=layouts)
+    return _explained(found, search(Compared(case, prepared, ours, sums, tolerance, tolerance, dA), execution))
+
+
+def _explained(found: Comparison, outcome: Outcome) -> Comparison:
+    if not outcome.explanations:
+        return found._replace(skipped=outcome.skipped)
+    first, *others = outcome.explanations
+    also = tuple(f"{each.says} ({each.cure})" if each.cure else each.says for each in others)
+    return found._replace(confusion=first.says, kind=first.kind, cure=first.cure, also=also)
 
 
 def comparisons_to_json(
@@ -135,17 +140,3 @@ def _difference_to_json(worst: Difference, layout: Layout) -> dict[str, Any]:
 def _without_batch(theirs: Array, rank: int) -> Array:
     """Return ``theirs`` without leading axes of length 1, as long as its rank is above ``rank``."""
     return _without_batch(theirs[0], rank) if theirs.ndim > rank and len(theirs) == 1 else theirs
-
-
-def _largest_difference(ours: FloatArray, theirs: Array) -> Difference:
-    with np.errstate(invalid="ignore", over="ignore"):
-        differences = np.abs(ours - theirs)
-    at = np.unravel_index(np.argmax(np.where(np.isnan(differences), np.inf, differences)), ours.shape)
-    absolute, largest = float(differences[at]), float(np.abs(ours).max())
-    return Difference(
-        at=tuple(map(int, at)),
-        ours=float(ours[at]),
-        theirs=float(theirs[at]),
-        absolute=absolute,
-        relative=absolute / largest if largest else None,
-    )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convcli.cli import completion, options
-from convcli.cli.messages import Messages
+from convcli.cli.messages import Messages, with_flags
 from convcli.cli.streams import refuse_second_stdin
 from convcli.errors import OptionError
 
@@ -66,8 +66,8 @@ def check(
             metavar="T",
             parser=options.real_number,
             show_default="1e-5",
-            help="The largest difference that counts as equal, as a fraction of the largest magnitude in convcli's "
-            "tensor.",
+            help="The largest difference of an entry that counts as equal, as a fraction of the magnitudes of the "
+            "terms that convcli adds up for it.",
         ),
     ] = 1e-5,
     convolution: options.ConvolutionOptions,
@@ -85,8 +85,8 @@ def check(
     dJ/dx = (J(x+1) - J(x-1)) / 2,   <G, conv(V, K)> = <dV, V> = <dK, K>
 
     The gradients are compared with central differences, and checked by the adjoint identities, in float64. If you give
-    a tensor of yours, it is compared with convcli's instead, and the usual mistake that explains a difference is named.
-    The exit code is 1 if a check fails or a tensor differs.
+    a tensor of yours, it is compared with convcli's instead, and what explains a difference is named: options to add,
+    or a fault in the code. The exit code is 1 if a check fails or a tensor differs.
 
     convcli check sample:portrait -k sobel-x -s 2 -e reflect
     convcli check '[[1,2],[3,4]]' -k '[[2]]' --kernel-grad '[[10]]'
@@ -103,6 +103,9 @@ def check(
     given = {name: source for name, source in tensors.items() if source is not None}
     upstream = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
+    if given.keys() == {"output"}:
+        # Z does not depend on G, which may have the shape of another Z.
+        upstream = "ones"
     inputs = begin_reading(max_pixels, layouts, messages)
     require_tolerance(tolerance)
     if relu and output_map is not None:
@@ -116,8 +119,11 @@ def check(
     edge = prepared.geometry.edge
     if given:
         theirs = {name: inputs.read_tensor(source, name, shape_of(prepared, name)) for name, source in given.items()}
-        compared = [compare(prepared, V, found.G, name, theirs[name], tolerance, request.execution) for name in theirs]
-        _show_comparisons(compared, tolerance, edge, inputs.layouts, as_json=json)
+        compared = [
+            compare(prepared, V, found.G, name, tensor, tolerance, request.execution, found.dA, inputs.layouts)
+            for name, tensor in theirs.items()
+        ]
+        _show_comparisons([_with_flags(each) for each in compared], tolerance, edge, inputs.layouts, as_json=json)
         holds = all(each.holds for each in compared)
     else:
         G = found.G if found.dA is None else found.dA
@@ -138,6 +144,12 @@ def _show_checks(checks: "Collection[Check]", edge: "EdgeFill", layouts: "Layout
         from convcli.cli.text.check import checks_text
 
         print_lines([checks_text(checks, layouts)])
+
+
+def _with_flags(comparison: "Comparison") -> "Comparison":
+    """Return a comparison that names the flags of options, so that its cure can be typed."""
+    confusion, cure = (text and with_flags(text) for text in (comparison.confusion, comparison.cure))
+    return comparison._replace(confusion=confusion, cure=cure, also=tuple(map(with_flags, comparison.also)))
 
 
 def _show_comparisons(

@@ -59,10 +59,16 @@ def _comparison_lines(found: Comparison, layouts: Layouts) -> Iterator[str]:
     yield _verdict(found, f"your {SYMBOLS[found.tensor]}", layouts.of(found.tensor))
     if found.holds:
         return
+    yield _explanation(found, f"your {SYMBOLS[found.tensor]}")
+
+
+def _explanation(found: Comparison, yours: str) -> str:
+    """Return the confusion that explains a difference, and its cure."""
     if found.confusion is None:
-        yield "no common mistake explains the difference"
-    else:
-        yield f"your {SYMBOLS[found.tensor]} equals convcli's {found.confusion}"
+        skipped = f"; {found.skipped} of them were not tried, because they would take long" if found.skipped else ""
+        return f"no common mistake explains the difference{skipped}"
+    cure = f": add {found.cure}" if found.cure else ""
+    return "; or it ".join([f"{yours} {found.confusion}{cure}", *found.also])
 
 
 def _verdict(found: Comparison, yours: str, layout: Layout) -> str:
@@ -70,10 +76,9 @@ def _verdict(found: Comparison, yours: str, layout: Layout) -> str:
     if worst is None:
         theirs, ours = layout.order(found.their_shape), layout.order(found.our_shape)
         return f"{yours} has shape {theirs}, and convcli's has {ours}"
-    share = "convcli's is 0" if worst.relative is None else f"{worst.relative:.3g} of convcli's largest"
-    verdict = "equals convcli's: the largest difference is" if found.holds else "differs from convcli's by up to"
     place = f"{SYMBOLS[found.tensor]}{bracketed(layout.order(worst.at))}"
-    return (
-        f"{yours} {verdict} {worst.absolute:.3g} ({share}), at {place}: "
-        f"{worst.theirs:.10g} in yours, {worst.ours:.10g} in convcli's"
-    )
+    numbers = f"{place}: {worst.theirs:.10g} in yours, {worst.ours:.10g} in convcli's"
+    if not found.holds:
+        return f"{yours} differs from convcli's, most at {numbers}"
+    share = "convcli's is 0" if worst.relative is None else f"{worst.relative:.3g} of its terms' magnitudes"
+    return f"{yours} equals convcli's: the largest difference is {worst.absolute:.3g} ({share}), at {numbers}"

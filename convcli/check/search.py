@@ -1,0 +1,247 @@
+"""The search for the confusion that explains a tensor: the one with the fewest parts that turns ours into theirs.
+
+Single confusions come first, then pairs. The amount of work is bounded (``Trials``).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray, fit
+from convcli.check.candidates import Candidate, Confusion, of_request
+from convcli.check.case import Case, Trials
+from convcli.check.difference import largest_difference, relative_differences
+from convcli.check.faults import faults
+from convcli.check.judge import Explanation, Judge, digits_of
+from convcli.check.near import Place, few_wrong, loose_tolerance, lower_precision, rounding, wrong_numbers
+from convcli.check.readings import Reading, is_close, readings
+from convcli.check.requests import forgotten_bias, other_geometries, simple_requests
+from convcli.convolution.layers import PreparedLayer
+from convcli.convolution.prepared import Convolution
+from convcli.convolution.transposed import PreparedTransposed
+from convcli.engine import Execution
+from convcli.geometry.axes import Geometry
+from convcli.names import SYMBOLS
+
+# The most explanations that are named, if several are equally simple.
+MOST_NAMED = 2
+# The most strides, paddings and dilations that are tried together with another option.
+MOST_PAIRED = 16
+
+
+class Compared(NamedTuple):
+    """A case with convcli's tensor, and the sums of magnitudes of that tensor's entries.
+
+    tolerance: the largest difference of tensors that are equal.
+    dA: dJ/dA if A = max(Z, 0) follows.
+    within: the largest difference from a tensor that a confusion predicts, relative to its largest number.
+    """
+
+    case: Case
+    prepared: PreparedLayer
+    ours: FloatArray
+    sums: FloatArray
+    tolerance: float
+    within: float
+    dA: Array | None = None
+
+    @property
+    def as_requested(self) -> Case:
+        """The case before a ReLU, if one follows, makes G of dJ/dA."""
+        return self.case if self.dA is None else self.case._replace(G=self.dA, relu=True)
+
+    @property
+    def place(self) -> Place:
+        """How places in the tensor are written."""
+        return Place(SYMBOLS[self.case.tensor], self.case.layouts.of(self.case.tensor))
+
+    def relative(self) -> FloatArray | None:
+        """Return the relative difference of each entry; None if the shapes differ."""
+        theirs = fit(self.case.theirs, self.ours.shape)
+        return None if theirs is None else relative_differences(self.ours, theirs, self.sums)
+
+
+class Outcome(NamedTuple):
+    """The result of a search.
+
+    explanations: the simplest ones, which explain the tensor equally well; none if no confusion does.
+    skipped: the number of confusions that were not tried, because that would take too long.
+    """
+
+    explanations: tuple[Explanation, ...]
+    skipped: int = 0
+
+
+Stage = Callable[[Compared, Trials], Iterator[Explanation]]
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def search(compared: Compared, execution: Execution) -> Outcome:
+    """Return what explains that the user's tensor differs from convcli's."""
+    if found := _at_first_sight(compared):
+        return Outcome((Explanation((found,)),))
+    loose, stages = loose_tolerance(compared.case.theirs), (_singles, _geometries, _shifts, _pairs)
+    outcome = _simplest(compared, execution, stages)
+    if not outcome.explanations and loose > compared.within:
+        outcome = _simplest(compared._replace(within=loose), execution, stages[:2])
+    if not outcome.explanations and (wrong := _few_wrong(compared)):
+        return Outcome((Explanation((wrong,)),))
+    return outcome
+
+
+def _at_first_sight(compared: Compared) -> Confusion | None:
+    """Return NaN, zeros, a lower precision or a single wrong entry, which need no trial."""
+    theirs, relative = fit(compared.case.theirs, compared.ours.shape), compared.relative()
+    if theirs is None or relative is None:
+        return None
+    found = wrong_numbers(compared.place, compared.ours, theirs)
+    found = found or lower_precision(relative, theirs, compared.tolerance)
+    is_one = (relative > compared.tolerance).sum() == 1
+    return found or (_few_wrong(compared) if is_one else None)
+
+
+def _few_wrong(compared: Compared) -> Confusion | None:
+    theirs, relative = fit(compared.case.theirs, compared.ours.shape), compared.relative()
+    if theirs is None or relative is None:
+        return None
+    return few_wrong(compared.place, compared.ours, theirs, relative > compared.tolerance)
+
+
+def _simplest(compared: Compared, execution: Execution, stages: tuple[Stage, ...]) -> Outcome:
+    """Return the explanations with the fewest confusions."""
+    trials, several = Trials(execution), list[Explanation]()
+    for stage in stages:
+        several += stage(compared, trials)
+        single = [each for each in several if len(each.confusions) == 1]
+        if single:
+            return Outcome(tuple(dict.fromkeys(single))[:MOST_NAMED])
+    fewest = min(several, key=lambda each: (len(each.confusions), each.kind != "options"), default=None)
+    return Outcome((), trials.skipped) if fewest is None else Outcome((fewest,))
+
+
+def _until_simplest(explanations: Iterable[Explanation], parts: int) -> Iterator[Explanation]:
+    """Yield explanations up to the first one by so many options, if those that follow are no simpler."""
+    for explanation in explanations:
+        yield explanation
+        if len(explanation.confusions) == parts and explanation.kind == "options":
+            return
+
+
+def _singles(compared: Compared, trials: Trials) -> Iterator[Explanation]:
+    """Yield what other simple options, layouts, factors and faults explain."""
+    attempts = _Attempts(compared, trials)
+    yield from attempts.explanations(simple_requests(compared.as_requested))
+    if bias := forgotten_bias(compared.as_requested, compared.ours, compared.within):
+        yield from attempts.explanations([bias])
+    forward = _forward(compared)
+    yield from forward.of_ours()
+    for candidate in faults(forward.case):
+        found = candidate.compute(trials)
+        if found is not None:
+            yield from forward.explanations(found, candidate.confusion)
+    yield from forward.roundings()
+
+
+def _shifts(compared: Compared, _: Trials) -> Iterator[Explanation]:
+    """Yield a shift by a row or a column."""
+    return _forward(compared).shifts()
+
+
+def _geometries(compared: Compared, trials: Trials) -> Iterator[Explanation]:
+    """Yield what other strides, paddings and dilations explain."""
+    found = _Attempts(compared, trials).explanations(other_geometries(compared.as_requested))
+    return _until_simplest(found, parts=1)
+
+
+def _pairs(compared: Compared, trials: Trials) -> Iterator[Explanation]:
+    """Yield what two options explain together: simple ones, or a simple one and a stride, padding or dilation."""
+    return _until_simplest(_all_pairs(compared, trials), parts=2)
+
+
+def _all_pairs(compared: Compared, trials: Trials) -> Iterator[Explanation]:
+    attempts, simple = _Attempts(compared, trials), list(simple_requests(compared.as_requested))
+    geometries = other_geometries(compared.as_requested)[:MOST_PAIRED]
+    for index, first in enumerate(simple):
+        for second in (*simple[index + 1 :], *geometries):
+            if first.change and second.case and second.change:
+                both = of_request(second.confusion, first.change(second.case), first.change)
+                yield from attempts.explanations([both], first.confusion)
+
+
+class _Attempts:
+    """Candidates of other options that are computed and compared with the user's tensor."""
+
+    def __init__(self, compared: Compared, trials: Trials) -> None:
+        self._compared, self._trials = compared, trials
+        is_transposed = isinstance(compared.prepared, PreparedTransposed)
+        self._judge = _judge(
+            compared, compared.case, compared.ours, compared.prepared.geometry, with_layouts=not is_transposed
+        )
+
+    def explanations(self, candidates: Iterable[Candidate], *others: Confusion) -> Iterator[Explanation]:
+        """Yield the explanations by each candidate together with the others; cures are only those that hold."""
+        for candidate in candidates:
+            found = candidate.compute(self._trials)
+            if found is None:
+                continue
+            for explanation in self._judge.explanations(found, *others, candidate.confusion):
+                if cured := self._cured(explanation, candidate.case, found):
+                    yield cured
+            if candidate.case is None:
+                continue
+            bias = forgotten_bias(candidate.case, found, self._compared.within)
+            if bias and self._judge.allows((*others, candidate, bias)):
+                yield Explanation((*others, candidate.confusion, bias.confusion))
+
+    def _cured(self, explanation: Explanation, case: Case | None, found: FloatArray) -> Explanation | None:
+        """Return the explanation, with the tolerance that its cure needs; None if the check would still not hold."""
+        theirs = fit(self._compared.case.theirs, found.shape)
+        if explanation.kind != "options" or case is None or theirs is None:
+            return explanation
+        if not is_close(found, theirs, self._compared.within):
+            return explanation
+        error = largest_difference(found, theirs, self._trials.magnitudes(case)).error
+        if error <= self._compared.tolerance:
+            return explanation
+        if error > self._compared.within:
+            return None
+        return Explanation((*explanation.confusions, rounding(error)))
+
+
+def _judge(compared: Compared, case: Case, ours: FloatArray, geometry: Geometry, *, with_layouts: bool) -> Judge:
+    layouts = tuple(readings(case, geometry)) if with_layouts else (Reading(None, case.theirs),)
+    return Judge(case, geometry, ours, layouts, compared.within, digits_of(compared.case.theirs))
+
+
+def _forward(compared: Compared) -> Judge:
+    """Return the judge of faults: of the convolution itself, or of the one that is transposed."""
+    case, prepared, ours = compared.case, compared.prepared, compared.ours
+    if not isinstance(prepared, PreparedTransposed):
+        return _judge(compared, case, ours, prepared.geometry, with_layouts=True)
+    if case.tensor == "bias":
+        channels = prepared.bias_shape[0] if prepared.bias_shape else 1
+        each_alone = np.ones((channels, 1, 1, 1)) if prepared.bias_shape else np.ones((1, 1))
+        identity = Convolution.of(each_alone, prepared.convolution.bias, groups=channels)
+        forward = case._replace(layer=identity, V=case.G)
+        return _judge(compared, forward, ours, identity.geometry(case.G.shape), with_layouts=True)
+    theirs = case.theirs
+    if case.tensor == "output" and prepared.bias is not None:
+        ours = (ours.reshape(prepared.output_blocks) - prepared.bias).reshape(prepared.output_shape)
+        # From a tensor of another shape, the bias cannot be subtracted.
+        with suppress(ValueError):
+            theirs = (theirs.reshape(prepared.output_blocks) - prepared.bias).reshape(prepared.output_shape)
+    forward = Case(
+        layer=prepared.forward.convolution,
+        V=case.G.reshape(prepared.forward.input_shape),
+        G=case.V.reshape(prepared.forward.output_shape),
+        tensor={"input": "output", "output": "input", "kernel": "kernel"}[case.tensor],
+        theirs=theirs,
+    )
+    return _judge(compared, forward, ours.reshape(_shape_of(forward)), prepared.geometry, with_layouts=True)
+
+
+def _shape_of(case: Case) -> tuple[int, ...]:
+    shapes = {"output": case.G.shape, "input": case.V.shape, "kernel": case.layer.weights.shape}
+    return shapes[case.tensor]
