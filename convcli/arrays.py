@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from convcli.errors import GeometryError
+from convcli.errors import GeometryError, OptionError
 from convcli.text import choice, in_one_line
 
 Array = NDArray[Any]
@@ -103,6 +103,20 @@ def beyond_float32(numbers: Array) -> float | None:
     return float(numbers[lost][0]) if lost.any() else None
 
 
+def require_range(name: str, numbers: Array, dtype: np.dtype[Any]) -> None:
+    """Raise OptionError if a float type holds a finite number as infinity, or the largest one as 0 or imprecisely.
+
+    name: that of the numbers in the error.
+    """
+    is_wider = numbers.dtype.kind == "f" and numbers.dtype.itemsize > dtype.itemsize
+    if dtype != COMPUTED_IN[0] or not is_wider or not numbers.size:
+        return
+    span = finite_span(numbers, ends_of(numbers))
+    largest = max(span, key=abs)
+    if span[0] <= span[1] and is_beyond_float32(abs(largest)):
+        raise OptionError(f"float32 cannot hold {largest:g} in {name}: expected float64, or no `dtype`", option="dtype")
+
+
 def float_type(requested: DTypeLike) -> np.dtype[Any]:
     """Return the requested type to compute in. Raises OptionError for another type than those of COMPUTED_IN."""
     return next((dtype for dtype in COMPUTED_IN if dtype is requested), None) or _one_of(COMPUTED_IN, requested)
@@ -118,8 +132,8 @@ def _one_of(allowed: tuple[np.dtype[Any], ...], requested: DTypeLike) -> np.dtyp
     """Return the allowed type that is requested in words of NumPy or torch: "f8", ``float`` or torch.float64."""
     try:
         found = np.dtype(requested)
-    # Some text is parsed as Python.
-    except (TypeError, ValueError, SyntaxError):
+    # Some text is parsed as Python; some letters are deprecated names, and warnings may be errors.
+    except (TypeError, ValueError, SyntaxError, DeprecationWarning):
         found = None
     text = str(requested).removeprefix("torch.")
     names = [dtype.name for dtype in allowed]

@@ -501,7 +501,7 @@ def traced(function):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("dtype", ["jpg", "object", "a,b", "\udcff", "float16", "f8"])
+@pytest.mark.parametrize("dtype", ["jpg", "object", "a,b", "\udcff", "float16", "f2"])
 def test_invalid_types_are_refused(dtype):
     with pytest.raises(OptionError, match=r"^dtype: expected float32, float64, uint8 or uint16, given "):
         conv2d(np.ones((3, 3)), [[1]], dtype=dtype)

@@ -1,5 +1,7 @@
 """Whole numbers stay whole under ``auto``, whatever algorithm is the fastest."""
 
+import re
+
 import numpy as np
 import pytest
 from support.algorithms import EXACT
@@ -15,6 +17,7 @@ from convcli.engine.execution import MEMORY
 from convcli.engine.plan import Pass
 from convcli.engine.sub_kernels import sub_kernels
 from convcli.errors import OptionError
+from convcli.kernels.presets import preset
 
 RANK_2 = np.outer([1, 2, 3, 4, 5, 4, 3, 2, 1], [1, 0, 2, 0, 3, 0, 2, 0, 1]) + np.outer(
     [1, -1] * 4 + [1], [2, 1] * 4 + [5]
@@ -189,6 +192,51 @@ class TestTypes:
         assert conv2d_transpose(V, [[1e-50]]).max() == 1e-50
         with pytest.raises(OptionError, match=r"^dtype: float32 cannot hold a bias of 1e-50: expected float64"):
             conv2d_transpose(V, [[1]], 1e-50, dtype="float32")
+
+    @pytest.mark.parametrize("number", [1e300, 1e-50])
+    def test_requested_float32_that_cannot_hold_V_or_G_is_refused(self, number, tmp_path):
+        ones, V, K = np.ones((1, 3, 3)), np.zeros((1, 3, 3)), np.ones((1, 1, 1, 1))
+        V[0, 1, 1] = -number
+        for symbol, compute in (
+            ("V", lambda dtype: conv2d(V, K, dtype=dtype)),
+            ("V", lambda dtype: conv2d_transpose(V, K, dtype=dtype)),
+            ("V", lambda dtype: conv2d_grad(V, K, ones, dtype=dtype)),
+            ("G", lambda dtype: conv2d_grad(ones, K, V, dtype=dtype)),
+        ):
+            with pytest.raises(OptionError, match=re.escape(f"dtype: float32 cannot hold -{number:g} in {symbol}: ")):
+                compute("float32")
+            compute("float64")
+        assert conv2d(np.array([[np.inf, 1e-50, 1]]), K[0, 0], dtype="float32").tolist() == [[np.inf, 0, 1]]
+        np.save(tmp_path / "V.npy", V)
+        result = convcli("apply", "V.npy", "-k", "box", "--dtype", "float32", cwd=tmp_path)
+        message = f"--dtype: float32 cannot hold -{number:g} in V: expected float64, or no --dtype"
+        assert (result.code, result.out, result.err) == (2, b"", f"convcli: error: {message}\n")
+
+    def test_what_cancels_needs_float64(self):
+        y, x = np.mgrid[:400, :500]
+        V, K = (150 + 100 * np.sin(x / 150) + 80 * np.cos(y / 130)).astype(np.float32), preset("laplacian").weights
+        exact = conv2d(V, K, algorithm="direct", dtype="float64")
+
+        def error(algorithm, dtype):
+            return np.abs(conv2d(V, K, algorithm=algorithm, dtype=dtype) - exact).max() / np.abs(exact).max()
+
+        for algorithm in ("toeplitz", "direct", "separable"):
+            assert 1e-3 < error(algorithm, "float32") < 0.05
+            assert error(algorithm, "float64") < 1e-9
+
+    @pytest.mark.parametrize("command", ["check", "explain --at 0,0", "matrix", "grad", "apply", "plan"])
+    def test_every_command_takes_float64(self, command, tmp_path):
+        name, *more = command.split()
+        words = (name, "[[1,2],[3,4]]", "-k", "[[1,2]]", *more, "--dtype")
+        if name == "plan":
+            words = ("plan", "--input-shape", "2,2", *words[2:])
+        elif name == "matrix":
+            words = ("matrix", "--input-shape", "2,2", *words[2:])
+        assert succeed(*words, "float64", cwd=tmp_path)
+        if name in ("check", "explain", "matrix"):
+            result = convcli(*words, "float32", cwd=tmp_path)
+            message = "--dtype: this command always computes in float64: expected float64, given float32"
+            assert (result.code, result.err) == (2, f"convcli: error: {message}\n")
 
     def test_the_plan_says_why(self, tmp_path):
         arguments = ("plan", "--input-shape", "1,3,3", "-k", "[[1]]", "--bias", "1e300")

@@ -193,6 +193,12 @@ class Inputs:
         return replace(source, max_pixels=self.max_pixels, layout=self.layouts.maps)
 
 
+def require_float64(dtype: str | None) -> None:
+    """Raise OptionError for a type other than float64, for commands whose results are exact or are proofs."""
+    if dtype is not None and computing_type(np.dtype(np.float64), dtype) != np.float64:
+        raise OptionError(f"this command always computes in float64: expected float64, given {dtype}", option="dtype")
+
+
 def existing_files(texts: Sequence[str | None]) -> list[Path]:
     """Return the files among the texts of options that may also be names, numbers or JSON."""
     files = [split_key(text)[0] for text in texts if text]

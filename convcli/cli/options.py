@@ -438,6 +438,18 @@ GradientDtype = Annotated[
     ),
 ]
 
+AlwaysFloat64 = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        autocompletion=completion.words("float64"),
+        rich_help_panel=Panel.MACHINE,
+        metavar="TYPE",
+        show_default="float64",
+        help="The type to compute in, which is always float64 here.",
+    ),
+]
+
 # For commands without these options, because they compute little.
 DEFAULT_EXECUTION = ExecutionOptions()
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.arrays import Array, FloatArray, real_array
+from convcli.arrays import Array, FloatArray, real_array, require_range
 from convcli.engine import Factorisation, KernelBlocks
 from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
@@ -48,11 +48,16 @@ def bias_shape(bias: ArrayLike | None, kernel_shape: tuple[int, ...], channels: 
     return () if len(kernel_shape) == 2 else (channels,)
 
 
-def input_of(V: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Return V as an array. Raises GeometryError unless it has the shape that the convolution was prepared for."""
+def input_of(V: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return V as an array.
+
+    Raises GeometryError unless it has the shape that the convolution was prepared for, OptionError if the float type
+    that is computed in cannot hold it.
+    """
     array = real_array("input V", V)
     if array.shape != shape:
         raise GeometryError(f"input V: expected the shape {shape} that the convolution is for, given {array.shape}")
+    require_range("V", array, dtype)
     return array
 
 

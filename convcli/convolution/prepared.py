@@ -33,6 +33,7 @@ from convcli.arrays import (
     is_beyond_float32,
     is_whole,
     parameter,
+    require_range,
 )
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, input_of, kernel_blocks, upstream_of
@@ -328,7 +329,7 @@ class Prepared(NamedTuple):
 
         stored: the type of Z, by default the type that is computed in. For an unsigned type, Z is rounded and clipped.
         """
-        V = input_of(V, self.input_shape)
+        V = input_of(V, self.input_shape, self.dtype)
         require_type("plan", plan, Plan, "the plan of this convolution")
         Z = empty(self.geometry.output_blocks, stored or self.dtype)
         blocks = V.reshape(self.geometry.input_blocks)
@@ -346,7 +347,7 @@ class Prepared(NamedTuple):
         place: slices of a Z of shape ``Geometry.output_blocks``. Tiles come in any order, from several threads at once,
         and ``store`` may overwrite them.
         """
-        V = input_of(V, self.input_shape)
+        V = input_of(V, self.input_shape, self.dtype)
         require_type("plan", plan, Plan, "the plan of this convolution")
         engine.announce(plan)
         return engine.convolve_and_store(V.reshape(self.geometry.input_blocks), self.kernel, plan, store, self.bias)
@@ -368,9 +369,10 @@ class Prepared(NamedTuple):
 
         Raises GeometryError unless G has the shape of Z.
         """
-        V = input_of(V, self.input_shape)
+        V = input_of(V, self.input_shape, self.dtype)
         require_type("plan", plan, GradientPlan, "the plan of these gradients")
         upstream = upstream_of(G, self.output_shape).reshape(self.output_blocks)
+        require_range("G", upstream, self.dtype)
         engine.announce(plan.kernel, plan.input)
         kernel = input_ = bias = None
         if plan.kernel is not None:

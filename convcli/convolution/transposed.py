@@ -27,6 +27,7 @@ from convcli.arrays import (
     fill_rounded,
     is_whole,
     parameter,
+    require_range,
 )
 from convcli.convolution.backward import AdjointPlan, ConvolutionPlan, InputPlan, bias_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, input_of, upstream_of
@@ -277,7 +278,7 @@ class PreparedTransposed(NamedTuple):
         return tally
 
     def _fill(self, V: Array, plan: InputPlan, Z: FloatArray) -> Tally:
-        V = input_of(V, self.input_shape)
+        V = input_of(V, self.input_shape, self.dtype)
         require_type("plan", plan, AdjointPlan | ConvolutionPlan, "the plan of this transposed convolution")
         announce(plan)
         Z[...] = 0
@@ -300,9 +301,10 @@ class PreparedTransposed(NamedTuple):
 
         Raises GeometryError unless G has the shape of Z.
         """
-        V = input_of(V, self.input_shape)
+        V = input_of(V, self.input_shape, self.dtype)
         require_type("plan", plan, TransposedGradientPlan, "the plan of these gradients")
         upstream = upstream_of(G, self.output_shape)
+        require_range("G", upstream, self.dtype)
         kernel = input_ = bias = None
         if plan.kernel is not None:
             only = GradientPlan(("kernel",), plan.kernel, None)

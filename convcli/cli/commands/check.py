@@ -74,6 +74,7 @@ def check(
     layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
     execution: options.ExecutionOptions,
+    dtype: options.AlwaysFloat64 = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
@@ -94,7 +95,7 @@ def check(
     from convcli.apply.appearance import Appearance
     from convcli.check.comparison import compare, require_tolerance
     from convcli.check.gradcheck import check_gradients
-    from convcli.cli.inputs import begin_reading, read_input, suited
+    from convcli.cli.inputs import begin_reading, read_input, require_float64, suited
     from convcli.cli.progress import LongWork
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.layers import shape_of
@@ -106,6 +107,7 @@ def check(
     if given.keys() == {"output"}:
         # Z does not depend on G, which may have the shape of another Z.
         upstream = "ones"
+    require_float64(dtype)
     inputs = begin_reading(max_pixels, layouts, messages)
     require_tolerance(tolerance)
     if relu and output_map is not None:

@@ -101,6 +101,7 @@ def explain(
     convolution: options.ConvolutionOptions,
     layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
+    dtype: options.AlwaysFloat64 = None,
     gray: options.Gray = False,
     unit: options.Unit = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
@@ -146,7 +147,7 @@ def explain(
     convcli explain '[[1,2],[3,4]]' -k '[[1,0],[0,1]]' --of dV -o walk.gif
     """
     from convcli.apply.appearance import Appearance
-    from convcli.cli.inputs import begin_reading, read_input, suited
+    from convcli.cli.inputs import begin_reading, read_input, require_float64, suited
     from convcli.cli.output import destination_of, tell_order, tell_saved
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.places import parse_place
@@ -157,6 +158,7 @@ def explain(
     from convcli.names import parse_tensor
 
     refuse_second_stdin([image, kernel, options.upstream_source(upstream)])
+    require_float64(dtype)
     inputs = begin_reading(max_pixels, layouts, messages)
     request = inputs.read_request(kernel, convolution, transpose)
     tensor, place = parse_tensor("of", of), parse_place(at, "at")

@@ -23,6 +23,7 @@ def matrix(
     convolution: options.ConvolutionOptions,
     layouts: options.LayoutOptions,
     transpose: options.TransposeOptions,
+    dtype: options.AlwaysFloat64 = None,
     gray: options.Gray = False,
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
     output: options.KernelOutput = STREAM,
@@ -53,7 +54,7 @@ def matrix(
     convcli matrix --input-shape 1,32,32 -k gaussian:2 -o pattern.png
     convcli matrix --input-shape 1,32,32 -k gaussian:2 -p valid -o M.npz
     """
-    from convcli.cli.inputs import begin_reading
+    from convcli.cli.inputs import begin_reading, require_float64
     from convcli.cli.output import data_format, destination_of, tell_saved, text_writer
     from convcli.cli.text.geometry import geometry_text
     from convcli.files.output_names import format_extension, kernel_path
@@ -62,6 +63,7 @@ def matrix(
     from convcli.matrix.writers import FORMATS, WRITERS
 
     refuse_second_stdin([image or "", kernel])
+    require_float64(dtype)
     inputs = begin_reading(max_pixels, layouts, messages)
     request = inputs.read_request(kernel, convolution, transpose)
     destination = destination_of(output, messages, overwrite=overwrite)
