@@ -18,9 +18,9 @@ NAN_COLOUR = (128, 128, 128)
 Colour = tuple[int, int, int]
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (32, 32, 32)
-# Red, green and blue as parts of the brightness, and the brightness from which on dark text is legible.
-_LUMA = (0.299, 0.587, 0.114)
-_BRIGHT = 140
+# The parts of linear red, green and blue in the luminance, and that on which INK and PAPER have the same contrast.
+_LUMINANCE = (0.2126, 0.7152, 0.0722)
+_BRIGHT = 0.21
 
 
 class Statistics(NamedTuple):
@@ -56,8 +56,8 @@ def signed_colours(values: Array, limit: float) -> Array:
 
 
 def is_bright(colours: Array) -> Array:
-    """Return for colours ``(..., 3)`` whether dark text is legible on them."""
-    bright: Array = colours @ _LUMA > _BRIGHT
+    """Return for colours ``(..., 3)`` whether INK is more legible on them than PAPER."""
+    bright: Array = (colours / 255.0) ** 2.2 @ _LUMINANCE > _BRIGHT
     return bright
 
 
