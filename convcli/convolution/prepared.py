@@ -44,7 +44,7 @@ from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers, Options, group_count, parse_options, parse_shape
 from convcli.kernels.kernel import Kernel
-from convcli.names import WRT, parse_wrt
+from convcli.names import SYMBOLS, WRT, parse_wrt
 from convcli.text import quoted, require_type
 from convcli.values import frozen_value
 
@@ -242,6 +242,13 @@ class Gradients(NamedTuple):
     kernel: FloatArray | None = None
     input: FloatArray | None = None
     bias: FloatArray | None = None
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: each gradient as numbers on colours, or as a heatmap."""
+        from convcli.drawing.html import card, tensor
+
+        gradients = {name: numbers for name, numbers in self._asdict().items() if numbers is not None}
+        return card("Gradients", *(tensor(SYMBOLS[name], numbers) for name, numbers in gradients.items()))
 
 
 class GradientPlan(NamedTuple):

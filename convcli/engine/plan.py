@@ -116,6 +116,29 @@ class Plan(NamedTuple):
         """The estimated seconds until all threads, or all workers of the cluster, have computed all passes."""
         return sum(self.execution.seconds_for(each_pass.choice.estimate) for each_pass in self.passes)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the algorithm, its costs, those of the others, and why some refuse."""
+        from convcli.drawing.html import card, facts, table
+
+        choice = self.first
+        answers = {choice.algorithm: choice.estimate, **choice.others}
+        estimates = {name: each for name, each in answers.items() if isinstance(each, Estimate)}
+        refusals = {name: each.reason for name, each in answers.items() if isinstance(each, Refusal)}
+        members = {
+            "chosen by": choice.chosen_by,
+            "passes": len(self.passes) if len(self.passes) > 1 else None,
+            "threads": self.threads,
+            "workspace": f"{self.workspace / 2**20:.3g} MB",
+            "one thread": f"{self.seconds * 1000:.3g} ms",
+        }
+        costs = table(("algorithm", "ms", "multiplications"), (_costs(*each) for each in estimates.items()))
+        reasons = table(("refused", "because"), refusals.items()) if refusals else ""
+        return card(f"Plan: {', '.join(self.algorithms)}", facts(members), costs, reasons)
+
+
+def _costs(name: str, estimate: Estimate) -> tuple[str, str, str]:
+    return name, f"{estimate.seconds * 1000:.3g}", f"{estimate.multiplications:,}"
+
 
 class Timed(Protocol):
     """Planned work whose time is estimated."""

@@ -10,7 +10,7 @@ from convcli.convolution.latex import latex_aligned, latex_number, latex_row
 from convcli.explain.explanation import Explanation
 from convcli.explain.largest import Selection
 from convcli.explain.terms import Terms
-from convcli.explain.wording import number_text, origins, place_text
+from convcli.explain.wording import ORIGIN, term_columns
 
 # The most letters in a line of a sum.
 _LINE = 90
@@ -82,18 +82,9 @@ def _braced(rest: float, count: int) -> str:
 
 def _table(found: Explanation, shown: Selection) -> Iterator[str]:
     """Yield the rows of a table with a row per term."""
-    terms, formulas = found.terms(shown.numbers), found.formulas
-    columns = {letter: terms.indices[letter].astype(str).tolist() for letter in formulas.kept(terms.indices)}
-    for factor in terms.factors:
-        places = (place_text(factor.symbol, factor.letters, place, formulas) for place in factor.at.tolist())
-        values = map(number_text, factor.values.tolist())
-        columns[factor.symbol] = [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
-        if factor.pixels is not None and formulas.padded:
-            columns["origin"] = [text.removeprefix("is ") for text in origins(factor, found.edge, formulas)]
-    if len(terms.factors) > 1:
-        columns["product"] = list(map(number_text, terms.products.tolist()))
+    columns = term_columns(found.terms(shown.numbers), found.edge, found.formulas)
     yield _cells(columns)
-    yield _cells("---" if heading == "origin" else "--:" for heading in columns)
+    yield _cells("---" if heading == ORIGIN else "--:" for heading in columns)
     yield from map(_cells, zip(*columns.values(), strict=True))
 
 

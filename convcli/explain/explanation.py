@@ -15,6 +15,7 @@ from convcli.convolution.transposed import PreparedTransposed
 from convcli.explain.derivations import PaddedPlaces, derive
 from convcli.explain.largest import Selection, exact_sum, largest_terms
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
+from convcli.explain.wording import number_text, place_text, term_columns
 from convcli.files.json_writing import require_finite
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
@@ -24,6 +25,10 @@ from convcli.values import frozen_value
 
 # The most terms whose factors are in memory at once.
 TERMS_AT_ONCE = 1 << 16
+
+
+# The most terms that a notebook shows.
+TERMS_IN_NOTEBOOKS = 24
 
 
 @frozen_value(
@@ -94,6 +99,25 @@ class Explanation:
     def largest(self, count: int) -> Selection:
         """Return the ``count`` largest terms by magnitude, largest first, and the sum of the others."""
         return largest_terms(_products(self._tensors, self._sum), count)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the formula, the number, and its terms; of a long sum the largest ones."""
+        from convcli.drawing.html import card, code, facts, table
+
+        shown = selected_terms(self, TERMS_IN_NOTEBOOKS)
+        columns = term_columns(self.terms(shown.numbers), self.edge, self.formulas)
+        place = place_text(self.of, self.letters, self.at, self.formulas)
+        others = self.size - len(shown.numbers)
+        members = {
+            self.bias_symbol or "b": None if self.bias is None else number_text(self.bias),
+            f"the other {others:,} terms": number_text(shown.rest) if others else None,
+        }
+        return card(
+            f"{SYMBOLS[self.of]}{place} = {number_text(self.total)}",
+            *map(code, dict.fromkeys((self.formula, self.equation))),
+            table(columns, zip(*columns.values(), strict=True)),
+            facts(members),
+        )
 
 
 def explain(

@@ -4,9 +4,28 @@ from collections.abc import Iterator, Sequence
 
 from convcli.convolution.formulas import Formulas
 from convcli.convolution.places import bracketed
-from convcli.explain.terms import Factor
+from convcli.explain.terms import Factor, Terms
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
+
+# The heading of the column of origins.
+ORIGIN = "origin"
+
+
+def term_columns(terms: Terms, edge: EdgeFill, formulas: Formulas) -> dict[str, list[str]]:
+    """Return the columns of a table with a row per term, by their headings: indices, factors, origins, product."""
+    columns: dict[str, list[str]] = {
+        letter: terms.indices[letter].astype(str).tolist() for letter in formulas.kept(terms.indices)
+    }
+    for factor in terms.factors:
+        places = (place_text(factor.symbol, factor.letters, place, formulas) for place in factor.at.tolist())
+        values = map(number_text, factor.values.tolist())
+        columns[factor.symbol] = [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
+        if factor.pixels is not None and formulas.padded:
+            columns[ORIGIN] = [text.removeprefix("is ") for text in origins(factor, edge, formulas)]
+    if len(terms.factors) > 1:
+        columns["product"] = list(map(number_text, terms.products.tolist()))
+    return columns
 
 
 def place_text(tensor: str, letters: Sequence[str], place: Sequence[int], formulas: Formulas) -> str:

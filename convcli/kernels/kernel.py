@@ -42,6 +42,20 @@ class Kernel(NamedTuple):
     options: Options | None = None
     transposed: OutputSize | None = None
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the weights and the bias as numbers on colours."""
+        from convcli.drawing.html import card, facts, tensor
+
+        members = {
+            "sum": f"{self.weights.sum():z.6g}" if self.weights.ndim == 2 else None,
+            "rank": len(self.factors) or None,
+            "groups": self.groups if self.groups > 1 else None,
+            "options": None if self.options is None else self.options.text.replace("`", ""),
+        }
+        tensors = {"K": self.weights, "b": self.bias}
+        shown = [tensor(symbol, numbers) for symbol, numbers in tensors.items() if numbers is not None]
+        return card(f"Kernel {self.name}", facts(members), *shown)
+
 
 def divided(kernel: Kernel, divisor: float) -> Kernel:
     """Return the kernel with its weights divided by a number; its bias stays.

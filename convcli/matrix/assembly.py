@@ -39,6 +39,8 @@ BYTES_PER_WEIGHT = 48
 _EXTRA_BYTES_TO_TRANSPOSE = 4 * BYTES_PER_FLOAT
 # The memory per output and tap of an axis: the pixels that are read, their order, and the slots of the taps.
 BYTES_PER_READ = 48
+# The longest side, in pixels, of a pattern in a notebook.
+_SIDE_IN_NOTEBOOKS = 500
 
 
 @frozen_value()
@@ -85,6 +87,25 @@ class ConvolutionMatrix(NamedTuple):
     def largest(self) -> float:
         """The largest magnitude in data; 0 if M has no entries."""
         return max(float(self.data.max(initial=0)), -float(self.data.min(initial=0)))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the entries of a small matrix, and the pattern of a large one."""
+        from convcli.drawing.html import MOST_SIDE, card, facts, picture, tensor
+
+        rows, columns = self.shape
+        members = {"nonzeros": f"{len(self.data):,}", "V": self.input_shape, "Z": self.output_shape, "edge": self.edge}
+        if max(self.shape) <= MOST_SIDE:
+            shown = tensor("M", self._dense()) + (tensor("offset", self.offset) if self.offset.any() else "")
+        else:
+            from convcli.matrix.picture import matrix_png
+
+            shown = picture(matrix_png(self, _SIDE_IN_NOTEBOOKS), f"the pattern of M, {rows:,} x {columns:,}")
+        return card(f"M, {rows:,} x {columns:,}", facts(members), shown)
+
+    def _dense(self) -> FloatArray:
+        dense = np.zeros(self.shape)
+        dense[np.repeat(np.arange(self.shape[0]), np.diff(self.indptr)), self.indices] = self.data
+        return dense
 
 
 def assemble(prepared: PreparedLayer) -> ConvolutionMatrix:

@@ -1,14 +1,16 @@
 """Draw the pattern of a convolution's matrix: a square for each entry, or a pixel for each square box of entries."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.drawing.palette import signed_colours
-from convcli.matrix.assembly import ConvolutionMatrix
 from convcli.pictures.writing import encode_png
+
+if TYPE_CHECKING:
+    from convcli.matrix.assembly import ConvolutionMatrix
 
 LARGEST_SIDE = 2000
 # A small matrix is magnified until its longer side is about this long.
@@ -26,24 +28,24 @@ class _Scale(NamedTuple):
     magnification: int
 
 
-def matrix_png(M: ConvolutionMatrix) -> bytes:
+def matrix_png(M: "ConvolutionMatrix", largest_side: int = LARGEST_SIDE) -> bytes:
     """Return a PNG of the pattern: blue below zero, red above, darker towards the largest magnitude, white for zero.
 
-    A matrix of more than LARGEST_SIDE rows or columns is drawn in boxes; each has the colour of its entry with the
+    A matrix of more than ``largest_side`` rows or columns is drawn in boxes; each has the colour of its entry with the
     largest magnitude. A small matrix is magnified by a whole factor.
     """
-    scale, limit = _scale(M.shape), M.largest
+    scale, limit = _scale(M.shape, largest_side), M.largest
     # Row by row, because the colours of a large picture would take a hundred megabytes as floats.
     boxes = np.stack([signed_colours(_tinted(row, limit), limit) for row in _box_rows(M, scale.box)])
     return encode_png(boxes.repeat(scale.magnification, axis=0).repeat(scale.magnification, axis=1))
 
 
-def _scale(shape: tuple[int, int]) -> _Scale:
+def _scale(shape: tuple[int, int], largest_side: int) -> _Scale:
     longest = max(shape)
-    return _Scale(-(-longest // LARGEST_SIDE), max(1, min(LARGEST_MAGNIFICATION, COMFORTABLE_SIDE // longest)))
+    return _Scale(-(-longest // largest_side), max(1, min(LARGEST_MAGNIFICATION, COMFORTABLE_SIDE // longest)))
 
 
-def _box_rows(M: ConvolutionMatrix, box: int) -> Iterator[FloatArray]:
+def _box_rows(M: "ConvolutionMatrix", box: int) -> Iterator[FloatArray]:
     """Yield for each row of boxes the entry with the largest magnitude in each box; 0 for an empty box."""
     rows, columns = (-(-extent // box) for extent in M.shape)
     for row in range(rows):
