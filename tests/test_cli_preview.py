@@ -113,6 +113,15 @@ def test_pictures_fit_into_the_terminal(tmp_path, size, most):
     assert len(lines) <= most
 
 
+def test_printed_maps_follow_their_pictures(folder):
+    code, shown, _ = terminal("apply", "in.npy", "-k", "[[1]]", "--preview", cwd=folder, COLORTERM="truecolor")
+    lines = shown.splitlines()
+    heading = next(number for number, line in enumerate(lines) if "Z  (3, 6, 8)" in line)
+    assert code == 0
+    assert sum("▀" in line for line in lines[:heading]) > 0
+    assert not any("▀" in line for line in lines[heading:])
+
+
 def test_gradients_as_text_follow_their_pictures(folder):
     code, shown, _ = terminal("grad", "in.npy", "-k", "box", "--preview", cwd=folder)
     assert code == 0

@@ -136,6 +136,8 @@ def test_plan():
     assert rows["V"] == "(6, 3, 4)"
     assert "Z                  (4, 6, 6), computed in float32\n" in printed
     assert "sizes of Z         5..6 x 6..7, by --output-shape\n" in printed
+    assert "receptive field    2 x 1 numbers of V at most\n" in printed
+    assert "footprint          3 x 2 numbers of Z for each of V, 2 x 2 apart\n" in printed
     assert "gradients          dK (6, 2, 3, 2), dV (6, 3, 4), db (4,)\n" in printed
     found = json.loads(run("plan", "--input-shape", "6,3,4", "-k", "K.npy", *OPTIONS, "--json").stdout)
     assert found["output_sizes"] == {"rows": [5, 6], "columns": [6, 7]}

@@ -46,6 +46,17 @@ def test_plane_kernel_counts_channels_among_the_images(shape, images, output):
     assert geometry.output_shape == output
 
 
+@pytest.mark.parametrize("taps", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_the_reach_of_a_pixel_among_the_outputs(taps, stride, dilation):
+    axis = Axis(60, taps, stride, dilation)
+    reading = [
+        [j for j in range(axis.output) if a - j * stride in range(0, taps * dilation, dilation)] for a in range(20, 40)
+    ]
+    assert axis.transposed_reach == max(outputs[-1] - outputs[0] + 1 for outputs in reading if outputs)
+
+
 def test_geometry_is_a_value():
     geometry = geometry_of(V, K, padding="same")
     assert geometry == geometry_of(V, K, padding=(0, 1, 1, 2))

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from convcli.cli.app import app
 from convcli.convolution.network import network_of
+from convcli.errors import GeometryError
 from convcli.files.source import Source
 from convcli.kernels.onnx_models import read_model
 
@@ -118,6 +119,24 @@ def test_the_input_may_have_another_shape(given):
     model = model_of(NODES, INITIALIZERS, shape=["N", 1, "H", "W"])
     assert network(model).convolutions[0].output_shape is None
     assert network(model, given).convolutions[0].output_shape == (4, 30, 52)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((2, 60, 50), "input_shape: the convolution first: kernel (4, 1, 3, 2) with groups 1 takes 1 input channels"),
+        ((1, 1, 50), "input_shape: the convolution first: kernel larger than the padded input: the kernel reaches 3x2"),
+    ],
+)
+def test_an_input_shape_that_does_not_fit_is_refused(given, message):
+    model = model_of(NODES, INITIALIZERS, shape=["N", "C", "H", "W"])
+    with pytest.raises(GeometryError, match=re.escape(message)):
+        network(model, given)
+
+
+def test_a_model_that_does_not_fit_itself_is_listed_with_the_reason():
+    (found,) = network(model_of([node("Conv", "x w", "z")], [weights("w", 1, 2, 2, 2)])).convolutions
+    assert found.refusal.startswith("kernel (1, 2, 2, 2) with groups 1 takes 2 input channels, but the input has 1")
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def forecast_to_json(forecast_: Forecast, layouts: Layouts = DEFAULT) -> dict[st
         "stride": [geometry.rows.stride, geometry.columns.stride],
         "dilation": [geometry.rows.dilation, geometry.columns.dilation],
         "groups": geometry.groups,
-        "receptive_field": [geometry.rows.reach, geometry.columns.reach],
+        "receptive_field": prepared.receptive_field,
         "untouched": {name: [[run[0], run[-1]] for run in runs] for name, runs in forecast_.untouched.items()},
         "multiplications": forecast_.multiplications,
         **_transposed_to_json(prepared),
@@ -89,7 +89,8 @@ def _transposed_to_json(prepared: PreparedLayer) -> dict[str, Any]:
     if not isinstance(prepared, PreparedTransposed):
         return {}
     rows, columns = ([sizes[0], sizes[-1]] for sizes in prepared.sizes)
-    return {"output_sizes": {"rows": rows, "columns": columns}}
+    footprint = [prepared.geometry.rows.reach, prepared.geometry.columns.reach]
+    return {"output_sizes": {"rows": rows, "columns": columns}, "footprint": footprint}
 
 
 def _plan_to_json(plan: Plan | InputPlan) -> dict[str, Any]:

@@ -46,6 +46,10 @@ class PreparedLayer(Protocol):
         """The geometry of the convolution, or of the one that is transposed."""
 
     @property
+    def receptive_field(self) -> tuple[int, int]:
+        """The rows and the columns of V that a number of Z depends on, far from the border."""
+
+    @property
     def centres(self) -> tuple[IntArray, IntArray]:
         """The row and the column of V at the centre of each row and column of Z."""
 

@@ -11,8 +11,10 @@ from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple
 
+from convcli.errors import GeometryError
 from convcli.geometry.axes import Geometry
-from convcli.geometry.transposed import transposition
+from convcli.geometry.options import Options
+from convcli.geometry.transposed import OutputSize, transposition
 from convcli.kernels.onnx_models import Model, Node, attributes_of
 
 Shape = tuple[int, ...]
@@ -74,8 +76,12 @@ def network_of(model: Model, input_shape: tuple[int, ...] | None = None) -> Netw
     """Return the convolutions of a model.
 
     input_shape: the shape of the model's first input, instead of what the model says.
+    Raises GeometryError if a convolution cannot take what follows from this shape.
     """
     shapes, fields = model.shapes(input_shape), _fields(model)
+    if input_shape is not None:
+        for node in model.convolutions.values():
+            _require_fit(node, shapes)
     return Network(tuple(_convolution(node, shapes, fields) for node in model.convolutions.values()))
 
 
@@ -130,7 +136,7 @@ def _geometry(node: Node, V: Shape | None, K: Shape | None) -> tuple[Geometry | 
     geometry = None
     try:
         if V is not None and K is not None:
-            geometry = _forward(node, V, K)
+            geometry = _options(node, K).geometry(V, K)
         # Weights that are computed may have a known shape, but are no kernel.
         node.require_constant()
     except ValueError as error:
@@ -138,13 +144,37 @@ def _geometry(node: Node, V: Shape | None, K: Shape | None) -> tuple[Geometry | 
     return geometry, ""
 
 
-def _forward(node: Node, V: Shape, K: Shape) -> Geometry:
-    """Return the geometry of a convolution, or of the one whose transpose the node computes."""
-    options = node.options(K)
-    if not node.is_transposed:
-        return options.geometry(V, K)
-    found = transposition(options, node.output_size(K), V, K)
-    return found.options.geometry(found.output_shape, K)
+def _require_fit(node: Node, shapes: Shapes) -> None:
+    """Raise GeometryError if the input of a node does not fit its weights; do nothing if their shapes are unknown."""
+    V, K = _image(shapes.get(node.proto.input[0])), _known(shapes.get(node.proto.input[1]))
+    try:
+        options = None if V is None or K is None else _options(node, K)
+    # A node that convcli cannot reproduce may fit its input nevertheless.
+    except ValueError:
+        return
+    if options is not None and V is not None and K is not None:
+        try:
+            options.geometry(V, K)
+        except GeometryError as error:
+            raise GeometryError(f"the convolution {node.name}: {error.message}", option="input_shape") from None
+
+
+class _NodeOptions(NamedTuple):
+    """The options of a node, and the size of its output if it is a transposed convolution."""
+
+    options: Options
+    size: OutputSize | None
+
+    def geometry(self, V: Shape, K: Shape) -> Geometry:
+        """Return the geometry of the convolution, or of the one whose transpose the node computes."""
+        if self.size is None:
+            return self.options.geometry(V, K)
+        found = transposition(self.options, self.size, V, K)
+        return found.options.geometry(found.output_shape, K)
+
+
+def _options(node: Node, K: Shape) -> _NodeOptions:
+    return _NodeOptions(node.options(K), node.output_size(K) if node.is_transposed else None)
 
 
 def _multiplications(node: Node, V: Shape | None, K: Shape | None, geometry: Geometry | None) -> int | None:

@@ -291,6 +291,11 @@ class Prepared(NamedTuple):
         return self.geometry.output_blocks
 
     @property
+    def receptive_field(self) -> tuple[int, int]:
+        """The rows and the columns of V, padding included, that a number of Z depends on."""
+        return self.geometry.rows.reach, self.geometry.columns.reach
+
+    @property
     def centres(self) -> tuple[IntArray, IntArray]:
         """The row and the column of V at the centre of each row and column of Z."""
         return self.geometry.rows.centres, self.geometry.columns.centres

@@ -213,6 +213,11 @@ class PreparedTransposed(NamedTuple):
         return self.geometry.input_blocks
 
     @property
+    def receptive_field(self) -> tuple[int, int]:
+        """The most rows and columns of V that a number of Z' depends on."""
+        return self.geometry.rows.transposed_reach, self.geometry.columns.transposed_reach
+
+    @property
     def centres(self) -> tuple[IntArray, IntArray]:
         """The row and the column of V at the centre of each row and column of Z."""
         return self.geometry.rows.nearest_outputs, self.geometry.columns.nearest_outputs

@@ -8,6 +8,7 @@ For one axis, with input extent n, kernel extent k, stride s, dilation d and pad
 """
 
 from functools import lru_cache
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,16 @@ class Axis(NamedTuple):
     def reach(self) -> int:
         """The number of pixels from the first tap to the last."""
         return self.dilation * (self.taps - 1) + 1
+
+    @property
+    def transposed_reach(self) -> int:
+        """The number of outputs from the first to the last whose windows may hold one pixel.
+
+        The taps of these windows that meet the pixel are the same number of strides and of dilations apart.
+        """
+        strides = self.dilation // gcd(self.dilation, self.stride)
+        taps = self.stride // gcd(self.dilation, self.stride)
+        return (self.taps - 1) // taps * strides + 1
 
     @property
     def padded(self) -> int:

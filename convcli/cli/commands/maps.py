@@ -59,5 +59,7 @@ def print_grids(batch: Batch, source: Source, messages: Messages) -> None:
     for output in batch.outputs(source, image.header):
         filtered = apply_filter(output.plan, image)
         printed.add_output(output, filtered)
+        if batch.show:
+            batch.show(filtered)
         print_lines(maps_text(filtered))
     tell_outcome(printed.outcome(), messages)

@@ -48,7 +48,12 @@ def _forecast_facts(found: Forecast, layouts: Layouts) -> Iterator[tuple[str, st
     if isinstance(prepared, PreparedTransposed):
         yield "sizes of Z", f"{' x '.join(map(span, prepared.sizes))}, by --output-shape"
     yield "pads", pads_text(geometry)
-    yield "receptive field", f"{y.reach} x {x.reach} pixels, {y.stride} x {x.stride} apart"
+    rows, columns = prepared.receptive_field
+    if isinstance(prepared, PreparedTransposed):
+        yield "receptive field", f"{rows} x {columns} numbers of V at most"
+        yield "footprint", f"{y.reach} x {x.reach} numbers of Z for each of V, {y.stride} x {x.stride} apart"
+    else:
+        yield "receptive field", f"{rows} x {columns} pixels, {y.stride} x {x.stride} apart"
     for name, runs in found.untouched.items():
         yield f"untouched {name}", _runs(runs, found)
     yield "multiplications", f"{found.multiplications:,} by the definition"
