@@ -12,8 +12,8 @@ from support.pages import page as doc
 
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError, OptionError
+from convcli.explain.crop import MOST_SIDE
 from convcli.explain.page import html
-from convcli.explain.page.crop import MOST_SIDE
 from convcli.explain.page.document import MOST_PRODUCTS, Titles, page_of, page_to_json
 
 TITLES = Titles("V.npy", "K")

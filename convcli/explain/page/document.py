@@ -15,8 +15,8 @@ from convcli.convolution.operands import upstream_of
 from convcli.convolution.prepared import Prepared
 from convcli.drawing.palette import STOPS
 from convcli.errors import GeometryError, OptionError
+from convcli.explain.crop import Crop, Pointed, crop_of
 from convcli.explain.explanation import place_in
-from convcli.explain.page.crop import Crop, Pointed, crop_of
 from convcli.files.json_writing import tensor_to_json
 from convcli.files.source import Source
 from convcli.geometry.options import spelled
