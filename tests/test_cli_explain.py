@@ -196,11 +196,21 @@ def test_a_walk_is_printed_and_drawn(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(start)
 
 
+def test_the_walk_around_a_number_of_a_photograph(tmp_path):
+    words = ["sample_images/camera.png", "-k", "sobel-x", "--walk", "--at", "100,200", "--steps", "1"]
+    lines = explained(*words, cwd=with_samples(tmp_path)).splitlines()
+    assert lines[1].startswith("V is 512 x 512 pixels: this is the crop of rows 96 to 103 and columns 196 to")
+    assert "step 1 of 64: Z[0,0]" in lines
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--walk", "--json"], "a walk is text, gif or svg: expected one of them, or no --walk, given json"),
-        (["-f", "svg", "--at", "0,0"], "a walk shows all windows: expected none of --at, --largest and --all"),
+        (
+            ["-f", "svg", "--largest", "2"],
+            "--largest and --all are for the terms of one sum, and a walk shows all: give neither",
+        ),
         (["--steps", "1"], "--steps is for a walk: add --walk"),
         (["--walk", "--steps", "0"], "--steps: expected N, N-M, N- or -M with steps from 1 to 4, given '0'"),
     ],

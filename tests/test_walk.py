@@ -195,7 +195,7 @@ def test_other_steps_are_refused(steps):
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(
         GeometryError,
-        match=r"at most 32 rows and columns with their padding, given 3 and 34: crop .* `output` page.html",
+        match=r"at most 32 rows and columns with their padding, given 3 and 34: name a number with `at` to show",
     ):
         walked(V=np.ones((1, 32)), K=np.ones((3, 3)), padding=1)
     with pytest.raises(GeometryError, match="every channel of a window: expected at most 8, given 9"):
@@ -206,6 +206,34 @@ def test_what_cannot_be_drawn_is_refused():
         walk(TransposedConvolution.of(K).at((3, 4), np.float64), V, None, "Z")
     with pytest.raises(GeometryError, match="V takes 160 characters per line, and a line has 80: crop the image"):
         list(walk_text(walked(V=np.full((2, 32), 255), steps="1"), plain=True))
+
+
+def test_the_surroundings_of_a_number_of_a_large_image():
+    V, G = integers((2, 3, 40, 50), seed=1), integers((2, 4, 40, 50), seed=2)
+    K, options = integers((4, 3, 3, 3), seed=3), {"padding": 1, "edge": "wrap"}
+    prepared = Convolution.of(K, **options).at(V.shape, np.float64)
+    story = walk(prepared, V, G, "dV", "1", near=(1, 0, 20, 49))
+    assert story.heading[-3:] == (
+        "V is a batch: this is image 1 alone, and dK and db are its own.",
+        "V is 40 x 50 pixels: this is the crop of rows 16 to 23 and columns 42 to 49,",
+        "as an image of its own, with its own padding.",
+    )
+    rows, columns = slice(16, 24), slice(42, 50)
+    own = walked("dV", "1", V=V[1, :, rows, columns], K=K, G=G[1, :, rows, columns], **options)
+    assert story.scenes == own.scenes
+
+
+def test_a_small_image_has_no_surroundings_to_leave_out():
+    prepared = Convolution.of(K).at(V.shape, np.float64)
+    assert walk(prepared, V, G, "dK", near=(0, 1)) == walked("dK")
+
+
+def test_weights_that_outputs_do_not_share_have_no_crop():
+    K, V = np.ones((1, 1, 20, 1, 1, 1)), np.ones((1, 1, 20))
+    prepared = Convolution.of(K).at(V.shape, np.float64)
+    with pytest.raises(OptionError, match="belong to the whole image: expected no `at`"):
+        walk(prepared, V, None, "Z", near=(0, 0, 3))
+    assert len(walk(prepared, V, None, "Z").scenes) == 20
 
 
 @pytest.mark.parametrize("of", ["Z", "dV"])
@@ -242,8 +270,8 @@ def test_the_page_about_walks_shows_what_its_commands_print(documented, tmp_path
     sessions, writing = documented
     for words, shown in sessions:
         assert succeed(*shlex.split(words), cwd=tmp_path).decode() == shown
-    (words,) = writing
-    assert convcli(*shlex.split(words), cwd=tmp_path).code == 0
+    for words in writing:
+        assert convcli(*shlex.split(words), "--steps", "1-12", "--overwrite", cwd=tmp_path).code == 0
     assert (tmp_path / "walk.svg").read_text() == page("docs/pictures/walk.svg")
 
 

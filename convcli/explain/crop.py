@@ -1,4 +1,4 @@
-"""The part of V that a page shows: one image of a batch, and a crop of a large one.
+"""The part of V that a page or a walk shows: one image of a batch, and a crop of a large one.
 
 The crop is an image of its own, which is padded at its own border. It starts at a multiple of the stride, and its
 extents leave the same remainder as those of V when divided by the stride. Its pads are therefore those of V, and its
@@ -54,7 +54,7 @@ class Crop(NamedTuple):
         return (*channel, row - top, column - left)
 
     def notes(self, shape: tuple[int, ...]) -> list[str]:
-        """Return what the page does not show of V, which has this shape, in sentences."""
+        """Return what the crop does not show of V, which has this shape, in sentences."""
         height, width = shape[-2:]
         found = []
         if self.image:
@@ -68,19 +68,19 @@ class Crop(NamedTuple):
         return found
 
 
-def crop_of(prepared: Prepared, pointed: Pointed | None) -> Crop:
+def crop_of(prepared: Prepared, pointed: Pointed | None, most_side: int = MOST_SIDE) -> Crop:
     """Return the crop around a number, or in the middle of the first image; the whole image if it is small.
 
-    Raises GeometryError for an empty batch.
+    most_side: its most rows and columns, unless one window needs more.  Raises GeometryError for an empty batch.
     """
     batch = prepared.input_shape[:-3]
     if 0 in batch:
-        raise GeometryError(f"a page shows one image of a batch: expected at least one, given shape {batch}")
+        raise GeometryError(f"one image of a batch is shown: expected at least one, given shape {batch}")
     y, x = prepared.geometry.rows, prepared.geometry.columns
     image, (row, column) = (0,) * len(batch), (y.size // 2, x.size // 2)
     if pointed is not None and pointed.of in ("output", "input"):
         image, (row, column) = pointed.at[: len(batch)], _centre(pointed, y, x)
-    rows, columns = _around(y, row), _around(x, column)
+    rows, columns = _around(y, row, most_side), _around(x, column, most_side)
     return Crop(image, rows, columns, (rows.start // y.stride, columns.start // x.stride))
 
 
@@ -94,9 +94,9 @@ def _centre(pointed: Pointed, y: Axis, x: Axis) -> tuple[int, int]:
     return (row, column) if pointed.of == "input" else (int(y.centres[row]), int(x.centres[column]))
 
 
-def _around(axis: Axis, centre: int) -> range:
+def _around(axis: Axis, centre: int, most_side: int) -> range:
     """Return the pixels of the crop along one axis."""
-    most = max(MOST_SIDE, axis.reach + axis.stride)
+    most = max(most_side, axis.reach + axis.stride)
     if axis.size <= most:
         return range(axis.size)
     size = most - (most - axis.size) % axis.stride

@@ -25,6 +25,7 @@ from convcli.convolution.prepared import Prepared
 from convcli.drawing.palette import statistics
 from convcli.drawing.scenes import Panel, Scene, Story, panel
 from convcli.errors import GeometryError, OptionError
+from convcli.explain.crop import Pointed, crop_of
 from convcli.explain.terms import Tensors
 from convcli.explain.windows import Window, in_padding, padded_input, windows
 from convcli.explain.wording import number_text
@@ -35,18 +36,23 @@ from convcli.names import parse_tensor
 MOST_SIDE = 32
 MOST_CHANNELS = 8
 MOST_STEPS = 256
+# The rows and columns of the surroundings of a number.
+CROP_SIDE = 8
 # The most products that a caption writes as a sum, and the longest line.
 _MOST_WRITTEN = 16
 _LINE = 76
 
 
-def walk(prepared: PreparedLayer, V: Array, G: Array | None, of: str, steps: str = "") -> Story:
+def walk(
+    prepared: PreparedLayer, V: Array, G: Array | None, of: str, steps: str = "", near: tuple[int, ...] | None = None
+) -> Story:
     """Return the walk of the window over V: one scene per output, in row-major order.
 
     prepared: a convolution, not a transposed one.  V: ``(..., C_in, H, W)`` or ``(H, W)``.
     G: shaped like Z; may be None for Z.
     of: the tensor that the walk makes, a name in SYMBOLS or its letters.
     steps: the steps to show, counted from 1: ``N``, ``N-M``, ``N-`` or ``-M``; empty for all.
+    near: all indices of a number of this tensor. Of a large image, its surroundings are shown as an image of their own.
     Raises GeometryError for an input that is too large to draw; OptionError for other steps, for too many, and for a
     transposed convolution.
     """
@@ -55,10 +61,24 @@ def walk(prepared: PreparedLayer, V: Array, G: Array | None, of: str, steps: str
         raise OptionError(
             "a walk shows a convolution: expected no `transpose`; the walk of `of` dV shows how one is made"
         )
-    _require_small(prepared)
-    shown = _parse_steps(steps, prod(prepared.output_shape))
-    stage = _Stage(prepared, V, None if G is None else upstream_of(G, prepared.output_shape))
-    return Story(tuple(_heading(stage, of)), tuple(_scenes(stage, _WALKS[of](stage), shown)))
+    G = None if G is None else upstream_of(G, prepared.output_shape)
+    stage, notes = (_Stage(prepared, V, G), []) if near is None else _cropped(prepared, V, G, Pointed(of, near))
+    _require_small(stage.prepared)
+    shown = _parse_steps(steps, prod(stage.prepared.output_shape))
+    heading = (*_heading(stage, of), *(line for note in notes for line in wrap(note, _LINE)))
+    return Story(heading, tuple(_scenes(stage, _WALKS[of](stage), shown)))
+
+
+def _cropped(prepared: Prepared, V: Array, G: Array | None, pointed: Pointed) -> "tuple[_Stage, list[str]]":
+    """Return the tensors of the crop around a number, and what it does not show of V, in sentences."""
+    bias = prepared.convolution.bias
+    crop = crop_of(prepared, pointed, CROP_SIDE)
+    notes = crop.notes(prepared.input_shape)
+    if notes and not (prepared.geometry.shares_weights and (bias is None or bias.ndim < 2)):
+        raise OptionError("weights or a bias that outputs do not share belong to the whole image: expected no `at`")
+    pixels = crop.pixels(V)
+    cropped = prepared.convolution.at(pixels.shape, prepared.dtype)
+    return _Stage(cropped, pixels, None if G is None else crop.upstream(G, cropped.output_shape)), notes
 
 
 def _require_small(prepared: Prepared) -> None:
@@ -67,7 +87,8 @@ def _require_small(prepared: Prepared) -> None:
     if max(rows, columns) > MOST_SIDE:
         raise GeometryError(
             f"a walk draws every pixel: expected at most {MOST_SIDE} rows and columns with their padding, given "
-            f"{rows:,} and {columns:,}: crop the image, or write a page, as in `output` page.html"
+            f"{rows:,} and {columns:,}: name a number with `at` to show its surroundings, or write a page, as in "
+            "`output` page.html"
         )
     if geometry.in_channels > MOST_CHANNELS:
         raise GeometryError(

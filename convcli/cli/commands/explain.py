@@ -15,8 +15,7 @@ from convcli.text import any_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convcli.arrays import Array
-    from convcli.convolution.layers import PreparedLayer
+    from convcli.drawing.scenes import Story
     from convcli.explain.explanation import Explanation
     from convcli.explain.page.document import Page
     from convcli.files.output_names import Destination
@@ -47,7 +46,8 @@ def explain(
             show_default=False,
             help="The number's indices, counted from 0: i,j,k of Z; i,l,m,n of dK (m,n for a 2-D kernel); l,a,c of "
             "dV; i of db. With --transpose: l,a,c of Z, i,j,k of dV, l of db. Axes of length 1 may be left out. "
-            "--layout and --kernel-layout order the axes.",
+            "--layout and --kernel-layout order the axes. Of a large image, pages and walks show the "
+            "surroundings of the number.",
         ),
     ] = "",
     of: Annotated[
@@ -154,6 +154,7 @@ def explain(
     from convcli.explain.explanation import explain as explain_number
     from convcli.explain.explanation import place_in
     from convcli.explain.page.document import Titles, page_of
+    from convcli.explain.walk import walk as walk_story
     from convcli.files.output_names import format_extension, kernel_path
     from convcli.names import parse_tensor
 
@@ -166,7 +167,7 @@ def explain(
     chosen = _chosen_format(options.requested_format(format, json=json), destination, walk=walk)
     is_walk = walk or chosen in DRAWINGS
     _require_count(largest, every=every)
-    _require_options_of(chosen, steps, is_walk=is_walk, counts=largest is not None or every, is_at=bool(at.strip()))
+    _require_options_of(chosen, steps, is_walk=is_walk, counts=largest is not None or every)
     if relu:
         _require_gradient(tensor, chosen)
     path = kernel_path(destination, request.name, format_extension(chosen))
@@ -177,14 +178,15 @@ def explain(
     messages.note(geometry_text(prepared, inputs.layouts))
     upstream_of = partial(inputs.read_upstream, upstream, prepared, V, appearance)
     G = None if tensor == "output" or chosen == "html" else upstream_of().G
+    pointed = place_in(prepared, tensor, place, inputs.layouts) if at.strip() else None
     if chosen == "html":
         titles = Titles.of(source, V, request.kernel)
-        pointed = place_in(prepared, tensor, place, inputs.layouts) if at.strip() else None
         page = page_of(prepared, V, upstream_of().G, titles, tensor, pointed)
         what, write = _page(page, inputs.layouts, messages)
     elif is_walk:
         tell_order("walk", inputs.layouts, messages)
-        what, write = _walk(prepared, V, G, tensor, steps or "", chosen, plain=not destination.is_stream)
+        story = walk_story(prepared, V, G, tensor, steps or "", pointed)
+        what, write = _walk(story, chosen, plain=not destination.is_stream)
     else:
         found = explain_number(prepared, V, G, tensor, place, inputs.layouts)
         what, write = _sum(found, found.size if every else largest, chosen, plain=not destination.is_stream)
@@ -217,17 +219,17 @@ def _require_gradient(tensor: str, format: str) -> None:
         raise OptionError("a ReLU changes no sum of Z: expected no `relu`, or `of` dK, dV or db")
 
 
-def _require_options_of(format: str, steps: str | None, *, is_walk: bool, counts: bool, is_at: bool) -> None:
+def _require_options_of(format: str, steps: str | None, *, is_walk: bool, counts: bool) -> None:
     """Raise OptionError for options of a sum that a page or a walk does not have, and for those of a walk without one.
 
-    counts: whether options count the terms.  is_at: whether a number is named.
+    counts: whether options count the terms.
     """
     if is_walk and format not in WALKS:
         raise OptionError(f"a walk is {any_of(WALKS)}: expected one of them, or no `walk`, given {format}")
     if format == "html" and counts:
         raise OptionError("`largest` and `every` are for the text of one sum, and a page shows all: give neither")
-    if is_walk and (counts or is_at):
-        raise OptionError("a walk shows all windows: expected none of `at`, `largest` and `every`")
+    if is_walk and counts:
+        raise OptionError("`largest` and `every` are for the terms of one sum, and a walk shows all: give neither")
     if steps is not None and not is_walk:
         raise OptionError("`steps` is for a walk: add `walk`")
 
@@ -254,16 +256,12 @@ def _sum(found: "Explanation", largest: int | None, format: str, *, plain: bool)
     return what, lambda stream: write_text(stream, lines)
 
 
-def _walk(
-    prepared: "PreparedLayer", V: "Array", G: "Array | None", of: str, steps: str, format: str, *, plain: bool
-) -> "Output":
+def _walk(story: "Story", format: str, *, plain: bool) -> "Output":
     """Return what a walk is called, and the function that writes it."""
     from convcli.cli.text.walk import walk_text
-    from convcli.explain.walk import walk
     from convcli.explain.walk_files import WRITERS
     from convcli.files.file_bytes import write_text
 
-    story = walk(prepared, V, G, of, steps)
     what = f"{len(story.scenes)} step{'s' * (len(story.scenes) > 1)} of the walk"
     if format == "text":
         lines = walk_text(story, plain=plain)
