@@ -49,6 +49,7 @@ FAILURES = [
     ),
     ("apply empty.png -k box", "cannot read empty.png: it is empty"),
     ("apply objects.npy -k box", "cannot read objects.npy: ...bject..."),
+    ("apply in.npy -k objects.npy", "cannot read objects.npy: expected a .npy ..."),
     ("apply complex.npy -k box", "cannot read complex.npy: expected a .npy of real numbers, given dtype complex128"),
     ("apply line.npy -k box", "cannot read line.npy: expected an array (H, W) or (..., C, H, W)... (3,)"),
     ("apply - -k box", "cannot read <stdin>: it is empty"),
@@ -85,7 +86,6 @@ WRONG_KERNELS = [
     ('{"weights":[[1]],"biass":2}', "inline kernel:1:18: biass: unknown key; the keys are ...; did you mean bias?"),
     ("ragged.json", "ragged.json:2:9: weights[1][0][2]: expected a number, given true"),
     ("taken.png", "taken.png: expected kernel JSON, rows of numbers or .npy, given a PNG picture"),
-    ("objects.npy", "objects.npy: expected a .npy ..."),
     (
         "gausian:2",
         "expected the name of a preset, given 'gausian' (...); did you mean gaussian?",

@@ -118,7 +118,7 @@ FILES = {
     zipped("metadata.json"): "a Keras model (.keras): save one of its arrays as .npy first, in Python with np.save",
     b"\x1c\0\0\0TFL3\x14\0": "a TensorFlow Lite model (.tflite): save",
     b"GGUF\3\0\0\0": "a GGUF model: save",
-    b"\x08\x08\x12\x07pytorch\x1a\x052.1.0": "an ONNX model: give one of its convolutions as `kernel`",
+    b"\x08\x08\x12\x07pytorch\x1a\x052.1.0": "an ONNX model: its convolutions are for `kernel`; save any",
     pickle.dumps(np.eye(2)): "a Python pickle (.pkl, .pt): it could run any program, so it is not unpickled",
     bytes(344) + b"n+1\0": "a NIfTI volume: save",
     b"CDF\1\0\0\0\0": "a NetCDF file: save",

@@ -23,7 +23,7 @@ class OutputRecord(NamedTuple):
     minimum, maximum: of the maps' finite numbers before they became pixels; None if no number was finite.
     milliseconds: the time since the previous output, or since reading began.
     tiles: how many tiles each algorithm computed, and how many of them took each fallback of the plan.
-    alpha: whether it has alpha.
+    alpha: whether it has alpha.  is_array: whether it is an array, and no picture.
     frame: the frame, or the first of those that it holds.  frames: how many it holds.
     losses: the warnings, but for that of ``clipping``, which counts clipped numbers; None if numbers stay floats.
     notes: the conversions.  remarks: those among them that users see without asking.
@@ -47,6 +47,7 @@ class OutputRecord(NamedTuple):
     milliseconds: float
     algorithm: str
     tiles: dict[str, int]
+    is_array: bool = False
     losses: tuple[str, ...] = ()
     clipping: Clipping | None = None
     notes: tuple[str, ...] = ()
@@ -108,8 +109,8 @@ class Outcome(NamedTuple):
         return tuple(dict.fromkeys(remark for record in self.outputs for remark in record.remarks))
 
 
-# The fields of a record that are lines on stderr.
-_MESSAGES = ("losses", "clipping", "notes", "remarks")
+# The fields of a record that are for lines on stderr.
+_MESSAGES = ("is_array", "losses", "clipping", "notes", "remarks")
 
 
 def outcome_to_json(outcome: Outcome, text_of: Callable[[ConvcliError], str] = str) -> list[dict[str, Any]]:
@@ -186,6 +187,7 @@ class OutcomeBuilder:
             milliseconds=self._lap(),
             algorithm=output.plan.planned.algorithm,
             tiles=dict(filtered.tally),
+            is_array=output.plan.format.is_array,
         )
 
     def _lap(self) -> float:

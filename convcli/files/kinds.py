@@ -160,7 +160,7 @@ _FOREIGN = (
     (rb"PK\x03\x04.{26}(metadata|config)\.json", "a Keras model (.keras)", _KERAS),
     (rb".{4}TFL3", "a TensorFlow Lite model (.tflite)", _TFLITE),
     (rb"GGUF", "a GGUF model", _GGUF),
-    (_ONNX, "an ONNX model", "give one of its convolutions as `kernel`"),
+    (_ONNX, "an ONNX model", "its convolutions are for `kernel`; save any other tensor as .npy"),
     (rb"\x80[\x02-\x05]", "a Python pickle (.pkl, .pt)", _PICKLE),
     (rb".{344}n[+i]1\0", "a NIfTI volume", f"{_SAVE_ARRAY}np.save('a.npy', nibabel.load('FILE').get_fdata())"),
     (rb"CDF[\x01\x02\x05]", "a NetCDF file", f"{_SAVE_ARRAY}np.save('a.npy', xarray.open_dataset('FILE')['NAME'])"),

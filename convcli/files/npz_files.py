@@ -2,8 +2,8 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import ZipFile, ZipInfo
+from typing import BinaryIO, NamedTuple
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from convcli.arrays import Array
 from convcli.files.file_bytes import open_file
@@ -32,9 +32,17 @@ class _Member(NamedTuple):
 
 def read_npz(file: Path | BytesIO, wanted: Wanted) -> Array:
     """Return the array that is wanted of an archive; raise ValueError if it is damaged."""
-    with open_file(file) as stream, ZipFile(stream) as archive:
+    with open_file(file) as stream, _archive(stream) as archive:
         infos = [info for info in archive.infolist() if info.filename.endswith(_EXTENSION)]
         members = {info.filename.removesuffix(_EXTENSION): _Member(archive, info) for info in infos}
         if len(members) < len(infos):
             raise ValueError("it holds two arrays of one name")
         return wanted.of(members).read()
+
+
+def _archive(stream: BinaryIO) -> ZipFile:
+    try:
+        return ZipFile(stream)
+    # Its index is at its end.
+    except BadZipFile:
+        raise ValueError("it is cut off, or damaged at its end: copy or download it again") from None

@@ -76,7 +76,8 @@ def _tensors(stream: BinaryIO, size: int) -> dict[str, _Tensor]:
     length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
     most = min(_LONGEST_HEADER, size - _LENGTH_BYTES)
     if length > most:
-        raise ValueError(f"expected a header of at most {most:,} bytes, given {length:,}")
+        cut = f"the file has {size:,} bytes: copy or download it again"
+        raise ValueError(f"expected a header of at most {most:,} bytes, given {length:,}; {cut}")
     header = json.loads(_text(stream.read(length)), object_pairs_hook=_members)
     if not isinstance(header, dict):
         raise ValueError("expected an object as header")

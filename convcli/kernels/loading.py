@@ -117,8 +117,8 @@ def _is_a_file(text: str) -> bool:
 
 
 def _weights(source: Source, kind: Kind) -> FloatArray:
+    array = read_stored(source, kind, "K")
     with _kernel_errors(source.label):
-        array = read_stored(source, kind, "K")
         require_kernel_shape(array.shape)
     require_memory(8 * array.size, "in float64 it takes")
     with np.errstate(over="ignore", invalid="ignore"):

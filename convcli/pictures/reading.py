@@ -135,7 +135,7 @@ def _frames(source: Source, letter: str | None = "V") -> Iterator[Frames]:
     if holds_tensors(kind):
         array = read_stored(source, kind, letter)
         yield Frames(1, lambda _: _ArrayFrame(array, source.layout))
-    elif source.key is not None:
+    elif source.key is not None and kind is not Kind.ONNX:
         raise ValueError("a name after a colon is for files of tensors, such as .npz and .safetensors")
     else:
         with picture_frames(file, head) as frames:

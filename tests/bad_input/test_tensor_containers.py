@@ -53,7 +53,7 @@ NPY = npy(np.arange(6.0).reshape(2, 3))
 DAMAGED = bytearray(archive([("a.npy", NPY)]))
 DAMAGED[-150] ^= 1
 ARCHIVES = {
-    "truncated": (archive([("a.npy", NPY)])[:-30], "File is not a zip file"),
+    "truncated": (archive([("a.npy", NPY)])[:-30], "it is cut off, or damaged at its end: copy or download it again"),
     "a changed number": (
         bytes(DAMAGED),
         "expected a .npy as numpy.save writes it, given one that cannot be read: Bad CRC-32",

@@ -131,7 +131,7 @@ def _record_text(record: OutputRecord) -> str:
 
 def _picture_text(record: OutputRecord) -> str:
     channels, (rows, columns) = channels_of(record.shape), record.shape[-2:]
-    if record.dtype == "float64" or len(record.shape) > 3 or channels not in (1, 3):
+    if record.is_array or channels not in (1, 3):
         return _shape_text(record.shape, record.dtype)
     depth = {"uint8": "", "uint16": "16-bit "}.get(record.dtype, f"{record.dtype} ")
     colours = "gray" if channels == 1 else "RGB"
