@@ -236,7 +236,6 @@ class TestRequest:
     @pytest.mark.parametrize(
         ("wrt", "names"),
         [
-            ((), ()),
             (("kernel",), {"kernel"}),
             (["input"], {"input"}),
             (("bias", "kernel"), {"bias", "kernel"}),
