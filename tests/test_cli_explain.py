@@ -196,6 +196,18 @@ def test_a_walk_is_printed_and_drawn(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(start)
 
 
+def test_equations_are_written_to_files(tmp_path):
+    words = [SMALL, "-k", K, "--at", "0,1"]
+    for name, format in (("sum.tex", "latex"), ("sum.md", "markdown"), ("sum.txt", "text"), ("sum.json", "json")):
+        assert explained(*words, "-f", format, cwd=tmp_path) == explained(*words, "-f", format, "-o", "-", cwd=tmp_path)
+        assert convcli("explain", *words, "-o", name, cwd=tmp_path).code == 0
+        assert (tmp_path / name).read_text() == explained(*words, "-f", format, cwd=tmp_path)
+    result = convcli("explain", *words, "-f", "latex", "-o", "sum.md", cwd=tmp_path)
+    assert result.err == (
+        "convcli: error: --output: expected a name that ends in .tex, as the format is latex, given 'sum.md'\n"
+    )
+
+
 def test_the_walk_around_a_number_of_a_photograph(tmp_path):
     words = ["sample_images/camera.png", "-k", "sobel-x", "--walk", "--at", "100,200", "--steps", "1"]
     lines = explained(*words, cwd=with_samples(tmp_path)).splitlines()

@@ -50,6 +50,7 @@ def completed(*words: str) -> list[str]:
         (["apply", "--range", "m"], ["minmax"]),
         (["grad", "--wrt", "dK,d"], ["dK,dV", "dK,db"]),
         (["explain", "--of", "d"], ["dK", "dV", "db"]),
+        (["explain", "-f", "m"], ["markdown"]),
         (["apply", "-f", "jpe"], ["jpeg", "jpeg2000"]),
         (["grad", "-f", "np"], ["npz", "npy"]),
         (["apply", "--alpha", "p"], ["premultiply"]),

@@ -223,6 +223,21 @@ def test_the_surroundings_of_a_number_of_a_large_image():
     assert story.scenes == own.scenes
 
 
+def test_infinities_and_nan_are_drawn():
+    V = np.array([[np.inf, 0, np.nan], [1, 2, 3]])
+    for of in ("Z", "dK"):
+        story = walked(of, V=V, K=np.zeros((2, 2)), G=np.ones((1, 2)))
+        text = "".join(walk_text(story, plain=True))
+        assert "inf" in text
+        assert "nan" in text
+        assert len(list(draw_story(story))) == 2
+
+
+def test_an_empty_batch_has_no_walk():
+    with pytest.raises(GeometryError, match="expected at least one image, given an empty batch"):
+        walked(V=np.zeros((0, 1, 3, 3)))
+
+
 def test_a_small_image_has_no_surroundings_to_leave_out():
     prepared = Convolution.of(K).at(V.shape, np.float64)
     assert walk(prepared, V, G, "dK", near=(0, 1)) == walked("dK")

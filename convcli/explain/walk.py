@@ -43,6 +43,7 @@ _MOST_WRITTEN = 16
 _LINE = 76
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def walk(
     prepared: PreparedLayer, V: Array, G: Array | None, of: str, steps: str = "", near: tuple[int, ...] | None = None
 ) -> Story:
@@ -62,8 +63,7 @@ def walk(
             "a walk shows a convolution: expected no `transpose`; the walk of `of` dV shows how one is made"
         )
     G = None if G is None else upstream_of(G, prepared.output_shape)
-    stage, notes = (_Stage(prepared, V, G), []) if near is None else _cropped(prepared, V, G, Pointed(of, near))
-    _require_small(stage.prepared)
+    stage, notes = (_stage(prepared, V, G), []) if near is None else _cropped(prepared, V, G, Pointed(of, near))
     shown = _parse_steps(steps, prod(stage.prepared.output_shape))
     heading = (*_heading(stage, of), *(line for note in notes for line in wrap(note, _LINE)))
     return Story(heading, tuple(_scenes(stage, _WALKS[of](stage), shown)))
@@ -78,11 +78,19 @@ def _cropped(prepared: Prepared, V: Array, G: Array | None, pointed: Pointed) ->
         raise OptionError("weights or a bias that outputs do not share belong to the whole image: expected no `at`")
     pixels = crop.pixels(V)
     cropped = prepared.convolution.at(pixels.shape, prepared.dtype)
-    return _Stage(cropped, pixels, None if G is None else crop.upstream(G, cropped.output_shape)), notes
+    return _stage(cropped, pixels, None if G is None else crop.upstream(G, cropped.output_shape)), notes
+
+
+def _stage(prepared: Prepared, V: Array, G: Array | None) -> "_Stage":
+    """Return the tensors of a walk. Raises GeometryError if they are too large to draw, or empty."""
+    _require_small(prepared)
+    return _Stage(prepared, V, G)
 
 
 def _require_small(prepared: Prepared) -> None:
     geometry = prepared.geometry
+    if 0 in prepared.output_shape:
+        raise GeometryError("a walk shows windows: expected at least one image, given an empty batch")
     rows, columns = geometry.rows.padded, geometry.columns.padded
     if max(rows, columns) > MOST_SIDE:
         raise GeometryError(
