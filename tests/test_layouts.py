@@ -234,6 +234,17 @@ def test_check_names_the_worst_entry_as_it_is_stored(run, layouts) -> None:
         assert (found["worst"]["at"], found["our_shape"]) == (list(map(int, at)), list(theirs.shape))
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [("--output-map", "Z", "CHW, not as NHWC"), ("--kernel-grad", "dK", "OIHW, not as HWIO")],
+)
+def test_check_names_a_tensor_that_is_not_in_the_layout(run, option, name, said) -> None:
+    run(("nhwc", "hwio"), "plan", "V.npy", "-k", "K.npy", *OPTIONS)
+    np.save("other.npy", getattr(GIVEN, name))
+    words = ["check", "V.npy", "-k", "K.npy", "-G", "G.npy", *OPTIONS, option, "other.npy"]
+    assert f"your {name} is stored as {said}\n" in run(("nhwc", "hwio"), *words, code=1)
+
+
 def test_check_lists_the_entries_as_they_are_stored(run) -> None:
     found = json.loads(run(("nhwc", "hwio"), "check", "V.npy", "-k", "K.npy", *OPTIONS, "--json", "--all"))
     stored = {"output": "Z", "kernel": "K", "input": "V", "bias": "db"}

@@ -53,6 +53,10 @@ def _layouts(case: Case, geometry: Geometry) -> Iterator[tuple[str, FloatArray]]
     theirs, tensor = case.theirs, case.tensor
     if tensor == "bias" or theirs.ndim < 2:
         return
+    layout = case.layouts.of(tensor)
+    if not layout.is_channel_major:
+        major = "OIHW" if tensor == "kernel" else "CHW"
+        yield f"is stored as {major}, not as {layout.name.upper()}", layout.stored(theirs)
     yield "has rows and columns swapped", theirs.swapaxes(-1, -2)
     if tensor != "kernel":
         yield "is turned by 180 degrees", theirs[..., ::-1, ::-1]
