@@ -435,3 +435,19 @@ def test_gray_is_of_input_shapes_too() -> None:
     assert json.loads(result.stdout)["shape"]["input"] == [40, 50, 1]
     result = plan("5,40,50", "box", "--gray")
     assert (result.exit_code, "expected 1 channel, or 3" in result.stderr) == (2, True)
+
+
+def test_kernels_shows_and_writes_a_bank_in_its_layout(tmp_path) -> None:
+    path = str(tmp_path / "K.npy")
+    np.save(path, ordered(GIVEN.K, KERNELS["hwio"]))
+    words = ["kernels", path, "--kernel-layout", "hwio"]
+    shown = CliRunner().invoke(app, words).stdout
+    assert shown.startswith("K  (3, 2, 2, 6)  sum ")
+    assert "\n[:, :, 1, 5]\n" in shown
+    out = str(tmp_path / "out.npy")
+    assert CliRunner().invoke(app, [*words, "-o", out]).exit_code == 0
+    assert (np.load(out) == np.load(path)).all()
+    document = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert (document["kernel_layout"], document["weights"]) == ("hwio", np.load(path).tolist())
+    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out.png")])
+    assert (result.exit_code, "axes in the order chw" in result.stderr) == (0, True)

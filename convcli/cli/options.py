@@ -349,6 +349,19 @@ class TransposeOptions:
 NO_TRANSPOSE = TransposeOptions()
 
 
+KernelLayout = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel-layout",
+        autocompletion=completion.members("layouts", "KERNEL_LAYOUTS"),
+        rich_help_panel=Panel.KERNEL,
+        metavar="ORDER",
+        show_default="oihw",
+        help="The axes of K and dK in arrays, read and written: oihw (C_out, C_in/groups, kh, kw), hwio or ohwi.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class LayoutOptions:
     """The orders of the axes of tensors, as the user typed them."""
@@ -365,17 +378,7 @@ class LayoutOptions:
             "and JAX.",
         ),
     ] = None
-    kernel_layout: Annotated[
-        str | None,
-        typer.Option(
-            "--kernel-layout",
-            autocompletion=completion.members("layouts", "KERNEL_LAYOUTS"),
-            rich_help_panel=Panel.KERNEL,
-            metavar="ORDER",
-            show_default="oihw",
-            help="The axes of K and dK in arrays, read and written: oihw (C_out, C_in/groups, kh, kw), hwio or ohwi.",
-        ),
-    ] = None
+    kernel_layout: KernelLayout = None
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from convcli.kernels.kernel import Kernel
 from convcli.layouts import DEFAULT, Layouts
 
 
-def write_npy(kernel: Kernel, stream: BinaryIO) -> None:
+def write_npy(kernel: Kernel, stream: BinaryIO, layouts: Layouts = DEFAULT) -> None:
     """Write the weights as ``.npy``. Raises OptionError for a kernel with a bias or groups."""
     _require_weights_only(kernel, "npy")
-    save_npy(stream, kernel.weights)
+    save_npy(stream, layouts.kernel.stored(kernel.weights))
 
 
 def write_csv(kernel: Kernel, stream: BinaryIO) -> None:

@@ -13,6 +13,7 @@ from convcli.files.source import STREAM
 if TYPE_CHECKING:
     from convcli.files.output_names import Destination
     from convcli.kernels.kernel import Kernel
+    from convcli.layouts import Layout, Layouts
 
 # A function for each format, which writes to a stream.
 Writers = Mapping[str, Callable[[BinaryIO], None]]
@@ -30,6 +31,7 @@ def kernels(
         ),
     ] = None,
     *,
+    kernel_layout: options.KernelLayout = None,
     output: options.KernelOutput = STREAM,
     format: Annotated[
         str,
@@ -57,25 +59,31 @@ def kernels(
     convcli kernels gaussian:sigma_y=1,sigma_x=4 -o wide.json
     """
     from convcli.cli.inputs import read_kernel
-    from convcli.cli.output import destination_of, tell_saved
+    from convcli.cli.output import destination_of, tell_order, tell_saved
     from convcli.files.output_names import format_extension, kernel_path
     from convcli.kernels.catalogue import PRESETS
+    from convcli.layouts import parse_layouts
 
-    kernel = None if name is None else read_kernel(name)
+    layouts = parse_layouts(None, kernel_layout)
+    kernel = None if name is None else read_kernel(name, layouts.kernel)
     destination = destination_of(output, messages, overwrite=overwrite)
     plain = not destination.is_stream
-    writers = _preset_writers(plain=plain) if kernel is None else _kernel_writers(kernel, plain=plain)
+    writers = _preset_writers(plain=plain) if kernel is None else _kernel_writers(kernel, layouts, plain=plain)
     chosen = _format(options.requested_format(format, json=json), destination, writers)
     path = kernel_path(destination, "presets" if kernel is None else kernel.name, format_extension(chosen))
+    if chosen == "png":
+        tell_order("picture", layouts, messages)
     with destination.open(path) as stream:
         writers[chosen](stream)
-    tell_saved(f"{len(PRESETS)} presets" if kernel is None else _named(kernel), destination, path, messages)
+    tell_saved(
+        f"{len(PRESETS)} presets" if kernel is None else _named(kernel, layouts.kernel), destination, path, messages
+    )
     if kernel is not None and kernel.options is not None:
         messages.tell("note", f"the model uses it with {kernel.options.text}, which a kernel's file does not hold")
 
 
-def _named(kernel: "Kernel") -> str:
-    return f"{kernel.name} {'x'.join(map(str, kernel.weights.shape))}"
+def _named(kernel: "Kernel", layout: "Layout") -> str:
+    return f"{kernel.name} {'x'.join(map(str, layout.order(kernel.weights.shape)))}"
 
 
 def _format(requested: str, destination: "Destination", formats: Writers) -> str:
@@ -100,17 +108,19 @@ def _preset_writers(*, plain: bool) -> Writers:
     }
 
 
-def _kernel_writers(kernel: "Kernel", *, plain: bool) -> Writers:
-    from convcli.kernels.writers import WRITERS
+def _kernel_writers(kernel: "Kernel", layouts: "Layouts", *, plain: bool) -> Writers:
+    from convcli.kernels.writers import WRITERS, write_kernel_json, write_npy
 
     return {
-        "text": partial(_write_text, kernel, plain),
+        "text": partial(_write_text, kernel, layouts.kernel, plain),
         **{format: partial(write, kernel) for format, write in WRITERS.items()},
+        "json": partial(write_kernel_json, kernel, layouts=layouts),
+        "npy": partial(write_npy, kernel, layouts=layouts),
         "png": partial(_write_heatmap, kernel),
     }
 
 
-def _write_text(kernel: "Kernel", plain: bool, stream: BinaryIO) -> None:
+def _write_text(kernel: "Kernel", layout: "Layout", plain: bool, stream: BinaryIO) -> None:
     """Write a kernel for people to a terminal, and to a file or a pipe as rows that -k reads; banks only for people."""
     from convcli.cli.streams import is_terminal
     from convcli.cli.text.kernels import heading_text, kernel_text
@@ -121,7 +131,7 @@ def _write_text(kernel: "Kernel", plain: bool, stream: BinaryIO) -> None:
     if plain or not (is_bank or is_terminal()):
         write_rows(kernel, heading_text(kernel), stream)
     else:
-        write_text(stream, [kernel_text(kernel, plain=plain)])
+        write_text(stream, [kernel_text(kernel, layout, plain=plain)])
 
 
 def _write_heatmap(kernel: "Kernel", stream: BinaryIO) -> None:

@@ -13,6 +13,7 @@ from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, shor
 from convcli.kernels.catalogue import GROUPS
 from convcli.kernels.kernel import Kernel, sums_of
 from convcli.kernels.magnitudes import MAGNITUDES
+from convcli.layouts import CHANNEL_MAJOR, Layout
 from convcli.text import in_one_line, span
 
 PRESETS_USE = (
@@ -44,23 +45,27 @@ def presets_text(*, plain: bool) -> Iterator[str]:
         yield from two_columns(rows, USAGE_WIDTH, page_width(), coloured=coloured)
 
 
-def kernel_text(kernel: Kernel, *, plain: bool) -> str:
-    """Return a kernel's shape, sum, rank and separability, and its weights as a grid."""
+def kernel_text(kernel: Kernel, layout: Layout = CHANNEL_MAJOR, *, plain: bool) -> str:
+    """Return a kernel's shape, sum, rank and separability, and its weights as a grid.
+
+    layout: the order of the axes in the shape and in indices.
+    """
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
-    head = Text(heading_text(kernel))
+    head = Text(heading_text(kernel, layout))
     if console.is_terminal and max(_plane(kernel)) > LARGEST_GRID and kernel.weights.ndim == 2:
         return captured(console, [head, *_large(kernel, console.width)])
     shown = Extent(ROWS_SHOWN, min(Extent.of(console.width).columns, COLUMNS_SHOWN))
     digits = _fitting_digits(kernel, console.width)
     if digits is None:
-        return captured(console, [head, *grids(kernel.weights, shown)])
+        return captured(console, [head, *grids(kernel.weights, shown, layout=layout)])
     rounded = [Text(f"  ... rounded to {digits} digits; --json shows all", style="dim")] * (digits < DIGITS)
-    return captured(console, [head, *grids(kernel.weights, shown._replace(columns=COLUMNS_SHOWN), digits), *rounded])
+    all_columns = shown._replace(columns=COLUMNS_SHOWN)
+    return captured(console, [head, *grids(kernel.weights, all_columns, digits, layout), *rounded])
 
 
-def heading_text(kernel: Kernel) -> str:
+def heading_text(kernel: Kernel, layout: Layout = CHANNEL_MAJOR) -> str:
     """Return a kernel's name, shape, sum, rank and separability in one line."""
-    return f"{in_one_line(kernel.name)}  {shape_text(kernel.weights)}  {_facts(kernel)}"
+    return f"{in_one_line(kernel.name)}  {shape_text(kernel.weights, layout)}  {_facts(kernel)}"
 
 
 def _large(kernel: Kernel, width: int) -> Iterator[Text]:
