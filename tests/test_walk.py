@@ -79,6 +79,20 @@ def test_the_last_scenes_show_the_tensors_that_conv2d_and_conv2d_grad_return(cas
 
 
 @pytest.mark.parametrize("case", CHOSEN)
+def test_the_last_scenes_of_a_transposed_convolution(case):
+    G, K, V = operands(case)
+    bias = integers(case.V[1:2], seed=4)
+    layer = TransposedConvolution.of(K, bias, **case.options, output_shape=case.V[2:]).at(V.shape, np.float64)
+    gradients = layer.gradients(V, G, layer.plan_gradients())
+    expected = {"Z": layer.convolve(V, layer.plan()), "dK": gradients.kernel, "dV": gradients.input}
+    for of, tensor in expected.items():
+        story = walk(layer, V, None if of == "Z" else G, of)
+        # V' and dV' hold the padding, and so do G' and Z' of a transposed convolution.
+        assert not any(panels(scene, "dV'" if of == "Z" else "V'") for scene in story.scenes)
+        assert (drawn_last(story, of, tensor.shape) == tensor).all(), of
+
+
+@pytest.mark.parametrize("case", CHOSEN)
 def test_the_marked_pixels_times_the_weights_are_the_number_of_z(case):
     V, K, _ = operands(case)
     bias = integers(case.K[:1], seed=4)
@@ -202,8 +216,13 @@ def test_what_cannot_be_drawn_is_refused():
         walked(V=np.ones((9, 2, 2)), K=np.ones((1, 9, 1, 1)))
     with pytest.raises(OptionError, match=rf"at most {MOST_STEPS} steps, given 400: choose some, as in `steps` 1-256"):
         walked(V=np.ones((20, 20)), K=[[1]])
-    with pytest.raises(OptionError, match="expected no `transpose`"):
-        walk(TransposedConvolution.of(K).at((3, 4), np.float64), V, None, "Z")
+    transposed = TransposedConvolution.of(K).at((3, 4), np.float64)
+    with pytest.raises(OptionError, match="a walk of a transposed convolution makes Z, dK or dV, given db"):
+        walk(transposed, V, np.ones((4, 5)), "db")
+    with pytest.raises(OptionError, match="a transposed convolution shows all of it: expected no `at`"):
+        walk(transposed, V, None, "Z", near=(0, 0))
+    with pytest.raises(GeometryError, match="given 40 and 40: crop the image"):
+        walk(TransposedConvolution.of(K).at((39, 39), np.float64), np.ones((39, 39)), None, "Z")
     with pytest.raises(GeometryError, match="V takes 160 characters per line, and a line has 80: crop the image"):
         list(walk_text(walked(V=np.full((2, 32), 255), steps="1"), plain=True))
 
