@@ -451,3 +451,23 @@ def test_kernels_shows_and_writes_a_bank_in_its_layout(tmp_path) -> None:
     assert (document["kernel_layout"], document["weights"]) == ("hwio", np.load(path).tolist())
     result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out.png")])
     assert (result.exit_code, "axes in the order chw" in result.stderr) == (0, True)
+
+
+def test_errors_have_the_order_of_the_layout(tmp_path) -> None:
+    V, other = str(tmp_path / "V.npy"), str(tmp_path / "other.npy")
+    pixels = np.zeros((4, 5, 2))
+    np.save(other, pixels[1:])
+    pixels[3, 1, 0] = np.nan
+    np.save(V, pixels)
+    words = ["-k", "box", "--layout", "hwc"]
+    result = CliRunner().invoke(app, ["check", V, *words])
+    assert (result.exit_code, "given nan at [3,1,0]" in result.stderr) == (2, True)
+    result = CliRunner().invoke(app, ["grad", V, other, *words])
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"{V} is (4, 5, 2), {other} is (3, 5, 2)\n")
+    result = CliRunner().invoke(app, ["grad", V, *words, "-G", other])
+    assert result.exit_code == 2
+    assert "expected the output's shape (4, 5, 2), given (3, 5, 2)" in result.stderr
+    result = CliRunner().invoke(app, ["explain", V, *words, "--at", "4,0,0"])
+    assert result.exit_code == 2
+    assert "Z has shape (4, 5, 2): expected j,k,l from 0,0,0 to 3,4,1, given 4,0,0" in result.stderr

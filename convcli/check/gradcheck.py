@@ -25,7 +25,7 @@ from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import GeometryError, OptionError
 from convcli.explain.explanation import explain
 from convcli.geometry.fills import EdgeFill
-from convcli.layouts import DEFAULT, Layout, Layouts
+from convcli.layouts import CHANNEL_MAJOR, DEFAULT, Layout, Layouts
 from convcli.names import WRT
 from convcli.values import frozen_value
 
@@ -89,6 +89,7 @@ def check_gradients(
     every: bool = False,
     execution: Execution = AUTOMATIC,
     differentiate: Differentiate | None = None,
+    layout: Layout = CHANNEL_MAJOR,
 ) -> list[Check]:
     """Check Z, dK, dV and db.
 
@@ -96,13 +97,14 @@ def check_gradients(
     relu: whether A = max(Z, 0) follows, and G is dJ/dA.
     every: check every entry instead of SAMPLE per tensor.
     differentiate: computes the gradients that are checked; by default ``Prepared.gradients``.
+    layout: the order of indices in errors.
     Raises GeometryError for an empty batch; OptionError if V or G is not finite, because then differences of J are not
     finite either.
     """
     if not V.size:
         raise GeometryError(f"input V: expected numbers to check, given shape {V.shape}")
     for name, tensor in (("input V", V), ("upstream gradient G", G)):
-        _refuse_non_finite(name, tensor)
+        _refuse_non_finite(name, tensor, layout)
     V, G = V.astype(np.float64), G.astype(np.float64)
     checker = Checker(prepared, every, execution, differentiate)
     loss = _loss_through_relu(checker.convolve(prepared, V), G) if relu else _Loss(G, G)
@@ -168,10 +170,10 @@ def _check_to_json(check: Check, layout: Layout) -> dict[str, Any]:
     return {**check._asdict(), **errors, **places, "holds": check.holds}
 
 
-def _refuse_non_finite(name: str, tensor: Array) -> None:
+def _refuse_non_finite(name: str, tensor: Array, layout: Layout) -> None:
     index = first_non_finite(tensor)
     if index is not None:
-        at = ",".join(map(str, index))
+        at = ",".join(map(str, layout.order(index)))
         raise OptionError(f"{name}: expected finite numbers to compute differences, given {tensor[index]} at [{at}]")
 
 

@@ -13,7 +13,7 @@ from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError
 from convcli.files.large_arrays import large_zeros
 from convcli.grad.upstream import Upstream
-from convcli.layouts import DEFAULT, Layouts
+from convcli.layouts import CHANNEL_MAJOR, DEFAULT, Layout, Layouts
 
 
 class GradientReport(NamedTuple):
@@ -76,15 +76,16 @@ class GradientReport(NamedTuple):
         return formulas_of(self.prepared).letters(names.get(operand, "output"), rank)
 
 
-def stack(arrays: Sequence[Array], names: Sequence[str]) -> Array:
+def stack(arrays: Sequence[Array], names: Sequence[str], layout: Layout = CHANNEL_MAJOR) -> Array:
     """Return V: one image as it is, and several of the same shape as ``(batch, C_in, H, W)``.
 
-    names: the names of the images in errors.  Raises OptionError if their shapes differ.
+    names, layout: the names of the images in errors, and the order of their axes there.
+    Raises OptionError if their shapes differ.
     """
     for name, array in zip(names, arrays, strict=True):
         if array.shape != arrays[0].shape:
-            first = f"{names[0]} is {arrays[0].shape}"
-            raise OptionError(f"a batch needs images of one shape: {first}, {name} is {array.shape}")
+            first, other = layout.order(arrays[0].shape), layout.order(array.shape)
+            raise OptionError(f"a batch needs images of one shape: {names[0]} is {first}, {name} is {other}")
     if len(arrays) == 1:
         return arrays[0]
     stacked = np.stack(arrays)

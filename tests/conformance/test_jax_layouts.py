@@ -57,3 +57,19 @@ def test_jax_agrees(tmp_path, case, layout) -> None:
     with np.load(tmp_path / "g.npz") as found:
         assert (found["kernel"] == dw).all()
         assert (found["input"] == dx).all()
+
+
+@pytest.mark.parametrize(("words", "padding"), [("-p same", "SAME"), ("-p valid", "VALID")])
+def test_jax_agrees_about_transposes(tmp_path, words, padding) -> None:
+    """With ``transpose_kernel``, JAX takes the weights of the convolution that is transposed, as TensorFlow does."""
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    draw = np.random.default_rng(5).integers
+    x, w = draw(-5, 6, (3, 6, 7, 4)).astype(float), draw(-3, 4, (3, 2, 5, 4)).astype(float)
+    numbers = DIMENSIONS["hwio"]
+    z = jax.lax.conv_transpose(x, w, (2, 2), padding, dimension_numbers=numbers, transpose_kernel=True)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "w.npy", w)
+    options = ["--transpose", "-s", "2", *words.split(), "--layout", "nhwc", "--kernel-layout", "hwio"]
+    run("apply", tmp_path / "x.npy", "-k", tmp_path / "w.npy", *options, "-o", tmp_path / "z.npy", "-q")
+    assert (np.load(tmp_path / "z.npy") == z).all()

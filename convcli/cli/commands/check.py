@@ -129,7 +129,8 @@ def check(
         holds = all(each.holds for each in compared)
     else:
         G = found.G if found.dA is None else found.dA
-        checks = check_gradients(prepared, V, G, relu=relu, every=every, execution=request.execution)
+        maps = inputs.layouts.maps
+        checks = check_gradients(prepared, V, G, relu=relu, every=every, execution=request.execution, layout=maps)
         _show_checks(checks, edge, inputs.layouts, as_json=json)
         holds = all(each.holds for each in checks)
     if not holds:

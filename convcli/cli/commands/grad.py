@@ -133,7 +133,7 @@ def grad(
             raise OptionError(f"`{option}` is for {form}, and `step` gives a kernel: give one")
     appearance = Appearance(gray=gray, unit=unit, alpha="drop", relu=relu)
     read = [read_input(each, appearance, messages) for each in found]
-    V = stack([each.V for each in read], [each.name for each in found])
+    V = stack([each.V for each in read], [each.name for each in found], inputs.layouts.maps)
     prepared = suited_to_all(request, read, messages).convolution.at(V.shape, request.computing_type(V.dtype))
     messages.note(geometry_text(prepared, inputs.layouts))
     G = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
