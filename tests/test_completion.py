@@ -48,6 +48,8 @@ def completed(*words: str) -> list[str]:
         (["grad", "a.png", "-e", ""], [fill.removesuffix("VALUE") for fill in FILLS]),
         (["apply", "--edge=re"], ["--edge=replicate", "--edge=reflect"]),
         (["apply", "--range", "m"], ["minmax"]),
+        (["matrix", "--layout", "n"], ["nchw", "nhwc"]),
+        (["kernels", "--kernel-layout", "o"], ["oihw", "ohwi"]),
         (["grad", "--wrt", "dK,d"], ["dK,dV", "dK,db"]),
         (["explain", "--of", "d"], ["dK", "dV", "db"]),
         (["explain", "-f", "m"], ["markdown"]),

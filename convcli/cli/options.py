@@ -80,8 +80,9 @@ _IMAGES = typer.Argument(
     metavar="IMAGE...",
     autocompletion=completion.images,
     show_default=False,
-    help="Pictures; arrays (H,W) or (...,C,H,W) in .npy, .npz:NAME, .safetensors:NAME or JSON; folders of them; quoted "
-    "patterns such as 'photos/**/*.jpg'; inline JSON such as [[1,2],[3,4]]; sample:NAME; or - for stdin.",
+    help="Pictures; arrays (H,W) or (...,C,H,W), or as --layout says, in .npy, .npz:NAME, .safetensors:NAME or JSON; "
+    "folders of them; quoted patterns such as 'photos/**/*.jpg'; inline JSON such as [[1,2],[3,4]]; sample:NAME; or - "
+    "for stdin.",
 )
 Images = Annotated[list[str], _IMAGES]
 OptionalImages = Annotated[list[str] | None, _IMAGES]
@@ -112,7 +113,7 @@ InputShape = Annotated[
         rich_help_panel=Panel.KERNEL,
         metavar="C,H,W",
         show_default=False,
-        help="The input's shape, instead of an image.",
+        help="The input's shape, instead of an image; with --layout, in that order.",
     ),
 ]
 
