@@ -1,5 +1,7 @@
-"""docs/formats.md names every key of the JSON that the commands print, and no other."""
+"""docs/formats.md names every key of the JSON that the commands print, and every name in their files, and no other."""
 
+import csv
+import io
 import json
 import re
 
@@ -123,3 +125,41 @@ def test_the_page_names_every_key(printed, section):
     missing = {path for path in named if not any(re.fullmatch(pattern(path), each) for each in found)}
     assert (unnamed, missing) == (set(), set())
     assert {next(iter(members.items())) for members in objects} == {("convcli", 1)}
+
+
+# For each row of the table of files, commands that together write every name.
+UNTIED = json.dumps([[[1, 2, 3], [4, 5, 6]]])
+FILES = {
+    "grad -o g.npz": [["grad", IMAGE, "-k", "box", "-f", "npz", "-o", "-"]],
+    "grad -o g.npy": [["grad", IMAGE, "-k", "box", "-f", "npy", "-o", "-", "--wrt", "dK"]],
+    "grad -o g.csv": [
+        ["grad", IMAGE, "-k", "[[[[1]],[[2]]]]", "--bias", UNTIED, "-f", "csv"],
+        ["grad", f"[{IMAGE},{IMAGE}]", "-k", json.dumps([[[[[[1]], [[2]]]]]]), "-f", "csv"],
+    ],
+    "matrix -o m.npz": [["matrix", "--input-shape", "2,3", "-k", "box", "--bias", "1", "-f", "npz", "-o", "-"]],
+    "matrix -o m.mtx": [["matrix", "--input-shape", "2,3", "-k", "box", "--bias", "1", "-f", "mtx"]],
+    "kernels NAME -o k.npy": [["kernels", "box", "-o", "-", "-f", "npy"]],
+    "kernels NAME -o k.csv": [["kernels", "box", "-o", "-", "-f", "csv"]],
+    "apply -o z.npy": [["apply", IMAGE, "-k", "box", "-o", "-", "-f", "npy"]],
+}
+FILE_TABLE = PAGE.partition("## Files of arrays\n")[2]
+
+
+def names_in(data):
+    """Return the members of an .npz, or the columns of a CSV of gradients; an .npy and an .mtx have no names."""
+    if data.startswith(b"PK"):
+        with np.load(io.BytesIO(data)) as archive:
+            return set(archive)
+    return set(next(csv.reader(io.StringIO(data.decode())))) if data.startswith(b"tensor") else set()
+
+
+def test_the_page_has_every_file():
+    assert [codes(row[0])[0] for row in table(FILE_TABLE)] == list(FILES)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_page_names_everything_in_a_file(file, tmp_path):
+    (row,) = [row for row in table(FILE_TABLE) if codes(row[0]) == [file]]
+    results = [convcli(*command, cwd=tmp_path) for command in FILES[file]]
+    assert [(result.code, result.err) for result in results] == [(0, "")] * len(results)
+    assert set().union(*(names_in(result.out) for result in results)) == set(codes(row[1]))

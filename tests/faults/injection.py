@@ -12,7 +12,6 @@ import json
 import os
 import pkgutil
 import platform
-import re
 import select
 import signal
 import socket
@@ -95,7 +94,7 @@ class Injection:
         from support.command_line import without_results
 
         # A slow machine sees more of the progress.
-        told = re.sub(r"^convcli: progress: .*\n", "", without_results(err.decode())[0], flags=re.MULTILINE)
+        told, _ = without_results(err.decode())
         return Run(out=out, err=told, **answer)
 
 

@@ -98,12 +98,14 @@ def _result(done: subprocess.CompletedProcess[bytes]) -> Result:
     return Result(done.returncode, done.stdout, *without_results(done.stderr.decode()))
 
 
-# What is said about the outputs of apply, once they are written.
-RESULTS = re.compile(r"^convcli: (?:wrote .*|(?:error: )?[\d,]+ (?:files )?written.* in [\d.]+ s)\n", re.MULTILINE)
+# What is said about the outputs of apply once they are written, and about a batch that takes more than a second.
+RESULTS = re.compile(
+    r"^convcli: (?:wrote .*|(?:error: )?[\d,]+ (?:files )?written.* in [\d.]+ s|progress: [\d,]+ of .*)\n", re.MULTILINE
+)
 
 
 def without_results(err: str) -> tuple[str, str]:
-    """Return stderr without the lines that say what was written, and these lines."""
+    """Return stderr without the lines that say what was written, or how far a batch is, and these lines."""
     return RESULTS.sub("", err), "".join(RESULTS.findall(err))
 
 
@@ -184,7 +186,7 @@ def two_at_a_time(run: Callable[[str], Any], items: Iterable[str]) -> dict[str, 
 def succeed(*arguments: str | Path, cwd: Path, stdin: bytes | int = subprocess.DEVNULL) -> bytes:
     """Run the program, check that it prints nothing on stderr, and return its stdout."""
     result = convcli(*arguments, cwd=cwd, stdin=stdin)
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err) == (0, ""), result
     return result.out
 
 
