@@ -2,7 +2,7 @@
 
     from convcli import conv2d, conv2d_grad, load_kernel, preset
 
-What the commands do can be called from here: ``conv2d_plan``, ``conv2d_explain``, ``conv2d_check``,
+What the commands do can be called from here: ``conv2d_plan``, ``conv2d_explain``, ``conv2d_walk``, ``conv2d_check``,
 ``conv2d_compare``, ``conv2d_matrix`` and ``filter_image``. The names are loaded when they are first used, so that
 ``import convcli`` does not load numpy.
 """
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from convcli.errors import KernelError as KernelError
     from convcli.errors import OptionError as OptionError
     from convcli.explain.explanation import Explanation as Explanation
+    from convcli.explain.walk_files import Walk as Walk
     from convcli.functional import conv2d as conv2d
     from convcli.functional import conv2d_check as conv2d_check
     from convcli.functional import conv2d_compare as conv2d_compare
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from convcli.functional import conv2d_matrix as conv2d_matrix
     from convcli.functional import conv2d_plan as conv2d_plan
     from convcli.functional import conv2d_transpose as conv2d_transpose
+    from convcli.functional import conv2d_walk as conv2d_walk
     from convcli.functional import filter_image as filter_image
     from convcli.kernels.kernel import Kernel as Kernel
     from convcli.kernels.loading import load_kernel as load_kernel
@@ -67,6 +69,7 @@ _HOMES = {
     "Plan": "convcli.engine.plan",
     "Prepared": "convcli.convolution.prepared",
     "TransposedConvolution": "convcli.convolution.transposed",
+    "Walk": "convcli.explain.walk_files",
     "conv2d": "convcli.functional",
     "conv2d_check": "convcli.functional",
     "conv2d_compare": "convcli.functional",
@@ -75,6 +78,7 @@ _HOMES = {
     "conv2d_matrix": "convcli.functional",
     "conv2d_plan": "convcli.functional",
     "conv2d_transpose": "convcli.functional",
+    "conv2d_walk": "convcli.functional",
     "filter_image": "convcli.functional",
     "load_kernel": "convcli.kernels.loading",
     "preset": "convcli.kernels.presets",

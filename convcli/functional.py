@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from convcli.check.gradcheck import Check
     from convcli.convolution.forecast import Forecast
     from convcli.explain.explanation import Explanation
+    from convcli.explain.walk_files import Walk
     from convcli.files.source import SourceLike
     from convcli.matrix.assembly import ConvolutionMatrix
     from convcli.pictures.image import Image
@@ -370,6 +371,69 @@ def conv2d_explain(
     ).at(V.shape, np.float64)
     upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
     return explain(prepared, V, upstream, of, at)
+
+
+def conv2d_walk(
+    V: ArrayLike,
+    K: ArrayLike | Kernel,
+    *,
+    of: str = "output",
+    G: ArrayLike | None = None,
+    steps: str = "",
+    bias: ArrayLike | None = None,
+    stride: Numbers = 1,
+    padding: Numbers = "valid",
+    dilation: Numbers = 1,
+    groups: SupportsIndex = 1,
+    edge: str = "zero",
+    flip: bool = False,
+) -> "Walk":
+    """Return how Z, dK, dV or db is made, window by window; a notebook shows it as an animation.
+
+    Parameters
+    ----------
+    V
+        Input ``(..., C_in, H, W)`` or ``(H, W)``, of at most 32 rows and columns with their padding.
+    K, bias, stride, padding, dilation, groups, edge, flip
+        As in ``conv2d``.
+    of
+        The tensor: ``Z``, ``dK``, ``dV`` or ``db``, or ``output``, ``kernel``, ``input`` or ``bias``.
+    G
+        Upstream gradient, with the shape of Z; ones by default. It does not matter for Z.
+    steps
+        The windows to show, counted from 1, as in ``5``, ``3-7``, ``3-`` or ``-7``; all by default.
+
+    Returns
+    -------
+    Walk
+        The steps; ``.save("walk.gif")`` and ``.save("walk.svg")`` write them.
+
+    Raises
+    ------
+    GeometryError
+        Shapes or options do not fit together, or the input is too large to draw.
+    OptionError
+        ``of`` is not the name of a tensor, or there are no such steps, or too many.
+
+    Examples
+    --------
+    >>> conv2d_walk([[1, 2], [3, 4]], [[1, 0]], steps="2").story.scenes[0].captions
+    ('Z[1,0] = 3 + 0 = 3',)
+    """
+    from convcli.explain.walk import walk
+    from convcli.explain.walk_files import Walk
+
+    V = real_array("input V", V)
+    prepared = Convolution.of(
+        K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
+    ).at(V.shape, np.float64)
+    require_type("steps", steps, str, "text such as 3-7")
+    name = parse_tensor("of", of)
+    if name == "output":
+        upstream = None
+    else:
+        upstream = np.ones(prepared.output_shape) if G is None else real_array("upstream gradient G", G)
+    return Walk(walk(prepared, V, upstream, name, steps))
 
 
 def _parse_index(at: Iterable[SupportsIndex]) -> tuple[int, ...]:

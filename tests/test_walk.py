@@ -1,5 +1,6 @@
 """Walks: each window's scene, what the scenes add up to, and how they are drawn as text, GIF and SVG."""
 
+import base64
 import io
 import re
 import shlex
@@ -13,13 +14,13 @@ from support.command_line import convcli, succeed
 from support.geometries import CASES, FILLS, Case, integers
 from support.pages import page
 
-from convcli import conv2d, conv2d_grad
+from convcli import conv2d, conv2d_grad, conv2d_walk
 from convcli.cli.text.walk import walk_text
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.transposed import TransposedConvolution
 from convcli.drawing.scene_pictures import draw_story
 from convcli.drawing.scenes import cell_text
-from convcli.errors import GeometryError, OptionError
+from convcli.errors import FileError, GeometryError, OptionError
 from convcli.explain.walk import MOST_STEPS, walk
 from convcli.explain.walk_files import write_gif, write_svg
 
@@ -307,6 +308,28 @@ def test_the_page_about_walks_shows_what_its_commands_print(documented, tmp_path
     for words in writing:
         assert convcli(*shlex.split(words), "--steps", "1-12", "--overwrite", cwd=tmp_path).code == 0
     assert (tmp_path / "walk.svg").read_text() == page("docs/pictures/walk.svg")
+
+
+def test_a_walk_from_python(tmp_path):
+    found = conv2d_walk(V, K, of="dV", G=G, steps="2-3", padding=(0, 0))
+    assert found.story == walked("dV", "2-3")
+    assert conv2d_walk(V, K, of="dK").story == walked("dK", G=np.ones((2, 3)))
+    (source,) = re.findall(r'^<img src="data:image/svg\+xml;base64,(\S+)" alt="dV', found._repr_html_())
+    found.save(tmp_path / "walk.SVG")
+    assert base64.b64decode(source) == (tmp_path / "walk.SVG").read_bytes()
+    found.save(tmp_path / "walk.gif")
+    assert (tmp_path / "walk.gif").read_bytes().startswith(b"GIF89a")
+    with pytest.raises(FileError, match=r"walk.gif exists"):
+        found.save(tmp_path / "walk.gif")
+    found.save(tmp_path / "walk.gif", overwrite=True)
+    with pytest.raises(OptionError, match="expected gif or svg, given 'pdf'"):
+        found.save(tmp_path / "walk.pdf")
+
+
+def test_steps_from_python_are_text():
+    with pytest.raises(OptionError, match=r"expected text such as 3-7, given 5") as caught:
+        conv2d_walk(V, K, steps=5)
+    assert caught.value.option == "steps"
 
 
 def svg_of(story):

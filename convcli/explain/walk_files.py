@@ -1,7 +1,11 @@
 """Write walks to files: animations as GIF and SVG."""
 
+import os
+from base64 import b64encode
 from collections.abc import Callable
-from typing import BinaryIO
+from html import escape
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -9,9 +13,11 @@ from convcli.drawing.scene_pictures import draw_story
 from convcli.drawing.scene_svg import story_svg
 from convcli.drawing.scenes import Story
 from convcli.files.file_bytes import write_text
+from convcli.files.whole_files import IfExists, write_atomically
 from convcli.pictures.formats.gif import GIF
 from convcli.pictures.image import Metadata
 from convcli.pictures.writing import FrameWriter
+from convcli.text import choice
 
 FOREVER = 0
 
@@ -29,3 +35,31 @@ def write_svg(story: Story, stream: BinaryIO) -> None:
 
 
 WRITERS: dict[str, Callable[[Story, BinaryIO], None]] = {"gif": write_gif, "svg": write_svg}
+
+
+class Walk(NamedTuple):
+    """The walk of a window, which a notebook shows as an animation.
+
+    Attributes
+    ----------
+    story
+        The heading, and a scene per step: its title, its panels of numbers and its captions.
+    """
+
+    story: Story
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the walk as an animation, whose format, gif or svg, is the extension of the path.
+
+        Raises OptionError for another extension; FileError if the file exists and ``overwrite`` is False, or if it
+        cannot be written.
+        """
+        write = WRITERS[choice("path", Path(path).suffix.lower().removeprefix("."), WRITERS)]
+        with write_atomically(Path(path), IfExists.REPLACE if overwrite else IfExists.FAIL) as stream:
+            write(self.story, stream)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the SVG as a picture, because the styles of several walks would collide."""
+        data = b64encode("".join(story_svg(self.story)).encode()).decode()
+        description = escape(" ".join(self.story.heading))
+        return f'<img src="data:image/svg+xml;base64,{data}" alt="{description}" style="max-width:100%">'
