@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from convcli import conv2d_explain, conv2d_grad, conv2d_matrix, preset
+from convcli import conv2d_explain, conv2d_grad, conv2d_matrix, conv2d_plan, preset
 from convcli.convolution.prepared import Convolution, Gradients
 from convcli.drawing.html import facts, table, tensor
 from convcli.kernels.kernel import Kernel
@@ -27,6 +27,7 @@ SHOWN = {
     "long explanation": conv2d_explain(np.ones((9, 9)), [[1]], (0, 0), of="dK"),
     "explanation of no terms": conv2d_explain(V, [[1]], (1, 1), of="dV", stride=2),
     "plan": Convolution.of(LAPLACIAN).at((30, 40), "float32").plan(),
+    "forecast": conv2d_plan((3, 4), K, padding="same"),
     "matrix": conv2d_matrix(K, (3, 4)),
     "matrix with an offset": conv2d_matrix(K, (2, 3), 2.0),
     "large matrix": conv2d_matrix(LAPLACIAN, (9, 9), edge="wrap", padding="same"),
@@ -151,6 +152,12 @@ def test_a_plan_shows_costs_and_refusals():
     assert page.texts[0] == f"Plan: {plan.first.algorithm}"
     assert page.numbers[0] == plan.first.algorithm
     assert "unshared" in page.numbers
+
+
+def test_a_forecast_shows_the_shapes_and_each_plan():
+    page = Page(SHOWN["forecast"]._repr_html_())
+    assert page.texts[:8] == ["Forecast", "V", " (3, 4) \xa0 ", "K", " (2, 2) \xa0 ", "Z", " (3, 4) \xa0 ", "pads"]
+    assert page.numbers[::4] == ["Z", "dK", "dV"]
 
 
 def test_texts_are_escaped():

@@ -12,7 +12,7 @@ from convcli.convolution.prepared import GradientPlan
 from convcli.convolution.transposed import PreparedTransposed, TransposedGradientPlan
 from convcli.engine import AUTO, Estimate, Execution, Plan, Refusal
 from convcli.layouts import DEFAULT, Layouts
-from convcli.names import WRT
+from convcli.names import SYMBOLS, WRT
 
 # The type that gradients are planned in, as ``convcli grad`` computes them.
 GRADIENTS_IN = np.dtype(np.float64)
@@ -50,6 +50,22 @@ class Forecast(NamedTuple):
         """The rows and columns of V that no window reads, where dV is 0; under a transposition, those of Z."""
         geometry = self.prepared.geometry
         return {"rows": geometry.rows.untouched(geometry.edge), "columns": geometry.columns.untouched(geometry.edge)}
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the geometry, and the algorithm and the time of Z, dK and dV."""
+        from convcli.drawing.html import card, facts, table
+
+        prepared, (top, bottom, left, right) = self.prepared, self.prepared.geometry.pads
+        shapes = {"V": "input", "K": "kernel", "Z": "output"}
+        members = {letter: shape_of(prepared, name) for letter, name in shapes.items()}
+        pads = {"pads": f"{top}, {bottom}, {left}, {right}", "edge": prepared.geometry.edge}
+        rows = (
+            (SYMBOLS[name], plan.first.algorithm, f"{plan.seconds * 1000:.3g}", f"{plan.threads}")
+            for name, plan in self.plans.items()
+            if plan.first
+        )
+        costs = table(("", "algorithm", "ms of one thread", "threads"), rows)
+        return card("Forecast", facts({**members, **pads, "multiplications": f"{self.multiplications:,}"}), costs)
 
 
 def forecast(convolution: Layer, input_shape: tuple[int, ...], dtype: np.dtype[Any], execution: Execution) -> Forecast:
