@@ -471,3 +471,20 @@ def test_errors_have_the_order_of_the_layout(tmp_path) -> None:
     result = CliRunner().invoke(app, ["explain", V, *words, "--at", "4,0,0"])
     assert result.exit_code == 2
     assert "Z has shape (4, 5, 2): expected j,k,l from 0,0,0 to 3,4,1, given 4,0,0" in result.stderr
+
+
+def test_the_weights_of_a_model_have_their_own_layout(tmp_path) -> None:
+    """Only V, Z and dK are in the user's layouts."""
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4, 5, 7])
+    weights = onnx.numpy_helper.from_array(GIVEN.K.astype(np.float32), "w")
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv1", strides=[1, 2], pads=[1, 2, 0, 1], group=2)
+    model, V = str(tmp_path / "m.onnx"), str(tmp_path / "V.npy")
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", [value], [], [weights])), model)
+    np.save(V, ordered(GIVEN.V, MAPS["nhwc"]))
+    words = [V, "-k", f"{model}:conv1", "--layout", "nhwc", "--kernel-layout", "hwio", "-q"]
+    assert CliRunner().invoke(app, ["apply", *words, "-o", str(tmp_path / "Z.npy")]).exit_code == 0
+    assert (np.load(tmp_path / "Z.npy") == ordered(GIVEN.Z, MAPS["nhwc"])).all()
+    assert CliRunner().invoke(app, ["grad", *words, "--wrt", "K", "-o", str(tmp_path / "dK.npy")]).exit_code == 0
+    dK = reference.conv2d_grad(GIVEN.V, GIVEN.K, np.ones(GIVEN.Z.shape), **GEOMETRY)[0]
+    assert (np.load(tmp_path / "dK.npy") == ordered(dK, KERNELS["hwio"])).all()
