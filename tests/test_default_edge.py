@@ -86,7 +86,7 @@ def test_check_names_the_zeros_of_another_program(folder):
     np.save(folder / "Z.npy", conv2d(V, K, padding="same"))
     result = convcli("check", "in.png", "-k", KERNEL, "--output-map", "Z.npy", cwd=folder)
     assert result.code == 1
-    assert b"equals convcli's with zeros in the pads" in result.out
+    assert b"your Z was made with the edge fill zero: add --edge zero\n" in result.out
 
 
 def test_from_python_a_picture_has_no_dark_border(folder):
