@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.arrays import FloatArray, cut
+from convcli.engine.scratch import Scratch
 from convcli.geometry.axes import Axis, Geometry
 from convcli.geometry.edges import Runs
 
@@ -206,6 +207,16 @@ def gradient_as_convolution(geometry: Geometry, tile: FloatArray, upstream: Floa
         Z=np.empty((in_channels, groups, upstream.shape[2], rows.output, columns.output), tile.dtype),
         geometry=geometry._replace(images=in_channels, in_channels=images, rows=rows, columns=columns),
     )
+
+
+def in_phases(tile: FloatArray, stride: int, scratch: Scratch) -> FloatArray:
+    """Return a tile's rows ``(..., w)`` as ``(..., stride, columns)``, with the columns of each phase together."""
+    width = tile.shape[-1]
+    sorted_: FloatArray = scratch.array((*tile.shape[:-1], stride, -(-width // stride)), tile.dtype)
+    for phase in range(min(stride, width)):
+        columns = tile[..., phase::stride]
+        sorted_[..., phase, : columns.shape[-1]] = columns
+    return sorted_
 
 
 def windows(tile: FloatArray, geometry: Geometry, rows: int, columns: int, *, writeable: bool = False) -> FloatArray:

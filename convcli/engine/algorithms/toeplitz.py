@@ -19,7 +19,7 @@ from convcli.engine.algorithms.vertical import (
 from convcli.engine.costs import MOST_PREPARED, calls_seconds, elementwise_seconds, product_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
+from convcli.engine.tiles import TileSize, evened, in_phases, inner_apart, input_floats, largest_tile, output_floats
 from convcli.geometry.axes import Geometry
 
 BLOCK_ROWS = (2, 4, 8, 16)
@@ -109,11 +109,8 @@ def _by_phase(tile: FloatArray, stride: int, scratch: Scratch) -> FloatArray:
 
     The channels of a row lie one below another, so that any consecutive rows of all channels are one matrix.
     """
-    images, groups, channels, height, width = tile.shape
+    images, groups, channels, height, _ = tile.shape
     if channels == stride == 1:
         return tile.transpose(0, 1, 3, 2, 4)
-    parted = scratch.array((images, groups, height, channels, stride, -(-width // stride)), tile.dtype)
-    for phase in range(min(stride, width)):
-        columns = tile[..., phase::stride].swapaxes(2, 3)
-        parted[..., phase, : columns.shape[-1]] = columns
-    return parted.reshape(images, groups, height * channels, *parted.shape[-2:])
+    phases = in_phases(tile.swapaxes(2, 3), stride, scratch)
+    return phases.reshape(images, groups, height * channels, *phases.shape[-2:])
