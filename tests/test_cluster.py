@@ -74,7 +74,7 @@ def address(folder):
 
 def both(case, cluster, algorithm="auto", seed=0, memory=40_000, limits=LIMITS):
     """Return a request for this process, the same for the cluster, V and G."""
-    here = request_for(case, Execution(algorithm, 1, memory, limits=limits), seed)
+    here = request_for(case, Execution(algorithm, 1, memory, limits=limits._replace(compiled=False)), seed)
     there = here._replace(execution=replace(here.execution, cluster=cluster))
     return here, there, numbers(case.V, np.float32, seed), numbers(case.Z, np.float64, seed + 3)
 

@@ -19,6 +19,7 @@ from support.algorithms import (
     bank_plan,
     each_able,
     each_kernel_gradient,
+    each_named,
     plan_of,
 )
 from support.geometries import BY_NAME, TILED, WORKSPACES, Case, geometry_of, integers, operands
@@ -131,7 +132,7 @@ def test_rounding_is_within_its_bound(algorithm, dtype):
     assert_agrees(Z, conv2d(V, K, algorithm="direct").astype(dtype), "any")
 
 
-@pytest.mark.parametrize("algorithm", sorted(EXACT | {"separable"}))
+@each_named(sorted(EXACT | {"separable"}))
 def test_integers_stay_integers(algorithm):
     V, K = integers((3, 40, 50), seed=1), np.outer([1, 4, 6, 4, 1], [-1, -2, 0, 2, 1])
     Z = conv2d(V.astype(np.float32), K, padding="same", algorithm=algorithm)

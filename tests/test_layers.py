@@ -31,7 +31,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 OUTSIDE = {
     "cli": {"rich", "textual_image", "typer"},
     "drawing": {"PIL"},
-    "engine": {"dask", "distributed", "threadpoolctl"},
+    "engine": {"dask", "distributed", "llvmlite", "numba", "threadpoolctl"},
     "kernels": {"onnx"},
     "pictures": {"PIL", "imagecodecs", "pillow_heif", "tifffile"},
 }

@@ -23,7 +23,8 @@ SUSPECTS = {
     *("asyncio", "socket", "ssl", "urllib", "http", "ftplib", "smtplib", "xmlrpc", "webbrowser"),
 }
 # What goes to a cluster's workers is ours, and so are the workers; a handler of SIGBUS, and one of what libtiff says,
-# cannot be set otherwise; urllib.parse only takes apart the address that convcli was installed from.
+# cannot be set otherwise; urllib.parse only takes apart the address that convcli was installed from; compiled code is
+# read from the user's own cache folder.
 ALLOWED = {
     ("dask_connection.py", "asyncio"),
     ("dask_workers.py", "pickle"),
@@ -32,6 +33,7 @@ ALLOWED = {
     ("stopping.py", "ctypes"),
     ("libtiff_words.py", "ctypes"),
     ("extras.py", "urllib"),
+    ("compiled_code.py", "pickle"),
 }
 
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from support.algorithms import EXACT
+from support.algorithms import EXACT_GRADIENTS
 from support.any_size import ANY_SIZE
 from support.command_line import convcli, succeed
 from support.geometries import geometry_of
@@ -12,7 +12,7 @@ from support.geometries import geometry_of
 from convcli import conv2d, conv2d_grad, conv2d_plan, conv2d_transpose, filter_image
 from convcli.convolution.forecast import forecast_to_json
 from convcli.convolution.prepared import Convolution
-from convcli.engine import Execution, Plan, Traits, Workload, choose_convolution
+from convcli.engine import Execution, Limits, Plan, Traits, Workload, choose_convolution
 from convcli.engine.execution import MEMORY
 from convcli.engine.plan import Pass
 from convcli.engine.sub_kernels import sub_kernels
@@ -40,7 +40,7 @@ def test_a_large_kernel_of_full_rank(dtype, shape):
     assert np.array_equal(conv2d(V, K), sums(V, K))
 
 
-@pytest.mark.parametrize("algorithm", sorted(EXACT))
+@pytest.mark.parametrize("algorithm", sorted(EXACT_GRADIENTS))
 @pytest.mark.parametrize("stored", [np.uint16, np.int16])
 def test_16_bits_by_large_weights(stored, algorithm):
     rng, range_ = np.random.default_rng(3), np.iinfo(stored)
@@ -119,7 +119,8 @@ def test_a_requested_algorithm_rounds():
 
 
 def test_exact_algorithms_need_no_rounding():
-    work = Workload(geometry_of(PHOTO, (5, 5), padding="same"), np.dtype(np.float32), MEMORY, Traits(5), whole=True)
+    geometry, limits = geometry_of(PHOTO, (5, 5), padding="same"), Limits(compiled=False)
+    work = Workload(geometry, np.dtype(np.float32), MEMORY, Traits(5), limits, whole=True)
     choice = choose_convolution(work)
     assert (choice.algorithm, choice.estimate.rounded, choice.computed) == ("toeplitz", False, work)
 

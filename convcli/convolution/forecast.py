@@ -133,6 +133,7 @@ def _answer_to_json(answer: Estimate | Refusal) -> dict[str, Any]:
         return {"refused": answer.reason}
     return {
         "seconds": answer.seconds,
+        "start_seconds": answer.start,
         "multiplications": answer.multiplications,
         "bytes_moved": answer.moved,
         "workspace": answer.workspace,

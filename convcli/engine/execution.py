@@ -74,6 +74,9 @@ class Execution:
         for name, count in (("threads", self.threads), ("memory", self.memory)):
             if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
                 raise OptionError(f"expected an integer of at least 1, given {quoted(count)}", option=name)
+        if self.cluster:
+            # Workers may have loaded other code than this process, or cannot compile any.
+            object.__setattr__(self, "limits", self.limits._replace(compiled=False))
 
     def seconds_for(self, estimate: Estimate) -> float:
         """Return the estimated seconds until all threads, or all workers of the cluster, are done."""

@@ -76,6 +76,7 @@ class Estimate(NamedTuple):
     spreads: whether an infinity or a NaN reaches outputs whose windows do not contain it. That happens in blocks and
     transforms, which multiply it by 0.
     mixes: whether a large pixel rounds outputs whose windows do not contain it, because transforms add and subtract it.
+    start: seconds until this process can begin, such as those to compile code.
     """
 
     tile: TileSize
@@ -88,12 +89,17 @@ class Estimate(NamedTuple):
     rounded: bool = False
     spreads: bool = False
     mixes: bool = False
+    start: float = 0.0
 
 
 class Refusal(NamedTuple):
-    """The reason why an algorithm does not take a workload."""
+    """The reason why an algorithm does not take a workload.
+
+    extra: the extra of convcli without which it takes none.
+    """
 
     reason: str
+    extra: str = ""
 
 
 # Reads its first array, and writes its second: for Z, fills an output tile from a padded input tile; for dV, adds the
@@ -124,6 +130,8 @@ class Algorithm(NamedTuple, Generic[Runner]):
     shares_weights: True if all outputs share the weights; False if each output has its own.
     last_resort: True if it never refuses a geometry, and is used even if its smallest tile exceeds the memory limit.
     factored: True if it computes with the kernel's factors.
+    start: returns the seconds until this process can begin a workload that the algorithm takes; None if it always can.
+    Unlike an estimate, this changes while the process runs.
     """
 
     estimate: Callable[[Workload], Estimate | Refusal]
@@ -131,6 +139,7 @@ class Algorithm(NamedTuple, Generic[Runner]):
     shares_weights: bool = True
     last_resort: bool = False
     factored: bool = False
+    start: Callable[[Workload], float] | None = None
 
     def answer(self, work: Workload) -> Estimate | Refusal:
         """Return the algorithm's estimate for a workload, or its refusal."""

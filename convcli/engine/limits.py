@@ -16,6 +16,7 @@ class Limits(NamedTuple):
     Workers wait longer for larger bands; smaller ones take longer to send than to compute.
     long: the fewest seconds of one thread from which a plan is compared with some that take more memory, or compute the
     kernel in parts.  part: the fewest taps of a part's rows and columns.
+    compiled: whether ``auto`` may choose compiled loops, which depends on what the process has loaded.
     """
 
     transform_taps: int = 25
@@ -25,6 +26,7 @@ class Limits(NamedTuple):
     band: int = 8 << 20
     long: float = 1.0
     part: int = 32
+    compiled: bool = True
 
 
 LIMITS = Limits()

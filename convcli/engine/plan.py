@@ -18,12 +18,16 @@ from convcli.engine.limits import Limits
 from convcli.engine.sub_kernels import SubKernel, few_channels_each, kernel_in_parts, sub_kernels
 from convcli.engine.tiles import Tile
 from convcli.errors import OptionError
+from convcli.extras import advice
 from convcli.geometry.axes import Geometry
 from convcli.text import any_of
 from convcli.values import frozen_value
 
 # An algorithm that rounds integers is chosen only if it is faster than an exact algorithm by this many seconds.
 WORTH_ROUNDING = 2e-3
+# Estimates are for one thread, but all threads wait while one of them starts an algorithm. A fixed number of them is
+# counted, because the choice must not depend on the number of threads.
+THREADS_THAT_WAIT = 4
 # More memory than usual is taken only if that saves this many seconds.
 WORTH_MEMORY = 1.0
 # The numbers of parts that the rows and the columns of a large kernel are cut into.
@@ -114,7 +118,8 @@ class Plan(NamedTuple):
     @property
     def elapsed(self) -> float:
         """The estimated seconds until all threads, or all workers of the cluster, have computed all passes."""
-        return sum(self.execution.seconds_for(each_pass.choice.estimate) for each_pass in self.passes)
+        estimates = [each_pass.choice.estimate for each_pass in self.passes]
+        return max(found.start for found in estimates) + sum(map(self.execution.seconds_for, estimates))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the algorithm, its costs, those of the others, and why some refuse."""
@@ -295,14 +300,18 @@ def plan_input_gradient(geometry: Geometry, dtype: np.dtype[Any], execution: Exe
     return _plan_in_some_way(choose, geometry, execution)
 
 
-@lru_cache(maxsize=128)
 def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
     """Choose the named algorithm of CONVOLUTIONS; for ``auto`` the fastest, or an exact one that is nearly as fast.
 
     Choices are cached, because choosing takes longer than convolving a small image.
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
-    return _choose(CONVOLUTIONS, work, algorithm)
+    return _choose_convolution(work, algorithm, _starts(CONVOLUTIONS, work))
+
+
+@lru_cache(maxsize=128)
+def _choose_convolution(work: Workload, algorithm: str, starts: tuple[tuple[str, float], ...]) -> Choice:
+    return _choose(CONVOLUTIONS, work, algorithm, dict(starts))
 
 
 @lru_cache(maxsize=128)
@@ -323,17 +332,30 @@ def choose_input_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
     return _choose(INPUT_GRADIENTS, work, algorithm)
 
 
-def _choose(algorithms: Mapping[str, Algorithm[Any]], work: Workload, algorithm: str) -> Choice:
-    answers = {name: each.answer(work) for name, each in algorithms.items()}
+def _starts(algorithms: Mapping[str, Algorithm[Any]], work: Workload) -> tuple[tuple[str, float], ...]:
+    """Return how long each algorithm takes to begin in this process, if it does not begin at once."""
+    return tuple((name, each.start(work)) for name, each in algorithms.items() if each.start)
+
+
+def _choose(
+    algorithms: Mapping[str, Algorithm[Any]], work: Workload, algorithm: str, starts: Mapping[str, float] = {}
+) -> Choice:
+    answers = {name: _started(each.answer(work), starts.get(name, 0)) for name, each in algorithms.items()}
     able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
-    chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(able)
+    at_once = {name: able[name] for name in able if work.limits.compiled or not algorithms[name].start}
+    chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(at_once)
     others = {name: answer for name, answer in answers.items() if name != chosen}
     return Choice(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
 
 
+def _started(answer: Estimate | Refusal, start: float) -> Estimate | Refusal:
+    return answer._replace(start=start) if start and isinstance(answer, Estimate) else answer
+
+
 def _quickest(able: Mapping[str, Estimate]) -> str:
     def seconds(name: str) -> float:
-        return able[name].seconds + (0 if able[name].exact else WORTH_ROUNDING)
+        answer = able[name]
+        return answer.seconds + THREADS_THAT_WAIT * answer.start + (0 if answer.exact else WORTH_ROUNDING)
 
     return min(able, key=seconds)
 
@@ -343,5 +365,6 @@ def _named(name: str, answers: Mapping[str, Estimate | Refusal]) -> str:
         raise OptionError(f"{name} cannot do this: use {any_of((AUTO, *answers))}", option="algorithm")
     answer = answers[name]
     if isinstance(answer, Refusal):
-        raise OptionError(f"{name} cannot do this: {answer.reason}; use {AUTO}", option="algorithm")
+        remedy = advice(answer.extra, "to add it") if answer.extra else f"use {AUTO}"
+        raise OptionError(f"{name} cannot do this: {answer.reason}; {remedy}", option="algorithm")
     return name

@@ -172,7 +172,9 @@ def _with_other_weights(work: Workload, K: Array) -> Fill:
 
     def fill(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         geometry, source = without_pads(work.geometry, tile), TileSource.whole(tile)
-        choice = choose_convolution(Workload(geometry, work.dtype, work.memory, limits=work.limits))
+        # The result must not depend on what this process has loaded.
+        limits = work.limits._replace(compiled=False)
+        choice = choose_convolution(Workload(geometry, work.dtype, work.memory, limits=limits))
         run = CONVOLUTIONS[choice.algorithm].runner(Weights(K), choice.work, choice.estimate)
         for part in choice.tiles:
             with scratch.borrowed():

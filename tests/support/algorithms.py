@@ -9,6 +9,7 @@ import pytest
 
 from convcli.convolution.prepared import Convolution
 from convcli.engine import AUTO, CONVOLUTIONS, KERNEL_GRADIENTS, MEMORY, Execution
+from convcli.engine.algorithms import compiled_code
 from convcli.errors import OptionError
 from support.any_size import ANY_SIZE
 from support.geometries import CASES, TILED, TILED_PLANE, TILED_SQUARE, WORKSPACES, operands
@@ -17,13 +18,26 @@ from support.reference import assert_same
 # The algorithms that give exact integers for integers. The others round: their transforms and singular values are not
 # integers. ``auto`` chooses an algorithm that rounds only if that saves much time, which tests of this size are too
 # small for.
-EXACT = {"direct", "im2col", "toeplitz", "auto"}
+EXACT = {"compiled", "direct", "im2col", "toeplitz", "auto"}
+# Those of them that compute the kernel's gradient too.
+EXACT_GRADIENTS = EXACT & {AUTO, *KERNEL_GRADIENTS}
+# What an algorithm needs and does not have here.
+MISSING = {"compiled": compiled_code.missing()}
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
 
 
 def shared(algorithms):
     """Return the names of the algorithms for weights that all outputs share."""
     return [name for name, each in algorithms.items() if each.shares_weights]
+
+
+def each_named(names):
+    """Parametrise a test over algorithms by name; those that need what is not installed are skipped."""
+    algorithms = []
+    for name in names:
+        missing = MISSING.get(name, "")
+        algorithms.append(pytest.param(name, marks=pytest.mark.skipif(bool(missing), reason=missing or "installed")))
+    return pytest.mark.parametrize("algorithm", algorithms)
 
 
 def able(plan, algorithms=CONVOLUTIONS, *, memory=MEMORY, limits=ANY_SIZE):
@@ -82,8 +96,8 @@ IN_WORKSPACES = [
 ]
 
 # For shared weights; the algorithm for unshared weights has its own tests.
-each_convolution = pytest.mark.parametrize("algorithm", [*shared(CONVOLUTIONS), AUTO])
-each_kernel_gradient = pytest.mark.parametrize("algorithm", [*shared(KERNEL_GRADIENTS), AUTO])
+each_convolution = each_named([*shared(CONVOLUTIONS), AUTO])
+each_kernel_gradient = each_named([*shared(KERNEL_GRADIENTS), AUTO])
 
 
 def assert_agrees(actual, expected, algorithm):

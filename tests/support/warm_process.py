@@ -21,7 +21,12 @@ from importlib import import_module
 # What many commands import inside functions, besides the modules of convcli.
 OFTEN_IMPORTED = ("difflib", "PIL.PngImagePlugin", "rich.console", "rich.table", "rich.text", "threadpoolctl")
 # Modules of convcli that import what few commands need, or that run the program.
-RARELY_IMPORTED = ("convcli.__main__", "convcli.engine.dask", "convcli.engine.worker")
+RARELY_IMPORTED = (
+    "convcli.__main__",
+    "convcli.engine.algorithms.compiled_loops",
+    "convcli.engine.dask",
+    "convcli.engine.worker",
+)
 
 
 class WarmProcess:

@@ -90,7 +90,8 @@ def _chosen(plan: Plan | InputPlan) -> str:
     tiles = f"{count:,} tile{'s' * (count > 1)} of {tile.images} x {tile.rows} x {tile.columns}"
     often = f", {passes} times" if passes > 1 else ""
     algorithm = f"{choice.algorithm} ({choice.chosen_by}) in {choice.computed.dtype}"
-    return f"{algorithm}: {tiles}{blocks}{often}; {_duration(plan.seconds)}"
+    start = f", after {_duration(choice.estimate.start)} to start" if choice.estimate.start else ""
+    return f"{algorithm}: {tiles}{blocks}{often}; {_duration(plan.seconds)}{start}"
 
 
 def _duration(seconds: float) -> str:
@@ -105,11 +106,13 @@ def _estimates(choice: Choice) -> Table:
     for heading in ("algorithm", "ms", "multiplications", "moved", "workspace"):
         table.add_column(heading, justify="left" if heading == "algorithm" else "right", no_wrap=True)
     table.add_column("rounding")
+    table.add_column()
     for name, answer in [(choice.algorithm, choice.estimate), *choice.others.items()]:
         if isinstance(answer, Estimate):
             numbers = (f"{answer.multiplications:,}", _megabytes(answer.moved), _megabytes(answer.workspace))
             style = "bold" if name == choice.algorithm else ""
-            table.add_row(name, f"{answer.seconds * 1e3:.3g}", *numbers, _rounding(answer), style=style)
+            start = f"after {_duration(answer.start)} to start" if answer.start else ""
+            table.add_row(name, f"{answer.seconds * 1e3:.3g}", *numbers, _rounding(answer), start, style=style)
     return table
 
 

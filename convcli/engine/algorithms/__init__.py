@@ -4,13 +4,14 @@ To add one: write its file with the functions of ``convcli.engine.interface``, l
 tests of the plan.
 """
 
-from convcli.engine.algorithms import direct, fft, im2col, separable, toeplitz, unshared, winograd
+from convcli.engine.algorithms import compiled, direct, fft, im2col, separable, toeplitz, unshared, winograd
 from convcli.engine.interface import Algorithm, FillRunner, KernelGradientRunner
 
 CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
     "toeplitz": Algorithm(toeplitz.estimate, toeplitz.runner),
     "separable": Algorithm(separable.estimate, separable.runner, factored=True),
     "im2col": Algorithm(im2col.estimate, im2col.runner),
+    "compiled": Algorithm(compiled.estimate, compiled.runner, start=compiled.start),
     "winograd": Algorithm(winograd.estimate, winograd.runner),
     "fft": Algorithm(fft.estimate, fft.runner),
     "direct": Algorithm(direct.estimate, direct.runner, last_resort=True),

@@ -1,0 +1,93 @@
+"""Compiled loops: the definition, whose loops Numba compiles, so that each pixel is read once for many products.
+
+NumPy makes several passes over memory, one per operation. The loops of ``compiled_loops`` make one: they keep the sums
+of many outputs in registers while they add a block of taps, in the order of the definition:
+
+    Z[i,j,k] = sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
+
+The columns of a tile are first sorted by their phase of a horizontal stride above 1, so that pixels that are read
+together lie next to each other. This needs the extra ``fast``.
+"""
+
+import numpy as np
+
+from convcli.arrays import Array, FloatArray
+from convcli.engine.algorithms import compiled_code
+from convcli.engine.algorithms.compiled_blocks import Blocks, blocks_of, number_of_blocks
+from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
+from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
+from convcli.engine.scratch import Scratch
+from convcli.engine.tiles import TileSize, evened, in_phases, inner_apart, input_floats, largest_tile, output_floats
+from convcli.geometry.axes import Axis, Geometry
+
+# How often a sum is read or written in cache per block of taps.
+ACCESSES = 2
+
+
+def estimate(work: Workload) -> Estimate | Refusal:
+    """Estimate the cost: the multiplications of the definition, and one pass over the outputs per block of taps."""
+    if reason := compiled_code.missing():
+        return Refusal(reason, extra="fast")
+    geometry, blocks = work.geometry, _blocks(work)
+    size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work)), geometry)
+    if geometry.columns.stride == 1:
+        size = inner_apart(size, geometry)
+    pairs = geometry.in_channels * geometry.out_channels
+    multiplications = geometry.rows.taps * geometry.columns.taps * pairs * work.output_pixels
+    sums = ACCESSES * number_of_blocks(geometry, blocks) * pairs * work.output_pixels * work.itemsize
+    moved = 0
+    if geometry.columns.stride > 1:
+        moved = 2 * input_floats(geometry, size) * size.number(geometry) * work.itemsize
+    return Estimate(
+        size,
+        seconds=compiled_seconds(multiplications, work.itemsize)
+        + elementwise_seconds(sums + moved)
+        + calls_seconds(2 * size.number(geometry)),
+        multiplications=multiplications,
+        moved=moved,
+        workspace=_floats(geometry, size) * work.itemsize,
+        blocks={"rows": blocks.height, "columns": blocks.width},
+    )
+
+
+def _blocks(work: Workload) -> Blocks:
+    return blocks_of(work.geometry, str(work.dtype))
+
+
+def _floats(geometry: Geometry, size: TileSize) -> int:
+    copies = 1 if geometry.columns.stride == 1 else 2
+    return copies * input_floats(geometry, size) + 2 * output_floats(geometry, size)
+
+
+def start(work: Workload) -> float:
+    """Return the seconds that pass in this process before the compiled loops can run."""
+    return compiled_code.start_seconds(_blocks(work))
+
+
+def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
+    """Load or compile the loops, and return the function that fills an output tile from a padded input tile."""
+    fill, geometry = compiled_code.loops(_blocks(work)), work.geometry
+    K = np.ascontiguousarray(weights.K, work.dtype)
+    stride = geometry.columns.stride
+    # A single tap lies where its output starts, so that its dilation may be the stride, which lets rows share pixels.
+    step, dilation = geometry.rows.stride, geometry.rows.dilation if geometry.rows.taps > 1 else geometry.rows.stride
+
+    def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+        source = in_phases(tile, stride, scratch) if stride > 1 else tile
+        columns = _columns(geometry.columns, source.shape[-1]) * tile.itemsize
+        lines = source.reshape(*tile.shape[:-1], -1) if stride > 1 else tile
+        # The loops write neighbouring columns at once.
+        if out.strides[-1] == out.itemsize:
+            fill(lines, out, K, columns, step, dilation)
+        else:
+            made = scratch.array(out.shape, out.dtype)
+            fill(lines, made, K, columns, step, dilation)
+            out[...] = made
+
+    return run
+
+
+def _columns(axis: Axis, width: int) -> Array:
+    """Return how many floats each tap of a row lies behind the first, if the phases are ``width`` wide."""
+    taps = np.arange(axis.taps) * axis.dilation
+    return taps % axis.stride * width + taps // axis.stride

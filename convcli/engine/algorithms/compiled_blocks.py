@@ -1,0 +1,50 @@
+"""The blocks of taps that compiled code is made for. A kernel is cut into blocks of one size, which end with a rest."""
+
+from math import ceil
+from typing import NamedTuple
+
+from convcli.geometry.axes import Geometry
+
+# The most taps of a block. With more, weights do not stay in registers, or in the first cache.
+MOST_TAPS = 49
+# A longer row of taps is cut into blocks of one row.
+MOST_ACROSS = 16
+
+
+class Blocks(NamedTuple):
+    """The sizes of a kernel's blocks, for which code is compiled; kernels of several sizes may have the same blocks.
+
+    height, width: the taps of a block.  last_height, last_width: those of the last block below, or to the right; 0 if
+    it is as large as the others. At least one of them is 0.
+    share_rows: whether neighbouring rows of output read some of the same rows of pixels.
+    """
+
+    dtype: str
+    height: int
+    last_height: int
+    width: int
+    last_width: int
+    share_rows: bool
+
+    @property
+    def name(self) -> str:
+        """The blocks in a few characters, for a file name."""
+        rests = f"{self.last_height}-{self.last_width}"
+        return f"{self.dtype}-{self.height}x{self.width}-{rests}{'-rows' * self.share_rows}"
+
+
+def blocks_of(geometry: Geometry, dtype: str) -> Blocks:
+    """Return the blocks of a kernel. Their order is that of the taps: left to right, then top to bottom."""
+    down, across = geometry.rows.taps, geometry.columns.taps
+    # Taps of a single row lie at any dilation.
+    share = down == 1 or geometry.rows.stride == geometry.rows.dilation
+    if across > MOST_ACROSS:
+        width = ceil(across / ceil(across / MOST_ACROSS))
+        return Blocks(dtype, 1, 0, width, across % width, share)
+    height = ceil(down / ceil(down / (MOST_TAPS // across)))
+    return Blocks(dtype, height, down % height, across, 0, share)
+
+
+def number_of_blocks(geometry: Geometry, blocks: Blocks) -> int:
+    """Return how many blocks the kernel of one pair of channels has."""
+    return ceil(geometry.rows.taps / blocks.height) * ceil(geometry.columns.taps / blocks.width)
