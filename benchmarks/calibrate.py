@@ -11,6 +11,10 @@ from statistics import median
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
+from convcli import conv2d
+from convcli.engine.algorithms import compiled_code
+from convcli.engine.calibration import COMPILED
+
 TARGET = Path(__file__).parent.parent / "convcli" / "engine" / "calibration.py"
 COLUMNS = 4000
 
@@ -26,6 +30,8 @@ PRODUCT_DEPTH = {depth:.1f}
 BYTE = {byte:.2e}
 # One call of NumPy from Python.
 CALL = {call:.2e}
+# One float32 multiply-add of the compiled loops, in a kernel of 7x7 weights.
+COMPILED = {compiled:.2e}
 # One pixel of a float32 square in a real Fourier transform, divided by log2 of the square's number of pixels.
 TRANSFORM = {transform:.2e}
 '''
@@ -34,7 +40,8 @@ TRANSFORM = {transform:.2e}
 def main() -> None:
     """Measure the rates, write the module, and print it."""
     with threadpool_limits(1, user_api="blas"):
-        text = TEMPLATE.format(machine=_machine(), **_products(), byte=_byte(), call=_call(), transform=_transform())
+        rates = {"byte": _byte(), "call": _call(), "compiled": _compiled(), "transform": _transform()}
+        text = TEMPLATE.format(machine=_machine(), **_products(), **rates)
     TARGET.write_text(text)
     print(text)
 
@@ -91,6 +98,14 @@ def _call() -> float:
             np.add(tiny[..., 0:2], tiny[..., 1:3], out=tiny[..., 2:4])
 
     return _seconds(calls) / 100
+
+
+def _compiled() -> float:
+    """Return the rate of the compiled loops; without Numba, the rate that is known."""
+    if compiled_code.missing():
+        return COMPILED
+    V, K = np.ones((1, 1006, COLUMNS + 6), np.float32), np.ones((7, 7), np.float32)
+    return _seconds(lambda: conv2d(V, K, algorithm="compiled", threads=1)) / (49 * 1000 * COLUMNS)
 
 
 def _transform() -> float:
