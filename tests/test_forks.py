@@ -7,6 +7,9 @@ import select
 import signal
 import threading
 from contextlib import contextmanager
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from support import reference
 from support.command_line import TIMEOUT, save_picture
 from test_threads import blas_threads
 
+import convcli
 from convcli import conv2d, conv2d_grad, filter_image
 from convcli.engine import Factorisation, factors
 from convcli.engine.threads import BLAS_ON_ONE_THREAD
@@ -218,3 +222,21 @@ def test_a_child_of_a_process_that_factorises(monkeypatch):
     finally:
         leave.set()
         thread.join()
+
+
+def cached_properties():
+    """Return all cached properties of classes of the package."""
+    package = Path(convcli.__file__).parent
+    paths = [path for path in package.rglob("*.py") if "cached_property" in path.read_text()]
+    modules = [import_module(".".join(path.relative_to(package.parent).with_suffix("").parts)) for path in paths]
+    classes = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    return [each for cls in classes for each in vars(cls).values() if isinstance(each, cached_property)]
+
+
+@pytest.mark.skipif(not hasattr(cached_property(len), "lock"), reason="only Python 3.11 locks cached properties")
+def test_a_child_has_new_locks_for_all_cached_properties():
+    properties = cached_properties()
+    locks = [each.lock for each in properties]
+    assert len(locks) >= 7
+    assert in_child(lambda: [each.lock is lock for each, lock in zip(properties, locks, strict=True)].count(True)) == 0
+    assert [each.lock for each in properties] == locks

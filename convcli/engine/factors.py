@@ -5,7 +5,6 @@ if they hold the kernel's numbers without rounding, which takes columns or rows 
 """
 
 from functools import cached_property
-from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from convcli.arrays import Array, FloatArray, is_whole
 from convcli.engine.calibration import PRODUCT
 from convcli.engine.costs import calls_seconds
 from convcli.engine.threads import BLAS_ON_ONE_THREAD
-from convcli.files.forks import at_fork
+from convcli.files.forks import renewing_locks
 
 # A singular value below this fraction of the largest one is rounding noise.
 NEGLIGIBLE = 1e-14
@@ -78,6 +77,7 @@ class Factors(NamedTuple):
         return self._replace(columns=self.columns[..., rows], rows=self.rows[..., columns])
 
 
+@renewing_locks
 class Factorisation:
     """The factors of kernels ``(..., kh, kw)`` that each map one channel to one, computed when first asked for.
 
@@ -138,16 +138,6 @@ class Factorisation:
             return ()
         total = sum((np.outer(column, row) for column, row in self._given), start=np.zeros(shape))
         return self._given if np.array_equal(total[None], self._kernels) else ()
-
-
-def _renew_locks() -> None:
-    """Renew the lock of each cached property, which Python 3.11 has, and later versions have not."""
-    for each in vars(Factorisation).values():
-        if isinstance(each, cached_property):
-            each.lock = RLock()  # type: ignore[attr-defined]
-
-
-at_fork(in_child=_renew_locks)
 
 
 class KernelBlocks(NamedTuple):

@@ -19,6 +19,7 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import OptionError
 from convcli.extras import install_command
 from convcli.files.file_bytes import contents
+from convcli.files.forks import renewing_locks
 from convcli.files.memory import require_memory
 from convcli.files.source import Source
 from convcli.files.stored_tensors import Wanted
@@ -52,6 +53,7 @@ def read_model(source: Source) -> "Model":
     return Model(source.file_name, proto, None if source.read else source.path.parent)
 
 
+@renewing_locks
 @dataclass(frozen=True)
 class Model:
     """A model.
