@@ -49,6 +49,9 @@ from convcli.pictures.writing import DEFAULT_CODING, FrameWriter, write_image
 from convcli.text import any_of
 from convcli.values import frozen_value
 
+# A kernel whose weights add up to more makes an image visibly brighter.
+MOST_GAIN = 1.01
+
 
 class OutputSpec(NamedTuple):
     """An output that will be written: maps of a type, with or without alpha.
@@ -271,6 +274,7 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
             *carried.warnings,
             *(white_doubts(image, appearance.white) if is_guess and appearance.white else ()),
             *_dimming(plan),
+            *_brightening(plan, clipping),
         ),
         clipping=clipping,
         notes=(*remarks, *_auto_notes(image, plan), *plan.format.pixel_notes(first, alpha), *carried.notes),
@@ -361,6 +365,17 @@ def _dimming(plan: FilterPlan) -> Iterator[str]:
         yield (
             f"its maps have {kept:.3g} of the image's brightness, because the stride spreads weights that sum to 1 "
             f"over {layers[0].spread} pixels: `divisor` {kept:.3g} restores it"
+        )
+
+
+def _brightening(plan: FilterPlan, clipping: Clipping | None) -> Iterator[str]:
+    """Yield a warning if numbers were clipped, and the weights of a kernel add up to more than 1."""
+    requests = [request for request in plan.request.requests if request.convolution.weights.ndim == 2]
+    brightest = max(requests, key=lambda request: request.gain, default=None)
+    if clipping and clipping.statistics.clipped and brightest and brightest.gain > MOST_GAIN:
+        yield (
+            f"the weights of {brightest.name} add up to {brightest.gain:.4g}, which makes the image so many times "
+            "brighter: `normalize` divides them by their sum"
         )
 
 
