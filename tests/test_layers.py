@@ -32,6 +32,7 @@ OUTSIDE = {
     "cli": {"rich", "textual_image", "typer"},
     "drawing": {"PIL"},
     "engine": {"dask", "distributed", "llvmlite", "numba", "threadpoolctl"},
+    "files": {"psutil"},
     "kernels": {"onnx"},
     "pictures": {"PIL", "imagecodecs", "pillow_heif", "tifffile"},
 }

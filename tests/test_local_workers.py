@@ -207,21 +207,6 @@ def test_the_same_bytes_as_here(cluster):
     assert as_bytes(differentiated(there, V, G)) == as_bytes(differentiated(here, V, G))
 
 
-def test_without_dask_and_what_only_some_systems_have(tmp_path):
-    """macOS and Windows have no sched_getaffinity, Windows no fork, SIGHUP and pthread_sigmask."""
-    script = (
-        "import os, signal, sys; sys.modules['distributed'] = None\n"
-        "del os.sched_getaffinity, os.fork, os.register_at_fork, signal.SIGHUP, signal.pthread_sigmask\n"
-        "from convcli.cli import main; main()"
-    )
-    command = ("-c", script, "apply", "[[1,2],[3,4]]", "-k", "box:3", "-o", "Z.npy", "-q", "--cluster", "local:2")
-    result = subprocess.run(
-        [sys.executable, *command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    assert np.load(tmp_path / "Z.npy").shape == (2, 2)
-
-
 @pytest.mark.parametrize("files", [10, 14, 20])
 def test_few_open_files(files, tmp_path):
     """The run succeeds or says in one line what it could not do."""

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from io import FileIO, TextIOWrapper
+from io import TextIOWrapper
 from typing import Any, BinaryIO, TextIO
 
 from convcli.errors import ConvcliError, FileError, OptionError, reason_of
@@ -23,8 +23,8 @@ def prepare_streams() -> None:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
     if sys.stderr is not None:
-        # A buffer would keep text that cannot be written, and fail again at exit.
-        unbuffered: Any = FileIO(sys.stderr.fileno(), "w", closefd=False)
+        # A buffer would keep text that cannot be written, and fail again at exit. `fdopen` knows Windows' console.
+        unbuffered: Any = os.fdopen(sys.stderr.fileno(), "wb", buffering=0, closefd=False)
         sys.stderr = TextIOWrapper(unbuffered, sys.stderr.encoding, sys.stderr.errors, line_buffering=True)
 
 
@@ -40,7 +40,9 @@ def _open_nothing() -> int:
     try:
         return os.open(os.devnull, os.O_RDWR)
     except OSError:
-        # Some chroots have no devices.
+        # Some chroots have no devices, and systems other than Linux no files in memory.
+        if not hasattr(os, "memfd_create"):
+            raise
         return os.memfd_create("convcli-nothing")
 
 

@@ -50,13 +50,23 @@ def format_size(count: int) -> str:
 
 
 def _physical() -> Iterator[Memory]:
+    # Windows has no sysconf.
     with suppress(AttributeError, OSError, ValueError):
         yield Memory(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "the machine's memory")
-    # MemAvailable excludes memory that other processes use, and counts the page cache as free.
-    with suppress(OSError, ValueError, StopIteration):
-        lines = MEMINFO.read_text().splitlines()
-        free = next(line for line in lines if line.startswith("MemAvailable:"))
-        yield Memory(int(free.split()[1]) << 10, "the free memory of the machine")
+    with suppress(ImportError, OSError, ValueError, StopIteration):
+        yield Memory(_free(), "the free memory of the machine")
+
+
+def _free() -> int:
+    """Return the bytes that other processes do not use; the page cache counts as free."""
+    if not MEMINFO.exists():
+        # A dependency of convcli on systems other than Linux, where importing it would take longer than reading a file.
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    lines = MEMINFO.read_text().splitlines()
+    free = next(line for line in lines if line.startswith("MemAvailable:"))
+    return int(free.split()[1]) << 10
 
 
 def _cgroups() -> Iterator[Memory]:

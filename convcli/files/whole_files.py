@@ -67,7 +67,7 @@ def already_exists(path: Path) -> FileError:
 
 def _special(path: Path) -> BinaryIO:
     # Without O_TRUNC and O_CREAT, because a regular file may stand there by now.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_WRONLY)
     if S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise already_exists(path)
@@ -104,13 +104,13 @@ def _nameless(folder: str, mode: int) -> BinaryIO | None:
         return None
     # If no file can be created at all, the caller raises the error when it creates one with a name.
     with suppress(OSError):
-        return open(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode), "w+b")
+        return open(os.open(folder, os.O_TMPFILE | os.O_RDWR, mode), "w+b")
     return None
 
 
 def _named(name: str, mode: int) -> BinaryIO:
     """Return a new file of this name; the umask takes away some of the permissions in ``mode``."""
-    return open(os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode), "w+b")
+    return open(os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode), "w+b")
 
 
 def _replace(stream: BinaryIO, temporary: str, target: str) -> list[str]:
@@ -122,6 +122,8 @@ def _replace(stream: BinaryIO, temporary: str, target: str) -> list[str]:
         except OSError:
             with _copied(stream, temporary) as copy:
                 _take_over(copy.fileno(), target)
+    # Windows renames no open file.
+    stream.close()
     os.replace(temporary, target)
     return lost
 
@@ -141,6 +143,7 @@ def _add(stream: BinaryIO, temporary: str, path: Path, target: str, if_exists: I
         if not _has_name(stream):
             with _copied(stream, temporary):
                 pass
+        stream.close()
         if not os.path.lexists(target):
             os.rename(temporary, target)
         elif if_exists is IfExists.FAIL:
@@ -156,18 +159,25 @@ def _take_over(descriptor: int, target: str) -> list[str]:
         old = os.stat(target)
     except FileNotFoundError:
         return []
+    # On Windows the folder gives a file its rights.
+    lost = _take_over_rights(descriptor, target, old) if hasattr(os, "fchown") else []
+    os.fsync(descriptor)
+    if old.st_nlink > 1:
+        lost.append(f"the file that it replaced keeps its other names (hard links: {old.st_nlink - 1}) and its content")
+    return lost
+
+
+def _take_over_rights(descriptor: int, target: str, old: os.stat_result) -> list[str]:
+    """Give a new file the owner, rights and attributes of the file that it replaces; return what it cannot get."""
     lost = [
         f"the new file does not have the {what} of the file that it replaced"
         for what, user, group in (("owner", old.st_uid, -1), ("group", -1, old.st_gid))
         if not _works(partial(os.fchown, descriptor, user, group))
     ]
-    mode = S_IMODE(old.st_mode)
     lost += _take_over_attributes(descriptor, target)
+    mode = S_IMODE(old.st_mode)
     # Programs run with the rights of their owner or group only if these are the old ones.
     os.fchmod(descriptor, mode & _ALL_RIGHTS if lost else mode)
-    os.fsync(descriptor)
-    if old.st_nlink > 1:
-        lost.append(f"the file that it replaced keeps its other names (hard links: {old.st_nlink - 1}) and its content")
     return lost
 
 
