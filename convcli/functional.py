@@ -8,6 +8,9 @@ V' is V after padding. Without ``flip`` this is cross-correlation, as in TensorF
 convolution, as in MATLAB's conv2 and scipy.signal.convolve2d.
 """
 
+# As text, annotations are short in the output of help().
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
@@ -57,6 +60,11 @@ def conv2d(
     memory: int | None = None,
 ) -> Array:
     """Convolve V with K.
+
+        Z[i,j,k] = b[i] + sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
+
+    V' is V after padding, (sy, sx) the stride and (dy, dx) the dilation. Without ``flip`` this is cross-correlation:
+    equation 9.8 of Goodfellow, Bengio and Courville, *Deep Learning*, MIT Press 2016, with indices from 0.
 
     Parameters
     ----------
@@ -223,6 +231,13 @@ def conv2d_grad(
 ) -> Gradients:
     """Compute the gradients of J with respect to the kernel, the input and the bias, from G = dJ/dZ.
 
+        dK[i,l,m,n]  = sum over j,k of G[i,j,k] * V'[l, j*sy + m*dy, k*sx + n*dx]
+        dV'[l,a,c]   = sum over i, j,m with j*sy + m*dy = a, and k,n with k*sx + n*dx = c of G[i,j,k] * K[i,l,m,n]
+        db[i]        = sum over j,k of G[i,j,k]
+
+    V' is V after padding; dV adds the gradient of each padded pixel to the pixel that it copies. The first two are
+    equations 9.11 and 9.13 of Goodfellow, Bengio and Courville, *Deep Learning*, MIT Press 2016.
+
     Parameters
     ----------
     V, K, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
@@ -240,7 +255,8 @@ def conv2d_grad(
     Returns
     -------
     Gradients
-        ``kernel``, ``input`` and ``bias``, each with the shape of its parameter, or None if ``wrt`` omits it.
+        ``kernel``, ``input`` and ``bias``, each with the shape of its parameter, or None if ``wrt`` omits it. Their
+        units are G's times V's, G's times K's, and G's.
 
     Raises
     ------
@@ -278,7 +294,7 @@ def conv2d_plan(
     algorithm: str = "auto",
     threads: int | None = None,
     memory: int | None = None,
-) -> "Forecast":
+) -> Forecast:
     """Plan a convolution and its gradients from shapes alone, without computing them.
 
     Parameters
@@ -330,7 +346,7 @@ def conv2d_explain(
     groups: SupportsIndex = 1,
     edge: str = "zero",
     flip: bool = False,
-) -> "Explanation":
+) -> Explanation:
     """Return the exact sum behind one number of Z, dK, dV or db, term by term.
 
     Parameters
@@ -387,7 +403,7 @@ def conv2d_walk(
     groups: SupportsIndex = 1,
     edge: str = "zero",
     flip: bool = False,
-) -> "Walk":
+) -> Walk:
     """Return how Z, dK, dV or db is made, window by window; a notebook shows it as an animation.
 
     Parameters
@@ -461,7 +477,7 @@ def conv2d_check(
     threads: int | None = None,
     memory: int | None = None,
     every: bool = False,
-) -> "list[Check]":
+) -> list[Check]:
     """Check the gradients of a convolution against central differences and the adjoint identities, in float64.
 
     Parameters
@@ -521,7 +537,7 @@ def conv2d_compare(
     threads: int | None = None,
     memory: int | None = None,
     tolerance: float = 1e-5,
-) -> "list[Comparison]":
+) -> list[Comparison]:
     """Compare tensors that another program computed with convcli's, and name the confusion that explains a difference.
 
     Parameters
@@ -581,7 +597,7 @@ def conv2d_matrix(
     groups: SupportsIndex = 1,
     edge: str = "zero",
     flip: bool = False,
-) -> "ConvolutionMatrix":
+) -> ConvolutionMatrix:
     """Return the matrix M of a convolution with K: ``vec(Z) = M vec(V) + offset``, and so ``vec(dV) = M^T vec(G)``.
 
     Parameters
@@ -616,7 +632,7 @@ def conv2d_matrix(
 
 
 def filter_image(
-    image: "SourceLike | ArrayLike",
+    image: SourceLike | ArrayLike,
     kernel: str | os.PathLike[str] | Kernel | ArrayLike,
     bias: ArrayLike | None = None,
     *,
@@ -638,7 +654,7 @@ def filter_image(
     algorithm: str = "auto",
     threads: int | None = None,
     memory: int | None = None,
-) -> "FilteredImage":
+) -> FilteredImage:
     """Filter a picture with a kernel, as ``convcli apply`` does.
 
     Parameters
@@ -718,7 +734,7 @@ def filter_image(
     return filtered._replace(losses=losses, notes=notes)
 
 
-def _image_of(image: "SourceLike | ArrayLike", max_pixels: int | None) -> "Image":
+def _image_of(image: SourceLike | ArrayLike, max_pixels: int | None) -> Image:
     from convcli.files.source import Source
     from convcli.pictures.image import Image
     from convcli.pictures.reading import read_image
