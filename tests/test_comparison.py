@@ -183,6 +183,32 @@ def test_constant_bias_gradients_are_no_multiples():
     assert compare(prepared(**OPTIONS), V, ones, "bias", np.full(3, 7.0), 1e-5).confusion is None
 
 
+def test_a_small_entry_beside_a_large_one_is_judged_by_its_own_terms():
+    W = V.copy()
+    W[:, :4] *= 1e4
+    layer = Convolution.of(K).at(V.shape, np.float64)
+    Z = conv2d(W, K)
+    theirs = Z.copy()
+    theirs[0, 7, 8] *= 1.001
+    theirs[0, 7, 8] += 5
+    found = compare(layer, W, np.ones(Z.shape), "output", theirs, 1e-5)
+    assert abs(found.worst.absolute / np.abs(Z).max()) < 1e-5
+    assert (found.holds, found.worst.at) == (False, (0, 7, 8))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_equal_numbers_that_are_not_finite_hold(number):
+    W = V.copy()
+    W[1, 4, 4] = number
+    Z = conv2d(W, np.abs(K))
+    layer = Convolution.of(np.abs(K)).at(V.shape, np.float64)
+    assert compare(layer, W, np.ones(Z.shape), "output", Z, 1e-5).holds
+    theirs = np.where(np.isfinite(Z), Z, 0)
+    found = compare(layer, W, np.ones(Z.shape), "output", theirs, 1e-5)
+    assert (found.holds, found.worst.absolute) == (False, np.inf)
+    assert "the others lie in Z[0..2,3..4,3..4]" in found.confusion
+
+
 def test_differences_within_the_tolerance_hold():
     theirs = OURS.kernel.copy()
     theirs[0, 0, 0, 0] += 1e-3 * np.abs(theirs).max()

@@ -18,9 +18,11 @@ from convcli.engine import Execution
 from convcli.errors import GeometryError, OptionError
 from convcli.layouts import DEFAULT, Layouts
 
-# The most convolutions, and the most planned seconds, that the search for one confusion takes.
+# The most convolutions, and the most estimated seconds, that the search for one confusion takes.
 MOST_TRIALS = 300
-MOST_SECONDS = 10.0
+MOST_SECONDS = 5.0
+# The seconds that a trial takes for each number of V and Z, besides those of the plan: comparing is not planned.
+SECONDS_PER_NUMBER = 3e-8
 
 
 class Case(NamedTuple):
@@ -118,13 +120,21 @@ class Trials:
         if prepared is None or case.upstream(prepared.output_shape) is None:
             return None
         plan = plan_of(prepared, case.tensor, self.execution)
-        seconds = _seconds(plan, case.tensor)
-        if seconds > self._seconds:
-            self.skipped += 1
+        if not self._affords(_seconds(plan, case)):
             return None
+        return case.restored(planned_tensor(prepared, case.V, self._upstream(case, prepared), case.tensor, plan))
+
+    def takes(self, case: Case, prepared: PreparedLayer) -> bool:
+        """Return whether there is time for a computation that takes as long as the case's tensor."""
+        return self._affords(_seconds(plan_of(prepared, case.tensor, self.execution), case))
+
+    def _affords(self, seconds: float) -> bool:
+        if seconds > self._seconds or not self._left:
+            self.skipped += 1
+            return False
         self._left -= 1
         self._seconds -= seconds
-        return case.restored(planned_tensor(prepared, case.V, self._upstream(case, prepared), case.tensor, plan))
+        return True
 
     def magnitudes(self, case: Case) -> FloatArray:
         """Return the sums of magnitudes of the entries of a tensor that was computed."""
@@ -141,8 +151,9 @@ class Trials:
         return relu_adjoint(G, prepared.convolve(case.V, prepared.plan(self.execution)))
 
 
-def _seconds(plan: Any, name: str) -> float:
-    """Return the planned seconds of a tensor."""
-    if name == "bias":
-        return 0.0
-    return float((plan if name == "output" else getattr(plan, name)).elapsed)
+def _seconds(plan: Any, case: Case) -> float:
+    """Return the estimated seconds of computing and comparing a case's tensor."""
+    compared = SECONDS_PER_NUMBER * (case.V.size + case.G.size)
+    if case.tensor == "bias":
+        return compared
+    return compared + float((plan if case.tensor == "output" else getattr(plan, case.tensor)).elapsed)

@@ -1,5 +1,6 @@
 """Compare a tensor that another program computed with convcli's."""
 
+from collections.abc import Collection
 from math import inf
 from numbers import Real
 from typing import Any, NamedTuple
@@ -67,6 +68,22 @@ def require_tolerance(tolerance: float) -> None:
         raise OptionError(f"expected a finite number of at least 0, given {tolerance:g}", option="tolerance")
 
 
+class Origin(NamedTuple):
+    """Where a tensor's layer comes from: what other options can be added to a command.
+
+    dA: dJ/dA if A = max(Z, 0) follows; G is computed from it.
+    layouts: those that the tensors were read in.  fixed: options that cannot be added, and so are no cures.
+    """
+
+    dA: Array | None = None
+    layouts: Layouts = DEFAULT
+    fixed: Collection[str] = ()
+
+
+# Of a call from Python.
+FROM_PYTHON = Origin()
+
+
 def compare(
     prepared: PreparedLayer,
     V: Array,
@@ -75,8 +92,7 @@ def compare(
     theirs: ArrayLike,
     tolerance: float,
     execution: Execution = AUTOMATIC,
-    dA: Array | None = None,
-    layouts: Layouts = DEFAULT,
+    origin: Origin = FROM_PYTHON,
 ) -> Comparison:
     """Compare a tensor with convcli's Z (``output``), dK, dV or db.
 
@@ -84,8 +100,7 @@ def compare(
     theirs: the tensor; leading axes of length 1 are ignored.
     tolerance: the largest difference of an entry between tensors that count as equal, relative to the magnitudes of the
     terms that the entry is the sum of.
-    dA: dJ/dA if A = max(Z, 0) follows; G is computed from it.
-    layouts: those that the tensors were read in.
+    origin: what the search needs to know about the command.
     """
     ours = tensor_of(prepared, V, G, tensor, execution)
     given = _without_batch(real_array(f"your {SYMBOLS[tensor]}", theirs).astype(np.float64), ours.ndim)
@@ -99,18 +114,25 @@ def compare(
         their_shape=given.shape,
         worst=worst,
     )
-    if found.holds:
+    if found.holds or not (V.size and ours.size):
         return found
-    case = Case(prepared.convolution, V, G, tensor, given, layouts=layouts)
-    return _explained(found, search(Compared(case, prepared, ours, sums, tolerance, tolerance, dA), execution))
+    case = Case(prepared.convolution, V, G, tensor, given, layouts=origin.layouts)
+    return _explained(
+        found, search(Compared(case, prepared, ours, sums, tolerance, tolerance, origin.dA), execution), origin
+    )
 
 
-def _explained(found: Comparison, outcome: Outcome) -> Comparison:
+def _explained(found: Comparison, outcome: Outcome, origin: Origin) -> Comparison:
     if not outcome.explanations:
         return found._replace(skipped=outcome.skipped)
-    first, *others = outcome.explanations
-    also = tuple(f"{each.says} ({each.cure})" if each.cure else each.says for each in others)
-    return found._replace(confusion=first.says, kind=first.kind, cure=first.cure, also=also)
+    (first, cure), *others = ((each, _addable(each.cure, origin.fixed)) for each in outcome.explanations)
+    also = tuple(f"{each.says} ({cure})" if cure else each.says for each, cure in others)
+    return found._replace(confusion=first.says, kind=first.kind, cure=cure, also=also)
+
+
+def _addable(cure: str | None, fixed: Collection[str]) -> str | None:
+    """Return a cure; None if one of its options cannot be added."""
+    return None if cure is None or any(f"`{name}`" in cure for name in fixed) else cure
 
 
 def comparisons_to_json(

@@ -242,15 +242,19 @@ def _overwritten(case: Case) -> Iterator[Candidate]:
     if isinstance(prepared, Prepared) and prepared.geometry.shares_weights:
         last, first = "holds only the last window of each pixel", "holds only the last tap of each pixel"
         windows, taps = f"{last}: {ASSIGNED} over windows", f"{first}: {ASSIGNED} over taps"
-        yield fault(windows, lambda _: _overwriting(case, prepared, descending=True, channels=slice(None)))
-        yield fault(taps, lambda _: _overwriting(case, prepared, descending=False, channels=slice(None)))
+        yield fault(windows, partial(_overwriting, case, prepared, descending=True, channels=slice(None)))
+        yield fault(taps, partial(_overwriting, case, prepared, descending=False, channels=slice(None)))
         if prepared.geometry.out_channels > 1:
             says = f"holds only the last window of the last output channel: {ASSIGNED} over channels and windows"
-            yield fault(says, lambda _: _overwriting(case, prepared, descending=True, channels=slice(-1, None)))
+            yield fault(says, partial(_overwriting, case, prepared, descending=True, channels=slice(-1, None)))
 
 
-def _overwriting(case: Case, prepared: Prepared, *, descending: bool, channels: slice) -> FloatArray:
+def _overwriting(
+    case: Case, prepared: Prepared, trials: Trials, *, descending: bool, channels: slice
+) -> FloatArray | None:
     """Return dV by loops over taps that assign. In descending order, the last window of a pixel comes last."""
+    if not trials.takes(case, prepared):
+        return None
     geometry = prepared.geometry
     y, x = geometry.rows, geometry.columns
     K = flipped(case.layer.weights, flip=case.layer.options.flip).reshape(geometry.kernel_blocks)[:, channels]
@@ -260,7 +264,7 @@ def _overwriting(case: Case, prepared: Prepared, *, descending: bool, channels: 
     for m, n in product(range(y.taps)[order], range(x.taps)[order]):
         rows = slice(m * y.dilation, m * y.dilation + (y.output - 1) * y.stride + 1, y.stride)
         columns = slice(n * x.dilation, n * x.dilation + (x.output - 1) * x.stride + 1, x.stride)
-        padded[..., rows, columns] = np.einsum("ngojk,goi->ngijk", G, K[..., m, n])
+        padded[..., rows, columns] = np.einsum("ngojk,goi->ngijk", G, K[..., m, n], optimize=True)
     dV = np.zeros(geometry.input_blocks)
     edge = geometry.edge
     pad_adjoint(padded, y.runs(range(y.padded), edge), x.runs(range(x.padded), edge), dV)

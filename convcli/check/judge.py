@@ -8,7 +8,7 @@ import numpy as np
 from convcli.arrays import FloatArray, fit
 from convcli.check.candidates import Confusion
 from convcli.check.case import Case
-from convcli.check.readings import Reading, factor, is_close, rounded_readings, shifted
+from convcli.check.readings import Reading, decayed, factor, is_close, may_be_multiple, rounded_readings, shifted
 from convcli.geometry.axes import Geometry
 
 # How many significant digits their distinct numbers must have together, for an explanation of so many parts: with
@@ -55,11 +55,12 @@ class Judge(NamedTuple):
 
     def explanations(self, found: FloatArray, *confusions: Confusion) -> Iterator[Explanation]:
         """Yield the explanations by confusions that predict the tensor ``found``, and by a layout and a factor."""
-        if not np.isfinite(found).all() or not found.any():
+        largest = float(np.abs(found).max(initial=0))
+        if not 0 < largest < np.inf:
             return
         for reading in self.readings:
             theirs = fit(reading.theirs, found.shape)
-            if theirs is None:
+            if theirs is None or not may_be_multiple(found, theirs, self.tolerance * largest):
                 continue
             parts = (*confusions, *([reading.confusion] if reading.confusion else []))
             if not is_close(found, theirs, self.tolerance):
@@ -74,11 +75,13 @@ class Judge(NamedTuple):
         """Yield the explanations of convcli's tensor by layouts and factors."""
         return self.explanations(self.ours)
 
-    def roundings(self) -> Iterator[Explanation]:
-        """Yield the explanations of convcli's tensor by integer types."""
+    def of_additions(self) -> Iterator[Explanation]:
+        """Yield the explanations of convcli's tensor by weight decay and by integer types."""
         theirs = fit(self.case.theirs, self.ours.shape)
         if theirs is not None and self.allows((None,)):
-            yield from (Explanation((each,)) for each in rounded_readings(self.ours, theirs))
+            weights = self.case.layer.weights
+            decay = decayed(weights, self.ours, theirs, self.tolerance) if self.case.tensor == "kernel" else ()
+            yield from (Explanation((each,)) for each in (*decay, *rounded_readings(self.ours, theirs)))
 
     def shifts(self) -> Iterator[Explanation]:
         """Yield the explanations of convcli's tensor by shifts."""

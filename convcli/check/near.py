@@ -61,7 +61,7 @@ def wrong_numbers(place: Place, ours: FloatArray, theirs: FloatArray) -> Confusi
     return None
 
 
-def lower_precision(relative: FloatArray, theirs: FloatArray, tolerance: float) -> Confusion | None:
+def lower_precision(relative: FloatArray, ours: FloatArray, theirs: FloatArray, tolerance: float) -> Confusion | None:
     """Return the confusion of a type of lower precision: all differences are of the size of its rounding.
 
     relative: the differences, relative to the sums of magnitudes.
@@ -70,7 +70,8 @@ def lower_precision(relative: FloatArray, theirs: FloatArray, tolerance: float) 
     if (relative > 0).sum() <= max(1, relative.size // 4) or not tolerance < worst:
         return None
     for precision in PRECISIONS:
-        if worst <= precision.largest and _is_stored_in(precision, theirs):
+        rounds = not _has_few_bits(precision.mantissa, ours)
+        if rounds and worst <= precision.largest and _is_stored_in(precision, theirs):
             return rounding(worst, f"was computed or stored in {precision.name}, and agrees within its precision")
     return None
 
@@ -89,9 +90,14 @@ def rounding(error: float, says: str = "was rounded to a type of lower precision
 
 def _is_stored_in(precision: Precision, numbers: FloatArray) -> bool:
     """Return whether all numbers have as few bits as this type stores; whole numbers prove nothing."""
+    return _has_few_bits(precision.mantissa, numbers) and bool((np.rint(numbers) != numbers).any())
+
+
+def _has_few_bits(mantissa: int, numbers: FloatArray) -> bool:
+    """Return whether a mantissa of so many bits holds all numbers exactly."""
     fraction, _ = np.frexp(numbers)
-    scaled = fraction * 2.0**precision.mantissa
-    return bool((np.rint(scaled) == scaled).all() and (np.rint(numbers) != numbers).any())
+    scaled = fraction * 2.0**mantissa
+    return bool((np.rint(scaled) == scaled).all())
 
 
 def few_wrong(place: Place, ours: FloatArray, theirs: FloatArray, wrong: Array) -> Confusion | None:

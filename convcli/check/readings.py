@@ -5,6 +5,7 @@ convolution.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -17,6 +18,10 @@ from convcli.geometry.axes import Geometry
 
 # A tensor with fewer distinct numbers is too often a multiple of another tensor by chance.
 LEAST_DISTINCT = 3
+# A constant that is computed from the difference of fewer entries explains them too often by chance.
+LEAST_FITTED = 4
+# The number of entries that are looked at before all of a large tensor's.
+SAMPLE = 1024
 
 # Per rank of a kernel: the orders of axes that other programs use, and the transposition of each to convcli's order.
 KERNEL_LAYOUTS: dict[int, dict[str, tuple[int, ...]]] = {
@@ -65,7 +70,7 @@ def _layouts(case: Case, geometry: Geometry) -> Iterator[tuple[str, FloatArray]]
     if tensor == "kernel":
         yield from _kernel_layouts(theirs, geometry, case.layer.weights.ndim, case.V.shape)
     elif theirs.ndim >= 3:
-        yield "has channels last, (H, W, C): np.moveaxis(it, -1, -3)", np.moveaxis(theirs, -1, -3)
+        yield "has channels last, (H, W, C)", np.moveaxis(theirs, -1, -3)
         yield "has its channels in reverse order (BGR, as OpenCV reads pictures)", theirs[..., ::-1, :, :]
         groups = geometry.groups
         if groups > 1 and theirs.shape[-3] % groups == 0:
@@ -108,6 +113,14 @@ def _extents(theirs: Array, geometry: Geometry) -> Iterator[tuple[str, FloatArra
         filled[..., :rows, :columns] = theirs
         missing = _rows_and_columns(y.size - rows, x.size - columns)
         yield f"lacks the last {missing}, which no window reads (the stride's remainder): they are 0", filled
+    for end, shape, top, left in (
+        ("end", (y.before + y.size, x.before + x.size), y.before, x.before),
+        ("start", (y.size + y.after, x.size + x.after), 0, 0),
+    ):
+        if (rows, columns) == shape != (y.size, x.size) and shape != (y.padded, x.padded):
+            other = "start" if end == "end" else "end"
+            says = f"has its pads cropped at the {end} only: crop those at the {other} too"
+            yield says, theirs[..., top : top + y.size, left : left + x.size]
     if (rows, columns) == (y.padded, x.padded) and any(geometry.pads):
         says = f"still has its pads around it: crop {_pads_text(geometry)}"
         yield says, theirs[..., y.before : y.before + y.size, x.before : x.before + x.size]
@@ -130,9 +143,9 @@ def factor(case: Case, geometry: Geometry, found: FloatArray, theirs: FloatArray
     ratio = float(np.vdot(found, theirs)) / square if square else np.nan
     if not np.isfinite(ratio) or not is_close(ratio * found, theirs, tolerance):
         return None
-    for says, usual in _factors(case, geometry).items():
-        if abs(ratio - usual) <= tolerance * abs(usual):
-            return Confusion(says)
+    usual = [says for says, each in _factors(case, geometry).items() if abs(ratio - each) <= tolerance * abs(each)]
+    if usual:
+        return Confusion("; or it ".join(usual[:2]))
     if np.unique(found).size < LEAST_DISTINCT or f"{ratio:.7g}" in ("0", "1"):
         return None
     return Confusion(f"is multiplied by {ratio:.7g}", *_divided(case, ratio))
@@ -151,9 +164,8 @@ def _divided(case: Case, ratio: float) -> tuple[bool, str | None]:
 
 def _factors(case: Case, geometry: Geometry) -> dict[str, float]:
     rows, columns = geometry.rows.output, geometry.columns.output
-    images, channels = prod(case.V.shape[:-3]), geometry.groups * geometry.out_channels
+    images = prod(case.V.shape[:-3])
     batch = {f"is averaged over the {images} images of the batch, not summed": 1 / images} if images > 1 else {}
-    channel = {f"is averaged over the {channels} output channels": 1 / channels} if channels > 1 else {}
     return {
         "is negated": -1.0,
         **batch,
@@ -161,19 +173,46 @@ def _factors(case: Case, geometry: Geometry) -> dict[str, float]:
         f"is averaged over all {prod(geometry.output_shape)} outputs, not summed": 1 / prod(geometry.output_shape),
         f"is averaged over the {images * rows * columns} outputs of a channel in all images": 1
         / max(images * rows * columns, 1),
-        **channel,
         "is multiplied by 255: its pixel values were in 0..255": 255.0,
         "is divided by 255: its pixel values were in 0..1": 1 / 255,
         "is doubled": 2.0,
         "is halved": 0.5,
-        f"is averaged over the {geometry.rows.taps} x {geometry.columns.taps} taps": 1
-        / (geometry.rows.taps * geometry.columns.taps),
     }
 
 
 def is_close(found: FloatArray, theirs: FloatArray, tolerance: float) -> bool:
     """Return whether two tensors of one shape are equal within a share of the largest magnitude of the first."""
-    return bool(np.abs(found - theirs).max(initial=0) <= tolerance * np.abs(found).max(initial=0))
+    largest = np.abs(found).max(initial=0)
+    return bool(largest < np.inf and np.abs(found - theirs).max(initial=0) <= tolerance * largest)
+
+
+def may_be_multiple(found: FloatArray, theirs: FloatArray, allowed: float) -> bool:
+    """Return False if some entries alone show that theirs is no multiple of a tensor of the same shape.
+
+    allowed: the largest difference from the tensor itself.
+    """
+    if found.size <= SAMPLE:
+        return True
+    sample = _sample(found.shape)
+    ours, others = found[sample], theirs[sample]
+    square = float(np.vdot(ours, ours))
+    ratio = float(np.vdot(ours, others)) / square if square else 1.0
+    # The factor of a sample is less exact than that of all entries.
+    return bool(np.abs(ratio * ours - others).max() <= 10 * max(abs(ratio), 1.0) * allowed)
+
+
+@lru_cache(maxsize=4)
+def _sample(shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """Return the indices of some random entries, the same ones in each run."""
+    return np.unravel_index(np.random.default_rng(0).integers(0, prod(shape), SAMPLE), shape)
+
+
+def decayed(K: Array, dK: FloatArray, theirs: FloatArray, tolerance: float) -> Iterator[Confusion]:
+    """Yield the multiple of K by which theirs differs from dK."""
+    square = float(np.vdot(K, K))
+    factor = float(np.vdot(K, theirs - dK)) / square if square and K.size >= LEAST_FITTED else 0.0
+    if factor and is_close(dK + factor * K, theirs, tolerance):
+        yield Confusion(f"has {factor:.5g} * K added: weight decay (L2)")
 
 
 def rounded_readings(ours: FloatArray, theirs: FloatArray) -> Iterator[Confusion]:

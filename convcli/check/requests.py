@@ -11,7 +11,8 @@ import numpy as np
 from convcli.apply.appearance import LEVELS, depth_of
 from convcli.arrays import FloatArray, channels_of, fit
 from convcli.check.candidates import Candidate, fault_of, request
-from convcli.check.case import Case
+from convcli.check.case import Case, Trials
+from convcli.check.readings import LEAST_FITTED, is_close
 from convcli.convolution.transposed import TransposedConvolution
 from convcli.geometry.axes import Geometry
 from convcli.geometry.fills import COPYING_RULES, EdgeFill
@@ -166,19 +167,41 @@ def _plain(case: Case) -> Case:
 
 
 def forgotten_bias(case: Case, ours: FloatArray, tolerance: float) -> Candidate | None:
-    """Return the bias that their Z has and ours lacks; None if they do not differ by a constant in each channel."""
-    theirs = fit(case.theirs, ours.shape)
-    if theirs is None or case.tensor != "output" or case.layer.bias is not None:
+    """Return the bias that their Z has; None if it does not differ from ours by a constant in each channel."""
+    theirs, own = fit(case.theirs, ours.shape), case.layer.bias
+    if theirs is None or case.tensor != "output" or (own is not None and own.ndim > 1):
         return None
     per_channel = case.layer.weights.ndim > 2
     axes = tuple(axis for axis in range(ours.ndim) if not (per_channel and axis == ours.ndim - 3))
     constants = np.median(theirs - ours, axis=axes, keepdims=True)
-    if not np.abs(theirs - ours - constants).max() <= tolerance * np.abs(ours).max():
+    if ours.size < LEAST_FITTED * constants.size:
         return None
-    texts = [f"{each:.7g}" for each in constants.reshape(-1).tolist()]
+    if not is_close(ours + constants, theirs, tolerance):
+        return None
+    texts = [f"{each:.7g}" for each in (constants.reshape(-1) + (0.0 if own is None else own)).tolist()]
     bias = np.array([float(text) for text in texts])
     added = bias if per_channel else bias[0]
-    return request("has a bias added", f"`bias` {','.join(texts)}", case, lambda case: case.with_bias(added))
+    says = "has a bias added" if own is None else "has another bias added"
+    return request(says, f"`bias` {','.join(texts)}", case, lambda case: case.with_bias(added))
+
+
+def constant_fill(case: Case, ours: FloatArray, trials: Trials) -> Candidate | None:
+    """Return the constant in the pads from which theirs was made; None if none explains it.
+
+    Z and dK are linear in it: the tensor for another constant differs from ours by a multiple of one difference.
+    """
+    theirs, edge = fit(case.theirs, ours.shape), case.layer.options.edge
+    if theirs is None or edge.copies or case.tensor not in ("output", "kernel"):
+        return None
+    step = trials.tensor(case.with_options(edge=edge._replace(value=edge.value + 1)))
+    if step is None or (step != ours).sum() < LEAST_FITTED:
+        return None
+    step = step - ours
+    value = float(f"{edge.value + float(np.vdot(step, theirs - ours)) / float(np.vdot(step, step)):.6g}")
+    fill = EdgeFill("constant", value)
+    if fill == edge or not np.isfinite(value):
+        return None
+    return request(f"was made with the edge fill {fill}", f"`edge` {fill}", case, partial(Case.with_options, edge=fill))
 
 
 class _Setting(NamedTuple):

@@ -17,7 +17,7 @@ from convcli.check.faults import faults
 from convcli.check.judge import Explanation, Judge, digits_of
 from convcli.check.near import Place, few_wrong, loose_tolerance, lower_precision, rounding, wrong_numbers
 from convcli.check.readings import Reading, is_close, readings
-from convcli.check.requests import forgotten_bias, other_geometries, simple_requests
+from convcli.check.requests import constant_fill, forgotten_bias, other_geometries, simple_requests
 from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.transposed import PreparedTransposed
@@ -82,11 +82,13 @@ def search(compared: Compared, execution: Execution) -> Outcome:
     """Return what explains that the user's tensor differs from convcli's."""
     if found := _at_first_sight(compared):
         return Outcome((Explanation((found,)),))
-    loose, stages = loose_tolerance(compared.case.theirs), (_singles, _geometries, _shifts, _pairs)
-    outcome = _simplest(compared, execution, stages)
+    wrong = _few_wrong(compared)
+    # Two options together change nearly every entry.
+    outcome = _simplest(compared, execution, (_singles, _geometries, _shifts, *(() if wrong else (_pairs,))))
+    loose = loose_tolerance(compared.case.theirs)
     if not outcome.explanations and loose > compared.within:
-        outcome = _simplest(compared._replace(within=loose), execution, stages[:2])
-    if not outcome.explanations and (wrong := _few_wrong(compared)):
+        outcome = _simplest(compared._replace(within=loose), execution, (_singles, _geometries))
+    if not outcome.explanations and wrong:
         return Outcome((Explanation((wrong,)),))
     return outcome
 
@@ -97,7 +99,7 @@ def _at_first_sight(compared: Compared) -> Confusion | None:
     if theirs is None or relative is None:
         return None
     found = wrong_numbers(compared.place, compared.ours, theirs)
-    found = found or lower_precision(relative, theirs, compared.tolerance)
+    found = found or lower_precision(relative, compared.ours, theirs, compared.tolerance)
     is_one = (relative > compared.tolerance).sum() == 1
     return found or (_few_wrong(compared) if is_one else None)
 
@@ -133,15 +135,18 @@ def _singles(compared: Compared, trials: Trials) -> Iterator[Explanation]:
     """Yield what other simple options, layouts, factors and faults explain."""
     attempts = _Attempts(compared, trials)
     yield from attempts.explanations(simple_requests(compared.as_requested))
-    if bias := forgotten_bias(compared.as_requested, compared.ours, compared.within):
-        yield from attempts.explanations([bias])
     forward = _forward(compared)
     yield from forward.of_ours()
     for candidate in faults(forward.case):
         found = candidate.compute(trials)
         if found is not None:
             yield from forward.explanations(found, candidate.confusion)
-    yield from forward.roundings()
+    yield from forward.of_additions()
+    derived = (
+        forgotten_bias(compared.as_requested, compared.ours, compared.within),
+        constant_fill(compared.as_requested, compared.ours, trials),
+    )
+    yield from attempts.explanations(each for each in derived if each is not None)
 
 
 def _shifts(compared: Compared, _: Trials) -> Iterator[Explanation]:
@@ -189,16 +194,17 @@ class _Attempts:
             for explanation in self._judge.explanations(found, *others, candidate.confusion):
                 if cured := self._cured(explanation, candidate.case, found):
                     yield cured
-            if candidate.case is None:
-                continue
-            bias = forgotten_bias(candidate.case, found, self._compared.within)
+            bias = candidate.case and forgotten_bias(candidate.case, found, self._compared.within)
             if bias and self._judge.allows((*others, candidate, bias)):
-                yield Explanation((*others, candidate.confusion, bias.confusion))
+                both = Explanation((*others, candidate.confusion, bias.confusion))
+                cured = self._cured(both, bias.case, bias.compute(self._trials))
+                if cured:
+                    yield cured
 
-    def _cured(self, explanation: Explanation, case: Case | None, found: FloatArray) -> Explanation | None:
+    def _cured(self, explanation: Explanation, case: Case | None, found: FloatArray | None) -> Explanation | None:
         """Return the explanation, with the tolerance that its cure needs; None if the check would still not hold."""
-        theirs = fit(self._compared.case.theirs, found.shape)
-        if explanation.kind != "options" or case is None or theirs is None:
+        theirs = None if found is None else fit(self._compared.case.theirs, found.shape)
+        if explanation.kind != "options" or case is None or found is None or theirs is None:
             return explanation
         if not is_close(found, theirs, self._compared.within):
             return explanation

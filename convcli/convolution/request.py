@@ -14,6 +14,7 @@ from convcli.engine import AUTOMATIC, Execution, Store, Tally
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import OF_ARRAYS, OF_PICTURES
+from convcli.geometry.options import Options
 from convcli.kernels.kernel import Kernel
 from convcli.layouts import Layouts
 
@@ -36,6 +37,13 @@ class Request(NamedTuple):
     rescaled_by: str | None = None
     layouts: Layouts | None = None
     is_layer: bool = False
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """The options that cannot be added to it: those of a model, and another divisor of the weights."""
+        rescaling = ("divisor", "normalize") if self.rescaled_by else ()
+        layer = (*Options._fields, "bias", "kernel_layout", "transpose", "output_padding") if self.is_layer else ()
+        return frozenset((*rescaling, *layer))
 
     @property
     def requests(self) -> tuple["Request", ...]:

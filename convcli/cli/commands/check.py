@@ -93,7 +93,7 @@ def check(
     convcli check '[[1,2],[3,4]]' -k '[[2]]' --kernel-grad '[[10]]'
     """
     from convcli.apply.appearance import Appearance
-    from convcli.check.comparison import compare, require_tolerance
+    from convcli.check.comparison import Origin, compare, require_tolerance
     from convcli.check.gradcheck import check_gradients
     from convcli.cli.inputs import begin_reading, read_input, require_float64, suited
     from convcli.cli.progress import LongWork
@@ -102,6 +102,7 @@ def check(
 
     tensors = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
     given = {name: source for name, source in tensors.items() if source is not None}
+    is_ones_by_default = upstream is None and bool(given.keys() - {"output"})
     upstream = upstream or ("ones" if given else "normal:0")
     refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
     if given.keys() == {"output"}:
@@ -121,12 +122,15 @@ def check(
     edge = prepared.geometry.edge
     if given:
         theirs = {name: inputs.read_tensor(source, name, shape_of(prepared, name)) for name, source in given.items()}
+        origin = Origin(found.dA, inputs.layouts, request.fixed | ({"layout"} if is_picture else set()))
         compared = [
-            compare(prepared, V, found.G, name, tensor, tolerance, request.execution, found.dA, inputs.layouts)
+            compare(prepared, V, found.G, name, tensor, tolerance, request.execution, origin)
             for name, tensor in theirs.items()
         ]
         _show_comparisons([_with_flags(each) for each in compared], tolerance, edge, inputs.layouts, as_json=json)
         holds = all(each.holds for each in compared)
+        if is_ones_by_default and any(each.worst and not (each.holds or each.confusion) for each in compared):
+            messages.tell("note", "G is 1 everywhere, because no `upstream` is given")
     else:
         G = found.G if found.dA is None else found.dA
         maps = inputs.layouts.maps

@@ -65,7 +65,11 @@ def _comparison_lines(found: Comparison, layouts: Layouts) -> Iterator[str]:
 def _explanation(found: Comparison, yours: str) -> str:
     """Return the confusion that explains a difference, and its cure."""
     if found.confusion is None:
-        skipped = f"; {found.skipped} of them were not tried, because they would take long" if found.skipped else ""
+        skipped = (
+            f"; {found.skipped:,} were not tried, because they take long: compare smaller tensors"
+            if found.skipped
+            else ""
+        )
         return f"no common mistake explains the difference{skipped}"
     cure = f": add {found.cure}" if found.cure else ""
     return "; or it ".join([f"{yours} {found.confusion}{cure}", *found.also])
