@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 
 from convcli.arrays import Array
 from convcli.cli.app import app
-from convcli.convolution.axis_orders import require_order
+from convcli.convolution.axis_orders import order_doubt, require_order
 from convcli.convolution.prepared import Convolution
 from convcli.errors import GeometryError
-from convcli.layouts import DEFAULT, KERNEL_LAYOUTS, MAP_LAYOUTS
+from convcli.kernels.loading import load_kernel
+from convcli.layouts import DEFAULT, KERNEL_LAYOUTS, MAP_LAYOUTS, parse_layouts
 
 # The axes of each order as einsum letters; independent of convcli.layouts.
 MAPS = {"chw": "nchw->nchw", "nchw": "nchw->nchw", "hwc": "nchw->nhwc", "nhwc": "nchw->nhwc"}
@@ -245,6 +246,7 @@ def test_check_names_a_tensor_that_is_not_in_the_layout(run, option, name, said)
     assert f"your {name} is stored as {said}\n" in run(("nhwc", "hwio"), *words, code=1)
 
 
+@pytest.mark.slow
 def test_check_lists_the_entries_as_they_are_stored(run) -> None:
     found = json.loads(run(("nhwc", "hwio"), "check", "V.npy", "-k", "K.npy", *OPTIONS, "--json", "--all"))
     stored = {"output": "Z", "kernel": "K", "input": "V", "bias": "db"}
@@ -360,13 +362,28 @@ def plan(shape: str, kernel: str, *words: str) -> Any:
     ],
 )
 def test_arrays_that_look_channels_last(shape, kernel, outcome) -> None:
-    result = plan(shape, kernel)
-    cure = {"refused": "looks like (H, W, C): add --layout hwc, or --layout chw if it", "doubted": "add --layout hwc\n"}
-    assert result.exit_code == (2 if outcome == "refused" else 0)
-    assert cure[outcome] in result.stderr if outcome in cure else result.stderr == ""
+    extents, layer = tuple(map(int, shape.split(","))), Convolution.of(load_kernel(kernel))
+    if outcome == "refused":
+        with pytest.raises(
+            GeometryError, match=r"looks like \(H, W, C\): add `layout` hwc, or `layout` chw if it is not$"
+        ):
+            require_order(layer, extents, DEFAULT)
+    else:
+        require_order(layer, extents, DEFAULT)
+        assert (order_doubt(layer, extents, DEFAULT) is not None) == (outcome == "doubted")
     for said in ("chw", "hwc"):
-        result = plan(shape, kernel, "--layout", said)
-        assert (result.exit_code, result.stderr) == (0, "")
+        require_order(layer, extents, parse_layouts(said, None))
+        assert order_doubt(layer, extents, parse_layouts(said, None)) is None
+
+
+@pytest.mark.parametrize("command", ["apply", "grad", "explain", "check", "plan", "matrix"])
+def test_every_command_notes_arrays_that_may_be_channels_last(tmp_path, command) -> None:
+    np.save(tmp_path / "V.npy", np.ones((17, 11, 5)))
+    words = {"explain": ["--at", "0,0,0"], "apply": ["-o", str(tmp_path / "Z.npy")]}.get(command, [])
+    result = CliRunner().invoke(app, [command, str(tmp_path / "V.npy"), "-k", "box", *words])
+    assert result.exit_code == 0
+    note = "note: (17, 11, 5) is taken as 17 channels of 11x5: if it is (H, W, C), add --layout hwc"
+    assert note in result.stderr.replace(f"{tmp_path}/V.npy: ", "")
 
 
 @pytest.mark.parametrize(

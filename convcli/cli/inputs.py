@@ -265,10 +265,15 @@ def read_input(source: Source, appearance: Appearance, messages: Messages) -> Ne
 
 def suited(request: Request, shape: tuple[int, ...], messages: Messages, *, picture: bool) -> Request:
     """Return the request with the default edge fill of its input. Say if the input may be in another layout."""
-    found = request.suited_to(shape, picture=picture)
+    require_order(request, shape, messages, picture=picture)
+    return request.suited_to(shape, picture=picture)
+
+
+def require_order(request: Request, shape: tuple[int, ...], messages: Messages, *, picture: bool) -> None:
+    """Raise GeometryError if the axes of an input or of the kernel seem to be in another order; say if they may be."""
+    request.require_order(shape, picture=picture)
     if doubt := request.order_doubt(shape, picture=picture):
         messages.tell("note", doubt)
-    return found
 
 
 def suited_to_all(request: Request, inputs: Sequence[NetworkInput], messages: Messages) -> Request:

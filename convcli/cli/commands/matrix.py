@@ -54,7 +54,7 @@ def matrix(
     convcli matrix --input-shape 1,32,32 -k gaussian:2 -o pattern.png
     convcli matrix --input-shape 1,32,32 -k gaussian:2 -p valid -o M.npz
     """
-    from convcli.cli.inputs import begin_reading, require_float64
+    from convcli.cli.inputs import begin_reading, require_float64, require_order
     from convcli.cli.output import data_format, destination_of, tell_saved, text_writer
     from convcli.cli.text.geometry import geometry_text
     from convcli.files.output_names import format_extension, kernel_path
@@ -70,7 +70,7 @@ def matrix(
     chosen = data_format(options.requested_format(format, json=json), destination, FORMATS)
     path = kernel_path(destination, request.name, format_extension(chosen))
     V = inputs.read_shape(image, input_shape, gray=gray)
-    request.require_order(V.shape, picture=V.is_picture)
+    require_order(request, V.shape, messages, picture=V.is_picture)
     prepared = request.convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared, inputs.layouts))
     M = ordered(assemble(prepared), inputs.layouts)
