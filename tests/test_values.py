@@ -6,8 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
+import convcli
 from convcli import (
     Convolution,
+    Execution,
     Kernel,
     TransposedConvolution,
     conv2d_check,
@@ -16,6 +18,7 @@ from convcli import (
     conv2d_grad,
     conv2d_matrix,
     conv2d_plan,
+    conv2d_walk,
     filter_image,
     preset,
 )
@@ -41,16 +44,24 @@ def values_of(K):
         conv2d_explain(V, K, (0, 1, 2)),
         conv2d_matrix(K, V.shape),
         filter_image(V, K[0, 0], format="npy"),
-        # These depend on the shape of K alone.
+        conv2d_walk(V[:1], K[:1, :1]),
+        # These depend at most on the shape of K.
         prepared.plan(),
         prepared.plan_gradients(),
         conv2d_plan(V.shape, K),
+        Execution(),
     ]
 
 
 VALUES, OTHERS = values_of(K), values_of(K + 1)
-PLANS = {"Plan", "GradientPlan"}
+SAME = {"Plan", "GradientPlan", "Execution"}
 names = [type(value).__name__ for value in VALUES]
+
+
+def test_every_public_class_is_here():
+    classes = {name for name in convcli.__all__ if isinstance(getattr(convcli, name), type)}
+    errors = {name for name in classes if issubclass(getattr(convcli, name), Exception)}
+    assert classes - errors <= set(names)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=names)
@@ -65,7 +76,7 @@ def test_a_copy_is_equal_and_has_the_same_hash(value, copied):
 
 @pytest.mark.parametrize(("value", "other"), list(zip(VALUES, OTHERS, strict=True)), ids=names)
 def test_a_value_of_other_numbers_differs(value, other):
-    same = type(value).__name__ in PLANS
+    same = type(value).__name__ in SAME
     assert (value == other) is same
     assert (value != other) is not same
 

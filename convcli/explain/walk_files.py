@@ -18,6 +18,7 @@ from convcli.pictures.formats.gif import GIF
 from convcli.pictures.image import Metadata
 from convcli.pictures.writing import FrameWriter
 from convcli.text import choice
+from convcli.values import frozen_value
 
 FOREVER = 0
 
@@ -37,6 +38,7 @@ def write_svg(story: Story, stream: BinaryIO) -> None:
 WRITERS: dict[str, Callable[[Story, BinaryIO], None]] = {"gif": write_gif, "svg": write_svg}
 
 
+@frozen_value(compared=("story",), shown=("heading", "steps"))
 class Walk(NamedTuple):
     """The walk of a window, which a notebook shows as an animation.
 
@@ -47,6 +49,16 @@ class Walk(NamedTuple):
     """
 
     story: Story
+
+    @property
+    def heading(self) -> str:
+        """The formulas of the walk."""
+        return " ".join(self.story.heading)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps."""
+        return len(self.story.scenes)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the walk as an animation, whose format, gif or svg, is the extension of the path.
@@ -61,5 +73,5 @@ class Walk(NamedTuple):
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the SVG as a picture, because the styles of several walks would collide."""
         data = b64encode("".join(story_svg(self.story)).encode()).decode()
-        description = escape(" ".join(self.story.heading))
+        description = escape(self.heading)
         return f'<img src="data:image/svg+xml;base64,{data}" alt="{description}" style="max-width:100%">'
