@@ -117,7 +117,10 @@ DEFAULT = Layouts()
 
 
 def parse_layouts(layout: str | None, kernel_layout: str | None) -> Layouts:
-    """Return the layouts that users name, or the default for None. Raises OptionError for another name."""
-    maps = DEFAULT.maps if layout is None else MAP_LAYOUTS[choice("layout", layout, MAP_LAYOUTS)]
-    chosen = "oihw" if kernel_layout is None else choice("kernel_layout", kernel_layout, KERNEL_LAYOUTS)
+    """Return the layouts that users name, in letters of either case, or the default for None.
+
+    Raises OptionError for another name.
+    """
+    maps = DEFAULT.maps if layout is None else MAP_LAYOUTS[choice("layout", layout.lower(), MAP_LAYOUTS)]
+    chosen = "oihw" if kernel_layout is None else choice("kernel_layout", kernel_layout.lower(), KERNEL_LAYOUTS)
     return Layouts(maps, KERNEL_LAYOUTS[chosen], said=layout is not None)

@@ -90,6 +90,7 @@ def run(tmp_path, monkeypatch):
 
 def test_the_names_of_layouts() -> None:
     assert (set(MAP_LAYOUTS), set(KERNEL_LAYOUTS)) == (set(MAPS), set(KERNELS))
+    assert parse_layouts("NHWC", "HWIO") == parse_layouts("nhwc", "hwio")
 
 
 @pytest.mark.parametrize("name", KERNELS)
