@@ -47,6 +47,7 @@ COMMANDS = {
     ],
     "plan --paddings --json": [["plan", "--input-shape", "1,4,4", "-k", "box", "--paddings", "--json"]],
     "plan MODEL --json": [["plan", "model.onnx", "--json"]],
+    "doctor --json": [["doctor", "--json"]],
     "matrix --json": [["matrix", "--input-shape", "1,3,4", "-k", "box", "-e", "constant:2", "--json", *LAYOUTS]],
     "kernels --json": [["kernels", "--json"]],
     "kernels NAME --json": [["kernels", BANK, "--json"], ["grad", "[[1]]", "-k", "[[2]]", "--step", "1", *LAYOUTS]],

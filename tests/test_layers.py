@@ -19,7 +19,7 @@ FLOORS = [
     {"drawing", "files", "geometry"},
     {"engine", "kernels", "pictures"},
     {"convolution"},
-    {"apply", "explain", "grad", "matrix"},
+    {"apply", "doctor", "explain", "grad", "matrix"},
     {"check"},
     {"functional"},
     {"cli"},

@@ -17,6 +17,7 @@ import typer.core
 
 from convcli.cli.commands.apply import apply
 from convcli.cli.commands.check import check
+from convcli.cli.commands.doctor import doctor
 from convcli.cli.commands.explain import explain
 from convcli.cli.commands.grad import grad
 from convcli.cli.commands.help import help
@@ -187,6 +188,6 @@ def _help_of(function: Callable[..., None]) -> str:
 
 
 app.callback(invoke_without_command=True, help=_help_of(convcli))(convcli)
-for command in (apply, grad, explain, check, matrix, plan, kernels, help):
+for command in (apply, grad, explain, check, matrix, plan, kernels, doctor, help):
     text = _help_of(command)
     app.command(cls=Command, help=text, short_help=text.partition("\n\n")[0])(command)

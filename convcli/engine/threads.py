@@ -44,6 +44,11 @@ def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, thread
         raise failure
 
 
+def describe_blas() -> list[dict[str, Any]]:
+    """Return threadpoolctl's description of each BLAS library in this process: its version, kernel and threads."""
+    return [library.info() for library in _blas_libraries()]
+
+
 def _work_through(remaining: deque[Item], work: Callable[[Item, Scratch], None]) -> None:
     scratch = _own_scratch()
     try:

@@ -16,11 +16,11 @@ import numpy as np
 
 from convcli.arrays import Array
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
-from convcli.files.json_writing import VERSION
 from convcli.files.safetensors_files import WEIGHT_MAP, sharded_tensors
 from convcli.files.stored_tensors import StoredTensor, Wanted
 from convcli.layouts import KERNEL_LAYOUTS, MAP_LAYOUTS, Layout
 from convcli.text import any_of
+from convcli.version import JSON_VERSION
 
 _TYPES = ["int8", "int16", "int32", "int64", "float16", "float32", "float64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -92,8 +92,8 @@ def _tensors(document: object, folder: Path | None, layout: Layout) -> Mapping[s
     members = _members(document, ())
     if WEIGHT_MAP in members and "convcli" not in members:
         return sharded_tensors(_members(members[WEIGHT_MAP], (WEIGHT_MAP,)), folder)
-    if members.get("convcli", VERSION) != VERSION:
-        raise Fault(("convcli",), f"expected {VERSION}, the version of JSON that this convcli reads")
+    if members.get("convcli", JSON_VERSION) != JSON_VERSION:
+        raise Fault(("convcli",), f"expected {JSON_VERSION}, the version of JSON that this convcli reads")
     tensors = dict(_found(members, layout))
     if not tensors:
         raise Fault((), "expected lists of numbers, or JSON of tensors that convcli wrote")

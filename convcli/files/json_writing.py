@@ -24,8 +24,8 @@ import numpy as np
 from convcli.arrays import Array, numerals
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
+from convcli.version import JSON_VERSION
 
-VERSION = 1
 # The most numbers of an array that are converted to text at once.
 NUMBERS_AT_ONCE = 1 << 16
 # In arrays of this length numbers often repeat, and to look for repeated ones takes little of their time.
@@ -45,7 +45,7 @@ def json_document(members: Mapping[str, Any]) -> Iterator[str]:
     A member is a value that ``json.dumps`` takes, an array of finite numbers, an iterator, or a mapping of members. An
     iterator yields the parts of one list: lists or 1-D arrays, each of which takes a line.
     """
-    yield from _pieces({"convcli": VERSION, **members}, "\n")
+    yield from _pieces({"convcli": JSON_VERSION, **members}, "\n")
     yield "\n"
 
 

@@ -23,10 +23,10 @@ import numpy as np
 from convcli.arrays import FloatArray
 from convcli.errors import JsonError, KernelError
 from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
-from convcli.files.json_writing import VERSION
 from convcli.kernels.kernel import Kernel, is_spoilt, require_kernel_shape
 from convcli.layouts import CHANNEL_MAJOR, DEFAULT, KERNEL_LAYOUTS, Layout, Layouts
 from convcli.text import any_of, did_you_mean, in_one_line
+from convcli.version import JSON_VERSION
 
 KEYS = ("name", "weights", "bias", "scale", "divisor", "groups", "kernel_layout", "convcli")
 
@@ -76,8 +76,8 @@ def _kernel(document: object, name: str, layout: Layout) -> Kernel:
 
 def _require_version(pairs: Iterable[tuple[str, object]]) -> None:
     for key, value in pairs:
-        if key == "convcli" and (not isinstance(value, float) or value != VERSION):
-            raise Fault((key,), f"expected {VERSION}, the version of kernel JSON that this convcli reads")
+        if key == "convcli" and (not isinstance(value, float) or value != JSON_VERSION):
+            raise Fault((key,), f"expected {JSON_VERSION}, the version of kernel JSON that this convcli reads")
 
 
 def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:

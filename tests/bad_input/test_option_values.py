@@ -19,10 +19,11 @@ COMMANDS = typer.main.get_command(app).commands
 OPTIONS = {name: ["-k", "box"] for name in COMMANDS} | {
     "apply": ["-k", "box", "-o", "o.npy", "--overwrite"],
     "explain": ["-k", "box", "--at", "0,0,0"],
+    "doctor": [],
     "kernels": [],
     "help": [],
 }
-ARGUMENTS = {name: ["v.npy"] for name in COMMANDS} | {"kernels": ["box"], "help": []}
+ARGUMENTS = {name: ["v.npy"] for name in COMMANDS} | {"doctor": [], "kernels": ["box"], "help": []}
 
 WORDS = [
     *("", " ", "+", "-", "--", ",", ":", "1,", ",1", "1,,2", "+1", "-1", "0", "1", "01", "1.5", "1e3", "1e999", "0x10"),

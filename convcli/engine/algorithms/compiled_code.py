@@ -69,11 +69,11 @@ def loops(blocks: Blocks) -> Loops:
 
 def cache_path(blocks: Blocks) -> Path | None:
     """Return the cache file of these blocks, which need not exist; None without a home folder."""
-    folder = _folder()
+    folder = cache_folder()
     return folder and folder / f"{blocks.name}-{_versions()}.code"
 
 
-def _folder() -> Path | None:
+def cache_folder() -> Path | None:
     """Return the cache folder: in NUMBA_CACHE_DIR, or where the platform keeps caches."""
     if given := os.environ.get("NUMBA_CACHE_DIR"):
         return Path(given) / "convcli"
