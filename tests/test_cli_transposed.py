@@ -120,6 +120,20 @@ def test_own_tensors_are_compared(option, name, tensors):
     assert f"your {name} is doubled\n" in run(*arguments, "theirs.npy", code=1).stdout
 
 
+def test_faults_are_named_in_the_letters_of_the_transpose(tensors):
+    """The loop over the channels of V assigns; they are the output channels of the convolution."""
+    Z, V, K = np.zeros((4, 8, 8)), tensors["V"], tensors["K"]
+    for i, j, k in np.ndindex(*V.shape):
+        first = 2 * (i // 3)
+        Z[first : first + 2, 2 * j : 2 * j + 3, 2 * k : 2 * k + 2] = V[i, j, k] * K[i]
+    np.save("theirs.npy", Z[:, 1:-1, 1:-1])
+    printed = run("check", "V.npy", "-k", "K.npy", *OPTIONS, "--output-map", "theirs.npy", code=1).stdout
+    expected = (
+        "holds only the last window of the last input channel: `=` where `+=` is needed over channels and windows"
+    )
+    assert printed.endswith(f"your Z {expected}\n")
+
+
 def test_the_mistake_in_another_output_is_named(tensors):
     """A convolution with the flipped kernel, the usual misreading of a transposed convolution."""
     arguments = ("check", "V.npy", "-k", "K.npy", *OPTIONS, "--bias", BIAS, "--output-map", "theirs.npy")

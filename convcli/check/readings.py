@@ -164,17 +164,20 @@ def _divided(case: Case, ratio: float) -> tuple[bool, str | None]:
 
 def _factors(case: Case, geometry: Geometry) -> dict[str, float]:
     rows, columns = geometry.rows.output, geometry.columns.output
-    images = prod(case.V.shape[:-3])
-    batch = {f"is averaged over the {images} images of the batch, not summed": 1 / images} if images > 1 else {}
+    images, maps, size = prod(case.V.shape[:-3]), rows * columns, prod(geometry.output_shape)
+    averages = {
+        f"is averaged over the {images} images of the batch, not summed": images,
+        f"is averaged over the {rows} x {columns} outputs of a channel, not summed": maps,
+        f"is averaged over the {images * maps} outputs of a channel in all images": images * maps * (images > 1),
+        f"is averaged over all {size} outputs, not summed": size * (size > images * maps),
+    }
+    # For integers, `unit` says the same and is a cure.
+    in_unit = {} if case.V.dtype.kind in "iu" else {"is divided by 255: its pixel values were in 0..1": 1 / 255}
     return {
         "is negated": -1.0,
-        **batch,
-        f"is averaged over the {rows} x {columns} outputs of a channel, not summed": 1 / (rows * columns),
-        f"is averaged over all {prod(geometry.output_shape)} outputs, not summed": 1 / prod(geometry.output_shape),
-        f"is averaged over the {images * rows * columns} outputs of a channel in all images": 1
-        / max(images * rows * columns, 1),
+        **{says: 1 / count for says, count in averages.items() if count > 1},
         "is multiplied by 255: its pixel values were in 0..255": 255.0,
-        "is divided by 255: its pixel values were in 0..1": 1 / 255,
+        **in_unit,
         "is doubled": 2.0,
         "is halved": 0.5,
     }

@@ -3,6 +3,7 @@
 Single confusions come first, then pairs. The amount of work is bounded (``Trials``).
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -74,6 +75,16 @@ class Outcome(NamedTuple):
     skipped: int = 0
 
 
+_LETTERS = {
+    "V": "G",
+    "G": "V",
+    "dV": "Z",
+    "Z": "dV",
+    "input channel": "output channel",
+    "output channel": "input channel",
+}
+_EXCHANGED = re.compile(r"\b(?:dV|[VGZ]\b|input channel|output channel)")
+
 Stage = Callable[[Compared, Trials], Iterator[Explanation]]
 
 
@@ -135,18 +146,34 @@ def _singles(compared: Compared, trials: Trials) -> Iterator[Explanation]:
     """Yield what other simple options, layouts, factors and faults explain."""
     attempts = _Attempts(compared, trials)
     yield from attempts.explanations(simple_requests(compared.as_requested))
-    forward = _forward(compared)
-    yield from forward.of_ours()
-    for candidate in faults(forward.case):
-        found = candidate.compute(trials)
-        if found is not None:
-            yield from forward.explanations(found, candidate.confusion)
-    yield from forward.of_additions()
+    yield from _faults(compared, trials)
     derived = (
         forgotten_bias(compared.as_requested, compared.ours, compared.within),
         constant_fill(compared.as_requested, compared.ours, trials),
     )
     yield from attempts.explanations(each for each in derived if each is not None)
+
+
+def _faults(compared: Compared, trials: Trials) -> Iterator[Explanation]:
+    """Yield what layouts, factors and faults in the code explain."""
+    forward = _forward(compared)
+    found = [*forward.of_ours()]
+    for candidate in faults(forward.case):
+        tensor = candidate.compute(trials)
+        if tensor is not None:
+            found += forward.explanations(tensor, candidate.confusion)
+    found += forward.of_additions()
+    is_transposed = isinstance(compared.prepared, PreparedTransposed) and compared.case.tensor != "bias"
+    return map(_of_transpose, found) if is_transposed else iter(found)
+
+
+def _of_transpose(explanation: Explanation) -> Explanation:
+    """Return what is said of a convolution in the letters of its transpose, which exchanges V and G, Z and dV."""
+
+    def exchanged(confusion: Confusion) -> Confusion:
+        return confusion._replace(says=_EXCHANGED.sub(lambda found: _LETTERS[found[0]], confusion.says))
+
+    return Explanation(tuple(map(exchanged, explanation.confusions)))
 
 
 def _shifts(compared: Compared, _: Trials) -> Iterator[Explanation]:

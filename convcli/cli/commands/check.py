@@ -102,12 +102,8 @@ def check(
 
     tensors = {"output": output_map, "kernel": kernel_grad, "input": input_grad, "bias": bias_grad}
     given = {name: source for name, source in tensors.items() if source is not None}
-    is_ones_by_default = upstream is None and bool(given.keys() - {"output"})
-    upstream = upstream or ("ones" if given else "normal:0")
-    refuse_second_stdin([image, kernel, options.upstream_source(upstream), *given.values()])
-    if given.keys() == {"output"}:
-        # Z does not depend on G, which may have the shape of another Z.
-        upstream = "ones"
+    G_text = upstream or ("ones" if given else "normal:0")
+    refuse_second_stdin([image, kernel, options.upstream_source(G_text), *given.values()])
     require_float64(dtype)
     inputs = begin_reading(max_pixels, layouts, messages)
     require_tolerance(tolerance)
@@ -118,7 +114,9 @@ def check(
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = suited(request, V.shape, messages, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared, inputs.layouts))
-    found = inputs.read_upstream(upstream, prepared, V, appearance, request.execution)
+    # Z does not depend on G, which may have the shape of another Z.
+    needed = "ones" if given.keys() == {"output"} else G_text
+    found = inputs.read_upstream(needed, prepared, V, appearance, request.execution)
     edge = prepared.geometry.edge
     if given:
         theirs = {name: inputs.read_tensor(source, name, shape_of(prepared, name)) for name, source in given.items()}
@@ -129,8 +127,8 @@ def check(
         ]
         _show_comparisons([_with_flags(each) for each in compared], tolerance, edge, inputs.layouts, as_json=json)
         holds = all(each.holds for each in compared)
-        if is_ones_by_default and any(each.worst and not (each.holds or each.confusion) for each in compared):
-            messages.tell("note", "G is 1 everywhere, because no `upstream` is given")
+        if upstream is None:
+            _tell_default_upstream(compared, messages)
     else:
         G = found.G if found.dA is None else found.dA
         maps = inputs.layouts.maps
@@ -151,6 +149,12 @@ def _show_checks(checks: "Collection[Check]", edge: "EdgeFill", layouts: "Layout
         from convcli.cli.text.check import checks_text
 
         print_lines([checks_text(checks, layouts)])
+
+
+def _tell_default_upstream(comparisons: "list[Comparison]", messages: Messages) -> None:
+    """Tell what G is by default, if that may be what differs."""
+    if any(each.tensor != "output" and each.worst and not (each.holds or each.confusion) for each in comparisons):
+        messages.tell("note", "G is 1 everywhere, because no `upstream` is given")
 
 
 def _with_flags(comparison: "Comparison") -> "Comparison":
