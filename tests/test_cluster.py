@@ -320,6 +320,7 @@ def await_client(log):
     time.sleep(1.5)
 
 
+@pytest.mark.slow
 def test_pictures_travel_whole_and_outlive_their_worker(folder, tmp_path):
     (tmp_path / "photos").mkdir()
     for number in range(15):

@@ -3,6 +3,7 @@
 import ast
 import pickle
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from convcli.errors import ClusterError, FileError, GeometryError, OptionError
 from convcli.text import any_of, choice
 
 PACKAGE = Path(convcli.__file__).parent
-MODULES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py"))]
 # The docstring of errors shows flags as an example.
 LIBRARY = [name for name in MODULES if not name.startswith(("cli/", "errors"))]
 FLAG = re.compile(r"(?<![\w-])(?:--[a-z][a-z-]+|-[ofkGj])(?![\w-])")
@@ -28,6 +29,11 @@ PARAMETER = re.compile(r"(?<!`)`([a-z_]+)`(?!`)")
 PYTHON_ALONE = {"path", "theirs"}
 # The flags of other programs: of dask scheduler, and of those that convert files.
 OTHERS_FLAGS = {"engine/cluster.py": {"--scheduler-file"}, "files/kinds.py": {"-o"}}
+
+
+@cache
+def parsed(module):
+    return ast.parse((PACKAGE / module).read_text())
 
 
 def strings(tree):
@@ -53,13 +59,13 @@ def options(tree):
 
 @pytest.mark.parametrize("module", LIBRARY)
 def test_the_library_names_no_flag(module):
-    found = {flag for text in strings(MODULES[module]) for flag in FLAG.findall(text)}
+    found = {flag for text in strings(parsed(module)) for flag in FLAG.findall(text)}
     assert found <= OTHERS_FLAGS.get(module, set())
 
 
 def test_every_parameter_in_a_message_has_a_flag():
-    named = {name for tree in MODULES.values() for text in messages(tree) for name in PARAMETER.findall(text)}
-    about = {name for tree in MODULES.values() for name in options(tree)}
+    named = {name for tree in map(parsed, MODULES) for text in messages(tree) for name in PARAMETER.findall(text)}
+    about = {name for tree in map(parsed, MODULES) for name in options(tree)}
     assert {"max_pixels", "overwrite"} <= named
     assert {"dtype", "input_shape"} <= about
     assert (named | about) - FLAGS.keys() == PYTHON_ALONE

@@ -125,10 +125,16 @@ def terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     os.write(ours, typed)
+    command = [str(CONVCLI), *map(str, arguments)]
+    if not (answer or COLD):
+        with ThreadPoolExecutor(1) as pool:
+            received = pool.submit(lambda: b"".join(_sent(ours, None)))
+            done = WARM.run(command, cwd, subprocess.DEVNULL, stdout=theirs, env=env)
+        os.close(ours)
+        return done.returncode, received.result().decode(), _result(done).err
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL}
     if answer:
         given = {"stdin": theirs, "start_new_session": True, "preexec_fn": _take_terminal}
-    command = [str(CONVCLI), *map(str, arguments)]
     with subprocess.Popen(
         command, cwd=cwd, env=ENVIRONMENT | env, stdout=theirs, stderr=subprocess.PIPE, **given
     ) as process:

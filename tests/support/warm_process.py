@@ -37,22 +37,29 @@ class WarmProcess:
         self._link = self._process = None
         self._lock = threading.Lock()
 
-    def run(self, command, cwd, stdin):
-        """Return what ``subprocess.run`` returns. stdin: bytes for a pipe, or an open file."""
-        outputs = [os.pipe(), os.pipe()]
+    def run(self, command, cwd, stdin, stdout=None, env=None):
+        """Return what ``subprocess.run`` returns.
+
+        stdin: bytes for a pipe, or an open file.  stdout: an open file, which is closed here, instead of a pipe.
+        env: additional variables, which only what runs after the imports sees.
+        """
         with ThreadPoolExecutor(3) as pool:
             if isinstance(stdin, bytes):
                 their_stdin, writer = os.pipe()
                 pool.submit(_write, writer, stdin)
             else:
                 their_stdin = os.open(os.devnull, os.O_RDONLY) if stdin == subprocess.DEVNULL else os.dup(stdin)
-            reading = [pool.submit(_read, reader) for reader, _ in outputs]
-            code = self.exit_code(command, cwd, [their_stdin, *(writer for _, writer in outputs)])
-            return subprocess.CompletedProcess(command, code, *(each.result() for each in reading))
+            ends = [(None, stdout) if stdout is not None else os.pipe(), os.pipe()]
+            reading = [reader if reader is None else pool.submit(_read, reader) for reader, _ in ends]
+            code = self.exit_code(command, cwd, [their_stdin, *(writer for _, writer in ends)], env)
+            return subprocess.CompletedProcess(command, code, *(each and each.result() for each in reading))
 
-    def exit_code(self, command, cwd, descriptors):
-        """Run a command whose stdin, stdout and stderr are these descriptors, which are closed here."""
-        request = json.dumps({"command": command, "folder": str(cwd)}).encode() + b"\n"
+    def exit_code(self, command, cwd, descriptors, env=None):
+        """Run a command whose stdin, stdout and stderr are these descriptors, which are closed here.
+
+        env: additional variables, which only what runs after the imports sees.
+        """
+        request = json.dumps({"command": command, "folder": str(cwd), "env": env or {}}).encode() + b"\n"
         with self._lock:
             try:
                 link = self._started()
@@ -126,11 +133,12 @@ def serve(link):
 
 
 def become(request, descriptors):
-    """Take the arguments, the folder and the streams of a command."""
+    """Take the arguments, the variables, the folder and the streams of a command."""
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.argv = request["command"]
+    os.environ.update(request["env"])
     os.chdir(request["folder"])
     sys.stdin = reopened(0, "r", sys.stdin)
     sys.stdout = reopened(1, "w", sys.stdout)
