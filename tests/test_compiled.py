@@ -17,7 +17,7 @@ from support.geometries import geometry_of
 from support.reference import assert_same
 
 from convcli import conv2d, conv2d_plan
-from convcli.engine import AUTO, Execution, Limits, Refusal, Workload, choose_convolution
+from convcli.engine import AUTO, CONVOLUTIONS, Execution, Limits, Refusal, Workload, choose_convolution
 from convcli.engine.algorithms import compiled, compiled_code
 from convcli.engine.algorithms.compiled_blocks import Blocks, blocks_of
 from convcli.errors import OptionError
@@ -190,6 +190,10 @@ class TestCache:
         result = run([sys.executable, "-c", load], env=environment, capture_output=True, check=True)
         assert result.stdout == b"True\n" * len(sizes)
 
+    def test_an_error_of_its_import_is_one_line(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "convcli.engine.algorithms.compiled_loops", None)
+        assert compiled_code.broken.__wrapped__().startswith("Numba cannot be imported: import of convcli.engine.")
+
     @pytest.mark.slow
     def test_ten_processes_at_once(self, tmp_path):
         script = "import numpy as np; from convcli import conv2d; K = np.arange(9.0).reshape(3, 3);"
@@ -220,6 +224,7 @@ def test_the_cache_folder_follows_the_environment(variable, tmp_path, monkeypatc
 def starting(monkeypatch):
     """Return a function that sets how long the loops take to start."""
     monkeypatch.setattr(compiled_code, "missing", lambda: "")
+    monkeypatch.setitem(CONVOLUTIONS, "compiled", CONVOLUTIONS["compiled"]._replace(broken=None))
     # Estimates are kept.
     from convcli.engine import plan
 
@@ -248,6 +253,24 @@ class TestPlan:
         starting(0.35)
         choice = choose_convolution(work((200, *PHOTO), (5, 5)))
         assert (choice.algorithm, choice.estimate.start) == ("compiled", 0.35)
+
+    def test_the_files_of_a_command_share_a_usual_start(self, starting):
+        """It does not matter what the process has loaded, so that the order of files does not matter either."""
+        for loaded in (0.0, 2.0):
+            starting(loaded)
+            chosen = [choose_convolution(work(PHOTO, (5, 5), limits=Limits(inputs=inputs))) for inputs in (1, 100)]
+            assert [choice.algorithm for choice in chosen] == ["toeplitz", "compiled"]
+            assert chosen[1].estimate.start == pytest.approx((compiled_code.IMPORT + compiled_code.LOAD) / 100)
+
+    def test_a_numba_that_cannot_be_imported(self, starting, monkeypatch):
+        starting(0.0)
+        row = CONVOLUTIONS["compiled"]._replace(broken=lambda: "Numba cannot be imported: it needs NumPy 2.3 or less")
+        monkeypatch.setitem(CONVOLUTIONS, "compiled", row)
+        choice = choose_convolution(work(PHOTO, (5, 5)))
+        assert choice.algorithm == "toeplitz"
+        assert choice.others["compiled"] == Refusal("Numba cannot be imported: it needs NumPy 2.3 or less")
+        with pytest.raises(OptionError, match=r"compiled cannot do this: Numba cannot be imported: .*; use auto$"):
+            choose_convolution(work(PHOTO, (5, 5)), "compiled")
 
     def test_many_channels_are_left_to_products(self, starting):
         starting(0.0)

@@ -26,7 +26,7 @@ from convcli.convolution.layers import Layer, PreparedLayer
 from convcli.convolution.prepared import Convolution
 from convcli.convolution.request import Request
 from convcli.convolution.transposed import TransposedConvolution
-from convcli.engine import AUTOMATIC, Execution, Watch
+from convcli.engine import AUTOMATIC, Execution, Limits, Watch
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.file_bytes import first_bytes, read_errors, read_file
 from convcli.files.kinds import HEAD, Kind, kind_of
@@ -168,7 +168,7 @@ class Inputs:
             kernel = _with_bias(kernel, self._bias(options.bias).astype(np.float64))
         convolution = _layer(kernel, given, transpose)
         memory = None if execution.memory is None else _bytes(execution.memory)
-        how = Execution(execution.algorithm, execution.threads, memory, watch=watch)
+        how = Execution(execution.algorithm, execution.threads, memory, watch=watch, limits=Limits(inputs=1))
         requested = None if dtype is None else computing_type(np.dtype(np.float32), dtype)
         return Request(
             kernel.name,

@@ -132,6 +132,8 @@ class Algorithm(NamedTuple, Generic[Runner]):
     factored: True if it computes with the kernel's factors.
     start: returns the seconds until this process can begin a workload that the algorithm takes; None if it always can.
     Unlike an estimate, this changes while the process runs.
+    broken: returns why the algorithm fails here for any workload, or empty text. It may take as long as the start, and
+    is asked only of an algorithm that would be chosen.
     """
 
     estimate: Callable[[Workload], Estimate | Refusal]
@@ -140,6 +142,7 @@ class Algorithm(NamedTuple, Generic[Runner]):
     last_resort: bool = False
     factored: bool = False
     start: Callable[[Workload], float] | None = None
+    broken: Callable[[], str] | None = None
 
     def answer(self, work: Workload) -> Estimate | Refusal:
         """Return the algorithm's estimate for a workload, or its refusal."""

@@ -16,7 +16,8 @@ class Limits(NamedTuple):
     Workers wait longer for larger bands; smaller ones take longer to send than to compute.
     long: the fewest seconds of one thread from which a plan is compared with some that take more memory, or compute the
     kernel in parts.  part: the fewest taps of a part's rows and columns.
-    compiled: whether ``auto`` may choose compiled loops, which depends on what the process has loaded.
+    compiled: whether ``auto`` may choose compiled loops.  inputs: the number of inputs of a command, which share the
+    start of such loops; 0 in a program that calls functions, where the start depends on what it has loaded.
     """
 
     transform_taps: int = 25
@@ -27,6 +28,7 @@ class Limits(NamedTuple):
     long: float = 1.0
     part: int = 32
     compiled: bool = True
+    inputs: int = 0
 
 
 LIMITS = Limits()

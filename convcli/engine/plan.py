@@ -341,11 +341,20 @@ def _choose(
     algorithms: Mapping[str, Algorithm[Any]], work: Workload, algorithm: str, starts: Mapping[str, float] = {}
 ) -> Choice:
     answers = {name: _started(each.answer(work), starts.get(name, 0)) for name, each in algorithms.items()}
-    able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
-    at_once = {name: able[name] for name in able if work.limits.compiled or not algorithms[name].start}
-    chosen = _named(algorithm, answers) if algorithm != AUTO else _quickest(at_once)
+
+    def choose() -> str:
+        able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
+        at_once = {name: able[name] for name in able if work.limits.compiled or not algorithms[name].start}
+        return _named(algorithm, answers) if algorithm != AUTO else _quickest(at_once)
+
+    chosen = choose()
+    if (broken := algorithms[chosen].broken) and (reason := broken()):
+        answers[chosen] = Refusal(reason)
+        chosen = choose()
+    estimate = answers[chosen]
+    assert isinstance(estimate, Estimate)
     others = {name: answer for name, answer in answers.items() if name != chosen}
-    return Choice(work, chosen, AUTO if algorithm == AUTO else "request", able[chosen], others)
+    return Choice(work, chosen, AUTO if algorithm == AUTO else "request", estimate, others)
 
 
 def _started(answer: Estimate | Refusal, start: float) -> Estimate | Refusal:

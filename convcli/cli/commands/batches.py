@@ -57,7 +57,8 @@ def _process_and_jobs(batch: Batch, cluster: "Cluster | None", wanted: int, file
 
     def with_its_share(request: Request) -> Request:
         threads = request.execution.threads or available_threads()
-        return request.executed(threads=max(1, threads // jobs), cluster=cluster)
+        limits = request.execution.limits._replace(inputs=files)
+        return request.executed(threads=max(1, threads // jobs), cluster=cluster, limits=limits)
 
     shared = batch._replace(requests=[request.each(with_its_share) for request in batch.requests])
     if cluster is None or batch.show:

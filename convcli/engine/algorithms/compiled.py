@@ -60,8 +60,17 @@ def _floats(geometry: Geometry, size: TileSize) -> int:
 
 
 def start(work: Workload) -> float:
-    """Return the seconds that pass in this process before the compiled loops can run."""
+    """Return the seconds that pass before the compiled loops can run.
+
+    For the inputs of a command these are those of a usual start, shared by all of them. So the choice for an input does
+    not depend on the inputs before it, nor on those at the same time.
+    """
+    if inputs := work.limits.inputs:
+        return (compiled_code.IMPORT + compiled_code.LOAD) / inputs
     return compiled_code.start_seconds(_blocks(work))
+
+
+broken = compiled_code.broken
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:

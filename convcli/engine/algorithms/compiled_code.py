@@ -20,7 +20,7 @@ from stat import S_IWOTH
 from typing import Any
 
 from convcli.engine.algorithms.compiled_blocks import Blocks
-from convcli.errors import FileError, OptionError
+from convcli.errors import FileError
 from convcli.extras import can_import
 from convcli.files.whole_files import IfExists, write_atomically
 
@@ -39,6 +39,17 @@ def missing() -> str:
     return "NUMBA_DISABLE_JIT is set" if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else ""
 
 
+@cache
+def broken() -> str:
+    """Import Numba, and return why that fails; empty text if it works."""
+    # A library that does not fit its own dependencies can fail in any way.
+    try:
+        import convcli.engine.algorithms.compiled_loops  # noqa: F401
+    except Exception as error:
+        return f"Numba cannot be imported: {' '.join(str(error).split())}"
+    return ""
+
+
 def start_seconds(blocks: Blocks) -> float:
     """Return how long it takes in this process until code for these blocks can run; 0 if none can be compiled."""
     if blocks in _LOADED or missing():
@@ -49,15 +60,10 @@ def start_seconds(blocks: Blocks) -> float:
 
 
 def loops(blocks: Blocks) -> Loops:
-    """Return ``compiled_loops.fill`` for these blocks, after loading or compiling it if this process has not yet.
-
-    Raises OptionError if Numba is installed, but cannot be imported.
-    """
+    """Return ``compiled_loops.fill`` for these blocks, after loading or compiling it if this process has not yet."""
     if blocks not in _LOADED:
-        try:
-            from convcli.engine.algorithms.compiled_loops import jitted
-        except ImportError as error:
-            raise OptionError(f"compiled cannot do this: {error}", option="algorithm") from error
+        from convcli.engine.algorithms.compiled_loops import jitted
+
         function, signature = jitted(blocks)
         function._cache = _Cache(cache_path(blocks))
         function.compile(signature)
