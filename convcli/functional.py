@@ -25,7 +25,7 @@ from convcli.convolution.prepared import Convolution, Gradients
 from convcli.convolution.transposed import TransposedConvolution
 from convcli.engine import Execution
 from convcli.errors import GeometryError
-from convcli.geometry.options import Numbers, parse_shape
+from convcli.geometry.options import Numbers, Options, parse_shape
 from convcli.kernels.kernel import Kernel
 from convcli.names import WRT, parse_tensor
 from convcli.text import quoted, require_type, true_or_false
@@ -543,7 +543,7 @@ def conv2d_compare(
     Parameters
     ----------
     V
-        Input ``(C_in, H, W)``.
+        Input ``(..., C_in, H, W)``.
     K, bias, stride, padding, dilation, groups, edge, flip, algorithm, threads, memory
         As in ``conv2d``.
     theirs
@@ -557,7 +557,8 @@ def conv2d_compare(
     Returns
     -------
     list of Comparison
-        One per tensor, in the order given.
+        One per tensor, in the order given. ``confusion`` says what explains a difference, and ``cure`` names the
+        options of ``convcli check`` that make it hold, if there are any.
 
     Raises
     ------
@@ -569,10 +570,11 @@ def conv2d_compare(
     Examples
     --------
     >>> V, K = np.arange(9.0).reshape(1, 3, 3), np.array([[1.0, 2.0], [3.0, 5.0]])
-    >>> conv2d_compare(V, K, {"output": conv2d(V, K, flip=True)})[0].confusion
-    'is that of the flipped kernel'
+    >>> found = conv2d_compare(V, K, {"output": conv2d(V, K, flip=True)})[0]
+    >>> found.confusion, found.cure
+    ('is that of the flipped kernel', '`flip`')
     """
-    from convcli.check.comparison import compare, require_tolerance
+    from convcli.check.comparison import Origin, compare, require_tolerance
 
     V = real_array("input V", V)
     prepared = Convolution.of(
@@ -583,7 +585,8 @@ def conv2d_compare(
     require_tolerance(tolerance)
     require_type("theirs", theirs, Mapping, "tensors by name")
     given = {parse_tensor("theirs", name): tensor for name, tensor in theirs.items()}
-    return [compare(prepared, V, upstream, name, tensor, tolerance, execution) for name, tensor in given.items()]
+    origin = Origin(fixed=Options._fields if isinstance(K, Kernel) and K.options is not None else ())
+    return [compare(prepared, V, upstream, name, each, tolerance, execution, origin) for name, each in given.items()]
 
 
 def conv2d_matrix(

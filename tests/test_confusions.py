@@ -210,6 +210,8 @@ def grouped_wrongly():
 
 
 K4 = integers((4, 1, 3, 2), seed=7)
+K42 = integers((4, 2, 3, 2), seed=9)
+K22 = np.concatenate([K42[:2, :1], K42[2:, 1:]])
 SQUARE_V, SQUARE_K, SQUARE_G = integers((1, 2, 7, 7), seed=1), integers((2, 2, 3, 3), seed=2), integers((1, 2, 4, 4), 3)
 SQUARE = {"V": SQUARE_V, "K": SQUARE_K, "G": SQUARE_G}
 DV_SQUARE = of("dV", V=SQUARE_V, K=np.rot90(SQUARE_K, 1, (2, 3)), G=SQUARE_G)
@@ -277,6 +279,8 @@ FAULTS = {
     "dK, a multiple": Planted("dK", lambda: 0.3 * DK, "multiplied by 0.3"),
     "dK, flipped, averaged, HWIO": Planted("dK", lambda: DK[..., ::-1, ::-1].transpose(2, 3, 1, 0) / 3,
                                            "flipped.*, and .*channels last.*, and .*batch"),
+    "Z, two groups": Planted("Z", lambda: of("Z", K=K22, groups=2), "mixes only the channels of 2 groups", None,
+                             "-s 2 -p 1", {"K": K42}),
     "Z, first group": Planted("Z", grouped_wrongly, "first group's input channels", None, "-s 2 -p 1 -g 2", {"K": K4}),
     "Z, interleaved groups": Planted("Z", lambda: of("Z", K=K4, groups=2)[:, [0, 2, 1, 3]], "interleaved", None,
                                      "-s 2 -p 1 -g 2", {"K": K4}),

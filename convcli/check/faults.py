@@ -58,6 +58,7 @@ def _of_input(case: Case) -> Iterator[Candidate]:
     yield fault("has the mask of a ReLU on V: it is dV * (V > 0)", _changed(case, lambda dV: dV * (case.V > 0)))
     yield from _steps_forgotten(case)
     yield from _other_kernels(case)
+    yield from _wrong_groups(case)
     yield from _summed_channels(case)
 
 
@@ -193,7 +194,13 @@ def _other_inputs(case: Case) -> Iterator[Candidate]:
 
 
 def _wrong_groups(case: Case) -> Iterator[Candidate]:
-    groups = case.layer.options.groups
+    groups, K = case.layer.options.groups, case.layer.weights
+    if groups == 1 and K.ndim == 4 and case.tensor != "kernel":
+        for parts in range(2, min(K.shape[:2]) + 1):
+            if K.shape[0] % parts == K.shape[1] % parts == 0:
+                mask = np.kron(np.eye(parts), np.ones((K.shape[0] // parts, K.shape[1] // parts)))
+                says = f"mixes only the channels of {parts} groups: the sum is over all input channels"
+                yield fault_of(says, case.with_weights(K * mask[:, :, None, None]))
     if groups > 1 and case.V.ndim > 2:
         first = case.V[..., : case.V.shape[-3] // groups, :, :]
         says = "reads the first group's input channels in every group: add the group's offset to the channel"
