@@ -7,7 +7,7 @@ import os
 import numpy as np
 import PIL.Image
 import pytest
-from support.command_line import SAMPLES, convcli, npy, succeed, terminal, two_at_a_time
+from support.command_line import SAMPLES, convcli, npy, succeed, terminal
 
 from convcli.cli.text.large_kernels import factors_of, weight_lines
 from convcli.drawing.palette import signed_colours
@@ -31,7 +31,7 @@ PARAMETERS = {
 def printed(tmp_path_factory):
     """Return the JSON that the program prints for each preset."""
     folder = tmp_path_factory.mktemp("kernels")
-    return two_at_a_time(lambda name: convcli("kernels", PARAMETERS.get(name, name), "--json", cwd=folder), PRESETS)
+    return {name: convcli("kernels", PARAMETERS.get(name, name), "--json", cwd=folder) for name in PRESETS}
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ from support.command_line import (
     convcli,
     shell,
     terminal,
-    two_at_a_time,
 )
 from support.rights import convcli_as_user
 from typer.testing import CliRunner
@@ -230,7 +229,7 @@ def outcomes(tmp_path_factory):
         result = convcli(*shlex.split(arguments), cwd=folder)
         return result, contents(Path(folder)).items() ^ contents(original).items()
 
-    return two_at_a_time(outcome, EXPECTED)
+    return {arguments: outcome(arguments) for arguments in EXPECTED}
 
 
 @pytest.mark.parametrize("arguments", EXPECTED)

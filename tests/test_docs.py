@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import typer.main
-from support.command_line import pixels, shell, two_at_a_time, with_samples
+from support.command_line import pixels, run_line, shell, with_samples
 from support.pages import ROOT, page
 from typer.testing import CliRunner
 
@@ -80,7 +80,7 @@ def test_the_table_of_fills(edge, sources):
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory):
     folder = with_samples(tmp_path_factory.mktemp("colours"))
-    return folder, two_at_a_time(lambda command: shell(command, folder), COLOUR_COMMANDS)
+    return folder, {command: run_line(command, folder) for command in COLOUR_COMMANDS}
 
 
 def test_there_are_commands_for_every_option_of_colours():

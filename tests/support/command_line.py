@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -86,6 +87,11 @@ def convcli(
 def shell(script: str, cwd: Path) -> Result:
     """Run a bash script that fails if any part of a pipeline fails; ``convcli`` is on its PATH."""
     return run_command(["bash", "-c", f"set -o pipefail; {script}"], cwd, subprocess.DEVNULL, {})
+
+
+def run_line(line: str, cwd: Path) -> Result:
+    """Run a line of a page that starts with ``convcli``, in a shell only if one has to expand it."""
+    return shell(line, cwd) if set("$|><;&") & set(line) else convcli(*shlex.split(line)[1:], cwd=cwd)
 
 
 def run_command(command: list[str], cwd: Path, stdin: bytes | int, env: dict[str, str]) -> Result:
@@ -180,13 +186,6 @@ def _read_terminal(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:
         return b""
-
-
-def two_at_a_time(run: Callable[[str], Any], items: Iterable[str]) -> dict[str, Any]:
-    """Return the result of ``run`` for each item, from two threads, which halves the time of a table of commands."""
-    each = list(items)
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(each, pool.map(run, each), strict=True))
 
 
 def succeed(*arguments: str | Path, cwd: Path, stdin: bytes | int = subprocess.DEVNULL) -> bytes:
