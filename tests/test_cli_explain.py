@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from support.command_line import SAMPLES, convcli, npy, pixels, shell, succeed, with_samples
+from support.command_line import SAMPLES, convcli, npy, pixels, shell, succeed, terminal, with_samples
 
 from convcli import conv2d, conv2d_grad
 
@@ -122,6 +122,39 @@ def test_all_shows_every_term(tmp_path):
     lines = explained("-", "-k", "box", "--of", "bias", "--all", cwd=tmp_path, stdin=image).splitlines()
     assert len(lines) == 2 + 70 * 80 + 2
     assert lines[-3].split()[:3] == ["j=69", "k=79", "G[69,79]"]
+
+
+def test_a_narrow_terminal_breaks_formulas_between_their_parts(tmp_path):
+    words = ("explain", SMALL, "-k", K, "--of", "dV", "--at", "0,1", "-p", "valid")
+    _, out, _ = terminal(*words, "--bias", "1", cwd=tmp_path, size=(24, 40), NO_COLOR="1")
+    assert out.splitlines()[:4] == [
+        "dV[a,c] = sum over j,k,m,n with",
+        "    j + m = a, k + n = c, of G[j,k] *",
+        "    K[m,n]",
+        "dV[0,1] = sum over j,k,m,n with",
+    ]
+    assert max(map(len, out.splitlines())) <= 40
+
+
+@pytest.mark.parametrize(
+    ("width", "term"),
+    [
+        (100, "  m=0  n=0  V'[0,0] = 0.3333333333  is V[0,0]      * K[0,0] = 0.1428571429  = 0.04761904762"),
+        (80, "  m=0  n=0  V'[0,0] = 0.333333  is V[0,0]      * K[0,0] = 0.142857  = 0.047619"),
+        (70, "  V'[0,0] = 0.333333  is V[0,0]      * K[0,0] = 0.142857  = 0.047619"),
+        (65, "  V'[0,0] = 0.3333  is V[0,0]      * K[0,0] = 0.1429  = 0.04762"),
+    ],
+)
+def test_terms_fit_a_terminal(tmp_path, width, term):
+    V, kernel = [[1 / 3]], [[1 / 7, 1]]
+    words = ("explain", json.dumps(V), "-k", json.dumps(kernel), "--at", "0,0")
+    _, out, _ = terminal(*words, cwd=tmp_path, size=(24, width), NO_COLOR="1")
+    lines = out.splitlines()
+    assert term in lines
+    notes = [line for line in lines if line.startswith("  (rounded to ")]
+    digits = 4 if width == 65 else 6
+    assert notes == [f"  (rounded to {digits} digits to fit the screen; --json shows all)"] * (width < 100)
+    assert lines[-1].startswith("Z[0,0] = 0.04761904762")
 
 
 def test_a_reader_can_stop_early(tmp_path):

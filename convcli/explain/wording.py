@@ -47,6 +47,6 @@ def origins(factor: Factor, edge: EdgeFill, formulas: Formulas) -> Iterator[str]
             yield f"padding: {edge} of {pixel}" if in_pads else f"is {pixel}"
 
 
-def number_text(value: float) -> str:
+def number_text(value: float, digits: int = 10) -> str:
     """Return a number with at most ten digits."""
-    return f"{value:z.10g}"
+    return f"{value:z.{digits}g}"

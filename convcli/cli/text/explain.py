@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from math import isfinite
 
+from rich.console import Console
 from rich.text import Text
 
 from convcli.arrays import cut
-from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, printed_lines, sign_style
+from convcli.cli.text.screen import UNBOUNDED_WIDTH, aligned, console_for, folded, printed_lines, sign_style
 from convcli.convolution.formulas import Formulas
 from convcli.explain.derivations import PaddedPlaces
 from convcli.explain.explanation import Explanation
@@ -18,24 +19,29 @@ from convcli.names import SYMBOLS
 
 PLACES_SHOWN = 6
 LINES_AT_ONCE = 4096
+# The digits of numbers, and whether the indices of the sum are shown: the first form that fits the screen is used.
+_FORMS = ((10, True), (6, True), (6, False), (4, False))
 
 
 def explanation_text(found: Explanation, edge: EdgeFill, shown: Selection, *, plain: bool) -> Iterator[str]:
     """Yield the lines: the formula, the formula with this number's indices, the terms to show, and the sum."""
-    return printed_lines(console_for(UNBOUNDED_WIDTH, plain=plain), _lines(found, edge, shown))
+    console = console_for(UNBOUNDED_WIDTH, plain=plain)
+    return printed_lines(console, _lines(found, edge, shown, console))
 
 
-def _lines(found: Explanation, edge: EdgeFill, shown: Selection) -> Iterator[Text]:
-    yield Text(found.formula, style="dim")
+def _lines(found: Explanation, edge: EdgeFill, shown: Selection, console: Console) -> Iterator[Text]:
+    yield from folded(console, Text(found.formula, style="dim"))
     if found.equation != found.formula:
-        yield Text(found.equation, style="bold")
-    yield from map(Text, _padded_places(found, edge))
+        yield from folded(console, Text(found.equation, style="bold"))
+    for places in _padded_places(found, edge):
+        yield from folded(console, Text(places))
     yield Text()
     others = found.size - len(shown.numbers)
     if others:
         yield Text(_heading(found.size, shown), style="dim")
     for part in cut(range(len(shown.numbers)), LINES_AT_ONCE):
-        yield from _rows(found.terms(shown.numbers[part.start : part.stop]), edge, found.formulas)
+        terms = found.terms(shown.numbers[part.start : part.stop])
+        yield from _fitting_rows(terms, edge, found.formulas, console.width)
     if others:
         count = f"  the other {f'{others:,} terms' if others > 1 else 'term'} = "
         yield Text(count).append_text(_signed(shown.rest))
@@ -82,27 +88,43 @@ def _copies(found: Explanation, padded: PaddedPlaces, edge: EdgeFill) -> str:
     return f"{place(symbol, *found.at[-2:])} is at {', '.join(places[:PLACES_SHOWN])}{more}{copied}"
 
 
-def _rows(terms: Terms, edge: EdgeFill, formulas: Formulas) -> Iterator[Text]:
+def _fitting_rows(terms: Terms, edge: EdgeFill, formulas: Formulas, width: int) -> Iterator[Text]:
+    """Yield a line per term, with as many digits as fit the width, and a line that says so if numbers are rounded.
+
+    If even few digits do not fit, the indices of the sum are left out, because those of its factors hold them.
+    """
+    for digits, with_indices in _FORMS:
+        rows = list(_rows(terms, edge, formulas, digits, with_indices=with_indices))
+        if max((len(row.plain) for row in rows), default=0) <= width:
+            break
+    yield from rows
+    if digits == _FORMS[0][0]:
+        return
+    numbers = [terms.products, *(factor.values for factor in terms.factors)]
+    if any(number_text(value) != number_text(value, digits) for array in numbers for value in array.tolist()):
+        yield Text(f"  (rounded to {digits} digits to fit the screen; --json shows all)", style="dim")
+
+
+def _rows(terms: Terms, edge: EdgeFill, formulas: Formulas, digits: int, *, with_indices: bool) -> Iterator[Text]:
     """Yield a line per term: its indices, then factor * factor = product."""
-    columns = [
-        [f"{letter}={value}" for value in terms.indices[letter].tolist()] for letter in formulas.kept(terms.indices)
-    ]
+    letters = formulas.kept(terms.indices) if with_indices else []
+    columns = [[f"{letter}={value}" for value in terms.indices[letter].tolist()] for letter in letters]
     for number, factor in enumerate(terms.factors):
-        columns += _factor_columns(factor, edge, formulas, times="* " if number else "")
+        columns += _factor_columns(factor, edge, formulas, digits, times="* " if number else "")
     products = terms.products.tolist()
     scale = max((abs(product) for product in products if isfinite(product)), default=0.0)
     if len(terms.factors) > 1:
-        columns.append([f"= {number_text(product)}" for product in products])
+        columns.append([f"= {number_text(product, digits)}" for product in products])
     for product, line in zip(products, map("  ".join, zip(*map(aligned, columns), strict=True)), strict=True):
         yield Text(f"  {line.rstrip()}", style=sign_style(product, scale))
 
 
-def _factor_columns(factor: Factor, edge: EdgeFill, formulas: Formulas, times: str) -> Iterator[list[str]]:
+def _factor_columns(factor: Factor, edge: EdgeFill, formulas: Formulas, digits: int, times: str) -> Iterator[list[str]]:
     def text(place: list[int]) -> str:
         return place_text(factor.symbol, factor.letters, place, formulas)
 
     places = aligned([f"{times}{factor.symbol}{text(place)}" for place in factor.at.tolist()])
-    values = aligned([number_text(value) for value in factor.values.tolist()], right=True)
+    values = aligned([number_text(value, digits) for value in factor.values.tolist()], right=True)
     yield [f"{place} = {value}" for place, value in zip(places, values, strict=True)]
     if factor.pixels is not None and formulas.padded:
         yield list(origins(factor, edge, formulas))

@@ -5,9 +5,10 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
+from rich.console import Console
 from rich.text import Text
 
-from convcli.cli.text.screen import WIDTH_OF_FILES, captured, console_for, short_number, sign_style
+from convcli.cli.text.screen import WIDTH_OF_FILES, captured, console_for, folded, short_number, sign_style
 from convcli.convolution.places import bracketed
 from convcli.matrix.assembly import ConvolutionMatrix
 
@@ -17,17 +18,18 @@ MATRIX_ROWS_SHOWN = 32
 def matrix_text(M: ConvolutionMatrix, *, plain: bool) -> str:
     """Return a description of a convolution's matrix, and its first rows and columns."""
     console = console_for(WIDTH_OF_FILES, plain=plain)
-    return captured(console, _matrix_lines(M, console.width))
+    return captured(console, _matrix_lines(M, console))
 
 
-def _matrix_lines(M: ConvolutionMatrix, width: int) -> Iterator[Text]:
+def _matrix_lines(M: ConvolutionMatrix, console: Console) -> Iterator[Text]:
     filled = len(M.data) / prod(M.shape)
     yield Text(f"M {M.shape}  {len(M.data):,} nonzeros  ({100 * filled:.3g} %)", style="bold")
     yield Text(f"V {M.input_shape}  K {M.kernel_shape}  Z {M.output_shape}")
     constant = " + offset" if M.offset.any() else ""
-    yield Text(f"vec(Z) = M vec(V){constant}, and so vec(dV) = M^T vec(G), with vec in row-major order", style="dim")
+    law = f"vec(Z) = M vec(V){constant}, and so vec(dV) = M^T vec(G), with vec in row-major order"
+    yield from folded(console, Text(law, style="dim"))
     yield Text()
-    yield from _matrix_grid(M, width)
+    yield from _matrix_grid(M, console.width)
 
 
 class _MatrixLine(NamedTuple):

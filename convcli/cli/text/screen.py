@@ -1,9 +1,11 @@
 """Format text for people: print it on a console, align columns, shorten numbers, and colour signs."""
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from math import isnan
+from textwrap import wrap
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -43,6 +45,25 @@ def printed_lines(console: Console, lines: Iterable[Text]) -> Iterator[str]:
     for line in lines:
         # Without colours rich would print the plain text, a hundred times more slowly.
         yield captured(console, [line]) if console.color_system else f"{line.plain}\n"
+
+
+def folded(console: Console, line: Text) -> Iterator[Text]:
+    """Yield the lines of a long line: on a terminal it is broken between words, and the lines after it are indented."""
+    if not console.is_terminal or len(line.plain) <= console.width:
+        yield line
+        return
+    for part in wrap(_INDIVISIBLE.sub(_joined, line.plain), console.width, subsequent_indent="    "):
+        yield Text(part.replace(_JOINT, " "), style=line.style)
+
+
+# A tensor with its index, and a sum of two indices with what it is equal to.
+_INDIVISIBLE = re.compile(r"\S*\[[^]]*\]|\S+ \+ \S+(?: = \S+)?")
+# wrap breaks lines only at the spaces of ASCII.
+_JOINT = "\u00a0"
+
+
+def _joined(part: re.Match[str]) -> str:
+    return part[0].replace(" ", _JOINT)
 
 
 def aligned(cells: list[str], *, right: bool = False) -> list[str]:
