@@ -576,14 +576,14 @@ def conv2d_compare(
     """
     from convcli.check.comparison import Origin, compare, require_tolerance
 
+    require_type("theirs", theirs, Mapping, "tensors by name")
+    require_tolerance(tolerance)
     V = real_array("input V", V)
     prepared = Convolution.of(
         K, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, edge=edge, flip=flip
     ).at(V.shape, np.float64)
     upstream = np.ones(prepared.geometry.output_shape) if G is None else real_array("upstream gradient G", G)
     execution = Execution(algorithm, threads, memory)
-    require_tolerance(tolerance)
-    require_type("theirs", theirs, Mapping, "tensors by name")
     given = {parse_tensor("theirs", name): tensor for name, tensor in theirs.items()}
     origin = Origin(fixed=Options._fields if isinstance(K, Kernel) and K.options is not None else ())
     return [compare(prepared, V, upstream, name, each, tolerance, execution, origin) for name, each in given.items()]

@@ -145,3 +145,20 @@ def test_an_array_without_axes_names_no_gradients():
 def test_an_empty_bias_is_refused():
     with pytest.raises(ConvcliError, match=r"^bias: expected a number \(2-D kernel\), given shape \(0,\)$"):
         conv2d(V.astype(np.uint8), K, [])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: conv2d_plan(K, V.shape), "input_shape: expected H,W or C,H,W"),
+        (lambda: conv2d_matrix(V.shape, K), "input_shape: expected H,W or C,H,W"),
+        (lambda: conv2d_grad(V, G, K), "kernel K: expected rank 2"),
+        (lambda: conv2d_compare(V, K, G, {"Z": G}), "theirs: expected tensors by name, given array"),
+        (lambda: conv2d_explain(V, K, "Z"), "at: expected integers as in"),
+        (lambda: conv2d_check(V, K, np.ones(1)), "upstream gradient G: expected the output's shape"),
+        (lambda: conv2d_transpose(G, K, (5, 6)), "bias: expected a number"),
+    ],
+)
+def test_arguments_in_another_order_are_refused(call, message):
+    with pytest.raises(ConvcliError, match=f"^{message}"):
+        call()
