@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from convcli.arrays import Array, finite_or_none, fit, real_array
 from convcli.check.case import Case
+from convcli.check.compared import Compared
 from convcli.check.difference import Difference, largest_difference, magnitudes, tensor_of
-from convcli.check.search import Compared, Outcome, search
+from convcli.check.search import Outcome, search
 from convcli.convolution.layers import PreparedLayer
 from convcli.engine import AUTOMATIC, Execution
 from convcli.errors import OptionError

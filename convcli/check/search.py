@@ -3,65 +3,29 @@
 Single confusions come first, then pairs. The amount of work is bounded (``Trials``).
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray, fit
+from convcli.arrays import FloatArray, fit
 from convcli.check.candidates import Candidate, Confusion, of_request
 from convcli.check.case import Case, Trials
-from convcli.check.difference import largest_difference, relative_differences
+from convcli.check.compared import Compared
+from convcli.check.difference import largest_difference
 from convcli.check.faults import faults
-from convcli.check.judge import Explanation, Judge, digits_of
-from convcli.check.near import Place, few_wrong, loose_tolerance, lower_precision, rounding, wrong_numbers
-from convcli.check.readings import Reading, is_close, readings
+from convcli.check.forward import forward_judge, judge_of, of_transpose
+from convcli.check.judge import Explanation
+from convcli.check.near import few_wrong, loose_tolerance, lower_precision, rounding, wrong_numbers
+from convcli.check.readings import is_close
 from convcli.check.requests import constant_fill, forgotten_bias, other_geometries, simple_requests
-from convcli.convolution.layers import PreparedLayer
-from convcli.convolution.prepared import Convolution
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.engine import Execution
-from convcli.geometry.axes import Geometry
-from convcli.names import SYMBOLS
 
 # The most explanations that are named, if several are equally simple.
 MOST_NAMED = 2
 # The most strides, paddings and dilations that are tried together with another option.
 MOST_PAIRED = 16
-
-
-class Compared(NamedTuple):
-    """A case with convcli's tensor, and the sums of magnitudes of that tensor's entries.
-
-    tolerance: the largest difference of tensors that are equal.
-    dA: dJ/dA if A = max(Z, 0) follows.
-    within: the largest difference from a tensor that a confusion predicts, relative to its largest number.
-    """
-
-    case: Case
-    prepared: PreparedLayer
-    ours: FloatArray
-    sums: FloatArray
-    tolerance: float
-    within: float
-    dA: Array | None = None
-
-    @property
-    def as_requested(self) -> Case:
-        """The case before a ReLU, if one follows, makes G of dJ/dA."""
-        return self.case if self.dA is None else self.case._replace(G=self.dA, relu=True)
-
-    @property
-    def place(self) -> Place:
-        """How places in the tensor are written."""
-        return Place(SYMBOLS[self.case.tensor], self.case.layouts.of(self.case.tensor))
-
-    def relative(self) -> FloatArray | None:
-        """Return the relative difference of each entry; None if the shapes differ."""
-        theirs = fit(self.case.theirs, self.ours.shape)
-        return None if theirs is None else relative_differences(self.ours, theirs, self.sums)
 
 
 class Outcome(NamedTuple):
@@ -74,16 +38,6 @@ class Outcome(NamedTuple):
     explanations: tuple[Explanation, ...]
     skipped: int = 0
 
-
-_LETTERS = {
-    "V": "G",
-    "G": "V",
-    "dV": "Z",
-    "Z": "dV",
-    "input channel": "output channel",
-    "output channel": "input channel",
-}
-_EXCHANGED = re.compile(r"\b(?:dV|[VGZ]\b|input channel|output channel)")
 
 Stage = Callable[[Compared, Trials], Iterator[Explanation]]
 
@@ -156,7 +110,7 @@ def _singles(compared: Compared, trials: Trials) -> Iterator[Explanation]:
 
 def _faults(compared: Compared, trials: Trials) -> Iterator[Explanation]:
     """Yield what layouts, factors and faults in the code explain."""
-    forward = _forward(compared)
+    forward = forward_judge(compared)
     found = [*forward.of_ours()]
     for candidate in faults(forward.case):
         tensor = candidate.compute(trials)
@@ -164,21 +118,12 @@ def _faults(compared: Compared, trials: Trials) -> Iterator[Explanation]:
             found += forward.explanations(tensor, candidate.confusion)
     found += forward.of_additions()
     is_transposed = isinstance(compared.prepared, PreparedTransposed) and compared.case.tensor != "bias"
-    return map(_of_transpose, found) if is_transposed else iter(found)
-
-
-def _of_transpose(explanation: Explanation) -> Explanation:
-    """Return what is said of a convolution in the letters of its transpose, which exchanges V and G, Z and dV."""
-
-    def exchanged(confusion: Confusion) -> Confusion:
-        return confusion._replace(says=_EXCHANGED.sub(lambda found: _LETTERS[found[0]], confusion.says))
-
-    return Explanation(tuple(map(exchanged, explanation.confusions)))
+    return map(of_transpose, found) if is_transposed else iter(found)
 
 
 def _shifts(compared: Compared, _: Trials) -> Iterator[Explanation]:
     """Yield a shift by a row or a column."""
-    return _forward(compared).shifts()
+    return forward_judge(compared).shifts()
 
 
 def _geometries(compared: Compared, trials: Trials) -> Iterator[Explanation]:
@@ -208,7 +153,7 @@ class _Attempts:
     def __init__(self, compared: Compared, trials: Trials) -> None:
         self._compared, self._trials = compared, trials
         is_transposed = isinstance(compared.prepared, PreparedTransposed)
-        self._judge = _judge(
+        self._judge = judge_of(
             compared, compared.case, compared.ours, compared.prepared.geometry, with_layouts=not is_transposed
         )
 
@@ -241,40 +186,3 @@ class _Attempts:
         if error > self._compared.within:
             return None
         return Explanation((*explanation.confusions, rounding(error)))
-
-
-def _judge(compared: Compared, case: Case, ours: FloatArray, geometry: Geometry, *, with_layouts: bool) -> Judge:
-    layouts = tuple(readings(case, geometry)) if with_layouts else (Reading(None, case.theirs),)
-    return Judge(case, geometry, ours, layouts, compared.within, digits_of(compared.case.theirs))
-
-
-def _forward(compared: Compared) -> Judge:
-    """Return the judge of faults: of the convolution itself, or of the one that is transposed."""
-    case, prepared, ours = compared.case, compared.prepared, compared.ours
-    if not isinstance(prepared, PreparedTransposed):
-        return _judge(compared, case, ours, prepared.geometry, with_layouts=True)
-    if case.tensor == "bias":
-        channels = prepared.bias_shape[0] if prepared.bias_shape else 1
-        each_alone = np.ones((channels, 1, 1, 1)) if prepared.bias_shape else np.ones((1, 1))
-        identity = Convolution.of(each_alone, prepared.convolution.bias, groups=channels)
-        forward = case._replace(layer=identity, V=case.G)
-        return _judge(compared, forward, ours, identity.geometry(case.G.shape), with_layouts=True)
-    theirs = case.theirs
-    if case.tensor == "output" and prepared.bias is not None:
-        ours = (ours.reshape(prepared.output_blocks) - prepared.bias).reshape(prepared.output_shape)
-        # From a tensor of another shape, the bias cannot be subtracted.
-        with suppress(ValueError):
-            theirs = (theirs.reshape(prepared.output_blocks) - prepared.bias).reshape(prepared.output_shape)
-    forward = Case(
-        layer=prepared.forward.convolution,
-        V=case.G.reshape(prepared.forward.input_shape),
-        G=case.V.reshape(prepared.forward.output_shape),
-        tensor={"input": "output", "output": "input", "kernel": "kernel"}[case.tensor],
-        theirs=theirs,
-    )
-    return _judge(compared, forward, ours.reshape(_shape_of(forward)), prepared.geometry, with_layouts=True)
-
-
-def _shape_of(case: Case) -> tuple[int, ...]:
-    shapes = {"output": case.G.shape, "input": case.V.shape, "kernel": case.layer.weights.shape}
-    return shapes[case.tensor]
