@@ -100,3 +100,41 @@ def test_names_are_listed_only_where_the_recipe_says(title):
     listing = {name for name, text in texts.items() if all(re.search(rf"\b{word}\b", text) for word in RECIPES[title])}
     assert "README.md" in listing
     assert listing <= set(codes(recipe))
+
+
+HOOK = tomllib.loads(page("pyproject.toml"))["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+
+
+def test_the_description_on_an_index_has_no_relative_links_and_no_pictures():
+    """An index shows the README alone, without the files that its links lead to."""
+    text = page("README.md")
+    assert "](docs/" in text
+    for each in HOOK["substitutions"]:
+        text = re.sub(each["pattern"], each["replacement"], text)
+    assert re.findall(r"\]\((?!https?://)[^)\n]*\)|<img|!\[", without_code(text)) == []
+    assert "picture formats" in text
+
+
+def test_the_conda_recipe_takes_version_and_dependencies_from_the_project():
+    """conda-build runs the recipe as a template, with these two functions."""
+    jinja2, yaml = pytest.importorskip("jinja2"), pytest.importorskip("yaml")
+    recipe = ROOT / "packaging/conda"
+
+    def load_file_data(name, from_recipe_dir, recipe_dir):
+        return tomllib.loads((recipe_dir / name).read_text())
+
+    def load_file_regex(name, pattern, from_recipe_dir, recipe_dir):
+        return re.search(pattern, (recipe_dir / name).read_text())
+
+    template = jinja2.Template((recipe / "meta.yaml").read_text(), undefined=jinja2.StrictUndefined)
+    found = yaml.safe_load(
+        template.render(
+            load_file_data=load_file_data, load_file_regex=load_file_regex, RECIPE_DIR=recipe, PYTHON="python"
+        )
+    )
+    assert found["package"]["version"] == __version__
+    python, *others = found["requirements"]["run"]
+    assert python == f"python {PROJECT['requires-python']}"
+    assert others == [each.partition(";")[0] for each in PROJECT["dependencies"]]
+    build = tomllib.loads(page("pyproject.toml"))["build-system"]["requires"]
+    assert [each.replace(" ", "") for each in found["requirements"]["host"][2:]] == build
