@@ -22,10 +22,10 @@ def test_a_textbook_sum_on_one_line(tmp_path):
         "Z[j,k] = b + sum over m,n of V'[j + m, k + n] * K[m,n]\n"
         "Z[0,1] = b + sum over m,n of V'[0 + m, 1 + n] * K[m,n]\n"
         "\n"
-        "  m=0  n=0  V'[0,1] = 2  is V[0,1]                     * K[0,0] =  1  = 2\n"
+        "  m=0  n=0  V'[0,1] = 2  is V[0,1]                     * K[0,0] =  1  =  2\n"
         "  m=0  n=1  V'[0,2] = 2  padding: replicate of V[0,1]  * K[0,1] = -2  = -4\n"
-        "  m=1  n=0  V'[1,1] = 4  is V[1,1]                     * K[1,0] =  0  = 0\n"
-        "  m=1  n=1  V'[1,2] = 4  padding: replicate of V[1,1]  * K[1,1] =  1  = 4\n"
+        "  m=1  n=0  V'[1,1] = 4  is V[1,1]                     * K[1,0] =  0  =  0\n"
+        "  m=1  n=1  V'[1,2] = 4  padding: replicate of V[1,1]  * K[1,1] =  1  =  4\n"
         "  b = 0.5\n"
         "\n"
         "Z[0,1] = 2.5  the sum of 4 terms and b\n"
@@ -40,10 +40,10 @@ def test_the_gradient_of_a_pixel_lists_the_outputs_that_read_it(tmp_path):
         "dV[1,1] = sum over j,k,m,n with j + m = 1, k + n = 1, of G[j,k] * K[m,n]\n"
         "V[1,1] is at V'[1,1]\n"
         "\n"
-        "  j=0  m=1  k=0  n=1  G[0,0] = 1  * K[1,1] =  1  = 1\n"
-        "  j=0  m=1  k=1  n=0  G[0,1] = 2  * K[1,0] =  0  = 0\n"
+        "  j=0  m=1  k=0  n=1  G[0,0] = 1  * K[1,1] =  1  =  1\n"
+        "  j=0  m=1  k=1  n=0  G[0,1] = 2  * K[1,0] =  0  =  0\n"
         "  j=1  m=0  k=0  n=1  G[1,0] = 3  * K[0,1] = -2  = -6\n"
-        "  j=1  m=0  k=1  n=0  G[1,1] = 4  * K[0,0] =  1  = 4\n"
+        "  j=1  m=0  k=1  n=0  G[1,1] = 4  * K[0,0] =  1  =  4\n"
         "\n"
         "dV[1,1] = -1  the sum of 4 terms\n"
     )
@@ -72,7 +72,7 @@ def test_copies_of_a_pixel_are_counted(tmp_path):
 
 def test_the_default_padding_is_zero(tmp_path):
     out = explained(SMALL, "-k", "box:3", "--at", "0,0", cwd=tmp_path)
-    assert "  m=0  n=0  V'[0,0] = 0  padding: zero  * K[0,0] = 0.1111111111  = 0\n" in out
+    assert "  m=0  n=0  V'[0,0] = 0  padding: zero  * K[0,0] = 0.1111111111  =            0\n" in out
 
 
 LONG = ["sample_images/camera.png", "-k", "sobel-x", "--of", "kernel", "--at", "0,2", "-G", "normal:1"]
@@ -96,8 +96,8 @@ def test_the_largest_terms_of_a_short_sum(tmp_path):
         "\n"
         "  the 3 largest of 4 terms, 100% of all magnitudes; --all shows all\n"
         "  m=0  n=1  V[0,1] = 2  * K[0,1] = -2  = -4\n"
-        "  m=1  n=1  V[1,1] = 4  * K[1,1] =  1  = 4\n"
-        "  m=0  n=0  V[0,0] = 1  * K[0,0] =  1  = 1\n"
+        "  m=1  n=1  V[1,1] = 4  * K[1,1] =  1  =  4\n"
+        "  m=0  n=0  V[0,0] = 1  * K[0,0] =  1  =  1\n"
         "  the other term = 0\n"
         "  b = 2\n"
         "\n"

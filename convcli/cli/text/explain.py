@@ -114,7 +114,8 @@ def _rows(terms: Terms, edge: EdgeFill, formulas: Formulas, digits: int, *, with
     products = terms.products.tolist()
     scale = max((abs(product) for product in products if isfinite(product)), default=0.0)
     if len(terms.factors) > 1:
-        columns.append([f"= {number_text(product, digits)}" for product in products])
+        numbers = aligned([number_text(product, digits) for product in products], right=True)
+        columns.append([f"= {number}" for number in numbers])
     for product, line in zip(products, map("  ".join, zip(*map(aligned, columns), strict=True)), strict=True):
         yield Text(f"  {line.rstrip()}", style=sign_style(product, scale))
 
