@@ -54,7 +54,8 @@ def _of_kernel(case: Case) -> Iterator[Candidate]:
 def _of_input(case: Case) -> Iterator[Candidate]:
     yield from _wrong_crops(case)
     yield from _overwritten(case)
-    yield _of_upstream(case, f"holds only the last output channel: {ASSIGNED} over channels", np.s_[..., -1:, :, :])
+    if case.layer.weights.ndim > 2:
+        yield _of_upstream(case, f"holds only the last output channel: {ASSIGNED} over channels", np.s_[..., -1:, :, :])
     yield fault("has the mask of a ReLU on V: it is dV * (V > 0)", _changed(case, lambda dV: dV * (case.V > 0)))
     yield from _steps_forgotten(case)
     yield from _other_kernels(case)
@@ -282,7 +283,7 @@ def _wrong_sums(case: Case) -> Iterator[Candidate]:
     """Yield G summed or averaged over other axes than db."""
     G = case.G.astype(np.float64)
     letters = "NCHW"[-G.ndim :] if G.ndim <= 4 else ""
-    if not letters or G.ndim < 3:
+    if not letters or G.ndim < 2:
         return
     per_channel = case.layer.weights.ndim > 2
     right = tuple(axis for axis, letter in enumerate(letters) if not (per_channel and letter == "C"))
