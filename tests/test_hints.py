@@ -47,9 +47,11 @@ def test_weights_that_brighten_an_image(folder):
     assert convcli(*arguments, "--normalize", cwd=folder).err == ""
 
 
-@pytest.mark.parametrize("kernel", ["sharpen", "sobel-x", [[0.5, 0.5]], [[[[1.0]]], [[[2]]], [[[3]]]], [[3.0]]])
+@pytest.mark.parametrize(
+    "kernel", ["sharpen", "sobel-x", [[0.5, 0.5]], [[[[1.0]]], [[[2]]], [[[3]]]], [[3.0]], [[1, 1.0]]]
+)
 def test_other_weights_get_no_advice(kernel):
-    """A bank's maps are no brighter image, and a dark image is not clipped."""
+    """A bank's maps are no brighter image, a single weight is meant so, and a dark image is not clipped."""
     V = np.zeros((1, 6, 6), np.uint8)
-    V[0, 3, 3] = 255 if kernel != [[3.0]] else 80
+    V[0, 3, 3] = 255 if kernel != [[1, 1.0]] else 80
     assert not any("add up" in warning for warning in filter_image(V, kernel).warnings)

@@ -71,7 +71,10 @@ def test_the_weights_that_depend_on_the_fill(run):
 
 
 def test_a_wrong_gradient_fails_and_is_named(run):
-    assert run("A step of continuous integration") == (1, "::error::kernel: is that of the flipped kernel, add --flip\n")
+    assert run("A step of continuous integration") == (
+        1,
+        "::error::kernel: is that of the flipped kernel, add --flip\n",
+    )
 
 
 def test_the_fastest_algorithms(run):

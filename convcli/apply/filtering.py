@@ -369,14 +369,20 @@ def _dimming(plan: FilterPlan) -> Iterator[str]:
 
 
 def _brightening(plan: FilterPlan, clipping: Clipping | None) -> Iterator[str]:
-    """Yield a warning if numbers were clipped, and the weights of a kernel add up to more than 1."""
-    requests = [request for request in plan.request.requests if request.convolution.weights.ndim == 2]
+    """Yield a warning if numbers were clipped, and a sum of pixels has weights that add up to more than 1."""
+    if clipping is None or not clipping.statistics.clipped:
+        return
+    requests = [request for request in plan.request.requests if _adds_pixels(request.convolution)]
     brightest = max(requests, key=lambda request: request.gain, default=None)
-    if clipping and clipping.statistics.clipped and brightest and brightest.gain > MOST_GAIN:
+    if brightest and brightest.gain > MOST_GAIN:
         yield (
             f"the weights of {brightest.name} add up to {brightest.gain:.4g}, which makes the image so many times "
             "brighter: `normalize` divides them by their sum"
         )
+
+
+def _adds_pixels(layer: Layer) -> bool:
+    return layer.weights.ndim == 2 and int(np.count_nonzero(layer.weights)) > 1
 
 
 def _is_blur_that_spreads(layer: Layer) -> bool:
