@@ -105,7 +105,7 @@ def test_a_terminal_shows_other_large_kernels_in_whole_units(tmp_path):
     code, out, _ = terminal("kernels", "log:2", cwd=tmp_path, NO_COLOR="1")
     assert code == 0
     _, *rows, note = out.splitlines()
-    assert note == "  times 0.0002; --json shows all digits"
+    assert note == "  each times 0.0002; --json shows all digits"
     assert np.abs(np.array([row.split() for row in rows], float) * 2e-4 - preset("log:2").weights).max() <= 1e-4 * 1.001
 
 
@@ -124,9 +124,9 @@ def test_weights_that_are_no_product_have_no_factors():
 @pytest.mark.parametrize(
     ("width", "lines"),
     [
-        (80, ["  -20  40   .", "  -20 -70   .", "  times 0.02; --json shows all digits"]),
-        (12, ["  -2  4  .", "  -2 -7  .", "  times 0.2; --json shows all digits"]),
-        (8, ["  -2  .", "  means of 2 x 2 weights, times 0.2; --json shows all digits"]),
+        (80, ["  -20  40   .", "  -20 -70   .", "  each times 0.02; --json shows all digits"]),
+        (12, ["  -2  4  .", "  -2 -7  .", "  each times 0.2; --json shows all digits"]),
+        (8, ["  -2  .", "  means of 2 x 2 weights, each times 0.2; --json shows all digits"]),
     ],
 )
 def test_weights_in_units_fit_the_width(width, lines):
@@ -178,6 +178,19 @@ def test_a_saved_kernel_reads_back_exactly(tmp_path, name):
     succeed("kernels", "Gaussian:sigma_y=1,sigma_x=2", "-o", name, cwd=tmp_path)
     read = read_kernel(Source.of_file(str(tmp_path / name)))
     np.testing.assert_array_equal(read.weights, preset("gaussian:sigma_y=1,sigma_x=2").weights)
+
+
+def test_the_grids_of_a_large_bank_have_one_unit_and_their_indices():
+    bank = np.zeros((2, 1, 2, 3))
+    bank[0, 0, 1, 2], bank[1, 0, 0, 0] = -0.5, 8
+    lines = [line.plain for line in weight_lines(bank, 80, ["[0, 0]", "[1, 0]"])]
+    assert lines == [
+        *("[0, 0]", "   .  .  .", "   .  . -5"),
+        *("[1, 0]", "  80  .  .", "   .  .  ."),
+        "  each times 0.1; --json shows all digits",
+    ]
+    *_, note = [line.plain for line in weight_lines(bank, 80, ["[0, 0]"])]
+    assert note == "  1 of 2 planes, each times 0.1; --json shows all digits"
 
 
 @pytest.mark.parametrize("name", ["k.csv", "k.txt"])

@@ -54,12 +54,12 @@ def grids(tensor: FloatArray, extent: Extent, digits: int = DIGITS, layout: Layo
     width = longest + (longest < CELL_WIDTH and digits == DIGITS)
     for number, corner in enumerate(corners):
         if len(planes) > 1:
-            yield Text(_index(number, leading, layout), style="dim")
+            yield Text(grid_index(number, leading, layout), style="dim")
         yield from _grid(corner, scale, width, digits)
         if corner.size < planes[number].size:
             yield _hidden(corner.shape, planes[number].shape)
     if shown < len(planes):
-        ends = f"{_index(shown, leading, layout)}..{_index(len(planes) - 1, leading, layout)}"
+        ends = f"{grid_index(shown, leading, layout)}..{grid_index(len(planes) - 1, leading, layout)}"
         yield Text(f"... not shown: planes {ends}, {len(planes) - shown:,} of {len(planes):,}", style="dim")
 
 
@@ -73,7 +73,7 @@ def shape_text(tensor: FloatArray, layout: Layout = CHANNEL_MAJOR) -> str:
     return f"({', '.join(map(str, layout.order(tensor.shape)))})"
 
 
-def _index(number: int, leading: tuple[int, ...], layout: Layout) -> str:
+def grid_index(number: int, leading: tuple[int, ...], layout: Layout) -> str:
     """Return the index of a grid, such as ``[1]``, or in another layout ``[:, :, 1]``."""
     index = [str(each) for each in np.unravel_index(number, leading)]
     return f"[{', '.join(index if layout.is_channel_major else layout.order([*index, ':', ':']))}]"

@@ -1,13 +1,14 @@
 """Presets and kernels as text for people."""
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 from rich.text import Text
 
 from convcli.arrays import is_whole
 from convcli.cli.layout import heading, is_coloured, page_width, two_columns, wrapped
-from convcli.cli.text.grids import DIGITS, EVERYTHING, Extent, grids, longest_number, shape_text
+from convcli.cli.text.grids import DIGITS, EVERYTHING, Extent, grid_index, grids, longest_number, shape_text
 from convcli.cli.text.large_kernels import factor_lines, factors_of, weight_lines
 from convcli.cli.text.screen import UNBOUNDED_WIDTH, captured, console_for, short_number
 from convcli.kernels.catalogue import GROUPS
@@ -52,8 +53,8 @@ def kernel_text(kernel: Kernel, layout: Layout = CHANNEL_MAJOR, *, plain: bool) 
     """
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
     head = Text(heading_text(kernel, layout))
-    if console.is_terminal and max(_plane(kernel)) > LARGEST_GRID and kernel.weights.ndim == 2:
-        return captured(console, [head, *_large(kernel, console.width)])
+    if console.is_terminal and max(_plane(kernel)) > LARGEST_GRID:
+        return captured(console, [head, *_large(kernel, console.width, layout)])
     shown = Extent(ROWS_SHOWN, min(Extent.of(console.width).columns, COLUMNS_SHOWN))
     digits = _fitting_digits(kernel, console.width)
     if digits is None:
@@ -68,12 +69,16 @@ def heading_text(kernel: Kernel, layout: Layout = CHANNEL_MAJOR) -> str:
     return f"{in_one_line(kernel.name)}  {shape_text(kernel.weights, layout)}  {_facts(kernel)}"
 
 
-def _large(kernel: Kernel, width: int) -> Iterator[Text]:
-    """Yield the lines of a large 2-D kernel: all its weights if they are whole and fit, or its factors, or levels."""
-    if is_whole(kernel.weights) and _fitting_digits(kernel, width) == DIGITS:
-        return grids(kernel.weights, EVERYTHING)
-    factors = factors_of(kernel.weights, kernel.factors)
-    return weight_lines(kernel.weights, width) if factors is None else factor_lines(factors, width)
+def _large(kernel: Kernel, width: int, layout: Layout) -> Iterator[Text]:
+    """Return the lines of a large kernel: all its weights if they are whole and fit, or its factors, or whole units."""
+    weights, leading = kernel.weights, kernel.weights.shape[:-2]
+    if is_whole(weights) and _fitting_digits(kernel, width) == DIGITS:
+        return grids(weights, EVERYTHING._replace(rows=ROWS_SHOWN), layout=layout)
+    if leading:
+        shown = Extent(ROWS_SHOWN, COLUMNS_SHOWN).planes((prod(leading), *_plane(kernel)))
+        return weight_lines(weights, width, [grid_index(number, leading, layout) for number in range(shown)])
+    factors = factors_of(weights, kernel.factors)
+    return weight_lines(weights, width) if factors is None else factor_lines(factors, width)
 
 
 def _fitting_digits(kernel: Kernel, width: int) -> int | None:

@@ -1,6 +1,6 @@
 """A large kernel in a few lines: as a column times a row if it is separable, or with one small number per weight."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from math import floor, log10
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 
-from convcli.arrays import FloatArray, cut
+from convcli.arrays import FloatArray, cut, planes_of
 from convcli.cli.text.screen import sign_style
 from convcli.drawing.fixed_numbers import fixed_numbers
 from convcli.drawing.heatmap_layout import Layout
@@ -59,46 +59,53 @@ def factor_lines(factors: Factors, width: int) -> Iterator[Text]:
     yield Text(f"  the kernel is the column times the row{'; --json shows all digits' * rounded}", style="dim")
 
 
-def weight_lines(plane: FloatArray, width: int) -> Iterator[Text]:
-    """Yield a grid of whole numbers of at most two digits, or of one if those do not fit the width.
+def weight_lines(weights: FloatArray, width: int, headings: Sequence[str] = ()) -> Iterator[Text]:
+    """Yield grids of whole numbers of at most two digits, or of one if those do not fit the width.
 
     Of a kernel that is wider still, each number stands for the mean of a block of weights.
+    headings: a line above each grid of a bank, or none; other grids than these are not shown.
     """
-    limit = statistics(plane).limit
-    candidates = chain([_Levels.of(plane, limit, 99, 1)], (_Levels.of(plane, limit, 9, side) for side in count(1)))
+    planes, limit = planes_of(weights), statistics(weights).limit
+    candidates = chain([_Levels.of(planes, limit, 99, 1)], (_Levels.of(planes, limit, 9, side) for side in count(1)))
     levels = next(found for found in candidates if found.fit(width))
-    for values, texts in zip(levels.means.tolist(), levels.texts, strict=True):
-        line = Text(" ")
-        for value, text in zip(values, texts, strict=True):
-            line.append(f" {text:>{levels.longest}}", style=sign_style(value, limit))
-        yield line
+    for heading, plane in zip(headings or [""], levels.means, strict=False):
+        if heading:
+            yield Text(heading, style="dim")
+        for row in plane.tolist():
+            line = Text(" ")
+            for mean in row:
+                line.append(f" {levels.text(mean):>{levels.longest}}", style=sign_style(mean, limit))
+            yield line
     blocks = f"means of {levels.side} x {levels.side} weights, " * (levels.side > 1)
-    yield Text(f"  {blocks}times {levels.unit:g}; --json shows all digits", style="dim")
+    hidden = f"{len(headings):,} of {len(planes):,} planes, " * (0 < len(headings) < len(planes))
+    yield Text(f"  {hidden}{blocks}each times {levels.unit:g}; --json shows all digits", style="dim")
 
 
 class _Levels(NamedTuple):
-    """The means of blocks of weights in whole units; a point is an exact 0."""
+    """The means ``(planes, rows, columns)`` of blocks of weights, to be shown in whole units."""
 
     means: FloatArray
-    texts: list[list[str]]
     unit: float
     side: int
 
     @classmethod
-    def of(cls, plane: FloatArray, limit: float, most: int, side: int) -> "_Levels":
+    def of(cls, planes: FloatArray, limit: float, most: int, side: int) -> "_Levels":
         """Return the means of blocks of side x side weights, of which the largest is at most ``most`` units."""
-        rows, columns = plane.shape
+        _, rows, columns = planes.shape
         blocks = Layout((), (rows, columns), 1, (1, 1), (min(side, rows), min(side, columns)))
-        means, unit = blocks.shrink(plane[np.newaxis])[0], _unit(limit, most)
-        texts = [["." if mean == 0 else f"{mean / unit:z.0f}" for mean in row] for row in means.tolist()]
-        return cls(means, texts, unit, side)
+        return cls(blocks.shrink(planes), _unit(limit, most), side)
+
+    def text(self, mean: float) -> str:
+        """Return a mean in whole units; an exact 0 is a point."""
+        return "." if mean == 0 else f"{mean / self.unit:z.0f}"
 
     @property
     def longest(self) -> int:
-        return max(len(text) for row in self.texts for text in row)
+        return max(len(self.text(end)) for end in (self.means.min(), self.means.max(), self.unit))
 
     def fit(self, width: int) -> bool:
-        return len(self.texts[0]) == 1 or len(self.texts[0]) * (self.longest + 1) + 1 < width
+        columns = len(self.means[0, 0])
+        return columns == 1 or columns * (self.longest + 1) + 1 < width
 
 
 def _unit(limit: float, most: int) -> float:
