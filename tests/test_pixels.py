@@ -212,7 +212,7 @@ def test_a_gain_is_named_and_no_other_mode_has_it() -> None:
     warning = clipping_of(result.each, result.values, "abs", 1.0, gain=1.5).warning
     assert warning == (
         "1 of 3 magnitudes times 1.5 (33.3 %) lay outside 0..255 and were clipped; the maps span -300..20, "
-        "which `range` minmax would keep"
+        "which `range` minmax would keep, without that factor"
     )
     result = to_pixels(maps(-200, 20), "abs", 255, scale=1.5)
     assert "`range` minmax or abs would" in (clipping_of(result.each, result.values, "abs", 1.0, 1.5).warning or "")

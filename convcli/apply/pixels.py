@@ -248,4 +248,5 @@ def _advice(low: float, high: float, mode: str, full: int, gain: float) -> str:
     if holds(mode, gain) or not np.isfinite(ends).all():
         return ""
     holding = [*filter(holds, reversed(MODES))]
-    return f", which `range` {any_of(holding)} would keep" if holding else ""
+    without = "" if gain == 1 else ", without that factor"
+    return f", which `range` {any_of(holding)} would keep{without}" if holding else ""
