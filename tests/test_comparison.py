@@ -6,8 +6,10 @@ from support.geometries import integers
 
 from convcli import conv2d, conv2d_grad
 from convcli.check.comparison import compare, comparisons_to_json
+from convcli.convolution.layers import shape_of
 from convcli.convolution.prepared import Convolution
-from convcli.errors import GeometryError
+from convcli.convolution.transposed import TransposedConvolution
+from convcli.errors import GeometryError, OptionError
 from convcli.geometry.fills import EdgeFill
 
 # Integers, so that a tensor computed twice is the same.
@@ -219,3 +221,46 @@ def test_differences_within_the_tolerance_hold():
 def test_text_is_refused_as_a_tensor():
     with pytest.raises(GeometryError, match=r"^your dK: expected real numbers, given an array of type <U1$"):
         compared("kernel", np.array(["x"]))
+
+
+def random_layer(draw):
+    """Return a prepared layer of any rank, transposed or not, with its V; None if the options do not fit."""
+    groups, inputs, outputs = draw.integers(1, 3, 3).tolist()
+    taps = draw.integers(1, 4, 2).tolist()
+    bank = (groups * outputs, inputs, *taps)
+    weights = [tuple(taps), bank, (bank[0], 2, 1, *bank[1:])][draw.integers(3)]
+    groups = groups if len(weights) > 2 else 1
+    options = {"stride": tuple(draw.integers(1, 4, 2).tolist()), "padding": draw.choice(["valid", "same", "full"])}
+    options |= {
+        "groups": groups,
+        "edge": draw.choice(["zero", "reflect", "constant:2"]),
+        "flip": bool(draw.integers(2)),
+    }
+    kind = [Convolution, TransposedConvolution][draw.integers(2)]
+    leading = [(), (2,), (2, 1), (0,)][draw.integers(4)]
+    channels = (inputs * groups, bank[0])[kind is TransposedConvolution]
+    shape = (*leading, channels, *draw.integers(3, 8, 2).tolist())
+    W = draw.standard_normal(shape if leading or channels > 1 else shape[1:])
+    try:
+        return kind.of(draw.standard_normal(weights), [None, 1.5][draw.integers(2)], **options).at(W.shape, float), W
+    except (GeometryError, OptionError):
+        return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(25))
+def test_no_layer_and_no_shape_make_the_search_fail(seed):
+    """Nor are random numbers taken for a mistake."""
+    draw = np.random.default_rng(seed)
+    found = random_layer(draw)
+    if found is None:
+        return
+    layer, W = found
+    upstream = draw.standard_normal(layer.output_shape)
+    for tensor in ("output", "kernel", "input", "bias"):
+        shapes = (shape_of(layer, tensor), tuple(draw.integers(1, 5, draw.integers(0, 5)).tolist()))
+        for shape in shapes:
+            theirs = draw.standard_normal(shape)
+            compared = compare(layer, W, upstream, tensor, theirs, 1e-5)
+            assert compared.holds == (theirs.size == 0)
+            assert compared.confusion is None, compared
