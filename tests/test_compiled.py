@@ -56,6 +56,7 @@ def cache(tmp_path, monkeypatch):
 def forget(monkeypatch):
     """Have the next use load or compile code again. What was loaded stays in memory, as in any process."""
     LOADED_BEFORE.append(compiled_code._LOADED)
+    compiled_code._is_stored.cache_clear()
     monkeypatch.setattr(compiled_code, "_LOADED", {})
 
 

@@ -65,6 +65,8 @@ def start(work: Workload) -> float:
     For the inputs of a command these are those of a usual start, shared by all of them. So the choice for an input does
     not depend on the inputs before it, nor on those at the same time.
     """
+    if compiled_code.missing():
+        return 0.0
     if inputs := work.limits.inputs:
         return (compiled_code.IMPORT + compiled_code.LOAD) / inputs
     return compiled_code.start_seconds(_blocks(work))
