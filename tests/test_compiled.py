@@ -276,6 +276,8 @@ class TestPlan:
     def test_many_channels_are_left_to_products(self, starting):
         starting(0.0)
         assert choose_convolution(work((256, 56, 56), (256, 256, 5, 5))).algorithm == "im2col"
+        # Rows of 7 outputs do not fill a vector.
+        assert choose_convolution(work((64, 7, 7), (64, 64, 3, 3))).algorithm != "compiled"
 
     def test_a_cluster_decides_without_what_is_loaded_here(self, starting):
         starting(0.0)

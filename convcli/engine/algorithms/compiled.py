@@ -13,7 +13,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray
 from convcli.engine.algorithms import compiled_code
-from convcli.engine.algorithms.compiled_blocks import Blocks, blocks_of, number_of_blocks
+from convcli.engine.algorithms.compiled_blocks import ROWS, VECTOR, Blocks, blocks_of, number_of_blocks
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
@@ -22,6 +22,10 @@ from convcli.geometry.axes import Axis, Geometry
 
 # How often a sum is read or written in cache per block of taps.
 ACCESSES = 2
+# How many vectors of outputs take as long as the end of a row that fills none.
+END = 2
+# Seconds to begin with a block of taps in some rows of output.
+BEGIN = 3e-8
 
 
 def estimate(work: Workload) -> Estimate | Refusal:
@@ -34,13 +38,16 @@ def estimate(work: Workload) -> Estimate | Refusal:
         size = inner_apart(size, geometry)
     pairs = geometry.in_channels * geometry.out_channels
     multiplications = geometry.rows.taps * geometry.columns.taps * pairs * work.output_pixels
-    sums = ACCESSES * number_of_blocks(geometry, blocks) * pairs * work.output_pixels * work.itemsize
+    passes = number_of_blocks(geometry, blocks) * pairs
+    sums = ACCESSES * passes * work.output_pixels * work.itemsize
+    begun = passes * work.output_pixels / size.columns / (ROWS if blocks.share_rows else 1)
     moved = 0
     if geometry.columns.stride > 1:
         moved = 2 * input_floats(geometry, size) * size.number(geometry) * work.itemsize
     return Estimate(
         size,
-        seconds=compiled_seconds(multiplications, work.itemsize)
+        seconds=compiled_seconds(multiplications * _lengthened(size.columns, work.itemsize), work.itemsize)
+        + BEGIN * begun
         + elementwise_seconds(sums + moved)
         + calls_seconds(2 * size.number(geometry)),
         multiplications=multiplications,
@@ -48,6 +55,13 @@ def estimate(work: Workload) -> Estimate | Refusal:
         workspace=_floats(geometry, size) * work.itemsize,
         blocks={"rows": blocks.height, "columns": blocks.width},
     )
+
+
+def _lengthened(columns: int, itemsize: int) -> float:
+    """Return how many times as long a row takes as if it were all whole vectors."""
+    lanes = VECTOR // itemsize
+    vectors, rest = divmod(columns, lanes)
+    return (vectors + END * (rest > 0)) * lanes / columns
 
 
 def _blocks(work: Workload) -> Blocks:

@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 from convcli.geometry.axes import Geometry
 
+# The bytes of a vector of neighbouring outputs: two or four registers on processors whose registers are shorter.
+VECTOR = 64
+# The rows of output that are computed together. With 6, some blocks need more registers than there are; with 2, each
+# pixel is loaded more often.
+ROWS = 4
 # The most taps of a block. With more, weights do not stay in registers, or in the first cache.
 MOST_TAPS = 49
 # A longer row of taps is cut into blocks of one row.

@@ -106,7 +106,7 @@ def _versions() -> str:
     """Return a digest of the versions of Numba, Python and the loops, and of the processor, without importing Numba."""
     spec = find_spec("numba")
     version = Path(spec.origin).with_name("_version.py") if spec and spec.origin else Path()
-    sources = (Path(__file__).with_name("compiled_loops.py"), version)
+    sources = *(Path(__file__).with_name(f"compiled_{name}.py") for name in ("blocks", "loops")), version
     found = [path.read_bytes() for path in sources if path.is_file()]
     found += [str(sys.implementation.cache_tag).encode(), _processor()]
     return hashlib.sha256(b"\0".join(found)).hexdigest()[:16]

@@ -17,13 +17,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from convcli.engine.algorithms.compiled_blocks import Blocks
+from convcli.engine.algorithms.compiled_blocks import ROWS, VECTOR, Blocks
 
-# The bytes of a vector: two or four registers on processors whose registers are shorter.
-VECTOR = 64
-# The rows of output that share registers. With 6, some blocks need more registers than there are; with 2, each pixel is
-# loaded more often.
-ROWS = 4
 FLOATS = {"float32": types.float32, "float64": types.float64}
 
 Jitted = Callable[..., Any]
