@@ -55,6 +55,12 @@ def test_formats_that_lack_a_library_are_missing(monkeypatch):
     assert {*formats.written, "webp"} >= {each.name for each in PICTURE_FORMATS} - {*formats.missing}
 
 
+def test_a_vulnerable_pillow_is_a_problem(monkeypatch):
+    monkeypatch.setattr(PIL, "__version__", "12.3.0")
+    (problem,) = diagnose().problems
+    assert problem.startswith("Pillow: Pillow 12.3.0 has known vulnerabilities, which 13.0 does not have: upgrade it")
+
+
 def test_a_part_that_fails_is_a_problem_and_hides_no_other(monkeypatch):
     def broken():
         raise RuntimeError("no such codec")

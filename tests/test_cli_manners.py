@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 import typer
 from support.command_line import (
@@ -492,3 +493,13 @@ def test_warnings_never_reach_stdout(inputs):
     quiet = shell(f"{command} -q", inputs)
     assert quiet.out.startswith(b"\x89PNG")
     assert shell(f"{command} 2>&-", inputs) == quiet
+
+
+@pytest.mark.parametrize("flags", [[], ["-v"]])
+def test_a_vulnerable_pillow_is_a_warning_for_those_who_ask(flags, monkeypatch, capfd):
+    monkeypatch.setattr(PIL, "__version__", "11.3.0")
+    command = ["grad", "[[1,2],[3,4]]", "-k", "[[1]]", *flags]
+    with pytest.raises(SystemExit, match="0"):
+        program.app(command)
+    warning = "convcli: warning: Pillow 11.3.0 has known vulnerabilities, which 13.0 does not have: upgrade it, "
+    assert (warning in capfd.readouterr().err) == bool(flags)

@@ -55,9 +55,17 @@ BIAS_FORMS = "expected a number, a list 1,2,3, JSON or a .npy file"
 
 
 def begin_reading(max_pixels: int, layouts: LayoutOptions, messages: Messages) -> "Inputs":
-    """Return a reader of a command's inputs. From now on, an error explains if a mapped file becomes shorter."""
+    """Return a reader of a command's inputs. From now on, an error explains if a mapped file becomes shorter.
+
+    ``--verbose`` also warns about a version of Pillow with known vulnerabilities.
+    """
     require_pixel_limit(max_pixels)
     explain_lost_pages()
+    if messages.verbose:
+        from convcli.pictures.capabilities import vulnerable_pillow
+
+        if warning := vulnerable_pillow():
+            messages.warn(warning)
     return Inputs(max_pixels, parse_layouts(layouts.layout, layouts.kernel_layout), messages)
 
 

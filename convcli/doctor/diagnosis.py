@@ -87,6 +87,8 @@ def diagnose() -> Diagnosis:
             problems.append(f"{name}: {reason_of(error)}")
             return otherwise
 
+    if warning := part("Pillow", _warning, ""):
+        problems.append(f"Pillow: {warning}")
     return Diagnosis(
         version=__version__,
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -145,6 +147,12 @@ def _version(library: str) -> str | None:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _warning() -> str:
+    from convcli.pictures.capabilities import vulnerable_pillow
+
+    return vulnerable_pillow()
 
 
 def _codecs() -> Versions:

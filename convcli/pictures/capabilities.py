@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import PIL
 from PIL import features
 
 from convcli.pictures import deep_extra, heic_extra
@@ -20,6 +21,19 @@ _NEEDS: dict[str, Callable[[], bool | None]] = {
     "png": partial(features.check, "zlib"),
     "webp": partial(features.check, "webp"),
 }
+
+# The first version of Pillow without a known vulnerability.
+_SAFE_PILLOW = 13
+
+
+def vulnerable_pillow() -> str:
+    """Return a warning if pictures from strangers may harm this installation; empty text if not."""
+    if int(PIL.__version__.partition(".")[0]) >= _SAFE_PILLOW:
+        return ""
+    return (
+        f"Pillow {PIL.__version__} has known vulnerabilities, which {_SAFE_PILLOW}.0 does not have: "
+        "upgrade it, or read only pictures that you trust"
+    )
 
 
 def codec_versions() -> dict[str, str | None]:
