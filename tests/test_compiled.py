@@ -68,6 +68,11 @@ class TestWithoutNumba:
         with pytest.raises(OptionError, match=message):
             conv2d(np.ones((1, 13, 29)), np.ones((3, 3)), algorithm="compiled")
 
+    def test_compiling_that_is_forbidden(self, monkeypatch):
+        monkeypatch.setattr(compiled_code, "missing", lambda: "NUMBA_DISABLE_JIT is set")
+        with pytest.raises(OptionError, match=r"compiled cannot do this: NUMBA_DISABLE_JIT is set; use auto$"):
+            conv2d(np.ones((1, 13, 27)), np.ones((3, 3)), algorithm="compiled")
+
     def test_a_plan_shows_why_it_is_refused(self, without_numba):
         choice = choose_convolution(work((1, 17, 31), (3, 3)))
         refusal = Refusal("it compiles its loops with Numba, which is not installed", extra="fast")

@@ -31,7 +31,7 @@ BEGIN = 3e-8
 def estimate(work: Workload) -> Estimate | Refusal:
     """Estimate the cost: the multiplications of the definition, and one pass over the outputs per block of taps."""
     if reason := compiled_code.missing():
-        return Refusal(reason, extra="fast")
+        return Refusal(reason, extra="fast" if reason == compiled_code.NOT_INSTALLED else "")
     geometry, blocks = work.geometry, _blocks(work)
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work)), geometry)
     if geometry.columns.stride == 1:

@@ -27,6 +27,8 @@ from convcli.files.whole_files import IfExists, write_atomically
 # Seconds to import Numba, to load the code for some blocks from the cache folder, and to compile it.
 IMPORT, LOAD, COMPILE = 0.3, 0.05, 1.5
 
+NOT_INSTALLED = "it compiles its loops with Numba, which is not installed"
+
 Loops = Callable[..., None]
 _LOADED: dict[Blocks, Loops] = {}
 
@@ -35,7 +37,7 @@ _LOADED: dict[Blocks, Loops] = {}
 def missing() -> str:
     """Return what keeps Numba from compiling; empty text if nothing does."""
     if not can_import("numba"):
-        return "it compiles its loops with Numba, which is not installed"
+        return NOT_INSTALLED
     return "NUMBA_DISABLE_JIT is set" if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else ""
 
 
@@ -46,7 +48,7 @@ def broken() -> str:
     try:
         import convcli.engine.algorithms.compiled_loops  # noqa: F401
     except Exception as error:
-        return f"Numba cannot be imported: {' '.join(str(error).split())}"
+        return f"Numba cannot be imported: {' '.join(str(error).split()).rstrip('.')}"
     return ""
 
 
