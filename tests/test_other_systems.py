@@ -3,6 +3,7 @@
 Nothing here runs on macOS or Windows: names that they do not have are deleted before convcli is imported.
 """
 
+import os
 import subprocess
 import sys
 from io import BytesIO
@@ -14,6 +15,7 @@ from support.command_line import ENVIRONMENT, TIMEOUT
 
 from convcli.files import memory
 from convcli.files.memory import Memory, available_memory
+from convcli.files.whole_files import IfExists, write_atomically
 
 NO_MACOS = {
     "os": "O_TMPFILE getxattr listxattr memfd_create posix_fallocate removexattr sched_getaffinity setxattr",
@@ -60,6 +62,22 @@ def test_commands_run_without_names_that_a_system_does_not_have(system, tmp_path
     assert (result.returncode, result.stderr) == (0, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Z.npy", "Z.png", "dK.npz"]
     assert np.load(BytesIO((tmp_path / "Z.npy").read_bytes())).shape == (2, 2)
+
+
+def test_a_file_is_closed_before_it_replaces_another(tmp_path, monkeypatch):
+    """Windows renames no open file."""
+    path, replace = tmp_path / "a.bin", os.replace
+    path.write_bytes(b"old")
+
+    def replace_closed(source, target):
+        assert source not in {each.path for each in psutil.Process().open_files()}
+        replace(source, target)
+
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(os, "replace", replace_closed)
+    with write_atomically(path, IfExists.REPLACE) as stream:
+        stream.write(b"new")
+    assert path.read_bytes() == b"new"
 
 
 @pytest.fixture
