@@ -237,7 +237,7 @@ function arrow(context, from, to, cell) {
         path.moveTo(tipX, tipY);
         path.lineTo(tipX - head * (right - down * side), tipY - head * (down + right * side));
     }
-    strokeTwice(context, path, 1.5);
+    strokeTwice(context, path, Math.min(1.5, cell / 28));
 }
 
 // Styles are read once per theme: computing them anew for each cell would take longer than drawing it.

@@ -11,6 +11,8 @@ const LARGEST_CELL = 44;
 // Below, numbers are not legible, and the tensors need not have cells of one size.
 const LEAST_COMMON_CELL = 24;
 const COMFORTABLE_CELL = 36;
+const LEAST_PAIRED_CELL = 20;
+const PAIR_GAP = 16;
 const LEAST_CELL = 2;
 const LARGEST_WEIGHT = 34;
 // The least width of a tensor's heading, and what stands between the tensors of a row.
@@ -24,6 +26,7 @@ const byId = (id) => document.getElementById(id);
 function arrange(tensors) {
     const stage = document.querySelector(".stage");
     const beside = commonCell(tensors, stage.clientWidth - SUM_WIDTH);
+    byId("tensors").classList.toggle("paired", isPaired(tensors, stage.clientWidth));
     stage.classList.toggle("sheet", NARROW.matches || (MIDDLE.matches && beside < LEAST_COMMON_CELL));
 }
 
@@ -32,14 +35,17 @@ function cellSizes(model, width) {
     return NARROW.matches ? stackedSizes(model, width) : besideSizes(model, width);
 }
 
+/** Return whether V and Z fit beside one another in a narrow window, so that both are seen at once. */
+const isPaired = (tensors, width) => NARROW.matches && pairedCell(tensors, width) >= LEAST_PAIRED_CELL;
+
+const pairedCell = ({ "V'": V, Z }, width) => cellIn(width - PAIR_GAP, V.columns + Z.columns);
+
 function stackedSizes({ tensors }, width) {
     const { "V'": V, K, Z, db } = tensors;
     const weight = cellIn(width - LABEL, K.columns);
-    return sizesOf(
-        cellIn(width, Math.max(V.columns, Z.columns)),
-        weight,
-        Math.min(weight, cellIn(TALLEST_BIAS, db.rows)),
-    );
+    const stacked = cellIn(width, Math.max(V.columns, Z.columns));
+    const cell = isPaired(tensors, width) ? pairedCell(tensors, width) : stacked;
+    return sizesOf(cell, weight, Math.min(weight, cellIn(TALLEST_BIAS, db.rows)));
 }
 
 function besideSizes({ tensors }, width) {

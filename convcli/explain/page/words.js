@@ -133,7 +133,7 @@ function summaryOf(model, edge) {
         : "without padding";
     return (
         `A window of ${size(K)} ${flip ? "flipped " : ""}weights walks over V, ${size(V)} ${pads}, in steps of ` +
-        `${step}; each stop gives one number of Z, ${size(Z)}. The gradients run the other way: each stands below the ` +
-        "tensor whose shape it has."
+        `${step}; each stop gives one number of Z, ${size(Z)}. The gradients run the other way: each stands below ` +
+        "the tensor whose shape it has."
     );
 }
