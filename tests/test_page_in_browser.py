@@ -231,6 +231,29 @@ def test_a_weight_is_edited_by_keyboard(opened):
     assert np.array_equal(shown(tab, "Z")[0], conv2d(SMALL["V"], K))
 
 
+def test_escape_leaves_the_field_and_its_number_as_they_were(opened):
+    tab = opened(page(**SMALL))
+    weights = tab.locator("#panel-K .map")
+    weights.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Enter")
+    tab.keyboard.type("10")
+    tab.keyboard.press("Escape")
+    assert tab.locator("#panel-K .map").evaluate("map => map === document.activeElement")
+    assert "K=" not in tab.url
+
+
+@pytest.mark.parametrize("text", ["abc", "1/3", ""])
+def test_text_that_is_no_number_is_explained_and_changes_nothing(opened, text):
+    tab = opened(page(**SMALL))
+    tab.locator("#panel-K .map").focus()
+    tab.keyboard.press("ArrowRight")
+    tab.locator("#editor").fill(text)
+    tab.keyboard.press("Enter")
+    assert tab.locator("#editor").evaluate("field => field.validationMessage") == "Expected a number, such as -1.5."
+    assert "K=" not in tab.url
+
+
 def test_pointing_at_a_number_writes_its_sum(opened):
     tab = opened(page(**BANK, of="output", at=(2, 0, 0)))
     Z = conv2d(BANK["V"], BANK["K"], BANK["bias"], padding="same")

@@ -359,6 +359,13 @@ def test_an_svg_without_animation_shows_the_last_scene():
     assert sorted(texts(root)) == sorted(expected)
 
 
+def test_no_box_of_an_svg_covers_a_number():
+    """A box that several steps share is written before the numbers of each step."""
+    root, _ = svg_of(walked("dK", padding="same", G=np.ones((3, 4))))
+    names = [element.tag.rpartition("}")[2] for element in root.iter()]
+    assert max(at for at, name in enumerate(names) if name == "rect") < names.index("text")
+
+
 def test_an_svg_shows_each_step_in_its_time():
     """A step takes one second, and the last three."""
     root, code = svg_of(walked(steps="1-3"))

@@ -15,6 +15,8 @@ from convcli.drawing.palette import PAPER, Colour
 from convcli.drawing.scene_shapes import Box, Label, Shape, Stage, Strokes
 from convcli.drawing.scenes import Story
 
+# From the lowest layer to the highest: a box that several scenes share must not cover a number that one of them shows.
+_LAYERS = (Box, Label, Strokes)
 _FONT = "system-ui,'Segoe UI',Helvetica,Arial,sans-serif"
 
 
@@ -50,16 +52,16 @@ def story_svg(story: Story) -> Iterator[str]:
 
 
 def _layers(story: Story, stage: Stage) -> tuple[dict[_Run, list[Shape]], ...]:
-    """Return for each of two layers the shapes that appear in each run of scenes. Strokes are above all else."""
+    """Return for each of the layers the shapes that appear in each run of scenes."""
     numbers: dict[Shape, list[int]] = defaultdict(list)
     for number, scene in enumerate(story.scenes):
         for shape in stage.shapes(scene):
             numbers[shape].append(number)
-    layers: tuple[dict[_Run, list[Shape]], ...] = (defaultdict(list), defaultdict(list))
+    layers: dict[type[Shape], dict[_Run, list[Shape]]] = {kind: defaultdict(list) for kind in _LAYERS}
     for shape, found in numbers.items():
         for run in _runs(found):
-            layers[isinstance(shape, Strokes)][run].append(shape)
-    return layers
+            layers[type(shape)][run].append(shape)
+    return tuple(layers.values())
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[_Run]:

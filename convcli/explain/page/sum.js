@@ -55,9 +55,23 @@ const formula = ([before, over, after]) => [
     ` ${after}`,
 ];
 
+/** Return a field for the value. It is of text, because browsers turn 1/3 in a field of numbers into 13. */
 function editor(name, value, edit) {
-    const input = element("input", { type: "number", step: "any", id: "editor", "aria-label": `${name}, edit`, value });
-    input.addEventListener("change", () => Number.isFinite(input.valueAsNumber) && edit(input.valueAsNumber));
+    const input = element("input", { inputmode: "decimal", id: "editor", "aria-label": `${name}, edit`, value });
+    let before = null;
+    input.addEventListener("focus", ({ relatedTarget }) => (before = relatedTarget));
+    input.addEventListener("input", () => input.setCustomValidity(""));
+    input.addEventListener("change", () => {
+        const given = input.value.trim() === "" ? NaN : Number(input.value);
+        if (Number.isFinite(given)) edit(given);
+        else input.setCustomValidity("Expected a number, such as -1.5.");
+        input.reportValidity();
+    });
+    input.addEventListener("keydown", ({ key }) => {
+        if (key !== "Escape") return;
+        input.value = value;
+        before?.focus();
+    });
     return input;
 }
 
@@ -122,7 +136,8 @@ function totalLine(model, cell, { terms, bias, feeds }) {
     if (!terms.length) return [element("p", { class: "total" }, "no window reads this pixel: ", element("b", {}, "0"))];
     const parts = [`${plural(terms.length, terms[0].cells.length > 1 ? "product" : "number")} `];
     if (bias) parts.push(`and ${placeName(model, bias)} = ${numeral(valueAt(model, bias))} `);
-    return [element("p", { class: "total" }, ...parts, "sum to ", element("b", {}, numeral(total)))];
+    const verb = terms.length + (bias ? 1 : 0) === 1 ? "is" : "sum to";
+    return [element("p", { class: "total" }, ...parts, `${verb} `, element("b", {}, numeral(total)))];
 }
 
 /** Return the sum as a sentence for a screen reader. */

@@ -66,7 +66,6 @@ function formulaOf(model, name) {
     const over = (...all) => all.filter(letters.kept).join(", ");
     const [Z, K, V] = [letters.output, letters.weight, `${pixelSymbol(model)}${letters.pixel}`];
     const channel = model.isPlane ? "l" : "i";
-    const [row, column] = letters.places;
     return {
         Z: [
             `Z${Z} = ${model.tensors.b ? `b${letters.bias} + ` : ""}`,
@@ -74,9 +73,14 @@ function formulaOf(model, name) {
             `${V} · K${K}`,
         ],
         dK: [`dK${K} = `, over(...(model.isPlane ? ["l"] : []), "j", "k"), `G${Z} · ${V}`],
-        dV: [`dV${letters.input} = `, `${row} = a, ${column} = c`, `G${Z} · K${K}`],
+        dV: [`dV${letters.input} = `, pixelOf(model, letters), `G${Z} · K${K}`],
         db: [`db${letters.bias} = `, over(...(model.sharesBias ? [channel] : []), "j", "k"), `G${Z}`],
     }[name];
+}
+
+/** Return which products a number of dV sums: those of the pixel, and of its copies in the padding. */
+function pixelOf(model, { pixel, input, places: [row, column] }) {
+    return isPadded(model.geometry) ? `${pixelSymbol(model)}${pixel} is or copies V${input}` : `${row} = a, ${column} = c`;
 }
 
 function lettersOf({ tensors, geometry, isPlane, sharesBias }) {
