@@ -236,6 +236,8 @@ FAULTS = {
     "dK, no stride": Planted("dK", lambda: loops("dK", start=lambda j: j), "lie 1 pixel apart: multiply by the stride"),
     "dV, no stride": Planted("dV", lambda: loops("dV", start=lambda j: j), "lie 1 pixel apart: multiply by the stride"),
     "Z, no stride": Planted("Z", lambda: forward_loops(start=lambda j: j), "multiply by the stride .j.sy"),
+    "Z, no stride along columns": Planted("Z", lambda: of("Z", stride=(2, 1))[..., :5],
+                                          r"apart along columns: multiply by the stride \(k\*sx, not k\)"),
     "dK, averaged over the batch": Planted("dK", lambda: DK / 3, "averaged over the 3 images of the batch"),
     "dK, averaged over outputs": Planted("dK", lambda: DK / 20, "averaged over the 4 x 5 outputs of a channel"),
     "dV, averaged over all": Planted("dV", lambda: DV / 180, "averaged over all 180 outputs"),

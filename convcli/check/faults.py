@@ -112,15 +112,13 @@ def _parts_of_upstream(case: Case) -> Iterator[Candidate]:
 def _steps_forgotten(case: Case) -> Iterator[Candidate]:
     """Yield tensors of windows or taps that lie 1 pixel apart along an axis, instead of a stride or a dilation."""
     options = case.layer.options
-    for name, letters, of in (("stride", "s", "windows"), ("dilation", "d", "taps")):
+    for name, of, right in (("stride", "windows", ("j*sy", "k*sx")), ("dilation", "taps", ("m*dy", "n*dx"))):
         own = getattr(options, name)
         for axes, along in (((0, 1), ""), ((0,), " along rows"), ((1,), " along columns")):
-            steps = tuple(1 if axis in axes else own[axis] for axis in (0, 1))
-            if steps != own and all(own[axis] > 1 for axis in axes):
-                index = "j" if of == "windows" else "m"
-                says = (
-                    f"has {of} that lie 1 pixel apart{along}: multiply by the {name} ({index}*{letters}y, not {index})"
-                )
+            if all(own[axis] > 1 for axis in axes):
+                steps = tuple(1 if axis in axes else own[axis] for axis in (0, 1))
+                place = right[axes[0]]
+                says = f"has {of} that lie 1 pixel apart{along}: multiply by the {name} ({place}, not {place[0]})"
                 yield fault(says, _with_more_outputs(case, {name: steps}))
 
 
