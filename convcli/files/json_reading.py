@@ -7,7 +7,7 @@
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -17,7 +17,8 @@ from convcli.arrays import FloatArray, first_non_finite
 from convcli.errors import JsonError
 from convcli.files.file_bytes import read_errors
 from convcli.files.memory import require_memory
-from convcli.text import BYTE_ORDER_MARK, shortened
+from convcli.layouts import Layout
+from convcli.text import BYTE_ORDER_MARK, any_of, shortened
 
 JsonPath = tuple[str | int, ...]
 Interpreted = TypeVar("Interpreted")
@@ -131,6 +132,16 @@ def finite(numbers: list[float], shape: tuple[int, ...], path: JsonPath) -> Floa
     if index is not None:
         raise Fault(path + index, "expected a finite number")
     return values
+
+
+def said_layout(members: Mapping[str, object], key: str, known: Mapping[str, Layout]) -> Layout | None:
+    """Return the layout that a member of a document names, or None without the member. Raises Fault for others."""
+    if key not in members:
+        return None
+    name = members[key]
+    if not isinstance(name, str) or name not in known:
+        raise Fault((key,), f"expected {any_of(list(known))}")
+    return known[name]
 
 
 def _index(ordinal: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
+from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle, said_layout
 from convcli.files.safetensors_files import WEIGHT_MAP, sharded_tensors
 from convcli.files.stored_tensors import StoredTensor, Wanted
 from convcli.layouts import KERNEL_LAYOUTS, MAP_LAYOUTS, Layout
-from convcli.text import any_of
 from convcli.version import JSON_VERSION
 
 _TYPES = ["int8", "int16", "int32", "int64", "float16", "float32", "float64", "uint8", "uint16", "uint32", "uint64"]
@@ -102,7 +101,8 @@ def _tensors(document: object, folder: Path | None, layout: Layout) -> Mapping[s
 
 def _found(members: dict[str, object], layout: Layout) -> Iterator[tuple[str, _Envelope]]:
     """Yield the tensors of a document with their names; one that is the whole document has none."""
-    maps, kernels = _said(members, "layout", MAP_LAYOUTS), _said(members, "kernel_layout", KERNEL_LAYOUTS)
+    maps = said_layout(members, "layout", MAP_LAYOUTS)
+    kernels = said_layout(members, "kernel_layout", KERNEL_LAYOUTS)
     if _is_tensor(members):
         yield "", _Envelope(members, (), layout, maps)
         return
@@ -110,15 +110,6 @@ def _found(members: dict[str, object], layout: Layout) -> Iterator[tuple[str, _E
         inner = dict(value) if isinstance(value, tuple) else {}
         if _is_tensor(inner):
             yield name, _Envelope(inner, (*path, name), layout, kernels if name == "kernel" else maps)
-
-
-def _said(members: Mapping[str, object], name: str, known: Mapping[str, Layout]) -> Layout | None:
-    said = members.get(name)
-    if said is None:
-        return None
-    if not isinstance(said, str) or said not in known:
-        raise Fault((name,), f"expected {any_of(list(known))}")
-    return known[said]
 
 
 def _named(members: dict[str, object]) -> Iterator[tuple[JsonPath, str, object]]:

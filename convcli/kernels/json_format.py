@@ -22,10 +22,10 @@ import numpy as np
 
 from convcli.arrays import FloatArray
 from convcli.errors import JsonError, KernelError
-from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle
+from convcli.files.json_reading import Fault, JsonPath, finite, read_json, rectangle, said_layout
 from convcli.kernels.kernel import Kernel, is_spoilt, require_kernel_shape
 from convcli.layouts import CHANNEL_MAJOR, DEFAULT, KERNEL_LAYOUTS, Layout, Layouts
-from convcli.text import any_of, did_you_mean, in_one_line
+from convcli.text import did_you_mean, in_one_line
 from convcli.version import JSON_VERSION
 
 KEYS = ("name", "weights", "bias", "scale", "divisor", "groups", "kernel_layout", "convcli")
@@ -65,7 +65,8 @@ def _kernel(document: object, name: str, layout: Layout) -> Kernel:
         raise Fault((), "expected nested lists of weights or an object")
     _require_version(document)
     members = _members(document)
-    weights = _rescale(_weights(members["weights"], ("weights",), _layout(members, layout)), members)
+    said = said_layout(members, "kernel_layout", KERNEL_LAYOUTS)
+    weights = _rescale(_weights(members["weights"], ("weights",), said or layout), members)
     return Kernel(
         name=_name(members, name),
         weights=weights,
@@ -97,15 +98,6 @@ def _members(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
         keys = ", ".join(members) or "no keys"
         raise Fault((), f"expected the key weights, given {keys}", says_given=True)
     return members
-
-
-def _layout(members: Mapping[str, object], default: Layout) -> Layout:
-    if "kernel_layout" not in members:
-        return default
-    name = members["kernel_layout"]
-    if not isinstance(name, str) or name not in KERNEL_LAYOUTS:
-        raise Fault(("kernel_layout",), f"expected {any_of(list(KERNEL_LAYOUTS))}")
-    return KERNEL_LAYOUTS[name]
 
 
 def _weights(value: object, path: JsonPath, layout: Layout) -> FloatArray:
