@@ -10,15 +10,13 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.check.candidates import Candidate, fault, fault_of
 from convcli.check.case import Case, Trials
-from convcli.convolution.operands import flipped
+from convcli.convolution.operands import REVERSED, flipped
 from convcli.convolution.prepared import Prepared
 from convcli.geometry.edges import pad_adjoint
 
 ASSIGNED = "`=` where `+=` is needed"
 # The most images whose part of dK or db is computed alone.
 MOST_IMAGES = 16
-
-REVERSED = slice(None, None, -1)
 
 
 def faults(case: Case) -> Iterator[Candidate]:
