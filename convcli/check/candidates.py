@@ -8,7 +8,7 @@ from convcli.check.case import Case, Trials
 
 
 class Confusion(NamedTuple):
-    """What the program did that computed the user's tensor.
+    """A mistake that explains the user's tensor: in the options of the command, or in the code that computed it.
 
     says: what the tensor is, as in "is that of the flipped kernel", to follow "your dK".
     is_request: whether other options of ``check`` describe it; otherwise it is a fault in the code.
@@ -52,5 +52,5 @@ def fault(says: str, compute: Callable[[Trials], FloatArray | None]) -> Candidat
 
 
 def fault_of(says: str, case: Case) -> Candidate:
-    """Return the candidate of a fault that another case has the tensor of."""
+    """Return the candidate of a fault whose tensor is that of another case."""
     return fault(says, lambda trials: trials.tensor(case))

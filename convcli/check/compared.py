@@ -28,7 +28,7 @@ class Compared(NamedTuple):
 
     @property
     def as_requested(self) -> Case:
-        """The case before a ReLU, if one follows, makes G of dJ/dA."""
+        """The case with the G that the user gave, which is dJ/dA if a ReLU follows."""
         return self.case if self.dA is None else self.case._replace(G=self.dA, relu=True)
 
     @property

@@ -93,7 +93,7 @@ def check_gradients(
 ) -> list[Check]:
     """Check Z, dK, dV and db.
 
-    prepared: a convolution in float64.  V: ``(C_in, H, W)``.  G: shaped like Z.
+    prepared: a convolution in float64.  V: ``(..., C_in, H, W)``.  G: shaped like Z.
     relu: whether A = max(Z, 0) follows, and G is dJ/dA.
     every: check every entry instead of SAMPLE per tensor.
     differentiate: computes the gradients that are checked; by default ``Prepared.gradients``.
@@ -213,7 +213,7 @@ class _Loss(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What differences are of."""
+        """The name of the reference in checks."""
         return "central differences of J" if self.clearance is None else "central differences with ReLU"
 
     def change(self, below: FloatArray, above: FloatArray) -> float:

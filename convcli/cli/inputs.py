@@ -255,7 +255,7 @@ def _rescaling_option(options: ConvolutionOptions) -> str | None:
 
 
 class NetworkInput(NamedTuple):
-    """V ``(C_in, H, W)``, and whether it comes from a picture."""
+    """V ``(..., C_in, H, W)``, and whether it comes from a picture."""
 
     V: Array
     is_picture: bool
