@@ -24,7 +24,7 @@ LEAST_FITTED = 4
 SAMPLE = 1024
 
 # Per rank of a kernel: the orders of axes that other programs use, and the transposition of each to convcli's order.
-KERNEL_LAYOUTS: dict[int, dict[str, tuple[int, ...]]] = {
+KERNEL_ORDERS: dict[int, dict[str, tuple[int, ...]]] = {
     4: {
         "in and out channels swapped, (C_in, C_out, kh, kw)": (1, 0, 2, 3),
         "channels last, (kh, kw, C_in, C_out)": (3, 2, 0, 1),
@@ -83,7 +83,7 @@ def _kernel_layouts(
     theirs: Array, geometry: Geometry, rank: int, input_shape: tuple[int, ...]
 ) -> Iterator[tuple[str, FloatArray]]:
     if theirs.ndim == rank > 2:
-        for layout, axes in KERNEL_LAYOUTS[rank].items():
+        for layout, axes in KERNEL_ORDERS[rank].items():
             yield f"has {layout}", theirs.transpose(axes)
         yield "has its input channels in reverse order (BGR, as OpenCV reads pictures)", theirs[..., ::-1, :, :]
         yield "has its output channels in reverse order", theirs[::-1]
