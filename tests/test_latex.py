@@ -177,6 +177,12 @@ def test_gradients_in_latex():
     ]
 
 
+def test_operands_of_every_layout_are_written():
+    """Which operands are small enough does not depend on the order of their axes: (2, 9, 9, 3) has as many planes."""
+    latex = gradients_in_latex(V=np.ones((2, 3, 9, 9)), K=np.ones((1, 3, 8, 8)), layouts=parse_layouts("nhwc", None))
+    assert latex.splitlines()[2].startswith(r"V_{0,:,:,0} &= \begin{bmatrix} 1 & 1")
+
+
 def test_large_gradients_are_refused():
     with pytest.raises(OptionError, match=r"at most 16 matrices of 16 x 16 numbers per gradient, given dV of shape"):
         gradients_in_latex(V=np.ones((1, 17)), K=np.ones((1, 2)))

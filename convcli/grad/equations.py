@@ -7,6 +7,7 @@ import numpy as np
 
 from convcli.arrays import planes_of
 from convcli.convolution.latex import latex_aligned, latex_matrices, latex_number, latex_row
+from convcli.convolution.layers import shape_of
 from convcli.convolution.relu import LATEX as RELU_LATEX
 from convcli.errors import OptionError
 from convcli.files.file_bytes import write_text
@@ -47,7 +48,7 @@ def _loss(report: GradientReport) -> Iterator[str]:
 
 
 def _operands(report: GradientReport) -> Iterator[str]:
-    if not all(_is_small(shape) for shape in report.shapes.values()):
+    if not all(_is_small(shape_of(report.prepared, name)) for name in report.shapes):
         return
     formulas = {"Z": latex_row(report.operand_formulas["Z"]), "G": r"G &= \frac{\partial J}{\partial Z}"}
     if report.A is not None:
