@@ -113,6 +113,10 @@ def _serve() -> None:
         print(json.dumps(_run(**json.loads(line))), flush=True)
 
 
+# Of these, the first runs the program, and the others need an extra.
+UNLOADED = ("convcli.__main__", "convcli.engine.cluster", "convcli.engine.algorithms.compiled_loops")
+
+
 def _load_everything() -> None:
     """Load what a run would otherwise load."""
     import numpy.random
@@ -125,7 +129,7 @@ def _load_everything() -> None:
     assert rich.table
     PIL.Image.init()
     for module in pkgutil.walk_packages(convcli.__path__, "convcli."):
-        if module.name not in ("convcli.__main__", "convcli.engine.cluster"):
+        if module.name not in UNLOADED:
             importlib.import_module(module.name)
 
 
