@@ -160,7 +160,7 @@ def white_doubts(image: Image, white: float) -> Iterator[str]:
             f"most values are at most {MOST_OF_UNIT:g}, and white is taken to be {white:g}, so that the picture is "
             f"nearly black: if white is 1, {_adds(1)}"
         )
-    if (is_float or not image.is_picture) and pixels.any():
+    if is_float or not image.is_picture:
         largest = _largest_magnitude(pixels)
         if 0 < largest <= (white * NEARLY_BLACK if is_float else 1):
             yield (
