@@ -13,12 +13,14 @@ from convcli.errors import OptionError
 from convcli.files.source import STREAM
 
 if TYPE_CHECKING:
+    from convcli.apply.appearance import Appearance
     from convcli.apply.combining import Filter
     from convcli.apply.filtering import FilteredImage
     from convcli.convolution.request import Request
+    from convcli.files.source import Source
 
-# The format of printed arrays on a terminal. In a pipe they are JSON.
-TEXT = "text"
+# The forms of printed arrays: text on a terminal, JSON in a pipe.
+TEXT, JSON = "text", "json"
 
 
 @options.with_option_groups
@@ -161,7 +163,7 @@ def apply(
     from convcli.apply.batch import Batch
     from convcli.apply.outputs import encodings_of
     from convcli.cli.commands import batches
-    from convcli.cli.commands.maps import are_printed, print_grids
+    from convcli.cli.commands.maps import print_grids
     from convcli.cli.hints import advise_on_output
     from convcli.cli.inputs import begin_reading, existing_files, open_cluster
     from convcli.cli.output import destination_of
@@ -194,12 +196,9 @@ def apply(
         relu=relu,
         layout=inputs.layouts.maps,
     )
-    prints = output is None and format in (None, TEXT) and are_printed(requests, found, appearance)
-    as_text = prints and not json and (format == TEXT or is_terminal())
-    if json and format == TEXT:
-        raise OptionError(f"`json` and `format` {TEXT} contradict each other: give one")
-    if prints:
-        output, format = STREAM, "json"
+    printed = _printed_form(output, format, requests, found, appearance, json=json)
+    if printed is not None:
+        output, format = STREAM, JSON
     destination = destination_of(output, messages, overwrite=overwrite, skip_existing=batch.skip_existing)
     show = _preview(messages) if preview else None
     coding = Coding(compression, quality)
@@ -208,14 +207,34 @@ def apply(
     if batch.dry_run:
         batches.run_dry(work, found, messages, as_json=json)
         return
-    if as_text:
+    if printed == TEXT:
         print_grids(work, found[0], messages)
         return
     if destination.is_default and not json:
         advise_on_output(names, messages)
     # Printed maps are JSON themselves. Previews are of one file at a time, so that they do not mix.
-    jobs, as_json = 1 if preview else batch.jobs, json and not prints
+    jobs, as_json = 1 if preview else batch.jobs, json and printed is None
     batches.run(work, found, jobs, open_cluster(context, cluster), messages, as_json=as_json, fail_fast=batch.fail_fast)
+
+
+def _printed_form(
+    output: str | None,
+    format: str | None,
+    requests: "Sequence[Filter]",
+    sources: "Sequence[Source]",
+    appearance: "Appearance",
+    *,
+    json: bool,
+) -> str | None:
+    """Return TEXT or JSON if the output maps are printed; None if they are written to files."""
+    from convcli.cli.commands.maps import are_printed
+
+    prints = output is None and format in (None, TEXT) and are_printed(requests, sources, appearance)
+    if json and format == TEXT:
+        raise OptionError(f"`json` and `format` {TEXT} contradict each other: give one")
+    if not prints:
+        return None
+    return TEXT if not json and (format == TEXT or is_terminal()) else JSON
 
 
 def _preview(messages: Messages) -> "Callable[[FilteredImage], None]":
