@@ -1,4 +1,4 @@
-"""What a confusion is, and a tensor that it predicts."""
+"""Confusions, and the tensors that they predict."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Whether a tensor that a confusion predicts is the user's, as it is or in another layout or scale."""
+"""Judge whether a tensor that a confusion predicts is the user's, as it is or in another layout or scale."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Explanation(NamedTuple):
 
     @property
     def says(self) -> str:
-        """What the tensor is, to follow "your dK"."""
+        """Return what the tensor is, to follow "your dK"."""
         return ", and ".join(each.says for each in self.confusions)
 
     @property
@@ -41,7 +41,7 @@ class Explanation(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """What is needed to compare tensors with the user's.
+    """A judge of tensors that confusions predict: the user's tensor, and how close another one has to be.
 
     ours: convcli's tensor.  readings: the user's tensor in each layout.  digits: as ``digits_of`` counts them.
     """

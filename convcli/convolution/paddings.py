@@ -32,7 +32,7 @@ class Padding(NamedTuple):
 
     @property
     def has_outputs(self) -> bool:
-        """Whether the kernel fits into the padded input."""
+        """Return whether the kernel fits into the padded input."""
         return min(self.rows.output, self.columns.output) > 0
 
 

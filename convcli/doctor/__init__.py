@@ -1,1 +1,1 @@
-"""What a bug report needs to say about an installation and its machine."""
+"""Describe an installation and its machine, for a bug report."""

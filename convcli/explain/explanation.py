@@ -79,7 +79,7 @@ class Explanation:
 
     @property
     def transposed(self) -> bool:
-        """Whether the convolution is transposed."""
+        """Return whether the convolution is transposed."""
         return isinstance(self._tensors.layer, PreparedTransposed)
 
     @property

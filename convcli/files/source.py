@@ -78,7 +78,7 @@ class Source:
 
     @property
     def is_typed(self) -> bool:
-        """Whether it is text that the user typed."""
+        """Return whether the source is text that the user typed."""
         return self.read is not None and self.path == _INLINE
 
     def file(self) -> Path | BytesIO:

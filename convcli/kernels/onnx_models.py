@@ -165,7 +165,7 @@ class Node:
 
     @property
     def is_transposed(self) -> bool:
-        """Whether it computes a transposed convolution."""
+        """Return whether the node computes a transposed convolution."""
         return bool(self.proto.op_type == TRANSPOSED)
 
     @property

@@ -48,7 +48,7 @@ def _size(tensor: Array) -> str:
 
 
 class Page(NamedTuple):
-    """What a page is about: a convolution of a crop of V. notes: what the page does not show of V, in sentences."""
+    """The subject of a page: a convolution of a crop of V. notes: sentences about what it does not show of V."""
 
     titles: Titles
     prepared: Prepared
