@@ -38,6 +38,11 @@ def test_a_redirected_stdout_gets_nothing(folder):
     assert [(folder / name).stat().st_size > 0 for name in ("a.png", "b.png")] == [False, True]
 
 
+def test_a_failure_gets_no_advice_on_stdout(folder):
+    result = shell("convcli apply absent.png -k box > a.png", folder)
+    assert result.err == "convcli: error: cannot read absent.png: No such file or directory\n"
+
+
 def test_weights_that_brighten_an_image(folder):
     arguments = ("apply", "in.png", "-k", "[[1,2],[3,4]]", "-o", "-", "-f", "png")
     advice = "the weights of inline add up to 10, which makes the image so many times brighter: "

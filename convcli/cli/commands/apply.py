@@ -164,7 +164,7 @@ def apply(
     from convcli.apply.outputs import encodings_of
     from convcli.cli.commands import batches
     from convcli.cli.commands.maps import print_grids
-    from convcli.cli.hints import advise_on_output
+    from convcli.cli.hints import advise_on_names, advise_on_stdout
     from convcli.cli.inputs import begin_reading, existing_files, open_cluster
     from convcli.cli.output import destination_of
     from convcli.cli.progress import LongWork
@@ -210,11 +210,14 @@ def apply(
     if printed == TEXT:
         print_grids(work, found[0], messages)
         return
-    if destination.is_default and not json:
-        advise_on_output(names, messages)
+    advises = destination.is_default and not json
+    if advises:
+        advise_on_names(names, messages)
     # Printed maps are JSON themselves. Previews are of one file at a time, so that they do not mix.
     jobs, as_json = 1 if preview else batch.jobs, json and printed is None
     batches.run(work, found, jobs, open_cluster(context, cluster), messages, as_json=as_json, fail_fast=batch.fail_fast)
+    if advises:
+        advise_on_stdout(names, messages)
 
 
 def _printed_form(
