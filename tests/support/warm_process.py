@@ -75,7 +75,9 @@ class WarmProcess:
                 raise subprocess.TimeoutExpired(command, self._timeout) from None
 
     def stop(self):
-        """End the process, and the command that may run."""
+        """End the process, if it was started, and the command that may run."""
+        if self._link is None:
+            return
         atexit.unregister(self.stop)
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
