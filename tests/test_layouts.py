@@ -186,6 +186,20 @@ def test_formulas_have_the_order_of_the_layouts(run) -> None:
     assert equation.startswith("Z[2,1,3,5] = sum over l,m,n of V'[2, 1 + m, 3 + n, 1*2 + l] * K[m,n,l,5] (")
 
 
+@pytest.mark.parametrize(
+    ("of", "formulas"),
+    [
+        ("Z", ("Z = b[l] + (adjoint of the padding)(Z'), Z'[batch,a,c,l] = sum", "Z[2,1,3,2] = b[2] + sum")),
+        ("db", ("db[l] = sum over batch,a,c of G[batch,a,c,l]", "db[2] = sum over batch,a,c of G[batch,a,c,2]")),
+    ],
+)
+def test_formulas_of_a_transposed_convolution_have_the_order_of_the_layouts(run, of, formulas) -> None:
+    words = ["explain", "G.npy", "-k", "K.npy", *OPTIONS, "--transpose", "--bias", "1,2,3,4", "--of", of]
+    shown = run(("nhwc", "hwio"), *words, "--at", {"Z": "2,1,3,2", "db": "2"}[of])
+    for line, formula in zip(shown.splitlines(), formulas, strict=False):
+        assert line.startswith(formula)
+
+
 @pytest.mark.parametrize("layouts", LAYOUTS)
 def test_one_place_of_the_upstream_gradient(run, layouts) -> None:
     G = np.zeros(GIVEN.Z.shape)

@@ -119,7 +119,7 @@ def _bias(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
 
 def _transposed_output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     found, bias = _renamed(_input(tensors, at)), tensors.layer.convolution.bias
-    formula = formulas_of(tensors.layer).output(None if bias is None else bias.ndim)
+    formula = formulas_of(tensors.layer, tensors.formulas.layouts).output(None if bias is None else bias.ndim)
     if bias is None:
         return found._replace(formula=formula)
     added = _bias_at(at, bias, "lac", tensors)
@@ -138,7 +138,7 @@ def _transposed_input(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
 
 
 def _transposed_bias(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
-    formulas, geometry = formulas_of(tensors.layer), tensors.geometry
+    formulas, geometry = formulas_of(tensors.layer, tensors.formulas.layouts), tensors.geometry
     index = dict(zip(formulas.letters("bias", len(at)), at, strict=True))
     extents = dict(zip(tensors.input_letters, tensors.V.shape, strict=True))
     formula = formulas.gradient("bias", len(at))
