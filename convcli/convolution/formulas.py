@@ -45,6 +45,12 @@ def formulas_of(prepared: PreparedLayer, layouts: Layouts = DEFAULT) -> "Formula
     return Formulas.of(prepared, layouts)
 
 
+def output_formula(prepared: PreparedLayer, layouts: Layouts = DEFAULT) -> str:
+    """Return the formula of Z, of a convolution or of a transposed one, with its bias if it has one."""
+    bias = prepared.convolution.bias
+    return formulas_of(prepared, layouts).output(None if bias is None else bias.ndim)
+
+
 class Formulas(NamedTuple):
     """The formulas of a convolution, and the properties that they depend on.
 

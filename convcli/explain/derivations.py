@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, IntArray
-from convcli.convolution.formulas import formulas_of, index_letters, transposed_symbols
+from convcli.convolution.formulas import formulas_of, index_letters, output_formula, transposed_symbols
 from convcli.convolution.places import bracketed
 from convcli.convolution.transposed import PreparedTransposed
 from convcli.explain.terms import Sum, Tensors
@@ -68,7 +68,7 @@ def _output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     index = dict(zip(tensors.output_letters, at, strict=True))
     channels = {} if tensors.is_plane else {"l": geometry.in_channels}
     extents = {**channels, "m": geometry.rows.taps, "n": geometry.columns.taps}
-    formula = tensors.formulas.output(None if bias is None else bias.ndim)
+    formula = output_formula(tensors.prepared, tensors.formulas.layouts)
     return Derivation(
         sum=Sum(("V'", "K"), index, _axes(extents, index)),
         formula=formula,
@@ -119,7 +119,7 @@ def _bias(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
 
 def _transposed_output(tensors: Tensors, at: tuple[int, ...]) -> Derivation:
     found, bias = _renamed(_input(tensors, at)), tensors.layer.convolution.bias
-    formula = formulas_of(tensors.layer, tensors.formulas.layouts).output(None if bias is None else bias.ndim)
+    formula = output_formula(tensors.layer, tensors.formulas.layouts)
     if bias is None:
         return found._replace(formula=formula)
     added = _bias_at(at, bias, "lac", tensors)

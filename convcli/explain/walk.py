@@ -8,8 +8,8 @@ from textwrap import wrap
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.convolution.formulas import formulas_of
-from convcli.convolution.layers import PreparedLayer
+from convcli.convolution.formulas import formulas_of, output_formula
+from convcli.convolution.layers import PreparedLayer, shape_of
 from convcli.convolution.operands import upstream_of
 from convcli.convolution.prepared import Prepared
 from convcli.drawing.scenes import Panel, Scene, Story
@@ -117,12 +117,9 @@ def _heading(stage: Stage, of: str) -> Iterator[str]:
 
 
 def _formula(stage: Stage, of: str) -> str:
-    layer, formulas = stage.layer, formulas_of(stage.layer)
     if of == "output":
-        bias = layer.convolution.bias
-        return formulas.output(None if bias is None else bias.ndim)
-    ranks = {"kernel": stage.tensors.K.ndim, "input": len(layer.input_shape), "bias": len(layer.bias_shape)}
-    return formulas.gradient(of, ranks[of])
+        return output_formula(stage.layer)
+    return formulas_of(stage.layer).gradient(of, len(shape_of(stage.layer, of)))
 
 
 def _scenes(stage: Stage, walker: Walker, shown: range) -> Iterator[Scene]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.convolution.formulas import formulas_of
+from convcli.convolution.formulas import formulas_of, output_formula
 from convcli.convolution.layers import PreparedLayer, shape_of
 from convcli.convolution.relu import FORMULAS as RELU_FORMULAS
 from convcli.engine import AUTOMATIC, Execution
@@ -54,8 +54,7 @@ class GradientReport(NamedTuple):
     @property
     def operand_formulas(self) -> dict[str, str]:
         """The formulas of Z, and of A and the G that is computed from dA, by their letters."""
-        bias = self.prepared.convolution.bias
-        formulas = {"Z": formulas_of(self.prepared, self.layouts).output(None if bias is None else bias.ndim)}
+        formulas = {"Z": output_formula(self.prepared, self.layouts)}
         return formulas if self.A is None else {**formulas, **RELU_FORMULAS}
 
     def only(self, names: Iterable[str]) -> "GradientReport":
