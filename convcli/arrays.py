@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isnan, prod
 from typing import Any
 
 import numpy as np
@@ -179,8 +179,13 @@ def in_native_order(array: Array) -> Array:
 
 def planes_of(tensor: Array) -> Array:
     """Return the tensor as ``(planes, rows, columns)``. A vector becomes one row, and a number a row of one column."""
-    rows = np.atleast_2d(tensor)
-    return rows.reshape(-1, *rows.shape[-2:])
+    return tensor.reshape(planes_shape(tensor.shape))
+
+
+def planes_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return the shape that ``planes_of`` gives a tensor of this shape."""
+    rows, columns = (1, 1, *shape)[-2:]
+    return prod(shape[:-2]), rows, columns
 
 
 def channels_of(shape: tuple[int, ...]) -> int:

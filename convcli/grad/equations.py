@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-import numpy as np
-
-from convcli.arrays import planes_of
+from convcli.arrays import planes_shape
 from convcli.convolution.latex import latex_aligned, latex_matrices, latex_number, latex_row
 from convcli.convolution.layers import shape_of
 from convcli.convolution.relu import LATEX as RELU_LATEX
@@ -59,9 +57,8 @@ def _operands(report: GradientReport) -> Iterator[str]:
         yield from latex_matrices(symbol, tensor, report.layouts.of(symbol))
 
 
-def _is_small(shape: Sequence[int]) -> bool:
-    extents: tuple[int, ...] = planes_of(np.broadcast_to(0.0, tuple(shape))).shape
-    return max(extents) <= MOST
+def _is_small(shape: tuple[int, ...]) -> bool:
+    return max(planes_shape(shape)) <= MOST
 
 
 def _displayed(rows: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from convcli.arrays import FloatArray, planes_of
+from convcli.arrays import FloatArray, planes_shape
 from convcli.cli.text.grids import EVERYTHING, Extent, grids, shape_text
 from convcli.cli.text.screen import WIDTH_OF_FILES, console_for, folded, printed_lines, short_number
 from convcli.convolution.layers import shape_of
@@ -27,14 +27,14 @@ def _lines(report: GradientReport, console: Console, screen: Extent, extent: Ext
     yield Text(f"V {shapes['input']}  K {shapes['kernel']}  Z {shapes['output']}")
     if report.loss is not None:
         yield Text(f"J {report.loss:.10g}")
-    if all(screen.holds(planes_of(np.broadcast_to(0.0, shape_of(report.prepared, name))).shape) for name in shapes):
+    if all(screen.holds(planes_shape(shape_of(report.prepared, name))) for name in shapes):
         yield from _operand_lines(report, console, screen)
     for name, tensor in report.tensors.items():
         layout = report.layouts.of(name)
         yield Text(f"\n{SYMBOLS[name]}  {shape_text(tensor, layout)}  {_statistics(tensor)}", style="bold")
         yield from folded(console, Text(report.formula(name), style="dim"))
         yield from grids(tensor, extent, layout=layout)
-    if not all(extent.holds(planes_of(tensor).shape) for tensor in report.tensors.values()):
+    if not all(extent.holds(planes_shape(tensor.shape)) for tensor in report.tensors.values()):
         yield Text("\n--full shows every number", style="dim")
 
 

@@ -1,12 +1,11 @@
 """Presets and kernels as text for people."""
 
 from collections.abc import Iterator
-from math import prod
 
 import numpy as np
 from rich.text import Text
 
-from convcli.arrays import is_whole
+from convcli.arrays import is_whole, planes_shape
 from convcli.cli.layout import heading, is_coloured, page_width, two_columns, wrapped
 from convcli.cli.text.grids import DIGITS, EVERYTHING, Extent, grid_index, grids, longest_number, shape_text
 from convcli.cli.text.large_kernels import factor_lines, factors_of, weight_lines
@@ -75,7 +74,7 @@ def _large(kernel: Kernel, width: int, layout: Layout) -> Iterator[Text]:
     if is_whole(weights) and _fitting_digits(kernel, width) == DIGITS:
         return grids(weights, EVERYTHING._replace(rows=ROWS_SHOWN), layout=layout)
     if leading:
-        shown = Extent(ROWS_SHOWN, COLUMNS_SHOWN).planes((prod(leading), *_plane(kernel)))
+        shown = Extent(ROWS_SHOWN, COLUMNS_SHOWN).planes(planes_shape(weights.shape))
         return weight_lines(weights, width, [grid_index(number, leading, layout) for number in range(shown)])
     factors = factors_of(weights, kernel.factors)
     return weight_lines(weights, width) if factors is None else factor_lines(factors, width)
