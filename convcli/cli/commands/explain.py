@@ -249,10 +249,7 @@ def _sum(found: "Explanation", largest: int | None, format: str, *, plain: bool)
     if format == "json":
         members = explanation_to_json(found, shown)
         return what, lambda stream: write_json(stream, members)
-    if format in EQUATIONS:
-        lines = EQUATIONS[format](found, shown)
-    else:
-        lines = explanation_text(found, found.edge, shown, plain=plain)
+    lines = EQUATIONS[format](found, shown) if format in EQUATIONS else explanation_text(found, shown, plain=plain)
     return what, lambda stream: write_text(stream, lines)
 
 

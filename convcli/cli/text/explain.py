@@ -23,17 +23,17 @@ LINES_AT_ONCE = 4096
 _FORMS = ((10, True), (6, True), (6, False), (4, False))
 
 
-def explanation_text(found: Explanation, edge: EdgeFill, shown: Selection, *, plain: bool) -> Iterator[str]:
+def explanation_text(found: Explanation, shown: Selection, *, plain: bool) -> Iterator[str]:
     """Yield the lines: the formula, the formula with this number's indices, the terms to show, and the sum."""
     console = console_for(UNBOUNDED_WIDTH, plain=plain)
-    return printed_lines(console, _lines(found, edge, shown, console))
+    return printed_lines(console, _lines(found, shown, console))
 
 
-def _lines(found: Explanation, edge: EdgeFill, shown: Selection, console: Console) -> Iterator[Text]:
+def _lines(found: Explanation, shown: Selection, console: Console) -> Iterator[Text]:
     yield from folded(console, Text(found.formula, style="dim"))
     if found.equation != found.formula:
         yield from folded(console, Text(found.equation, style="bold"))
-    for places in _padded_places(found, edge):
+    for places in _padded_places(found):
         yield from folded(console, Text(places))
     yield Text()
     others = found.size - len(shown.numbers)
@@ -41,7 +41,7 @@ def _lines(found: Explanation, edge: EdgeFill, shown: Selection, console: Consol
         yield Text(_heading(found.size, shown), style="dim")
     for part in cut(range(len(shown.numbers)), LINES_AT_ONCE):
         terms = found.terms(shown.numbers[part.start : part.stop])
-        yield from _fitting_rows(terms, edge, found.formulas, console.width)
+        yield from _fitting_rows(terms, found.edge, found.formulas, console.width)
     if others:
         count = f"  the other {f'{others:,} terms' if others > 1 else 'term'} = "
         yield Text(count).append_text(_signed(shown.rest))
@@ -66,22 +66,24 @@ def _percentage(share: float) -> str:
     return f"{min(100 * share, 99.99):.3g}%" if share < 1 else "100%"
 
 
-def _padded_places(found: Explanation, edge: EdgeFill) -> Iterator[str]:
+def _padded_places(found: Explanation) -> Iterator[str]:
     """Yield the places in V' of a pixel and its copies, and a line that says so if no window reads them."""
     if found.padded is None:
         return
     if found.formulas.padded:
-        yield _copies(found, found.padded, edge)
+        yield _copies(found, found.padded)
     if not found.size:
         verb, result = ("writes", "no term adds to it") if found.transposed else ("reads", "its gradient is 0")
         yield f"no window {verb} it, because the stride and dilation skip it: {result}"
 
 
-def _copies(found: Explanation, padded: PaddedPlaces, edge: EdgeFill) -> str:
+def _copies(found: Explanation, padded: PaddedPlaces) -> str:
     def place(symbol: str, row: int, column: int) -> str:
         return f"{symbol}{place_text(found.of, found.letters, (*found.at[:-2], row, column), found.formulas)}"
 
-    symbol, reason = ("Z", f"which the adjoint of {edge} adds up") if found.transposed else ("V", f"copied by {edge}")
+    symbol, reason = "V", f"copied by {found.edge}"
+    if found.transposed:
+        symbol, reason = "Z", f"which the adjoint of {found.edge} adds up"
     places = [place(f"{symbol}'", row, column) for row in padded.rows for column in padded.columns]
     more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
     copied = f", {reason}" if len(places) > 1 else ""
