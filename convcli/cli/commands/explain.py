@@ -148,7 +148,7 @@ def explain(
     """
     from convcli.apply.appearance import Appearance
     from convcli.cli.inputs import begin_reading, read_input, require_float64, suited
-    from convcli.cli.output import destination_of, tell_order, tell_saved
+    from convcli.cli.output import destination_of, tell_saved
     from convcli.cli.text.geometry import geometry_text
     from convcli.convolution.places import parse_place
     from convcli.explain.explanation import explain as explain_number
@@ -180,13 +180,11 @@ def explain(
     G = None if tensor == "output" or chosen == "html" else upstream_of().G
     pointed = place_in(prepared, tensor, place, inputs.layouts) if at.strip() else None
     if chosen == "html":
-        titles = Titles.of(source, V, request.kernel)
-        page = page_of(prepared, V, upstream_of().G, titles, tensor, pointed)
+        page = page_of(prepared, V, upstream_of().G, Titles.of(source, V, request.kernel), tensor, pointed)
         what, write = _page(page, inputs.layouts, messages)
     elif is_walk:
-        tell_order("walk", inputs.layouts, messages)
         story = walk_story(prepared, V, G, tensor, steps or "", pointed)
-        what, write = _walk(story, chosen, plain=not destination.is_stream)
+        what, write = _walk(story, chosen, inputs.layouts, messages, plain=not destination.is_stream)
     else:
         found = explain_number(prepared, V, G, tensor, place, inputs.layouts)
         what, write = _sum(found, found.size if every else largest, chosen, plain=not destination.is_stream)
@@ -253,12 +251,14 @@ def _sum(found: "Explanation", largest: int | None, format: str, *, plain: bool)
     return what, lambda stream: write_text(stream, lines)
 
 
-def _walk(story: "Story", format: str, *, plain: bool) -> "Output":
-    """Return what a walk is called, and the function that writes it."""
+def _walk(story: "Story", format: str, layouts: "Layouts", messages: Messages, *, plain: bool) -> "Output":
+    """Return what a walk is called, and the function that writes it. Say if its indices are not in the user's order."""
+    from convcli.cli.output import tell_order
     from convcli.cli.text.walk import walk_text
     from convcli.explain.walk_files import WRITERS
     from convcli.files.file_bytes import write_text
 
+    tell_order("walk", layouts, messages)
     what = f"{len(story.scenes)} step{'s' * (len(story.scenes) > 1)} of the walk"
     if format == "text":
         lines = walk_text(story, plain=plain)
