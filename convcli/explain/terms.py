@@ -184,7 +184,7 @@ class Tensors:
         outside = (source == OUTSIDE).any(axis=-1)
         values = np.asarray(self.V[tuple(np.maximum(source, 0).T)], np.float64)
         values[outside], source[outside] = self.geometry.edge.value, OUTSIDE
-        in_pads = ~(_inside(rows, y) & _inside(columns, x))
+        in_pads = ~(is_inside(rows, y) & is_inside(columns, x))
         at = np.stack([*before, rows, columns], axis=-1)
         symbol = self.symbol(self.formulas.pixel_symbol)
         return Factor(symbol, tuple(self.input_letters), at, values, Pixels(source, in_pads))
@@ -223,6 +223,6 @@ def _factor(symbol: str, tensor: Array, letters: Sequence[str], indices: Indices
     return Factor(symbol, tuple(letters), np.stack(at, axis=-1), np.asarray(tensor[tuple(at)], np.float64))
 
 
-def _inside(padded: IntArray, axis: Axis) -> Array:
+def is_inside(padded: IntArray, axis: Axis) -> Array:
     """Return whether padded pixels of an axis lie in the image."""
     return (axis.before <= padded) & (padded < axis.before + axis.size)

@@ -11,8 +11,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, IntArray
 from convcli.convolution.prepared import Prepared
-from convcli.explain.terms import Sum, Tensors
-from convcli.geometry.axes import Axis
+from convcli.explain.terms import Sum, Tensors, is_inside
 from convcli.geometry.edges import pad
 
 
@@ -74,13 +73,9 @@ def padded_input(prepared: Prepared, V: Array) -> FloatArray:
 
 def in_padding(prepared: Prepared) -> Array:
     """Return ``(rows, columns)`` of V': whether a pixel lies in the padding."""
-    rows, columns = (_is_added(axis) for axis in (prepared.geometry.rows, prepared.geometry.columns))
-    return rows[:, np.newaxis] | columns
-
-
-def _is_added(axis: Axis) -> Array:
-    places = np.arange(axis.padded)
-    return (places < axis.before) | (places >= axis.before + axis.size)
+    axes = prepared.geometry.rows, prepared.geometry.columns
+    rows, columns = (is_inside(np.arange(axis.padded), axis) for axis in axes)
+    return ~(rows[:, np.newaxis] & columns)
 
 
 def _in_shape(indices: IntArray, shape: tuple[int, ...]) -> IntArray:
