@@ -22,7 +22,6 @@ import numpy as np
 from convcli.arrays import Array, IntArray
 from convcli.convolution.formulas import formulas_of, index_letters, output_formula, transposed_symbols
 from convcli.convolution.places import bracketed
-from convcli.convolution.transposed import PreparedTransposed
 from convcli.explain.terms import Sum, Tensors
 from convcli.geometry.axes import Geometry
 
@@ -53,7 +52,7 @@ class Derivation(NamedTuple):
 
 def derive(tensors: Tensors, of: str, at: tuple[int, ...]) -> Derivation:
     """Return the sum behind the number ``at`` of a tensor, which is a name in SYMBOLS."""
-    transposed = isinstance(tensors.layer, PreparedTransposed)
+    transposed = tensors.transposed
     derivations: dict[str, Callable[[Tensors, tuple[int, ...]], Derivation]] = {
         "output": _transposed_output if transposed else _output,
         "kernel": _transposed_kernel if transposed else _kernel,

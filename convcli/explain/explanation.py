@@ -11,7 +11,6 @@ from convcli.convolution.formulas import Formulas, formulas_of
 from convcli.convolution.layers import PreparedLayer, shape_of
 from convcli.convolution.operands import upstream_of
 from convcli.convolution.places import whole_place
-from convcli.convolution.transposed import PreparedTransposed
 from convcli.explain.derivations import PaddedPlaces, derive
 from convcli.explain.largest import Selection, exact_sum, largest_terms
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
@@ -80,7 +79,7 @@ class Explanation:
     @property
     def transposed(self) -> bool:
         """Return whether the convolution is transposed."""
-        return isinstance(self._tensors.layer, PreparedTransposed)
+        return self._tensors.transposed
 
     @property
     def edge(self) -> EdgeFill:

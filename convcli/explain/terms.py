@@ -124,6 +124,11 @@ class Tensors:
         self.formulas = Formulas.of(self.prepared, layouts)
 
     @property
+    def transposed(self) -> bool:
+        """Return whether the convolution is transposed."""
+        return isinstance(self.layer, PreparedTransposed)
+
+    @property
     def is_plane(self) -> bool:
         """Return whether the kernel filters every channel alone."""
         return self.K.ndim == 2
@@ -145,7 +150,7 @@ class Tensors:
 
     def symbol(self, own: str) -> str:
         """Return the symbol under which a tensor is shown: a transposed convolution shows V as G."""
-        return transposed_symbols(own) if isinstance(self.layer, PreparedTransposed) else own
+        return transposed_symbols(own) if self.transposed else own
 
     def terms(self, sum_: Sum, numbers: IntArray) -> Terms:
         """Return the terms of a sum with these numbers."""

@@ -20,7 +20,6 @@ from convcli.arrays import Array, FloatArray, IntArray
 from convcli.convolution.formulas import Formulas, index_letters
 from convcli.convolution.layers import PreparedLayer
 from convcli.convolution.places import bracketed
-from convcli.convolution.transposed import PreparedTransposed
 from convcli.drawing.palette import statistics
 from convcli.drawing.scenes import Panel, panel
 from convcli.errors import OptionError
@@ -103,7 +102,7 @@ class Stage:
     def __init__(self, layer: PreparedLayer, V: Array, G: Array | None) -> None:
         self.layer, self.tensors = layer, Tensors(layer, V, G)
         self.prepared, self.formulas, self.symbol = self.tensors.prepared, self.tensors.formulas, self.tensors.symbol
-        self.transposed = isinstance(layer, PreparedTransposed)
+        self.transposed = self.tensors.transposed
         padded = padded_input(self.prepared, self.tensors.V)
         self.pixels = self.drawn(self.formulas.pixel_symbol, "input", padded)
         self.weights = self.drawn("K", "kernel", self.tensors.K.astype(np.float64))
