@@ -10,7 +10,7 @@ import PIL.ImageFont
 
 from convcli.arrays import Array
 from convcli.drawing.palette import PAPER
-from convcli.drawing.scene_shapes import Box, Label, Stage, Strokes
+from convcli.drawing.scene_shapes import Box, Label, SceneLayout, Strokes
 from convcli.drawing.scenes import Story
 
 # The step between the shades of a letter's edge.
@@ -19,10 +19,10 @@ _SHADE = 85
 
 def draw_story(story: Story) -> Iterator[Array]:
     """Yield a picture ``(H, W, 3)``, uint8, of each scene. All have the same size, and each at most 256 colours."""
-    stage = Stage.of(story)
+    layout = SceneLayout.of(story)
     for scene in story.scenes:
-        picture = PIL.Image.new("RGB", stage.size[::-1], PAPER)
-        draw, shapes = PIL.ImageDraw.Draw(picture), list(stage.shapes(scene))
+        picture = PIL.Image.new("RGB", layout.size[::-1], PAPER)
+        draw, shapes = PIL.ImageDraw.Draw(picture), list(layout.shapes(scene))
         for box in shapes:
             if isinstance(box, Box):
                 right, bottom = box.left + box.width, box.top + box.height

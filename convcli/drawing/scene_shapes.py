@@ -70,7 +70,7 @@ class Strokes(NamedTuple):
 Shape = Box | Label | Strokes
 
 
-class Stage(NamedTuple):
+class SceneLayout(NamedTuple):
     """The places of everything in the scenes of a story.
 
     cell: the side of a cell.  size: ``(height, width)``.  heading: of the story.  top: of the panels.
@@ -82,8 +82,8 @@ class Stage(NamedTuple):
     top: int
 
     @classmethod
-    def of(cls, story: Story) -> "Stage":
-        """Return the stage on which every scene of a story has room, with the largest comfortable cells."""
+    def of(cls, story: Story) -> "SceneLayout":
+        """Return the layout in which every scene of a story has room, with the largest comfortable cells."""
         panels = story.scenes[0].lines
         cell = next((cell for cell in _CELLS if _is_comfortable(panels, cell)), _CELLS[-1])
         lines = _broken(panels, cell)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from convcli.drawing.palette import PAPER, Colour
-from convcli.drawing.scene_shapes import Box, Label, Shape, Stage, Strokes
+from convcli.drawing.scene_shapes import Box, Label, SceneLayout, Shape, Strokes
 from convcli.drawing.scenes import Story
 
 # From the lowest layer to the highest: a box that several scenes share must not cover a number that one of them shows.
@@ -34,9 +34,9 @@ class _Run(NamedTuple):
 
 def story_svg(story: Story) -> Iterator[str]:
     """Yield the lines of an SVG of the story."""
-    stage, every = Stage.of(story), _Run(0, len(story.scenes))
-    height, width = stage.size
-    layers = _layers(story, stage)
+    layout, every = SceneLayout.of(story), _Run(0, len(story.scenes))
+    height, width = layout.size
+    layers = _layers(story, layout)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" font-family="{_FONT}">\n'
@@ -51,11 +51,11 @@ def story_svg(story: Story) -> Iterator[str]:
     yield "</svg>\n"
 
 
-def _layers(story: Story, stage: Stage) -> tuple[dict[_Run, list[Shape]], ...]:
+def _layers(story: Story, layout: SceneLayout) -> tuple[dict[_Run, list[Shape]], ...]:
     """Return for each of the layers the shapes that appear in each run of scenes."""
     numbers: dict[Shape, list[int]] = defaultdict(list)
     for number, scene in enumerate(story.scenes):
-        for shape in stage.shapes(scene):
+        for shape in layout.shapes(scene):
             numbers[shape].append(number)
     layers: dict[type[Shape], dict[_Run, list[Shape]]] = {kind: defaultdict(list) for kind in _LAYERS}
     for shape, found in numbers.items():
