@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from convcli.cli.text.screen import captured, console_for
+from convcli.cli.text.screen import NARROW_WIDTH_OF_FILES, captured, console_for
 from convcli.convolution.network import ModelConvolution, Network
 from convcli.kernels.onnx_models import TRANSPOSED
 from convcli.text import in_one_line
 
-WIDTH = 80
 UNKNOWN = "?"
 REFUSALS_SHOWN = 3
 _UNITS = ("", " k", " M", " G", " T")
@@ -25,7 +24,7 @@ def network_text(network: Network) -> str:
     for found in network.convolutions:
         name = f"{_path(found)}{' (transposed)' * (found.operator == TRANSPOSED)}"
         table.add_row(Text(in_one_line(name)), *_cells(found))
-    console = console_for(WIDTH, plain=False)
+    console = console_for(NARROW_WIDTH_OF_FILES, plain=False)
     text = captured(console, [table, Text(), *_lines(network)], wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 

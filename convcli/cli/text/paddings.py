@@ -6,13 +6,12 @@ from itertools import zip_longest
 from rich.text import Text
 
 from convcli.arrays import IntArray
-from convcli.cli.text.screen import aligned, captured, console_for, sign_style
+from convcli.cli.text.screen import NARROW_WIDTH_OF_FILES, aligned, captured, console_for, sign_style
 from convcli.convolution.paddings import Padding, ends_of, widths_of
 from convcli.geometry.axes import Axis
 from convcli.geometry.coverage import sights, uses
 
 HEADINGS = ("padding", "pads", "padded", "output", "pixel used by", "output sees")
-WIDTH_OF_FILES = 80
 GAP = 3
 # The most rows of a picture.
 ROWS = 9
@@ -20,7 +19,7 @@ ROWS = 9
 
 def paddings_text(paddings: list[Padding]) -> str:
     """Return a table per axis, or one if they are equal, and pictures of the named paddings side by side."""
-    console = console_for(WIDTH_OF_FILES, plain=False)
+    console = console_for(NARROW_WIDTH_OF_FILES, plain=False)
     drawn = [padding for padding in paddings if padding.name and padding.has_outputs]
     return captured(console, [*_tables(paddings), *_pictures(drawn, console.width)])
 

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from convcli.cli.streams import has_colours, open_stdout
 
-WIDTH_OF_FILES = 120
+# The width of lines that no terminal limits: of grids of numbers, and of tables and drawings.
+WIDTH_OF_FILES, NARROW_WIDTH_OF_FILES = 120, 80
 UNBOUNDED_WIDTH = 1 << 20
 
 

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from convcli.cli.text.screen import console_for, printed_lines, sign_style
+from convcli.cli.text.screen import NARROW_WIDTH_OF_FILES, console_for, printed_lines, sign_style
 from convcli.drawing.scenes import Cell, Panel, Scene, Story, cell_text
 from convcli.errors import GeometryError
 
-WIDTH_OF_PIPES = 80
 _GAP = "  "
 _UNKNOWN = "."
 # What stands around a number, by whether its cell is marked and whether it lies in the padding.
@@ -23,7 +22,7 @@ def walk_text(story: Story, *, plain: bool) -> Iterator[str]:
 
     Raises GeometryError if a panel is wider than a line.
     """
-    console = console_for(WIDTH_OF_PIPES, plain=plain)
+    console = console_for(NARROW_WIDTH_OF_FILES, plain=plain)
     widths = _number_widths(story)
     for scene in story.scenes[:1]:
         _require_room(scene, widths, console.width)
