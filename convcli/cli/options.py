@@ -188,16 +188,30 @@ Cluster = Annotated[
         "file:SCHEDULER.json); without ADDRESS, on the cluster that DASK_SCHEDULER_ADDRESS names.",
     ),
 ]
-KernelOutput = Annotated[
-    str,
-    typer.Option(
-        "--output",
-        "-o",
+
+
+def output_option(fields: str, more: str = "") -> object:
+    """Return the option for where an output goes. fields: those of a template.  more: follows in its help."""
+    description = f"A file; a folder; a template of {fields}; or - for stdout.{more}"
+    return typer.Option("--output", "-o", rich_help_panel=Panel.OUTPUT, metavar="OUT", help=description)
+
+
+KERNEL_FIELDS = "{kernel} {ext}"
+KernelOutput = Annotated[str, output_option(KERNEL_FIELDS)]
+
+
+def format_option(autocompletion: completion.Complete, description: str) -> object:
+    """Return the option for the format of an output."""
+    return typer.Option(
+        "--format",
+        "-f",
+        autocompletion=autocompletion,
         rich_help_panel=Panel.OUTPUT,
-        metavar="OUT",
-        help="A file; a folder; a template of {kernel} {ext}; or - for stdout.",
-    ),
-]
+        metavar="NAME",
+        help=description,
+    )
+
+
 Overwrite = Annotated[bool, typer.Option("--overwrite", rich_help_panel=Panel.OUTPUT, help="Replace existing files.")]
 Preview = Annotated[
     bool,

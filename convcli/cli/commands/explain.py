@@ -107,24 +107,16 @@ def explain(
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
     output: Annotated[
         str,
-        typer.Option(
-            "--output",
-            "-o",
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="OUT",
-            help="A file; a folder; a template of {kernel} {ext}; or - for stdout. With a name in .html: the whole "
-            "convolution as one page for a browser, which opens at --at.",
+        options.output_option(
+            options.KERNEL_FIELDS,
+            " With a name in .html: the whole convolution as one page for a browser, which opens at --at.",
         ),
     ] = STREAM,
     format: Annotated[
         str,
-        typer.Option(
-            "--format",
-            "-f",
-            autocompletion=completion.words("auto", *FORMATS),
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="NAME",
-            help="text, json, latex, markdown, html (the page), gif or svg (the walk); auto: by the extension of OUT, "
+        options.format_option(
+            completion.words("auto", *FORMATS),
+            "text, json, latex, markdown, html (the page), gif or svg (the walk); auto: by the extension of OUT, "
             "html in a folder, text on stdout.",
         ),
     ] = "auto",

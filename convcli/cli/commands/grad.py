@@ -62,23 +62,13 @@ def grad(
     max_pixels: options.MaxPixels = options.MOST_PIXELS,
     output: Annotated[
         str,
-        typer.Option(
-            "--output",
-            "-o",
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="OUT",
-            help="A file; a folder; a template of {wrt} {stem} {kernel} {ext} {dir}; or - for stdout.",
-        ),
+        options.output_option("{wrt} {stem} {kernel} {ext} {dir}"),
     ] = STREAM,
     format: Annotated[
         str,
-        typer.Option(
-            "--format",
-            "-f",
-            autocompletion=completion.members("grad.writers", "FORMATS", "auto"),
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="NAME",
-            help="text, json, npz, npy, csv, png (heatmaps) or latex; auto: by the extension of OUT, npz in a folder, "
+        options.format_option(
+            completion.members("grad.writers", "FORMATS", "auto"),
+            "text, json, npz, npy, csv, png (heatmaps) or latex; auto: by the extension of OUT, npz in a folder, "
             "text on a terminal, JSON in a pipe.",
         ),
     ] = "auto",

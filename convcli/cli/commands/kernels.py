@@ -35,13 +35,9 @@ def kernels(
     output: options.KernelOutput = STREAM,
     format: Annotated[
         str,
-        typer.Option(
-            "--format",
-            "-f",
-            autocompletion=completion.members("kernels.writers", "WRITERS", "auto", "text", "png"),
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="NAME",
-            help="text, json, npy, csv or png (a heatmap); auto: by the extension of OUT, or else text.",
+        options.format_option(
+            completion.members("kernels.writers", "WRITERS", "auto", "text", "png"),
+            "text, json, npy, csv or png (a heatmap); auto: by the extension of OUT, or else text.",
         ),
     ] = "auto",
     overwrite: options.Overwrite = False,

@@ -3,8 +3,6 @@
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from convcli.cli import completion, options
 from convcli.cli.messages import Messages
 from convcli.cli.streams import refuse_second_stdin
@@ -29,13 +27,9 @@ def matrix(
     output: options.KernelOutput = STREAM,
     format: Annotated[
         str,
-        typer.Option(
-            "--format",
-            "-f",
-            autocompletion=completion.members("matrix.writers", "FORMATS", "auto"),
-            rich_help_panel=options.Panel.OUTPUT,
-            metavar="NAME",
-            help="text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket) or png (a picture of the pattern); "
+        options.format_option(
+            completion.members("matrix.writers", "FORMATS", "auto"),
+            "text, json, npz (for scipy.sparse.load_npz), mtx (MatrixMarket) or png (a picture of the pattern); "
             "auto: by the extension of OUT, npz in a folder, text on a terminal, JSON in a pipe.",
         ),
     ] = "auto",
