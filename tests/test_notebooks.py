@@ -134,6 +134,11 @@ def test_a_long_explanation_shows_the_largest_terms_and_the_rest():
     assert page.texts[-2:] == ["the other 57 terms", " 57"]
 
 
+def test_a_single_term_that_is_not_shown_is_no_plural() -> None:
+    found = conv2d_explain(np.ones((5, 5)), np.ones((5, 5)), (0, 0))
+    assert "the other term</span> 1</div>" in found._repr_html_()
+
+
 def test_large_values_are_pictures():
     for name, description in (
         ("large kernel", "heatmap of K, shape (41, 41)"),

@@ -14,7 +14,7 @@ from convcli.convolution.places import whole_place
 from convcli.explain.derivations import PaddedPlaces, derive
 from convcli.explain.largest import Selection, exact_sum, largest_terms
 from convcli.explain.terms import Factor, Sum, Tensors, Terms
-from convcli.explain.wording import number_text, place_text, term_columns
+from convcli.explain.wording import number_text, others_text, place_text, term_columns
 from convcli.files.json_writing import require_finite
 from convcli.geometry.edges import OUTSIDE
 from convcli.geometry.fills import EdgeFill
@@ -108,8 +108,8 @@ class Explanation:
         place = place_text(self.of, self.letters, self.at, self.formulas)
         others = self.size - len(shown.numbers)
         members = {
-            self.bias_symbol or "b": None if self.bias is None else number_text(self.bias),
-            f"the other {others:,} terms": number_text(shown.rest) if others else None,
+            self.bias_symbol: None if self.bias is None else number_text(self.bias),
+            others_text(others): number_text(shown.rest) if others else None,
         }
         return card(
             f"{SYMBOLS[self.of]}{place} = {number_text(self.total)}",

@@ -47,6 +47,11 @@ def origins(factor: Factor, edge: EdgeFill, formulas: Formulas) -> Iterator[str]
             yield f"padding: {edge} of {pixel}" if in_pads else f"is {pixel}"
 
 
+def others_text(count: int) -> str:
+    """Return what the terms that are not shown are called."""
+    return f"the other {count:,} terms" if count > 1 else "the other term"
+
+
 def number_text(value: float, digits: int = 10) -> str:
     """Return a number with at most ten digits."""
     return f"{value:z.{digits}g}"

@@ -13,7 +13,7 @@ from convcli.explain.derivations import PaddedPlaces
 from convcli.explain.explanation import Explanation
 from convcli.explain.largest import Selection
 from convcli.explain.terms import Factor, Terms
-from convcli.explain.wording import number_text, origins, place_text
+from convcli.explain.wording import number_text, origins, others_text, place_text
 from convcli.geometry.fills import EdgeFill
 from convcli.names import SYMBOLS
 
@@ -43,8 +43,7 @@ def _lines(found: Explanation, shown: Selection, console: Console) -> Iterator[T
         terms = found.terms(shown.numbers[part.start : part.stop])
         yield from _fitting_rows(terms, found.edge, found.formulas, console.width)
     if others:
-        count = f"  the other {f'{others:,} terms' if others > 1 else 'term'} = "
-        yield Text(count).append_text(_signed(shown.rest))
+        yield Text(f"  {others_text(others)} = ").append_text(_signed(shown.rest))
     if found.bias is not None:
         yield Text(f"  {found.bias_symbol} = ").append_text(_signed(found.bias))
     if found.size:
