@@ -53,6 +53,13 @@ def test_a_tensor_that_equals_convclis(tmp_path):
     assert out == f"your dV equals convcli's: {difference}\n"
 
 
+@pytest.mark.parametrize("upstream", ["nosuch.npy", "mse:nosuch.npy"])
+def test_a_missing_upstream_is_refused_where_z_alone_is_compared(tmp_path, upstream):
+    result = convcli("check", IMAGE, "-k", K, "-G", upstream, "--output-map", "[[0]]", cwd=tmp_path)
+    assert (result.code, result.out) == (1, b"")
+    assert "cannot read nosuch.npy: No such file or directory" in result.err
+
+
 def test_a_tensor_that_differs_is_explained(tmp_path):
     G = np.random.default_rng(3).standard_normal(V.shape)
     np.save(tmp_path / "dK.npy", conv2d_grad(V, WEIGHTS, G, padding="same", flip=True).kernel)

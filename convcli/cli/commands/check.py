@@ -1,5 +1,7 @@
 """``convcli check``: check gradients by central differences and the adjoint identities, or compare your tensors."""
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,14 +9,15 @@ import typer
 from convcli.cli import completion, options
 from convcli.cli.messages import Messages, with_flags
 from convcli.cli.streams import refuse_second_stdin
-from convcli.errors import OptionError
+from convcli.errors import GeometryError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from convcli.check.comparison import Comparison
     from convcli.check.gradcheck import Check
     from convcli.geometry.fills import EdgeFill
+    from convcli.grad.upstream import Upstream
     from convcli.layouts import Layouts
 
 
@@ -114,9 +117,9 @@ def check(
     V, is_picture = read_input(inputs.image_source(image), appearance, messages)
     prepared = suited(request, V.shape, messages, picture=is_picture).convolution.at(V.shape, "float64")
     messages.note(geometry_text(prepared, inputs.layouts))
-    # Z does not depend on G, which may have the shape of another Z.
-    needed = "ones" if given.keys() == {"output"} else G_text
-    found = inputs.read_upstream(needed, prepared, V, appearance, request.execution)
+    read = partial(inputs.read_upstream, convolution=prepared, V=V, appearance=appearance, execution=request.execution)
+    # Z does not depend on G.
+    found = _read_unneeded(read, G_text) if given.keys() == {"output"} else read(G_text)
     edge = prepared.geometry.edge
     if given:
         theirs = {name: inputs.read_tensor(source, name, shape_of(prepared, name)) for name, source in given.items()}
@@ -137,6 +140,13 @@ def check(
         holds = all(each.holds for each in checks)
     if not holds:
         raise typer.Exit(1)
+
+
+def _read_unneeded(read: "Callable[[str], Upstream]", text: str) -> "Upstream":
+    """Return ones in place of G. The text is read, so that mistakes in it are told, unless it has another Z's shape."""
+    with suppress(GeometryError):
+        read(text)
+    return read("ones")
 
 
 def _show_checks(checks: "Collection[Check]", edge: "EdgeFill", layouts: "Layouts", *, as_json: bool) -> None:
