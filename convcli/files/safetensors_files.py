@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from convcli.arrays import Array
-from convcli.errors import ConvcliError, OptionError
+from convcli.errors import ConvcliError, OptionError, reason_of
 from convcli.files.file_bytes import open_file, size_of
 from convcli.files.json_reading import decoded
 from convcli.files.large_arrays import numbers_at
@@ -164,7 +164,13 @@ class _ShardTensor(NamedTuple):
             return _tensors(stream, size_of(self.file))[self.name].shape
 
     def read(self) -> Array:
-        return read_safetensors(self.file, Wanted(self.file.name, self.name))
+        try:
+            return read_safetensors(self.file, Wanted(self.file.name, self.name))
+        except ConvcliError:
+            raise
+        except (OSError, ValueError) as error:
+            # Errors name the index.
+            raise ValueError(f"{reason_of(error)} ({self.file.name})") from error
 
 
 def sharded_tensors(weight_map: Mapping[str, object], folder: Path | None) -> dict[str, _ShardTensor]:
