@@ -98,6 +98,23 @@ def test_kernel_files_are_recognised_by_their_content(folder, path, data):
     assert_same(load_kernel(str(folder / path)), "bank", WEIGHTS)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.npy", "an array of NumPy's"),
+        ("a.NPZ:K", "an archive of NumPy's arrays"),
+        ("a.safetensors:conv1.weight", "safetensors"),
+        ("a.onnx:conv1", "a model"),
+    ],
+)
+@pytest.mark.parametrize("data", [b"", b"hello", b"\1\2\3\xff"])
+def test_an_empty_or_unknown_file_is_not_what_its_extension_says(folder, name, expected, data):
+    (folder / name.partition(":")[0]).write_bytes(data)
+    reason = f"expected {expected}, as its name says, given something else" if data else "it is empty"
+    with pytest.raises(FileError, match=rf"^cannot read {name}: {reason}$"):
+        load_kernel(name)
+
+
 def test_the_name_key_takes_precedence_over_the_stem(folder):
     (folder / "bank.v2.json").write_text('{"name": "ridge", "weights": [[1]], "bias": 3}')
     assert_same(load_kernel("bank.v2.json"), "ridge", [[1]], 3)

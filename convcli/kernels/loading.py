@@ -24,6 +24,8 @@ from convcli.layouts import CHANNEL_MAJOR, Layout
 from convcli.text import quoted
 
 _EXPECTED = "expected kernel JSON, rows of numbers or .npy"
+# What the extension of a file says that it holds.
+_NAMED = {".npy": Kind.NPY, ".npz": Kind.NPZ, ".safetensors": Kind.SAFETENSORS, ".onnx": Kind.ONNX}
 
 
 def load_kernel(source: str | os.PathLike[str]) -> Kernel:
@@ -105,6 +107,7 @@ def read_kernel(source: Source) -> Kernel:
         if found := foreign_kind(head):
             remedy = f": {found.remedy}" if found.remedy else ""
             raise KernelError(f"{source.label}: {_EXPECTED}, given {found.name}{remedy}")
+        _require_as_named(source, kind)
         return _text_kernel(source, name)
 
 
@@ -114,6 +117,15 @@ def _is_a_file(text: str) -> bool:
     separated = os.path.basename(text) != text
     named = any(os.path.splitext(part)[1][1:2].isalpha() for part in text.split(":"))
     return separated or named or os.path.exists(split_key(text)[0])
+
+
+def _require_as_named(source: Source, kind: Kind) -> None:
+    """Raise ValueError for an empty or unknown file whose extension says that it holds arrays or a model."""
+    named = _NAMED.get(source.path.suffix.lower())
+    if named and kind is Kind.EMPTY:
+        raise ValueError("it is empty")
+    if named and kind is Kind.OTHER:
+        raise ValueError(f"expected {named.value}, as its name says, given {kind.value}")
 
 
 def _weights(source: Source, kind: Kind) -> FloatArray:
