@@ -273,13 +273,18 @@ def read_input(source: Source, appearance: Appearance, messages: Messages) -> Ne
 
 def suited(request: Request, shape: tuple[int, ...], messages: Messages, *, picture: bool) -> Request:
     """Return the request with the default edge fill of its input. Say if the input may be in another layout."""
-    require_order(request, shape, messages, picture=picture)
-    return request.suited_to(shape, picture=picture)
+    complete = request.suited_to(shape, picture=picture)
+    _tell_doubt(complete, shape, messages, picture=picture)
+    return complete
 
 
 def require_order(request: Request, shape: tuple[int, ...], messages: Messages, *, picture: bool) -> None:
     """Raise GeometryError if the axes of an input or of the kernel seem to be in another order; say if they may be."""
     request.require_order(shape, picture=picture)
+    _tell_doubt(request, shape, messages, picture=picture)
+
+
+def _tell_doubt(request: Request, shape: tuple[int, ...], messages: Messages, *, picture: bool) -> None:
     if doubt := request.order_doubt(shape, picture=picture):
         messages.tell("note", doubt)
 
