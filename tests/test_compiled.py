@@ -3,7 +3,6 @@
 The tests of all algorithms run it too, where the extra ``fast`` is installed.
 """
 
-import importlib.util
 import os
 import sys
 from subprocess import PIPE, Popen, run
@@ -38,11 +37,8 @@ def work(V, K, **options):
 
 @pytest.fixture
 def without_numba(monkeypatch):
-    genuine = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba" else genuine(name))
-    compiled_code.missing.cache_clear()
-    yield
-    compiled_code.missing.cache_clear()
+    monkeypatch.setattr(compiled_code, "can_import", lambda library: False)
+    monkeypatch.setattr(compiled_code, "missing", compiled_code.missing.__wrapped__)
 
 
 @pytest.fixture
