@@ -33,7 +33,7 @@ class Compared(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """How places in the tensor are written."""
+        """The way in which places in the tensor are written."""
         return Place(SYMBOLS[self.case.tensor], self.case.layouts.of(self.case.tensor))
 
     def relative(self) -> FloatArray | None:

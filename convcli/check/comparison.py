@@ -70,7 +70,7 @@ def require_tolerance(tolerance: float) -> None:
 
 
 class Origin(NamedTuple):
-    """Where a tensor's layer comes from: what other options can be added to a command.
+    """The origin of a tensor's layer, which decides what other options can be added to a command.
 
     dA: dJ/dA if A = max(Z, 0) follows; G is computed from it.
     layouts: those that the tensors were read in.  fixed: options that cannot be added, and so are no cures.

@@ -23,7 +23,7 @@ _TOLERANCES = [digit * 10.0**power for power in range(-7, -1) for digit in (1, 2
 
 
 class Place(NamedTuple):
-    """How a place in a tensor is written: after the tensor's letters, in the order in which its layout has the axes."""
+    """The notation of places in a tensor: the tensor's letters, and the indices in the order of its layout's axes."""
 
     symbol: str
     layout: Layout

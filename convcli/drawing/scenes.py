@@ -58,7 +58,7 @@ class Story(NamedTuple):
 
     @property
     def seconds(self) -> list[float]:
-        """How long each scene is shown in an animation."""
+        """The seconds for which an animation shows each scene."""
         return [SECONDS] * (len(self.scenes) - 1) + [LAST_SECONDS]
 
 

@@ -160,7 +160,10 @@ def _add_taps(height: int, width: int, rows: int, number: Any, *, at_end: bool =
 
 
 class _Vectors:
-    """Writes LLVM instructions for vectors of floats. An address is an integer; ``count`` limits the active lanes."""
+    """A writer of LLVM instructions for vectors of floats.
+
+    An address is an integer.  count: how many lanes are active; None for all.
+    """
 
     def __init__(self, builder: Any, number: Any, bytes_per_float: int, count: Any = None) -> None:
         self._builder, self._number, self.bytes = builder, number, bytes_per_float

@@ -35,7 +35,7 @@ _XMP, _IPTC = 700, 33723
 
 
 class TiffWriter:
-    """Writes the pages of a file: of each the directory of tags, and then the strips.
+    """The writer of a file's pages: of each page the directory of tags, and then the strips.
 
     Pages are in this machine's byte order. The file is a BigTIFF if pages like the first need one.
     """
