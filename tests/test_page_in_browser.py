@@ -280,6 +280,23 @@ def test_the_window_walks(opened):
     assert tab.evaluate("page.state.at") == "Z:0,2,2"
 
 
+def test_a_number_outside_of_its_limits_is_an_error_that_names_both(opened):
+    tab = opened(page(**SMALL))
+    tab.get_by_label("Stride, rows").fill("65")
+    tab.get_by_label("Stride, columns").fill("2")
+    assert tab.locator("#problem").text_content() == "Stride, rows: expected a whole number from 1 to 64."
+    assert tab.evaluate("page.state.stride") == "1,1"
+
+
+def test_an_empty_stride_waits_for_its_number(opened):
+    tab = opened(page(**SMALL))
+    tab.get_by_label("Stride, rows").fill("")
+    tab.get_by_label("Stride, columns").fill("2")
+    assert tab.evaluate("page.state.stride") == "1,1"
+    tab.get_by_label("Stride, rows").fill("2")
+    assert tab.evaluate("page.state.stride") == "2,2"
+
+
 def test_the_address_holds_the_state(opened):
     tab = opened(page(**BANK))
     tab.get_by_label("Stride, columns").fill("2")

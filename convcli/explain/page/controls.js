@@ -14,11 +14,13 @@ class Controls {
         });
     }
 
-    /** Take over the control that the reader changed; a field that is empty while they type changes nothing. */
-    read({ name, value, validity }) {
-        if (value === "" && !validity.badInput) return;
-        if (!validity.valid) {
-            byId("problem").textContent = "Expected whole numbers within the limits of the field.";
+    /** Take over the control that the reader changed; an option with an empty field waits for its number. */
+    read({ name }) {
+        const fields = this.fieldsOf(name.split("-")[0]);
+        if (fields.some(({ value, validity }) => value === "" && !validity.badInput)) return;
+        const invalid = fields.find(({ validity }) => !validity.valid);
+        if (invalid) {
+            byId("problem").textContent = expectationOf(invalid);
             return;
         }
         const field = (each) => this.form.elements[each];
@@ -29,6 +31,11 @@ class Controls {
         else if (name === "edge" || name === "fill") this.page.change({ edge: this.edge() });
         else if (name === "flip") this.page.change({ flip: String(field(name).checked) });
         else this.page.change({ [name.split("-")[0]]: pair(name.split("-")[0]) });
+    }
+
+    /** Return the fields of an option, such as stride-0 and stride-1. */
+    fieldsOf(option) {
+        return [...this.form.elements].filter(({ name }) => name.split("-")[0] === option);
     }
 
     pads() {
@@ -56,6 +63,11 @@ class Controls {
         this.form.elements.fill.hidden = rule !== "constant";
         this.form.elements.flip.checked = state.flip === "true";
     }
+}
+
+/** Return what a field of numbers accepts. */
+function expectationOf({ ariaLabel, min, max }) {
+    return `${ariaLabel}: expected ${max ? `a whole number from ${min} to ${max}` : "a number"}.`;
 }
 
 const padsOf = ({ rows, columns }) => [rows.before, rows.after, columns.before, columns.after];
