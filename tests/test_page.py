@@ -130,7 +130,7 @@ def test_the_page_opens_at_the_number_in_the_crop():
     found = page(V, K, padding="same", of="output", at=(2, 150, 80))
     assert found.notes == [
         "V is 200 x 90 pixels: this is the crop of rows 118 to 181 and columns 26 to 89, as an image of its own, with "
-        "its own padding."
+        "its own padding, its own dK and its own db."
     ]
     assert page_to_json(found)["pointed"] == {"of": "Z", "at": (2, 32, 54)}
 

@@ -236,7 +236,7 @@ def test_the_surroundings_of_a_number_of_a_large_image():
     assert story.heading[-3:] == (
         "V is a batch: this is image 1 alone, and dK and db are its own.",
         "V is 40 x 50 pixels: this is the crop of rows 16 to 23 and columns 42 to 49,",
-        "as an image of its own, with its own padding.",
+        "as an image of its own, with its own padding, its own dK and its own db.",
     )
     rows, columns = slice(16, 24), slice(42, 50)
     own = walked("dV", "1", V=V[1, :, rows, columns], K=K, G=G[1, :, rows, columns], **options)

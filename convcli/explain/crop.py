@@ -63,7 +63,8 @@ class Crop(NamedTuple):
         if (len(self.rows), len(self.columns)) != (height, width):
             found.append(
                 f"V is {height} x {width} pixels: this is the crop of rows {self.rows[0]} to {self.rows[-1]} and "
-                f"columns {self.columns[0]} to {self.columns[-1]}, as an image of its own, with its own padding."
+                f"columns {self.columns[0]} to {self.columns[-1]}, as an image of its own, with its own padding, its "
+                "own dK and its own db."
             )
         return found
 
