@@ -322,6 +322,13 @@ def test_an_address_that_means_nothing_is_harmless(opened, address):
     assert np.array_equal(shown(tab, "Z")[0], conv2d(SMALL["V"], SMALL["K"]))
 
 
+def test_a_note_names_the_parts_of_an_address_that_mean_nothing(opened):
+    tab = opened(page(**SMALL), "#stride=0,x&K=99%3Dfoo&flip=true&constructor=1")
+    left_out = "The address held what this page cannot read, and it was left out: stride, K, constructor."
+    assert left_out in tab.locator("#notes li").all_text_contents()
+    assert tab.evaluate("page.state.flip") == "true"
+
+
 # Everybody
 
 

@@ -14,7 +14,7 @@ class Page {
             Object.entries(data.tensors).map(([name, json]) => [name, tensorFrom(json, name)]),
         );
         this.initial = initialState(data);
-        this.state = stateFrom(location.hash, this.initial);
+        this.readAddress();
         this.hovered = null;
         this.term = null;
         this.panels = PANELS.map((each) => new Panel(each, this));
@@ -48,9 +48,14 @@ class Page {
 
     followAddress() {
         if (location.hash.replace(/^#/, "") === addressOf(this.state, this.initial)) return;
-        this.state = stateFrom(location.hash, this.initial);
+        this.readAddress();
         this.recompute();
         this.reveal(cellOf(this.state.at));
+    }
+
+    readAddress() {
+        this.state = stateFrom(location.hash, this.initial);
+        this.ignored = ignoredIn(location.hash);
     }
 
     /** Change parts of the state, and show the result. */
@@ -106,6 +111,9 @@ class Page {
         const notes = [...this.data.notes];
         if (this.model.resetsG) {
             notes.push(`G does not have the shape of this Z, ${shapeText(this.model, "Z")}: ones take its place.`);
+        }
+        if (this.ignored.length) {
+            notes.push(`The address held what this page cannot read, and it was left out: ${this.ignored.join(", ")}.`);
         }
         byId("notes").replaceChildren(...notes.map((note) => element("li", {}, note)));
     }

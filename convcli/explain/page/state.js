@@ -29,12 +29,19 @@ function initialState({ options, pointed }) {
 
 /** Return the state that an address holds; parts of it that mean nothing are left as they are in ``initial``. */
 function stateFrom(address, initial) {
-    const given = new URLSearchParams(address.replace(/^#/, ""));
-    const state = { ...initial };
-    for (const name of Object.keys(initial))
-        if (given.has(name) && FORMS[name].test(given.get(name))) state[name] = given.get(name);
-    return state;
+    return { ...initial, ...Object.fromEntries(partsOf(address).filter(isMeaningful)) };
 }
+
+/** Return the names of the parts of an address that mean nothing. */
+function ignoredIn(address) {
+    return partsOf(address)
+        .filter((part) => !isMeaningful(part))
+        .map(([name]) => name);
+}
+
+const partsOf = (address) => [...new URLSearchParams(address.replace(/^#/, ""))];
+
+const isMeaningful = ([name, text]) => Object.hasOwn(FORMS, name) && FORMS[name].test(text);
 
 const PAIR = /^[1-9]\d?,[1-9]\d?$/;
 const NUMBER = String.raw`-?\d+(?:\.\d+)?(?:e[+-]?\d+)?`;
