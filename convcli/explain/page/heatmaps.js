@@ -169,7 +169,6 @@ function numberingOf(of, cell, limit) {
  */
 function drawLight(canvas, { of, cell }, light) {
     const context = sizedContext(canvas, of.columns * cell, of.rows * cell);
-    if (!light) return;
     if (light.lit.size) {
         veilOthers(context, of, cell, light.lit);
         outline(context, of, cell, light.lit);
