@@ -12,8 +12,8 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from convcli import conv2d
-from convcli.engine.algorithms import compiled_code
 from convcli.engine.calibration import COMPILED
+from convcli.engine.compiled import machine_code
 
 TARGET = Path(__file__).parent.parent / "convcli" / "engine" / "calibration.py"
 COLUMNS = 4000
@@ -102,7 +102,7 @@ def _call() -> float:
 
 def _compiled() -> float:
     """Return the rate of the compiled loops; without Numba, the rate that is known."""
-    if compiled_code.missing():
+    if machine_code.missing():
         return COMPILED
     V, K = np.ones((1, 1006, COLUMNS + 6), np.float32), np.ones((7, 7), np.float32)
     return _seconds(lambda: conv2d(V, K, algorithm="compiled", threads=1)) / (49 * 1000 * COLUMNS)

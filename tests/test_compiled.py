@@ -17,8 +17,9 @@ from support.reference import assert_same
 
 from convcli import conv2d, conv2d_plan
 from convcli.engine import AUTO, CONVOLUTIONS, Execution, Limits, Refusal, Workload, choose_convolution
-from convcli.engine.algorithms import compiled, compiled_code
-from convcli.engine.algorithms.compiled_blocks import Blocks, blocks_of
+from convcli.engine.algorithms import compiled
+from convcli.engine.compiled import machine_code
+from convcli.engine.compiled.blocks import Blocks, blocks_of
 from convcli.errors import OptionError
 
 needs_numba = pytest.mark.skipif(bool(MISSING["compiled"]), reason=MISSING["compiled"] or "installed")
@@ -37,8 +38,8 @@ def work(V, K, **options):
 
 @pytest.fixture
 def without_numba(monkeypatch):
-    monkeypatch.setattr(compiled_code, "can_import", lambda library: False)
-    monkeypatch.setattr(compiled_code, "missing", compiled_code.missing.__wrapped__)
+    monkeypatch.setattr(machine_code, "can_import", lambda library: False)
+    monkeypatch.setattr(machine_code, "missing", machine_code.missing.__wrapped__)
 
 
 @pytest.fixture
@@ -46,14 +47,14 @@ def cache(tmp_path, monkeypatch):
     """Return the path of the cache file of 3x3 weights, in an empty folder, with nothing loaded."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     forget(monkeypatch)
-    return compiled_code.cache_path(THREE)
+    return machine_code.cache_path(THREE)
 
 
 def forget(monkeypatch):
     """Have the next use load or compile code again. What was loaded stays in memory, as in any process."""
-    LOADED_BEFORE.append(compiled_code._LOADED)
-    compiled_code._is_stored.cache_clear()
-    monkeypatch.setattr(compiled_code, "_LOADED", {})
+    LOADED_BEFORE.append(machine_code._LOADED)
+    machine_code._is_stored.cache_clear()
+    monkeypatch.setattr(machine_code, "_LOADED", {})
 
 
 class TestWithoutNumba:
@@ -65,7 +66,7 @@ class TestWithoutNumba:
             conv2d(np.ones((1, 13, 29)), np.ones((3, 3)), algorithm="compiled")
 
     def test_compiling_that_is_forbidden(self, monkeypatch):
-        monkeypatch.setattr(compiled_code, "missing", lambda: "NUMBA_DISABLE_JIT is set")
+        monkeypatch.setattr(machine_code, "missing", lambda: "NUMBA_DISABLE_JIT is set")
         with pytest.raises(OptionError, match=r"compiled cannot do this: NUMBA_DISABLE_JIT is set; use auto$"):
             conv2d(np.ones((1, 13, 27)), np.ones((3, 3)), algorithm="compiled")
 
@@ -132,12 +133,12 @@ class TestSums:
 @needs_numba
 class TestCache:
     def test_code_is_stored_and_loaded(self, cache, monkeypatch):
-        assert compiled_code.start_seconds(THREE) >= compiled_code.COMPILE
-        first = compiled_code.loops(THREE)
-        assert compiled_code.start_seconds(THREE) == 0
+        assert machine_code.start_seconds(THREE) >= machine_code.COMPILE
+        first = machine_code.loops(THREE)
+        assert machine_code.start_seconds(THREE) == 0
         forget(monkeypatch)
-        assert compiled_code.start_seconds(THREE) == compiled_code.LOAD
-        second = compiled_code.loops(THREE)
+        assert machine_code.start_seconds(THREE) == machine_code.LOAD
+        second = machine_code.loops(THREE)
         assert (sum(first.stats.cache_hits.values()), sum(second.stats.cache_hits.values())) == (0, 1)
         assert_right(second)
 
@@ -152,34 +153,34 @@ class TestCache:
         ids=["empty", "cut off", "one bit", "another file"],
     )
     def test_a_damaged_file_is_replaced(self, cache, damage, monkeypatch):
-        compiled_code.loops(THREE)
+        machine_code.loops(THREE)
         good = cache.read_bytes()
         cache.write_bytes(damage(good))
         forget(monkeypatch)
-        assert_right(compiled_code.loops(THREE))
+        assert_right(machine_code.loops(THREE))
         forget(monkeypatch)
-        assert compiled_code.loops(THREE).stats.cache_hits
+        assert machine_code.loops(THREE).stats.cache_hits
 
     def test_a_file_of_another_user_is_not_loaded(self, cache, monkeypatch):
-        compiled_code.loops(THREE)
+        machine_code.loops(THREE)
         forget(monkeypatch)
         monkeypatch.setattr(os, "geteuid", lambda: cache.stat().st_uid + 1)
-        assert not compiled_code.loops(THREE).stats.cache_hits
+        assert not machine_code.loops(THREE).stats.cache_hits
 
     def test_code_for_another_processor_is_not_loaded(self, cache, monkeypatch):
-        compiled_code.loops(THREE)
+        machine_code.loops(THREE)
         forget(monkeypatch)
-        monkeypatch.setattr(compiled_code, "_target", lambda context: ("another",))
-        assert not compiled_code.loops(THREE).stats.cache_hits
+        monkeypatch.setattr(machine_code, "_target", lambda context: ("another",))
+        assert not machine_code.loops(THREE).stats.cache_hits
 
     def test_a_folder_that_cannot_be_made(self, cache, tmp_path, monkeypatch):
         (tmp_path / "file").touch()
         monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
-        assert_right(compiled_code.loops(THREE))
+        assert_right(machine_code.loops(THREE))
 
     def test_code_of_several_processes_is_not_confused(self, tmp_path):
         """Numba numbers functions from 0 in each process, so that each of these has the same numbers."""
-        script = "import sys; from convcli.engine.algorithms.compiled_code import Blocks, loops;"
+        script = "import sys; from convcli.engine.compiled.machine_code import Blocks, loops;"
         script += "loops(Blocks('float64', int(sys.argv[1]), 0, int(sys.argv[2]), 0, True))"
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
         sizes = [(2, 3), (1, 4), (3, 2)]
@@ -193,8 +194,8 @@ class TestCache:
         assert result.stdout == b"True\n" * len(sizes)
 
     def test_an_error_of_its_import_is_one_line(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "convcli.engine.algorithms.compiled_loops", None)
-        assert compiled_code.broken.__wrapped__().startswith("Numba cannot be imported: import of convcli.engine.")
+        monkeypatch.setitem(sys.modules, "convcli.engine.compiled.convolution", None)
+        assert machine_code.broken.__wrapped__().startswith("Numba cannot be imported: import of convcli.engine.")
 
     @pytest.mark.slow
     def test_ten_processes_at_once(self, tmp_path):
@@ -219,13 +220,13 @@ def assert_right(loops):
 def test_the_cache_folder_follows_the_environment(variable, tmp_path, monkeypatch):
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert compiled_code.cache_path(THREE).parent == tmp_path / "convcli"
+    assert machine_code.cache_path(THREE).parent == tmp_path / "convcli"
 
 
 @pytest.fixture
 def starting(monkeypatch):
     """Return a function that sets how long the loops take to start."""
-    monkeypatch.setattr(compiled_code, "missing", lambda: "")
+    monkeypatch.setattr(machine_code, "missing", lambda: "")
     monkeypatch.setitem(CONVOLUTIONS, "compiled", CONVOLUTIONS["compiled"]._replace(broken=None))
     # Estimates are kept.
     from convcli.engine import plan
@@ -233,7 +234,7 @@ def starting(monkeypatch):
     plan._choose_convolution.cache_clear()
 
     def set_start(seconds):
-        monkeypatch.setattr(compiled_code, "start_seconds", lambda blocks: seconds)
+        monkeypatch.setattr(machine_code, "start_seconds", lambda blocks: seconds)
 
     yield set_start
     plan._choose_convolution.cache_clear()
@@ -262,7 +263,7 @@ class TestPlan:
             starting(loaded)
             chosen = [choose_convolution(work(PHOTO, (5, 5), limits=Limits(inputs=inputs))) for inputs in (1, 100)]
             assert [choice.algorithm for choice in chosen] == ["toeplitz", "compiled"]
-            assert chosen[1].estimate.start == pytest.approx((compiled_code.IMPORT + compiled_code.LOAD) / 100)
+            assert chosen[1].estimate.start == pytest.approx((machine_code.IMPORT + machine_code.LOAD) / 100)
 
     def test_a_numba_that_cannot_be_imported(self, starting, monkeypatch):
         starting(0.0)

@@ -33,7 +33,7 @@ ALLOWED = {
     ("stopping.py", "ctypes"),
     ("libtiff_words.py", "ctypes"),
     ("extras.py", "urllib"),
-    ("compiled_code.py", "pickle"),
+    ("machine_code.py", "pickle"),
 }
 
 

@@ -178,7 +178,7 @@ def _threads() -> int:
 
 def _cache() -> CompiledCode | None:
     """Return what is stored for the next process; None without a home folder."""
-    from convcli.engine.algorithms.compiled_code import cache_folder
+    from convcli.engine.compiled.machine_code import cache_folder
 
     folder = cache_folder()
     if folder is None:

@@ -114,7 +114,7 @@ def _serve() -> None:
 
 
 # Of these, the first runs the program, and the others need an extra.
-UNLOADED = ("convcli.__main__", "convcli.engine.cluster", "convcli.engine.algorithms.compiled_loops")
+UNLOADED = ("convcli.__main__", "convcli.engine.cluster", "convcli.engine.compiled.convolution")
 
 
 def _load_everything() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from convcli.convolution.prepared import Convolution
 from convcli.engine import AUTO, CONVOLUTIONS, KERNEL_GRADIENTS, MEMORY, Execution
-from convcli.engine.algorithms import compiled_code
+from convcli.engine.compiled import machine_code
 from convcli.errors import OptionError
 from support.any_size import ANY_SIZE
 from support.geometries import CASES, TILED, TILED_PLANE, TILED_SQUARE, WORKSPACES, operands
@@ -22,7 +22,7 @@ EXACT = {"compiled", "direct", "im2col", "toeplitz", "auto"}
 # Those of them that compute the kernel's gradient too.
 EXACT_GRADIENTS = EXACT & {AUTO, *KERNEL_GRADIENTS}
 # What an algorithm needs and does not have here.
-MISSING = {"compiled": compiled_code.missing()}
+MISSING = {"compiled": machine_code.missing()}
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
 
 

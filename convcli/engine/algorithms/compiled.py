@@ -1,7 +1,7 @@
 """Compiled loops: the definition, whose loops Numba compiles, so that each pixel is read once for many products.
 
-NumPy makes several passes over memory, one per operation. The loops of ``compiled_loops`` make one: they keep the sums
-of many outputs in registers while they add a block of taps, in the order of the definition:
+NumPy makes several passes over memory, one per operation. The loops of ``convcli.engine.compiled`` make one: they keep
+the sums of many outputs in registers while they add a block of taps, in the order of the definition:
 
     Z[i,j,k] = sum over l,m,n of V'[l, j*sy + m*dy, k*sx + n*dx] * K[i,l,m,n]
 
@@ -12,8 +12,8 @@ together lie next to each other. This needs the extra ``fast``.
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.algorithms import compiled_code
-from convcli.engine.algorithms.compiled_blocks import ROWS, VECTOR, Blocks, blocks_of, number_of_blocks
+from convcli.engine.compiled import machine_code
+from convcli.engine.compiled.blocks import ROWS, VECTOR, Blocks, blocks_of, number_of_blocks
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
@@ -30,8 +30,8 @@ BEGIN = 3e-8
 
 def estimate(work: Workload) -> Estimate | Refusal:
     """Estimate the cost: the multiplications of the definition, and one pass over the outputs per block of taps."""
-    if reason := compiled_code.missing():
-        return Refusal(reason, extra="fast" if reason == compiled_code.NOT_INSTALLED else "")
+    if reason := machine_code.missing():
+        return Refusal(reason, extra="fast" if reason == machine_code.NOT_INSTALLED else "")
     geometry, blocks = work.geometry, _blocks(work)
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work)), geometry)
     if geometry.columns.stride == 1:
@@ -79,19 +79,19 @@ def start(work: Workload) -> float:
     For the inputs of a command these are those of a usual start, shared by all of them. So the choice for an input does
     not depend on the inputs before it, nor on those at the same time.
     """
-    if compiled_code.missing():
+    if machine_code.missing():
         return 0.0
     if inputs := work.limits.inputs:
-        return (compiled_code.IMPORT + compiled_code.LOAD) / inputs
-    return compiled_code.start_seconds(_blocks(work))
+        return (machine_code.IMPORT + machine_code.LOAD) / inputs
+    return machine_code.start_seconds(_blocks(work))
 
 
-broken = compiled_code.broken
+broken = machine_code.broken
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Load or compile the loops, and return the function that fills an output tile from a padded input tile."""
-    fill, geometry = compiled_code.loops(_blocks(work)), work.geometry
+    fill, geometry = machine_code.loops(_blocks(work)), work.geometry
     K = np.ascontiguousarray(weights.K, work.dtype)
     stride = geometry.columns.stride
     # A single tap lies where its output starts, so that its dilation may be the stride, which lets rows share pixels.

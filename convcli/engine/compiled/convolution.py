@@ -6,7 +6,7 @@ The sums of LANES consecutive columns k, in up to ROWS rows j, stay in vector re
 added in the order of the definition. If sy = dy, these rows share the pixels that they read. The numbers of taps are
 constants of the compiled code, so that it holds no loop over taps.
 
-This module imports numba, which takes a fifth of a second: only ``compiled_code`` imports it, when it must.
+This module imports numba, which takes a fifth of a second: only ``machine_code`` imports it, when it must.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from convcli.engine.algorithms.compiled_blocks import ROWS, VECTOR, Blocks
+from convcli.engine.compiled.blocks import ROWS, VECTOR, Blocks
 
 FLOATS = {"float32": types.float32, "float64": types.float64}
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from stat import S_IWOTH
 from typing import Any
 
-from convcli.engine.algorithms.compiled_blocks import Blocks
+from convcli.engine.compiled.blocks import Blocks
 from convcli.errors import FileError
 from convcli.extras import can_import
 from convcli.files.whole_files import IfExists, write_atomically
@@ -46,7 +46,7 @@ def broken() -> str:
     """Import Numba, and return why that fails; empty text if it works."""
     # A library that does not fit its own dependencies can fail in any way.
     try:
-        import convcli.engine.algorithms.compiled_loops  # noqa: F401
+        import convcli.engine.compiled.convolution  # noqa: F401
     except Exception as error:
         return f"Numba cannot be imported: {' '.join(str(error).split()).rstrip('.')}"
     return ""
@@ -67,9 +67,9 @@ def _is_stored(blocks: Blocks) -> bool:
 
 
 def loops(blocks: Blocks) -> Loops:
-    """Return ``compiled_loops.fill`` for these blocks, after loading or compiling it if this process has not yet."""
+    """Return ``convolution.fill`` for these blocks, after loading or compiling it if this process has not yet."""
     if blocks not in _LOADED:
-        from convcli.engine.algorithms.compiled_loops import jitted
+        from convcli.engine.compiled.convolution import jitted
 
         function, signature = jitted(blocks)
         function._cache = _Cache(cache_path(blocks))
@@ -108,7 +108,7 @@ def _versions() -> str:
     """Return a digest of the versions of Numba, Python and the loops, and of the processor, without importing Numba."""
     spec = find_spec("numba")
     version = Path(spec.origin).with_name("_version.py") if spec and spec.origin else Path()
-    sources = *(Path(__file__).with_name(f"compiled_{name}.py") for name in ("blocks", "loops")), version
+    sources = *sorted(Path(__file__).parent.glob("*.py")), version
     found = [path.read_bytes() for path in sources if path.is_file()]
     found += [str(sys.implementation.cache_tag).encode(), _processor()]
     return hashlib.sha256(b"\0".join(found)).hexdigest()[:16]
