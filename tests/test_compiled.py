@@ -47,7 +47,7 @@ def cache(tmp_path, monkeypatch):
     """Return the path of the cache file of 3x3 weights, in an empty folder, with nothing loaded."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     forget(monkeypatch)
-    return machine_code.cache_path(THREE)
+    return machine_code.cache_path(THREE.name)
 
 
 def forget(monkeypatch):
@@ -180,7 +180,8 @@ class TestCache:
 
     def test_code_of_several_processes_is_not_confused(self, tmp_path):
         """Numba numbers functions from 0 in each process, so that each of these has the same numbers."""
-        script = "import sys; from convcli.engine.compiled.machine_code import Blocks, loops;"
+        script = "import sys; from convcli.engine.compiled.machine_code import loops\n"
+        script += "from convcli.engine.compiled.blocks import Blocks\n"
         script += "loops(Blocks('float64', int(sys.argv[1]), 0, int(sys.argv[2]), 0, True))"
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
         sizes = [(2, 3), (1, 4), (3, 2)]
@@ -194,7 +195,7 @@ class TestCache:
         assert result.stdout == b"True\n" * len(sizes)
 
     def test_an_error_of_its_import_is_one_line(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "convcli.engine.compiled.convolution", None)
+        monkeypatch.setitem(sys.modules, "convcli.engine.compiled.loops.makers", None)
         assert machine_code.broken.__wrapped__().startswith("Numba cannot be imported: import of convcli.engine.")
 
     @pytest.mark.slow
@@ -220,7 +221,7 @@ def assert_right(loops):
 def test_the_cache_folder_follows_the_environment(variable, tmp_path, monkeypatch):
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert machine_code.cache_path(THREE).parent == tmp_path / "convcli"
+    assert machine_code.cache_path(THREE.name).parent == tmp_path / "convcli"
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def _serve() -> None:
 
 
 # Of these, the first runs the program, and the others need an extra.
-UNLOADED = ("convcli.__main__", "convcli.engine.cluster", "convcli.engine.compiled.convolution")
+UNLOADED = ("convcli.__main__", "convcli.engine.cluster", "convcli.engine.compiled.loops")
 
 
 def _load_everything() -> None:
@@ -129,7 +129,7 @@ def _load_everything() -> None:
     assert rich.table
     PIL.Image.init()
     for module in pkgutil.walk_packages(convcli.__path__, "convcli."):
-        if module.name not in UNLOADED:
+        if not module.name.startswith(UNLOADED):
             importlib.import_module(module.name)
 
 

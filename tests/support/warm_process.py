@@ -23,7 +23,7 @@ OFTEN_IMPORTED = ("difflib", "PIL.PngImagePlugin", "rich.console", "rich.table",
 # Modules of convcli that import what few commands need, or that run the program.
 RARELY_IMPORTED = (
     "convcli.__main__",
-    "convcli.engine.compiled.convolution",
+    "convcli.engine.compiled.loops",
     "convcli.engine.dask",
     "convcli.engine.worker",
 )

@@ -1,6 +1,6 @@
-"""Machine code for blocks of taps: loaded in this process, stored in the user's cache folder, or still to be compiled.
+"""Machine code of loops: loaded in this process, stored in the user's cache folder, or still to be compiled.
 
-A cache file holds the code for some blocks, of one version of Numba, of the loops and of Python, for one processor. It
+A cache file holds the code of one recipe, of one version of Numba, of the loops and of Python, for one processor. It
 is loaded only if it is complete, says so itself, and belongs to the user. Any number of processes may write and read
 the folder at once: a file appears in one step, and whichever process writes last, it holds what its name says. Without
 a folder that can be read and written, each process compiles what it needs.
@@ -17,20 +17,33 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from stat import S_IWOTH
-from typing import Any
+from typing import Any, Protocol
 
-from convcli.engine.compiled.blocks import Blocks
 from convcli.errors import FileError
 from convcli.extras import can_import
 from convcli.files.whole_files import IfExists, write_atomically
 
-# Seconds to import Numba, to load the code for some blocks from the cache folder, and to compile it.
+# Seconds to import Numba, to load the code of one recipe from the cache folder, and to compile it.
 IMPORT, LOAD, COMPILE = 0.3, 0.05, 1.5
 
 NOT_INSTALLED = "it compiles its loops with Numba, which is not installed"
 
 Loops = Callable[..., None]
-_LOADED: dict[Blocks, Loops] = {}
+
+
+class Recipe(Protocol):
+    """What loops are compiled for, such as the sizes of blocks.
+
+    ``convcli.engine.compiled.loops.makers`` has a function for each type of recipe.
+    """
+
+    @property
+    def name(self) -> str:
+        """The recipe in a few characters, for a file name. No two recipes of any type have the same name."""
+
+
+# By the name of their recipe.
+_LOADED: dict[str, Loops] = {}
 
 
 @cache
@@ -46,44 +59,44 @@ def broken() -> str:
     """Import Numba, and return why that fails; empty text if it works."""
     # A library that does not fit its own dependencies can fail in any way.
     try:
-        import convcli.engine.compiled.convolution  # noqa: F401
+        import convcli.engine.compiled.loops.makers  # noqa: F401
     except Exception as error:
         return f"Numba cannot be imported: {' '.join(str(error).split()).rstrip('.')}"
     return ""
 
 
-def start_seconds(blocks: Blocks) -> float:
-    """Return how long it takes in this process until code for these blocks can run; 0 if none can be compiled."""
-    if blocks in _LOADED or missing():
+def start_seconds(recipe: Recipe) -> float:
+    """Return how long it takes in this process until the loops of this recipe can run; 0 if none can be compiled."""
+    if recipe.name in _LOADED or missing():
         return 0.0
-    return (0.0 if "numba" in sys.modules else IMPORT) + (LOAD if _is_stored(blocks) else COMPILE)
+    return (0.0 if "numba" in sys.modules else IMPORT) + (LOAD if _is_stored(recipe.name) else COMPILE)
 
 
 @cache
-def _is_stored(blocks: Blocks) -> bool:
+def _is_stored(name: str) -> bool:
     """Return whether a cache file exists. It is looked for once, because looking takes a tenth of a small call."""
-    path = cache_path(blocks)
+    path = cache_path(name)
     return path is not None and path.is_file()
 
 
-def loops(blocks: Blocks) -> Loops:
-    """Return ``convolution.fill`` for these blocks, after loading or compiling it if this process has not yet."""
-    if blocks not in _LOADED:
-        from convcli.engine.compiled.convolution import jitted
+def loops(recipe: Recipe) -> Loops:
+    """Return the loops of this recipe, after loading or compiling them if this process has not yet."""
+    if recipe.name not in _LOADED:
+        from convcli.engine.compiled.loops.makers import MAKERS
 
-        function, signature = jitted(blocks)
-        function._cache = _Cache(cache_path(blocks))
+        function, signature = MAKERS[type(recipe)](recipe)
+        function._cache = _Cache(cache_path(recipe.name))
         function.compile(signature)
         # Calls convert their arrays to these types. Otherwise, Numba would compile for each combination of types.
         function.disable_compile()
-        _LOADED[blocks] = function
-    return _LOADED[blocks]
+        _LOADED[recipe.name] = function
+    return _LOADED[recipe.name]
 
 
-def cache_path(blocks: Blocks) -> Path | None:
-    """Return the cache file of these blocks, which need not exist; None without a home folder."""
+def cache_path(name: str) -> Path | None:
+    """Return the cache file of loops by the name of their recipe, which need not exist; None without a home folder."""
     folder = cache_folder()
-    return folder and folder / f"{blocks.name}-{_versions()}.code"
+    return folder and folder / f"{name}-{_versions()}.code"
 
 
 def cache_folder() -> Path | None:
@@ -108,7 +121,7 @@ def _versions() -> str:
     """Return a digest of the versions of Numba, Python and the loops, and of the processor, without importing Numba."""
     spec = find_spec("numba")
     version = Path(spec.origin).with_name("_version.py") if spec and spec.origin else Path()
-    sources = *sorted(Path(__file__).parent.glob("*.py")), version
+    sources = *sorted(Path(__file__).parent.rglob("*.py")), version
     found = [path.read_bytes() for path in sources if path.is_file()]
     found += [str(sys.implementation.cache_tag).encode(), _processor()]
     return hashlib.sha256(b"\0".join(found)).hexdigest()[:16]

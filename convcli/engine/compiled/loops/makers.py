@@ -1,0 +1,12 @@
+"""The types of recipes, each with the function that makes the loops of such a recipe."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from convcli.engine.compiled.blocks import Blocks
+from convcli.engine.compiled.loops import convolution
+
+# Returns the dispatcher, not compiled yet, and the types of its arguments.
+Maker = Callable[[Any], tuple[Any, tuple[Any, ...]]]
+
+MAKERS: Mapping[type, Maker] = {Blocks: convolution.jitted}

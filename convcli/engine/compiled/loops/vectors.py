@@ -1,0 +1,110 @@
+"""What all compiled loops share: Numba's dispatchers under names of their own, and vectors of floats in LLVM's code."""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+
+from convcli.engine.compiled.blocks import VECTOR
+
+FLOATS = {"float32": types.float32, "float64": types.float64}
+
+Jitted = Callable[..., Any]
+
+
+def named_jit(function: Jitted, name: str) -> Jitted:
+    """Return Numba's dispatcher of a function, under a name of its own.
+
+    Numba numbers the functions of a process, and names machine code by the function and its number. Code that different
+    processes compiled under one name, and that one process loads from the cache, would be confused.
+    """
+    function.__name__ = function.__qualname__ = name
+    return njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+class Vectors:
+    """A writer of LLVM instructions for vectors of floats.
+
+    An address is an integer.  count: how many lanes are active; None for all.
+    """
+
+    def __init__(self, builder: Any, number: Any, bytes_per_float: int, count: Any = None) -> None:
+        self._builder, self._number, self.bytes = builder, number, bytes_per_float
+        lanes = VECTOR // bytes_per_float
+        self._vector, self._bits = ir.VectorType(number, lanes), ir.VectorType(ir.IntType(1), lanes)
+        self._suffix = f"v{lanes}f{8 * bytes_per_float}"
+        self._all = count is None
+        self._active = ir.Constant(self._bits, [1] * lanes)
+        if count is not None:
+            places = ir.VectorType(ir.IntType(64), lanes)
+            each = ir.Constant(places, list(range(lanes)))
+            self._active = builder.icmp_signed("<", each, self._everywhere(count, places))
+
+    def constant(self, number: int) -> Any:
+        """Return an integer as a constant of the code."""
+        return ir.Constant(ir.IntType(64), number)
+
+    def moved(self, address: Any, step: Any, times: int) -> Any:
+        """Return the address that lies ``times`` steps on."""
+        return self._builder.add(address, self._builder.mul(step, self.constant(times)))
+
+    def load(self, address: Any, unless: Any) -> Any:
+        """Return the active lanes in memory, and 0 for the others; all are 0 if ``unless`` is true."""
+        kept = self._builder.and_(self._active, self._everywhere(self._builder.not_(unless), self._bits))
+        return self._load_lanes(address, kept)
+
+    def load_pixels(self, address: Any) -> Any:
+        """Return the active lanes in memory, and 0 for the others."""
+        return self._load(address, self._vector) if self._all else self._load_lanes(address, self._active)
+
+    def integer(self, address: Any) -> Any:
+        """Return an integer in memory."""
+        return self._load(address, ir.IntType(64))
+
+    def weight(self, address: Any) -> Any:
+        """Return a number in memory, in every lane."""
+        return self._everywhere(self._load(address, self._number), self._vector)
+
+    def multiply_add(self, left: Any, right: Any, added: Any) -> Any:
+        """Return left * right + added, rounded once where the processor has such an instruction."""
+        return self._call("fmuladd", self._vector, left, right, added)
+
+    def store(self, vector: Any, address: Any) -> None:
+        """Store the active lanes."""
+        target = self._pointer(address, self._vector)
+        if self._all:
+            self._builder.store(vector, target, align=self.bytes)
+        else:
+            self._call("masked.store", ir.VoidType(), vector, target, self._alignment, self._active)
+
+    def _load(self, address: Any, kind: Any) -> Any:
+        found = self._builder.load(self._pointer(address, kind), align=min(8, self.bytes))
+        # Nobody writes what is loaded here, so that LLVM may load weights once for many outputs.
+        found.set_metadata("invariant.load", self._builder.module.add_metadata([]))
+        return found
+
+    def _load_lanes(self, address: Any, lanes: Any) -> Any:
+        source, nothing = self._pointer(address, self._vector), ir.Constant(self._vector, None)
+        return self._call("masked.load", self._vector, source, self._alignment, lanes, nothing)
+
+    @property
+    def _alignment(self) -> Any:
+        return ir.Constant(ir.IntType(32), self.bytes)
+
+    def _pointer(self, address: Any, kind: Any) -> Any:
+        return self._builder.inttoptr(address, kind.as_pointer())
+
+    def _everywhere(self, value: Any, kind: Any) -> Any:
+        undefined, first = ir.Constant(kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        one = self._builder.insert_element(undefined, value, first)
+        return self._builder.shuffle_vector(
+            one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
+        )
+
+    def _call(self, name: str, kind: Any, *arguments: Any) -> Any:
+        suffix = self._suffix + ".p0" * name.startswith("masked")
+        declared = ir.FunctionType(kind, [each.type for each in arguments])
+        function = cgutils.get_or_insert_function(self._builder.module, declared, f"llvm.{name}.{suffix}")
+        return self._builder.call(function, arguments)
