@@ -34,7 +34,8 @@ BATCH_COMMANDS = [
 ]
 PERFORMANCE = page("docs/performance.md")
 RELIABILITY = page("docs/reliability.md")
-README = page("README.md")
+COMMAND_LINE = page("docs/command-line.md")
+PYTHON = page("docs/python.md")
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
 
 
@@ -155,8 +156,8 @@ def test_every_row_of_reliability_has_a_footnote_that_names_a_test():
     assert sorted(label for found in labels for label in found) == sorted(notes)
 
 
-def test_readme_lists_every_option():
-    first_cells = " ".join(re.findall(r"^\| (.*?) \|", README, re.MULTILINE))
+def test_the_page_of_the_command_line_lists_every_option():
+    first_cells = " ".join(re.findall(r"^\| (.*?) \|", COMMAND_LINE, re.MULTILINE))
     listed = set(re.findall(r"`(--?\S+)`", first_cells))
     assert [option.opts for option in all_options() if not listed & set(option.opts)] == []
 
@@ -171,8 +172,8 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("option", CHOICES)
-def test_readme_and_help_list_every_choice(option):
-    (row,) = re.findall(rf"^\| .*`{option}`.* \|$", README, re.MULTILINE)
+def test_page_and_help_list_every_choice(option):
+    (row,) = re.findall(rf"^\| .*`{option}`.* \|$", COMMAND_LINE, re.MULTILINE)
     helps = {parameter.help for parameter in all_options() if option in parameter.opts}
     for text in (row, *helps):
         assert [each for each in CHOICES[option] if not re.search(rf"\b{re.escape(each)}\b", text)] == []
@@ -184,24 +185,23 @@ def test_help_of_conv2d_lists_every_padding_and_fill():
 
 
 def test_pages_describe_every_algorithm_and_fill():
-    (row,) = re.findall(r"^\| .*`--algorithm`.* \|$", README, re.MULTILINE)
+    (row,) = re.findall(r"^\| .*`--algorithm`.* \|$", COMMAND_LINE, re.MULTILINE)
     assert [name for name in CONVOLUTIONS if f"`{name}`" not in row or f"\n| `{name}` |" not in PERFORMANCE] == []
     assert [fill for fill in FILLS if not re.search(rf"^\| .*`{fill}`.* \|$", MATHEMATICS, re.MULTILINE)] == []
 
 
-def test_readme_runs_from_python():
+def test_the_page_about_python_runs():
     rng = np.random.default_rng(0)
     names = {"V": rng.random((3, 16, 14)), "G": rng.random((3, 8, 14))}
-    for block in re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE):
+    for block in re.findall(r"^```python\n(.*?)^```$", PYTHON, re.DOTALL | re.MULTILINE):
         exec(block, names)
     assert names["gradients"].kernel.shape == names["kernel"].weights.shape
     assert names["Z"].shape == (3, 8, 7)
 
 
-def test_readme_names_every_public_function():
-    section = README.partition("## From Python")[2].partition("## Documentation")[0]
+def test_the_page_about_python_names_every_public_function():
     functions = {name for name in convcli.__all__ if name.islower() and not name.startswith("_")}
-    assert functions == functions & set(re.findall(r"\w+", section))
+    assert functions == functions & set(re.findall(r"\w+", PYTHON))
 
 
 def all_options():
