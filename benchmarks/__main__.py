@@ -1,6 +1,6 @@
 """Print the table of ratios, or the rows that contain a text: ``python -m benchmarks [--write] [TEXT ...]``.
 
-``--write`` writes the whole table into docs/performance.md, and the rows of README_ROWS into README.md.
+``--write`` writes the whole table into docs/performance.md, and some of its rows into README.md.
 """
 
 import sys
@@ -17,21 +17,13 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.commands import command_rows
 from benchmarks.race import race
+from benchmarks.readme import readme_table
 from benchmarks.rows import Row, rows
 from benchmarks.tables import measured_on, replace_table
 
 ROOT = Path(__file__).parent.parent
 HEADING = (
     "| row | convcli, ms | peers, ms | peer / convcli | of sgemm | of copying |\n| --- | --- | --- | --- | --- | --- |"
-)
-README_ROWS = (
-    "3x3 full rank, 3x3000x4000",
-    "31x31",
-    "31 taps",
-    "unsharp",
-    "bank 3->8",
-    "layer 256->256",
-    "JPEG to JPEG",
 )
 
 
@@ -62,8 +54,7 @@ def main(arguments: list[str]) -> None:
         print(lines[-1])
     if write:
         replace_table(ROOT / "docs" / "performance.md", "benchmarks", [head, "", HEADING, *lines])
-        chosen = [line for line in lines if any(name in line for name in README_ROWS)]
-        replace_table(ROOT / "README.md", "benchmarks", [HEADING, *chosen])
+        replace_table(ROOT / "README.md", "benchmarks", readme_table([head, "", HEADING, *lines]))
 
 
 def _head(found: Rates) -> str:

@@ -1,0 +1,30 @@
+"""Choose rows for the README from the table of docs/performance.md: some that convcli wins, and some that it loses."""
+
+from collections.abc import Iterator, Sequence
+
+# In the words of the README.
+ROWS = {
+    "5x5 full rank, 3x3000x4000": "5x5 filter of a 12-megapixel photograph, float32",
+    "5x5 full rank, 3x3000x4000 uint8 in and out": "5x5 filter of it, 8 bits in and out",
+    "31x31 full rank, 3x3000x4000": "31x31 filter of it, float32",
+    "dK of 5x5 per channel, 3x3000x4000": "dK of a 5x5 filter of it, float32",
+    "layer 256->256 3x3/1 56: Z": "layer 256->256, 3x3, on 56x56: Z",
+    "layer 64->64 3x3/1 56: dK": "layer 64->64, 3x3, on 56x56: dK",
+    "apply 5x5, 12-megapixel JPEG to JPEG": "the whole command, 12-megapixel JPEG to JPEG",
+}
+
+
+def readme_table(table: Sequence[str]) -> list[str]:
+    """Return the table of the README. table: that of docs/performance.md, below the line about the machine."""
+    machine = table[0].partition(" Not installed")[0]
+    return ["| work | convcli | time of others / convcli |", "| --- | --- | --- |", *_rows(table), "", machine]
+
+
+def _rows(table: Sequence[str]) -> Iterator[str]:
+    cells = {row[0]: row[1:] for row in (line.strip("| ").split(" | ") for line in table)}
+    for name, title in ROWS.items():
+        if name in cells:
+            ours, theirs, ratios, *_ = cells[name]
+            peers = (peer.rpartition(" ")[0] for peer in theirs.split(", "))
+            times = (f"{peer} {ratio}" for peer, ratio in zip(peers, ratios.split(", "), strict=True))
+            yield f"| {title} | {ours} ms | {', '.join(times)} |"
