@@ -1,6 +1,6 @@
 """Measure the rates of this machine and write convcli/engine/calibration.py: ``python -m benchmarks.calibrate``."""
 
-import platform
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from benchmarks.tables import forced_kernel, machine
 from convcli import conv2d
 from convcli.engine.calibration import COMPILED
 from convcli.engine.compiled import machine_code
@@ -39,26 +40,13 @@ TRANSFORM = {transform:.2e}
 
 def main() -> None:
     """Measure the rates, write the module, and print it."""
+    if warning := forced_kernel():
+        sys.exit(warning)
     with threadpool_limits(1, user_api="blas"):
         rates = {"byte": _byte(), "call": _call(), "compiled": _compiled(), "transform": _transform()}
-        text = TEMPLATE.format(machine=_machine(), **_products(), **rates)
+        text = TEMPLATE.format(machine=f"{machine()}, {date.today()}", **_products(), **rates)
     TARGET.write_text(text)
     print(text)
-
-
-def _machine() -> str:
-    blas = ", ".join(
-        f"{found['internal_api']} {found['version']} ({found['architecture']})" for found in threadpool_info()
-    )
-    return f"{_processor()}, NumPy {np.__version__}, {blas}, {date.today()}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 def _seconds(run: Callable[[], object], repeats: int = 41) -> float:

@@ -1,8 +1,9 @@
 """Compare the program as a process with other programs, and with the imports that it needs."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import PIL.Image
 
 from benchmarks import peers
+from benchmarks.race import Contestant
 from benchmarks.rows import Row
 from convcli.arrays import Array
 
@@ -19,10 +21,10 @@ SAMPLES = Path(__file__).parent.parent / "sample_images"
 
 def command_rows(folder: str) -> Iterator[Row]:
     """Yield the rows for start-up, a small picture and a photograph of 12 megapixels; write into the folder."""
-    yield Row("convcli --version", _process([CONVCLI, "--version"]), {"import typer": _python("import typer")})
+    yield _row("convcli --version", [CONVCLI, "--version"], {"import typer": _python("import typer")})
     small = [str(SAMPLES / "astronaut.png"), "-k", "sobel-x", "--range", "abs", "-o", f"{folder}/small.png"]
     imports = _python("import numpy, PIL.Image, typer")
-    yield Row("apply, 512x512 PNG to PNG", _apply(small), {"only its imports": imports})
+    yield _row("apply, 512x512 PNG to PNG", _apply(small), {"only its imports": imports})
     photo = photograph(folder)
     K = np.full((5, 5), -1.0)
     K[1:4, 1:4], K[2, 2] = 2.0, 1.0
@@ -30,7 +32,7 @@ def command_rows(folder: str) -> Iterator[Row]:
         ours = _apply([photo, "-k", repr(K.tolist()), "-o", f"{folder}/photo.{extension}"])
         others = peers.commands(photo, K, folder, extension)
         name = f"apply 5x5, 12-megapixel JPEG to {extension.upper().replace('JPG', 'JPEG')}"
-        yield Row(name, ours, {peer: _process(command) for peer, command in others.items()})
+        yield _row(name, ours, {peer: _process(command) for peer, command in others.items()})
 
 
 def photograph(folder: str) -> str:
@@ -44,13 +46,19 @@ def photograph(folder: str) -> str:
     return path
 
 
-def _apply(arguments: Sequence[str]) -> "partial[object]":
-    return _process([CONVCLI, "apply", *arguments, "--overwrite", "-q"])
+def _row(name: str, command: Sequence[str], others: dict[str, Contestant]) -> Row:
+    """Return the row of a command of convcli; without Numba's compiler it has no compiled loops."""
+    core = _process(command, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+    return Row(name, core, _process(command), others)
 
 
-def _python(code: str) -> "partial[object]":
+def _apply(arguments: Sequence[str]) -> list[str]:
+    return [CONVCLI, "apply", *arguments, "--overwrite", "-q"]
+
+
+def _python(code: str) -> Contestant:
     return _process([sys.executable, "-c", code])
 
 
-def _process(command: Sequence[str]) -> "partial[object]":
-    return partial(subprocess.run, command, check=True, capture_output=True)
+def _process(command: Sequence[str], env: Mapping[str, str] | None = None) -> Contestant:
+    return partial(subprocess.run, command, check=True, capture_output=True, env=env)

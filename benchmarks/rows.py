@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from functools import partial
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import peers
+from benchmarks.contestants import core
 from benchmarks.race import Contestant
 from convcli import conv2d, conv2d_grad, preset
 from convcli.arrays import Array, FloatArray
@@ -24,16 +24,17 @@ MEGAPIXELS = "3x3000x4000"
 
 
 class Row(NamedTuple):
-    """One row of the table: convcli, and the installed peers.
-
-    multiplications: of the definition.  moved: bytes of input and output. Both are 0 if they do not apply.
-    """
+    """One row of the table: convcli without and with compiled loops, and the installed peers."""
 
     name: str
-    ours: Contestant
+    core: Contestant
+    fast: Contestant
     others: dict[str, Contestant]
-    multiplications: int = 0
-    moved: int = 0
+
+    @classmethod
+    def of(cls, name: str, ours: Contestant, others: dict[str, Contestant]) -> "Row":
+        """Return the row of functions of convcli, which can be run without compiled loops."""
+        return cls(name, core(ours), ours, others)
 
 
 def rows() -> Iterator[Row]:
@@ -71,7 +72,7 @@ def _filters(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
         if len(K) >= 31:
             others |= _present(scipy_oaconvolve=(peers.signal, partial(peers.scipy_overlap_add, photo, K)))
         ours = partial(conv2d, photo, K, padding="same")
-        yield Row(f"{name}, {MEGAPIXELS}", ours, others, photo.size * K.size, 2 * photo.nbytes)
+        yield Row.of(f"{name}, {MEGAPIXELS}", ours, others)
 
 
 def _pixels(rng: np.random.Generator) -> Iterator[Row]:
@@ -83,7 +84,7 @@ def _pixels(rng: np.random.Generator) -> Iterator[Row]:
         ours = partial(conv2d, photo, K, padding="same", dtype=np.uint8)
         others = _present(OpenCV_filter2D=(peers.cv2, partial(peers.opencv_filter, pixels, K)))
         name = f"{size}x{size} full rank, {MEGAPIXELS} uint8 in and out"
-        yield Row(name, ours, others, photo.size * K.size, 2 * photo.nbytes)
+        yield Row.of(name, ours, others)
 
 
 def _separable(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
@@ -97,7 +98,7 @@ def _separable(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
         # In double precision, because the product would not have rank 1 otherwise.
         K = np.outer(column.astype(np.float64), row)
         ours = partial(conv2d, photo, K, padding="same")
-        yield Row(f"{taps} taps separable, {MEGAPIXELS}", ours, others, 2 * taps * photo.size, 2 * photo.nbytes)
+        yield Row.of(f"{taps} taps separable, {MEGAPIXELS}", ours, others)
 
 
 def _photo_gradients(photo: FloatArray, rng: np.random.Generator) -> Iterator[Row]:
@@ -107,8 +108,7 @@ def _photo_gradients(photo: FloatArray, rng: np.random.Generator) -> Iterator[Ro
     contests = {"dK": ("kernel", peers.torch_kernel_gradient), "dV": ("input", peers.torch_input_gradient)}
     for symbol, (name, theirs) in contests.items():
         others = _present(torch=(peers.torch, partial(theirs, photo, bank, G, groups=3)))
-        row = f"{symbol} of 5x5 per channel, {MEGAPIXELS}"
-        yield Row(row, partial(ours, wrt=name), others, photo.size * K.size, 2 * photo.nbytes)
+        yield Row.of(f"{symbol} of 5x5 per channel, {MEGAPIXELS}", partial(ours, wrt=name), others)
 
 
 def _banks(rng: np.random.Generator) -> Iterator[Row]:
@@ -119,10 +119,8 @@ def _banks(rng: np.random.Generator) -> Iterator[Row]:
     ):
         V, K = rng.random(shape, np.float32), rng.random(K_shape, np.float32)
         name = f"bank {K_shape[1]}->{K_shape[0]} {K_shape[2]}x{K_shape[3]}, {shape[1]}x{shape[2]}"
-        pixels = prod(shape[1:])
         others = _present(torch=(peers.torch, partial(peers.torch_conv, V, K)))
-        moved = 4 * pixels * (K_shape[0] + K_shape[1])
-        yield Row(name, partial(conv2d, V, K, padding="same"), others, pixels * K.size, moved)
+        yield Row.of(name, partial(conv2d, V, K, padding="same"), others)
 
 
 def _layers(rng: np.random.Generator) -> Iterator[Row]:
@@ -137,11 +135,10 @@ def _layers(rng: np.random.Generator) -> Iterator[Row]:
             "dV": (partial(gradient, wrt="input"), partial(peers.torch_input_gradient, V, K, G, stride)),
             "dK": (partial(gradient, wrt="kernel"), partial(peers.torch_kernel_gradient, V, K, G, stride)),
         }
-        multiplications = prod(G.shape[1:]) * K.size
         for what, (ours, torch) in contests.items():
             name = f"layer {in_channels}->{out_channels} {size}x{size}/{stride} {extent}: {what}"
             others = _present(torch=(peers.torch, torch))
-            yield Row(name, ours, others, multiplications, V.nbytes + K.nbytes + G.nbytes)
+            yield Row.of(name, ours, others)
 
 
 def _small(rng: np.random.Generator) -> Row:
@@ -150,4 +147,4 @@ def _small(rng: np.random.Generator) -> Row:
         OpenCV_filter2D=(peers.cv2, partial(peers.opencv_filter, V[0], K)),
         scipy_ndimage=(peers.ndimage, partial(peers.scipy_correlate, V, K)),
     )
-    return Row("3x3, 512x512, only the call", partial(conv2d, V, K, padding="same"), others, 9 * V.size, 2 * V.nbytes)
+    return Row.of("3x3, 512x512, only the call", partial(conv2d, V, K, padding="same"), others)
