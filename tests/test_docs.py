@@ -32,8 +32,8 @@ BATCHES = page("docs/batches.md")
 BATCH_COMMANDS = [
     line for line in re.search(r"```sh\n(.*?)```", BATCHES, re.DOTALL)[1].splitlines() if not line.startswith("jq")
 ]
-PERFORMANCE = page("docs/performance.md")
-RELIABILITY = page("docs/reliability.md")
+EXECUTION = page("docs/execution.md")
+RELIABILITY = [page("docs/reliability.md"), page("docs/bad-input.md")]
 COMMAND_LINE = page("docs/command-line.md")
 PYTHON = page("docs/python.md")
 SESSIONS = dict(re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", MATHEMATICS, re.DOTALL | re.MULTILINE))
@@ -139,7 +139,7 @@ def test_a_kernel_is_learned(tmp_path, copy, steps, least):
     assert np.abs(learned.weights - blur.weights).max() < 0.02
 
 
-TESTS_NAMED = sorted(set(re.findall(r"`tests/([\w/]+\.py)::(\w+)`", RELIABILITY)))
+TESTS_NAMED = sorted(set(re.findall(r"`tests/([\w/]+\.py)::(\w+)`", "".join(RELIABILITY))))
 
 
 @pytest.mark.parametrize(("file", "name"), TESTS_NAMED)
@@ -147,11 +147,12 @@ def test_named_tests_exist(file, name):
     assert re.search(rf"^(def|class) {name}\b", (Path(__file__).parent / file).read_text(), re.MULTILINE)
 
 
-def test_every_row_of_reliability_has_a_footnote_that_names_a_test():
+@pytest.mark.parametrize("text", RELIABILITY, ids=["reliability", "bad-input"])
+def test_every_row_of_reliability_has_a_footnote_that_names_a_test(text):
     heads = ("| ---", "| what is given |", "| what happens |", "| what differs |")
-    rows = [row for row in RELIABILITY.splitlines() if row.startswith("| ") and not row.startswith(heads)]
+    rows = [row for row in text.splitlines() if row.startswith("| ") and not row.startswith(heads)]
     labels = [re.findall(r"\[\^([\w-]+)\] \|$", row) for row in rows]
-    notes = re.findall(r"^\[\^([\w-]+)\]: `tests/", RELIABILITY, re.MULTILINE)
+    notes = re.findall(r"^\[\^([\w-]+)\]: `tests/", text, re.MULTILINE)
     assert [row for row, found in zip(rows, labels, strict=True) if len(found) != 1] == []
     assert sorted(label for found in labels for label in found) == sorted(notes)
 
@@ -186,7 +187,7 @@ def test_help_of_conv2d_lists_every_padding_and_fill():
 
 def test_pages_describe_every_algorithm_and_fill():
     (row,) = re.findall(r"^\| .*`--algorithm`.* \|$", COMMAND_LINE, re.MULTILINE)
-    assert [name for name in CONVOLUTIONS if f"`{name}`" not in row or f"\n| `{name}` |" not in PERFORMANCE] == []
+    assert [name for name in CONVOLUTIONS if f"`{name}`" not in row or f"\n| `{name}` |" not in EXECUTION] == []
     assert [fill for fill in FILLS if not re.search(rf"^\| .*`{fill}`.* \|$", MATHEMATICS, re.MULTILINE)] == []
 
 

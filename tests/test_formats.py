@@ -1,4 +1,4 @@
-"""docs/formats.md names every key of the JSON that the commands print, and every name in their files, and no other."""
+"""docs/json.md and docs/arrays.md name every key and name that commands print and write, and no other."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ import pytest
 from support.command_line import convcli
 from support.pages import codes, page, table
 
-PAGE = page("docs/formats.md")
+PAGE = page("docs/json.md")
 SECTIONS = dict(re.findall(r"^## `([^`]*)`\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 BANK = json.dumps({"name": "bank", "weights": [[[[1, -2]]], [[[3, 1]]]], "bias": [5, 6], "groups": 2})
 IMAGE = "[[[1,2,3],[4,5,6]],[[7,8,9],[1,2,3]]]"
@@ -143,7 +143,7 @@ FILES = {
     "kernels NAME -o k.csv": [["kernels", "box", "-o", "-", "-f", "csv"]],
     "apply -o z.npy": [["apply", IMAGE, "-k", "box", "-o", "-", "-f", "npy"]],
 }
-FILE_TABLE = PAGE.partition("## Files of arrays\n")[2]
+FILE_TABLE = page("docs/arrays.md")
 
 
 def names_in(data):

@@ -1,4 +1,4 @@
-"""Compare what each picture format holds with docs/pictures.md, and with its files."""
+"""Compare what each picture format holds with docs/picture-formats.md, and with its files."""
 
 import re
 from io import BytesIO
@@ -48,7 +48,7 @@ def test_arrays_are_no_pictures() -> None:
     assert [format.name for format in PICTURE_FORMATS if format.is_array] == list(WRITERS)
 
 
-STORED, _, CARRIED = page("docs/pictures.md").partition("## Writing")[2].partition("## Metadata")
+STORED, _, CARRIED = page("docs/picture-formats.md").partition("## Writing")[2].partition("## Metadata")
 PICTURES = [format for format in PICTURE_FORMATS if not format.is_array]
 NEEDS_HEIC = pytest.mark.skipif(not heic_extra.is_installed(), reason="pillow-heif is not installed")
 EVERY_PICTURE = pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The pipelines of docs/formats.md run, and print what they are said to print."""
+"""The pipelines of docs/pipelines.md run, and print what they are said to print."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from convcli.engine import Estimate
 
 pytestmark = pytest.mark.slow
 
-SECTION = page("docs/formats.md").partition("## Pipelines\n")[2]
+SECTION = page("docs/pipelines.md")
 PIPELINES = dict(re.findall(r"^([A-Z][^\n]*):\n\n```sh\n(.*?)```", SECTION, re.DOTALL | re.MULTILINE))
 V, K = (np.random.default_rng(0).integers(-9, 10, shape).astype(float) for shape in ((3, 8, 9), (4, 3, 3, 3)))
 G = np.random.default_rng(1).standard_normal((4, 8, 9))

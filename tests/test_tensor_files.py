@@ -331,7 +331,7 @@ def test_rows_of_a_table_may_have_any_order():
 
 
 def test_the_page_names_every_kind_of_file():
-    rows = table(page("docs/formats.md").partition("## Reading tensors\n")[2])
+    rows = table(page("docs/arrays.md").partition("## Reading tensors\n")[2])
     named = {name for row in rows for name in codes(row[0])}
     kinds = {f".{kind.name.lower()}" for kind in Kind if holds_tensors(kind)}
     assert named == kinds | {".safetensors.index.json", ".onnx"}
@@ -339,13 +339,13 @@ def test_the_page_names_every_kind_of_file():
 
 @pytest.mark.parametrize("key", [WEIGHT_MAP, "gradients", "shape", "values", "dtype", *SHORT_FLOATS])
 def test_the_page_names_every_key_that_is_read(key):
-    assert f"`{key}`" in page("docs/formats.md").partition("## Reading tensors\n")[2]
+    assert f"`{key}`" in page("docs/arrays.md").partition("## Reading tensors\n")[2]
 
 
 def test_the_commands_of_the_page_run(folder):
     np.save(folder / "K.npy", K)
     (folder / "resnet.safetensors").write_bytes(in_float32({"conv1.weight": np.ones((64, 3, 7, 7))}))
-    section = page("docs/formats.md").partition("## Reading tensors\n")[2]
+    section = page("docs/arrays.md").partition("## Reading tensors\n")[2]
     (commands,) = re.findall(r"```sh\n(.*?)^convcli check x.npy", section, re.DOTALL | re.MULTILINE)
     result = shell(f"set -e\n{commands}", folder)
     assert (result.code, b"Z                  (64, 112, 112)" in result.out) == (0, True)

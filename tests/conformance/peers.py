@@ -1,4 +1,4 @@
-"""The programs in docs/conformance.md: each peer runs a call as the page writes it.
+"""The programs in docs/conventions.md: each peer runs a call as the page writes it.
 
 A peer takes the call and its operands, and returns an array with convcli's axes. It skips the test if it is not
 installed.

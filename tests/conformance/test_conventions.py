@@ -1,4 +1,4 @@
-"""Each row of docs/conformance.md: the peer's call gives the same result as convcli's options."""
+"""Each row of docs/conventions.md: the peer's call gives the same result as convcli's options."""
 
 import re
 import shlex
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 ROWS = [
     Row(peer, *codes(call), *codes(options), tuple(map(int, size.split("x"))))
     for peer in PEERS
-    for call, options, sizes in rows(peer)
+    for call, options, sizes in rows("conventions", peer)
     for size in (ANY if sizes == "any" else sizes).split(", ")
 ]
 
@@ -120,14 +120,14 @@ def test_peers_round_halves_up(peer, call, tmp_path):
     assert np.array_equal(conv2d(HALVING.V.astype(np.uint8), HALVING.K / 2, dtype="uint8"), np.round(inside / 2))
 
 
-EDGES = rows("Edges by name")
+EDGES = rows("conventions", "Edges by name")
 COLUMNS = ("TensorFlow", "PyTorch", "MATLAB", "scipy.signal", "scipy.ndimage", "OpenCV", "ImageMagick", "libvips")
 
 
 def edges_of(peer):
     """Return the edges in the rows of a peer, each with the calls that use it."""
     found = {}
-    for call, options, _ in rows(peer):
+    for call, options, _ in rows("conventions", peer):
         for edge in re.findall(r"-e ([\w:]+)", options):
             found.setdefault(edge, []).append(call)
     return found

@@ -67,7 +67,7 @@ def published():
     return {case.name: case for case in (*generated_cases(), *stored_cases())}
 
 
-TABLE = [(codes(cases), convcli) for cases, convcli in rows("The ONNX backend's cases")]
+TABLE = [(codes(cases), convcli) for cases, convcli in rows("conformance", "The ONNX backend's cases")]
 EXPRESSED = [row for row, (_, convcli) in enumerate(TABLE) if not convcli.startswith("no:")]
 
 

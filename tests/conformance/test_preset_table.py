@@ -1,4 +1,4 @@
-"""The table of presets in docs/conformance.md: each cell gives what the preset of its row gives."""
+"""The table of presets in docs/preset-names.md: each cell gives what the preset of its row gives."""
 
 import re
 import subprocess
@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 import pytest
-from page import rows
 from peers import Operands, matlab, require_imagemagick
 from PIL import ImageFilter
-from support.pages import codes
+from support.pages import codes, page, table
 
 from convcli import conv2d, load_kernel
 from convcli.kernels.magnitudes import MAGNITUDES, magnitude_of
@@ -97,7 +96,7 @@ class Cell(NamedTuple):
         return f"{self.preset} {self.peer}"
 
 
-TABLE = rows("Presets")
+TABLE = table(page("docs/preset-names.md"))
 CELLS = [
     Cell(codes(preset)[0], peer, codes(cell)[0])
     for preset, *cells in TABLE

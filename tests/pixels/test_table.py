@@ -27,7 +27,7 @@ from convcli.pictures import heic_extra
 from convcli.pictures.formats import PICTURE_FORMATS, READ_ONLY, format_read
 from convcli.pictures.reading import read_header, read_image
 
-READING = re.search("### Format by format.*?### TIFF", page("docs/pictures.md"), re.DOTALL)
+READING = re.search("### Format by format.*?### TIFF", page("docs/picture-formats.md"), re.DOTALL)
 assert READING
 ROWS = set(re.findall(r"^\| ([a-z0-9]+) \|", READING[0], re.MULTILINE)) - {"format"}
 

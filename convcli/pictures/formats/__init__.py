@@ -1,7 +1,7 @@
 """Picture formats: one row per format, and one file per format that needs code of its own.
 
-To add a format, add its row here and its row in ``docs/pictures.md``, against which ``tests/test_picture_formats.py``
-tests it.
+To add a format, add its row here and its row in ``docs/picture-formats.md``, which
+``tests/test_picture_formats.py`` compares.
 """
 
 import sys
