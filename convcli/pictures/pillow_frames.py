@@ -15,7 +15,7 @@ from PIL.ImageFile import ImageFile, StubImageFile
 from convcli.files.file_bytes import contents, first_bytes
 from convcli.files.kinds import HEAD, foreign_kind, is_text
 from convcli.pictures import deep_extra
-from convcli.pictures.channels import channels_of, split_alpha
+from convcli.pictures.channels import Loan, channels_of, split_alpha
 from convcli.pictures.colour_modes import convert_to_mode, working_mode
 from convcli.pictures.formats import Format, format_read, jpeg
 from convcli.pictures.formats.format import Decoding, FileTraits
@@ -160,11 +160,15 @@ class PillowFrame:
         losses = (*self._depth_losses(), *self._format.losses(picture))
         notes = tuple(self._format.notes(picture))
         stored = self._format.stored(picture)._replace(lossless=self._traits.lossless)
-        gray_and_alpha = stores_gray_and_alpha(picture)
+        gray_and_alpha, loan = stores_gray_and_alpha(picture), self._loan()
         described = self._load()
         converted = convert_to_mode(picture, self._mode())
-        upright = upright_picture(converted.picture, described.orientation)
-        pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, _level_type(picture))
+        channels = loan.channels() if loan else None
+        if channels is not None:
+            pixels, alpha = split_alpha(upright_array(channels, described.orientation))
+        else:
+            upright = upright_picture(converted.picture, described.orientation)
+            pixels, alpha = channels_of(upright.convert("LA") if gray_and_alpha else upright, _level_type(picture))
         metadata = described.metadata if converted.keeps_profile else described.metadata._replace(icc=None)
         losses = (*losses, *converted.warnings, *described.warnings)
         image = Image(
@@ -177,6 +181,13 @@ class PillowFrame:
             duration=None if self._traits.plays is None else picture.info.get("duration", 0),
         )
         return self._convert_deep_channel(image) if _has_deep_channel(picture) else image
+
+    def _loan(self) -> Loan | None:
+        """Return an array that the picture is decoded into; None if its pixels are turned or converted afterwards."""
+        picture = self._picture
+        is_kept = picture.mode == self._mode() and not stores_gray_and_alpha(picture) and self._orientation() == 1
+        is_first = self._format.decoded_in_place and self._number == 0
+        return Loan(picture) if is_first and is_kept and Loan.suits(picture) else None
 
     def _convert_deep_channel(self, image: Image) -> Image:
         """Return 16-bit gray with alpha if one level is transparent."""

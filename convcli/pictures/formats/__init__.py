@@ -61,7 +61,7 @@ READ_ONLY = (
     ICO,
     Format("jpegxl", ("jxl",)),
     # Many phones write it as .jpg, with previews and depth maps.
-    Jpeg("mpo", parts_of_one=True),
+    Jpeg("mpo", decoded_in_place=True, parts_of_one=True),
     Format("msp"),
     Format("pam", ("pam",)),
     PCX,

@@ -99,6 +99,7 @@ class Format(NamedTuple):
     most_side: the largest width or height.  most_pixels: the largest product of both.
     metadata: the fields of ``Metadata`` that it holds.  limits: the most bytes of some of them.
     decoded_by_extra: whether the extra ``deep`` decodes pictures that Pillow would read at 8 bits.
+    decoded_in_place: whether Pillow only writes pixels as it decodes a picture, so that an array can be its memory.
     frames: whether one file holds several frames: ``no``; ``pages`` of any size; or those of an ``animation``.
     most_plays: how often an animation may be played; more than that becomes for ever.
     parts_of_one: whether the frames after the first are parts of it, such as previews or layers.
@@ -121,6 +122,7 @@ class Format(NamedTuple):
     metadata: tuple[str, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     decoded_by_extra: bool = False
+    decoded_in_place: bool = False
     frames: Literal["no", "pages", "animation"] = "no"
     most_plays: int = (1 << 32) - 1
     parts_of_one: bool = False

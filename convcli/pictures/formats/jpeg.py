@@ -110,6 +110,7 @@ JPEG = Jpeg(
     "jpeg",
     ("jpg", "jpeg", "jpe", "jfif"),
     has_quality=True,
+    decoded_in_place=True,
     most_side=65500,
     metadata=("icc", "exif", "dpi", "xmp", "iptc", "comment"),
     limits=(

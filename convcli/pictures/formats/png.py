@@ -125,6 +125,7 @@ PNG = Png(
     deep_gray=True,
     deep_colour="extra",
     decoded_by_extra=True,
+    decoded_in_place=True,
     compressions=LEVELS,
     metadata=("icc", "exif", "dpi", "xmp", "iptc", "comment", "texts"),
     frames="animation",
