@@ -5,6 +5,8 @@ The tests of all algorithms run it too, where the extra ``fast`` is installed.
 
 import os
 import sys
+from collections import defaultdict
+from math import ceil
 from subprocess import PIPE, Popen, run
 
 import numpy as np
@@ -16,9 +18,9 @@ from support.geometries import geometry_of
 from support.reference import assert_same
 
 from convcli import conv2d, conv2d_plan
-from convcli.engine import AUTO, CONVOLUTIONS, Execution, Limits, Refusal, Workload, choose_convolution
+from convcli.engine import AUTO, Execution, Limits, Refusal, Workload, choose_convolution, executor
 from convcli.engine.algorithms import compiled
-from convcli.engine.compiled import machine_code
+from convcli.engine.compiled import machine_code, starts
 from convcli.engine.compiled.blocks import Blocks, blocks_of
 from convcli.errors import OptionError
 
@@ -133,11 +135,11 @@ class TestSums:
 @needs_numba
 class TestCache:
     def test_code_is_stored_and_loaded(self, cache, monkeypatch):
-        assert machine_code.start_seconds(THREE) >= machine_code.COMPILE
+        assert machine_code.start_seconds([THREE]) >= machine_code.COMPILE
         first = machine_code.loops(THREE)
-        assert machine_code.start_seconds(THREE) == 0
+        assert machine_code.start_seconds([THREE]) == 0
         forget(monkeypatch)
-        assert machine_code.start_seconds(THREE) == machine_code.LOAD
+        assert machine_code.start_seconds([THREE]) == machine_code.LOAD
         second = machine_code.loops(THREE)
         assert (sum(first.stats.cache_hits.values()), sum(second.stats.cache_hits.values())) == (0, 1)
         assert_right(second)
@@ -228,14 +230,14 @@ def test_the_cache_folder_follows_the_environment(variable, tmp_path, monkeypatc
 def starting(monkeypatch):
     """Return a function that sets how long the loops take to start."""
     monkeypatch.setattr(machine_code, "missing", lambda: "")
-    monkeypatch.setitem(CONVOLUTIONS, "compiled", CONVOLUTIONS["compiled"]._replace(broken=None))
+    monkeypatch.setattr(machine_code, "broken", lambda: "")
     # Estimates are kept.
     from convcli.engine import plan
 
     plan._choose_convolution.cache_clear()
 
     def set_start(seconds):
-        monkeypatch.setattr(machine_code, "start_seconds", lambda blocks: seconds)
+        monkeypatch.setattr(machine_code, "start_seconds", lambda recipes: seconds)
 
     yield set_start
     plan._choose_convolution.cache_clear()
@@ -253,6 +255,30 @@ class TestPlan:
         assert choice.others["compiled"].start == 0.35
         assert choice.others["compiled"].seconds < choice.estimate.seconds
 
+    def test_calls_wait_once_they_have_missed_as_much_as_the_start_takes(self, starting, monkeypatch):
+        monkeypatch.setattr(starts, "_MISSED", defaultdict(float))
+        starting(0.35)
+        choice = choose_convolution(work(PHOTO, (5, 5)))
+        saved = dict(choice.saved_by_others)["compiled"]
+        calls = ceil(starts.THREADS_THAT_WAIT * 0.35 / saved)
+        for call in range(calls):
+            assert choose_convolution(choice.work).algorithm == "toeplitz", call
+            starts.miss(compiled.recipes(choice.work), saved)
+        assert choose_convolution(choice.work).algorithm == "compiled"
+        # Another kernel's loops have missed nothing yet.
+        assert choose_convolution(work(PHOTO, (7, 7))).algorithm == "toeplitz"
+
+    def test_a_call_counts_what_it_missed(self, starting, monkeypatch):
+        missed = []
+        monkeypatch.setattr(executor, "miss", lambda recipes, seconds: missed.append((recipes, seconds)))
+        starting(0.35)
+        V, K = np.ones((3, 400, 500), np.float32), np.ones((5, 5), np.float32) + np.eye(5, dtype=np.float32)
+        for asked in ({"algorithm": "toeplitz"}, {}):
+            conv2d(V, K, **asked)
+        ((recipes, seconds),) = missed
+        assert [recipe.name for recipe in recipes] == ["float32-5x5-0-0-rows"]
+        assert 0 < seconds < 1
+
     def test_many_photographs_wait(self, starting):
         starting(0.35)
         choice = choose_convolution(work((200, *PHOTO), (5, 5)))
@@ -268,8 +294,7 @@ class TestPlan:
 
     def test_a_numba_that_cannot_be_imported(self, starting, monkeypatch):
         starting(0.0)
-        row = CONVOLUTIONS["compiled"]._replace(broken=lambda: "Numba cannot be imported: it needs NumPy 2.3 or less")
-        monkeypatch.setitem(CONVOLUTIONS, "compiled", row)
+        monkeypatch.setattr(machine_code, "broken", lambda: "Numba cannot be imported: it needs NumPy 2.3 or less")
         choice = choose_convolution(work(PHOTO, (5, 5)))
         assert choice.algorithm == "toeplitz"
         assert choice.others["compiled"] == Refusal("Numba cannot be imported: it needs NumPy 2.3 or less")

@@ -12,6 +12,7 @@ import numpy as np
 from convcli.arrays import Array, FloatArray
 from convcli.engine.algorithms import CONVOLUTIONS
 from convcli.engine.bands import bands
+from convcli.engine.compiled.starts import miss
 from convcli.engine.execution import Execution
 from convcli.engine.factors import KernelBlocks
 from convcli.engine.plan import Choice, Pass, Plan
@@ -140,6 +141,8 @@ def _convolve(
     choice, fallbacks = each_pass.choice, list[str]()
     task, tiles = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass), reference), choice.tiles
     advance = _advancer(choice, execution, len(tiles))
+    for name, seconds in choice.saved_by_others:
+        miss(CONVOLUTIONS[name].loops(choice.work), seconds)
     if execution.cluster:
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             output.take(tile.place, made)

@@ -7,12 +7,14 @@ tile from a padded input tile. An algorithm may also compute the gradient of the
 registries in ``convcli.engine.algorithms`` list these pairs of functions, and say which weights each pair is for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
+from convcli.engine.compiled import machine_code
+from convcli.engine.compiled.machine_code import Recipe
 from convcli.engine.costs import CACHE, elementwise_seconds
 from convcli.engine.factors import Factors, Traits
 from convcli.engine.limits import LIMITS, Limits
@@ -130,10 +132,7 @@ class Algorithm(NamedTuple, Generic[Runner]):
     shares_weights: True if all outputs share the weights; False if each output has its own.
     last_resort: True if it never refuses a geometry, and is used even if its smallest tile exceeds the memory limit.
     factored: True if it computes with the kernel's factors.
-    start: returns the seconds until this process can begin a workload that the algorithm takes; None if it always can.
-    Unlike an estimate, this changes while the process runs.
-    broken: returns why the algorithm fails here for any workload, or empty text. It may take as long as the start, and
-    is asked only of an algorithm that would be chosen.
+    recipes: returns the recipes of the compiled loops that it runs for a workload; None if it needs none.
     """
 
     estimate: Callable[[Workload], Estimate | Refusal]
@@ -141,13 +140,18 @@ class Algorithm(NamedTuple, Generic[Runner]):
     shares_weights: bool = True
     last_resort: bool = False
     factored: bool = False
-    start: Callable[[Workload], float] | None = None
-    broken: Callable[[], str] | None = None
+    recipes: Callable[[Workload], Sequence[Recipe]] | None = None
+
+    def loops(self, work: Workload) -> Sequence[Recipe]:
+        """Return the recipes of the compiled loops that the algorithm runs for a workload."""
+        return self.recipes(work) if self.recipes else ()
 
     def answer(self, work: Workload) -> Estimate | Refusal:
         """Return the algorithm's estimate for a workload, or its refusal."""
         if self.shares_weights != work.geometry.shares_weights:
             return Refusal(f"it is for weights that outputs {'share' if self.shares_weights else 'do not share'}")
+        if self.recipes and (reason := machine_code.missing()):
+            return Refusal(reason, extra="fast" if reason == machine_code.NOT_INSTALLED else "")
         answer = self.estimate(work)
         if work.whole and isinstance(answer, Estimate) and not answer.exact:
             answer = self._rounded(work.in_double)

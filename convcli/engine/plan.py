@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
+from convcli.engine.compiled import machine_code
+from convcli.engine.compiled.starts import THREADS_THAT_WAIT, start_seconds
 from convcli.engine.execution import AUTO, Execution
 from convcli.engine.factors import KernelBlocks, Traits
 from convcli.engine.guards import LAYER, LAYERS, MASK, REFERENCE
@@ -25,9 +27,6 @@ from convcli.values import frozen_value
 
 # An algorithm that rounds integers is chosen only if it is faster than an exact algorithm by this many seconds.
 WORTH_ROUNDING = 2e-3
-# Estimates are for one thread, but all threads wait while one of them starts an algorithm. A fixed number of them is
-# counted, because the choice must not depend on the number of threads.
-THREADS_THAT_WAIT = 4
 # More memory than usual is taken only if that saves this many seconds.
 WORTH_MEMORY = 1.0
 # The numbers of parts that the rows and the columns of a large kernel are cut into.
@@ -69,6 +68,14 @@ class Choice(NamedTuple):
     def at(self, geometry: Geometry) -> "Choice":
         """Return the choice for a geometry of the same extents."""
         return self._replace(work=self.work._replace(geometry=geometry))
+
+    @property
+    def saved_by_others(self) -> Iterator[tuple[str, float]]:
+        """The algorithms that would be faster if they could begin at once, and how many seconds they would save."""
+        if self.chosen_by == AUTO and self.work.limits.compiled and not self.work.limits.inputs:
+            for name, other in self.others.items():
+                if isinstance(other, Estimate) and other.start and other.seconds < self.estimate.seconds:
+                    yield name, self.estimate.seconds - other.seconds
 
     @property
     def tiles(self) -> list[Tile]:
@@ -333,8 +340,10 @@ def choose_input_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
 
 
 def _starts(algorithms: Mapping[str, Algorithm[Any]], work: Workload) -> tuple[tuple[str, float], ...]:
-    """Return how long each algorithm takes to begin in this process, if it does not begin at once."""
-    return tuple((name, each.start(work)) for name, each in algorithms.items() if each.start)
+    """Return how long each algorithm that runs compiled loops takes to begin in this process."""
+    return tuple(
+        (name, start_seconds(each.loops(work), work.limits)) for name, each in algorithms.items() if each.recipes
+    )
 
 
 def _choose(
@@ -344,11 +353,11 @@ def _choose(
 
     def choose() -> str:
         able = {name: answer for name, answer in answers.items() if isinstance(answer, Estimate)}
-        at_once = {name: able[name] for name in able if work.limits.compiled or not algorithms[name].start}
+        at_once = {name: able[name] for name in able if work.limits.compiled or not algorithms[name].recipes}
         return _named(algorithm, answers) if algorithm != AUTO else _quickest(at_once)
 
     chosen = choose()
-    if (broken := algorithms[chosen].broken) and (reason := broken()):
+    if algorithms[chosen].recipes and (reason := machine_code.broken()):
         answers[chosen] = Refusal(reason)
         chosen = choose()
     estimate = answers[chosen]

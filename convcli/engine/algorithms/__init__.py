@@ -11,7 +11,7 @@ CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
     "toeplitz": Algorithm(toeplitz.estimate, toeplitz.runner),
     "separable": Algorithm(separable.estimate, separable.runner, factored=True),
     "im2col": Algorithm(im2col.estimate, im2col.runner),
-    "compiled": Algorithm(compiled.estimate, compiled.runner, start=compiled.start, broken=compiled.broken),
+    "compiled": Algorithm(compiled.estimate, compiled.runner, recipes=compiled.recipes),
     "winograd": Algorithm(winograd.estimate, winograd.runner),
     "fft": Algorithm(fft.estimate, fft.runner),
     "direct": Algorithm(direct.estimate, direct.runner, last_resort=True),

@@ -15,7 +15,7 @@ from convcli.arrays import Array, FloatArray
 from convcli.engine.compiled import machine_code
 from convcli.engine.compiled.blocks import ROWS, VECTOR, Blocks, blocks_of, number_of_blocks
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
-from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, evened, in_phases, inner_apart, input_floats, largest_tile, output_floats
 from convcli.geometry.axes import Axis, Geometry
@@ -28,10 +28,8 @@ END = 2
 BEGIN = 3e-8
 
 
-def estimate(work: Workload) -> Estimate | Refusal:
+def estimate(work: Workload) -> Estimate:
     """Estimate the cost: the multiplications of the definition, and one pass over the outputs per block of taps."""
-    if reason := machine_code.missing():
-        return Refusal(reason, extra="fast" if reason == machine_code.NOT_INSTALLED else "")
     geometry, blocks = work.geometry, _blocks(work)
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work)), geometry)
     if geometry.columns.stride == 1:
@@ -73,20 +71,9 @@ def _floats(geometry: Geometry, size: TileSize) -> int:
     return copies * input_floats(geometry, size) + 2 * output_floats(geometry, size)
 
 
-def start(work: Workload) -> float:
-    """Return the seconds that pass before the compiled loops can run.
-
-    For the inputs of a command these are those of a usual start, shared by all of them. So the choice for an input does
-    not depend on the inputs before it, nor on those at the same time.
-    """
-    if machine_code.missing():
-        return 0.0
-    if inputs := work.limits.inputs:
-        return (machine_code.IMPORT + machine_code.LOAD) / inputs
-    return machine_code.start_seconds(_blocks(work))
-
-
-broken = machine_code.broken
+def recipes(work: Workload) -> tuple[Blocks]:
+    """Return the recipe of the loops: the blocks of the kernel."""
+    return (_blocks(work),)
 
 
 def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:

@@ -11,7 +11,7 @@ import os
 import pickle
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -65,11 +65,12 @@ def broken() -> str:
     return ""
 
 
-def start_seconds(recipe: Recipe) -> float:
-    """Return how long it takes in this process until the loops of this recipe can run; 0 if none can be compiled."""
-    if recipe.name in _LOADED or missing():
+def start_seconds(recipes: Sequence[Recipe]) -> float:
+    """Return how long it takes in this process until the loops of these recipes can run; 0 if none can be compiled."""
+    waiting = [recipe.name for recipe in recipes if recipe.name not in _LOADED]
+    if not waiting or missing():
         return 0.0
-    return (0.0 if "numba" in sys.modules else IMPORT) + (LOAD if _is_stored(recipe.name) else COMPILE)
+    return (0.0 if "numba" in sys.modules else IMPORT) + sum(LOAD if _is_stored(name) else COMPILE for name in waiting)
 
 
 @cache
