@@ -26,6 +26,7 @@ from convcli.geometry.options import PADDING_RULES
 DOCS = ROOT / "docs"
 MATHEMATICS = page("docs/mathematics.md")
 COLOURS = page("docs/colours.md")
+PHOTOGRAPHS = page("docs/photographs.md")
 LEARNING = page("docs/learning.md")
 COLOUR_COMMANDS = re.findall(r"^convcli .*", COLOURS, re.MULTILINE)
 BATCHES = page("docs/batches.md")
@@ -76,6 +77,18 @@ def test_the_table_of_fills(edge, sources):
     modes = {"replicate": "edge", "wrap": "wrap", "reflect": "reflect"}
     assert np.pad(np.arange(3), 2, mode=modes[edge]).tolist() == sources
     assert f"| `{edge}` | {' '.join(map(str, sources))} |" in MATHEMATICS
+
+
+@pytest.mark.slow
+def test_the_page_about_photographs_runs_and_shows_what_is_printed(tmp_path):
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PHOTOGRAPHS, re.DOTALL | re.MULTILINE)
+    assert len(re.findall(r"^## \d+\. ", PHOTOGRAPHS, re.MULTILINE)) == len(blocks) - 1 == 10
+    results = [run_line(line, tmp_path) for block in blocks for line in block.splitlines()]
+    assert {result.code for result in results} == {0}
+    printed = "".join(result.err + result.result for result in results)
+    shown = re.findall(r"^    (convcli: .*\n)", PHOTOGRAPHS, re.MULTILINE)
+    assert len(shown) >= 2
+    assert [line for line in shown if line not in printed] == []
 
 
 @pytest.fixture(scope="module")
