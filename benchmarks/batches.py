@@ -19,7 +19,7 @@ import PIL.Image
 from benchmarks import peers
 from benchmarks.commands import CONVCLI, SAMPLES, photograph
 from benchmarks.tables import measured_on, replace_table
-from convcli.engine.threads import available_threads
+from convcli.files.parallel import available_threads
 
 PAGE = Path(__file__).parent.parent / "docs" / "batches.md"
 HEADING = "| batch | program | seconds | program / convcli | peak MB per process |\n| --- | --- | --- | --- | --- |"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.threads import available_threads
+from convcli.files.parallel import available_threads
 
 
 def installed(name: str) -> Any:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convcli.engine.threads import available_threads, describe_blas
+from convcli.engine.threads import describe_blas
+from convcli.files.parallel import available_threads
 
 START, END = "<!-- benchmarks: written by python -m {} --write -->", "<!-- end of benchmarks -->"
 # They choose OpenBLAS's kernel in place of OpenBLAS, and can halve the speed of matrix products.

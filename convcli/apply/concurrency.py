@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import TypeVar
 
-from convcli.engine.ordered import in_order
+from convcli.files.parallel import in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -171,7 +171,7 @@ def _blas() -> list[Blas]:
 
 
 def _threads() -> int:
-    from convcli.engine.threads import available_threads
+    from convcli.files.parallel import available_threads
 
     return available_threads()
 

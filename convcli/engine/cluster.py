@@ -13,10 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 from convcli.engine.dask_workers import dask_workers
 from convcli.engine.local_workers import local_workers
-from convcli.engine.ordered import in_order
 from convcli.engine.patience import PATIENCE, Patience
 from convcli.errors import FileError, OptionError
 from convcli.files.file_bytes import read_file
+from convcli.files.parallel import in_order
 from convcli.text import integer
 
 Item = TypeVar("Item")

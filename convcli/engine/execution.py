@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 from convcli.engine.algorithms import CONVOLUTIONS
 from convcli.engine.interface import Estimate
 from convcli.engine.limits import LIMITS, Limits
-from convcli.engine.threads import available_threads
 from convcli.errors import OptionError
+from convcli.files.parallel import available_threads
 from convcli.text import choice, quoted
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """Compute tiles on several threads, each with its own scratch memory, while each call of BLAS uses one thread."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 Item = TypeVar("Item")
-
-
-def available_threads() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def each(items: Sequence[Item], work: Callable[[Item, Scratch], None], *, threads: int) -> None:

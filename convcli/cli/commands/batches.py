@@ -14,9 +14,9 @@ from convcli.cli.stopping import Stopped, finishing_work
 from convcli.cli.streams import is_terminal
 from convcli.cli.text.apply import BatchSummary, failure_text, forecast_line, tell_outcome, written_text
 from convcli.convolution.request import Request
-from convcli.engine.threads import available_threads
 from convcli.errors import OptionError, as_convcli_error
 from convcli.files.memory import format_size
+from convcli.files.parallel import available_threads
 from convcli.files.source import Source
 
 if TYPE_CHECKING:

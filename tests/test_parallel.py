@@ -2,7 +2,7 @@
 
 import pytest
 
-from convcli.engine.ordered import in_order
+from convcli.files.parallel import in_order
 
 
 @pytest.mark.parametrize("ahead", [1, 3, 100])
