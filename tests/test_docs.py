@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 import typer.main
 from support.command_line import pixels, run_line, shell, with_samples
-from support.pages import ROOT, page
+from support.pages import ROOT, codes, page, table
 from typer.testing import CliRunner
 
 import convcli
@@ -168,6 +168,11 @@ def test_every_row_of_reliability_has_a_footnote_that_names_a_test(text):
     notes = re.findall(r"^\[\^([\w-]+)\]: `tests/", text, re.MULTILINE)
     assert [row for row, found in zip(rows, labels, strict=True) if len(found) != 1] == []
     assert sorted(label for found in labels for label in found) == sorted(notes)
+
+
+def test_the_page_about_conformance_names_every_file_of_comparisons():
+    named = [codes(cells[-1]) for cells in table(page("docs/conformance.md"))]
+    assert sorted(named) == sorted([path.name] for path in (ROOT / "tests/conformance").glob("test_*.py"))
 
 
 def test_the_page_of_the_command_line_lists_every_option():
