@@ -45,7 +45,7 @@ class Operands(NamedTuple):
 
 
 def tensorflow(call, operands, folder):
-    tf = _tensorflow()
+    tf = tensorflow_library()
     V, K, G = operands
     groups, channels = len(V) // K.shape[1], len(V)
     names = {"tf": tf, "x": V[None].transpose(0, 2, 3, 1), "w": K.transpose(2, 3, 1, 0)}
@@ -58,7 +58,8 @@ def tensorflow(call, operands, folder):
 
 
 @cache
-def _tensorflow():
+def tensorflow_library():
+    """Return TensorFlow, which computes on one thread; skip the test if it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     tf = pytest.importorskip("tensorflow")
     tf.config.threading.set_intra_op_parallelism_threads(1)
