@@ -1,5 +1,6 @@
 """PNG. Pillow has no colours of more than 8 bits; the extra ``deep`` reads and writes them."""
 
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -17,20 +18,21 @@ from convcli.pictures import deep_extra
 from convcli.pictures.formats.apng_writing import ApngSequence
 from convcli.pictures.formats.format import Coding, Decoding, FileTraits, Format, Parts, Sequence
 from convcli.pictures.formats.levels import decoding_by_extra
-from convcli.pictures.formats.png_chunks import SIGNATURE, chunks
+from convcli.pictures.formats.png_chunks import SIGNATURE, chunk, chunks
+from convcli.pictures.formats.png_pixels import Compression, compressed
 from convcli.pictures.formats.png_texts import PngTexts, dropped_chunks, png_info
 from convcli.pictures.formats.raw_modes import raw_mode
 from convcli.pictures.image import Metadata
 from convcli.pictures.metadata import Readers
 
-# The signature and IHDR.
-_HEADER = len(SIGNATURE) + 25
 # The levels of zlib.
 LEVELS = tuple(map(str, range(10)))
 # The gamma of sRGB, and its white point and primaries.
 _GAMMA, _PRIMARIES = 1 / 2.2, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 # What Pillow multiplies gray of 2 and 4 bits by.
 _SCALES = {"L;2": 85, "L;4": 17}
+# PNG's numbers for the channels of a picture.
+_COLOURS = {"L": 0, "LA": 4, "RGB": 2, "RGBA": 6}
 _FRAME = (b"IHDR", b"IDAT", b"IEND")
 
 
@@ -84,29 +86,21 @@ class Png(Format):
         """Return Pillow's options for the metadata, much of which is in texts."""
         return {**super().metadata_options(metadata), "pnginfo": png_info(metadata)}
 
-    def options(self, coding: Coding) -> dict[str, Any]:
-        """Return the level of compression, or by default the strategy that encodes only runs, after PNG's own filters.
-
-        For photographs it takes a third of the time of Pillow's default level, 6, and the files are as large.
-        """
-        if coding.compression in LEVELS:
-            return {"compress_type": zlib.Z_DEFAULT_STRATEGY, "compress_level": int(coding.compression)}
-        return {"compress_type": zlib.Z_RLE}
-
     def sequence(self, total: int, plays: int | None) -> Sequence:
         """Return an animation that is being written."""
         return ApngSequence(self.parts, total, plays or 0)
 
-    def deep_parts(self, levels: Array, metadata: Metadata, coding: Coding) -> Parts:
-        """Yield the bytes of a file that the extra ``deep`` encodes, with metadata in chunks that Pillow encodes."""
-        import imagecodecs
-
+    def parts(self, pixels: Array, alpha: Array | None, metadata: Metadata, coding: Coding) -> Parts:
+        """Yield the bytes of a file of pixels, alpha and metadata; Pillow encodes only the chunks of metadata."""
+        planes = [*pixels] if alpha is None else [*pixels, alpha]
+        mode = ("L", "LA", "RGB", "RGBA")[len(planes) - 1]
+        yield SIGNATURE + chunk(b"IHDR", _header(planes[0], _COLOURS[mode]))
+        yield from self._described(mode, metadata)
         compression = coding.compression
-        how = {"level": int(compression)} if compression in LEVELS else {"strategy": zlib.Z_RLE}
-        data = memoryview(imagecodecs.png_encode(levels, **how))
-        yield data[:_HEADER]
-        yield from self._described("L" if levels.shape[2] < 3 else "RGB", metadata)
-        yield data[_HEADER:]
+        chosen = Compression(int(compression), zlib.Z_DEFAULT_STRATEGY) if compression in LEVELS else Compression()
+        for part in compressed(planes, chosen):
+            yield chunk(b"IDAT", part)
+        yield chunk(b"IEND", b"")
 
     def _described(self, mode: str, metadata: Metadata) -> Iterator[bytes]:
         """Yield the chunks of metadata for a picture in this mode."""
@@ -130,6 +124,11 @@ PNG = Png(
     metadata=("icc", "exif", "dpi", "xmp", "iptc", "comment", "texts"),
     frames="animation",
 )
+
+
+def _header(plane: Array, colours: int) -> bytes:
+    rows, columns = plane.shape
+    return struct.pack(">2I5B", columns, rows, 8 * plane.itemsize, colours, 0, 0, 0)
 
 
 def _levels(data: bytes) -> Array:
