@@ -86,18 +86,23 @@ class Frame(NamedTuple):
 def main(folder: Path) -> None:
     """Run the commands, and write the animation into the folder."""
     with TemporaryDirectory() as work:
-        write_layer(Path(work))
-        scenes = [list(scene_frames(commands, Path(work))) for commands in SCENES]
+        scenes = played(Path(work))
         frames = [frame for scene in scenes for frame in scene]
         first, *others = with_one_palette(drawn(frames), frames)
-    first.save(
-        folder / "terminal.gif",
-        save_all=True,
-        append_images=others,
-        duration=[frame.duration for frame in frames],
-        loop=0,
-        comment="\n".join(line.plain for scene in scenes for line in scene[-1].lines),
-    )
+    durations = [frame.duration for frame in frames]
+    file = folder / "terminal.gif"
+    first.save(file, save_all=True, append_images=others, duration=durations, loop=0, comment=transcript(scenes))
+
+
+def played(work: Path) -> list[list[Frame]]:
+    """Run the commands of all scenes in a folder, and return the frames of each scene."""
+    write_layer(work)
+    return [list(scene_frames(commands, work)) for commands in SCENES]
+
+
+def transcript(scenes: Sequence[Sequence[Frame]]) -> str:
+    """Return the text that the scenes end with."""
+    return "\n".join(line.plain for scene in scenes for line in scene[-1].lines)
 
 
 def write_layer(work: Path) -> None:

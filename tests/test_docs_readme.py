@@ -1,10 +1,43 @@
-"""The README says what the programs say: the commands run, and the numbers are those of the benchmarks."""
+"""The README says what the programs say: its commands run, and pictures and numbers are those that programs make."""
 
+import re
 import runpy
+import shlex
 
+import PIL.Image
+import pytest
+from support.command_line import convcli
 from support.pages import ROOT, page
 
 README = page("README.md")
+BLOCKS = dict(re.findall(r"^## (.*)\n(?:(?!^##).*\n)*?```sh\n((?:.*\n)*?)```$", README, re.MULTILINE))
+COMMANDS = [line for block in BLOCKS.values() for line in block.splitlines() if line.startswith("convcli ")]
+PICTURES = ROOT / "docs" / "pictures"
+
+
+def test_it_has_commands_for_every_reader():
+    counts = {heading: len(block.splitlines()) for heading, block in BLOCKS.items()}
+    readers = {"For photographers": 5, "For students": 3, "For ML engineers": 3}
+    # These two commands are those that .ci/run and .ci/package run.
+    assert counts == {"Install": 1, **readers, "Tests": 1}
+    assert len(COMMANDS) == sum(readers.values())
+
+
+def test_its_commands_run_and_give_something(tmp_path):
+    for command in COMMANDS:
+        before = set(tmp_path.rglob("*"))
+        result = convcli(*shlex.split(command, comments=True)[1:], cwd=tmp_path)
+        written = [
+            path for path in tmp_path.rglob("*") if path not in before and (path.is_dir() or path.stat().st_size)
+        ]
+        assert (command, result.code, bool(result.out or written)) == (command, 0, True), result.err
+
+
+def test_its_lines_of_python_run():
+    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    names = {}
+    exec(block, names)
+    assert (names["Z"].shape, names["gradients"].input.shape) == ((4, 5, 5), names["V"].shape)
 
 
 def benchmarks_in(text):
@@ -18,3 +51,16 @@ def test_the_speed_table_holds_rows_of_the_page_about_performance():
     chosen = script["readme_table"](benchmarks_in(page("docs/performance.md")).splitlines())
     assert benchmarks_in(README).splitlines() == chosen
     assert all(any(title in line for line in chosen) for title in script["ROWS"].values())
+
+
+@pytest.mark.parametrize("name", re.findall(r'<img src="docs/pictures/(\S+)"', README))
+def test_its_pictures_are_small(name):
+    assert (PICTURES / name).stat().st_size < 500_000
+
+
+@pytest.mark.slow
+def test_the_terminal_shows_what_its_commands_print(tmp_path):
+    """If this fails after a change of what a command prints: python docs/terminal.py."""
+    script = runpy.run_path(str(ROOT / "docs" / "terminal.py"))
+    with PIL.Image.open(PICTURES / "terminal.gif") as shown:
+        assert shown.info["comment"].decode() == script["transcript"](script["played"](tmp_path))
