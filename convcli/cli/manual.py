@@ -18,11 +18,19 @@ WIDTH = 72
 
 def manual() -> str:
     """Return the manual page, in the language of man."""
-    program: Any = typer.main.get_command(app)
-    root: Any = typer.Context(program, info_name="convcli")
-    contexts = {name: typer.Context(each, info_name=name, parent=root) for name, each in program.commands.items()}
-    pages = {name: help_page(context) for name, context in contexts.items()}
-    return "".join(f"{line}\n" for line in _lines(help_page(root), pages))
+    return "".join(f"{line}\n" for line in _lines(help_page(_program()), help_pages()))
+
+
+def help_pages() -> dict[str, HelpPage]:
+    """Return the help of each command, by its name."""
+    root = _program()
+    commands = root.command.commands.items()
+    return {name: help_page(typer.Context(each, info_name=name, parent=root)) for name, each in commands}
+
+
+def _program() -> Any:
+    """Return the context of the program."""
+    return typer.Context(typer.main.get_command(app), info_name="convcli")
 
 
 def _lines(root: HelpPage, pages: dict[str, HelpPage]) -> Iterator[str]:
