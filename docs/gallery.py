@@ -40,12 +40,19 @@ SHEETS = {
 
 def main(pictures: Path) -> None:
     """Write each sheet into the folder ``pictures``."""
-    with TemporaryDirectory() as folder, Image.open(PHOTOGRAPH) as photograph:
-        part = Path(folder) / "part.png"
-        photograph.crop(PART).save(part)
+    with TemporaryDirectory() as folder:
+        part = write_part(Path(folder))
         for sheet, kernels in SHEETS.items():
             shown = [("the photograph", part), *((kernel, filtered(part, kernel)) for kernel in kernels.split())]
             contact_sheet(shown).save(pictures / f"gallery-{sheet}.jpg", quality=85, optimize=True)
+
+
+def write_part(folder: Path) -> Path:
+    """Write the part of the photograph that the gallery shows into a folder, and return the file."""
+    part = folder / "photograph.png"
+    with Image.open(PHOTOGRAPH) as photograph:
+        photograph.crop(PART).save(part)
+    return part
 
 
 def filtered(picture: Path, kernel: str) -> Path:
