@@ -41,6 +41,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site in build/site, with warnings and broken links as errors."""
+    session.install("-e", ".[docs]")
+    session.run("python", "-m", "website")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Print the table of docs/performance.md for this machine; name rows after ``--`` to run only those."""
     session.install("-e", ".[bench]")
