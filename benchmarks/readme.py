@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 
 # In the words of the README.
 ROWS = {
-    "5x5 full rank, 3x3000x4000": "5x5 filter of a 12-megapixel photograph, float32",
-    "5x5 full rank, 3x3000x4000 uint8 in and out": "5x5 filter of it, 8 bits in and out",
-    "31x31 full rank, 3x3000x4000": "31x31 filter of it, float32",
-    "dK of 5x5 per channel, 3x3000x4000": "dK of a 5x5 filter of it, float32",
-    "layer 256->256 3x3/1 56: Z": "layer 256->256, 3x3, on 56x56: Z",
-    "layer 64->64 3x3/1 56: dK": "layer 64->64, 3x3, on 56x56: dK",
-    "apply 5x5, 12-megapixel JPEG to JPEG": "the whole command, 12-megapixel JPEG to JPEG",
+    "5x5 full rank, 3x3000x4000": "5x5 filter, 12 megapixels, float32",
+    "5x5 full rank, 3x3000x4000 uint8 in and out": "5x5 filter, 12 megapixels, 8 bits",
+    "31x31 full rank, 3x3000x4000": "31x31 filter, 12 megapixels, float32",
+    "dK of 5x5 per channel, 3x3000x4000": "dK of 5x5, 12 megapixels, float32",
+    "layer 256->256 3x3/1 56: Z": "layer 256->256 3x3, 56x56: Z",
+    "layer 64->64 3x3/1 56: dK": "layer 64->64 3x3, 56x56: dK",
+    "apply 5x5, 12-megapixel JPEG to JPEG": "the command, JPEG to JPEG",
 }
 
 HEADING = (
-    "| work | fastest other program | its time / convcli's | with the extra `fast` |",
+    "| work | fastest other program | its time / convcli's | with `fast` |",
     "| --- | --- | --- | --- |",
 )
 

@@ -37,7 +37,7 @@ def test_its_lines_of_python_run():
     (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     names = {}
     exec(block, names)
-    assert (names["Z"].shape, names["gradients"].input.shape) == ((4, 5, 5), names["V"].shape)
+    assert (names["Z"].shape, names["found"].input.shape) == ((4, 5, 5), names["V"].shape)
 
 
 def benchmarks_in(text):
