@@ -132,6 +132,39 @@ def test_commands_for_batches(tmp_path, command):
     assert (sorted(tmp_path.rglob("*.*")) == before) == ("--dry-run" in command)
 
 
+def commands_of(name):
+    """Return the lines of a page's shell blocks that start with convcli."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page(f"docs/{name}.md"), re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("convcli ")]
+
+
+@pytest.mark.slow
+def test_commands_for_arrays_larger_than_memory(tmp_path):
+    """With small arrays, and without the commands that need a scheduler or photographs."""
+    rng = np.random.default_rng(0)
+    for name in ("huge", "G", "target"):
+        np.save(tmp_path / f"{name}.npy", rng.random((30, 40), np.float32))
+    (tmp_path / "bank.json").write_text("[[1, 2, 3], [4, 5, 6], [7, 8, 9]]")
+    commands = [line for line in commands_of("scaling") if not re.search("tcp:|file:|photos", line)]
+    assert len(commands) == 6
+    assert [run_line(f"{line} --overwrite", tmp_path).code for line in commands if "#" not in line] == [0, 0, 0]
+    assert [shell(line.replace("#", "--overwrite #"), tmp_path).code for line in commands if "#" in line] == [0, 0, 0]
+
+
+@pytest.mark.slow
+def test_commands_for_checking_a_layer(tmp_path):
+    rng = np.random.default_rng(0)
+    x, w, b, dout = (rng.integers(-9, 10, shape).astype(float) for shape in ((2, 8, 9), (3, 2, 3, 3), 3, (3, 4, 5)))
+    names = {"x": x, "w": w, "b": b, "dout": dout, "z": convcli.conv2d(x, w, b, stride=2, padding=1)}
+    gradients = convcli.conv2d_grad(x, w, dout, bias=b, stride=2, padding=1)
+    names |= {"dw": gradients.kernel, "dx": gradients.input, "db": gradients.bias}
+    for name, array in names.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    commands = commands_of("checking")
+    assert [run_line(line, tmp_path).code for line in commands] == [0] * len(commands)
+    assert len(commands) >= 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("copy", "steps", "least"), [("blurred.png", 5, 276_000), ("blurred.npy", 5, 92_000)], ids=["picture", "array"]
