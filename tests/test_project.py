@@ -49,6 +49,18 @@ def test_links_lead_to_files_and_headings():
     assert broken == set()
 
 
+def test_every_page_is_linked_from_another_and_says_where_to_read_on():
+    pages = {path.name: without_code(path.read_text()) for path in ROOT.glob("docs/*.md")}
+    linked = {(name, target) for name in pages for target in re.findall(r"\]\(([\w-]+\.md)", pages[name])}
+    assert {target for name, target in linked if name != target} >= set(pages)
+    endings = {name: text.rpartition("\n## ")[2] for name, text in pages.items()}
+    assert {name for name, text in endings.items() if not text.startswith("Where to read on\n")} <= NO_FURTHER_READING
+
+
+# The lesson ends with references, and a page for contributors with a recipe.
+NO_FURTHER_READING = {"architecture.md", "mathematics.md"}
+
+
 def leads_somewhere(target, heading):
     return target.exists() and (not heading or heading in anchors(target))
 
