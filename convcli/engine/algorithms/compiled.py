@@ -11,19 +11,18 @@ together lie next to each other. This needs the extra ``fast``.
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import FloatArray
+from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lengthened, row_steps
 from convcli.engine.compiled import machine_code
-from convcli.engine.compiled.blocks import ROWS, VECTOR, Blocks, blocks_of, number_of_blocks
+from convcli.engine.compiled.blocks import ROWS, Blocks, blocks_of, number_of_blocks
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
 from convcli.engine.interface import Estimate, Fill, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize, evened, in_phases, inner_apart, input_floats, largest_tile, output_floats
-from convcli.geometry.axes import Axis, Geometry
+from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
+from convcli.geometry.axes import Geometry
 
 # How often a sum is read or written in cache per block of taps.
 ACCESSES = 2
-# How many vectors of outputs take as long as the end of a row that fills none.
-END = 2
 # Seconds to begin with a block of taps in some rows of output.
 BEGIN = 3e-8
 
@@ -44,7 +43,7 @@ def estimate(work: Workload) -> Estimate:
         moved = 2 * input_floats(geometry, size) * size.number(geometry) * work.itemsize
     return Estimate(
         size,
-        seconds=compiled_seconds(multiplications * _lengthened(size.columns, work.itemsize), work.itemsize)
+        seconds=compiled_seconds(multiplications * lengthened(size.columns, work.itemsize), work.itemsize)
         + BEGIN * begun
         + elementwise_seconds(sums + moved)
         + calls_seconds(2 * size.number(geometry)),
@@ -53,13 +52,6 @@ def estimate(work: Workload) -> Estimate:
         workspace=_floats(geometry, size) * work.itemsize,
         blocks={"rows": blocks.height, "columns": blocks.width},
     )
-
-
-def _lengthened(columns: int, itemsize: int) -> float:
-    """Return how many times as long a row takes as if it were all whole vectors."""
-    lanes = VECTOR // itemsize
-    vectors, rest = divmod(columns, lanes)
-    return (vectors + END * (rest > 0)) * lanes / columns
 
 
 def _blocks(work: Workload) -> Blocks:
@@ -80,26 +72,10 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
     """Load or compile the loops, and return the function that fills an output tile from a padded input tile."""
     fill, geometry = machine_code.loops(_blocks(work)), work.geometry
     K = np.ascontiguousarray(weights.K, work.dtype)
-    stride = geometry.columns.stride
-    # A single tap lies where its output starts, so that its dilation may be the stride, which lets rows share pixels.
-    step, dilation = geometry.rows.stride, geometry.rows.dilation if geometry.rows.taps > 1 else geometry.rows.stride
+    step, dilation = row_steps(geometry.rows)
 
     def run(tile: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-        source = in_phases(tile, stride, scratch) if stride > 1 else tile
-        columns = _columns(geometry.columns, source.shape[-1]) * tile.itemsize
-        lines = source.reshape(*tile.shape[:-1], -1) if stride > 1 else tile
-        # The loops write neighbouring columns at once.
-        if out.strides[-1] == out.itemsize:
-            fill(lines, out, K, columns, step, dilation)
-        else:
-            made = scratch.array(out.shape, out.dtype)
-            fill(lines, made, K, columns, step, dilation)
-            out[...] = made
+        lines, columns = in_lines(tile, geometry.columns, scratch)
+        fill(lines, out, K, columns, step, dilation)
 
-    return run
-
-
-def _columns(axis: Axis, width: int) -> Array:
-    """Return how many floats each tap of a row lies behind the first, if the phases are ``width`` wide."""
-    taps = np.arange(axis.taps) * axis.dilation
-    return taps % axis.stride * width + taps // axis.stride
+    return in_adjacent_columns(run)
