@@ -1,11 +1,11 @@
 """The command line."""
 
-import gc
 import os
 import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from convcli.cli.importing import without_collection
 from convcli.cli.stopping import Stopped, raise_on_signals
 from convcli.cli.tracebacks import wants_tracebacks
 from convcli.errors import as_convcli_error
@@ -41,10 +41,6 @@ def main() -> None:
 
 
 def _load_app() -> "Typer":
-    """Import the program. Nothing that a module defines is garbage, so Python does not look for any meanwhile."""
-    gc.disable()
-    from convcli.cli.app import app
-
-    gc.freeze()
-    gc.enable()
+    with without_collection():
+        from convcli.cli.app import app
     return app

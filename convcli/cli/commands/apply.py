@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convcli.cli import completion, options
+from convcli.cli.importing import without_collection
 from convcli.cli.messages import Messages
 from convcli.cli.streams import is_terminal, refuse_second_stdin, refuse_terminal
 from convcli.errors import OptionError
@@ -159,16 +160,16 @@ def apply(
     convcli apply sample:camera -k sobel-x -k sobel-y --combine max -o both.png
     convcli apply sample:rocket -k '1 2 1; 2 4 2; 1 2 1' --normalize -o soft.jpg
     """
-    from convcli.apply.appearance import Appearance
-    from convcli.apply.batch import Batch
-    from convcli.apply.outputs import encodings_of
-    from convcli.cli.commands import batches
-    from convcli.cli.commands.maps import print_grids
-    from convcli.cli.hints import advise_on_names, advise_on_stdout
-    from convcli.cli.inputs import begin_reading, existing_files, open_cluster
-    from convcli.cli.output import destination_of
-    from convcli.cli.progress import LongWork
-    from convcli.pictures.formats import Coding
+    with without_collection():
+        from convcli.apply.appearance import Appearance
+        from convcli.apply.batch import Batch
+        from convcli.apply.outputs import encodings_of
+        from convcli.cli.commands import batches
+        from convcli.cli.hints import advise_on_names, advise_on_stdout
+        from convcli.cli.inputs import begin_reading, existing_files, open_cluster
+        from convcli.cli.output import destination_of
+        from convcli.cli.progress import LongWork
+        from convcli.pictures.formats import Coding
 
     names, files_from = images or [], batch.files_from
     refuse_second_stdin([*names, *kernels, files_from or ""])
@@ -208,6 +209,8 @@ def apply(
         batches.run_dry(work, found, messages, as_json=json)
         return
     if printed == TEXT:
+        from convcli.cli.commands.maps import print_grids
+
         print_grids(work, found[0], messages)
         return
     advises = destination.is_default and not json

@@ -14,7 +14,6 @@ from convcli.apply.outcomes import OutcomeBuilder
 from convcli.cli.messages import Messages
 from convcli.cli.output import print_lines
 from convcli.cli.text.apply import tell_outcome
-from convcli.cli.text.maps import maps_text
 from convcli.errors import ConvcliError, OptionError
 from convcli.files.source import Source
 from convcli.pictures.image import Header
@@ -54,6 +53,9 @@ def _header_of_one(sources: Sequence[Source]) -> Header | None:
 
 def print_grids(batch: Batch, source: Source, messages: Messages) -> None:
     """Print the maps that each kernel makes of an array, as grids."""
+    # It imports rich, which takes as long as filtering a small picture.
+    from convcli.cli.text.maps import maps_text
+
     image, printed = read_image(source), OutcomeBuilder(source)
     printed.add_frame(image)
     for output in batch.outputs(source, image.header):

@@ -104,6 +104,9 @@ class Png(Format):
 
     def _described(self, mode: str, metadata: Metadata) -> Iterator[bytes]:
         """Yield the chunks of metadata for a picture in this mode."""
+        # To save even one pixel, Pillow imports other formats.
+        if metadata == Metadata():
+            return
         one_pixel = BytesIO()
         PIL.Image.new(mode, (1, 1)).save(one_pixel, "PNG", **self.metadata_options(metadata))
         for name, length in chunks(one_pixel):
