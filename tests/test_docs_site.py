@@ -56,6 +56,7 @@ def test_every_public_name_is_in_the_reference_once():
         ('<img src="pictures/none.png">', "one.html: no such file: pictures/none.png"),
         ('<a href="two.html#here">', "one.html: no such place in the page: two.html#here"),
         ('<a href="#place">', "one.html: no such place in the page: #place"),
+        ('<p id="here">', "one.html: several places are named here"),
         ('<script src="https://example.com/a.js">', "one.html: is loaded from elsewhere: https://example.com/a.js"),
         ('<link href="//example.com/a.css">', "one.html: is loaded from elsewhere: //example.com/a.css"),
     ],

@@ -1,5 +1,6 @@
-"""The check of a built site: every link leads to a file and a place in it, and nothing is loaded from elsewhere."""
+"""The check of a built site: every link leads to a file and one place in it, and nothing is loaded from elsewhere."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -20,11 +21,13 @@ class Link(NamedTuple):
 
 
 def faults(site: Path) -> Iterator[str]:
-    """Yield a line about each link that leads nowhere, and about each file that a page loads from elsewhere."""
+    """Yield a line about each link that leads nowhere, each ambiguous place, and each file loaded from elsewhere."""
     for page in sorted(site.rglob("*.html")):
-        for link in _parsed(page).links:
+        parsed, name = _parsed(page), page.relative_to(site)
+        yield from (f"{name}: several places are named {place}" for place, n in parsed.names.items() if n > 1)
+        for link in parsed.links:
             if reason := _fault(site, page, link):
-                yield f"{page.relative_to(site)}: {reason}: {link.address}"
+                yield f"{name}: {reason}: {link.address}"
 
 
 def _fault(site: Path, page: Path, link: Link) -> str:
@@ -49,15 +52,15 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.links: list[Link] = []
-        self.names: set[str] = set()
+        self.names: Counter[str] = Counter()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Keep the links and names of an element."""
         for name, value in attrs:
             if name in LINKS and value:
                 self.links.append(Link(tag, value))
-            elif name in {"id", "name"} and value:
-                self.names.add(value)
+            elif name == "id" and value:
+                self.names[value] += 1
 
 
 @cache

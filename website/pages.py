@@ -22,6 +22,13 @@ SHEET = re.compile(r"^!\[[^]]*\]\(pictures/gallery-(\w+)\.jpg\)$", re.MULTILINE)
 COMMANDS = re.compile(r"(?:^    convcli .+\n)+", re.MULTILINE)
 WRITES_A_PAGE = re.compile(r"^    convcli (explain .* -o (\S+\.html))$", re.MULTILINE)
 
+FRAME = """
+<figure class="page">
+<iframe src="{0}" title="{1}" loading="lazy"></iframe>
+<figcaption><a href="{0}">{1} alone</a></figcaption>
+</figure>
+"""
+
 
 def write_pages(root: Path, target: Path) -> None:
     """Write every page of the site, and the files that they show, into the folder ``target``."""
@@ -37,7 +44,7 @@ def copy_repository(root: Path, target: Path) -> None:
     """Copy the pages of the repository and the files that they link to."""
     shutil.copytree(root / "docs", target / "docs", ignore=shutil.ignore_patterns("*.py", "*.1", "__pycache__"))
     shutil.copytree(root / "sample_images", target / "sample_images")
-    for path in [*root.glob("*.md"), root / "LICENSE", root / "website" / "style.css"]:
+    for path in [*root.glob("*.md"), root / "LICENSE", *root.glob("website/*.css"), *root.glob("website/*.svg")]:
         copy = target / path.relative_to(root)
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(path, copy)
@@ -73,5 +80,5 @@ def embedded_pages(commands: str, folder: Path) -> str:
     for arguments, name in WRITES_A_PAGE.findall(commands):
         command = [sys.executable, "-m", "convcli", *shlex.split(arguments)]
         subprocess.run([*command, "-q"], cwd=embedded, check=True)
-        frames.append(f'\n<iframe class="page" src="embedded/{name}" title="{name}" loading="lazy"></iframe>\n')
+        frames.append(FRAME.format(f"embedded/{name}", name))
     return "".join(frames)

@@ -10,8 +10,7 @@ from convcli.cli.manual import help_pages
 
 # These characters have a meaning in Markdown.
 SPECIAL = re.compile(r"([\\`*_\[\]<>{}#|~^])")
-# What text calls by the name that is typed: options, and names of files, arrays and places with a colon.
-TYPED = re.compile(r"(?<![\w-])--?[a-z0-9][\w-]*")
+OPTION = re.compile(r"((?<![\w-])--?[a-z0-9][\w-]*)")
 
 
 def command_pages() -> dict[str, str]:
@@ -47,8 +46,14 @@ def _command(name: str, page: HelpPage) -> Iterator[str]:
     for section in page.sections:
         yield from ("", f"## {section.heading}")
         for row, text in section.rows:
-            yield from ("", f"`{row}`", f":   {_marked(text)}")
+            yield from ("", _term(row), f":   {_marked(text)}")
     yield ""
+
+
+def _term(row: str) -> str:
+    """Return the names of an option as a link to themselves, so that the address of an option can be copied."""
+    place = max(re.findall(r"-*\w[\w-]*", row), key=lambda name: name.startswith("--"))
+    return f"[`{row}`](#{place}){{ #{place} }}"
 
 
 def _paragraph(text: str) -> Iterator[str]:
@@ -61,5 +66,5 @@ def _paragraph(text: str) -> Iterator[str]:
 
 def _marked(text: str) -> str:
     """Return text that Markdown shows literally, with options as code."""
-    pieces = re.split(f"({TYPED.pattern})", " ".join(text.split()))
+    pieces = OPTION.split(" ".join(text.split()))
     return "".join(f"`{piece}`" if number % 2 else SPECIAL.sub(r"\\\1", piece) for number, piece in enumerate(pieces))
