@@ -1,4 +1,4 @@
-"""The table of presets in docs/preset-names.md: each cell gives what the preset of its row gives."""
+"""The tables of docs/preset-names.md: each call gives what the preset of its row gives."""
 
 import re
 import subprocess
@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 import pytest
+from page import rows
 from peers import Operands, matlab, require_imagemagick
 from PIL import ImageFilter
-from support.pages import codes, page, table
+from support.pages import codes, page
 
 from convcli import conv2d, load_kernel
 from convcli.kernels.magnitudes import MAGNITUDES, magnitude_of
@@ -85,8 +86,8 @@ PEERS = {
 }
 
 
-class Cell(NamedTuple):
-    """A cell of the table."""
+class Row(NamedTuple):
+    """A row of the table of a program."""
 
     preset: str
     peer: str
@@ -96,31 +97,28 @@ class Cell(NamedTuple):
         return f"{self.preset} {self.peer}"
 
 
-TABLE = table(page("docs/preset-names.md"))
-CELLS = [
-    Cell(codes(preset)[0], peer, codes(cell)[0])
-    for preset, *cells in TABLE
-    for peer, cell in zip(PEERS, cells, strict=True)
-    if cell != "-"
-]
+ROWS = [Row(codes(preset)[0], peer, codes(call)[0]) for peer in PEERS for call, preset in rows("preset-names", peer)]
+ALONE = codes(page("docs/preset-names.md").partition("## Only in convcli")[2].partition("##")[0])
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_a_cell_gives_what_its_preset_gives(cell, tmp_path):
-    PEERS[cell.peer](cell.call, cell.preset, tmp_path)
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_call_gives_what_its_preset_gives(row, tmp_path):
+    PEERS[row.peer](row.call, row.preset, tmp_path)
 
 
-def test_every_preset_has_a_row():
-    assert {codes(preset)[0].partition(":")[0] for preset, *_ in TABLE} == {*PRESETS, *MAGNITUDES} - {"edges"}
+def test_every_preset_has_a_row_or_is_only_in_convcli():
+    named, alone = ({name.partition(":")[0] for name in names} for names in ([row.preset for row in ROWS], ALONE))
+    assert named | alone == {*PRESETS, *MAGNITUDES} - {"edges"}
+    assert named & alone == set()
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_wrong_cell_is_found(peer, tmp_path):
+def test_a_wrong_row_is_found(peer, tmp_path):
     """Compare a kernel of 3x3 with another of that size."""
-    kernels = [each for each in CELLS if each.peer == peer and not magnitude_of(each.preset)]
-    cell = next(each for each in kernels if load_kernel(each.preset).weights.shape == (3, 3))
+    kernels = [each for each in ROWS if each.peer == peer and not magnitude_of(each.preset)]
+    row = next(each for each in kernels if load_kernel(each.preset).weights.shape == (3, 3))
     with pytest.raises(AssertionError):
-        PEERS[peer](cell.call, "compass:ne", tmp_path)
+        PEERS[peer](row.call, "compass:ne", tmp_path)
 
 
 @pytest.mark.parametrize("sigma", [1, 1.5, 3])
