@@ -1,4 +1,4 @@
-"""Compare the pixels that are read from TIFF with those that were stored, for each row of docs/picture-formats.md.
+"""Compare the pixels that are read from TIFF with those that were stored, for each row of docs/picture-reading.md.
 
 The files are made by tifffile, libtiff's tools, GDAL, libvips and by hand.
 """
@@ -573,7 +573,7 @@ def test_the_page_has_a_row_of_every_kind() -> None:
 
 def table_rows(*headings: str) -> list[tuple[str, str]]:
     """Return the cells of the tables about TIFF with one of these first headings."""
-    text = page("docs/picture-formats.md")
+    text = page("docs/picture-reading.md")
     return [
         (first, second)
         for heading in headings
