@@ -246,8 +246,8 @@ class ConvolutionOptions:
             rich_help_panel=Panel.KERNEL,
             metavar="PAD",
             show_default="same",
-            help="Pixels to add around the input: same (the output keeps the size, divided by the stride), same-lower, "
-            "valid (none), full, or numbers N, Y,X or T,B,L,R.",
+            help="Pixels to add around the input: same (the output keeps the size, divided by the stride; an odd pixel "
+            "goes last), same-lower (it goes first), valid (none), full, or numbers N, Y,X or T,B,L,R.",
         ),
     ] = None
     dilation: Annotated[
@@ -484,7 +484,7 @@ class BatchOptions:
             rich_help_panel=Panel.BATCHES,
             metavar="N",
             parser=whole_number,
-            help="Number of files to process in parallel (0: one per CPU).",
+            help="Number of files to process in parallel; they share --threads (0: one per CPU).",
         ),
     ] = 0
     files_from: Annotated[
