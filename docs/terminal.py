@@ -60,7 +60,7 @@ class Command(NamedTuple):
 
 
 SCENES = (
-    (Command("convcli apply sample:rocket -k edges -o edges.png", ("rocket.jpg", "edges.png")),),
+    (Command("convcli apply sample:rocket -k edges -o lines.png", ("rocket.jpg", "lines.png")),),
     (
         Command(
             "convcli grad sample:camera -k binomial:7 -G mse:sample:camera -o '{wrt}.png'", ("kernel.png", "input.png")

@@ -125,7 +125,7 @@ def test_the_description_on_an_index_has_no_relative_links_and_no_pictures():
         text = re.sub(each["pattern"], each["replacement"], text)
     assert re.findall(r"\]\((?!https?://)[^)\n]*\)|<img|!\[", without_code(text)) == []
     assert "`fast` (compiled loops)" in text
-    assert "a page to play with" not in text
+    assert "two layers by hand" not in text
 
 
 def test_the_conda_recipe_takes_version_and_dependencies_from_the_project():
