@@ -18,7 +18,12 @@ def main() -> int:
     for folder in (pages, site):
         shutil.rmtree(folder, ignore_errors=True)
     write_pages(ROOT, pages)
-    subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=ROOT, check=True)
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
+    built = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    print(built.stderr, end="", file=sys.stderr)
+    # Zensical does not count the warnings about docstrings.
+    if built.returncode or "griffe: " in built.stderr:
+        return 1
     found = list(faults(site))
     print(*found or [f"python -m http.server --directory {site.relative_to(ROOT)}"], sep="\n")
     return bool(found)
