@@ -21,6 +21,8 @@ LAYERS = (
     (512, 512, 3, 1, 7),
 )
 MEGAPIXELS = "3x3000x4000"
+# For banks of larger pictures, the gradients of PyTorch take too long.
+FEW_PIXELS = 4_000_000
 
 
 class Row(NamedTuple):

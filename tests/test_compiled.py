@@ -17,7 +17,7 @@ from support.command_line import convcli
 from support.geometries import geometry_of
 from support.reference import assert_same
 
-from convcli import conv2d, conv2d_plan
+from convcli import conv2d, conv2d_grad, conv2d_plan
 from convcli.engine import AUTO, CONVOLUTIONS, Execution, Limits, Refusal, Workload, choose_convolution, executor
 from convcli.engine.algorithms import compiled
 from convcli.engine.compiled import machine_code, starts
@@ -107,6 +107,29 @@ class TestSums:
         expected = reference.conv2d(V, weights, pads=pads, **options)
         Z = conv2d(V.astype(float), weights, padding=pads, algorithm="compiled", **options)
         assert_same(Z, expected)
+
+    @pytest.mark.parametrize(
+        ("K", "options"),
+        [
+            ((7, 5), {}),
+            ((2, 19), {"dilation": (3, 1)}),
+            ((3, 3), {"stride": 2}),
+            ((3, 3), {"stride": (2, 3), "dilation": 2}),
+            ((1, 1), {"stride": (3, 1)}),
+        ],
+        ids=str,
+    )
+    def test_whole_numbers_of_the_gradient(self, K, options):
+        rng = np.random.default_rng(0)
+        V, weights = rng.integers(-9, 10, (2, 4, 43, 61)), rng.integers(-9, 10, (6, 2, *K))
+        options = {"groups": 2, "padding": (1, 2, 3, 0), "edge": "reflect"} | options
+        G = rng.integers(-9, 10, conv2d(V, weights, **options).shape)
+        # The tests of all algorithms compare ``direct`` with the reference, which would take too long here.
+        found, expected = (
+            conv2d_grad(V, weights, G, wrt="kernel", algorithm=name, **options).kernel
+            for name in ("compiled", "direct")
+        )
+        assert_same(found, expected)
 
     def test_tiles_and_threads_change_no_bit(self):
         V, K = noise((3, 200, 301), np.float32), noise((9, 9), np.float32)

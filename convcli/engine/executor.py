@@ -4,17 +4,18 @@ V, K, Z, G and dK have the engine's axes (``Geometry.input_blocks`` and so on), 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.algorithms import CONVOLUTIONS
+from convcli.engine.algorithms import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.bands import bands
 from convcli.engine.compiled.starts import miss
 from convcli.engine.execution import Execution
 from convcli.engine.factors import KernelBlocks
+from convcli.engine.interface import Algorithm
 from convcli.engine.plan import Choice, Pass, Plan
 from convcli.engine.reference import references, shift_of
 from convcli.engine.scratch import Scratch
@@ -141,8 +142,7 @@ def _convolve(
     choice, fallbacks = each_pass.choice, list[str]()
     task, tiles = OutputTask(choice, TileSource.whole(V), _weights(kernel, each_pass), reference), choice.tiles
     advance = _advancer(choice, execution, len(tiles))
-    for name, seconds in choice.saved_by_others:
-        miss(CONVOLUTIONS[name].loops(choice.work), seconds)
+    _count_savings(CONVOLUTIONS, choice)
     if execution.cluster:
         for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
             output.take(tile.place, made)
@@ -161,6 +161,12 @@ def _convolve(
 
         each(tiles, fill_in_place, threads=execution.threads_for(choice.estimate))
     return Tally([choice.algorithm] * len(tiles) + fallbacks)
+
+
+def _count_savings(algorithms: Mapping[str, Algorithm[Any]], choice: Choice) -> None:
+    """Count what this choice would have saved by algorithms whose loops are not loaded."""
+    for name, seconds in choice.saved_by_others:
+        miss(algorithms[name].loops(choice.work), seconds)
 
 
 def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
@@ -185,6 +191,7 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
 
 
 def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execution: Execution) -> None:
+    _count_savings(KERNEL_GRADIENTS, choice)
     dK = tile_weights(out, choice.work.geometry)
 
     def add(tile: Tile, gradient: FloatArray) -> None:

@@ -321,13 +321,17 @@ def _choose_convolution(work: Workload, algorithm: str, starts: tuple[tuple[str,
     return _choose(CONVOLUTIONS, work, algorithm, dict(starts))
 
 
-@lru_cache(maxsize=128)
 def choose_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
     """Choose the named algorithm of KERNEL_GRADIENTS; for ``auto`` the fastest.
 
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
-    return _choose(KERNEL_GRADIENTS, work, algorithm)
+    return _choose_kernel_gradient(work, algorithm, _starts(KERNEL_GRADIENTS, work))
+
+
+@lru_cache(maxsize=128)
+def _choose_kernel_gradient(work: Workload, algorithm: str, starts: tuple[tuple[str, float], ...]) -> Choice:
+    return _choose(KERNEL_GRADIENTS, work, algorithm, dict(starts))
 
 
 @lru_cache(maxsize=128)

@@ -116,7 +116,7 @@ class KernelGradientTask(NamedTuple):
             gradient = one_by_one(gradient, work.geometry, note)
 
         def run(tile: Tile, scratch: Scratch) -> FloatArray:
-            upstream = np.ascontiguousarray(self.G.at(tile), dtype=work.dtype)
+            upstream = self.G.at(tile).astype(work.dtype, copy=False)
             return gradient(self.V.load(tile, work.geometry, work.dtype, scratch), upstream, scratch)
 
         return run

@@ -20,6 +20,9 @@ CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
 KERNEL_GRADIENTS: dict[str, Algorithm[KernelGradientRunner]] = {
     "toeplitz": Algorithm(toeplitz.kernel_gradient_estimate, toeplitz.kernel_gradient_runner),
     "im2col": Algorithm(im2col.kernel_gradient_estimate, im2col.kernel_gradient_runner),
+    "compiled": Algorithm(
+        compiled.kernel_gradient_estimate, compiled.kernel_gradient_runner, recipes=compiled.kernel_gradient_recipes
+    ),
     "fft": Algorithm(fft.kernel_gradient_estimate, fft.kernel_gradient_runner),
     "direct": Algorithm(direct.kernel_gradient_estimate, direct.kernel_gradient_runner, last_resort=True),
     "unshared": Algorithm(

@@ -12,6 +12,10 @@ VECTOR = 64
 ROWS = 4
 # The most taps of a block. With more, weights do not stay in registers, or in the first cache.
 MOST_TAPS = 49
+# The most taps of a block whose sums stay in registers, of which there are 32, next to ROWS vectors of G.
+MOST_SUMS = 27
+# The most products that a lane of these sums adds, before the lanes are added up in float64.
+MOST_ADDED = 1024
 # A longer row of taps is cut into blocks of one row.
 MOST_ACROSS = 16
 
@@ -38,15 +42,31 @@ class Blocks(NamedTuple):
         return f"{self.dtype}-{self.height}x{self.width}-{rests}{'-rows' * self.share_rows}"
 
 
-def blocks_of(geometry: Geometry, dtype: str) -> Blocks:
-    """Return the blocks of a kernel. Their order is that of the taps: left to right, then top to bottom."""
+class GradientBlocks(NamedTuple):
+    """The blocks of a kernel for which code of its gradient is compiled."""
+
+    blocks: Blocks
+
+    @property
+    def name(self) -> str:
+        """The blocks in a few characters, for a file name."""
+        return f"gradient-{self.blocks.name}"
+
+
+def gradient_blocks_of(geometry: Geometry, dtype: str) -> GradientBlocks:
+    """Return the blocks in which the gradient of a kernel is computed."""
+    return GradientBlocks(blocks_of(geometry, dtype, MOST_SUMS))
+
+
+def blocks_of(geometry: Geometry, dtype: str, most: int = MOST_TAPS) -> Blocks:
+    """Return the blocks of a kernel, of at most so many taps, in the order of the taps: left to right, then down."""
     down, across = geometry.rows.taps, geometry.columns.taps
     # Taps of a single row lie at any dilation.
     share = down == 1 or geometry.rows.stride == geometry.rows.dilation
     if across > MOST_ACROSS:
         width = ceil(across / ceil(across / MOST_ACROSS))
         return Blocks(dtype, 1, 0, width, across % width, share)
-    height = ceil(down / ceil(down / (MOST_TAPS // across)))
+    height = ceil(down / ceil(down / (most // across)))
     return Blocks(dtype, height, down % height, across, 0, share)
 
 

@@ -50,8 +50,19 @@ class Vectors:
         """Return the address that lies ``times`` steps on."""
         return self._builder.add(address, self._builder.mul(step, self.constant(times)))
 
-    def load(self, address: Any, unless: Any) -> Any:
+    def along(self, columns: Any, write: "Callable[[Any, Vectors], None]") -> None:
+        """Write the code for each vector of so many columns, from the first column of a vector and its writer."""
+        builder, lanes = self._builder, self._bits.count
+        end, first = builder.and_(columns, self.constant(-lanes)), self.constant(0)
+        with cgutils.for_range_slice(builder, first, end, self.constant(lanes), first.type) as (column, _):
+            write(column, self)
+        with builder.if_then(builder.icmp_signed("<", end, columns)):
+            write(end, Vectors(builder, self._number, self.bytes, builder.sub(columns, end)))
+
+    def load(self, address: Any, unless: Any = None) -> Any:
         """Return the active lanes in memory, and 0 for the others; all are 0 if ``unless`` is true."""
+        if unless is None:
+            return self._load_lanes(address, self._active)
         kept = self._builder.and_(self._active, self._everywhere(self._builder.not_(unless), self._bits))
         return self._load_lanes(address, kept)
 
@@ -70,6 +81,16 @@ class Vectors:
     def multiply_add(self, left: Any, right: Any, added: Any) -> Any:
         """Return left * right + added, rounded once where the processor has such an instruction."""
         return self._call("fmuladd", self._vector, left, right, added)
+
+    def total(self, vector: Any) -> Any:
+        """Return the sum of all lanes in float64, added in pairs."""
+        wide, double = ir.VectorType(ir.DoubleType(), vector.type.count), ir.DoubleType()
+        lanes = vector if vector.type == wide else self._builder.fpext(vector, wide)
+        kind = ir.FunctionType(double, [double, wide])
+        name = f"llvm.vector.reduce.fadd.v{wide.count}f64"
+        function = cgutils.get_or_insert_function(self._builder.module, kind, name)
+        # Without this flag, the lanes would be added one after another.
+        return self._builder.call(function, [ir.Constant(double, 0.0), lanes], fastmath=("reassoc",))
 
     def store(self, vector: Any, address: Any) -> None:
         """Store the active lanes."""
