@@ -3,6 +3,9 @@
 import re
 import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 
 import PIL.Image
 import pytest
@@ -66,3 +69,13 @@ def test_the_terminal_shows_what_its_commands_print(tmp_path):
     script = runpy.run_path(str(ROOT / "docs" / "terminal.py"))
     with PIL.Image.open(PICTURES / "terminal.gif") as shown:
         assert shown.info["comment"].decode() == script["transcript"](script["played"](tmp_path))
+
+
+@pytest.mark.browser
+def test_the_script_takes_the_picture_of_the_page(tmp_path):
+    pytest.importorskip("playwright", reason="without playwright: pip install playwright")
+    if not shutil.which("chromium"):
+        pytest.skip("without Chromium: apt-get install chromium")
+    subprocess.run([sys.executable, ROOT / "docs" / "page_picture.py", tmp_path], check=True)
+    with PIL.Image.open(PICTURES / "page.png") as stored, PIL.Image.open(tmp_path / "page.png") as taken:
+        assert taken.size == stored.size
