@@ -1,4 +1,4 @@
-"""Write the pictures of the lessons: ``python docs/figures.py [FOLDER]``, by default into docs/pictures.
+"""Write the pictures of the lessons and guides: ``python docs/figures.py [FOLDER]``, by default into docs/pictures.
 
 Each picture of a page that convcli draws has its command in the line below it, which this script runs.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-FIGURE = re.compile(r"^!\[[^]]*\]\(pictures/(\S+)\)\n\n    convcli (.* -o \1)$", re.MULTILINE)
+FIGURE = re.compile(r"^!\[[^]]*\]\(pictures/(\S+)\)\n\n(?:    |```sh\n)convcli (.* -o \1)$", re.MULTILINE)
 
 
 def main(folder: Path) -> None:
