@@ -26,10 +26,10 @@ def readme_table(table: Sequence[str]) -> list[str]:
 
 
 def _rows(table: Sequence[str]) -> Iterator[str]:
-    cells = {row[0]: row[1:] for row in (line.strip("| ").split(" | ") for line in table)}
+    cells = {row[0]: row[3:] for row in (line.strip("| ").split(" | ") for line in table)}
     for name, title in ROWS.items():
-        if name in cells:
-            peers, core, fast = (cell.split(", ") for cell in cells[name][2:])
+        peers, core, fast = (cell.split(", ") for cell in cells.get(name, ["-"] * 3))
+        if peers != ["-"]:
             seconds = [float(peer.rpartition(" ")[2]) for peer in peers]
             fastest = seconds.index(min(seconds))
             ratios = core[fastest], fast[fastest] if len(fast) > fastest else "-"

@@ -34,7 +34,7 @@ class Result(NamedTuple):
     @property
     def line(self) -> str:
         """The row of the table."""
-        peers = ", ".join(f"{name} {_milliseconds(seconds)}" for name, seconds in self.peers.items())
+        peers = ", ".join(f"{name} {_milliseconds(seconds)}" for name, seconds in self.peers.items()) or "-"
         fast = _milliseconds(self.fast) if self.fast else "-"
         cells = (self.name, _milliseconds(self.core), fast, peers, _shown(self.core_ratios), _shown(self.fast_ratios))
         return f"| {' | '.join(cells)} |"

@@ -58,6 +58,12 @@ def test_the_speed_table_holds_rows_of_the_page_about_performance():
     assert all(any(title in line for line in chosen) for title in script["ROWS"].values())
 
 
+def test_the_speed_table_has_no_rows_without_another_program():
+    script = runpy.run_path(str(ROOT / "benchmarks" / "readme.py"))
+    lines = [f"| {name} | 4.6 | - | - | - | - |" for name in script["ROWS"]]
+    assert script["readme_table"](["Measured.", *lines]) == [*script["HEADING"], "", "Measured."]
+
+
 @pytest.mark.parametrize("name", re.findall(r'<img src="docs/pictures/(\S+)"', README))
 def test_its_pictures_are_small(name):
     assert (PICTURES / name).stat().st_size < 500_000
