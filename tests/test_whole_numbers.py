@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from support.algorithms import EXACT_GRADIENTS
+from support.algorithms import EXACT_GRADIENTS, FACTORED, each_named
 from support.any_size import ANY_SIZE
 from support.command_line import convcli, succeed
 from support.geometries import geometry_of
@@ -64,7 +64,7 @@ def test_16_bits_in_pads_of_a_large_constant():
 def rounded_plan(prepared, algorithm, memory=MEMORY):
     """Return the plan of an algorithm that computes in float64 and rounds, as ``auto`` would choose it."""
     (part,) = sub_kernels(prepared.geometry, MEMORY)
-    factors = prepared.kernel.factors(np.dtype(np.float64)) if algorithm == "separable" else None
+    factors = prepared.kernel.factors(np.dtype(np.float64)) if algorithm in FACTORED else None
     work = Workload(prepared.geometry, prepared.dtype, memory, factors.traits if factors else Traits(), ANY_SIZE, True)
     choice = choose_convolution(work, algorithm)
     assert choice.estimate.rounded
@@ -72,7 +72,7 @@ def rounded_plan(prepared, algorithm, memory=MEMORY):
 
 
 @pytest.mark.parametrize("stored", [np.uint8, np.float32])
-@pytest.mark.parametrize("algorithm", ["fft", "separable"])
+@each_named(["fft", *sorted(FACTORED)])
 def test_planes_are_rounded(algorithm, stored):
     V = np.random.default_rng(2).integers(0, 256, (3, 60, 70)).astype(stored)
     prepared = Convolution.of(RANK_2).at(V.shape, np.float32)

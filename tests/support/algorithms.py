@@ -19,10 +19,12 @@ from support.reference import assert_same
 # integers. ``auto`` chooses an algorithm that rounds only if that saves much time, which tests of this size are too
 # small for.
 EXACT = {"compiled", "direct", "im2col", "toeplitz", "auto"}
-# Those of them that compute the kernel's gradient too.
+# Those that compute with the kernel's factors.
+FACTORED = {name for name, each in CONVOLUTIONS.items() if each.factored}
+# The exact ones that compute the kernel's gradient too.
 EXACT_GRADIENTS = EXACT & {AUTO, *KERNEL_GRADIENTS}
 # What an algorithm needs and does not have here.
-MISSING = {"compiled": machine_code.missing()}
+MISSING = {name: machine_code.missing() for name, each in CONVOLUTIONS.items() if each.recipes}
 ROUNDING = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-13}
 
 

@@ -4,7 +4,17 @@ To add one: write its file with the functions of ``convcli.engine.interface``, l
 tests of the plan.
 """
 
-from convcli.engine.algorithms import compiled, direct, fft, im2col, separable, toeplitz, unshared, winograd
+from convcli.engine.algorithms import (
+    compiled,
+    compiled_separable,
+    direct,
+    fft,
+    im2col,
+    separable,
+    toeplitz,
+    unshared,
+    winograd,
+)
 from convcli.engine.interface import Algorithm, FillRunner, KernelGradientRunner
 
 CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
@@ -12,6 +22,9 @@ CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
     "separable": Algorithm(separable.estimate, separable.runner, factored=True),
     "im2col": Algorithm(im2col.estimate, im2col.runner),
     "compiled": Algorithm(compiled.estimate, compiled.runner, recipes=compiled.recipes),
+    "compiled-separable": Algorithm(
+        compiled_separable.estimate, compiled_separable.runner, factored=True, recipes=compiled_separable.recipes
+    ),
     "winograd": Algorithm(winograd.estimate, winograd.runner),
     "fft": Algorithm(fft.estimate, fft.runner),
     "direct": Algorithm(direct.estimate, direct.runner, last_resort=True),

@@ -3,7 +3,7 @@
 from math import ceil
 from typing import NamedTuple
 
-from convcli.geometry.axes import Geometry
+from convcli.geometry.axes import Axis, Geometry
 
 # The bytes of a vector of neighbouring outputs: two or four registers on processors whose registers are shorter.
 VECTOR = 64
@@ -73,3 +73,21 @@ def blocks_of(geometry: Geometry, dtype: str, most: int = MOST_TAPS) -> Blocks:
 def number_of_blocks(geometry: Geometry, blocks: Blocks) -> int:
     """Return how many blocks the kernel of one pair of channels has."""
     return ceil(geometry.rows.taps / blocks.height) * ceil(geometry.columns.taps / blocks.width)
+
+
+class Passes(NamedTuple):
+    """The blocks of the two passes of a separable kernel: a row of taps, and a column of taps."""
+
+    along: Blocks
+    down: Blocks
+
+    @property
+    def name(self) -> str:
+        """The blocks of both passes in a few characters, for a file name."""
+        return f"{self.along.name}-then-{self.down.name}"
+
+
+def passes_of(geometry: Geometry, dtype: str) -> Passes:
+    """Return the blocks of the rows of a separable kernel, and of its columns."""
+    one = Axis(size=1, taps=1)
+    return Passes(blocks_of(geometry._replace(rows=one), dtype), blocks_of(geometry._replace(columns=one), dtype))

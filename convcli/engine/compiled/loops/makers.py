@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from convcli.engine.compiled.blocks import Blocks, GradientBlocks
-from convcli.engine.compiled.loops import convolution, kernel_gradient
+from convcli.engine.compiled.blocks import Blocks, GradientBlocks, Passes
+from convcli.engine.compiled.loops import convolution, kernel_gradient, separable
 
 # Returns the dispatcher, not compiled yet, and the types of its arguments.
 Maker = Callable[[Any], tuple[Any, tuple[Any, ...]]]
 
-MAKERS: Mapping[type, Maker] = {Blocks: convolution.jitted, GradientBlocks: kernel_gradient.jitted}
+MAKERS: Mapping[type, Maker] = {
+    Blocks: convolution.jitted,
+    GradientBlocks: kernel_gradient.jitted,
+    Passes: separable.jitted,
+}
