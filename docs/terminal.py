@@ -88,6 +88,9 @@ def main(folder: Path) -> None:
     with TemporaryDirectory() as work:
         scenes = played(Path(work))
         frames = [frame for scene in scenes for frame in scene]
+        # Where a GIF stands still, it shows its first frame: the end of the first scene, which is typed last.
+        first_end = len(scenes[0]) - 1
+        frames = [*frames[first_end:], *frames[:first_end]]
         first, *others = with_one_palette(drawn(frames), frames)
     durations = [frame.duration for frame in frames]
     file = folder / "terminal.gif"
