@@ -1,6 +1,6 @@
 """Compare whole processes on batches of files: ``python -m benchmarks.batches [--rounds N] [--write]``.
 
-This takes some minutes. ``--write`` writes the table into docs/batches.md.
+This takes some minutes. ``--write`` writes the table into docs/performance.md.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.commands import CONVCLI, SAMPLES, photograph
 from benchmarks.tables import measured_on, replace_table
 from convcli.files.parallel import available_threads
 
-PAGE = Path(__file__).parent.parent / "docs" / "batches.md"
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 HEADING = "| batch | program | seconds | program / convcli | peak MB per process |\n| --- | --- | --- | --- | --- |"
 SHARPEN = np.array(
     [[-1, -1, -1, -1, -1], [-1, 2, 2, 2, -1], [-1, 2, 1, 2, -1], [-1, 2, 2, 2, -1], [-1, -1, -1, -1, -1]]
