@@ -21,8 +21,6 @@ LAYERS = (
     (512, 512, 3, 1, 7),
 )
 MEGAPIXELS = "3x3000x4000"
-# For banks of larger pictures, the gradients of PyTorch take too long.
-FEW_PIXELS = 4_000_000
 
 
 class Row(NamedTuple):
@@ -114,33 +112,36 @@ def _photo_gradients(photo: FloatArray, rng: np.random.Generator) -> Iterator[Ro
 
 
 def _banks(rng: np.random.Generator) -> Iterator[Row]:
-    for shape, K_shape in (
-        ((3, 1080, 1920), (8, 3, 5, 5)),
-        ((3, 1080, 1920), (16, 3, 3, 3)),
-        ((3, 3000, 4000), (3, 3, 9, 9)),
-    ):
+    for shape, K_shape in (((3, 1080, 1920), (8, 3, 5, 5)), ((3, 1080, 1920), (16, 3, 3, 3))):
         V, K = rng.random(shape, np.float32), rng.random(K_shape, np.float32)
         name = f"bank {K_shape[1]}->{K_shape[0]} {K_shape[2]}x{K_shape[3]}, {shape[1]}x{shape[2]}"
-        others = _present(torch=(peers.torch, partial(peers.torch_conv, V, K)))
-        yield Row.of(name, partial(conv2d, V, K, padding="same"), others)
+        yield from _with_gradients(name, V, K, 1, rng)
+    V, K = rng.random((3, 3000, 4000), np.float32), rng.random((3, 3, 9, 9), np.float32)
+    others = _present(torch=(peers.torch, partial(peers.torch_conv, V, K)))
+    yield Row.of("bank 3->3 9x9, 3000x4000", partial(conv2d, V, K, padding="same"), others)
 
 
 def _layers(rng: np.random.Generator) -> Iterator[Row]:
     for in_channels, out_channels, size, stride, extent in LAYERS:
         V = rng.standard_normal((in_channels, extent, extent), np.float32)
         K = rng.standard_normal((out_channels, in_channels, size, size), np.float32)
-        forward = partial(conv2d, V, K, stride=stride, padding=size // 2)
-        G = rng.standard_normal(forward().shape, np.float32)
-        gradient = partial(conv2d_grad, V, K, G, stride=stride, padding=size // 2, dtype=np.float32)
-        contests: dict[str, tuple[Contestant, Contestant]] = {
-            "Z": (forward, partial(peers.torch_conv, V, K, stride)),
-            "dV": (partial(gradient, wrt="input"), partial(peers.torch_input_gradient, V, K, G, stride)),
-            "dK": (partial(gradient, wrt="kernel"), partial(peers.torch_kernel_gradient, V, K, G, stride)),
-        }
-        for what, (ours, torch) in contests.items():
-            name = f"layer {in_channels}->{out_channels} {size}x{size}/{stride} {extent}: {what}"
-            others = _present(torch=(peers.torch, torch))
-            yield Row.of(name, ours, others)
+        name = f"layer {in_channels}->{out_channels} {size}x{size}/{stride} {extent}"
+        yield from _with_gradients(name, V, K, stride, rng)
+
+
+def _with_gradients(name: str, V: FloatArray, K: FloatArray, stride: int, rng: np.random.Generator) -> Iterator[Row]:
+    """Yield the rows of Z, dV and dK, with half a kernel of zeros on each side."""
+    padding = K.shape[-1] // 2
+    forward = partial(conv2d, V, K, stride=stride, padding=padding)
+    G = rng.standard_normal(forward().shape, np.float32)
+    gradient = partial(conv2d_grad, V, K, G, stride=stride, padding=padding, dtype=np.float32)
+    contests: dict[str, tuple[Contestant, Contestant]] = {
+        "Z": (forward, partial(peers.torch_conv, V, K, stride)),
+        "dV": (partial(gradient, wrt="input"), partial(peers.torch_input_gradient, V, K, G, stride)),
+        "dK": (partial(gradient, wrt="kernel"), partial(peers.torch_kernel_gradient, V, K, G, stride)),
+    }
+    for what, (ours, torch) in contests.items():
+        yield Row.of(f"{name}: {what}", ours, _present(torch=(peers.torch, torch)))
 
 
 def _small(rng: np.random.Generator) -> Row:
