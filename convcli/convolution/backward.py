@@ -36,17 +36,16 @@ Taps = tuple[slice, slice]
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, geometry: Geometry, dtype: np.dtype[Any]) -> FloatArray:
     """Return dK in ``dtype``."""
-    # Summed in float64: in float32, the long sum over tiles would round more than the products do.
-    dK = np.zeros(geometry.kernel_blocks, np.float64)
+    dK = np.zeros(geometry.kernel_blocks, dtype)
     engine.kernel_gradient(V, G, plan, dK)
-    return dK.astype(dtype, copy=False)
+    return dK
 
 
 def bias_gradient(G: Array, bias: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
     """Return db, shaped like the bias' blocks: G summed over every axis along which the bias was repeated."""
     missing = G.ndim - bias.ndim
     repeated = tuple(axis for axis in range(G.ndim) if axis < missing or bias.shape[axis - missing] == 1)
-    # In float64 for the same reason as dK.
+    # In float64, as dK is.
     return np.asarray(G.sum(axis=repeated, dtype=np.float64)).astype(dtype)
 
 

@@ -150,10 +150,11 @@ class Convolution:
 
         Weights that are too small for float32 are lost in its rounding if the same sum has a larger weight.
         """
-        sizes = np.abs(self.weights)
-        largest = sizes.max(initial=0)
-        if not is_beyond_float32(largest) and sizes.ndim > 2:
-            largest = beyond_float32(_by_sum(sizes).max(axis=1, initial=0)) or 0
+        weights = self.weights
+        largest = max(float(weights.max(initial=0)), -float(weights.min(initial=0)))
+        # The weights of a type that float32 holds lose no digits. Large layers have millions of them.
+        if not is_beyond_float32(largest) and weights.ndim > 2 and weights.itemsize > np.dtype(np.float32).itemsize:
+            largest = beyond_float32(_by_sum(np.abs(weights)).max(axis=1, initial=0)) or 0
         if is_beyond_float32(largest):
             return f"a weight of {largest:g}"
         if self.bias is not None and (found := beyond_float32(self.bias)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convcli.arrays import Array, FloatArray
+from convcli.arrays import Array, FloatArray, cut
 from convcli.engine.algorithms import CONVOLUTIONS, KERNEL_GRADIENTS
 from convcli.engine.bands import bands
 from convcli.engine.compiled.starts import miss
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 Store = Callable[[tuple[slice, ...], FloatArray], None]
 
 
+# How many input channels of dK are stored together.
+TOGETHER = 8
+
+# A task, and what takes each of its tiles with the result.
+Job = tuple[Task, Callable[[Tile, FloatArray], None]]
 # How many tiles each algorithm computed, and how many of them took each fallback.
 Tally = Counter[str]
 
@@ -180,25 +185,49 @@ def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
 
 
 def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
-    """Add dK to ``out``: per tap, the sum over images and pixels of G times the pixels of V that the tap reads.
+    """Fill ``out``, which holds zeros, with dK: per tap, the sum of G times the pixels of V that the tap reads.
 
-    Products are computed in the plan's type. ``out`` should be float64, because it adds up many tiles.
+    Products are computed in the plan's type, and tiles are added up in float64.
     """
-    for each_pass in plan.passes:
-        part = each_pass.sub_kernel
-        gradient = out[:, part.channels, ..., part.rows, part.columns]
-        _kernel_gradient(V, G[:, :, part.channels], each_pass.choice, gradient, plan.execution)
+    sums = [_SumOfTiles(each_pass, out) for each_pass in plan.passes]
+    source = TileSource.whole(V)
+    jobs: list[Job] = []
+    for each_pass, total in zip(plan.passes, sums, strict=True):
+        _count_savings(KERNEL_GRADIENTS, each_pass.choice)
+        upstream = TileSource.whole(G[:, :, each_pass.sub_kernel.channels])
+        jobs.append((KernelGradientTask(each_pass.choice, source, upstream), total.add))
+    _compute_in_order(jobs, plan.execution)
+    for total in sums:
+        total.store()
 
 
-def _kernel_gradient(V: Array, G: Array, choice: Choice, out: FloatArray, execution: Execution) -> None:
-    _count_savings(KERNEL_GRADIENTS, choice)
-    dK = tile_weights(out, choice.work.geometry)
+class _SumOfTiles:
+    """The sum of the gradients of a pass's tiles, in float64, because a long sum in float32 would round."""
 
-    def add(tile: Tile, gradient: FloatArray) -> None:
-        to = dK.at(tile).K
-        np.add(to, gradient, out=to)
+    def __init__(self, each_pass: Pass, out: FloatArray) -> None:
+        part, self._geometry = each_pass.sub_kernel, each_pass.choice.work.geometry
+        self._out = out[:, part.channels, ..., part.rows, part.columns]
+        self._alone = len(each_pass.choice.tiles) == 1
+        # Each tile has weights of its own, if outputs do not share them.
+        own = self._out if out.dtype == np.float64 else np.zeros(self._out.shape)
+        self._total: FloatArray | None = None if self._geometry.shares_weights else own
 
-    _compute_in_order(KernelGradientTask(choice, TileSource.whole(V), TileSource.whole(G)), add, execution)
+    def add(self, tile: Tile, gradient: FloatArray) -> None:
+        """Add the gradient of a tile."""
+        if self._total is None:
+            # The sum has the gradient's order in memory: adding arrays of different orders takes several times as long.
+            self._total = gradient if self._alone else gradient.astype(np.float64)
+        else:
+            to = tile_weights(self._total, self._geometry).at(tile).K
+            np.add(to, gradient, out=to)
+
+    def store(self) -> None:
+        """Store the sum."""
+        if self._total is not None and self._total is not self._out:
+            # A few input channels at a time, so that they stay in cache if the arrays have different orders.
+            for channels in cut(range(self._geometry.in_channels), TOGETHER):
+                some = ..., slice(channels.start, channels.stop), slice(None), slice(None)
+                self._out[some] = self._total[some]
 
 
 def input_gradient(G: Array, K: Array, plan: Plan, out: FloatArray) -> Tally:
@@ -221,32 +250,34 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
     def unload(tile: Tile, gradient: FloatArray) -> None:
         pad_adjoint(gradient, *tile.runs(geometry), out[tile.images.start : tile.images.stop])
 
-    _compute_in_order(InputGradientTask(choice, tile_weights(K, geometry), TileSource.whole(G)), unload, execution)
+    _compute_in_order([(InputGradientTask(choice, tile_weights(K, geometry), TileSource.whole(G)), unload)], execution)
 
 
-def _compute_in_order(task: Task, take: Callable[[Tile, FloatArray], None], execution: Execution) -> None:
-    """Compute each tile, and call ``take`` with the tile and its result in the tiles' order.
+def _compute_in_order(jobs: Sequence[Job], execution: Execution) -> None:
+    """Compute each tile of each task, and pass the tile and its result on, in the tiles' order.
 
     The fixed order gives sums that have the same bits in every run.
     """
     # Nobody asks for the fallbacks of gradients.
     fallbacks: list[str] = []
-    tiles = task.choice.tiles
-    advance = _advancer(task.choice, execution, len(tiles))
+    advances = [_advancer(task.choice, execution, len(task.choice.tiles)) for task, _ in jobs]
     if execution.cluster:
-        for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
-            take(tile, made)
-            advance()
+        for (task, take), advance in zip(jobs, advances, strict=True):
+            for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
+                take(tile, made)
+                advance()
         return
-    queue: OrderedQueue[tuple[Tile, FloatArray]] = OrderedQueue(lambda made: take(*made))
-    run = task.runner(fallbacks.append)
+    queue: OrderedQueue[tuple[int, Tile, FloatArray]] = OrderedQueue(lambda made: jobs[made[0]][1](*made[1:]))
+    runs = [task.runner(fallbacks.append) for task, _ in jobs]
+    tiles = [(job, tile) for job, (task, _) in enumerate(jobs) for tile in task.choice.tiles]
 
-    def compute_one(numbered: tuple[int, Tile], scratch: Scratch) -> None:
-        number, tile = numbered
-        queue.put(number, (tile, run(tile, scratch)))
-        advance()
+    def compute_one(numbered: tuple[int, tuple[int, Tile]], scratch: Scratch) -> None:
+        number, (job, tile) = numbered
+        queue.put(number, (job, tile, runs[job](tile, scratch)))
+        advances[job]()
 
-    each(list(enumerate(tiles)), compute_one, threads=execution.threads_for(task.choice.estimate))
+    threads = max((execution.threads_for(task.choice.estimate) for task, _ in jobs), default=1)
+    each(list(enumerate(tiles)), compute_one, threads=threads)
 
 
 def _on_cluster(

@@ -13,6 +13,11 @@ from typing import NamedTuple
 from convcli.arrays import BYTES_PER_FLOAT, cut
 from convcli.geometry.axes import Axis, Geometry
 
+# The gradient of a layer with more weights per output channel than pixels is cut into so many parts, which each have
+# at least so many output channels: products of fewer are slower.
+SHARES = 4
+LEAST_CHANNELS = 64
+
 
 class SubKernel(NamedTuple):
     """Some output channels, rows and columns of a kernel, and their geometry as a kernel of their own."""
@@ -46,6 +51,7 @@ def kernel_in_parts(geometry: Geometry, parts: int) -> Iterator[SubKernel]:
 def few_channels_each(parts: Iterable[SubKernel], memory: int) -> Iterator[SubKernel]:
     """Yield the parts, each cut into so few output channels that their gradient takes at most half of ``memory`` bytes.
 
+    Threads compute several parts at once. So the gradient of a layer with few pixels, which are one tile, is cut too.
     If outputs do not share weights, only the weights of one output are counted, because a tile computes the gradient of
     its own weights alone.
     """
@@ -53,6 +59,8 @@ def few_channels_each(parts: Iterable[SubKernel], memory: int) -> Iterator[SubKe
         geometry = part.geometry
         weights = prod((geometry.groups, geometry.in_channels, geometry.rows.taps, geometry.columns.taps))
         together = max(1, memory // 2 // (weights * BYTES_PER_FLOAT))
+        if weights > geometry.images * geometry.rows.output * geometry.columns.output:
+            together = min(together, max(LEAST_CHANNELS, ceil(geometry.out_channels / SHARES)))
         for channels in cut(range(geometry.out_channels), together):
             narrower = geometry._replace(out_channels=len(channels))
             yield part._replace(channels=slice(channels.start, channels.stop), geometry=narrower)

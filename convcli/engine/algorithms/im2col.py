@@ -22,7 +22,9 @@ from convcli.geometry.axes import Geometry
 # A tile may be larger than the cache: BLAS packs the weights once per product, and the larger the weights, the more
 # columns it takes to make up for that.
 LEAST_WORKSPACE = 4 << 20
-WORKSPACE_FOR_WEIGHTS = 2
+WORKSPACE_FOR_WEIGHTS = 6
+# The fewest pixels of a layer for which products that give dK in another order save time.
+MANY_PIXELS = 512
 # How often a window's float is read or written: it is copied outside the cache, then BLAS reads and packs it.
 ACCESSES = 6
 
@@ -82,16 +84,20 @@ def runner(weights: Weights, work: Workload, chosen: Estimate) -> Fill:
 
 def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
     """Return the function that computes what a padded tile and its part of G add to dK."""
+    geometry = work.geometry
+    # X G^T has more rows than G X^T, and is faster. But it takes longer to store its result in the order of dK.
+    transposed = geometry.images * geometry.rows.output * geometry.columns.output >= MANY_PIXELS
 
     def run(tile: FloatArray, upstream: FloatArray, scratch: Scratch) -> FloatArray:
-        columns = _columns(tile, work.geometry, upstream.shape[-2:], scratch)
+        columns = _columns(tile, geometry, upstream.shape[-2:], scratch)
         flat = upstream.reshape(*upstream.shape[:3], -1)
+        left, right = (columns, flat) if transposed else (flat, columns)
         # One image at a time, because the products of a batch would take as much memory as that many kernels.
-        products = (np.matmul(G, X.swapaxes(-1, -2)) for G, X in zip(flat, columns, strict=True))
+        products = (np.matmul(first, second.swapaxes(-1, -2)) for first, second in zip(left, right, strict=True))
         dK: FloatArray = next(products)
         for product in products:
             np.add(dK, product, out=dK)
-        return dK.reshape(work.geometry.kernel_blocks)
+        return (dK.swapaxes(-1, -2) if transposed else dK).reshape(geometry.kernel_blocks)
 
     return run
 
