@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 import convcli
 from convcli.cli.app import app
-from convcli.cli.messages import FLAGS, message_of, with_flags
+from convcli.cli.command_table import flags
+from convcli.cli.messages import message_of, with_flags
 from convcli.errors import ClusterError, FileError, GeometryError, OptionError
 from convcli.text import any_of, choice
 
@@ -22,8 +22,6 @@ MODULES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py
 LIBRARY = [name for name in MODULES if not name.startswith(("cli/", "errors"))]
 FLAG = re.compile(r"(?<![\w-])(?:--[a-z][a-z-]+|-[ofkGj])(?![\w-])")
 COMMANDS = typer.main.get_command(app).commands
-# The app fills in FLAGS when it runs.
-CliRunner().invoke(app, ["--version"])
 PARAMETER = re.compile(r"(?<!`)`([a-z_]+)`(?!`)")
 # Parameters of functions that no command calls with them: of conv2d_compare, and of the pictures of filter_image.
 PYTHON_ALONE = {"path", "theirs"}
@@ -68,12 +66,12 @@ def test_every_parameter_in_a_message_has_a_flag():
     about = {name for tree in map(parsed, MODULES) for name in options(tree)}
     assert {"max_pixels", "overwrite"} <= named
     assert {"dtype", "input_shape"} <= about
-    assert (named | about) - FLAGS.keys() == PYTHON_ALONE
+    assert (named | about) - flags().keys() == PYTHON_ALONE
 
 
 def test_a_parameter_has_the_same_flag_in_every_command():
     parameters = [each for command in COMMANDS.values() for each in command.params if each.param_type_name == "option"]
-    assert all(FLAGS[each.name] == each.opts[0] for each in parameters)
+    assert all(flags()[each.name] == each.opts[0] for each in parameters)
 
 
 @pytest.mark.parametrize(

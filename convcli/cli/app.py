@@ -1,32 +1,21 @@
 """The program: its commands, and the one place that turns errors into a line on stderr and an exit code.
 
-Command modules import the packages that compute inside their functions, so that ``--help`` starts quickly.
+A command is imported when it runs, and imports the packages that compute inside its function, so that ``--version``
+and ``--help`` start quickly.
 """
 
-import ast
-import inspect
 import os
 import sys
-from collections.abc import Callable
 from enum import IntEnum
-from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from convcli.cli.commands.apply import apply
-from convcli.cli.commands.check import check
-from convcli.cli.commands.doctor import doctor
-from convcli.cli.commands.explain import explain
-from convcli.cli.commands.grad import grad
-from convcli.cli.commands.help import help
-from convcli.cli.commands.kernels import kernels
-from convcli.cli.commands.matrix import matrix
-from convcli.cli.commands.plan import plan
+from convcli.cli.command_table import HELP, SETTINGS, CommandTable, help_of
 from convcli.cli.completion import COMPLETE, SHELLS, completion_script, print_completions, words
 from convcli.cli.help import PlainHelp
-from convcli.cli.messages import FLAGS, message_of, say, tell_error
+from convcli.cli.messages import message_of, say, tell_error
 from convcli.cli.options import Panel
 from convcli.cli.streams import ReaderGone, open_stdout
 from convcli.cli.usage import UsageError, help_advice, unknown_command, usage_message
@@ -42,31 +31,18 @@ class ExitCode(IntEnum):
     WRONG_REQUEST = 2
 
 
-class Command(PlainHelp, typer.core.TyperCommand):
-    """A command that takes ``--cluster`` without a value as an empty one. Typer has no options with optional values."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse a command line."""
-        alone = (word == "--cluster" and following.startswith("-") for word, following in pairwise([*args, "-"]))
-        words = [f"{word}=" if bare else word for word, bare in zip(args, alone, strict=True)]
-        try:
-            return super().parse_args(ctx, words)
-        except UsageError as error:
-            # Typer does not say of each error which command it is about.
-            error.ctx = error.ctx or ctx
-            raise
-
-
 class Commands(PlainHelp, typer.core.TyperGroup):
     """The group of all commands. It turns any error into a line, also for tests that invoke the app."""
+
+    def __init__(self, **options: Any) -> None:
+        """Make the group of the commands of this program."""
+        super().__init__(**{**options, "commands": CommandTable()})
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command, and exit with its exit code."""
         # Rich would use 0 columns; other programs take COLUMNS=0 to mean that the width is unknown.
         if os.environ.get("COLUMNS") == "0":
             del os.environ["COLUMNS"]
-        for command in (self, *self.commands.values()):
-            FLAGS.update({str(each.name): each.opts[0] for each in command.params if each.param_type_name == "option"})
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except UsageError as error:
@@ -108,13 +84,7 @@ def _reported(error: ConvcliError) -> ExitCode:
     return ExitCode.WRONG_REQUEST if isinstance(error, ValueError) else ExitCode.FAILURE
 
 
-app = typer.Typer(
-    cls=Commands,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = typer.Typer(cls=Commands, context_settings=HELP, **SETTINGS)
 
 
 def _show_version(wanted: bool) -> None:
@@ -178,16 +148,4 @@ def convcli(
         context.get_help()
 
 
-def _help_of(function: Callable[..., None]) -> str:
-    """Return a function's docstring, from its source if the interpreter has dropped it (``-OO``)."""
-    text = function.__doc__
-    if text is None:
-        (definition,) = ast.parse(inspect.getsource(function)).body
-        text = ast.get_docstring(definition)  # type: ignore[arg-type]
-    return inspect.cleandoc(text or "")
-
-
-app.callback(invoke_without_command=True, help=_help_of(convcli))(convcli)
-for command in (apply, grad, explain, check, matrix, plan, kernels, doctor, help):
-    text = _help_of(command)
-    app.command(cls=Command, help=text, short_help=text.partition("\n\n")[0])(command)
+app.callback(invoke_without_command=True, help=help_of(convcli))(convcli)

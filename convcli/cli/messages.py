@@ -19,8 +19,6 @@ from convcli.cli.tracebacks import TRACEBACK, wants_tracebacks
 from convcli.errors import ConvcliError, UnexpectedError
 from convcli.text import in_one_line
 
-# The flag of each parameter. When the app runs, it fills this in from the options of its commands.
-FLAGS: dict[str, str] = {}
 _QUOTED = re.compile(r"`(\w+)`")
 
 
@@ -44,7 +42,14 @@ def tell_error(error: ConvcliError, message: str) -> None:
 
 def with_flags(message: str) -> str:
     """Return the message with a flag in place of each parameter."""
-    return _QUOTED.sub(lambda found: FLAGS.get(found[1], found[0]), message)
+    return _QUOTED.sub(_flag, message)
+
+
+def _flag(found: re.Match[str]) -> str:
+    # Few messages name a parameter, and it takes a while to find the flags of all.
+    from convcli.cli.command_table import flags
+
+    return flags().get(found[1], found[0])
 
 
 def message_of(error: ConvcliError) -> str:
