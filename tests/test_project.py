@@ -57,6 +57,13 @@ def test_every_page_is_linked_from_another_and_says_where_to_read_on():
     assert {name for name, text in endings.items() if not text.startswith("Where to read on\n")} <= NO_FURTHER_READING
 
 
+def test_no_cell_of_a_table_lists_tests():
+    """A cell names at most one test; several are named in a footnote, or in rows of their own."""
+    rows = [row for path in DOCUMENTS for row in re.findall(r"^\|.*\|$", path.read_text(), re.MULTILINE)]
+    assert len(rows) > 500
+    assert [cell for row in rows for cell in row.split(" | ") if len(re.findall(r"`[\w/.]*test_\w+", cell)) > 1] == []
+
+
 # The lesson ends with references, and a page for contributors with a recipe.
 NO_FURTHER_READING = {"architecture.md", "mathematics.md"}
 
