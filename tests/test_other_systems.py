@@ -29,8 +29,9 @@ NO_WINDOWS = {
 POSIX_MODULES = ["fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"]
 SYSTEMS = {"macOS": (NO_MACOS, []), "Windows": (NO_WINDOWS, POSIX_MODULES)}
 
+# On Linux, asyncio of Python 3.12 and newer needs sysconf while it is imported.
 SCRIPT = """
-import os, signal, sys
+import asyncio, os, signal, sys
 names, modules, commands = {!r}
 for module, absent in names.items():
     for name in absent.split():
