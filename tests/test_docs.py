@@ -151,6 +151,15 @@ def test_commands_for_arrays_larger_than_memory(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_about_the_command_line_runs(tmp_path):
+    blocks = re.findall(r"^```sh\n(convcli (?!--).*?)^```$", page("docs/command-line.md"), re.DOTALL | re.MULTILINE)
+    commands = "".join(blocks).splitlines()
+    assert {line.split()[1] for line in commands} == set(typer.main.get_command(app).commands) - {"help"}
+    for command in commands:
+        assert shell(command, tmp_path).code == 0, command
+
+
+@pytest.mark.slow
 def test_commands_for_checking_a_layer(tmp_path):
     rng = np.random.default_rng(0)
     x, w, b, dout = (rng.integers(-9, 10, shape).astype(float) for shape in ((2, 8, 9), (3, 2, 3, 3), 3, (3, 4, 5)))
