@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.tables import forced_kernel, machine
 from convcli import conv2d
-from convcli.engine.calibration import COMPILED
+from convcli.engine.calibration import COMPILED, COMPILED_CHANNELS
 from convcli.engine.compiled import machine_code
 
 TARGET = Path(__file__).parent.parent / "convcli" / "engine" / "calibration.py"
@@ -33,6 +33,8 @@ BYTE = {byte:.2e}
 CALL = {call:.2e}
 # One float32 multiply-add of the compiled loops, in a kernel of 7x7 weights.
 COMPILED = {compiled:.2e}
+# One float32 multiply-add of the compiled loops that share pixels among channels, in a bank 24->24 of 5x5 weights.
+COMPILED_CHANNELS = {compiled_channels:.2e}
 # One pixel of a float32 square in a real Fourier transform, divided by log2 of the square's number of pixels.
 TRANSFORM = {transform:.2e}
 '''
@@ -43,7 +45,8 @@ def main() -> None:
     if warning := forced_kernel():
         sys.exit(warning)
     with threadpool_limits(1, user_api="blas"):
-        rates = {"byte": _byte(), "call": _call(), "compiled": _compiled(), "transform": _transform()}
+        rates = {"byte": _byte(), "call": _call(), "compiled": _compiled()}
+        rates |= {"compiled_channels": _compiled_channels(), "transform": _transform()}
         text = TEMPLATE.format(machine=f"{machine()}, {date.today()}", **_products(), **rates)
     TARGET.write_text(text)
     print(text)
@@ -94,6 +97,14 @@ def _compiled() -> float:
         return COMPILED
     V, K = np.ones((1, 1006, COLUMNS + 6), np.float32), np.ones((7, 7), np.float32)
     return _seconds(lambda: conv2d(V, K, algorithm="compiled", threads=1)) / (49 * 1000 * COLUMNS)
+
+
+def _compiled_channels() -> float:
+    """Return the rate of the compiled loops of many channels; without Numba, the rate that is known."""
+    if machine_code.missing():
+        return COMPILED_CHANNELS
+    V, K = np.ones((24, 104, 164), np.float32), np.ones((24, 24, 5, 5), np.float32)
+    return _seconds(lambda: conv2d(V, K, algorithm="compiled-channels", threads=1)) / (24 * 24 * 25 * 100 * 160)
 
 
 def _transform() -> float:

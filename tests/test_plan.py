@@ -78,6 +78,7 @@ TAKEN = {
     "direct": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=36),
     "auto": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=36),
     "compiled": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=33),
+    "compiled-channels": Taken(banks=49, planes=49, input_gradients=49, in_workspaces=33),
     "compiled-separable": Taken(banks=1, planes=49, input_gradients=1, in_workspaces=11),
 }
 # How many the algorithms take that need what is not installed here.

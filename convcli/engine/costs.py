@@ -1,6 +1,6 @@
 """The costs of operations in seconds of one thread: counts times the constants of ``convcli.engine.calibration``."""
 
-from convcli.engine.calibration import BYTE, CALL, COMPILED, PRODUCT, PRODUCT_DEPTH, PRODUCT_ROWS
+from convcli.engine.calibration import BYTE, CALL, COMPILED, COMPILED_CHANNELS, PRODUCT, PRODUCT_DEPTH, PRODUCT_ROWS
 
 # Bytes that a tile, its scratch and its output should take together. This is somewhat more than a core's own cache.
 # With smaller tiles, threads would return to the interpreter more often; waiting for its lock costs more than the cache
@@ -27,6 +27,11 @@ def elementwise_seconds(moved: float) -> float:
 def compiled_seconds(multiplications: float, itemsize: int) -> float:
     """Return the cost of multiply-adds in compiled loops."""
     return multiplications * COMPILED * itemsize / 4
+
+
+def compiled_channels_seconds(multiplications: float, itemsize: int) -> float:
+    """Return the cost of multiply-adds in compiled loops that keep several output channels in registers."""
+    return multiplications * COMPILED_CHANNELS * itemsize / 4
 
 
 def calls_seconds(calls: float) -> float:

@@ -362,7 +362,7 @@ def _choose(
 
     chosen = choose()
     if algorithms[chosen].recipes and (reason := machine_code.broken()):
-        answers[chosen] = Refusal(reason)
+        answers |= {name: Refusal(reason) for name, each in algorithms.items() if each.recipes}
         chosen = choose()
     estimate = answers[chosen]
     assert isinstance(estimate, Estimate)

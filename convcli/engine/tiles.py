@@ -156,6 +156,12 @@ def evened(size: TileSize, geometry: Geometry) -> TileSize:
     return size._replace(rows=ceil(total / count))
 
 
+def parted(size: TileSize, geometry: Geometry, least: int) -> TileSize:
+    """Return the size with fewer rows if there are fewer than ``least`` tiles, so that threads can share the work."""
+    parts = ceil(least / size.number(geometry))
+    return size._replace(rows=ceil(size.rows / parts)) if parts > 1 else size
+
+
 def inner_apart(size: TileSize, geometry: Geometry) -> TileSize:
     """Return the size, with ``inner_apart`` set if there are many tiles and the kernel is narrow.
 

@@ -179,6 +179,11 @@ class Geometry(NamedTuple):
         """Return whether every group maps one channel to one, with weights that all outputs share."""
         return self.shares_weights and self.in_channels == self.out_channels == 1
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Return whether each output reads only the pixel at its own place."""
+        return self.rows.taps * self.columns.taps * self.rows.stride * self.columns.stride == 1
+
     def weights_at(self, rows: range, columns: range) -> tuple[slice, slice]:
         """Return the slices of the tiling for the weights of these outputs, which start or lie in one period of it."""
         return _phases(rows, self.tiling[0]), _phases(columns, self.tiling[1])

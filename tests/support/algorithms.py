@@ -18,7 +18,7 @@ from support.reference import assert_same
 # The algorithms that give exact integers for integers. The others round: their transforms and singular values are not
 # integers. ``auto`` chooses an algorithm that rounds only if that saves much time, which tests of this size are too
 # small for.
-EXACT = {"compiled", "direct", "im2col", "toeplitz", "auto"}
+EXACT = {"compiled", "compiled-channels", "direct", "im2col", "toeplitz", "auto"}
 # Those that compute with the kernel's factors.
 FACTORED = {name for name, each in CONVOLUTIONS.items() if each.factored}
 # The exact ones that compute the kernel's gradient too.

@@ -6,6 +6,7 @@ tests of the plan.
 
 from convcli.engine.algorithms import (
     compiled,
+    compiled_channels,
     compiled_separable,
     direct,
     fft,
@@ -22,6 +23,9 @@ CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
     "separable": Algorithm(separable.estimate, separable.runner, factored=True),
     "im2col": Algorithm(im2col.estimate, im2col.runner),
     "compiled": Algorithm(compiled.estimate, compiled.runner, recipes=compiled.recipes),
+    "compiled-channels": Algorithm(
+        compiled_channels.estimate, compiled_channels.runner, recipes=compiled_channels.recipes
+    ),
     "compiled-separable": Algorithm(
         compiled_separable.estimate, compiled_separable.runner, factored=True, recipes=compiled_separable.recipes
     ),

@@ -45,7 +45,7 @@ def _estimate(work: Workload, reserved: int) -> Estimate:
     limit = min(limit, work.memory // work.itemsize - reserved)
     size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), limit), geometry)
     window = prod(geometry.kernel_blocks[2:])
-    copied = 0 if _is_pointwise(geometry) else ACCESSES * window * work.output_pixels * work.itemsize
+    copied = 0 if geometry.is_pointwise else ACCESSES * window * work.output_pixels * work.itemsize
     seconds = (
         product_seconds(geometry.out_channels, window, work.output_pixels, work.itemsize)
         + elementwise_seconds(copied)
@@ -54,10 +54,6 @@ def _estimate(work: Workload, reserved: int) -> Estimate:
     multiplications = geometry.out_channels * window * work.output_pixels
     workspace = (_floats(geometry, size) + reserved) * work.itemsize
     return Estimate(size, seconds, multiplications, copied, workspace)
-
-
-def _is_pointwise(geometry: Geometry) -> bool:
-    return geometry.rows.taps * geometry.columns.taps * geometry.rows.stride * geometry.columns.stride == 1
 
 
 def _floats(geometry: Geometry, size: TileSize) -> int:
@@ -106,7 +102,7 @@ def _columns(tile: FloatArray, geometry: Geometry, pixels: tuple[int, ...], scra
     """Return the windows of a tile as columns, (images, groups, C_in*kh*kw, rows*columns)."""
     images, groups, channels = tile.shape[:3]
     rows, columns = pixels
-    if _is_pointwise(geometry):
+    if geometry.is_pointwise:
         return tile.reshape(images, groups, channels, rows * columns)
     seen = windows(tile, geometry, rows, columns)
     # Copy in one call, because threads that copy tap by tap wait for each other.

@@ -59,6 +59,11 @@ class Vectors:
         with builder.if_then(builder.icmp_signed("<", end, columns)):
             write(end, Vectors(builder, self._number, self.bytes, builder.sub(columns, end)))
 
+    @property
+    def zeros(self) -> Any:
+        """0 in every lane."""
+        return ir.Constant(self._vector, None)
+
     def load(self, address: Any, unless: Any = None) -> Any:
         """Return the active lanes in memory, and 0 for the others; all are 0 if ``unless`` is true."""
         if unless is None:
@@ -107,8 +112,8 @@ class Vectors:
         return found
 
     def _load_lanes(self, address: Any, lanes: Any) -> Any:
-        source, nothing = self._pointer(address, self._vector), ir.Constant(self._vector, None)
-        return self._call("masked.load", self._vector, source, self._alignment, lanes, nothing)
+        source = self._pointer(address, self._vector)
+        return self._call("masked.load", self._vector, source, self._alignment, lanes, self.zeros)
 
     @property
     def _alignment(self) -> Any:
