@@ -27,7 +27,7 @@ from convcli.errors import OptionError
 needs_numba = pytest.mark.skipif(bool(MISSING["compiled"]), reason=MISSING["compiled"] or "installed")
 PHOTO = (3, 3000, 4000)
 LOADED_BEFORE = []
-THREE = Blocks("float64", 3, 0, 3, 0, True)
+THREE = Blocks("float64", 3, 0, 3, 0, True, True)
 
 
 def noise(shape, dtype=np.float64, seed=1):
@@ -82,14 +82,14 @@ def test_the_blocks_of_a_kernel():
     def blocks(K, **options):
         return blocks_of(geometry_of((1, 99, 99), K, **options), "float32")[1:]
 
-    assert blocks((3, 3)) == (3, 0, 3, 0, True)
-    assert blocks((7, 7)) == (7, 0, 7, 0, True)
-    assert blocks((9, 9)) == (5, 4, 9, 0, True)
-    assert blocks((15, 15)) == (3, 0, 15, 0, True)
-    assert blocks((31, 31)) == (1, 0, 16, 15, True)
-    assert blocks((3, 3), stride=2) == (3, 0, 3, 0, False)
-    assert blocks((3, 3), stride=2, dilation=2) == (3, 0, 3, 0, True)
-    assert blocks((1, 3), stride=2) == (1, 0, 3, 0, True)
+    assert blocks((3, 3)) == (3, 0, 3, 0, True, True)
+    assert blocks((7, 7)) == (7, 0, 7, 0, True, True)
+    assert blocks((9, 9)) == (5, 4, 9, 0, True, True)
+    assert blocks((15, 15)) == (3, 0, 15, 0, True, True)
+    assert blocks((31, 31)) == (1, 0, 16, 15, True, True)
+    assert blocks((3, 3), stride=2) == (3, 0, 3, 0, False, False)
+    assert blocks((3, 3), stride=2, dilation=2) == (3, 0, 3, 0, True, True)
+    assert blocks((1, 3), stride=2) == (1, 0, 3, 0, True, False)
 
 
 @needs_numba
@@ -226,7 +226,7 @@ class TestCache:
         """Numba numbers functions from 0 in each process, so that each of these has the same numbers."""
         script = "import sys; from convcli.engine.compiled.machine_code import loops\n"
         script += "from convcli.engine.compiled.blocks import Blocks\n"
-        script += "loops(Blocks('float64', int(sys.argv[1]), 0, int(sys.argv[2]), 0, True))"
+        script += "loops(Blocks('float64', int(sys.argv[1]), 0, int(sys.argv[2]), 0, True, True))"
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
         sizes = [(2, 3), (1, 4), (3, 2)]
         for size in sizes:
@@ -319,7 +319,7 @@ class TestPlan:
             conv2d(V, K, **asked)
         saved = {recipe.name: seconds for recipes, seconds in missed for recipe in recipes}
         assert len(saved) == len(missed)
-        assert 0 < saved["float32-5x5-0-0-rows"] < 1
+        assert 0 < saved["float32-5x5-0-0-rows-adjacent"] < 1
 
     def test_many_photographs_wait(self, starting):
         starting(0.35)

@@ -70,8 +70,9 @@ class TestSums:
 
 class TestPlan:
     def test_the_blocks_of_both_passes(self):
-        geometry = work(PHOTO, (63, 31)).geometry
-        assert passes_of(geometry, "float32").name == "float32-1x16-0-15-rows-then-float32-32x1-31-0-rows"
+        along, down = passes_of(work(PHOTO, (63, 31)).geometry, "float32")
+        assert along[1:] == (1, 0, 16, 15, True, True)
+        assert down[1:] == (32, 31, 1, 0, True, True)
 
     def test_the_size_decides(self, starting):
         starting(0.0)

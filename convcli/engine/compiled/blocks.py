@@ -26,6 +26,7 @@ class Blocks(NamedTuple):
     height, width: the taps of a block.  last_height, last_width: those of the last block below, or to the right; 0 if
     it is as large as the others. At least one of them is 0.
     share_rows: whether neighbouring rows of output read some of the same rows of pixels.
+    adjacent: whether the taps of a row read neighbouring pixels, so that only the place of the first is loaded.
     """
 
     dtype: str
@@ -34,12 +35,15 @@ class Blocks(NamedTuple):
     width: int
     last_width: int
     share_rows: bool
+    adjacent: bool
 
     @property
     def name(self) -> str:
         """The blocks in a few characters, for a file name."""
         rests = f"{self.last_height}-{self.last_width}"
-        return f"{self.dtype}-{self.height}x{self.width}-{rests}{'-rows' * self.share_rows}"
+        return (
+            f"{self.dtype}-{self.height}x{self.width}-{rests}{'-rows' * self.share_rows}{'-adjacent' * self.adjacent}"
+        )
 
 
 class GradientBlocks(NamedTuple):
@@ -61,13 +65,13 @@ def gradient_blocks_of(geometry: Geometry, dtype: str) -> GradientBlocks:
 def blocks_of(geometry: Geometry, dtype: str, most: int = MOST_TAPS) -> Blocks:
     """Return the blocks of a kernel, of at most so many taps, in the order of the taps: left to right, then down."""
     down, across = geometry.rows.taps, geometry.columns.taps
-    # Taps of a single row lie at any dilation.
-    share = down == 1 or geometry.rows.stride == geometry.rows.dilation
+    # A single tap lies at any dilation. Columns are sorted by their phase of the stride.
+    share, adjacent = (axis.taps == 1 or axis.stride == axis.dilation for axis in (geometry.rows, geometry.columns))
     if across > MOST_ACROSS:
         width = ceil(across / ceil(across / MOST_ACROSS))
-        return Blocks(dtype, 1, 0, width, across % width, share)
+        return Blocks(dtype, 1, 0, width, across % width, share, adjacent)
     height = ceil(down / ceil(down / (most // across)))
-    return Blocks(dtype, height, down % height, across, 0, share)
+    return Blocks(dtype, height, down % height, across, 0, share, adjacent)
 
 
 def number_of_blocks(geometry: Geometry, blocks: Blocks) -> int:

@@ -83,9 +83,9 @@ def _add_block(blocks: Blocks, height: int, width: int, rows: int, number: Any) 
     """Return the function that adds a block of taps to up to ``rows`` rows of outputs. Pointers are integers."""
     bytes_per_float = number.bitwidth // 8
     lanes = VECTOR // bytes_per_float
-    add_to_rows = _add_taps(height, width, rows, number)
-    add_to_row = _add_taps(height, width, 1, number)
-    add_to_end = _add_taps(height, width, 1, number, at_end=True)
+    add_to_rows = _add_taps(height, width, rows, blocks)
+    add_to_row = _add_taps(height, width, 1, blocks)
+    add_to_end = _add_taps(height, width, 1, blocks, at_end=True)
 
     def add(source: Any, columns: Any, weights: Any, target: Any, first: Any) -> None:
         V, step, dilation = source
@@ -108,11 +108,12 @@ def _add_block(blocks: Blocks, height: int, width: int, rows: int, number: Any) 
     return named_jit(add, f"block-{height}x{width}-{blocks.name}")
 
 
-def _add_taps(height: int, width: int, rows: int, number: Any, *, at_end: bool = False) -> Jitted:
+def _add_taps(height: int, width: int, rows: int, blocks: Blocks, *, at_end: bool = False) -> Jitted:
     """Return the intrinsic that adds ``height`` x ``width`` taps to the sums of LANES columns in each of ``rows`` rows.
 
     at_end: whether only the first ``count`` columns are read and written.
     """
+    number, adjacent = FLOATS[blocks.dtype], blocks.adjacent
 
     @intrinsic
     def add(
@@ -131,14 +132,14 @@ def _add_taps(height: int, width: int, rows: int, number: Any, *, at_end: bool =
             V, line, columns, K, K_line, Z, Z_line, count, first = arguments
             code = Vectors(builder, context.get_value_type(number), number.bitwidth // 8, count if at_end else None)
             sums = [code.load(code.moved(Z, Z_line, j), unless=first) for j in range(rows)]
-            columns = [code.integer(code.moved(columns, code.constant(8), n)) for n in range(width)]
+            places = code.places(columns, width, adjacent=adjacent)
             K = [
                 [code.weight(code.moved(code.moved(K, K_line, m), code.constant(code.bytes), n)) for n in range(width)]
                 for m in range(height)
             ]
             for row in range(rows + height - 1):
                 for n in range(width):
-                    pixels = code.load_pixels(builder.add(code.moved(V, line, row), columns[n]))
+                    pixels = code.load_pixels(builder.add(code.moved(V, line, row), places[n]))
                     for j in range(max(0, row - height + 1), min(rows, row + 1)):
                         sums[j] = code.multiply_add(pixels, K[row - j][n], sums[j])
             for j in range(rows):

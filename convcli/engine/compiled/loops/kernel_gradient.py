@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from convcli.engine.compiled.blocks import MOST_ADDED, ROWS, VECTOR, GradientBlocks
+from convcli.engine.compiled.blocks import MOST_ADDED, ROWS, VECTOR, Blocks, GradientBlocks
 from convcli.engine.compiled.loops.vectors import FLOATS, Jitted, Vectors, named_jit
 
 
@@ -77,7 +77,7 @@ def _add_channel(recipe: GradientBlocks, number: Any) -> Jitted:
 def _add_block(recipe: GradientBlocks, height: int, width: int, number: Any) -> Jitted:
     """Return the function that adds the products of a block of taps to its weights of dK. Pointers are integers."""
     rows = ROWS if recipe.blocks.share_rows else 1
-    add_rows, add_row = (_add_products(height, width, together, number) for together in (rows, 1))
+    add_rows, add_row = (_add_products(height, width, together, recipe.blocks) for together in (rows, 1))
     total = _total(number)
 
     def add(source: Any, upstream: Any, sums: Any, dK: Any) -> None:
@@ -96,8 +96,9 @@ def _add_block(recipe: GradientBlocks, height: int, width: int, number: Any) -> 
     return named_jit(add, f"block-{height}x{width}-{recipe.name}")
 
 
-def _add_products(height: int, width: int, rows: int, number: Any) -> Jitted:
+def _add_products(height: int, width: int, rows: int, blocks: Blocks) -> Jitted:
     """Return the intrinsic that adds the products of ``height`` x ``width`` taps, in ``rows`` rows, to their sums."""
+    number, adjacent = FLOATS[blocks.dtype], blocks.adjacent
 
     @intrinsic
     def add(context: Any, V: Any, line: Any, columns: Any, G: Any, G_line: Any, outputs: Any, sums: Any) -> Any:
@@ -107,7 +108,7 @@ def _add_products(height: int, width: int, rows: int, number: Any) -> Jitted:
             kept = [code.moved(sums, code.constant(VECTOR), tap) for tap in range(height * width)]
             # Variables of LLVM, which it keeps in registers.
             added = [cgutils.alloca_once_value(builder, code.load(each)) for each in kept]
-            taps = [code.integer(code.moved(columns, code.constant(8), n)) for n in range(width)]
+            taps = code.places(columns, width, adjacent=adjacent)
 
             def add_columns(k: Any, code: Vectors) -> None:
                 right = builder.mul(k, code.constant(code.bytes))

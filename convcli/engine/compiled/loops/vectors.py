@@ -79,6 +79,16 @@ class Vectors:
         """Return an integer in memory."""
         return self._load(address, ir.IntType(64))
 
+    def places(self, columns: Any, taps: int, *, adjacent: bool) -> list[Any]:
+        """Return the bytes from the pixel of a row's first tap to that of each tap of a block.
+
+        columns: the address of these numbers.  adjacent: whether the taps read neighbouring pixels, so that only the
+        first number is loaded.
+        """
+        if adjacent:
+            return [self.moved(self.integer(columns), self.constant(self.bytes), n) for n in range(taps)]
+        return [self.integer(self.moved(columns, self.constant(8), n)) for n in range(taps)]
+
     def weight(self, address: Any) -> Any:
         """Return a number in memory, in every lane."""
         return self._everywhere(self._load(address, self._number), self._vector)
