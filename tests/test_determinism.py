@@ -16,7 +16,7 @@ from support.command_line import npy, succeed
 from support.requests import convolved, differentiated, request_of
 from test_bands import PicklingCluster, as_bytes, numbers
 
-from convcli.convolution.prepared import Prepared
+from convcli.convolution.prepared import Convolution, Prepared
 from convcli.engine import AUTOMATIC, CONVOLUTIONS, KERNEL_GRADIENTS, Execution, Limits
 
 LAYERS = {
@@ -117,6 +117,26 @@ def asked_of_noise(layer, execution=AUTOMATIC):
 
 def plan_gradients(prepared, execution):
     return prepared.plan_gradients(("kernel", "input"), execution)
+
+
+@pytest.mark.parametrize(
+    "execution", [Execution(threads=1), Execution(threads=2), Execution(cluster=PicklingCluster())]
+)
+def test_a_tile_of_some_output_channels(execution):
+    """A layer of a few pixels is cut by output channels, so that threads share the work."""
+    rng = np.random.default_rng(3)
+    V, K, b = (rng.integers(-9, 10, shape) + 0.5 for shape in ((256, 4, 6), (509, 256, 3, 3), (509,)))
+    prepared = Convolution.of(K, b, padding="same").at(V.shape, np.float64)
+    plan = prepared.plan(execution)
+    assert [tile.channels for tile in plan.first.tiles] == [slice(0, 255), slice(255, 509)]
+    expected = prepared.convolve(V, prepared.plan(Execution("direct")))
+    assert np.array_equal(prepared.convolve(V, plan), expected)
+    G = rng.integers(-9, 10, expected.shape).astype(float)
+    dV, direct = (
+        prepared.gradients(V, G, prepared.plan_gradients("input", each)).input
+        for each in (execution, Execution("direct"))
+    )
+    assert np.array_equal(dV, direct)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])

@@ -22,6 +22,7 @@ from convcli import engine
 from convcli.arrays import (
     FIRST_GAP,
     LARGEST,
+    SMALLEST,
     Array,
     FloatArray,
     IntArray,
@@ -150,10 +151,12 @@ class Convolution:
 
         Weights that are too small for float32 are lost in its rounding if the same sum has a larger weight.
         """
-        weights = self.weights
-        largest = max(float(weights.max(initial=0)), -float(weights.min(initial=0)))
-        # The weights of a type that float32 holds lose no digits. Large layers have millions of them.
-        if not is_beyond_float32(largest) and weights.ndim > 2 and weights.itemsize > np.dtype(np.float32).itemsize:
+        weights, is_wider = self.weights, self.weights.itemsize > np.dtype(np.float32).itemsize
+        # The weights of a type that float32 holds lose no digits, unless all are tiny. A large layer has millions.
+        largest = abs(float(weights.item(0))) if weights.size and not is_wider else 0.0
+        if largest < SMALLEST or is_wider:
+            largest = max(float(weights.max(initial=0)), -float(weights.min(initial=0)))
+        if not is_beyond_float32(largest) and weights.ndim > 2 and is_wider:
             largest = beyond_float32(_by_sum(np.abs(weights)).max(axis=1, initial=0)) or 0
         if is_beyond_float32(largest):
             return f"a weight of {largest:g}"

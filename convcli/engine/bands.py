@@ -32,8 +32,9 @@ def bands(tiles: Iterable[Tile], geometry: Geometry, floats: int) -> Iterator[Ba
 
 
 def _bounds(first: Tile, second: Tile) -> Tile:
-    spans = zip(first, second, strict=True)
-    return Tile(*(range(min(a.start, b.start), max(a.stop, b.stop)) for a, b in spans))
+    spans = zip(first.spans, second.spans, strict=True)
+    images, rows, columns = (range(min(a.start, b.start), max(a.stop, b.stop)) for a, b in spans)
+    return Tile(images, rows, columns)
 
 
 def _floats(bounds: Tile, geometry: Geometry) -> int:

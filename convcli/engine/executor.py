@@ -22,7 +22,7 @@ from convcli.engine.scratch import Scratch
 from convcli.engine.tasks import InputGradientTask, KernelGradientTask, OutputTask, Task, compute
 from convcli.engine.threads import BLAS_ON_ONE_THREAD, OrderedQueue, each
 from convcli.engine.tile_source import TileSource
-from convcli.engine.tile_weights import TileWeights, tile_weights
+from convcli.engine.tile_weights import TileWeights, WeightsOfChannels, tile_weights
 from convcli.engine.tiles import Tile
 from convcli.geometry.edges import pad_adjoint
 
@@ -176,6 +176,8 @@ def _count_savings(algorithms: Mapping[str, Algorithm[Any]], choice: Choice) -> 
 
 def _weights(kernel: KernelBlocks, each_pass: Pass) -> TileWeights:
     part, choice = each_pass.sub_kernel, each_pass.choice
+    if choice.estimate.tile.channels:
+        return WeightsOfChannels(kernel.K[..., part.rows, part.columns])
     # BLAS adds in another order, and rounds differently, if the weights are not contiguous, as in a rotated kernel.
     K = np.ascontiguousarray(kernel.K[..., part.rows, part.columns])
     if not CONVOLUTIONS[choice.algorithm].factored:

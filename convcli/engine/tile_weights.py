@@ -32,6 +32,27 @@ class SharedWeights(NamedTuple):
         return lambda tile: fill
 
 
+class WeightsOfChannels(NamedTuple):
+    """A kernel that all outputs share, of which each tile needs the weights of its output channels.
+
+    They are copied and prepared when the tile is computed, so that threads share that work, too.
+    """
+
+    K: Array
+
+    def only(self, tile: Tile) -> "WeightsOfChannels":
+        """Return all weights, because tiles of all channels follow each other."""
+        return self
+
+    def at(self, tile: Tile) -> Weights:
+        """Return the weights of a tile's output channels."""
+        return Weights(np.ascontiguousarray(self.K[:, tile.channels]))
+
+    def prepared(self, prepare: Callable[[Weights], Fill]) -> Callable[[Tile], Fill]:
+        """Return a function that prepares a tile's weights and returns the tile's Fill."""
+        return lambda tile: prepare(self.at(tile))
+
+
 class OwnWeights(NamedTuple):
     """Weights that outputs do not share, ``(groups, C_out, tr, tc, C_in, kh, kw)``.
 
@@ -62,7 +83,7 @@ class OwnWeights(NamedTuple):
         return lambda tile: prepare(self.at(tile))
 
 
-TileWeights = SharedWeights | OwnWeights
+TileWeights = SharedWeights | WeightsOfChannels | OwnWeights
 
 
 def tile_weights(K: Array, geometry: Geometry, factors: Factors | None = None) -> TileWeights:

@@ -28,21 +28,31 @@ MOST_EVENED = 16
 
 
 class Tile(NamedTuple):
-    """Some images, rows and columns of the output, which are computed at once."""
+    """Some images, rows and columns of the output, which are computed at once.
+
+    channels: the output channels of each group; by default all of them.
+    """
 
     images: range
     rows: range
     columns: range
+    channels: slice = slice(None)
 
     @property
     def place(self) -> tuple[slice, ...]:
         """The tile's slices of Z, one for each of the five axes."""
-        images, rows, columns = (slice(span.start, span.stop) for span in self)
-        return (images, slice(None), slice(None), rows, columns)
+        images, rows, columns = (slice(span.start, span.stop) for span in self.spans)
+        return (images, slice(None), self.channels, rows, columns)
+
+    @property
+    def spans(self) -> tuple[range, range, range]:
+        """The tile's images, rows and columns."""
+        return self.images, self.rows, self.columns
 
     def shape(self, geometry: Geometry) -> tuple[int, int, int, int, int]:
         """Return the shape of the tile's part of Z."""
-        return (len(self.images), geometry.groups, geometry.out_channels, len(self.rows), len(self.columns))
+        channels = len(range(geometry.out_channels)[self.channels])
+        return (len(self.images), geometry.groups, channels, len(self.rows), len(self.columns))
 
     def window(self, geometry: Geometry) -> tuple[range, range]:
         """Return the rows and columns of the padded input that the tile's windows read."""
@@ -58,12 +68,14 @@ class TileSize(NamedTuple):
     """The size of a plan's largest tile: images, output rows and output columns.
 
     inner_apart: whether outputs that read no pads are in separate tiles, whose input can then be a view of V.
+    channels: the output channels of a tile; 0 for all of them.
     """
 
     images: int
     rows: int
     columns: int
     inner_apart: bool = False
+    channels: int = 0
 
     @property
     def pixels(self) -> int:
@@ -76,13 +88,20 @@ class TileSize(NamedTuple):
             ceil(geometry.images / self.images)
             * ceil(geometry.rows.output / self.rows)
             * ceil(geometry.columns.output / self.columns)
+            * len(self._channels(geometry))
         )
 
     def tiles(self, geometry: Geometry) -> Iterator[Tile]:
         """Yield the tiles, left to right, top to bottom, image by image."""
         for images in cut(range(geometry.images), self.images):
             for rows, columns in self._regions(geometry):
-                yield from (Tile(images, *sides) for sides in self._cut_region(rows, columns, geometry))
+                for sides in self._cut_region(rows, columns, geometry):
+                    yield from (Tile(images, *sides, channels) for channels in self._channels(geometry))
+
+    def _channels(self, geometry: Geometry) -> list[slice]:
+        if not self.channels:
+            return [slice(None)]
+        return [slice(each.start, each.stop) for each in cut(range(geometry.out_channels), self.channels)]
 
     def _regions(self, geometry: Geometry) -> Iterator[tuple[range, range]]:
         """Yield the rectangles of output that are cut into tiles: the whole, or its four edges and its inside."""

@@ -8,7 +8,7 @@ With P the pixels of a tile and X (C_in*kh*kw, P) its windows as columns:
 The windows of a 1x1 kernel are the tile itself.
 """
 
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
@@ -27,11 +27,26 @@ WORKSPACE_FOR_WEIGHTS = 6
 MANY_PIXELS = 512
 # How often a window's float is read or written: it is copied outside the cache, then BLAS reads and packs it.
 ACCESSES = 6
+# A single tile is cut by output channels if it takes more seconds than this, and so many times as long as its copies.
+PART, MOST_COPYING = 1e-3, 8
 
 
 def estimate(work: Workload) -> Estimate:
     """Estimate the cost: copy every window once, and multiply it once per output channel."""
-    return _estimate(work, reserved=0)
+    estimate = _estimate(work, reserved=0)
+    return _in_parts(estimate, work.geometry) if estimate.tile.number(work.geometry) == 1 else estimate
+
+
+def _in_parts(estimate: Estimate, geometry: Geometry) -> Estimate:
+    """Return the estimate of a single tile, cut by output channels into two that two threads can compute.
+
+    Both copy all windows. So there is one tile, still, if the product does not take much longer than the copies.
+    """
+    copying = elementwise_seconds(estimate.moved)
+    if estimate.seconds < PART + MOST_COPYING * copying or geometry.out_channels == 1:
+        return estimate
+    tile = estimate.tile._replace(channels=ceil(geometry.out_channels / 2))
+    return estimate._replace(tile=tile, seconds=estimate.seconds + copying, moved=2 * estimate.moved)
 
 
 def kernel_gradient_estimate(work: Workload) -> Estimate:
