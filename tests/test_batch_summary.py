@@ -9,8 +9,9 @@ from support.command_line import convcli, save_picture
 from support.pictures import random_pixels
 
 from convcli.apply.outcomes import Outcome, OutputRecord
-from convcli.apply.pixels import Clipping, MapStatistics
+from convcli.apply.pixels import Clipping
 from convcli.cli.text.apply import BatchSummary, written_text
+from convcli.engine.levels import MapStatistics
 from convcli.errors import FileError
 from convcli.files.source import Source
 

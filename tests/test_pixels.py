@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from convcli.apply import pixels
-from convcli.apply.pixels import MODES, MapStatistics, clipping_of, to_floats
+from convcli.apply.pixels import MODES, clipping_of, to_floats
 from convcli.arrays import Array, FloatArray
 from convcli.engine import Store
+from convcli.engine.levels import MapStatistics
 from convcli.errors import OptionError
 
 

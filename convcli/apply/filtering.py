@@ -29,13 +29,14 @@ from convcli.apply.carrying import Carried, carried_metadata, keeps_units
 from convcli.apply.combining import Filter, PlannedFilter
 from convcli.apply.defaults import alpha_rule, mixes_pixels, range_and_gain
 from convcli.apply.hidden_colours import spread_visible_colours
-from convcli.apply.pixels import Clipping, MapStatistics, Produce, all_warnings, clipping_of, to_floats, to_pixels
+from convcli.apply.pixels import Clipping, Produce, all_warnings, clipping_of, to_floats, to_pixels
 from convcli.apply.transparency import filter_with_alpha, require_fit
 from convcli.apply.writers import WRITERS, NamedMaps
 from convcli.arrays import Array, channels_of
 from convcli.convolution.layers import Layer
 from convcli.convolution.relu import storing_relu
 from convcli.engine import Store, Tally
+from convcli.engine.levels import MapStatistics
 from convcli.errors import GeometryError, OptionError
 from convcli.files.large_arrays import Empty, large_empty
 from convcli.files.whole_files import IfExists, write_atomically

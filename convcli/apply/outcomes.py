@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from convcli.apply.filtering import FilteredImage
 from convcli.apply.outputs import Output
-from convcli.apply.pixels import Clipping, MapStatistics, all_warnings
+from convcli.apply.pixels import Clipping, all_warnings
 from convcli.arrays import finite_or_none
+from convcli.engine.levels import MapStatistics
 from convcli.errors import ConvcliError
 from convcli.files.source import Source
 from convcli.pictures.image import Image
