@@ -193,6 +193,14 @@ def channels_of(shape: tuple[int, ...]) -> int:
     return shape[-3] if len(shape) > 2 else 1
 
 
+def is_interleaved(tensor: Array) -> bool:
+    """Return whether the channels of each pixel of ``(C, H, W)`` lie next to each other in memory."""
+    if tensor.ndim != 3 or len(tensor) == 1:
+        return False
+    channel, _, pixel = tensor.strides
+    return channel == tensor.itemsize and pixel == len(tensor) * channel
+
+
 def channel_planes(tensor: Array) -> Iterator[Array]:
     """Yield each channel of ``(..., C, H, W)`` as ``(..., 1, H, W)``."""
     return (tensor[..., channel : channel + 1, :, :] for channel in range(tensor.shape[-3]))

@@ -163,6 +163,10 @@ class PlannedCombination(NamedTuple):
         """None: each convolution adds its own bias before the maps are combined."""
         return None
 
+    def interleaves(self, V: Array) -> bool:
+        """Return False: maps are combined as floats."""
+        return False
+
     def without_bias(self) -> "PlannedCombination":
         """Return the combination of the convolutions without their biases."""
         return self._replace(planned=tuple(planned.without_bias() for planned in self.planned))

@@ -38,7 +38,7 @@ from convcli.convolution.relu import storing_relu
 from convcli.engine import Store, Tally
 from convcli.engine.levels import MapStatistics
 from convcli.errors import GeometryError, OptionError
-from convcli.files.large_arrays import Empty, large_empty
+from convcli.files.large_arrays import Empty, interleaved, large_empty
 from convcli.files.whole_files import IfExists, write_atomically
 from convcli.geometry.axes import Geometry
 from convcli.layouts import CHANNEL_MAJOR, Layout, Layouts
@@ -247,7 +247,8 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         appearance = replace(appearance, white=white_of(image.pixels, appearance))
     V = network_input(image, appearance)
     filtering = filter_with_alpha(plan.alpha, plan.request, plan.planned, V, image.alpha)
-    values = empty(plan.output.shape, plan.output.dtype)
+    alike = not plan.format.is_array and filtering.finish is None and plan.planned.interleaves(V)
+    values = (interleaved(empty) if alike else empty)(plan.output.shape, plan.output.dtype)
     tally = Tally()
     blocks = values.reshape(plan.planned.output_blocks)
 

@@ -28,10 +28,9 @@ from convcli.arrays import (
     IntArray,
     beyond_float32,
     computing_type,
-    ends_of,
-    fill_rounded,
     float_type,
     is_beyond_float32,
+    is_interleaved,
     is_whole,
     parameter,
     require_range,
@@ -39,8 +38,9 @@ from convcli.arrays import (
 from convcli.convolution.backward import InputPlan, bias_gradient, kernel_gradient, plan_input_gradient
 from convcli.convolution.operands import bias_blocks, bias_shape, flipped, input_of, kernel_blocks, upstream_of
 from convcli.engine import AUTOMATIC, Execution, Factorisation, KernelBlocks, Plan, Store, Tally
+from convcli.engine.levels import Levels, LevelStore
 from convcli.errors import GeometryError, OptionError
-from convcli.files.large_arrays import Empty
+from convcli.files.large_arrays import Empty, interleaved
 from convcli.geometry.axes import Geometry, Places
 from convcli.geometry.fills import EdgeFill
 from convcli.geometry.options import Numbers, Options, group_count, parse_options, parse_shape
@@ -347,14 +347,19 @@ class Prepared(NamedTuple):
         """
         V = input_of(V, self.input_shape, self.dtype)
         require_type("plan", plan, Plan, "the plan of this convolution")
-        Z = empty(self.geometry.output_blocks, stored or self.dtype)
-        blocks = V.reshape(self.geometry.input_blocks)
-        if Z.dtype == self.dtype:
-            engine.announce(plan)
-            engine.convolve(blocks, self.kernel, plan, Z, self.bias)
-        else:
-            self.store(V, plan, lambda part, tile: fill_rounded(tile, ends_of(tile), Z[part]))
+        if stored is not None and stored != self.dtype:
+            return self._convolve_to_levels(V, plan, stored, empty)
+        Z = empty(self.geometry.output_blocks, self.dtype)
+        engine.announce(plan)
+        engine.convolve(V.reshape(self.geometry.input_blocks), self.kernel, plan, Z, self.bias)
         return Z.reshape(self.geometry.output_shape)
+
+    def _convolve_to_levels(self, V: Array, plan: Plan, stored: np.dtype[Any], empty: Empty) -> Array:
+        alike = plan.makes_levels and self.convolution.weights.ndim == 2 and is_interleaved(V)
+        Z = (interleaved(empty) if alike else empty)(self.geometry.output_shape, stored)
+        blocks = Z.reshape(self.geometry.output_blocks)
+        self.store(V, plan, LevelStore(blocks, Levels(int(np.iinfo(stored).max))))
+        return Z
 
     @np.errstate(over="ignore", invalid="ignore")
     def store(self, V: Array, plan: Plan, store: Store) -> Tally:

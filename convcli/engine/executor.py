@@ -15,7 +15,8 @@ from convcli.engine.bands import bands
 from convcli.engine.compiled.starts import miss
 from convcli.engine.execution import Execution
 from convcli.engine.factors import KernelBlocks
-from convcli.engine.interface import Algorithm
+from convcli.engine.interface import Algorithm, LevelFiller, Weights
+from convcli.engine.levels import LevelStore
 from convcli.engine.plan import Choice, Pass, Plan
 from convcli.engine.reference import references, shift_of
 from convcli.engine.scratch import Scratch
@@ -60,12 +61,38 @@ def convolve_and_store(
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
         reference = _reference(V, plan)
+        filler = _level_filler(V, kernel, plan, store, bias) if reference is None else None
+        if filler and isinstance(store, LevelStore):
+            return _fill_levels(filler, plan, store)
         output = _SeparateTiles(shape, work.dtype, store, _shifted(bias, kernel.K, reference))
         return _convolve(V, kernel, plan.passes[0], reference, output, plan.execution)
     Z = np.empty(shape, work.dtype)
     tally = convolve(V, kernel, plan, Z, bias)
     store((slice(None),) * Z.ndim, Z)
     return tally
+
+
+def _level_filler(
+    V: Array, kernel: KernelBlocks, plan: Plan, store: Store, bias: FloatArray | None
+) -> LevelFiller | None:
+    """Return how V becomes levels in one pass, if the plan's algorithm can do that in this process."""
+    run = CONVOLUTIONS[plan.first.algorithm].levels
+    if run is None or not plan.makes_levels or not isinstance(store, LevelStore):
+        return None
+    return run(Weights(kernel.K), plan.first.work, V, store, bias)
+
+
+def _fill_levels(filler: LevelFiller, plan: Plan, store: LevelStore) -> Tally:
+    choice, tallies = plan.first, list[Any]()
+    advance = _advancer(choice, plan.execution, len(filler.tiles))
+
+    def fill(tile: range, scratch: Scratch) -> None:
+        tallies.append(filler.fill(tile, scratch))
+        advance()
+
+    each(filler.tiles, fill, threads=plan.execution.threads_for(choice.estimate))
+    store.count(filler.statistics(tallies))
+    return Tally([choice.algorithm] * len(filler.tiles))
 
 
 def _advancer(choice: Choice, execution: Execution, tiles: int) -> Callable[[], None]:

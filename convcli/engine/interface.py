@@ -17,6 +17,7 @@ from convcli.engine.compiled import machine_code
 from convcli.engine.compiled.machine_code import Recipe
 from convcli.engine.costs import CACHE, elementwise_seconds
 from convcli.engine.factors import Factors, Traits
+from convcli.engine.levels import LevelStore, MapStatistics
 from convcli.engine.limits import LIMITS, Limits
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, input_floats, output_floats
@@ -121,6 +122,21 @@ class Weights(NamedTuple):
     factors: Factors | None = None
 
 
+class LevelFiller(NamedTuple):
+    """The computation of Z as levels in one pass.
+
+    tiles: the rows of each tile, which has all images and columns.
+    fill: fills a tile of the store's levels, and returns what it counted.
+    statistics: returns the statistics of each map, from what was counted in all tiles.
+    """
+
+    tiles: Sequence[range]
+    fill: Callable[[range, Scratch], Any]
+    statistics: Callable[[Sequence[Any]], Sequence[MapStatistics]]
+
+
+# Returns how V and a bias become the levels of a store; None if an algorithm computes floats first.
+LevelRunner = Callable[["Weights", Workload, Array, LevelStore, FloatArray | None], LevelFiller | None]
 FillRunner = Callable[[Weights, Workload, Estimate], Fill]
 KernelGradientRunner = Callable[[Workload, Estimate], TileGradient]
 Runner = TypeVar("Runner")
@@ -133,6 +149,7 @@ class Algorithm(NamedTuple, Generic[Runner]):
     last_resort: True if it never refuses a geometry, and is used even if its smallest tile exceeds the memory limit.
     factored: True if it computes with the kernel's factors.
     recipes: returns the recipes of the compiled loops that it runs for a workload; None if it needs none.
+    levels: computes levels in one pass; None if the algorithm computes floats first.
     """
 
     estimate: Callable[[Workload], Estimate | Refusal]
@@ -141,6 +158,7 @@ class Algorithm(NamedTuple, Generic[Runner]):
     last_resort: bool = False
     factored: bool = False
     recipes: Callable[[Workload], Sequence[Recipe]] | None = None
+    levels: LevelRunner | None = None
 
     def loops(self, work: Workload) -> Sequence[Recipe]:
         """Return the recipes of the compiled loops that the algorithm runs for a workload."""

@@ -108,6 +108,12 @@ class Plan(NamedTuple):
         return tuple(dict.fromkeys(each_pass.choice.algorithm for each_pass in self.passes))
 
     @property
+    def makes_levels(self) -> bool:
+        """Whether Z can become levels of 8 or 16 bits in the pass that computes it, without an array of floats."""
+        makes = CONVOLUTIONS[self.first.algorithm].levels is not None
+        return makes and len(self.passes) == 1 and not self.execution.cluster
+
+    @property
     def threads(self) -> int:
         """The number of threads of the first pass."""
         return self.execution.threads_for(self.first.estimate)

@@ -29,6 +29,16 @@ def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return _on_disk(shape, dtype) if _is_large(shape, dtype) else np.empty(shape, dtype)
 
 
+def interleaved(empty: Empty) -> Empty:
+    """Return a function that makes arrays ``(C, H, W)`` like ``empty``, with the channels of a pixel together."""
+
+    def interleaved_empty(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> Array:
+        channels, rows, columns = shape
+        return np.moveaxis(empty((rows, columns, channels), dtype), -1, 0)
+
+    return interleaved_empty
+
+
 def large_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Return an array of zeros, in memory or in an unnamed file, as `large_empty` decides; raise the same error."""
     # The bytes of a new file are zeros.

@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 from PIL.ImageFile import ImageFile
 
-from convcli.arrays import Array, in_native_order
+from convcli.arrays import Array, in_native_order, is_interleaved
 
 # The modes in which Pillow can decode into an array, each with the mode that describes its memory, and the bytes of a
 # pixel. Of the four bytes of RGB the last is unused.
@@ -51,6 +51,8 @@ def split_alpha(channels: Array) -> tuple[Array, Array | None]:
 
 def picture_of(pixels: Array, alpha: Array | None) -> PIL.Image.Image:
     """Return the picture of channels ``(1, H, W)`` or ``(3, H, W)`` and alpha ``(H, W)``."""
+    if alpha is None and is_interleaved(pixels):
+        return PIL.Image.fromarray(np.moveaxis(pixels, 0, -1))
     planes = [*pixels] if alpha is None else [*pixels, alpha]
     channels = [PIL.Image.fromarray(plane) for plane in planes]
     if len(channels) == 1:

@@ -22,7 +22,7 @@ CONVOLUTIONS: dict[str, Algorithm[FillRunner]] = {
     "toeplitz": Algorithm(toeplitz.estimate, toeplitz.runner),
     "separable": Algorithm(separable.estimate, separable.runner, factored=True),
     "im2col": Algorithm(im2col.estimate, im2col.runner),
-    "compiled": Algorithm(compiled.estimate, compiled.runner, recipes=compiled.recipes),
+    "compiled": Algorithm(compiled.estimate, compiled.runner, recipes=compiled.recipes, levels=compiled.level_runner),
     "compiled-channels": Algorithm(
         compiled_channels.estimate, compiled_channels.runner, recipes=compiled_channels.recipes
     ),

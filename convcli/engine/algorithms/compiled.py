@@ -17,7 +17,7 @@ from math import prod
 
 import numpy as np
 
-from convcli.arrays import FloatArray
+from convcli.arrays import Array, FloatArray
 from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lengthened, row_steps
 from convcli.engine.compiled import machine_code
 from convcli.engine.compiled.blocks import (
@@ -31,8 +31,10 @@ from convcli.engine.compiled.blocks import (
     gradient_blocks_of,
     number_of_blocks,
 )
+from convcli.engine.compiled.level_loops import level_filler
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
-from convcli.engine.interface import Estimate, Fill, TileGradient, Weights, Workload, cached_floats
+from convcli.engine.interface import Estimate, Fill, LevelFiller, TileGradient, Weights, Workload, cached_floats
+from convcli.engine.levels import LevelStore
 from convcli.engine.scratch import Scratch
 from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
 from convcli.geometry.axes import Geometry
@@ -163,3 +165,14 @@ def kernel_gradient_runner(work: Workload, chosen: Estimate) -> TileGradient:
         return dK
 
     return run
+
+
+def level_runner(
+    weights: Weights, work: Workload, V: Array, store: LevelStore, bias: FloatArray | None
+) -> LevelFiller | None:
+    """Return how V becomes the levels of a store in one pass, for weights that filter every channel alone."""
+    geometry = work.geometry
+    if not geometry.maps_one_to_one or geometry.groups > 1 or geometry.columns.stride > 1 or np.ndim(bias or 0):
+        return None
+    K = np.ascontiguousarray(weights.K, work.dtype)
+    return level_filler(K, _blocks(work), work, V, store, bias)

@@ -46,6 +46,18 @@ class Blocks(NamedTuple):
         )
 
 
+class LevelBlocks(NamedTuple):
+    """The blocks of a kernel whose outputs are levels of 8 or 16 bits."""
+
+    blocks: Blocks
+    bits: int
+
+    @property
+    def name(self) -> str:
+        """The blocks and the bits in a few characters, for a file name."""
+        return f"{self.blocks.name}-to-{self.bits}"
+
+
 class GradientBlocks(NamedTuple):
     """The blocks of a kernel for which code of its gradient is compiled."""
 

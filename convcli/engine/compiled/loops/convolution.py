@@ -139,7 +139,7 @@ def _add_taps(height: int, width: int, rows: int, blocks: Blocks, *, at_end: boo
             ]
             for row in range(rows + height - 1):
                 for n in range(width):
-                    pixels = code.load_pixels(builder.add(code.moved(V, line, row), places[n]))
+                    pixels = code.load(builder.add(code.moved(V, line, row), places[n]))
                     for j in range(max(0, row - height + 1), min(rows, row + 1)):
                         sums[j] = code.multiply_add(pixels, K[row - j][n], sums[j])
             for j in range(rows):

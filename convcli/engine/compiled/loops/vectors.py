@@ -32,7 +32,7 @@ class Vectors:
 
     def __init__(self, builder: Any, number: Any, bytes_per_float: int, count: Any = None) -> None:
         self._builder, self._number, self.bytes = builder, number, bytes_per_float
-        lanes = VECTOR // bytes_per_float
+        self.lanes = lanes = VECTOR // bytes_per_float
         self._vector, self._bits = ir.VectorType(number, lanes), ir.VectorType(ir.IntType(1), lanes)
         self._suffix = f"v{lanes}f{8 * bytes_per_float}"
         self._all = count is None
@@ -67,17 +67,17 @@ class Vectors:
     def load(self, address: Any, unless: Any = None) -> Any:
         """Return the active lanes in memory, and 0 for the others; all are 0 if ``unless`` is true."""
         if unless is None:
-            return self._load_lanes(address, self._active)
+            return self._load_kind(address, self._vector, self.bytes)
         kept = self._builder.and_(self._active, self._everywhere(self._builder.not_(unless), self._bits))
-        return self._load_lanes(address, kept)
+        return self._load_lanes(address, kept, self._vector, self.bytes)
 
     def load_pixels(self, address: Any) -> Any:
-        """Return the active lanes in memory, and 0 for the others."""
-        return self._load(address, self._vector) if self._all else self._load_lanes(address, self._active)
+        """Return the active lanes in memory that the loops do not write, and 0 for the others."""
+        return self._load_constant(address, self._vector) if self._all else self.load(address)
 
     def integer(self, address: Any) -> Any:
         """Return an integer in memory."""
-        return self._load(address, ir.IntType(64))
+        return self._load_constant(address, ir.IntType(64))
 
     def places(self, columns: Any, taps: int, *, adjacent: bool) -> list[Any]:
         """Return the bytes from the pixel of a row's first tap to that of each tap of a block.
@@ -91,7 +91,11 @@ class Vectors:
 
     def weight(self, address: Any) -> Any:
         """Return a number in memory, in every lane."""
-        return self._everywhere(self._load(address, self._number), self._vector)
+        return self._everywhere(self._load_constant(address, self._number), self._vector)
+
+    def everywhere(self, value: Any) -> Any:
+        """Return a number in every lane."""
+        return self._everywhere(value, self._vector)
 
     def multiply_add(self, left: Any, right: Any, added: Any) -> Any:
         """Return left * right + added, rounded once where the processor has such an instruction."""
@@ -109,25 +113,33 @@ class Vectors:
 
     def store(self, vector: Any, address: Any) -> None:
         """Store the active lanes."""
-        target = self._pointer(address, self._vector)
-        if self._all:
-            self._builder.store(vector, target, align=self.bytes)
-        else:
-            self._call("masked.store", ir.VoidType(), vector, target, self._alignment, self._active)
+        self._store(vector, address, self._vector, self.bytes)
 
-    def _load(self, address: Any, kind: Any) -> Any:
+    def _store(self, vector: Any, address: Any, kind: Any, size: int) -> None:
+        target = self._pointer(address, kind)
+        if self._all:
+            self._builder.store(vector, target, align=size)
+        else:
+            self._call("masked.store", ir.VoidType(), vector, target, self._alignment(size), self._active, of=kind)
+
+    def _load_constant(self, address: Any, kind: Any) -> Any:
         found = self._builder.load(self._pointer(address, kind), align=min(8, self.bytes))
         # Nobody writes what is loaded here, so that LLVM may load weights once for many outputs.
         found.set_metadata("invariant.load", self._builder.module.add_metadata([]))
         return found
 
-    def _load_lanes(self, address: Any, lanes: Any) -> Any:
-        source = self._pointer(address, self._vector)
-        return self._call("masked.load", self._vector, source, self._alignment, lanes, self.zeros)
+    def _load_kind(self, address: Any, kind: Any, size: int) -> Any:
+        """Return the active lanes of a vector of this type, and 0 for the others. size: the bytes per lane."""
+        if not self._all:
+            return self._load_lanes(address, self._active, kind, size)
+        return self._builder.load(self._pointer(address, kind), align=size)
 
-    @property
-    def _alignment(self) -> Any:
-        return ir.Constant(ir.IntType(32), self.bytes)
+    def _load_lanes(self, address: Any, lanes: Any, kind: Any, size: int) -> Any:
+        source, nothing, alignment = self._pointer(address, kind), ir.Constant(kind, None), self._alignment(size)
+        return self._call("masked.load", kind, source, alignment, lanes, nothing, of=kind)
+
+    def _alignment(self, size: int) -> Any:
+        return ir.Constant(ir.IntType(32), size)
 
     def _pointer(self, address: Any, kind: Any) -> Any:
         return self._builder.inttoptr(address, kind.as_pointer())
@@ -139,8 +151,10 @@ class Vectors:
             one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
         )
 
-    def _call(self, name: str, kind: Any, *arguments: Any) -> Any:
-        suffix = self._suffix + ".p0" * name.startswith("masked")
+    def _call(self, name: str, kind: Any, *arguments: Any, of: Any = None) -> Any:
+        """Call an intrinsic function of LLVM that exists for each type of vectors. of: theirs, if not of floats."""
+        suffix = self._suffix if of in (None, self._vector) else f"v{of.count}{of.element}"
+        suffix += ".p0" * name.startswith("masked")
         declared = ir.FunctionType(kind, [each.type for each in arguments])
         function = cgutils.get_or_insert_function(self._builder.module, declared, f"llvm.{name}.{suffix}")
         return self._builder.call(function, arguments)
