@@ -81,8 +81,9 @@ def level_filler(
 
 def _is_late(recipe: LevelBlocks, blocks: Blocks, work: Workload) -> bool:
     """Return whether loops for floats, whose results are the same, start sooner, and no time is saved by waiting."""
+    # The inputs of a command count a usual start only, as in the choice of the algorithm.
     later = machine_code.start_seconds((recipe,)) > machine_code.start_seconds((blocks,))
-    if not later or not start_seconds((recipe,), work.limits):
+    if work.limits.inputs or not later or not start_seconds((recipe,), work.limits):
         return False
     miss((recipe,), elementwise_seconds(ACCESSES * work.output_pixels * work.itemsize))
     return True
