@@ -29,7 +29,7 @@ SHARPEN = np.array(
 
 
 WEIGHTS = ",".join(map(str, SHARPEN.ravel()))
-MAGICK = f"-define convolve:scale=1 -convolve {WEIGHTS}"
+MAGICK = f"-define convolve:scale=1 -convolve {WEIGHTS} {peers.MAGICK_OPTIONS}"
 
 
 class Spent(NamedTuple):
@@ -66,8 +66,8 @@ def main() -> None:
 
 def _contests(folder: str) -> Iterator[Contest]:
     large, small = f"{folder}/large", f"{folder}/small"
-    _copies(photograph(folder), large, 40)
-    yield Contest("40 JPEGs of 12 megapixels, 5x5", large, {"convcli": _ours(), **_peers(large)})
+    _copies(photograph(folder), large, 12)
+    yield Contest("12 JPEGs of 12 megapixels, 5x5", large, {"convcli": _ours(), **_peers(large)})
     with PIL.Image.open(SAMPLES / "astronaut.png") as sample:
         sample.convert("RGB").save(f"{folder}/small.jpg", quality=92)
     _copies(f"{folder}/small.jpg", small, 1000)
@@ -87,12 +87,17 @@ def _ours() -> list[str]:
 
 def _peers(folder: str) -> dict[str, list[str]]:
     mask = peers.write_mask(SHARPEN, f"{folder}/mask.mat")
-    vips = f"ls *.jpg | xargs -P {available_threads()} -I FILE vips conv FILE out/FILE {mask}"
+    saved = f"out/FILE{peers.VIPS_OPTIONS}"
+    vips = f"ls *.jpg | xargs -P {available_threads()} -I FILE vips conv FILE {saved} {mask}"
+    files = sorted(path.name for path in Path(folder).glob("*.jpg"))
     found = {
+        "OpenCV, a pool of threads": peers.opencv_batch(SHARPEN.astype(float), files),
         "libvips, xargs -P": _script(vips),
         "libvips in integers, xargs -P": _script(f"{vips} --precision integer"),
         "ImageMagick mogrify": _script(f"mogrify -path out {MAGICK} *.jpg"),
-        "GraphicsMagick mogrify": _script(f"gm mogrify -output-directory out -convolve {WEIGHTS} *.jpg"),
+        "GraphicsMagick mogrify": _script(
+            f"gm mogrify -output-directory out -convolve {WEIGHTS} {peers.MAGICK_OPTIONS} *.jpg"
+        ),
     }
     return {name: command for name, command in found.items() if name.replace(",", "").split()[0] not in peers.MISSING}
 

@@ -105,10 +105,31 @@ def _tensor(array: FloatArray) -> Any:
     return torch.from_numpy(array)
 
 
-OPENCV_SCRIPT = (
-    "import sys, cv2, numpy as np; K = np.array(eval(sys.argv[3]), np.float32); "
-    "cv2.imwrite(sys.argv[2], cv2.filter2D(cv2.imread(sys.argv[1]), -1, K))"
+# Every program writes JPEG of this quality with chroma at half the resolution, as the photograph has it.
+QUALITY = 92
+OPENCV_OPTIONS = (
+    f"[cv2.IMWRITE_JPEG_QUALITY, {QUALITY}, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]"
 )
+OPENCV_SCRIPT = f"""
+import sys, cv2, numpy as np
+K = np.array(eval(sys.argv[3]), np.float32)
+Z = cv2.filter2D(cv2.imread(sys.argv[1]), -1, K, borderType=cv2.BORDER_REPLICATE)
+cv2.imwrite(sys.argv[2], Z, {OPENCV_OPTIONS} if sys.argv[2].endswith("jpg") else [])
+"""
+# Arguments: K, the number of threads, and the files. Each thread filters whole files.
+OPENCV_BATCH = f"""
+import sys, cv2, numpy as np
+from concurrent.futures import ThreadPoolExecutor
+K = np.array(eval(sys.argv[1]), np.float32)
+cv2.setNumThreads(1)
+def apply(path):
+    Z = cv2.filter2D(cv2.imread(path), -1, K, borderType=cv2.BORDER_REPLICATE)
+    cv2.imwrite("out/" + path, Z, {OPENCV_OPTIONS})
+with ThreadPoolExecutor(int(sys.argv[2])) as pool:
+    list(pool.map(apply, sys.argv[3:]))
+"""
+MAGICK_OPTIONS = f"-quality {QUALITY} -sampling-factor 4:2:0"
+VIPS_OPTIONS = f"[Q={QUALITY},subsample_mode=on]"
 
 
 def commands(image: str, K: FloatArray, folder: str, extension: str) -> dict[str, list[str]]:
@@ -116,15 +137,23 @@ def commands(image: str, K: FloatArray, folder: str, extension: str) -> dict[str
     weights = ",".join(f"{weight:g}" for weight in K.ravel())
     matrix = write_mask(K, os.path.join(folder, "kernel.mat"))
     out = {name: os.path.join(folder, f"{name}.{extension}") for name in ("OpenCV script", *COMMANDS)}
+    magick, vips = (MAGICK_OPTIONS.split(), VIPS_OPTIONS) if extension == "jpg" else ([], "")
     found = {
-        "ImageMagick": ["convert", image, "-define", "convolve:scale=1", "-convolve", weights, out["ImageMagick"]],
-        "GraphicsMagick": ["gm", "convert", image, "-convolve", weights, out["GraphicsMagick"]],
-        "libvips": ["vips", "conv", image, out["libvips"], matrix],
+        "ImageMagick": [
+            *("convert", image, "-define", "convolve:scale=1", "-convolve", weights, *magick, out["ImageMagick"])
+        ],
+        "GraphicsMagick": ["gm", "convert", image, "-convolve", weights, *magick, out["GraphicsMagick"]],
+        "libvips": ["vips", "conv", image, out["libvips"] + vips, matrix],
     }
     if cv2 is not None:
         script = [sys.executable, "-c", OPENCV_SCRIPT, image, out["OpenCV script"], repr(K.tolist())]
         found = {"OpenCV script": script, **found}
     return {name: command for name, command in found.items() if name not in MISSING}
+
+
+def opencv_batch(K: FloatArray, files: Sequence[str]) -> list[str]:
+    """Return the command of a process that filters JPEGs with K in a pool of threads, into the folder ``out``."""
+    return [sys.executable, "-c", OPENCV_BATCH, repr(K.tolist()), str(available_threads()), *files]
 
 
 def write_mask(K: FloatArray, path: str) -> str:
