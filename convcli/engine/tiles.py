@@ -177,7 +177,8 @@ def evened(size: TileSize, geometry: Geometry) -> TileSize:
 
 def parted(size: TileSize, geometry: Geometry, least: int) -> TileSize:
     """Return the size with fewer rows if there are fewer than ``least`` tiles, so that threads can share the work."""
-    parts = ceil(least / size.number(geometry))
+    # An empty batch has no tiles.
+    parts = ceil(least / max(1, size.number(geometry)))
     return size._replace(rows=ceil(size.rows / parts)) if parts > 1 else size
 
 
