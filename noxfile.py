@@ -3,6 +3,8 @@
 nox and not just, because pip installs it and it builds the environments too.
 """
 
+from glob import glob
+
 import nox
 
 nox.options.sessions = ["lint", "types", "test"]
@@ -28,7 +30,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the annotations of the package and the benchmarks."""
+    """Check the annotations of the package, the benchmarks and the site's builder."""
     session.install(".[dev]")
     session.run("mypy")
 
@@ -36,8 +38,9 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run the commands in the documentation and compare what they print, slow ones included."""
-    session.install(".[test]")
-    session.run("pytest", "-m", "not conformance", "tests/test_docs.py", *session.posargs)
+    session.install(".[onnx,test]")
+    files = sorted(glob("tests/test_docs*.py"))
+    session.run("pytest", "-m", "not conformance and not browser", *files, *session.posargs)
 
 
 @nox.session
