@@ -276,13 +276,16 @@ def starting(monkeypatch):
     # Estimates are kept.
     from convcli.engine import plan
 
-    plan._choose_convolution.cache_clear()
+    caches = plan._choose_convolution, plan._loops_of_convolutions
+    for cached in caches:
+        cached.cache_clear()
 
     def set_start(seconds):
         monkeypatch.setattr(machine_code, "start_seconds", lambda recipes: seconds)
 
     yield set_start
-    plan._choose_convolution.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
 
 
 class TestPlan:

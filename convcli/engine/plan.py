@@ -3,7 +3,7 @@
 A plan depends on shapes, types and the traits of a kernel, never on an image. The executor follows the plan.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from convcli.engine.algorithms import CONVOLUTIONS, INPUT_GRADIENTS, KERNEL_GRADIENTS
 from convcli.engine.compiled import machine_code
+from convcli.engine.compiled.machine_code import Recipe
 from convcli.engine.compiled.starts import THREADS_THAT_WAIT, start_seconds
 from convcli.engine.execution import AUTO, Execution
 from convcli.engine.factors import KernelBlocks, Traits
@@ -319,7 +320,7 @@ def choose_convolution(work: Workload, algorithm: str = AUTO) -> Choice:
     Choices are cached, because choosing takes longer than convolving a small image.
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
-    return _choose_convolution(work, algorithm, _starts(CONVOLUTIONS, work))
+    return _choose_convolution(work, algorithm, _starts(_loops_of_convolutions(work), work.limits))
 
 
 @lru_cache(maxsize=128)
@@ -332,7 +333,7 @@ def choose_kernel_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
 
     Raises OptionError for an unknown name, and if the named algorithm refuses.
     """
-    return _choose_kernel_gradient(work, algorithm, _starts(KERNEL_GRADIENTS, work))
+    return _choose_kernel_gradient(work, algorithm, _starts(_loops_of_kernel_gradients(work), work.limits))
 
 
 @lru_cache(maxsize=128)
@@ -349,11 +350,29 @@ def choose_input_gradient(work: Workload, algorithm: str = AUTO) -> Choice:
     return _choose(INPUT_GRADIENTS, work, algorithm)
 
 
-def _starts(algorithms: Mapping[str, Algorithm[Any]], work: Workload) -> tuple[tuple[str, float], ...]:
+# The recipes of the compiled loops of each algorithm that runs some.
+Loops = tuple[tuple[str, Sequence[Recipe]], ...]
+
+
+@lru_cache(maxsize=128)
+def _loops_of_convolutions(work: Workload) -> Loops:
+    return _loops(CONVOLUTIONS, work)
+
+
+@lru_cache(maxsize=128)
+def _loops_of_kernel_gradients(work: Workload) -> Loops:
+    return _loops(KERNEL_GRADIENTS, work)
+
+
+def _loops(algorithms: Mapping[str, Algorithm[Any]], work: Workload) -> Loops:
+    if machine_code.missing():
+        return ()
+    return tuple((name, each.loops(work)) for name, each in algorithms.items() if each.recipes)
+
+
+def _starts(loops: Loops, limits: Limits) -> tuple[tuple[str, float], ...]:
     """Return how long each algorithm that runs compiled loops takes to begin in this process."""
-    return tuple(
-        (name, start_seconds(each.loops(work), work.limits)) for name, each in algorithms.items() if each.recipes
-    )
+    return tuple((name, start_seconds(recipes, limits)) for name, recipes in loops)
 
 
 def _choose(
