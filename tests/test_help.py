@@ -148,4 +148,5 @@ def test_tables_fit_a_terminal_of_80_columns(arguments, shown, tmp_path):
     code, text, err = terminal(*arguments.split(), cwd=tmp_path, NO_COLOR="1")
     lines = text.split("\r\n")
     assert (code, err, max(map(len, lines)) <= 80) == (0, "", True)
-    assert shown in lines
+    # The width of a column depends on which algorithms are refused.
+    assert shown in [re.sub(" {2,}", "  ", line) for line in lines]
