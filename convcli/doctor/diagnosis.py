@@ -19,7 +19,7 @@ Part = TypeVar("Part")
 Versions = dict[str, str | None]
 
 # Extras for work on convcli itself.
-_FOR_DEVELOPERS = {"bench", "browser", "conformance", "dev", "test"}
+_FOR_DEVELOPERS = {"bench", "browser", "conformance", "dev", "docs", "test"}
 # Variables that change numbers, speed or text.
 _VARIABLES = (
     *("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
