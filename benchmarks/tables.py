@@ -37,9 +37,9 @@ def _processor() -> str:
 def forced_kernel() -> str:
     """Return a warning if variables of the environment choose OpenBLAS's kernel; else empty text."""
     forced = " and ".join(f"{name}={os.environ[name]}" for name in FORCING if name in os.environ)
-    return f"{forced} set OpenBLAS's kernel, which can halve the speed of products: unset them to measure" * bool(
-        forced
-    )
+    if not forced:
+        return ""
+    return f"{forced} set OpenBLAS's kernel, which can halve the speed of products: unset them to measure"
 
 
 def measured_on(versions: str) -> str:
