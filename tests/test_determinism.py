@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from support.algorithms import EXACT_GRADIENTS, able
+from support.algorithms import EXACT_GRADIENTS, able, each_named
 from support.any_size import ANY_SIZE
 from support.command_line import npy, succeed
 from support.requests import convolved, differentiated, request_of
@@ -78,7 +78,7 @@ def test_checksums_of_bands(layer, band):
 
 
 @pytest.mark.parametrize("layer", SHARED)
-@pytest.mark.parametrize("algorithm", sorted(EXACT_GRADIENTS - {"auto"}))
+@each_named(sorted(EXACT_GRADIENTS - {"auto"}))
 def test_checksums_of_every_algorithm_that_is_exact(layer, algorithm):
     assert checksum(request(layer, Execution(algorithm, 2, 300_000, limits=LIMITS)), layer) == CHECKSUMS[layer]
 

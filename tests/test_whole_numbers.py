@@ -40,7 +40,7 @@ def test_a_large_kernel_of_full_rank(dtype, shape):
     assert np.array_equal(conv2d(V, K), sums(V, K))
 
 
-@pytest.mark.parametrize("algorithm", sorted(EXACT_GRADIENTS))
+@each_named(sorted(EXACT_GRADIENTS))
 @pytest.mark.parametrize("stored", [np.uint16, np.int16])
 def test_16_bits_by_large_weights(stored, algorithm):
     rng, range_ = np.random.default_rng(3), np.iinfo(stored)

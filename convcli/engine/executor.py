@@ -5,7 +5,7 @@ V, K, Z, G and dK have the engine's axes (``Geometry.input_blocks`` and so on), 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,10 +37,16 @@ Store = Callable[[tuple[slice, ...], FloatArray], None]
 # How many input channels of dK are stored together.
 TOGETHER = 8
 
-# A task, and what takes each of its tiles with the result.
-Job = tuple[Task, Callable[[Tile, FloatArray], None]]
 # How many tiles each algorithm computed, and how many of them took each fallback.
 Tally = Counter[str]
+
+
+class Job(NamedTuple):
+    """A task, its tiles, and the function that takes each tile with its result."""
+
+    task: Task
+    tiles: Sequence[Tile]
+    take: Callable[[Tile, FloatArray], None]
 
 
 def convolve(V: Array, kernel: KernelBlocks, plan: Plan, out: FloatArray, bias: FloatArray | None = None) -> Tally:
@@ -218,13 +224,14 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
 
     Products are computed in the plan's type, and tiles are added up in float64.
     """
-    sums = [_SumOfTiles(each_pass, out) for each_pass in plan.passes]
     source = TileSource.whole(V)
+    sums: list[_SumOfTiles] = []
     jobs: list[Job] = []
-    for each_pass, total in zip(plan.passes, sums, strict=True):
+    for each_pass in plan.passes:
         _count_savings(KERNEL_GRADIENTS, each_pass.choice)
-        upstream = TileSource.whole(G[:, :, each_pass.sub_kernel.channels])
-        jobs.append((KernelGradientTask(each_pass.choice, source, upstream), total.add))
+        upstream, tiles = TileSource.whole(G[:, :, each_pass.sub_kernel.channels]), each_pass.choice.tiles
+        sums.append(_SumOfTiles(each_pass, len(tiles), out))
+        jobs.append(Job(KernelGradientTask(each_pass.choice, source, upstream), tiles, sums[-1].add))
     _compute_in_order(jobs, plan.execution)
     for total in sums:
         total.store()
@@ -233,10 +240,10 @@ def kernel_gradient(V: Array, G: Array, plan: Plan, out: FloatArray) -> None:
 class _SumOfTiles:
     """The sum of the gradients of a pass's tiles, in float64, because a long sum in float32 would round."""
 
-    def __init__(self, each_pass: Pass, out: FloatArray) -> None:
+    def __init__(self, each_pass: Pass, tiles: int, out: FloatArray) -> None:
         part, self._geometry = each_pass.sub_kernel, each_pass.choice.work.geometry
         self._out = out[:, part.channels, ..., part.rows, part.columns]
-        self._alone = len(each_pass.choice.tiles) == 1
+        self._alone = tiles == 1
         # Each tile has weights of its own, if outputs do not share them.
         own = self._out if out.dtype == np.float64 else np.zeros(self._out.shape)
         self._total: FloatArray | None = None if self._geometry.shares_weights else own
@@ -279,7 +286,8 @@ def _input_gradient(G: Array, K: Array, choice: Choice, out: FloatArray, executi
     def unload(tile: Tile, gradient: FloatArray) -> None:
         pad_adjoint(gradient, *tile.runs(geometry), out[tile.images.start : tile.images.stop])
 
-    _compute_in_order([(InputGradientTask(choice, tile_weights(K, geometry), TileSource.whole(G)), unload)], execution)
+    task = InputGradientTask(choice, tile_weights(K, geometry), TileSource.whole(G))
+    _compute_in_order([Job(task, choice.tiles, unload)], execution)
 
 
 def _compute_in_order(jobs: Sequence[Job], execution: Execution) -> None:
@@ -289,23 +297,23 @@ def _compute_in_order(jobs: Sequence[Job], execution: Execution) -> None:
     """
     # Nobody asks for the fallbacks of gradients.
     fallbacks: list[str] = []
-    advances = [_advancer(task.choice, execution, len(task.choice.tiles)) for task, _ in jobs]
+    advances = [_advancer(job.task.choice, execution, len(job.tiles)) for job in jobs]
     if execution.cluster:
-        for (task, take), advance in zip(jobs, advances, strict=True):
-            for tile, made in _on_cluster(task, execution.cluster, execution.limits.band, fallbacks):
-                take(tile, made)
+        for job, advance in zip(jobs, advances, strict=True):
+            for tile, made in _on_cluster(job.task, execution.cluster, execution.limits.band, fallbacks):
+                job.take(tile, made)
                 advance()
         return
-    queue: OrderedQueue[tuple[int, Tile, FloatArray]] = OrderedQueue(lambda made: jobs[made[0]][1](*made[1:]))
-    runs = [task.runner(fallbacks.append) for task, _ in jobs]
-    tiles = [(job, tile) for job, (task, _) in enumerate(jobs) for tile in task.choice.tiles]
+    queue: OrderedQueue[tuple[int, Tile, FloatArray]] = OrderedQueue(lambda made: jobs[made[0]].take(*made[1:]))
+    runs = [job.task.runner(fallbacks.append) for job in jobs]
+    tiles = [(place, tile) for place, job in enumerate(jobs) for tile in job.tiles]
 
     def compute_one(numbered: tuple[int, tuple[int, Tile]], scratch: Scratch) -> None:
-        number, (job, tile) = numbered
-        queue.put(number, (job, tile, runs[job](tile, scratch)))
-        advances[job]()
+        number, (place, tile) = numbered
+        queue.put(number, (place, tile, runs[place](tile, scratch)))
+        advances[place]()
 
-    threads = max((execution.threads_for(task.choice.estimate) for task, _ in jobs), default=1)
+    threads = max((execution.threads_for(job.task.choice.estimate) for job in jobs), default=1)
     each(list(enumerate(tiles)), compute_one, threads=threads)
 
 
