@@ -96,6 +96,13 @@ def test_numbers_that_are_not_finite():
     assert [found.nans > 0 for found in statistics] == [True, False, False]
 
 
+@pytest.mark.parametrize("lies", [interleaved, lambda empty: empty], ids=["interleaved", "planes"])
+def test_no_images(lies):
+    levels, statistics, _ = made(lies(np.empty)((0, 37, 300), np.uint8), "clip", np.uint8, lies=lies)
+    assert levels.shape == (0, 37, 300)
+    assert not statistics
+
+
 def test_one_pass_is_taken():
     """Otherwise, these tests would compare a method with itself."""
     V, Z = picture(3).reshape(3, 1, 1, 37, 300), interleaved(np.empty)((3, 37, 300), np.uint8)

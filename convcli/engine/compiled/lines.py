@@ -97,8 +97,9 @@ class Tallies(NamedTuple):
 
     def statistics(self, samples: int) -> list[MapStatistics]:
         """Return the statistics of each map, for pixels of so many samples."""
-        lanes = (len(self.ends), 2, -1, samples)
-        low, high = self.ends.reshape(lanes)[:, 0].min(axis=1), self.ends.reshape(lanes)[:, 1].max(axis=1)
-        clipped, nans = np.moveaxis(self.counts.reshape(lanes).sum(axis=2), 1, 0)
+        images, _, lanes = self.ends.shape
+        shape = (images, 2, lanes // samples, samples)
+        low, high = self.ends.reshape(shape)[:, 0].min(axis=1), self.ends.reshape(shape)[:, 1].max(axis=1)
+        clipped, nans = np.moveaxis(self.counts.reshape(shape).sum(axis=2), 1, 0)
         each = zip(clipped.flat, nans.flat, low.flat, high.flat, strict=True)
         return [MapStatistics(int(clip), int(nan), float(least), float(most)) for clip, nan, least, most in each]
