@@ -23,7 +23,6 @@ from convcli.engine.compiled import machine_code
 from convcli.engine.compiled.blocks import (
     MOST_ADDED,
     MOST_SUMS,
-    ROWS,
     VECTOR,
     Blocks,
     GradientBlocks,
@@ -60,7 +59,7 @@ def estimate(work: Workload) -> Estimate:
     multiplications = geometry.rows.taps * geometry.columns.taps * pairs * work.output_pixels
     passes = number_of_blocks(geometry, blocks) * pairs
     sums = ACCESSES * passes * work.output_pixels * work.itemsize
-    begun = passes * work.output_pixels / size.columns / (ROWS if blocks.share_rows else 1)
+    begun = passes * work.output_pixels / size.columns / blocks.rows_together
     moved = _sorted_bytes(work, size)
     return Estimate(
         size,
@@ -126,7 +125,7 @@ def kernel_gradient_estimate(work: Workload) -> Estimate:
     return Estimate(
         size,
         seconds=compiled_seconds(multiplications * waiting * lengthened(size.columns, work.itemsize), work.itemsize)
-        + BEGIN_SUMS * strips / (ROWS if blocks.share_rows else 1)
+        + BEGIN_SUMS * strips / blocks.rows_together
         + TOTAL * taps * pairs * work.output_pixels / pixels
         + elementwise_seconds(moved)
         + calls_seconds(4 * size.number(geometry)),

@@ -14,7 +14,7 @@ import numpy as np
 from convcli.arrays import FloatArray
 from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lengthened, row_steps
 from convcli.engine.compiled import machine_code
-from convcli.engine.compiled.blocks import ROWS, VECTOR, Blocks, Passes, passes_of
+from convcli.engine.compiled.blocks import VECTOR, Passes, passes_of
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
 from convcli.engine.factors import Factors
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
@@ -79,9 +79,9 @@ def _estimate(work: Workload, size: TileSize) -> Estimate:
         -(-geometry.rows.taps // passes.down.height),
     )
     accesses = ACCESSES * (along * blocks_along + down * blocks_down) * work.itemsize
-    begun = (along * blocks_along / ROWS + down * blocks_down / _rows(passes.down)) / _strip(
-        work, size.rows, size.columns
-    )
+    begun = (
+        along * blocks_along / passes.along.rows_together + down * blocks_down / passes.down.rows_together
+    ) / _strip(work, size.rows, size.columns)
     moved = 0
     if geometry.columns.stride > 1:
         moved = 2 * input_floats(geometry, size) * size.number(geometry) * work.itemsize
@@ -100,10 +100,6 @@ def _estimate(work: Workload, size: TileSize) -> Estimate:
         # Infinities reach H with a sign, and terms of H with opposite signs add up to NaN.
         spreads=rank > 1,
     )
-
-
-def _rows(blocks: Blocks) -> int:
-    return ROWS if blocks.share_rows else 1
 
 
 def _passes(work: Workload) -> Passes:

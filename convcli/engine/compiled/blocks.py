@@ -38,6 +38,11 @@ class Blocks(NamedTuple):
     adjacent: bool
 
     @property
+    def rows_together(self) -> int:
+        """How many rows of output are computed together."""
+        return ROWS if self.share_rows else 1
+
+    @property
     def name(self) -> str:
         """The blocks in a few characters, for a file name."""
         rests = f"{self.last_height}-{self.last_width}"

@@ -12,13 +12,13 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from convcli.engine.compiled.blocks import ROWS, VECTOR, Blocks
+from convcli.engine.compiled.blocks import VECTOR, Blocks
 from convcli.engine.compiled.loops.vectors import FLOATS, Jitted, Vectors, named_jit
 
 
 def jitted(blocks: Blocks) -> tuple[Any, tuple[Any, ...]]:
     """Return the dispatcher of ``fill`` for these blocks, not compiled yet, and the types of its arguments."""
-    number, rows, add_channel = FLOATS[blocks.dtype], rows_together(blocks), channel_adder(blocks)
+    number, rows, add_channel = FLOATS[blocks.dtype], blocks.rows_together, channel_adder(blocks)
 
     def fill(tile: Any, out: Any, K: Any, columns: Any, step: Any, dilation: Any) -> None:
         """Fill ``out`` (images, groups, C_out, rows, columns) from a padded tile (images, groups, C_in, h, w).
@@ -45,18 +45,13 @@ def jitted(blocks: Blocks) -> tuple[Any, tuple[Any, ...]]:
     return named_jit(fill, blocks.name), (read, written, K, columns, types.int64, types.int64)
 
 
-def rows_together(blocks: Blocks) -> int:
-    """Return how many rows of outputs are computed together."""
-    return ROWS if blocks.share_rows else 1
-
-
 def channel_adder(blocks: Blocks) -> Jitted:
     """Return the function that adds all taps of one input channel to up to ``rows_together`` rows of outputs.
 
     Its source is the address of the first pixel, and the bytes from one output row, and from one tap, to the next. Its
     target is the address of the first output, the bytes from row to row, and the numbers of rows and columns.
     """
-    number, rows = FLOATS[blocks.dtype], rows_together(blocks)
+    number, rows = FLOATS[blocks.dtype], blocks.rows_together
     height, width, bytes_per_float = blocks.height, blocks.width, number.bitwidth // 8
     whole = _add_block(blocks, height, width, rows, number)
     low = _add_block(blocks, blocks.last_height, width, rows, number) if blocks.last_height else whole

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from convcli.engine.compiled.blocks import MOST_ADDED, ROWS, VECTOR, Blocks, GradientBlocks
+from convcli.engine.compiled.blocks import MOST_ADDED, VECTOR, Blocks, GradientBlocks
 from convcli.engine.compiled.loops.vectors import FLOATS, Jitted, Vectors, named_jit
 
 
@@ -76,7 +76,7 @@ def _add_channel(recipe: GradientBlocks, number: Any) -> Jitted:
 
 def _add_block(recipe: GradientBlocks, height: int, width: int, number: Any) -> Jitted:
     """Return the function that adds the products of a block of taps to its weights of dK. Pointers are integers."""
-    rows = ROWS if recipe.blocks.share_rows else 1
+    rows = recipe.blocks.rows_together
     add_rows, add_row = (_add_products(height, width, together, recipe.blocks) for together in (rows, 1))
     total = _total(number)
 

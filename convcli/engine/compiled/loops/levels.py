@@ -9,14 +9,14 @@ from typing import Any
 from numba import types
 
 from convcli.engine.compiled.blocks import VECTOR, LevelBlocks
-from convcli.engine.compiled.loops.convolution import channel_adder, rows_together
+from convcli.engine.compiled.loops.convolution import channel_adder
 from convcli.engine.compiled.loops.lines import line_filler, line_loader, line_storer, plain_storer
 from convcli.engine.compiled.loops.vectors import FLOATS, Jitted, named_jit
 
 
 def jitted(recipe: LevelBlocks) -> tuple[Any, tuple[Any, ...]]:
     """Return the dispatcher of ``fill``, not compiled yet, and the types of its arguments."""
-    number, rows, name = FLOATS[recipe.blocks.dtype], rows_together(recipe.blocks), recipe.name
+    number, rows, name = FLOATS[recipe.blocks.dtype], recipe.blocks.rows_together, recipe.name
     add_channel, level = channel_adder(recipe.blocks), recipe.bits // 8
     load_row, store = _row_loader(number, name), _storer(number, recipe.bits, name)
 

@@ -13,7 +13,7 @@ from typing import Any
 from numba import types
 
 from convcli.engine.compiled.blocks import Passes
-from convcli.engine.compiled.loops.convolution import channel_adder, rows_together
+from convcli.engine.compiled.loops.convolution import channel_adder
 from convcli.engine.compiled.loops.vectors import FLOATS, Jitted, named_jit
 
 
@@ -59,7 +59,7 @@ def jitted(passes: Passes) -> tuple[Any, tuple[Any, ...]]:
 
 def _along(passes: Passes) -> Jitted:
     """Return the function that fills the rows of H from ``first`` to before ``last``."""
-    add, together = channel_adder(passes.along), rows_together(passes.along)
+    add, together = channel_adder(passes.along), passes.along.rows_together
 
     def along(source: Any, columns: Any, v: Any, taps: Any, H: Any, first: Any, last: Any, count: Any) -> None:
         V, line = source
@@ -79,7 +79,7 @@ def _along(passes: Passes) -> Jitted:
 
 def _down(passes: Passes) -> Jitted:
     """Return the function that fills some rows of Z from those of H."""
-    add, together = channel_adder(passes.down), rows_together(passes.down)
+    add, together = channel_adder(passes.down), passes.down.rows_together
 
     def down(H: Any, step: Any, dilation: Any, columns: Any, u: Any, taps: Any, target: Any) -> None:
         Z, Z_line, rows, count = target
