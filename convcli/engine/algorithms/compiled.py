@@ -18,7 +18,15 @@ from math import prod
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lengthened, row_steps
+from convcli.engine.algorithms.lines import (
+    in_adjacent_columns,
+    in_lines,
+    lengthened,
+    lines_floats,
+    row_steps,
+    sized_for_lines,
+    sorted_bytes,
+)
 from convcli.engine.compiled import machine_code
 from convcli.engine.compiled.blocks import (
     MOST_ADDED,
@@ -35,7 +43,7 @@ from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_se
 from convcli.engine.interface import Estimate, Fill, LevelFiller, TileGradient, Weights, Workload, cached_floats
 from convcli.engine.levels import LevelStore
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
+from convcli.engine.tiles import TileSize, largest_tile, output_floats
 from convcli.geometry.axes import Geometry
 
 # How often a sum is read or written in cache per block of taps.
@@ -52,15 +60,14 @@ LEAST_SUMS = 4
 def estimate(work: Workload) -> Estimate:
     """Estimate the cost: the multiplications of the definition, and one pass over the outputs per block of taps."""
     geometry, blocks = work.geometry, _blocks(work)
-    size = evened(largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work)), geometry)
-    if geometry.columns.stride == 1:
-        size = inner_apart(size, geometry)
+    size = largest_tile(geometry, lambda size: _floats(geometry, size), cached_floats(work))
+    size = sized_for_lines(size, geometry)
     pairs = geometry.in_channels * geometry.out_channels
     multiplications = geometry.rows.taps * geometry.columns.taps * pairs * work.output_pixels
     passes = number_of_blocks(geometry, blocks) * pairs
     sums = ACCESSES * passes * work.output_pixels * work.itemsize
     begun = passes * work.output_pixels / size.columns / blocks.rows_together
-    moved = _sorted_bytes(work, size)
+    moved = sorted_bytes(work, size)
     return Estimate(
         size,
         seconds=compiled_seconds(multiplications * lengthened(size.columns, work.itemsize), work.itemsize)
@@ -74,20 +81,12 @@ def estimate(work: Workload) -> Estimate:
     )
 
 
-def _sorted_bytes(work: Workload, size: TileSize) -> int:
-    """Return how many bytes are read and written to sort columns by their phase."""
-    geometry = work.geometry
-    copied = input_floats(geometry, size) * size.number(geometry) if geometry.columns.stride > 1 else 0
-    return 2 * copied * work.itemsize
-
-
 def _blocks(work: Workload) -> Blocks:
     return blocks_of(work.geometry, str(work.dtype))
 
 
 def _floats(geometry: Geometry, size: TileSize) -> int:
-    copies = 1 if geometry.columns.stride == 1 else 2
-    return copies * input_floats(geometry, size) + 2 * output_floats(geometry, size)
+    return lines_floats(geometry, size) + 2 * output_floats(geometry, size)
 
 
 def recipes(work: Workload) -> tuple[Blocks]:
@@ -112,16 +111,15 @@ def kernel_gradient_estimate(work: Workload) -> Estimate:
     """Estimate the cost: the multiplications of the definition, and the sums over lanes of each block of taps."""
     geometry, blocks = work.geometry, _gradient_blocks(work).blocks
     dK = prod(geometry.kernel_blocks)
-    size = evened(largest_tile(geometry, lambda size: _gradient_floats(geometry, size), cached_floats(work)), geometry)
-    if geometry.columns.stride == 1:
-        size = inner_apart(size, geometry)
+    size = largest_tile(geometry, lambda size: _gradient_floats(geometry, size), cached_floats(work))
+    size = sized_for_lines(size, geometry)
     pairs = geometry.in_channels * geometry.out_channels
     taps = geometry.rows.taps * geometry.columns.taps
     multiplications = taps * pairs * work.output_pixels
     waiting = max(1.0, LEAST_SUMS / (blocks.height * blocks.width))
     strips = number_of_blocks(geometry, blocks) * pairs * work.output_pixels / size.columns
     pixels = min(size.rows * size.columns, MOST_ADDED * VECTOR // work.itemsize)
-    moved = _sorted_bytes(work, size)
+    moved = sorted_bytes(work, size)
     return Estimate(
         size,
         seconds=compiled_seconds(multiplications * waiting * lengthened(size.columns, work.itemsize), work.itemsize)
@@ -141,8 +139,7 @@ def _gradient_blocks(work: Workload) -> GradientBlocks:
 
 
 def _gradient_floats(geometry: Geometry, size: TileSize) -> int:
-    copies = 1 if geometry.columns.stride == 1 else 2
-    return copies * input_floats(geometry, size) + output_floats(geometry, size)
+    return lines_floats(geometry, size) + output_floats(geometry, size)
 
 
 def kernel_gradient_recipes(work: Workload) -> tuple[GradientBlocks]:

@@ -11,14 +11,14 @@ from math import ceil, prod
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, row_steps
+from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lines_floats, row_steps, sorted_bytes
 from convcli.engine.compiled import machine_code
 from convcli.engine.compiled.blocks import VECTOR
 from convcli.engine.compiled.channel_blocks import ChannelBlocks, channel_blocks
 from convcli.engine.costs import calls_seconds, compiled_channels_seconds, elementwise_seconds
 from convcli.engine.interface import Estimate, Fill, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats, parted
+from convcli.engine.tiles import TileSize, evened, inner_apart, largest_tile, output_floats, parted
 from convcli.geometry.axes import Geometry
 
 # Calls of NumPy per tile: they list the places of its taps and vectors.
@@ -43,11 +43,9 @@ def estimate(work: Workload) -> Estimate:
     loads = LOADS / blocks.channels + 1 / blocks.vectors
     seconds = compiled_channels_seconds(channels * pixels * (depth + BEGIN) * max(1, loads), work.itemsize)
     size = parted(size, geometry, min(MOST_TILES, int(seconds / TILE)))
-    moved = 0
     if geometry.columns.stride == 1:
         size = inner_apart(size, geometry)
-    else:
-        moved = 2 * input_floats(geometry, size) * size.number(geometry) * work.itemsize
+    moved = sorted_bytes(work, size)
     return Estimate(
         size,
         seconds=seconds + elementwise_seconds(moved) + calls_seconds(CALLS * size.number(geometry)),
@@ -63,8 +61,7 @@ def _blocks(work: Workload) -> ChannelBlocks:
 
 
 def _floats(geometry: Geometry, size: TileSize) -> int:
-    copies = 1 if geometry.columns.stride == 1 else 2
-    return copies * input_floats(geometry, size) + 2 * output_floats(geometry, size)
+    return lines_floats(geometry, size) + 2 * output_floats(geometry, size)
 
 
 def recipes(work: Workload) -> tuple[ChannelBlocks]:

@@ -12,14 +12,22 @@ from functools import lru_cache
 import numpy as np
 
 from convcli.arrays import FloatArray
-from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lengthened, row_steps
+from convcli.engine.algorithms.lines import (
+    in_adjacent_columns,
+    in_lines,
+    lengthened,
+    lines_floats,
+    row_steps,
+    sized_for_lines,
+    sorted_bytes,
+)
 from convcli.engine.compiled import machine_code
 from convcli.engine.compiled.blocks import VECTOR, Passes, passes_of
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
 from convcli.engine.factors import Factors
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats
 from convcli.engine.scratch import Scratch
-from convcli.engine.tiles import TileSize, evened, inner_apart, input_floats, largest_tile, output_floats
+from convcli.engine.tiles import TileSize, largest_tile, output_floats
 from convcli.geometry.axes import Axis
 
 # The bytes that H should take, and the rows of Z that are computed from it at once.
@@ -46,15 +54,14 @@ def estimate(work: Workload) -> Estimate | Refusal:
 
 def _size(work: Workload, columns: int) -> TileSize:
     geometry = work.geometry
-    size = evened(largest_tile(geometry, lambda size: _floats(work, size), cached_floats(work), columns), geometry)
-    return inner_apart(size, geometry) if geometry.columns.stride == 1 else size
+    size = largest_tile(geometry, lambda size: _floats(work, size), cached_floats(work), columns)
+    return sized_for_lines(size, geometry)
 
 
 def _floats(work: Workload, size: TileSize) -> int:
     geometry = work.geometry
-    copies = 1 if geometry.columns.stride == 1 else 2
     H = work.traits.rank * _height(geometry.rows, size.rows) * _strip(work, size.rows, size.columns)
-    return copies * input_floats(geometry, size) + 2 * output_floats(geometry, size) + H
+    return lines_floats(geometry, size) + 2 * output_floats(geometry, size) + H
 
 
 def _height(rows: Axis, outputs: int) -> int:
@@ -82,9 +89,7 @@ def _estimate(work: Workload, size: TileSize) -> Estimate:
     begun = (
         along * blocks_along / passes.along.rows_together + down * blocks_down / passes.down.rows_together
     ) / _strip(work, size.rows, size.columns)
-    moved = 0
-    if geometry.columns.stride > 1:
-        moved = 2 * input_floats(geometry, size) * size.number(geometry) * work.itemsize
+    moved = sorted_bytes(work, size)
     return Estimate(
         size,
         seconds=compiled_seconds(multiplications * lengthened(size.columns, work.itemsize), work.itemsize)
