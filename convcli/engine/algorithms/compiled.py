@@ -23,7 +23,6 @@ from convcli.engine.algorithms.lines import (
     in_lines,
     lengthened,
     lines_floats,
-    row_steps,
     sized_for_lines,
     sorted_bytes,
 )
@@ -37,6 +36,7 @@ from convcli.engine.compiled.blocks import (
     blocks_of,
     gradient_blocks_of,
     number_of_blocks,
+    row_steps,
 )
 from convcli.engine.compiled.level_loops import level_filler
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds

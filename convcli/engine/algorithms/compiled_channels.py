@@ -11,9 +11,9 @@ from math import ceil, prod
 import numpy as np
 
 from convcli.arrays import Array, FloatArray
-from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lines_floats, row_steps, sorted_bytes
+from convcli.engine.algorithms.lines import in_adjacent_columns, in_lines, lines_floats, sorted_bytes
 from convcli.engine.compiled import machine_code
-from convcli.engine.compiled.blocks import VECTOR
+from convcli.engine.compiled.blocks import VECTOR, row_steps
 from convcli.engine.compiled.channel_blocks import ChannelBlocks, channel_blocks
 from convcli.engine.costs import calls_seconds, compiled_channels_seconds, elementwise_seconds
 from convcli.engine.interface import Estimate, Fill, Weights, Workload, cached_floats

@@ -17,12 +17,11 @@ from convcli.engine.algorithms.lines import (
     in_lines,
     lengthened,
     lines_floats,
-    row_steps,
     sized_for_lines,
     sorted_bytes,
 )
 from convcli.engine.compiled import machine_code
-from convcli.engine.compiled.blocks import VECTOR, Passes, passes_of
+from convcli.engine.compiled.blocks import VECTOR, Passes, passes_of, row_steps
 from convcli.engine.costs import calls_seconds, compiled_seconds, elementwise_seconds
 from convcli.engine.factors import Factors
 from convcli.engine.interface import Estimate, Fill, Refusal, Weights, Workload, cached_floats

@@ -59,15 +59,6 @@ def in_adjacent_columns(fill: Fill) -> Fill:
     return run
 
 
-def row_steps(rows: Axis) -> tuple[int, int]:
-    """Return how many rows lie from one output row, and from one tap, to the next.
-
-    A single tap lies where its output starts, so that its dilation may be the stride, which lets output rows share
-    pixels.
-    """
-    return rows.stride, rows.dilation if rows.taps > 1 else rows.stride
-
-
 def lengthened(columns: int, itemsize: int) -> float:
     """Return how many times as long a row takes as if it were all whole vectors."""
     lanes = VECTOR // itemsize

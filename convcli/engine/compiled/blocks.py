@@ -96,6 +96,15 @@ def number_of_blocks(geometry: Geometry, blocks: Blocks) -> int:
     return ceil(geometry.rows.taps / blocks.height) * ceil(geometry.columns.taps / blocks.width)
 
 
+def row_steps(rows: Axis) -> tuple[int, int]:
+    """Return how many rows lie from one output row, and from one tap, to the next.
+
+    A single tap lies where its output starts, so that its dilation may be the stride, which lets output rows share
+    pixels.
+    """
+    return rows.stride, rows.dilation if rows.taps > 1 else rows.stride
+
+
 class Passes(NamedTuple):
     """The blocks of the two passes of a separable kernel: a row of taps, and a column of taps."""
 

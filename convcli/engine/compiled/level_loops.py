@@ -9,7 +9,7 @@ import numpy as np
 
 from convcli.arrays import Array, FloatArray, cut
 from convcli.engine.compiled import machine_code
-from convcli.engine.compiled.blocks import ROWS, Blocks, LevelBlocks
+from convcli.engine.compiled.blocks import ROWS, Blocks, LevelBlocks, row_steps
 from convcli.engine.compiled.lines import Lines, Tallies, constants, samples_in_turn
 from convcli.engine.compiled.starts import miss, start_seconds
 from convcli.engine.costs import elementwise_seconds
@@ -149,7 +149,5 @@ class _Filling(NamedTuple):
             *tallies,
         )
         offsets = np.arange(columns.taps) * (columns.dilation * samples * dtype.itemsize)
-        # The dilation of a single tap does not matter. If it is the stride, rows of outputs share pixels.
-        dilation = rows.dilation if rows.taps > 1 else rows.stride
-        self.run(self.K, offsets, rows.stride, dilation, lines)
+        self.run(self.K, offsets, *row_steps(rows), lines)
         return tallies
