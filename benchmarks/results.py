@@ -1,4 +1,4 @@
-"""What a race of one row found, as lines of Markdown."""
+"""The times that a race of one row found, as lines of Markdown."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import geometric_mean

@@ -20,7 +20,7 @@ SIDES, TYPES = (3, 5, 7, 9), ("float32", "float64")
 
 
 class CompiledAhead(NamedTuple):
-    """What was done: how many loops were compiled, how many were in the folder already, and the folder."""
+    """The numbers of loops that were compiled, and that were found in the cache folder; and this folder."""
 
     compiled: int
     found: int

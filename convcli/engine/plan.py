@@ -110,7 +110,7 @@ class Plan(NamedTuple):
 
     @property
     def makes_levels(self) -> bool:
-        """Whether Z can become levels of 8 or 16 bits in the pass that computes it, without an array of floats."""
+        """Return whether the pass that computes Z can make levels of 8 or 16 bits of it, without an array of floats."""
         makes = CONVOLUTIONS[self.first.algorithm].levels is not None
         return makes and len(self.passes) == 1 and not self.execution.cluster
 

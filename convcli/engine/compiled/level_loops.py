@@ -28,9 +28,9 @@ ACCESSES = 8
 
 
 class _Part(NamedTuple):
-    """What is computed at once.
+    """The part of a tile that is computed at once.
 
-    tile: the rows of a tile, which is computed in parts of so many rows and columns.
+    tile: the rows of a tile, which has parts of so many rows and columns.
     floats: the shape of the padded pixels of a part.
     """
 

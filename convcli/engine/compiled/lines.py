@@ -72,7 +72,7 @@ def constants(levels: Levels, bias: FloatArray | None, pad: float, dtype: np.dty
 
 
 class Tallies(NamedTuple):
-    """What the loops count in each lane of a turn, per image.
+    """The counts of the loops in each lane of a turn, per image.
 
     ends: the least and the greatest finite number ``(images, 2, lanes)``.
     counts: how many numbers were clipped, and how many of them are NaN ``(images, 2, lanes)``.

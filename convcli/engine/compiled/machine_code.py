@@ -32,7 +32,7 @@ Loops = Callable[..., None]
 
 
 class Recipe(Protocol):
-    """What loops are compiled for, such as the sizes of blocks.
+    """The constants that loops are compiled for, such as the sizes of blocks.
 
     ``convcli.engine.compiled.loops.makers`` has a function for each type of recipe.
     """

@@ -195,7 +195,7 @@ def line_storer(number: Any, bits: int) -> Jitted:
 
 
 class _Constants(NamedTuple):
-    """What ``lines.constants`` holds, for one of the vectors of a turn."""
+    """The numbers of ``lines.constants`` for one of the vectors of a turn."""
 
     bias: Any
     scale: Any

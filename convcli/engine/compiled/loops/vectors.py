@@ -1,4 +1,4 @@
-"""What all compiled loops share: Numba's dispatchers under names of their own, and vectors of floats in LLVM's code."""
+"""Shared by all compiled loops: Numba's dispatchers under names of their own, and vectors of floats in LLVM's code."""
 
 from collections.abc import Callable
 from typing import Any
