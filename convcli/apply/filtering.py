@@ -247,8 +247,8 @@ def apply_filter(plan: FilterPlan, image: Image, empty: Empty = large_empty) -> 
         appearance = replace(appearance, white=white_of(image.pixels, appearance))
     V = network_input(image, appearance)
     filtering = filter_with_alpha(plan.alpha, plan.request, plan.planned, V, image.alpha)
-    alike = not plan.format.is_array and filtering.finish is None and plan.planned.interleaves(V)
-    values = (interleaved(empty) if alike else empty)(plan.output.shape, plan.output.dtype)
+    is_interleaved = not plan.format.is_array and filtering.finish is None and plan.planned.interleaves(V)
+    values = (interleaved(empty) if is_interleaved else empty)(plan.output.shape, plan.output.dtype)
     tally = Tally()
     blocks = values.reshape(plan.planned.output_blocks)
 

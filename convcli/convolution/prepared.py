@@ -354,9 +354,14 @@ class Prepared(NamedTuple):
         engine.convolve(V.reshape(self.geometry.input_blocks), self.kernel, plan, Z, self.bias)
         return Z.reshape(self.geometry.output_shape)
 
+    def interleaves(self, V: Array, plan: Plan) -> bool:
+        """Return whether V is interleaved, and levels are computed fastest if they are, too."""
+        filters_alone = self.geometry.maps_one_to_one and self.geometry.groups == 1
+        return filters_alone and plan.makes_levels and is_interleaved(V)
+
     def _convolve_to_levels(self, V: Array, plan: Plan, stored: np.dtype[Any], empty: Empty) -> Array:
-        alike = plan.makes_levels and self.convolution.weights.ndim == 2 and is_interleaved(V)
-        Z = (interleaved(empty) if alike else empty)(self.geometry.output_shape, stored)
+        make = interleaved(empty) if self.interleaves(V, plan) else empty
+        Z = make(self.geometry.output_shape, stored)
         blocks = Z.reshape(self.geometry.output_blocks)
         self.store(V, plan, LevelStore(blocks, Levels(int(np.iinfo(stored).max))))
         return Z

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convcli.arrays import Array, FloatArray, IntArray, is_interleaved
+from convcli.arrays import Array, FloatArray, IntArray
 from convcli.convolution.axis_orders import order_doubt, require_order
 from convcli.convolution.layers import Layer, PreparedLayer
+from convcli.convolution.prepared import Prepared
 from convcli.engine import AUTOMATIC, Execution, Plan, Store, Tally
 from convcli.files.large_arrays import large_empty
 from convcli.geometry.axes import Geometry, Places
@@ -143,8 +144,8 @@ class Planned(NamedTuple):
 
     def interleaves(self, V: Array) -> bool:
         """Return whether V is interleaved, and levels are computed fastest if they are, too."""
-        is_alike = self.geometry.maps_one_to_one and self.geometry.groups == 1 and is_interleaved(V)
-        return is_alike and isinstance(self.plan, Plan) and self.plan.makes_levels
+        prepared, plan = self.prepared, self.plan
+        return isinstance(prepared, Prepared) and isinstance(plan, Plan) and prepared.interleaves(V, plan)
 
     def without_bias(self) -> "Planned":
         """Return the convolution without its bias. The plan stays valid, because no plan depends on the bias."""
