@@ -67,9 +67,10 @@ def convolve_and_store(
     shape = work.geometry.output_blocks
     if len(plan.passes) == 1:
         reference = _reference(V, plan)
-        filler = _level_filler(V, kernel, plan, store, bias) if reference is None else None
-        if filler and isinstance(store, LevelStore):
-            return _fill_levels(filler, plan, store)
+        if isinstance(store, LevelStore) and reference is None:
+            filler = _level_filler(V, kernel, plan, store, bias)
+            if filler:
+                return _fill_levels(filler, plan, store)
         output = _SeparateTiles(shape, work.dtype, store, _shifted(bias, kernel.K, reference))
         return _convolve(V, kernel, plan.passes[0], reference, output, plan.execution)
     Z = np.empty(shape, work.dtype)
@@ -79,11 +80,11 @@ def convolve_and_store(
 
 
 def _level_filler(
-    V: Array, kernel: KernelBlocks, plan: Plan, store: Store, bias: FloatArray | None
+    V: Array, kernel: KernelBlocks, plan: Plan, store: LevelStore, bias: FloatArray | None
 ) -> LevelFiller | None:
     """Return how V becomes levels in one pass, if the plan's algorithm can do that in this process."""
     run = CONVOLUTIONS[plan.first.algorithm].levels
-    if run is None or not plan.makes_levels or not isinstance(store, LevelStore):
+    if run is None or not plan.makes_levels:
         return None
     return run(Weights(kernel.K), plan.first.work, V, store, bias)
 

@@ -7,8 +7,6 @@
 of Z read, in a strip of columns, so that H stays in a core's own cache. This needs the extra ``fast``.
 """
 
-from functools import lru_cache
-
 import numpy as np
 
 from convcli.arrays import FloatArray
@@ -110,7 +108,6 @@ def _passes(work: Workload) -> Passes:
     return passes_of(work.geometry, str(work.dtype))
 
 
-@lru_cache(maxsize=128)
 def recipes(work: Workload) -> tuple[Passes]:
     """Return the recipe of the loops: the blocks of both passes."""
     return (_passes(work),)
