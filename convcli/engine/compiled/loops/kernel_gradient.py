@@ -110,7 +110,7 @@ def _add_products(height: int, width: int, rows: int, blocks: Blocks) -> Jitted:
             added = [cgutils.alloca_once_value(builder, code.load(each)) for each in kept]
             taps = code.places(columns, width, adjacent=adjacent)
 
-            def add_columns(k: Any, code: Vectors) -> None:
+            def add_columns(code: Vectors, k: Any, place: int) -> None:
                 right = builder.mul(k, code.constant(code.bytes))
                 upstream = [code.load_pixels(builder.add(code.moved(G, G_line, j), right)) for j in range(rows)]
                 for row in range(rows + height - 1):

@@ -4,7 +4,6 @@ A line is the samples of a row, which lie next to each other in memory: of one c
 in turn. What a sum becomes is defined by ``convcli.engine.levels``.
 """
 
-from collections.abc import Callable
 from functools import reduce
 from math import inf
 from typing import Any, NamedTuple
@@ -77,13 +76,13 @@ def _copier_of(number: Any, bits: int) -> Jitted:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             source, ahead, count, target = arguments
 
-            def step(code: Levels, first: Any) -> None:
+            def step(code: Levels, first: Any, part: int) -> None:
                 place = code.moved(source, first, bits // 8 or code.bytes)
                 code.prefetch(builder.add(place, ahead))
                 floats = code.load_samples(place, bits)
                 code.store(floats, code.moved(target, first, code.bytes))
 
-            _by_vectors(context, builder, number, count, 1, lambda code, first, part: step(code, first))
+            _levels(context, builder, number).along(count, step)
             return context.get_dummy_value()
 
         return types.void(source, ahead, count, target), generate
@@ -102,7 +101,7 @@ def line_filler(number: Any) -> Jitted:
             def step(code: Levels, first: Any, part: int) -> None:
                 code.store(code.everywhere(value), code.moved(target, first, code.bytes))
 
-            _by_vectors(context, builder, number, count, 1, step)
+            _levels(context, builder, number).along(count, step)
             return context.get_dummy_value()
 
         return types.void(value, count, target), generate
@@ -110,25 +109,8 @@ def line_filler(number: Any) -> Jitted:
     return fill  # type: ignore[no-any-return]
 
 
-def _by_vectors(
-    context: Any, builder: Any, number: Any, count: Any, parts: int, step: Callable[["Levels", Any, int], None]
-) -> None:
-    """Write a loop over ``count`` lanes in turns of so many vectors.
-
-    step: writes the instructions for one vector, whose first lane has this number.
-    """
-    kind, size = context.get_value_type(number), number.bitwidth // 8
-    every = Levels(builder, kind, size)
-    turn = every.constant(every.lanes * parts)
-    whole = builder.mul(builder.sdiv(count, turn), turn)
-    firsts = [every.constant(every.lanes * part) for part in range(parts)]
-    with cgutils.for_range_slice(builder, every.constant(0), whole, turn, count.type) as (k, _):
-        for part, first in enumerate(firsts):
-            step(every, builder.add(k, first), part)
-    with builder.if_then(builder.icmp_signed("<", whole, count)):
-        for part, first in enumerate(firsts):
-            place = builder.add(whole, first)
-            step(Levels(builder, kind, size, builder.sub(count, place)), place, part)
+def _levels(context: Any, builder: Any, number: Any) -> "Levels":
+    return Levels(builder, context.get_value_type(number), number.bitwidth // 8)
 
 
 def plain_storer(number: Any, bits: int) -> Jitted:
@@ -142,7 +124,7 @@ def plain_storer(number: Any, bits: int) -> Jitted:
     def store(context: Any, Z: Any, count: Any, numbers: Any, out: Any, ends: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             Z, count, numbers, out, ends = arguments
-            every = Levels(builder, context.get_value_type(number), number.bitwidth // 8)
+            every = _levels(context, builder, number)
             constants = [every.constants(numbers, part) for part in range(TURNS)]
             found = [every.nothing_found() for _ in range(TURNS)]
 
@@ -151,7 +133,7 @@ def plain_storer(number: Any, bits: int) -> Jitted:
                 code.look_at(levels, found[part])
                 code.store_levels(levels, constants[part], bits, code.moved(out, first, bits // 8))
 
-            _by_vectors(context, builder, number, count, TURNS, step)
+            every.along(count, step, TURNS)
             is_odd = reduce(builder.or_, [every.is_odd(each, constants[0]) for each in found])
             with builder.if_then(builder.not_(is_odd)):
                 for part, each in enumerate(found):
@@ -175,7 +157,7 @@ def line_storer(number: Any, bits: int) -> Jitted:
     def store(context: Any, Z: Any, count: Any, numbers: Any, out: Any, ends: Any, counts: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             Z, count, numbers, out, ends, counts = arguments
-            every = Levels(builder, context.get_value_type(number), number.bitwidth // 8)
+            every = _levels(context, builder, number)
             constants = [every.constants(numbers, part) for part in range(TURNS)]
             tallies = [every.tally(ends, counts, part) for part in range(TURNS)]
 
@@ -184,7 +166,7 @@ def line_storer(number: Any, bits: int) -> Jitted:
                 levels = code.counted(builder.fadd(sums, constants[part].bias), constants[part], tallies[part])
                 code.store_levels(levels, constants[part], bits, code.moved(out, first, bits // 8))
 
-            _by_vectors(context, builder, number, count, TURNS, step)
+            every.along(count, step, TURNS)
             for part, tally in enumerate(tallies):
                 every.write(tally, ends, counts, part)
             return context.get_dummy_value()

@@ -1,7 +1,7 @@
 """Shared by all compiled loops: Numba's dispatchers under names of their own, and vectors of floats in LLVM's code."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from llvmlite import ir
 from numba import njit, types
@@ -50,14 +50,21 @@ class Vectors:
         """Return the address that lies ``times`` steps on."""
         return self._builder.add(address, self._builder.mul(step, self.constant(times)))
 
-    def along(self, columns: Any, write: "Callable[[Any, Vectors], None]") -> None:
-        """Write the code for each vector of so many columns, from the first column of a vector and its writer."""
-        builder, lanes = self._builder, self._bits.count
-        end, first = builder.and_(columns, self.constant(-lanes)), self.constant(0)
-        with cgutils.for_range_slice(builder, first, end, self.constant(lanes), first.type) as (column, _):
-            write(column, self)
-        with builder.if_then(builder.icmp_signed("<", end, columns)):
-            write(end, Vectors(builder, self._number, self.bytes, builder.sub(columns, end)))
+    def along(self, count: Any, write: "Callable[[Self, Any, int], None]", together: int = 1) -> None:
+        """Write a loop over the vectors of so many lanes, in turns of vectors ``together``.
+
+        write: writes the code of one vector, given its writer, its first lane, and its place in the turn.
+        """
+        builder, turn = self._builder, self.constant(self.lanes * together)
+        end = builder.mul(builder.sdiv(count, turn), turn)
+        firsts = [self.constant(self.lanes * place) for place in range(together)]
+        with cgutils.for_range_slice(builder, self.constant(0), end, turn, count.type) as (lane, _):
+            for place, first in enumerate(firsts):
+                write(self, builder.add(lane, first), place)
+        with builder.if_then(builder.icmp_signed("<", end, count)):
+            for place, first in enumerate(firsts):
+                lane = builder.add(end, first)
+                write(type(self)(builder, self._number, self.bytes, builder.sub(count, lane)), lane, place)
 
     @property
     def zeros(self) -> Any:
