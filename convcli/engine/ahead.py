@@ -32,9 +32,11 @@ def compile_ahead() -> CompiledAhead:
 
     Raises OptionError if Numba is not installed or does not work, and FileError if there is no folder to write to.
     """
+    if machine_code.missing() == machine_code.NOT_INSTALLED:
+        remedy = advice("fast", "to install it")
+        raise OptionError(f"nothing is compiled, because that needs Numba, which is not installed: {remedy}")
     if reason := machine_code.missing() or machine_code.broken():
-        remedy = f": {advice('fast', 'to install it')}" if reason == machine_code.NOT_INSTALLED else ""
-        raise OptionError(f"nothing is compiled, because {reason.removeprefix('it ')}{remedy}")
+        raise OptionError(f"nothing is compiled, because {reason}")
     paths = {recipe: machine_code.cache_path(recipe.name) for recipe in _recipes()}
     missing = [recipe for recipe, path in paths.items() if path is None or not path.is_file()]
     folder = machine_code.cache_folder()
